@@ -1,0 +1,20 @@
+//! The words of the project as types: what a component, a version, an artifact is.
+//! Nothing here touches a file, the network, the clock or the environment.
+
+pub mod artifact;
+pub mod component;
+pub mod digest;
+pub mod inventory;
+pub mod release;
+pub mod requirement;
+pub mod target;
+pub mod version;
+
+pub use artifact::{Artifact, Format, Integrity, LinkList, Needs, Provider, Source};
+pub use component::{Component, ComponentName};
+pub use digest::{Algorithm, Digest};
+pub use inventory::{ActiveSet, Inventory, Tree, TreeName};
+pub use release::{Channel, Release};
+pub use requirement::{ComponentSpec, Requirement};
+pub use target::Target;
+pub use version::VersionStyle;

@@ -1,0 +1,184 @@
+//! One file to download: release × target × provider.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Algorithm, Digest, Target};
+
+/// Who built an artifact: `[a-z][a-z0-9-]*`, at most 64 octets.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Provider(String);
+
+impl Provider {
+    /// The provider as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for Provider {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse::<super::ComponentName>() {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(_) => Err(format!("`{text}` is not the name of a provider")),
+        }
+    }
+}
+
+impl TryFrom<String> for Provider {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Provider> for String {
+    fn from(provider: Provider) -> Self {
+        provider.0
+    }
+}
+
+/// How an artifact's bytes are had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Source {
+    /// From a web server.
+    Https {
+        /// The full address.
+        url: String,
+    },
+    /// From a file of this machine.
+    File {
+        /// A `file://` address.
+        url: String,
+    },
+    /// From the npm registry, through the machine's own client.
+    Npm {
+        /// The package's name, with its scope.
+        package: String,
+        /// The package's exact version, which is not the component's.
+        version: String,
+    },
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Https { url } | Self::File { url } => f.write_str(url),
+            Self::Npm { package, version } => write!(f, "npm {package}@{version}"),
+        }
+    }
+}
+
+/// The shape of an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Format {
+    /// The executable itself; it becomes `bin/<component>`.
+    #[serde(rename = "raw")]
+    Raw,
+    /// A tar archive under gzip.
+    #[serde(rename = "tar.gz")]
+    TarGz,
+    /// A tar archive under xz.
+    #[serde(rename = "tar.xz")]
+    TarXz,
+    /// A zip archive.
+    #[serde(rename = "zip")]
+    Zip,
+    /// A zip archive that holds one `.txz`, as zonky publishes.
+    #[serde(rename = "jar/tar.xz")]
+    JarTarXz,
+}
+
+/// A list of symbolic links that an archive carries as JSON (`[{"source","target"}]`), because its format cannot
+/// hold links: npm's. `source` is the file that exists, `target` the link to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkList {
+    /// Where the list is in the archive, from the archive's top.
+    pub file: String,
+    /// What both ends of each link are relative to, from the archive's top.
+    pub base: String,
+}
+
+/// Where the digest of an artifact is from. There is no artifact without one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Integrity {
+    /// The manifest itself states it.
+    Pinned {
+        /// The digest of the file as downloaded.
+        digest: Digest,
+    },
+    /// The publisher states it in a file beside the artifact.
+    ChecksumFile {
+        /// Which digest the file holds.
+        algorithm: Algorithm,
+        /// Where the file is.
+        url: String,
+    },
+    /// The publisher states it as the `digest` of a GitHub release asset.
+    GithubAsset {
+        /// The address of the release in GitHub's API.
+        release: String,
+        /// The name of the asset.
+        asset: String,
+    },
+}
+
+/// What an artifact needs of the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// Lowest version of the GNU C library, `major.minor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glibc: Option<String>,
+    /// Lowest version of macOS, `major.minor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macos: Option<String>,
+    /// Shared libraries by soname.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub libraries: Vec<String>,
+    /// Files and directories by absolute path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+}
+
+/// One file to download.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// The kind of host it runs on.
+    pub target: Target,
+    /// Who built it.
+    pub provider: Provider,
+    /// How its bytes are had.
+    pub source: Source,
+    /// Its shape.
+    pub format: Format,
+    /// The directory inside the archive that becomes the component's tree; the archive's top where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// A list of links that the archive carries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<LinkList>,
+    /// Where its digest is from.
+    pub integrity: Integrity,
+    /// Its size in octets, where it is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The size of the unpacked tree in octets, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpacked_size: Option<u64>,
+    /// What it needs of the host.
+    #[serde(default)]
+    pub needs: Needs,
+}

@@ -1,0 +1,60 @@
+//! One version of a component.
+
+use std::{fmt, str::FromStr};
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use super::Artifact;
+
+/// A line of releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// Made to be used.
+    Stable,
+    /// Made every night.
+    Nightly,
+}
+
+impl Channel {
+    /// `stable` or `nightly`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Nightly => "nightly",
+        }
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Channel {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Stable, Self::Nightly]
+            .into_iter()
+            .find(|channel| channel.as_str() == text)
+            .ok_or(())
+    }
+}
+
+/// A release: one version, with an artifact for each target and provider.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// Its version.
+    pub version: Version,
+    /// Its channel.
+    pub channel: Channel,
+    /// Other names it is asked for by, such as `nightly-188bfd4`.
+    pub tags: Vec<String>,
+    /// The day it was published, `YYYY-MM-DD`, where it is known.
+    pub published: Option<String>,
+    /// Its files, in the order in which they are tried.
+    pub artifacts: Vec<Artifact>,
+}

@@ -1,0 +1,52 @@
+//! How versions are read and shown.
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+/// How the versions of a component are shown to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VersionStyle {
+    /// As semver writes it: `0.5.0`.
+    #[default]
+    Plain,
+    /// With a leading v, as its tags are: `v0.5.0`.
+    V,
+    /// PostgreSQL has two numbers (<https://www.postgresql.org/support/versioning/>): 18.4.0 is shown as `18.4`.
+    Postgres,
+}
+
+impl VersionStyle {
+    /// The version as a person reads it.
+    pub fn show(self, version: &Version) -> String {
+        match self {
+            Self::Plain => version.to_string(),
+            Self::V => format!("v{version}"),
+            Self::Postgres if version.patch == 0 && version.pre.is_empty() => {
+                let build = if version.build.is_empty() { "" } else { "+" };
+                format!("{}.{}{build}{}", version.major, version.minor, version.build)
+            }
+            Self::Postgres => version.to_string(),
+        }
+    }
+}
+
+/// A full version, with or without a leading `v`.
+pub fn parse_full(text: &str) -> Option<Version> {
+    Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_shown_as_their_users_write_them() {
+        let show = |style: VersionStyle, text: &str| style.show(&parse_full(text).expect("valid"));
+        assert_eq!(show(VersionStyle::Postgres, "18.4.0"), "18.4");
+        assert_eq!(show(VersionStyle::Postgres, "18.4.0+theseus"), "18.4+theseus");
+        assert_eq!(show(VersionStyle::Postgres, "9.6.24"), "9.6.24");
+        assert_eq!(show(VersionStyle::V, "v0.5.0"), "v0.5.0");
+        assert_eq!(show(VersionStyle::Plain, "v0.5.0"), "0.5.0");
+    }
+}

@@ -1,0 +1,175 @@
+//! The environment of this process, read once.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// The variables and directories that ampup was started with.
+#[derive(Debug, Clone, Default)]
+pub struct Env {
+    variables: BTreeMap<OsString, OsString>,
+    current_dir: Option<PathBuf>,
+    current_exe: Option<PathBuf>,
+}
+
+/// Why the environment does not say where ampup's home is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HomeError {
+    /// Neither AMPUP_HOME nor HOME is set.
+    #[error("neither `AMPUP_HOME` nor `{0}` is set, so there is no place for ampup's home")]
+    Unset(&'static str),
+    /// A path that cannot be written as text.
+    #[error("`{variable}` is `{value}`, which is not UTF-8; ampup's home must be")]
+    NotUtf8 {
+        /// Which variable.
+        variable: &'static str,
+        /// Its value, as far as it can be shown.
+        value: String,
+    },
+    /// A relative path would mean another home in every directory.
+    #[error("`{variable}` is `{value}`, which is not an absolute path; ampup's home must be")]
+    Relative {
+        /// Which variable.
+        variable: &'static str,
+        /// Its value.
+        value: Utf8PathBuf,
+    },
+}
+
+const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+
+impl Env {
+    /// Reads the environment of this process.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+    pub fn capture() -> Self {
+        Self {
+            variables: std::env::vars_os().collect(),
+            current_dir: std::env::current_dir().ok(),
+            current_exe: std::env::current_exe().ok(),
+        }
+    }
+
+    /// An environment made of these variables alone, in `current_dir`.
+    pub fn from_variables<K, V>(
+        variables: impl IntoIterator<Item = (K, V)>,
+        current_dir: impl Into<PathBuf>,
+    ) -> Self
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        Self {
+            variables: variables
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            current_dir: Some(current_dir.into()),
+            current_exe: None,
+        }
+    }
+
+    /// A variable as it is; one that is empty counts as absent.
+    pub fn var_os(&self, name: &str) -> Option<&OsStr> {
+        self.variables
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A variable that is UTF-8; one that is empty counts as absent.
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.var_os(name).and_then(OsStr::to_str)
+    }
+
+    /// All variables, by name.
+    pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// The working directory; `None` when it is gone or not UTF-8.
+    pub fn current_dir(&self) -> Option<&Utf8Path> {
+        self.current_dir.as_deref().and_then(Utf8Path::from_path)
+    }
+
+    /// The path of the running program; `None` when the system cannot say or it is not UTF-8.
+    pub fn current_exe(&self) -> Option<&Utf8Path> {
+        self.current_exe.as_deref().and_then(Utf8Path::from_path)
+    }
+
+    /// The user's home directory.
+    pub fn user_home(&self) -> Option<&Utf8Path> {
+        self.var(HOME).map(Utf8Path::new)
+    }
+
+    /// ampup's home: AMPUP_HOME, else `.ampup` in the user's home directory.
+    ///
+    /// # Errors
+    /// When neither is set, or what is set is no absolute UTF-8 path.
+    pub fn ampup_home(&self) -> Result<Utf8PathBuf, HomeError> {
+        if let Some(home) = self.path("AMPUP_HOME")? {
+            return Ok(home);
+        }
+        Ok(self.path(HOME)?.ok_or(HomeError::Unset(HOME))?.join(".ampup"))
+    }
+
+    fn path(&self, variable: &'static str) -> Result<Option<Utf8PathBuf>, HomeError> {
+        let Some(value) = self.var_os(variable) else {
+            return Ok(None);
+        };
+        let value = value.to_str().ok_or_else(|| HomeError::NotUtf8 {
+            variable,
+            value: value.to_string_lossy().into_owned(),
+        })?;
+        let value = Utf8PathBuf::from(value);
+        if value.is_absolute() {
+            Ok(Some(value))
+        } else {
+            Err(HomeError::Relative { variable, value })
+        }
+    }
+
+    /// Where `PATH` leads, in its order; entries that are not UTF-8 are left out.
+    pub fn search_path(&self) -> Vec<Utf8PathBuf> {
+        self.var_os("PATH")
+            .map(|path| {
+                std::env::split_paths(path)
+                    .filter_map(|entry| Utf8PathBuf::from_path_buf(entry).ok())
+                    .collect()
+            })
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_home_is_ampup_home_or_below_the_users() {
+        let env = |variables: &[(&str, &str)]| Env::from_variables(variables.iter().copied(), "/");
+        assert_eq!(env(&[(HOME, "/u")]).ampup_home().expect("a home"), "/u/.ampup");
+        assert_eq!(
+            env(&[(HOME, "/u"), ("AMPUP_HOME", "/a")])
+                .ampup_home()
+                .expect("a home"),
+            "/a"
+        );
+        assert_eq!(
+            env(&[(HOME, "/u"), ("AMPUP_HOME", "")])
+                .ampup_home()
+                .expect("a home"),
+            "/u/.ampup"
+        );
+        assert!(matches!(env(&[]).ampup_home(), Err(HomeError::Unset(_))));
+        assert!(matches!(
+            env(&[("AMPUP_HOME", "a")]).ampup_home(),
+            Err(HomeError::Relative { .. })
+        ));
+    }
+}

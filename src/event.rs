@@ -1,0 +1,81 @@
+//! What happens while ampup works, told to whoever shows it.
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A download begins, or goes on where an earlier one was cut.
+    DownloadStarted {
+        /// What is downloaded, such as `postgres 18.4`; the same text in all events of one download.
+        name: String,
+        /// Where it comes from, for a person.
+        source: String,
+        /// Its size in octets, where it is known.
+        total: Option<u64>,
+        /// How many octets were here already.
+        resumed: u64,
+    },
+    /// More of it came.
+    DownloadProgress {
+        /// As when it began.
+        name: String,
+        /// Octets that are here now.
+        received: u64,
+    },
+    /// It is here, whole; its digest is checked next.
+    DownloadFinished {
+        /// As when it began.
+        name: String,
+        /// Its size in octets.
+        received: u64,
+    },
+    /// It ended without success; another event or the error says why.
+    DownloadStopped {
+        /// As when it began.
+        name: String,
+    },
+    /// A step begins.
+    Step {
+        /// What it is done to, such as `postgres 18.4`.
+        name: String,
+        /// Which step.
+        phase: Phase,
+    },
+    /// Another process holds what we need.
+    Waiting {
+        /// What is waited for, such as `postgres 18.4`.
+        name: String,
+        /// Who holds it.
+        holder: String,
+    },
+    /// Something worth a line, as expected.
+    Note(String),
+    /// Something worth a line, not as expected.
+    Warning(String),
+}
+
+/// A step that takes long enough to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The digest is computed.
+    Verifying,
+    /// The archive is unpacked in staging.
+    Unpacking,
+    /// The tree is run, to see that it works here.
+    Proving,
+    /// The tree is flushed and published.
+    Publishing,
+}
+
+/// Whoever is told what happens. Called from several threads.
+pub trait Reporter: Send + Sync {
+    /// Takes one event. Must not block for long.
+    fn report(&self, event: Event);
+}
+
+/// A reporter that shows nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn report(&self, _: Event) {}
+}

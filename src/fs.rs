@@ -1,0 +1,6 @@
+//! The ground under every file of ampup: files replaced whole, links, locks, space.
+
+pub mod atomic;
+pub mod link;
+pub mod lock;
+pub mod space;

@@ -1,0 +1,131 @@
+//! Links, and what stands for them on Windows: a directory link is a junction there, an executable link a small shim.
+//! Nothing outside this module knows the difference.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+/// Makes a link `link` to a directory. `target` is relative to the link's own directory.
+///
+/// # Errors
+/// When it cannot be made; `AlreadyExists` when something has that name.
+pub fn directory(target: &Utf8Path, link: &Utf8Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        fs_err::os::unix::fs::symlink(target, link)
+    }
+    #[cfg(windows)]
+    {
+        let parent = link.parent().expect("a link lies in a directory");
+        junction::create(parent.join(target), link)
+    }
+}
+
+/// Makes a link `link` to an executable. `target` is relative to the link's own directory.
+///
+/// # Errors
+/// When it cannot be made; `AlreadyExists` when something has that name.
+pub fn executable(target: &Utf8Path, link: &Utf8Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        fs_err::os::unix::fs::symlink(target, link)
+    }
+    #[cfg(windows)]
+    {
+        // cmd, PowerShell and CreateProcess through PATHEXT all find `name.cmd`.
+        let shim = link.with_extension("cmd");
+        let target = target.as_str().replace('/', "\\");
+        fs::write(shim, format!("@\"%~dp0{target}.exe\" %*\r\n"))
+    }
+}
+
+/// Points the directory link `link` elsewhere, in one rename. Whoever follows it sees the old target or the new one.
+///
+/// On Windows a junction cannot be replaced by a rename: it is removed and made anew, and readers try again (`read`).
+///
+/// # Errors
+/// When the new link cannot be made or moved into place; the old one is then as it was.
+pub fn replace_directory(target: &Utf8Path, link: &Utf8Path) -> io::Result<()> {
+    let parent = link.parent().expect("a link lies in a directory");
+    #[cfg(unix)]
+    {
+        // The name is random, so that what a killed process left behind is in nobody's way.
+        let beside = parent.join(format!(".link-{:016x}", random()));
+        directory(target, &beside)?;
+        let replaced = fs::rename(&beside, link);
+        if replaced.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+        replaced?;
+    }
+    #[cfg(windows)]
+    {
+        match fs::remove_dir(link) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+            _ => directory(target, link)?,
+        }
+    }
+    super::atomic::sync_directory(parent)
+}
+
+/// Where a link points, as it is written (on Windows: absolute).
+///
+/// # Errors
+/// `NotFound` when nothing is there, `InvalidInput` when it is no link.
+pub fn read(link: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    #[cfg(unix)]
+    let target = fs::read_link(link)?;
+    #[cfg(windows)]
+    let target = read_with_patience(link)?;
+    Utf8PathBuf::from_path_buf(target).map_err(|target| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("`{link}` points to `{}`, which is not UTF-8", target.display()),
+        )
+    })
+}
+
+/// A junction is away for a moment while it is replaced.
+#[cfg(windows)]
+fn read_with_patience(link: &Utf8Path) -> io::Result<std::path::PathBuf> {
+    for _ in 0..20 {
+        match junction::get_target(link) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            answer => return answer,
+        }
+    }
+    junction::get_target(link)
+}
+
+/// A number nobody can guess, from the hasher seeds that the standard library draws from the system.
+#[cfg(unix)]
+fn random() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let world = tempfile::tempdir().expect("tempdir");
+        let world = Utf8Path::from_path(world.path()).expect("UTF-8");
+        fs::create_dir(world.join("a")).expect("made");
+        fs::create_dir(world.join("b")).expect("made");
+        let link = world.join("link");
+        for target in ["a", "b", "a"] {
+            replace_directory(target.into(), &link).expect("replaced");
+            assert_eq!(read(&link).expect("a link").file_name(), Some(target));
+        }
+        assert_eq!(fs::read_dir(world).expect("listed").count(), 3);
+        assert_eq!(
+            read(&world.join("none")).expect_err("missing").kind(),
+            io::ErrorKind::NotFound
+        );
+    }
+}

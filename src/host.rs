@@ -1,0 +1,206 @@
+//! What this machine is, as far as an artifact's needs go.
+//!
+//! A doubt counts as present: only what is certainly missing is called missing, and acceptance has the last word.
+
+use std::{collections::BTreeSet, process::Command};
+
+use camino::Utf8Path;
+
+use crate::domain::{Needs, Target};
+
+/// What is known of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Its kind; `None` where no artifact could be made for it.
+    pub target: Option<Target>,
+    /// What the machine calls itself, for messages: `linux riscv64`.
+    pub description: String,
+    /// The version of the GNU C library.
+    pub glibc: Option<(u32, u32)>,
+    /// The version of macOS.
+    pub macos: Option<(u32, u32)>,
+    /// Libraries and files that were asked about and are certainly not here.
+    pub missing: BTreeSet<String>,
+}
+
+impl Host {
+    /// Looks at this machine. `needs` are all that any artifact for it may ask for.
+    pub fn probe<'a>(needs: impl IntoIterator<Item = &'a Needs>) -> Self {
+        let mut missing = BTreeSet::new();
+        let mut asked = BTreeSet::new();
+        let libraries = Libraries::here();
+        for needs in needs {
+            for library in &needs.libraries {
+                if asked.insert(library) && libraries.certainly_lack(library) {
+                    missing.insert(library.clone());
+                }
+            }
+            for file in &needs.files {
+                if asked.insert(file) && matches!(Utf8Path::new(file).try_exists(), Ok(false)) {
+                    missing.insert(file.clone());
+                }
+            }
+        }
+        Self {
+            target: target(),
+            description: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            glibc: if cfg!(target_os = "linux") {
+                answer("getconf", &["GNU_LIBC_VERSION"])
+            } else {
+                None
+            },
+            macos: if cfg!(target_os = "macos") {
+                answer("sw_vers", &["-productVersion"])
+            } else {
+                None
+            },
+            missing,
+        }
+    }
+
+    /// The first of `needs` that this host certainly lacks, in words.
+    pub fn lacks(&self, needs: &Needs) -> Option<String> {
+        let older = |here: Option<(u32, u32)>, wanted: &Option<String>| {
+            let (here, wanted) = (here?, wanted.as_deref()?);
+            (here < numbers(wanted)?).then(|| (format!("{}.{}", here.0, here.1), wanted.to_owned()))
+        };
+        if let Some((here, wanted)) = older(self.glibc, &needs.glibc) {
+            return Some(format!("it needs glibc {wanted}, and here is {here}"));
+        }
+        if let Some((here, wanted)) = older(self.macos, &needs.macos) {
+            return Some(format!("it needs macOS {wanted}, and here is {here}"));
+        }
+        let missing = needs
+            .libraries
+            .iter()
+            .chain(&needs.files)
+            .find(|need| self.missing.contains(*need))?;
+        Some(format!("it needs `{missing}`, which is not here"))
+    }
+}
+
+/// The kind of this host. On Linux the C library is the host's, not the one ampup was built with: a static ampup runs
+/// on both.
+fn target() -> Option<Target> {
+    match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("linux", "x86_64") if has_musl_alone("x86_64", "/lib64/ld-linux-x86-64.so.2") => {
+            Some(Target::X86_64LinuxMusl)
+        }
+        ("linux", "x86_64") => Some(Target::X86_64LinuxGnu),
+        ("linux", "aarch64") if has_musl_alone("aarch64", "/lib/ld-linux-aarch64.so.1") => {
+            Some(Target::Aarch64LinuxMusl)
+        }
+        ("linux", "aarch64") => Some(Target::Aarch64LinuxGnu),
+        ("macos", "x86_64") => Some(Target::X86_64Darwin),
+        ("macos", "aarch64") => Some(Target::Aarch64Darwin),
+        ("windows", "x86_64") => Some(Target::X86_64Windows),
+        _ => None,
+    }
+}
+
+fn has_musl_alone(arch: &str, glibc_loader: &str) -> bool {
+    Utf8Path::new(&format!("/lib/ld-musl-{arch}.so.1")).exists() && !Utf8Path::new(glibc_loader).exists()
+}
+
+/// The first version number that a system's own program prints.
+fn answer(program: &str, arguments: &[&str]) -> Option<(u32, u32)> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.split_whitespace().find_map(numbers)
+}
+
+/// `2.36`, `15.0.1`, `15`.
+fn numbers(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split('.').map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next().unwrap_or(Some(0))?))
+}
+
+/// Where the loader of this host would look for a library.
+struct Libraries {
+    /// `/etc/ld.so.cache` of the GNU C library, which holds the name of every library that it knows.
+    cache: Option<Vec<u8>>,
+}
+
+impl Libraries {
+    fn here() -> Self {
+        Self {
+            cache: crate::fs::atomic::read(Utf8Path::new("/etc/ld.so.cache"), 64 << 20).ok(),
+        }
+    }
+
+    /// Whether the loader would not find `soname`. A name that is in no usual directory, on a host whose loader keeps
+    /// no cache (musl, NixOS), is a doubt.
+    fn certainly_lack(&self, soname: &str) -> bool {
+        let Some(cache) = &self.cache else { return false };
+        let mut entry = soname.as_bytes().to_vec();
+        entry.push(0);
+        !cache.windows(entry.len()).any(|window| window == entry) && !in_usual_directory(soname)
+    }
+}
+
+/// A library that was installed after the cache was made.
+fn in_usual_directory(soname: &str) -> bool {
+    let arch = std::env::consts::ARCH;
+    let multiarch = [
+        format!("/lib/{arch}-linux-gnu"),
+        format!("/usr/lib/{arch}-linux-gnu"),
+    ];
+    let plain = ["/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib"];
+    plain
+        .into_iter()
+        .chain(multiarch.iter().map(String::as_str))
+        .any(|directory| Utf8Path::new(directory).join(soname).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> Host {
+        Host {
+            target: Some(Target::X86_64LinuxGnu),
+            description: "linux x86_64".to_owned(),
+            glibc: Some((2, 31)),
+            macos: None,
+            missing: BTreeSet::from(["libxml2.so.2".to_owned()]),
+        }
+    }
+
+    #[test]
+    fn only_what_is_certainly_missing_is_called_missing() {
+        let needs = |glibc: Option<&str>, library: &str| Needs {
+            glibc: glibc.map(str::to_owned),
+            macos: Some("15.0".to_owned()),
+            libraries: vec![library.to_owned()],
+            files: vec![],
+        };
+        assert_eq!(host().lacks(&needs(Some("2.27"), "libz.so.1")), None);
+        assert!(
+            host()
+                .lacks(&needs(Some("2.34"), "libz.so.1"))
+                .expect("too old")
+                .contains("glibc 2.34")
+        );
+        assert!(
+            host()
+                .lacks(&needs(None, "libxml2.so.2"))
+                .expect("missing")
+                .contains("libxml2.so.2")
+        );
+    }
+
+    #[test]
+    fn this_machine_is_known() {
+        let needs = Needs {
+            libraries: vec!["libc.so.6".to_owned(), "libsurely-not-here.so.9".to_owned()],
+            files: vec!["/".to_owned(), "/surely/not/here".to_owned()],
+            ..Needs::default()
+        };
+        let host = Host::probe([&needs]);
+        assert!(host.target.is_some());
+        if host.glibc.is_some() {
+            let missing: Vec<_> = host.missing.iter().map(String::as_str).collect();
+            assert_eq!(missing, ["/surely/not/here", "libsurely-not-here.so.9"]);
+        }
+    }
+}

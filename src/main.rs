@@ -1,0 +1,3 @@
+//! The program `ampup`.
+
+fn main() {}

@@ -1,0 +1,38 @@
+//! The registry: what exists.
+
+pub mod manifest;
+
+use std::collections::BTreeMap;
+
+use crate::domain::{Component, ComponentName};
+
+/// What exists, as one manifest says it.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    /// Which registry this is.
+    pub id: String,
+    /// Counts the manifests of one registry upwards.
+    pub serial: u64,
+    /// When it was made, RFC 3339.
+    pub issued: String,
+    /// All components by name.
+    pub components: BTreeMap<ComponentName, Component>,
+}
+
+impl Registry {
+    /// A component by name.
+    pub fn component(&self, name: &ComponentName) -> Option<&Component> {
+        self.components.get(name)
+    }
+
+    /// The components that move together with `name`, itself included.
+    pub fn group_of(&self, name: &ComponentName) -> Vec<&Component> {
+        let Some(component) = self.component(name) else {
+            return Vec::new();
+        };
+        self.components
+            .values()
+            .filter(|other| other.group == component.group)
+            .collect()
+    }
+}

@@ -1,0 +1,3 @@
+//! The tests that see ampup from outside, in one binary.
+
+mod registry;

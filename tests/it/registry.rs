@@ -1,0 +1,67 @@
+//! The committed manifest: valid by its schema, and read whole.
+
+use std::collections::BTreeSet;
+
+use ampup::{domain::ComponentName, registry::Registry};
+
+fn manifest() -> serde_json::Value {
+    serde_json::from_str(include_str!("../../registry/manifest.json")).expect("JSON")
+}
+
+#[test]
+fn the_manifest_is_valid_by_its_schema() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../registry/schema.json")).expect("JSON");
+    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+    let faults: Vec<String> = validator
+        .iter_errors(&manifest())
+        .map(|fault| format!("{} at {}", fault, fault.instance_path()))
+        .collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// Readers skip what they do not know; in our own manifest nothing may be skipped.
+#[test]
+fn every_artifact_of_the_manifest_is_understood() {
+    let document = manifest();
+    let registry = Registry::embedded();
+    for (name, component) in document["components"].as_object().expect("components") {
+        let read = registry
+            .component(&name.parse::<ComponentName>().expect("a name"))
+            .expect("read");
+        let written = component["releases"].as_array().expect("releases");
+        assert_eq!(read.releases.len(), written.len(), "{name}");
+        for release in written {
+            let same = read
+                .releases
+                .iter()
+                .find(|one| Some(one.version.to_string().as_str()) == release["version"].as_str());
+            let same = same.unwrap_or_else(|| panic!("{name} {} is read", release["version"]));
+            assert_eq!(
+                same.artifacts.len(),
+                release["artifacts"].as_array().expect("artifacts").len()
+            );
+        }
+    }
+}
+
+#[test]
+fn no_release_of_ampup_is_offered_before_this_project_has_one() {
+    let registry = Registry::embedded();
+    let ampup = registry
+        .component(&"ampup".parse::<ComponentName>().expect("a name"))
+        .expect("described");
+    assert!(ampup.releases.is_empty());
+}
+
+#[test]
+fn the_default_components_are_the_daemon_its_client_and_its_database() {
+    let registry = Registry::embedded();
+    let defaults: BTreeSet<&str> = registry
+        .components
+        .values()
+        .filter(|one| one.default_install)
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(defaults, BTreeSet::from(["ampctl", "ampd", "postgres"]));
+}
