@@ -18,3 +18,6 @@ pub mod event;
 pub mod layout;
 pub mod registry;
 pub mod verify;
+
+// Floor 4: database.
+pub mod postgres;
