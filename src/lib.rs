@@ -22,3 +22,6 @@ pub mod verify;
 // Floor 3: hands, which do not know each other.
 pub mod resolve;
 pub mod store;
+
+// Floor 4: database.
+pub mod postgres;
