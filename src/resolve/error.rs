@@ -87,7 +87,7 @@ pub enum ResolveError {
 
 impl ResolveError {
     /// The exit code of a command that fails so.
-    pub fn exit(&self) -> Exit {
+    pub fn exit_code(&self) -> Exit {
         match self {
             Self::UnknownComponent { .. }
             | Self::NoSuchVersion { .. }

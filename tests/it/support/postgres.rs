@@ -70,13 +70,8 @@ pub(crate) fn postgres_tree(major: u64) -> Utf8PathBuf {
 /// Where trees are kept: below the target directory, or where other users can enter it when we are root.
 fn cache() -> Utf8PathBuf {
     let target = Utf8Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let open = |path: &Utf8Path| {
-        path.ancestors().all(|ancestor| {
-            fs::metadata(ancestor).is_ok_and(|metadata| metadata.permissions().mode() & 0o5 == 0o5)
-        })
-    };
     fs::create_dir_all(target).expect("made");
-    let parent = if run_as().is_none() || open(target) {
+    let parent = if run_as().is_none() || accessible(target) {
         target
     } else {
         Utf8Path::new("/var/tmp")
@@ -84,6 +79,13 @@ fn cache() -> Utf8PathBuf {
     let cache = parent.join("ampup-postgres-trees");
     fs::create_dir_all(&cache).expect("made");
     cache
+}
+
+/// Whether every user can enter a directory, or run a file, at this path.
+pub(crate) fn accessible(path: &Utf8Path) -> bool {
+    path.ancestors().all(|ancestor| {
+        fs::metadata(ancestor).is_ok_and(|metadata| metadata.permissions().mode() & 0o5 == 0o5)
+    })
 }
 
 fn unpack(version: &str, staging: &Utf8Path, tree: &Utf8Path) {
