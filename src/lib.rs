@@ -17,4 +17,5 @@ pub mod host;
 pub mod event;
 pub mod layout;
 pub mod registry;
+pub mod shell;
 pub mod verify;
