@@ -279,7 +279,8 @@ fetch() {
                         fail 5 "busybox's wget may not check whom it talks to" "install curl with the system's package manager"
                     ;;
             esac
-            wget -q -T 60 -O "$into" "$address" || code=$?
+            # No -T: with it, the wget of busybox 1.35 crashes.
+            wget -q -O "$into" "$address" || code=$?
             ;;
     esac
     if [ "$code" -ne 0 ] || [ ! -s "$into" ]; then
@@ -354,13 +355,14 @@ verify() {
 verify_signature() {
     if [ -z "$KEYS" ] || ! have minisign; then return 0; fi
     fetch "$asset.minisig"
+    # The comment is signed too: another file, or another release, under this name is refused.
+    signed="$asset "
+    if [ -n "$version" ]; then signed="$asset $version "; fi
     for key in $KEYS; do
         comment=$(minisign -Q -V -P "$key" -m "$work/$asset" -x "$work/$asset.minisig" 2>/dev/null) || continue
-        # The comment is signed too: another release's file under this name is refused.
         case "$comment " in
-            "$asset ${version:-$VERSION} "*) return 0 ;;
+            "$signed"*) return 0 ;;
         esac
-        [ -n "${version:-$VERSION}" ] || return 0
     done
     fail 4 "the signature of $base/$asset is not by a key of ampup; it was deleted" "report it"
 }

@@ -1,3 +1,9 @@
 //! The tests that see ampup from outside, in one binary.
 
+#[cfg(target_os = "linux")]
+mod bootstrap;
+mod powershell;
 mod registry;
+#[cfg(unix)]
+mod shells;
+mod support;
