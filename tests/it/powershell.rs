@@ -38,6 +38,7 @@ const SCRIPT: &str = include_str!("../../install.ps1");
 #[test]
 fn install_ps1_is_powershell() {
     assert_eq!(faults(SCRIPT), [""; 0]);
+    assert_eq!(faults(include_str!("../../release/try.ps1")), [""; 0]);
     assert!(
         SCRIPT.is_ascii(),
         "Windows PowerShell 5.1 reads a file without a mark as ANSI"
