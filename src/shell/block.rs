@@ -124,7 +124,11 @@ fn find(content: &[u8]) -> Vec<Block> {
         }
         let before = &content[..begin.0];
         let before = match (with_break, before.strip_suffix(b"\n")) {
-            (true, Some(cut)) => cut.strip_suffix(b"\r").unwrap_or(cut),
+            // Ours was LF: a CR before it is the user's, unless the marker has one too.
+            (true, Some(cut)) if content[begin.1..begin.2].starts_with(b"\r") => {
+                cut.strip_suffix(b"\r").unwrap_or(cut)
+            }
+            (true, Some(cut)) => cut,
             _ => before,
         };
         Some(Block {
@@ -164,7 +168,7 @@ mod tests {
 
     #[test]
     fn every_file_is_as_it_was_after_the_block_is_gone() {
-        let files: [&[u8]; 8] = [
+        let files: [&[u8]; 9] = [
             b"",
             b"\n",
             b"a",
@@ -173,6 +177,7 @@ mod tests {
             b"a\r\nb",
             b"\xff\xe9 latin-1\n",
             b"a \\",
+            b"a\r",
         ];
         for file in files {
             let with = put(file, LINE);
