@@ -19,3 +19,6 @@ pub mod layout;
 pub mod registry;
 pub mod shell;
 pub mod verify;
+
+// Floor 3: hands.
+pub mod setup;

@@ -194,11 +194,6 @@ impl Setting {
             Shell::PowerShell => format!("if (Test-Path -LiteralPath {file}) {{ . {file} }}"),
         }
     }
-
-    /// The whole content of a file that is ampup's alone (`Place::Whole`).
-    pub fn whole(&self, shell: Shell) -> String {
-        format!("{}\n", block::render(&self.line(shell)))
-    }
 }
 
 /// `text` as one word of the shell that nothing is expanded in.

@@ -89,6 +89,13 @@ pub fn remove(content: &[u8], line: &str) -> Removal {
     }
 }
 
+/// Whether a file is one block, and nothing else.
+pub fn is_all_of(content: &[u8]) -> bool {
+    find(content)
+        .first()
+        .is_some_and(|block| block.start == 0 && block.end == content.len())
+}
+
 /// Where a block lies, in octets from the file's start.
 struct Block {
     start: usize,

@@ -4,6 +4,8 @@
 mod bootstrap;
 mod powershell;
 mod registry;
+#[cfg(target_os = "linux")]
+mod setup;
 #[cfg(unix)]
 mod shells;
 mod support;

@@ -2,14 +2,14 @@
 
 use std::process::{Command, Output};
 
-use ampup::shell::{
-    Place, Setting, Shell, User,
-    block::{self, Insertion},
-    quote,
+use ampup::{
+    layout::Layout,
+    setup::{self, Action},
+    shell::{Setting, Shell, User, quote},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::support::{World, programs, write, write_program};
+use crate::support::{World, programs, write_program};
 
 /// Names that a shell would take apart if they were not quoted.
 const HOMES: [&str; 5] = [
@@ -32,25 +32,19 @@ impl SetUp {
         let home = user.join(name);
         write_program(&home.join("bin/ampup"), "#!/bin/sh\necho the one\n");
         let setting = Setting::new(&home, Some(&user)).expect("fit");
-        for shell in Shell::ALL {
-            write(&home.join(shell.env_file()), setting.env_text(shell));
-        }
-        let start_files = User {
+        let facts = User {
             home: user.clone(),
             zdotdir: None,
             config_home: None,
             shells: vec![shell],
-        }
-        .start_files(|_| false);
-        for file in start_files {
-            match file.place {
-                Place::Whole => write(&file.path, setting.whole(file.shell)),
-                Place::Block => match block::insert(b"", &setting.line(file.shell)) {
-                    Insertion::Append(text) => write(&file.path, text),
-                    other => panic!("an empty file is appended to, not {other:?}"),
-                },
-            }
-        }
+        };
+        let changes = setup::plan(&facts, &setting);
+        assert!(
+            changes
+                .iter()
+                .all(|change| matches!(change.action, Action::Make(..)))
+        );
+        setup::apply(changes, &setting, &Layout::new(&home)).expect("done");
         Self { user, home }
     }
 
