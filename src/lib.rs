@@ -20,5 +20,10 @@ pub mod registry;
 pub mod shell;
 pub mod verify;
 
-// Floor 3: hands.
+// Floor 3: hands, which do not know each other.
+pub mod resolve;
 pub mod setup;
+pub mod store;
+
+// Floor 4: database.
+pub mod postgres;

@@ -11,11 +11,10 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::support::{
-    World,
     files::{FileServer, Reply},
     programs,
     release::{Release, STAND_IN, VERSION, repository},
-    snapshot, write, write_program,
+    world::{World, snapshot, write, write_program},
 };
 
 /// Each shell as its users start it, with the script in stdin.

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod bootstrap;
+mod postgres_programs;
 mod powershell;
 mod registry;
 #[cfg(target_os = "linux")]

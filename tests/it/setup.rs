@@ -7,7 +7,7 @@ use ampup::{
 };
 use camino::Utf8PathBuf;
 
-use crate::support::{World, snapshot, write};
+use crate::support::world::{World, snapshot, write};
 
 struct Home {
     world: World,

@@ -9,7 +9,10 @@ use ampup::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::support::{World, programs, write_program};
+use crate::support::{
+    programs,
+    world::{World, write_program},
+};
 
 /// Names that a shell would take apart if they were not quoted.
 const HOMES: [&str; 5] = [

@@ -5,7 +5,7 @@ use std::process::Command;
 use ampup::domain::Target;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::write_program;
+use super::world::write_program;
 
 /// The version that a test's release has unless it says another.
 pub(crate) const VERSION: &str = "9.9.9";

@@ -1,0 +1,46 @@
+//! Making a cluster's files.
+
+use camino::Utf8Path;
+
+use super::{
+    program::{Program, ProgramError},
+    user::User,
+};
+
+/// Whether what was written must survive a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    /// initdb flushes it.
+    Yes,
+    /// It is thrown away, or the caller flushes it.
+    No,
+}
+
+/// Makes a cluster in `directory`, which is absent or empty and whose parent `run_as` can enter and write to.
+///
+/// The flags are ampd's own, so that a cluster is the same whoever made it
+/// (<https://www.postgresql.org/docs/current/app-initdb.html>): the host's locale decides nothing, and whoever may enter
+/// the directory, which is its owner alone, may connect. The superuser is named after `run_as`, or us.
+///
+/// # Errors
+/// When initdb does not run here or fails; what it made it removes.
+pub fn initdb(
+    tree: &Utf8Path,
+    directory: &Utf8Path,
+    run_as: Option<&User>,
+    flush: Flush,
+) -> Result<(), ProgramError> {
+    let initdb = Program {
+        tree,
+        name: "initdb",
+        run_as,
+    };
+    let mut command = initdb.command();
+    command
+        .args(["-D", directory.as_str()])
+        .args(["--locale=C", "--encoding=UTF8", "--auth=trust"]);
+    if flush == Flush::No {
+        command.arg("--no-sync");
+    }
+    initdb.run(command, "").map(|_| ())
+}

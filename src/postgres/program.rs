@@ -1,0 +1,352 @@
+//! Running a PostgreSQL program of a tree: in a known environment, as a known user, watched while it works, and with an
+//! error that says why it failed.
+
+use std::{
+    io::{self, Read, Write as _},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{loading::LoadFailure, user::User};
+use crate::exit::Exit;
+
+/// A program that says nothing for so long is ended. A wait is bounded by silence and not by a total, because initdb
+/// takes minutes on a slow disk, and says so line by line.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// More of a program's output than this is of no use to anybody; the end of it is kept.
+const OUTPUT_LIMIT: usize = 1 << 20;
+
+/// Why a PostgreSQL program did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// The system cannot load it.
+    #[error("`{program}` does not run here: {failure}")]
+    DoesNotLoad {
+        /// The program.
+        program: Utf8PathBuf,
+        /// What the loader said.
+        failure: LoadFailure,
+    },
+    /// It is there, and the system says that it is not: its loader is not where the build expects it (NixOS, or a
+    /// glibc build on a musl system).
+    #[error("`{program}` does not run here: the loader that it was linked for is not on this system")]
+    NoLoader {
+        /// The program.
+        program: Utf8PathBuf,
+    },
+    /// It cannot be started at all.
+    #[error("cannot run `{program}`")]
+    Spawn {
+        /// The program.
+        program: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It ended badly.
+    #[error("`{program}` failed ({status}){}", indented(.last_lines))]
+    Failed {
+        /// The program.
+        program: Utf8PathBuf,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it said last.
+        last_lines: Vec<String>,
+    },
+    /// It ended well and said something else than expected.
+    #[error("`{program}` gave an unexpected answer{}", indented(.last_lines))]
+    UnexpectedAnswer {
+        /// The program.
+        program: Utf8PathBuf,
+        /// What it said last.
+        last_lines: Vec<String>,
+    },
+    /// It was silent for too long and was ended.
+    #[error("`{program}` said nothing for {seconds} s and was ended{}", indented(.last_lines))]
+    Silent {
+        /// The program.
+        program: Utf8PathBuf,
+        /// How long.
+        seconds: u64,
+        /// What it said last.
+        last_lines: Vec<String>,
+    },
+}
+
+impl ProgramError {
+    /// The next command to type.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::DoesNotLoad { failure, .. } => {
+                let os_release =
+                    crate::fs::atomic::read("/etc/os-release".into(), 1 << 16).unwrap_or_default();
+                failure.hint(&String::from_utf8_lossy(&os_release))
+            }
+            Self::Spawn { source, .. } => crate::exit::hint_of_io(source),
+            Self::NoLoader { .. }
+            | Self::Failed { .. }
+            | Self::UnexpectedAnswer { .. }
+            | Self::Silent { .. } => None,
+        }
+    }
+
+    /// How the program ends.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Spawn { source, .. } => Exit::of_io(source),
+            Self::DoesNotLoad { .. }
+            | Self::NoLoader { .. }
+            | Self::Failed { .. }
+            | Self::UnexpectedAnswer { .. }
+            | Self::Silent { .. } => Exit::Failed,
+        }
+    }
+}
+
+/// A program of a tree, and whom it runs as.
+#[derive(Debug, Clone, Copy)]
+pub struct Program<'a> {
+    /// The tree, an absolute path.
+    pub tree: &'a Utf8Path,
+    /// Its name in `bin/`.
+    pub name: &'a str,
+    /// Whom it runs as; `None`: ourselves.
+    pub run_as: Option<&'a User>,
+}
+
+impl Program<'_> {
+    /// Its path.
+    pub fn path(&self) -> Utf8PathBuf {
+        self.tree
+            .join("bin")
+            .join(format!("{}{}", self.name, std::env::consts::EXE_SUFFIX))
+    }
+
+    /// A command that runs it. Paths among its arguments must be absolute.
+    ///
+    /// Nothing of our environment reaches it: PG* would change port, data directory, user and options; LD_LIBRARY_PATH
+    /// and DYLD_* are searched before the tree's own `lib/` (conda and HPC modules bring another libcrypto); LD_PRELOAD
+    /// is loaded into the server; the host's locale must decide nothing, and macOS makes a server without LC_ALL
+    /// multi-threaded, which it refuses to be. It works in `/`, which everyone can enter: initdb gives up where it
+    /// cannot look at its working directory, and a server must keep no directory busy but its own.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(self.path());
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::CommandExt as _;
+            command
+                .env_clear()
+                .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+                .current_dir("/");
+            if let Some(user) = self.run_as {
+                // When we are root, the standard library drops our supplementary groups too.
+                command.uid(user.uid).gid(user.gid);
+            }
+        }
+        #[cfg(not(unix))]
+        {
+            // Windows programs need SystemRoot and its like, so here only what does harm is taken away.
+            for name in [
+                "PGDATA",
+                "PGHOST",
+                "PGOPTIONS",
+                "PGPASSWORD",
+                "PGPORT",
+                "PGSSLMODE",
+                "PGUSER",
+            ] {
+                command.env_remove(name);
+            }
+        }
+        command.env("LC_ALL", "C");
+        command
+    }
+
+    /// Runs a command made by `command` to its end, with `input` on its stdin, and gives its stdout.
+    ///
+    /// # Errors
+    /// When it does not start, fails, or is silent for five minutes.
+    pub fn run(&self, command: Command, input: &str) -> Result<String, ProgramError> {
+        let finished = watch(self.path(), command, input)?;
+        if finished.status.success() {
+            return Ok(text(&finished.stdout));
+        }
+        Err(self.failure(&finished))
+    }
+
+    /// The version line that it prints: `postgres (PostgreSQL) 18.4`.
+    ///
+    /// # Errors
+    /// When it does not run here.
+    pub fn version(&self) -> Result<String, ProgramError> {
+        let mut command = self.command();
+        command.arg("--version");
+        self.run(command, "").map(|line| line.trim().to_owned())
+    }
+
+    fn failure(&self, finished: &Finished) -> ProgramError {
+        let stderr = text(&finished.stderr);
+        if let Some(failure) = LoadFailure::find(&stderr) {
+            return ProgramError::DoesNotLoad {
+                program: self.path(),
+                failure,
+            };
+        }
+        // initdb says this of a postgres that is there and cannot be loaded (it only sees that `postgres -V` gave no
+        // line), so postgres itself is asked.
+        let misleading = stderr.contains("program \"postgres\" is needed by") && self.name != "postgres";
+        if misleading
+            && let Err(real) = (Program {
+                name: "postgres",
+                ..*self
+            })
+            .version()
+        {
+            return real;
+        }
+        ProgramError::Failed {
+            program: self.path(),
+            status: finished.status,
+            last_lines: finished.last_lines(),
+        }
+    }
+
+    /// That it ended well and did not say what it must.
+    pub(super) fn unexpected(&self, answer: &str) -> ProgramError {
+        ProgramError::UnexpectedAnswer {
+            program: self.path(),
+            last_lines: last_lines(answer),
+        }
+    }
+}
+
+/// A program that came to its end.
+struct Finished {
+    status: ExitStatus,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Finished {
+    fn last_lines(&self) -> Vec<String> {
+        let stderr = last_lines(&text(&self.stderr));
+        if stderr.is_empty() {
+            last_lines(&text(&self.stdout))
+        } else {
+            stderr
+        }
+    }
+}
+
+/// Runs a command and reads all that it says, until both its streams are closed.
+fn watch(program: Utf8PathBuf, mut command: Command, input: &str) -> Result<Finished, ProgramError> {
+    let spawned = command
+        .stdin(if input.is_empty() {
+            Stdio::null()
+        } else {
+            Stdio::piped()
+        })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = spawned.map_err(|cause| cannot_spawn(&program, cause))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ends before it has read all of it tells why by itself.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let heard = mpsc::channel();
+    listen(child.stdout.take(), Stream::Out, heard.0.clone());
+    listen(child.stderr.take(), Stream::Err, heard.0);
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    loop {
+        match heard.1.recv_timeout(PATIENCE) {
+            Ok((Stream::Out, more)) => keep_end(&mut stdout, &more),
+            Ok((Stream::Err, more)) => keep_end(&mut stderr, &more),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                end(&mut child);
+                stderr.extend(stdout);
+                return Err(ProgramError::Silent {
+                    program,
+                    seconds: PATIENCE.as_secs(),
+                    last_lines: last_lines(&text(&stderr)),
+                });
+            }
+        }
+    }
+    match child.wait() {
+        Ok(status) => Ok(Finished {
+            status,
+            stdout,
+            stderr,
+        }),
+        Err(source) => Err(ProgramError::Spawn { program, source }),
+    }
+}
+
+pub(super) fn cannot_spawn(program: &Utf8Path, source: io::Error) -> ProgramError {
+    let program = program.to_owned();
+    // EBADARCH is macOS's word for another processor; ENOEXEC is everyone's.
+    let other_machine =
+        source.raw_os_error() == Some(86) && cfg!(target_os = "macos") || source.raw_os_error() == Some(8);
+    if other_machine {
+        let failure = LoadFailure::OtherMachine(String::new());
+        return ProgramError::DoesNotLoad { program, failure };
+    }
+    if source.kind() == io::ErrorKind::NotFound && matches!(program.try_exists(), Ok(true)) {
+        return ProgramError::NoLoader { program };
+    }
+    ProgramError::Spawn { program, source }
+}
+
+/// Ends a program of ours that nobody's data depends on.
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+#[derive(Clone, Copy)]
+enum Stream {
+    Out,
+    Err,
+}
+
+fn listen(from: Option<impl Read + Send + 'static>, stream: Stream, to: mpsc::Sender<(Stream, Vec<u8>)>) {
+    let Some(mut from) = from else { return };
+    thread::spawn(move || {
+        let mut buffer = [0; 8192];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            if to.send((stream, buffer[..length].to_vec())).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+fn keep_end(kept: &mut Vec<u8>, more: &[u8]) {
+    kept.extend_from_slice(more);
+    if kept.len() > OUTPUT_LIMIT {
+        kept.drain(..kept.len() - OUTPUT_LIMIT / 2);
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The last lines of a text that say something.
+pub(super) fn last_lines(text: &str) -> Vec<String> {
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(8)..]
+        .iter()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+/// Lines below a message.
+pub(super) fn indented(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  {line}")).collect()
+}

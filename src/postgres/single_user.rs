@@ -1,0 +1,35 @@
+//! Asking a cluster without a server: one process, no socket, no client
+//! (<https://www.postgresql.org/docs/current/app-postgres.html>, "Single-User Mode").
+
+use camino::Utf8Path;
+
+use super::{
+    program::{Program, ProgramError},
+    user::User,
+};
+
+/// Proves that the tree serves the cluster in `directory`: runs `select 1`, and gives what the server printed. The
+/// cluster is shut down in good order after it.
+///
+/// # Errors
+/// When postgres does not run here, fails, or answers something else than 1.
+pub fn single_user_select(
+    tree: &Utf8Path,
+    directory: &Utf8Path,
+    run_as: Option<&User>,
+) -> Result<String, ProgramError> {
+    let postgres = Program {
+        tree,
+        name: "postgres",
+        run_as,
+    };
+    let mut command = postgres.command();
+    command.args(["--single", "-D", directory.as_str(), "postgres"]);
+    // An error in the query would be told on stderr alone, with exit code 0.
+    let answer = postgres.run(command, "select 1 as one\n")?;
+    if answer.contains("one = \"1\"") {
+        Ok(answer)
+    } else {
+        Err(postgres.unexpected(&answer))
+    }
+}

@@ -1,0 +1,212 @@
+//! The users of this system, by name and by number, and whom a server runs as when we are root.
+//!
+//! PostgreSQL refuses to run as root, and needs a passwd entry for whoever it runs as: initdb names the superuser of
+//! the cluster after it (<https://www.postgresql.org/docs/current/app-initdb.html>).
+
+use std::{
+    io,
+    process::{Command, Stdio},
+};
+
+use crate::exit::Exit;
+
+/// A user of this system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The login name.
+    pub name: String,
+    /// The number.
+    pub uid: u32,
+    /// The number of its group.
+    pub gid: u32,
+}
+
+/// Why there is no user to run PostgreSQL as.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// No such name.
+    #[error("there is no user `{0}` on this system")]
+    UnknownName(String),
+    /// Common in containers that are started with `--user 54321`.
+    #[error("user {0} has no entry in the passwd database, and PostgreSQL needs one")]
+    NoEntry(u32),
+    /// We are root, and neither of the usual users exists.
+    #[error("PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody` here")]
+    NobodyElse,
+    /// PostgreSQL refuses.
+    #[error("PostgreSQL does not run as root")]
+    Root,
+    /// The passwd database cannot be asked.
+    #[error("cannot look up user `{key}`")]
+    LookUp {
+        /// Name or number.
+        key: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl UserError {
+    /// The next command to type.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownName(name) => Some(format!(
+                "`useradd --system {name}` makes it, or name another user"
+            )),
+            Self::NoEntry(uid) => Some(format!(
+                "`echo 'amp:x:{uid}:0::/tmp:/bin/sh' >> /etc/passwd` as root"
+            )),
+            Self::NobodyElse => Some("`useradd --system postgres`".to_owned()),
+            Self::Root => Some("choose another user with `--run-as`".to_owned()),
+            Self::LookUp { .. } => None,
+        }
+    }
+
+    /// How the program ends.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::UnknownName(_) | Self::NoEntry(_) | Self::NobodyElse | Self::Root | Self::LookUp { .. } => {
+                Exit::Failed
+            }
+        }
+    }
+}
+
+impl User {
+    /// The user with this name.
+    ///
+    /// # Errors
+    /// When there is none or the passwd database cannot be asked.
+    pub fn by_name(name: &str) -> Result<Self, UserError> {
+        // A number would be looked up as one.
+        let found = if name.is_empty() || name.bytes().all(|letter| letter.is_ascii_digit()) {
+            None
+        } else {
+            look_up(name)?
+        };
+        found.ok_or_else(|| UserError::UnknownName(name.to_owned()))
+    }
+
+    /// The user with this number.
+    ///
+    /// # Errors
+    /// When it has no entry or the passwd database cannot be asked.
+    pub fn by_uid(uid: u32) -> Result<Self, UserError> {
+        look_up(&uid.to_string())?.ok_or(UserError::NoEntry(uid))
+    }
+
+    /// Whoever runs this process.
+    ///
+    /// # Errors
+    /// As for `by_uid`.
+    #[cfg(unix)]
+    pub fn current() -> Result<Self, UserError> {
+        Self::by_uid(current_uid())
+    }
+
+    /// The user to run PostgreSQL as when we are root and nobody was named: `postgres`, else `nobody`.
+    ///
+    /// # Errors
+    /// When neither exists.
+    pub fn unprivileged() -> Result<Self, UserError> {
+        for name in ["postgres", "nobody"] {
+            match Self::by_name(name) {
+                Err(UserError::UnknownName(_)) => {}
+                Ok(user) if user.uid == 0 => {}
+                answer => return answer,
+            }
+        }
+        Err(UserError::NobodyElse)
+    }
+
+    /// Whom to run PostgreSQL as, where nobody was named: `None` (ourselves), or the unprivileged user when we are root.
+    ///
+    /// # Errors
+    /// When we are root and there is no such user, or when we have no passwd entry.
+    pub fn for_postgres() -> Result<Option<Self>, UserError> {
+        #[cfg(unix)]
+        {
+            if current_uid() == 0 {
+                Self::unprivileged().map(Some)
+            } else {
+                Self::current().map(|_| None)
+            }
+        }
+        #[cfg(not(unix))]
+        Ok(None)
+    }
+}
+
+/// The number of whoever runs this process.
+#[cfg(unix)]
+pub fn current_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn look_up(key: &str) -> Result<Option<User>, UserError> {
+    let failed = |source| UserError::LookUp {
+        key: key.to_owned(),
+        source,
+    };
+    // macOS keeps its users elsewhere; its `id -P` prints a passwd line. Elsewhere getent knows LDAP and friends, and
+    // where there is none (Alpine without musl-utils, distroless), the file is all there is.
+    let (program, arguments): (_, &[_]) = if cfg!(target_os = "macos") {
+        ("id", &["-P", key])
+    } else {
+        ("getent", &["passwd", key])
+    };
+    let asked = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    match asked {
+        Ok(answer) => Ok(find(&String::from_utf8_lossy(&answer.stdout), key)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            let passwd = crate::fs::atomic::read("/etc/passwd".into(), 16 << 20).map_err(failed)?;
+            Ok(find(&String::from_utf8_lossy(&passwd), key))
+        }
+        Err(cause) => Err(failed(cause)),
+    }
+}
+
+/// The line of a passwd file whose name or number is `key` (passwd(5): `name:password:uid:gid:…`).
+fn find(passwd: &str, key: &str) -> Option<User> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let (_, uid, gid) = (fields.next()?, fields.next()?, fields.next()?);
+        if name.is_empty() || (name != key && uid != key) {
+            return None;
+        }
+        Some(User {
+            name: name.to_owned(),
+            uid: uid.parse().ok()?,
+            gid: gid.parse().ok()?,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_name_and_by_number() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\n\nbroken\nann:*:501:20::0:0:Ann:/Users/ann:/bin/zsh\n";
+        let ann = find(passwd, "501").expect("found");
+        assert_eq!((ann.name.as_str(), ann.uid, ann.gid), ("ann", 501, 20));
+        assert_eq!(find(passwd, "ann"), Some(ann));
+        assert_eq!(find(passwd, "20"), None);
+        assert_eq!(find(passwd, ""), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_number_without_an_entry_is_a_clear_error() {
+        let refused = User::by_uid(3_999_999_999).expect_err("no such user");
+        assert!(matches!(refused, UserError::NoEntry(3_999_999_999)), "{refused}");
+        assert!(User::by_name("0").is_err(), "a number is no name");
+        assert_eq!(User::by_name("root").expect("everywhere").uid, 0);
+    }
+}

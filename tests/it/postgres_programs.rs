@@ -1,0 +1,66 @@
+//! PostgreSQL's programs as ampup runs them.
+
+use std::process::Command;
+
+use ampup::postgres::{
+    initdb::{Flush, initdb},
+    program::ProgramError,
+    single_user::single_user_select,
+};
+use fs_err as fs;
+
+use crate::support::postgres::{World, postgres_tree, run_as};
+
+#[test]
+fn a_tree_makes_a_cluster_and_serves_it_without_a_socket() {
+    let (world, user) = (World::new(), run_as());
+    let tree = postgres_tree(18);
+    let cluster = world.directory("a place, with spaces").join("cluster");
+    initdb(&tree, &cluster, user.as_ref(), Flush::No).expect("made");
+    let version = fs::read_to_string(cluster.join("PG_VERSION")).expect("read");
+    assert_eq!(version.trim(), "18");
+    let answer = single_user_select(&tree, &cluster, user.as_ref()).expect("served");
+    assert!(answer.contains("one = \"1\""), "{answer}");
+    assert!(
+        !cluster.join("postmaster.pid").exists(),
+        "shut down in good order"
+    );
+}
+
+#[test]
+fn initdb_says_what_is_in_its_way() {
+    let (world, user) = (World::new(), run_as());
+    let cluster = world.directory("cluster");
+    fs::write(cluster.join("precious"), "data").expect("written");
+    let refused = initdb(&postgres_tree(18), &cluster, user.as_ref(), Flush::No).expect_err("not empty");
+    assert!(refused.to_string().contains("not empty"), "{refused}");
+    assert_eq!(
+        fs::read_to_string(cluster.join("precious")).expect("kept"),
+        "data"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_missing_library_is_named_also_where_initdb_says_something_else() {
+    let (world, user) = (World::new(), run_as());
+    let tree = world.path().join("tree");
+    let copied = Command::new("cp")
+        .args(["-a", postgres_tree(18).as_str(), tree.as_str()])
+        .status()
+        .expect("cp");
+    assert!(copied.success());
+    fs::rename(tree.join("lib/libicuuc.so.60"), tree.join("lib/elsewhere.so.60")).expect("moved");
+    let cluster = world.directory("parent").join("cluster");
+    let refused = initdb(&tree, &cluster, user.as_ref(), Flush::No).expect_err("no library");
+    assert!(matches!(refused, ProgramError::DoesNotLoad { .. }), "{refused}");
+    assert!(
+        refused.to_string().contains("the library `libicuuc.so.60`"),
+        "{refused}"
+    );
+    assert!(
+        refused.hint().expect("a hint").contains("libicu60"),
+        "{:?}",
+        refused.hint()
+    );
+}

