@@ -21,6 +21,8 @@ pub mod registry;
 #[cfg(feature = "cli")]
 pub mod settings;
 #[cfg(feature = "cli")]
+pub mod shell;
+#[cfg(feature = "cli")]
 pub mod verify;
 
 // Floor 3: hands, which do not know each other.
@@ -28,6 +30,8 @@ pub mod verify;
 pub mod fetch;
 #[cfg(feature = "cli")]
 pub mod resolve;
+#[cfg(feature = "cli")]
+pub mod setup;
 pub mod store;
 #[cfg(feature = "cli")]
 pub mod unpack;

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 /// The floor of each top module, as `src/lib.rs` and ARCHITECTURE.md have it.
-const FLOORS: [(&str, u8); 28] = [
+const FLOORS: [(&str, u8); 25] = [
     ("domain", 1),
     ("env", 1),
     ("exit", 1),
@@ -20,21 +20,18 @@ const FLOORS: [(&str, u8); 28] = [
     ("verify", 2),
     ("fetch", 3),
     ("resolve", 3),
+    ("setup", 3),
     ("store", 3),
     ("unpack", 3),
     ("accept", 4),
     ("locate", 4),
     ("postgres", 4),
-    ("doctor", 5),
     ("install", 5),
     ("remove", 5),
     ("commands", 6),
     ("cli", 7),
     ("main", 7),
     ("lib", 7),
-    ("bootstrap", 5),
-    ("trust", 2),
-    ("release", 1),
 ];
 
 fn sources() -> Vec<Utf8PathBuf> {

@@ -1,4 +1,12 @@
 //! What the tests stand on.
 
+#[cfg(target_os = "linux")]
+pub(crate) mod files;
 pub(crate) mod home;
 pub(crate) mod postgres;
+#[cfg(unix)]
+pub(crate) mod programs;
+#[cfg(target_os = "linux")]
+pub(crate) mod release;
+#[cfg(unix)]
+pub(crate) mod world;
