@@ -6,12 +6,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 /// The floor of each top module, as `src/lib.rs` and ARCHITECTURE.md have it.
-const FLOORS: [(&str, u8); 25] = [
+const FLOORS: [(&str, u8); 26] = [
     ("domain", 1),
     ("env", 1),
     ("exit", 1),
     ("fs", 1),
     ("host", 1),
+    ("libraries", 1),
     ("event", 2),
     ("layout", 2),
     ("registry", 2),

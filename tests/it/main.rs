@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod bootstrap;
+mod choosing;
 mod commands;
 mod house;
 mod main_job;
@@ -13,3 +14,5 @@ mod setup;
 #[cfg(unix)]
 mod shells;
 mod support;
+#[cfg(unix)]
+mod words;
