@@ -4,7 +4,11 @@
 mod bootstrap;
 mod choosing;
 mod commands;
+#[cfg(target_os = "linux")]
+mod completing;
 mod house;
+#[cfg(target_os = "linux")]
+mod life;
 mod main_job;
 mod postgres_programs;
 mod powershell;

@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 pub(crate) mod files;
 pub(crate) mod home;
+#[cfg(target_os = "linux")]
+pub(crate) mod person;
 pub(crate) mod postgres;
 #[cfg(unix)]
 pub(crate) mod programs;
