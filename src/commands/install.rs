@@ -304,7 +304,10 @@ fn tell_channel(
         return Ok(());
     };
     let asked = |group: &&GroupPlan| group.components.contains(&done.component) && group.request.is_none();
-    let channel = session.component(&done.component)?.default_channel;
+    let Some(component) = session.registry()?.component(&done.component) else {
+        return Ok(());
+    };
+    let channel = component.default_channel;
     if plan.groups.iter().any(|group| asked(&group)) && channel != crate::domain::Channel::Stable {
         let names: Vec<&str> = members.iter().map(|done| done.component.as_str()).collect();
         talk.push(format!(

@@ -148,8 +148,14 @@ fn a_new_shell_of_each_kind_finds_everything() {
         person.home.offer("ampd", "0.0.35").offer("ampctl", "0.0.35");
         // The real acceptance of PostgreSQL has tests of its own; here it is found.
         person.home.offer("tool", "1.0.0");
-        person
-            .built(&["init", "--component", "ampd", "--component", "tool"])
+        let mut command = person.command(
+            crate::support::home::program(),
+            &["init", "--component", "ampd", "--component", "tool"],
+        );
+        if let Some(nu) = programs::find("nu") {
+            command.env("SHELL", nu);
+        }
+        finish(command)
             .exits(0)
             .says("installed ampup")
             .says("installed ampd v0.0.35");
