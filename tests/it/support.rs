@@ -1,0 +1,3 @@
+//! What the tests' worlds are made of.
+
+pub(crate) mod archives;
