@@ -13,6 +13,7 @@ mod registry;
 mod setup;
 #[cfg(unix)]
 mod shells;
-mod support;
 #[cfg(unix)]
 mod words;
+mod support;
+mod unpack;

@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub(crate) mod archives;
 #[cfg(target_os = "linux")]
 pub(crate) mod files;
 pub(crate) mod home;
