@@ -18,3 +18,7 @@ pub mod event;
 pub mod layout;
 pub mod registry;
 pub mod verify;
+
+// Floor 3: hands.
+#[cfg(feature = "cli")]
+pub mod fetch;

@@ -1,3 +1,5 @@
 //! The tests that see ampup from outside, in one binary.
 
 mod registry;
+mod support;
+mod wire;

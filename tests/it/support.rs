@@ -1,0 +1,3 @@
+//! The worlds that tests live in.
+
+pub(crate) mod server;
