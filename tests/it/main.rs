@@ -13,7 +13,8 @@ mod registry;
 mod setup;
 #[cfg(unix)]
 mod shells;
-#[cfg(unix)]
-mod words;
 mod support;
 mod unpack;
+mod wire;
+#[cfg(unix)]
+mod words;

@@ -9,5 +9,6 @@ pub(crate) mod postgres;
 pub(crate) mod programs;
 #[cfg(target_os = "linux")]
 pub(crate) mod release;
+pub(crate) mod server;
 #[cfg(unix)]
 pub(crate) mod world;

@@ -29,7 +29,7 @@ fn assert_refused(shape: &Shape<'_>, rows: Vec<Row>) {
             "{name}: {text}"
         );
         assert!(!text.chars().any(char::is_control), "{name}: {text:?}");
-        assert_eq!(error.exit(), Exit::Integrity, "{name}");
+        assert_eq!(error.exit_code(), Exit::Integrity, "{name}");
         world.assert_untouched(name);
     }
 }
