@@ -19,5 +19,10 @@ pub mod layout;
 pub mod registry;
 pub mod verify;
 
+// Floor 3: hands, which do not know each other.
+pub mod resolve;
+pub mod store;
+
 // Floor 4: database.
+pub mod locate;
 pub mod postgres;

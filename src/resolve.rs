@@ -1,0 +1,226 @@
+//! What to do, decided from what exists and what is here. No file, no clock, no network: `--dry-run` prints the very
+//! plan that would run.
+
+mod choose;
+mod error;
+
+pub use error::ResolveError;
+
+use semver::Version;
+
+use crate::{
+    domain::{
+        Artifact, Component, ComponentName, ComponentSpec, Inventory, Requirement, TreeName,
+        component::Acceptance,
+    },
+    host::Host,
+    registry::Registry,
+};
+use choose::Group;
+
+/// What a command will do.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// One entry for each group that moves; they do not depend on each other.
+    pub groups: Vec<GroupPlan>,
+}
+
+/// What will be done for components that move together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupPlan {
+    /// The components.
+    pub components: Vec<ComponentName>,
+    /// What was asked for, to be followed by `update`.
+    pub request: Option<Requirement>,
+    /// The versions that would do, best first; each is tried until one works.
+    pub choices: Vec<Choice>,
+    /// Why builds that the request meant are no choice here, in words.
+    pub passed_over: Vec<String>,
+}
+
+/// One version of a group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// The version of every component of the group.
+    pub version: Version,
+    /// One for each component.
+    pub steps: Vec<Step>,
+}
+
+/// What one component needs to be at a version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The component.
+    pub component: ComponentName,
+    /// The version.
+    pub version: Version,
+    /// What must be done.
+    pub action: Action,
+}
+
+/// What must be done to be at a version.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Nothing: this tree is active.
+    Keep(TreeName),
+    /// This tree is here and becomes the active one.
+    Activate(TreeName),
+    /// One of these is fetched, in this order, until one works.
+    Acquire(Vec<Artifact>),
+}
+
+/// What `update` found for a group.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Update {
+    /// Something newer, and how to get it.
+    Available {
+        /// The version now.
+        from: Version,
+        /// How to get the newer one; it has one choice.
+        plan: GroupPlan,
+    },
+    /// Nothing newer that the request allows.
+    UpToDate {
+        /// The components.
+        components: Vec<ComponentName>,
+        /// Their version.
+        version: Version,
+        /// A newer major version, which needs `--allow-major`.
+        newer_major: Option<Version>,
+    },
+    /// An exact version was asked for, and stays.
+    Pinned {
+        /// The components.
+        components: Vec<ComponentName>,
+        /// Their version.
+        version: Version,
+    },
+}
+
+impl Registry {
+    /// A component by name, or an error with the nearest names.
+    ///
+    /// # Errors
+    /// `UnknownComponent`.
+    pub fn require(&self, name: &ComponentName) -> Result<&Component, ResolveError> {
+        self.component(name)
+            .ok_or_else(|| ResolveError::unknown_component(self, name))
+    }
+}
+
+/// Plans an installation of `specs`.
+///
+/// # Errors
+/// When a component, a version or a build for this host does not exist, or two specs contradict each other. Nothing is
+/// planned then.
+pub fn install(
+    registry: &Registry,
+    inventory: &Inventory,
+    host: &Host,
+    specs: &[ComponentSpec],
+) -> Result<Plan, ResolveError> {
+    let mut groups = Vec::new();
+    for (components, request) in grouped(registry, specs)? {
+        let group = Group {
+            components,
+            inventory,
+            host,
+        };
+        groups.push(group.install(request)?);
+    }
+    Ok(Plan { groups })
+}
+
+/// Finds what is newer than the active version of each of `names`, or of everything active when there are none.
+///
+/// A PostgreSQL stays within its major version unless `allow_major`: a cluster is bound to it.
+///
+/// # Errors
+/// When a name is unknown or not installed.
+pub fn update(
+    registry: &Registry,
+    inventory: &Inventory,
+    host: &Host,
+    names: &[ComponentName],
+    allow_major: bool,
+) -> Result<Vec<Update>, ResolveError> {
+    for name in names {
+        registry.require(name)?;
+        if !inventory.active.components.contains_key(name) {
+            return Err(ResolveError::NotInstalled {
+                component: name.clone(),
+            });
+        }
+    }
+    let mut updates = Vec::new();
+    let mut seen = Vec::new();
+    for name in inventory.active.components.keys() {
+        // What this registry does not know stays as it is.
+        let Some(component) = registry.component(name) else {
+            continue;
+        };
+        let group = registry.group_of(name);
+        let wanted = names.is_empty() || group.iter().any(|member| names.contains(&member.name));
+        if !wanted || seen.contains(&component.group) {
+            continue;
+        }
+        seen.push(component.group.clone());
+        let components = group
+            .into_iter()
+            .filter(|member| inventory.active.components.contains_key(&member.name))
+            .collect();
+        updates.push(
+            Group {
+                components,
+                inventory,
+                host,
+            }
+            .update(allow_major)?,
+        );
+    }
+    Ok(updates)
+}
+
+/// Whether a component's data is bound to its major version.
+pub fn is_major_bound(component: &Component) -> bool {
+    component.acceptance == Acceptance::Postgres
+}
+
+/// The specs, with components that move together joined.
+fn grouped<'a>(
+    registry: &'a Registry,
+    specs: &[ComponentSpec],
+) -> Result<Vec<(Vec<&'a Component>, Option<Requirement>)>, ResolveError> {
+    let mut groups: Vec<(Vec<&Component>, Option<Requirement>)> = Vec::new();
+    for spec in specs {
+        registry.require(&spec.name)?;
+        let components = registry.group_of(&spec.name);
+        let same_group =
+            |group: &&mut (Vec<&Component>, Option<Requirement>)| group.0[0].group == components[0].group;
+        match groups.iter_mut().find(same_group) {
+            // One component may be asked for in several versions: the last one becomes active.
+            Some((_, request)) if components.len() == 1 && *request != spec.requirement => {
+                groups.push((components, spec.requirement.clone()));
+            }
+            Some((_, request)) => match (&*request, &spec.requirement) {
+                (Some(one), Some(other)) if one != other => {
+                    return Err(ResolveError::Contradiction {
+                        components: components
+                            .iter()
+                            .map(|component| component.name.clone())
+                            .collect(),
+                        one: one.clone(),
+                        other: other.clone(),
+                    });
+                }
+                (None, Some(_)) => request.clone_from(&spec.requirement),
+                _ => {}
+            },
+            None => groups.push((components, spec.requirement.clone())),
+        }
+    }
+    Ok(groups)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,344 @@
+//! Which version, and which of its builds.
+
+use std::collections::BTreeSet;
+
+use semver::Version;
+
+use super::{Action, Choice, GroupPlan, ResolveError, Step, Update, is_major_bound};
+use crate::{
+    domain::{
+        Artifact, Channel, Component, Inventory, Provider, Release, Requirement, Target, Tree, TreeName,
+    },
+    host::Host,
+};
+
+/// Components that move together, and what they are chosen for.
+pub(super) struct Group<'a> {
+    pub components: Vec<&'a Component>,
+    pub inventory: &'a Inventory,
+    pub host: &'a Host,
+}
+
+impl Group<'_> {
+    /// The choices for a request, best first.
+    pub(super) fn install(&self, request: Option<Requirement>) -> Result<GroupPlan, ResolveError> {
+        let versions = self.versions(request.as_ref());
+        if versions.is_empty() {
+            return Err(ResolveError::no_such_version(
+                self.components[0],
+                request.as_ref(),
+            ));
+        }
+        let latest = matches!(request, Some(Requirement::Latest));
+        let mut plan = GroupPlan {
+            components: self
+                .components
+                .iter()
+                .map(|component| component.name.clone())
+                .collect(),
+            choices: Vec::new(),
+            passed_over: Vec::new(),
+            request,
+        };
+        if !latest && let Some(version) = self.installed(&versions, plan.request.as_ref()) {
+            plan.choices.push(self.choice(&version, plan.request.as_ref())?);
+            return Ok(plan);
+        }
+        let exact = plan.request.as_ref().is_some_and(Requirement::is_exact);
+        let mut refusal = None;
+        for version in versions.iter().rev() {
+            // A cluster is bound to its major version: never fall from one to a lower one.
+            if plan
+                .choices
+                .first()
+                .is_some_and(|first| first.version.major != version.major)
+            {
+                break;
+            }
+            match self.choice(version, plan.request.as_ref()) {
+                Ok(choice) => plan.choices.push(choice),
+                Err(cause) => {
+                    plan.passed_over.push(cause.to_string());
+                    refusal.get_or_insert(cause);
+                }
+            }
+            if exact {
+                break;
+            }
+        }
+        if plan.choices.is_empty() {
+            Err(refusal.expect("there was a version, and no choice"))
+        } else {
+            Ok(plan)
+        }
+    }
+
+    /// The highest version above the active one that its request allows.
+    pub(super) fn update(&self, allow_major: bool) -> Result<Update, ResolveError> {
+        let first = self.components[0];
+        let components = || {
+            self.components
+                .iter()
+                .map(|component| component.name.clone())
+                .collect()
+        };
+        let active =
+            self.inventory
+                .active
+                .components
+                .get(&first.name)
+                .ok_or_else(|| ResolveError::NotInstalled {
+                    component: first.name.clone(),
+                })?;
+        let request = self.inventory.active.requests.get(&first.name).cloned();
+        let from = self.version_of(first, active);
+        if request.as_ref().is_some_and(Requirement::is_exact) {
+            return Ok(Update::Pinned {
+                components: components(),
+                version: from,
+            });
+        }
+        let bound = is_major_bound(first);
+        let newer = |request: Option<&Requirement>| -> Vec<Version> {
+            self.versions(request)
+                .into_iter()
+                .filter(|version| {
+                    version.cmp_precedence(&from).is_gt() && self.choice(version, request).is_ok()
+                })
+                .collect()
+        };
+        let within: Vec<Version> = newer(request.as_ref())
+            .into_iter()
+            .filter(|version| !bound || version.major == from.major)
+            .collect();
+        let across = newer(Some(&Requirement::Latest))
+            .into_iter()
+            .filter(|version| version.major > from.major)
+            .max();
+        let (version, request) = match across {
+            Some(version) if bound && allow_major => {
+                let request = Requirement::Prefix(version.major, None);
+                (version, Some(request))
+            }
+            across => match within.into_iter().max() {
+                Some(version) => (version, request),
+                None => {
+                    let newer_major = across.filter(|_| bound);
+                    return Ok(Update::UpToDate {
+                        components: components(),
+                        version: from,
+                        newer_major,
+                    });
+                }
+            },
+        };
+        let choice = self.choice(&version, request.as_ref())?;
+        let plan = GroupPlan {
+            components: components(),
+            request,
+            choices: vec![choice],
+            passed_over: Vec::new(),
+        };
+        Ok(Update::Available { from, plan })
+    }
+
+    /// Every version that all components have, in the registry or installed, and that the request means; lowest first.
+    fn versions(&self, request: Option<&Requirement>) -> BTreeSet<Version> {
+        let mut sets = self.components.iter().map(|component| {
+            let released = component.releases.iter().map(|release| release.version.clone());
+            let installed = self
+                .inventory
+                .trees(&component.name)
+                .iter()
+                .filter_map(|tree| Some(tree.origin.as_ref()?.version.clone()));
+            released
+                .chain(installed)
+                .filter(|version| is_meant(component, version, request))
+                .collect::<BTreeSet<_>>()
+        });
+        let first = sets.next().unwrap_or_default();
+        sets.fold(first, |common, set| common.intersection(&set).cloned().collect())
+    }
+
+    /// The version of `versions` that is installed whole: the active one, else the highest.
+    fn installed(&self, versions: &BTreeSet<Version>, request: Option<&Requirement>) -> Option<Version> {
+        let whole = |version: &&Version| {
+            self.components
+                .iter()
+                .all(|component| self.tree(component, version, request).is_some())
+        };
+        let is_active = |version: &&Version| {
+            self.components.iter().all(|component| {
+                let tree = self.tree(component, version, request);
+                tree.is_some_and(|tree| self.inventory.is_active(&component.name, &tree.name))
+            })
+        };
+        let installed: Vec<&Version> = versions.iter().filter(whole).collect();
+        installed
+            .iter()
+            .copied()
+            .find(|version| is_active(version))
+            .or(installed.last().copied())
+            .cloned()
+    }
+
+    /// The installed tree of a version, by the provider that the request names: the active one, else the first.
+    fn tree(&self, component: &Component, version: &Version, request: Option<&Requirement>) -> Option<&Tree> {
+        let provider = request.and_then(|request| request.provider(version));
+        let matching = |tree: &&Tree| {
+            tree.origin.as_ref().is_some_and(|origin| {
+                origin.version == *version
+                    && provider
+                        .as_ref()
+                        .is_none_or(|provider| *provider == origin.provider)
+            })
+        };
+        let mut trees = self
+            .inventory
+            .trees(&component.name)
+            .iter()
+            .filter(matching)
+            .peekable();
+        let first = trees.peek().copied();
+        trees
+            .find(|tree| self.inventory.is_active(&component.name, &tree.name))
+            .or(first)
+    }
+
+    fn version_of(&self, component: &Component, tree: &TreeName) -> Version {
+        let origin = self
+            .inventory
+            .tree(&component.name, tree)
+            .and_then(|tree| tree.origin.as_ref());
+        origin.map_or_else(|| tree.version().clone(), |origin| origin.version.clone())
+    }
+
+    /// What every component needs to be at a version.
+    fn choice(&self, version: &Version, request: Option<&Requirement>) -> Result<Choice, ResolveError> {
+        let step = |component: &&Component| {
+            let action = match self.tree(component, version, request) {
+                Some(tree) if self.inventory.is_active(&component.name, &tree.name) => {
+                    Action::Keep(tree.name.clone())
+                }
+                Some(tree) => Action::Activate(tree.name.clone()),
+                None => Action::Acquire(self.artifacts(component, version, request)?),
+            };
+            Ok(Step {
+                component: component.name.clone(),
+                version: version.clone(),
+                action,
+            })
+        };
+        let steps = self
+            .components
+            .iter()
+            .map(step)
+            .collect::<Result<_, ResolveError>>()?;
+        Ok(Choice {
+            version: version.clone(),
+            steps,
+        })
+    }
+
+    /// The builds of a release that may run here, in order; never none.
+    fn artifacts(
+        &self,
+        component: &Component,
+        version: &Version,
+        request: Option<&Requirement>,
+    ) -> Result<Vec<Artifact>, ResolveError> {
+        let shown = component.version_style.show(version);
+        let Some(release) = release(component, version) else {
+            return Err(ResolveError::no_such_version(component, request));
+        };
+        let for_host: Vec<&Artifact> = release
+            .artifacts
+            .iter()
+            .filter(|artifact| Some(artifact.target) == self.host.target)
+            .collect();
+        if for_host.is_empty() {
+            let targets: BTreeSet<Target> =
+                release.artifacts.iter().map(|artifact| artifact.target).collect();
+            return Err(ResolveError::NoBuild {
+                component: component.name.clone(),
+                version: shown,
+                host: self.host_name(),
+                targets: targets.into_iter().collect(),
+            });
+        }
+        let provider = request.and_then(|request| request.provider(version));
+        let wanted: Vec<&Artifact> = for_host
+            .iter()
+            .copied()
+            .filter(|artifact| {
+                provider
+                    .as_ref()
+                    .is_none_or(|provider| *provider == artifact.provider)
+            })
+            .collect();
+        if let Some(provider) = provider
+            && wanted.is_empty()
+        {
+            let providers: BTreeSet<Provider> = for_host
+                .iter()
+                .map(|artifact| artifact.provider.clone())
+                .collect();
+            return Err(ResolveError::NoProvider {
+                component: component.name.clone(),
+                version: shown,
+                provider,
+                host: self.host_name(),
+                providers: providers.into_iter().collect(),
+            });
+        }
+        let (fit, unfit): (Vec<&Artifact>, Vec<&Artifact>) = wanted
+            .into_iter()
+            .partition(|artifact| self.host.lacks(&artifact.needs).is_none());
+        if fit.is_empty() {
+            let reason = |artifact: &&Artifact| {
+                let lack = self.host.lacks(&artifact.needs).unwrap_or_default();
+                format!("the build by {}: {lack}", artifact.provider)
+            };
+            let mut reasons: Vec<String> = unfit.iter().map(reason).collect();
+            reasons.dedup();
+            return Err(ResolveError::Unfit {
+                component: component.name.clone(),
+                version: shown,
+                reasons,
+            });
+        }
+        Ok(fit.into_iter().cloned().collect())
+    }
+
+    fn host_name(&self) -> String {
+        self.host
+            .target
+            .map_or_else(|| self.host.description.clone(), |target| target.to_string())
+    }
+}
+
+fn release<'a>(component: &'a Component, version: &Version) -> Option<&'a Release> {
+    component
+        .releases
+        .iter()
+        .find(|release| release.version == *version)
+}
+
+/// Whether a request for a component means this version, also one that the registry no longer has.
+fn is_meant(component: &Component, version: &Version, request: Option<&Requirement>) -> bool {
+    let (channel, tags) = match release(component, version) {
+        Some(release) => (release.channel, release.tags.as_slice()),
+        None if version.pre.is_empty() => (Channel::Stable, [].as_slice()),
+        None => (Channel::Nightly, [].as_slice()),
+    };
+    match request {
+        Some(request) => request.matches(version, channel, tags, component.default_channel),
+        None => {
+            channel == component.default_channel
+                && component
+                    .default_requirement
+                    .as_ref()
+                    .is_none_or(|default| default.matches(version, channel, tags, component.default_channel))
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Why there is no plan, and what would have worked.
+
+use semver::Version;
+
+use crate::{
+    domain::{Component, ComponentName, Provider, Requirement, Target},
+    exit::Exit,
+    registry::Registry,
+};
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ResolveError {
+    /// The registry has no such component.
+    #[error("there is no component `{name}`")]
+    UnknownComponent {
+        /// What was asked for.
+        name: ComponentName,
+        /// Names like it, nearest first.
+        nearest: Vec<ComponentName>,
+        /// Every name.
+        known: Vec<ComponentName>,
+    },
+    /// No release matches.
+    #[error("{component} has no version `{requirement}`; it has {}", listed(.versions, "none"))]
+    NoSuchVersion {
+        /// The component.
+        component: ComponentName,
+        /// What was asked for.
+        requirement: String,
+        /// The versions nearest to it, as they are shown.
+        versions: Vec<String>,
+    },
+    /// A release has no build for this kind of host.
+    #[error("{component} {version} has no build for {host}; it has builds for {}", listed(.targets, "no host at all"))]
+    NoBuild {
+        /// The component.
+        component: ComponentName,
+        /// The version, as it is shown.
+        version: String,
+        /// This kind of host.
+        host: String,
+        /// The kinds of host that it is built for.
+        targets: Vec<Target>,
+    },
+    /// A release has no build by this provider for this kind of host.
+    #[error("{component} {version} has no build by `{provider}` for {host}; it has builds by {}", listed(.providers, "nobody"))]
+    NoProvider {
+        /// The component.
+        component: ComponentName,
+        /// The version, as it is shown.
+        version: String,
+        /// Who was asked for.
+        provider: Provider,
+        /// This kind of host.
+        host: String,
+        /// Who built it for this kind of host.
+        providers: Vec<Provider>,
+    },
+    /// There are builds for this kind of host, but each needs what this host lacks.
+    #[error("no build of {component} {version} runs on this host: {}", .reasons.join("; "))]
+    Unfit {
+        /// The component.
+        component: ComponentName,
+        /// The version, as it is shown.
+        version: String,
+        /// One for each build.
+        reasons: Vec<String>,
+    },
+    /// Components that move together were asked for in two versions.
+    #[error("{} move together, and were asked for as `{one}` and `{other}`", listed(.components, ""))]
+    Contradiction {
+        /// The components.
+        components: Vec<ComponentName>,
+        /// The one request.
+        one: Requirement,
+        /// The other.
+        other: Requirement,
+    },
+    /// Only what is installed can be updated.
+    #[error("{component} is not installed")]
+    NotInstalled {
+        /// The component.
+        component: ComponentName,
+    },
+}
+
+impl ResolveError {
+    /// The exit code of a command that fails so.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::UnknownComponent { .. }
+            | Self::NoSuchVersion { .. }
+            | Self::NoBuild { .. }
+            | Self::NoProvider { .. }
+            | Self::NotInstalled { .. } => Exit::NotFound,
+            Self::Unfit { .. } => Exit::Failed,
+            Self::Contradiction { .. } => Exit::Usage,
+        }
+    }
+
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownComponent { nearest, known, .. } => match nearest.first() {
+                Some(nearest) => format!("did you mean `{nearest}`? There are {}", listed(known, "none")),
+                None => format!("there are {}", listed(known, "none")),
+            },
+            Self::NoSuchVersion { component, .. } => format!("`ampup info {component}` lists every version"),
+            Self::NoBuild { component, .. } | Self::NoProvider { component, .. } => {
+                format!("`ampup info {component}` lists every version and the hosts it is built for")
+            }
+            Self::Unfit { component, .. } => {
+                format!(
+                    "install what is missing, or ask for another build (`ampup info {component}` lists them)"
+                )
+            }
+            Self::Contradiction { components, one, .. } => {
+                format!("`ampup install {}@{one}`", components.first()?)
+            }
+            Self::NotInstalled { component } => format!("`ampup install --component {component}`"),
+        })
+    }
+
+    /// No component has this name.
+    pub(super) fn unknown_component(registry: &Registry, name: &ComponentName) -> Self {
+        let mut known: Vec<ComponentName> = registry.components.keys().cloned().collect();
+        let mut nearest: Vec<(usize, ComponentName)> = known
+            .iter()
+            .map(|other| {
+                (
+                    strsim::damerau_levenshtein(name.as_str(), other.as_str()),
+                    other.clone(),
+                )
+            })
+            .filter(|(distance, other)| *distance <= 3 && *distance < other.as_str().len())
+            .collect();
+        nearest.sort();
+        known.sort();
+        Self::UnknownComponent {
+            name: name.clone(),
+            nearest: nearest.into_iter().map(|(_, name)| name).collect(),
+            known,
+        }
+    }
+
+    /// No release of a component matches.
+    pub(super) fn no_such_version(component: &Component, requirement: Option<&Requirement>) -> Self {
+        let major = match requirement {
+            Some(Requirement::Exact(version)) => Some(version.major),
+            Some(Requirement::Prefix(major, _)) => Some(*major),
+            _ => None,
+        };
+        // The same major version first, each highest first; never more than a line of them.
+        let mut versions: Vec<&Version> = component
+            .releases
+            .iter()
+            .map(|release| &release.version)
+            .collect();
+        versions.sort_by_key(|version| Some(version.major) != major);
+        Self::NoSuchVersion {
+            component: component.name.clone(),
+            requirement: requirement
+                .map_or_else(|| component.default_channel.to_string(), ToString::to_string),
+            versions: versions
+                .into_iter()
+                .take(8)
+                .map(|version| component.version_style.show(version))
+                .collect(),
+        }
+    }
+}
+
+/// `a, b and c`.
+fn listed<T: ToString>(items: &[T], none: &str) -> String {
+    match items {
+        [] => none.to_owned(),
+        [one] => one.to_string(),
+        [first @ .., last] => {
+            let first: Vec<String> = first.iter().map(ToString::to_string).collect();
+            format!("{} and {}", first.join(", "), last.to_string())
+        }
+    }
+}

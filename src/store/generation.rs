@@ -1,0 +1,208 @@
+//! Generations: each is one active set, and `active` names one of them.
+
+use std::{collections::BTreeMap, io};
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use super::receipt::Receipt;
+use crate::{
+    domain::{ActiveSet, ComponentName, Requirement, TreeName},
+    fs::{atomic, link},
+    layout::Layout,
+};
+
+/// How many generations are kept.
+pub const KEPT: usize = 10;
+
+/// No `generation.json` is larger, in octets.
+const LIMIT: u64 = 64 << 10;
+const RECORD: &str = "generation.json";
+
+/// One active set, and how it came to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// Its number.
+    pub number: u64,
+    /// When it was made (RFC 3339), by which command, and from which generation.
+    pub record: Record,
+    /// What it holds.
+    pub set: ActiveSet,
+}
+
+/// What `generation.json` says.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Record {
+    /// When it was made, RFC 3339.
+    pub made: String,
+    /// The command that made it.
+    pub command: String,
+    /// The generation that was active before; `undo` goes there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+    /// What each component was asked for with, where something was said.
+    #[serde(default)]
+    pub requests: BTreeMap<ComponentName, Requirement>,
+}
+
+/// The number of the active generation; `None` when nothing was ever activated.
+///
+/// # Errors
+/// When `active` is there and is not a link to a generation.
+pub fn active(layout: &Layout) -> io::Result<Option<u64>> {
+    let target = match link::read(&layout.active()) {
+        Ok(target) => target,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(cause),
+    };
+    let number = target.file_name().and_then(|name| name.parse().ok());
+    number.map(Some).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!(
+                "`{}` points to `{target}`, which is no generation",
+                layout.active()
+            ),
+        )
+    })
+}
+
+/// A generation by number. What its links name need not be there any more. A damaged record counts as an empty one.
+///
+/// # Errors
+/// When its directory cannot be read.
+pub fn read(layout: &Layout, number: u64) -> io::Result<Generation> {
+    let directory = layout.generation(number);
+    let mut components = BTreeMap::new();
+    for entry in fs::read_dir(&directory)? {
+        let entry = entry?;
+        let name: Option<ComponentName> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(name) = name else { continue };
+        let Ok(target) = link::read(&directory.join(name.as_str())) else {
+            continue;
+        };
+        if let Some(tree) = target.file_name().and_then(|tree| tree.parse::<TreeName>().ok()) {
+            components.insert(name, tree);
+        }
+    }
+    let record: Record = atomic::read(&directory.join(RECORD), LIMIT)
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default();
+    let requests = record.requests.clone();
+    Ok(Generation {
+        number,
+        record,
+        set: ActiveSet { components, requests },
+    })
+}
+
+/// The numbers of all generations, lowest first.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn numbers(layout: &Layout) -> io::Result<Vec<u64>> {
+    let entries = match fs::read_dir(layout.generations()) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(cause),
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        if let Some(number) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
+            numbers.push(number);
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Writes a new generation that holds `set`, makes it the active one by one rename, and drops old ones. Gives its
+/// number. The caller holds the store lock.
+///
+/// # Errors
+/// When anything cannot be written; the active generation is then as it was.
+pub fn activate(layout: &Layout, set: &ActiveSet, command: &str, before: Option<u64>) -> io::Result<u64> {
+    let number = claim(layout)?;
+    let record = Record {
+        made: jiff::Timestamp::now().to_string(),
+        command: command.to_owned(),
+        before,
+        requests: set.requests.clone(),
+    };
+    let written = fill(layout, number, set, &record).and_then(|()| flip(layout, number));
+    if let Err(cause) = written {
+        let _ = fs::remove_dir_all(layout.generation(number));
+        return Err(cause);
+    }
+    drop_old(layout, number);
+    Ok(number)
+}
+
+/// Makes an existing generation the active one, by one rename. The caller holds the store lock.
+///
+/// # Errors
+/// When the link cannot be replaced; it is then as it was.
+pub fn flip(layout: &Layout, number: u64) -> io::Result<()> {
+    let target = Utf8PathBuf::from("generations").join(number.to_string());
+    link::replace_directory(&target, &layout.active())
+}
+
+/// Claims the next number by making its directory, so that not even two writers without locks share one.
+fn claim(layout: &Layout) -> io::Result<u64> {
+    let mut number = numbers(layout)?.last().map_or(1, |last| last + 1);
+    loop {
+        match fs::create_dir(layout.generation(number)) {
+            Ok(()) => return Ok(number),
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(cause) => return Err(cause),
+        }
+    }
+}
+
+/// Writes the content of a generation and puts it on disk.
+fn fill(layout: &Layout, number: u64, set: &ActiveSet, record: &Record) -> io::Result<()> {
+    let directory = layout.generation(number);
+    let bin = directory.join("bin");
+    fs::create_dir(&bin)?;
+    for (component, tree) in &set.components {
+        let target = Utf8PathBuf::from("../../components")
+            .join(component.as_str())
+            .join(tree.to_string());
+        link::directory(&target, &directory.join(component.as_str()))?;
+        // A tree without a receipt is not known to be whole: nothing of it is put on PATH.
+        let receipt = Receipt::read(&layout.tree(component, tree), component, tree.version());
+        for executable in receipt.map(|receipt| receipt.executables).unwrap_or_default() {
+            let target = Utf8PathBuf::from("..")
+                .join(component.as_str())
+                .join("bin")
+                .join(&executable);
+            match link::executable(&target, &bin.join(&executable)) {
+                // The component that comes first by name keeps it.
+                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made?,
+            }
+        }
+    }
+    let mut text = serde_json::to_vec_pretty(record).expect("a record has only text and numbers");
+    text.push(b'\n');
+    atomic::write(&directory.join(RECORD), &text)?;
+    atomic::sync_directory(&bin)?;
+    atomic::sync_directory(&directory)?;
+    atomic::sync_directory(&layout.generations())
+}
+
+/// Drops all but the newest generations; never the active one, and never what `undo` would go to from there.
+fn drop_old(layout: &Layout, active: u64) {
+    let Ok(numbers) = numbers(layout) else { return };
+    let before = read(layout, active)
+        .ok()
+        .and_then(|generation| generation.record.before);
+    for number in numbers.iter().rev().skip(KEPT) {
+        if *number != active && Some(*number) != before {
+            // An old generation that cannot be removed does no harm.
+            let _ = fs::remove_dir_all(layout.generation(*number));
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Which processes run from a tree. Removing it under a PostgreSQL server breaks the server.
+
+use std::process::Command;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+/// A process that runs from a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its process id.
+    pub pid: u32,
+    /// Its executable.
+    pub executable: Utf8PathBuf,
+}
+
+/// The processes whose executable lies below `tree`, as far as this user may know them.
+pub fn users_of(tree: &Utf8Path) -> Vec<User> {
+    let Ok(tree) = tree.canonicalize_utf8() else {
+        return Vec::new();
+    };
+    let executables = if cfg!(target_os = "linux") {
+        from_proc()
+    } else {
+        from_ps()
+    };
+    executables
+        .into_iter()
+        .filter(|user| user.executable.starts_with(&tree))
+        .collect()
+}
+
+/// `/proc/<pid>/exe` (proc(5)); the ones of other users cannot be read and are left out.
+fn from_proc() -> Vec<User> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let user = |entry: fs::DirEntry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let executable = Utf8PathBuf::from_path_buf(fs::read_link(entry.path().join("exe")).ok()?).ok()?;
+        Some(User { pid, executable })
+    };
+    entries.flatten().filter_map(user).collect()
+}
+
+/// `ps` of macOS and the BSDs, whose `comm` is the whole path.
+fn from_ps() -> Vec<User> {
+    let Ok(output) = Command::new("ps").args(["-axo", "pid=,comm="]).output() else {
+        return Vec::new();
+    };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let user = |line: &str| {
+        let (pid, executable) = line.trim().split_once(' ')?;
+        Some(User {
+            pid: pid.parse().ok()?,
+            executable: executable.trim().into(),
+        })
+    };
+    text.lines().filter_map(user).collect()
+}

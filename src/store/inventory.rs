@@ -1,0 +1,73 @@
+//! Reading the store as a value.
+
+use std::io;
+
+use camino::Utf8Path;
+use fs_err as fs;
+
+use super::{generation, receipt::Receipt};
+use crate::{
+    domain::{ComponentName, Inventory, Tree, TreeName, inventory::Origin},
+    layout::Layout,
+};
+
+/// Everything that is installed. A home that does not exist holds nothing.
+///
+/// # Errors
+/// When a directory of the home cannot be read. A damaged receipt or generation is no error: it is shown as such.
+pub fn read(layout: &Layout) -> io::Result<Inventory> {
+    let mut inventory = Inventory::default();
+    for component in names::<ComponentName>(&layout.components())? {
+        let mut trees: Vec<Tree> = names::<TreeName>(&layout.component(&component))?
+            .into_iter()
+            .map(|name| Tree {
+                origin: origin(layout, &component, &name),
+                name,
+            })
+            .collect();
+        trees.sort_by(|one, other| one.name.cmp(&other.name));
+        if !trees.is_empty() {
+            inventory.trees.insert(component, trees);
+        }
+    }
+    if let Some(number) = generation::active(layout)? {
+        inventory.generation = Some(number);
+        inventory.active = generation::read(layout, number)?.set;
+    }
+    Ok(inventory)
+}
+
+fn origin(layout: &Layout, component: &ComponentName, name: &TreeName) -> Option<Origin> {
+    let receipt = Receipt::read(&layout.tree(component, name), component, name.version()).ok()?;
+    Some(Origin {
+        version: receipt.version,
+        provider: receipt.provider,
+        digest: receipt.digest,
+    })
+}
+
+/// The directories below `directory` whose names are a `T`. Links are no directories here: a tree is never one.
+fn names<T: std::str::FromStr>(directory: &Utf8Path) -> io::Result<Vec<T>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(Vec::new());
+        }
+        Err(cause) => return Err(cause),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir()
+            && let Some(name) = entry.file_name().to_str().and_then(|name| name.parse().ok())
+        {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,164 @@
+//! Making the directories of a home, and where its large ones lie.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::{
+    fs::{atomic, link},
+    layout::Layout,
+};
+
+/// Makes the directories that a command which writes needs. Does nothing where they are.
+///
+/// As root, where others cannot enter the home (`/root` is 0700), `components`, `staging` and `cache` are made as links
+/// into `/var/lib/ampup/<16 hex>`, so that an unprivileged user can run what is installed: PostgreSQL refuses root.
+///
+/// # Errors
+/// When one cannot be made; `Unsupported` when the file system has no symbolic links.
+pub fn prepare(layout: &Layout) -> io::Result<()> {
+    fs::create_dir_all(layout.home())?;
+    for directory in [layout.generations(), layout.locks()] {
+        make(&directory)?;
+    }
+    let elsewhere = elsewhere(layout)?;
+    for directory in [layout.components(), layout.staging(), layout.cache()] {
+        match (&elsewhere, directory.symlink_metadata()) {
+            (Some(elsewhere), Err(_)) => {
+                let target = elsewhere.join(directory.file_name().expect("Layout joins a name"));
+                fs::create_dir_all(&target)?;
+                make_link(&target, &directory)?;
+            }
+            _ => make(&directory)?,
+        }
+    }
+    make(&layout.downloads())?;
+    make(&layout.templates())?;
+    if layout.bin().symlink_metadata().is_err() {
+        make_link("active/bin".into(), &layout.bin())?;
+    }
+    Ok(())
+}
+
+/// Where unfinished work lies: in `staging/`, unless `components` is a link into another file system, from which a
+/// rename could not come.
+///
+/// # Errors
+/// When neither can be asked about, or the directory cannot be made.
+pub fn staging_root(layout: &Layout) -> io::Result<Utf8PathBuf> {
+    if same_file_system(&layout.staging(), &layout.components())? {
+        return Ok(layout.staging());
+    }
+    let root = layout.components().join(".staging");
+    make(&root)?;
+    Ok(root)
+}
+
+fn make(directory: &Utf8Path) -> io::Result<()> {
+    match fs::create_dir(directory) {
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+fn make_link(target: &Utf8Path, link: &Utf8Path) -> io::Result<()> {
+    match link::directory(target, link) {
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // vfat, exfat and some network file systems answer EPERM.
+        Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied && writable(link) => {
+            Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("the file system of `{link}` has no symbolic links, which ampup's home needs"),
+            ))
+        }
+        made => made,
+    }
+}
+
+/// Whether the directory of `path` takes new files at all.
+fn writable(path: &Utf8Path) -> bool {
+    path.parent()
+        .is_some_and(|parent| tempfile::tempfile_in(parent).is_ok())
+}
+
+#[cfg(unix)]
+fn same_file_system(one: &Utf8Path, other: &Utf8Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(fs::metadata(one)?.dev() == fs::metadata(other)?.dev())
+}
+
+#[cfg(not(unix))]
+fn same_file_system(_: &Utf8Path, _: &Utf8Path) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// The place that other users can enter, when this is root and they cannot enter the home.
+#[cfg(unix)]
+fn elsewhere(layout: &Layout) -> io::Result<Option<Utf8PathBuf>> {
+    use std::os::unix::fs::MetadataExt as _;
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let home = layout.home().canonicalize_utf8()?;
+    for directory in home.ancestors() {
+        if fs::metadata(directory)?.mode() & 0o001 == 0 {
+            let place = elsewhere_of(layout.home());
+            fs::create_dir_all(&place)?;
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(not(unix))]
+fn elsewhere(_: &Layout) -> io::Result<Option<Utf8PathBuf>> {
+    Ok(None)
+}
+
+/// The place under `/var/lib` that belongs to the home at this path: named by the path's SHA-256, so that homes do not
+/// meet.
+pub fn elsewhere_of(home: &Utf8Path) -> Utf8PathBuf {
+    use crate::domain::{Algorithm, digest::Hasher};
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    hasher.update(home.as_str().as_bytes());
+    Utf8Path::new("/var/lib/ampup").join(&hasher.finish().hex()[..16])
+}
+
+/// Whether this process may write to the home (or could make it).
+///
+/// # Errors
+/// Never for a missing home; only when asking fails in an unexpected way.
+pub fn is_writable(layout: &Layout) -> io::Result<bool> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, access};
+        let mut place = layout.home();
+        loop {
+            match access(place.as_std_path(), Access::WRITE_OK | Access::EXEC_OK) {
+                Ok(()) => return Ok(true),
+                Err(rustix::io::Errno::NOENT) => match place.parent() {
+                    Some(parent) => place = parent,
+                    None => return Ok(false),
+                },
+                Err(rustix::io::Errno::ACCESS | rustix::io::Errno::ROFS | rustix::io::Errno::PERM) => {
+                    return Ok(false);
+                }
+                Err(cause) => return Err(cause.into()),
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = layout;
+        Ok(true)
+    }
+}
+
+/// Flushes the entries of the home itself, after its directories and links were made.
+///
+/// # Errors
+/// When it cannot be flushed.
+pub fn flush(layout: &Layout) -> io::Result<()> {
+    atomic::sync_directory(layout.home())
+}

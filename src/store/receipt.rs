@@ -1,0 +1,84 @@
+//! The receipt: where an installed tree came from. It is written last, so a tree that has one is whole.
+
+use std::io;
+
+use camino::Utf8Path;
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{ComponentName, Digest, Provider, Source, Target},
+    fs::atomic,
+    layout::RECEIPT,
+};
+
+/// No receipt is larger, in octets.
+pub const LIMIT: u64 = 4096;
+
+/// Where an installed tree came from (`.receipt.json`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The number of this format: 1.
+    pub schema: u32,
+    /// The component.
+    pub component: ComponentName,
+    /// The release's version.
+    pub version: Version,
+    /// The kind of host it was built for.
+    pub target: Target,
+    /// Who built it.
+    pub provider: Provider,
+    /// How its bytes were had.
+    pub source: Source,
+    /// The digest of the artifact, as pinned or as the publisher stated it at install.
+    pub digest: Digest,
+    /// Names in `bin/` that are linked into the home's `bin/` while this tree is active.
+    pub executables: Vec<String>,
+    /// When it was installed, RFC 3339.
+    pub installed: String,
+    /// The version of the ampup that installed it.
+    pub ampup: String,
+}
+
+/// Why a tree has no usable receipt.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiptError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is no receipt.
+    #[error("the receipt is damaged")]
+    Malformed(#[from] serde_json::Error),
+    /// It belongs to another tree.
+    #[error("the receipt is that of {component} {version}")]
+    OfAnotherTree {
+        /// The component it names.
+        component: ComponentName,
+        /// The version it names.
+        version: Version,
+    },
+}
+
+impl Receipt {
+    /// The receipt of the tree at `tree`, which is believed to be of `component` at the number of `version`.
+    ///
+    /// # Errors
+    /// When it is missing, damaged, or another tree's.
+    pub fn read(tree: &Utf8Path, component: &ComponentName, version: &Version) -> Result<Self, ReceiptError> {
+        let receipt: Self = serde_json::from_slice(&atomic::read(&tree.join(RECEIPT), LIMIT)?)?;
+        if receipt.component != *component || receipt.version.cmp_precedence(version).is_ne() {
+            return Err(ReceiptError::OfAnotherTree {
+                component: receipt.component,
+                version: receipt.version,
+            });
+        }
+        Ok(receipt)
+    }
+
+    /// The receipt as the content of its file.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec_pretty(self).expect("a receipt has only text and lists of text");
+        text.push(b'\n');
+        text
+    }
+}
