@@ -4,7 +4,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
 
-use crate::domain::{ComponentName, TreeName};
+use crate::domain::{ComponentName, Digest, TreeName};
 
 /// The file in a tree that says where it came from.
 pub const RECEIPT: &str = ".receipt.json";
@@ -96,6 +96,11 @@ impl Layout {
     /// Clusters that are copied into new projects.
     pub fn templates(&self) -> Utf8PathBuf {
         self.cache().join("templates")
+    }
+
+    /// The template that was made by the component with this digest, for the user of this name.
+    pub fn template(&self, component: &Digest, user: &str) -> Utf8PathBuf {
+        self.templates().join(format!("{}-{user}", component.file_name()))
     }
 
     /// The floor of the registry's serial.

@@ -2,7 +2,12 @@
 
 use std::{os::unix::fs::PermissionsExt as _, process::Command};
 
-use ampup::postgres::user::User;
+use ampup::{
+    env::Env,
+    event::Silent,
+    locate::{self, Located, Locator},
+    postgres::{Cluster, Project, Server, Start, user::User},
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
@@ -39,6 +44,85 @@ impl World {
         }
         directory
     }
+}
+
+/// A project of one test, with a home in which nothing is installed: its programs are given.
+pub(crate) struct TestProject {
+    pub(crate) world: World,
+    pub(crate) directory: Utf8PathBuf,
+}
+
+impl TestProject {
+    pub(crate) fn new() -> Self {
+        let world = World::new();
+        let directory = world.directory("project");
+        Self { world, directory }
+    }
+
+    pub(crate) fn project(&self) -> Project {
+        Project::find(&self.env(), None).expect("a project")
+    }
+
+    pub(crate) fn env(&self) -> Env {
+        let home = self.world.path().join("home");
+        Env::from_variables([("HOME", home.as_str())], self.directory.as_std_path())
+    }
+
+    /// Its cluster, served by PostgreSQL of this major.
+    pub(crate) fn cluster(&self, major: u64) -> Cluster {
+        cluster(self.project(), &self.env(), major)
+    }
+
+    pub(crate) fn start(&self) -> Server {
+        self.cluster(18)
+            .start(&Start::default(), &Silent)
+            .expect("started")
+    }
+}
+
+impl Drop for TestProject {
+    fn drop(&mut self) {
+        // A failed test must not leave servers behind.
+        let _ = self.cluster(18).stop(ampup::postgres::Force::Yes, &Silent);
+    }
+}
+
+/// A project's cluster, served by PostgreSQL of this major.
+pub(crate) fn cluster(project: Project, env: &Env, major: u64) -> Cluster {
+    let locator = Locator::from_env(env).expect("a home");
+    Cluster::open(project, locator, env).with_programs(programs(major))
+}
+
+pub(crate) fn programs(major: u64) -> Located {
+    let (_, build) = BUILDS.iter().find(|(known, _)| *known == major).expect("known");
+    let version = build.split('-').next().expect("a version");
+    Located {
+        component: locate::postgres(),
+        name: version.parse().expect("a version"),
+        tree: postgres_tree(major),
+    }
+}
+
+/// Runs one statement with a real client and gives the first column of the first row.
+pub(crate) fn sql(url: &str, statement: &str) -> Result<String, tokio_postgres::Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+        let driver = tokio::spawn(connection);
+        let answers = client.simple_query(statement).await;
+        drop(client);
+        let _ = driver.await;
+        Ok(answers?
+            .iter()
+            .find_map(|answer| match answer {
+                tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            })
+            .unwrap_or_default())
+    })
 }
 
 /// Whom the tests run PostgreSQL as: ourselves, or an ordinary user when the suite runs as root.
