@@ -28,6 +28,7 @@ pub mod inspect;
 pub mod log;
 pub mod pid_file;
 pub mod project;
+pub mod projects;
 #[cfg(unix)]
 pub mod running;
 #[cfg(unix)]

@@ -13,6 +13,7 @@ use super::{
     inspect::{Contents, Seen, SocketAnswer},
     pid_file::PidFile,
     project::Project,
+    projects::Projects,
     socket::{self, Socket},
     user::{User, current_uid},
     wire::{self, Answer, Session},
@@ -32,6 +33,7 @@ pub struct Cluster {
     pub(super) project: Project,
     pub(super) directory: Utf8PathBuf,
     pub(super) locator: Locator,
+    pub(super) projects: Projects,
     given: Option<Located>,
     runtime: Option<Utf8PathBuf>,
     sudo_caller: Option<u32>,
@@ -52,6 +54,7 @@ impl Cluster {
         Self {
             directory: project.cluster(),
             project,
+            projects: Projects::new(locator.layout(), env),
             locator,
             given: None,
             runtime: env

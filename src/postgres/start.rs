@@ -9,7 +9,7 @@ use super::{
     create::{self, Plan},
     error::ClusterError,
     facts,
-    identity::postmaster,
+    identity::{postmaster, servers_of},
     inspect::{Contents, Next, Seen, WaitFor, next},
     loading::LoadFailure,
     log::Log,
@@ -51,9 +51,12 @@ impl Cluster {
     /// When PostgreSQL is not installed, the cluster is not one that may be served here, or the server does not serve;
     /// the cluster's data is then as it was.
     pub fn start(&self, start: &Start, reporter: &dyn Reporter) -> Result<Server, ClusterError> {
-        let run_as = self.run_as(start.run_as.as_ref())?;
         let programs = self.programs();
-        let is_served = postmaster(&super::identity::servers_of(&self.directory)).is_some();
+        if let Err(refused @ ClusterError::Foreign { .. }) = programs {
+            return Err(refused);
+        }
+        let run_as = self.run_as(start.run_as.as_ref())?;
+        let is_served = postmaster(&servers_of(&self.directory)).is_some();
         let programs = match programs {
             Err(missing) if !is_served => return Err(missing),
             programs => programs,
@@ -75,6 +78,8 @@ impl Cluster {
             log: Log::of(&self.project),
         };
         let (look, child, made) = starting.until_served(programs)?;
+        // Only a memory aid: a project whose name cannot be written down is served all the same.
+        let _ = self.projects.add(self.project.amp_dir());
         let (origin, child) = match child {
             Some(child) => (Origin::Started, Some(child)),
             None => (Origin::Found, None),

@@ -23,7 +23,7 @@ use crate::{
 /// A shutdown that changes nothing for so long is given up on, not ended: it may be flushing to a slow disk.
 const STANDSTILL: Duration = Duration::from_secs(60);
 /// How long a forced stop waits between its signals.
-const FORCED: Duration = Duration::from_secs(10);
+const FORCED: Duration = Duration::from_secs(5);
 
 /// Whether a server that does not stop is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

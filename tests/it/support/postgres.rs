@@ -59,6 +59,13 @@ impl TestProject {
         Self { world, directory }
     }
 
+    /// A project whose cluster of this major was made and stopped before.
+    pub(crate) fn with_cluster(major: u64) -> Self {
+        let project = Self::new();
+        done(Command::new("cp").args(["-a", ready_cluster(major).as_str(), project.directory.as_str()]));
+        project
+    }
+
     pub(crate) fn project(&self) -> Project {
         Project::find(&self.env(), None).expect("a project")
     }
@@ -73,6 +80,11 @@ impl TestProject {
         cluster(self.project(), &self.env(), major)
     }
 
+    /// The directory of its cluster.
+    pub(crate) fn data(&self) -> Utf8PathBuf {
+        self.directory.join(".amp/metadb")
+    }
+
     pub(crate) fn start(&self) -> Server {
         self.cluster(18)
             .start(&Start::default(), &Silent)
@@ -85,6 +97,52 @@ impl Drop for TestProject {
         // A failed test must not leave servers behind.
         let _ = self.cluster(18).stop(ampup::postgres::Force::Yes, &Silent);
     }
+}
+
+/// An Amp directory with a cluster of this major, made by production code, once.
+fn ready_cluster(major: u64) -> Utf8PathBuf {
+    let place = cache().join(format!("cluster-{major}"));
+    let lock = fs::File::create(cache().join(format!("cluster-{major}.lock"))).expect("a lock file");
+    lock.file().lock().expect("locked");
+    let ready = place.join(".amp");
+    if !ready.exists() {
+        let project = TestProject::new();
+        let server = project
+            .cluster(major)
+            .start(&Start::default(), &Silent)
+            .expect("made");
+        server.stop().expect("stopped");
+        fs::create_dir_all(&place).expect("made");
+        let copy = place.join("copy");
+        done(Command::new("cp").args(["-a", project.directory.join(".amp").as_str(), copy.as_str()]));
+        fs::rename(copy, &ready).expect("published");
+    }
+    ready
+}
+
+/// The digest of everything in a directory: names, kinds, permissions, contents.
+pub(crate) fn fingerprint(directory: &Utf8Path) -> String {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut paths = vec![directory.to_owned()];
+    let mut lines = Vec::new();
+    while let Some(path) = paths.pop() {
+        let found = fs::symlink_metadata(&path).expect("there");
+        let mut hasher = DefaultHasher::new();
+        if found.is_dir() {
+            for entry in fs::read_dir(&path).expect("listed") {
+                paths.push(Utf8PathBuf::from_path_buf(entry.expect("listed").path()).expect("UTF-8"));
+            }
+        } else if found.is_file() {
+            fs::read(&path).expect("read").hash(&mut hasher);
+        }
+        lines.push(format!(
+            "{path} {:o} {:x}",
+            found.permissions().mode(),
+            hasher.finish()
+        ));
+    }
+    lines.sort();
+    lines.join("\n")
 }
 
 /// A project's cluster, served by PostgreSQL of this major.
