@@ -6,7 +6,11 @@ mod choosing;
 mod commands;
 mod house;
 mod main_job;
+mod postgres_law;
+mod postgres_life;
+mod postgres_paths;
 mod postgres_programs;
+mod postgres_strangers;
 mod powershell;
 mod registry;
 #[cfg(target_os = "linux")]
