@@ -2,4 +2,6 @@
 
 mod registry;
 mod support;
+// Modes and symlinks, which Windows has not.
+#[cfg(unix)]
 mod unpack;
