@@ -18,6 +18,8 @@ mod setup;
 #[cfg(unix)]
 mod shells;
 mod support;
+// Modes and symlinks, which Windows has not.
+#[cfg(unix)]
 mod unpack;
 mod wire;
 #[cfg(unix)]
