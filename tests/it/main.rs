@@ -4,6 +4,8 @@
 mod bootstrap;
 mod choosing;
 mod commands;
+#[cfg(unix)]
+mod formats;
 mod house;
 mod main_job;
 mod postgres_law;
