@@ -5,6 +5,7 @@
 //! apart (`FetchError`), and a host that is out of reach is named once and not asked again in the same run.
 
 mod address;
+mod body;
 mod client;
 mod download;
 mod error;
@@ -13,7 +14,9 @@ mod local;
 mod npm;
 mod partial;
 mod published;
+mod range;
 mod retry;
+mod settings;
 mod telling;
 mod tls;
 
@@ -29,11 +32,16 @@ use reqwest::{StatusCode, header};
 use tokio::sync::OnceCell;
 use url::Url;
 
-pub use self::error::{FetchError, Verdict};
 use self::{
-    download::{Body, Wanted, content_length},
+    body::Body,
+    download::Wanted,
     https::{Question, text_of},
+    range::content_length,
     retry::{Failed, Retries},
+};
+pub use self::{
+    error::{FetchError, Verdict},
+    settings::{Limits, Secret, Settings},
 };
 use crate::{
     domain::{Artifact, Digest, Integrity, Source},
@@ -41,106 +49,6 @@ use crate::{
     event::{Event, Reporter},
     verify::Verified,
 };
-
-/// What a person may set.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// No network at all.
-    pub offline: bool,
-    /// Asked first for everything that is on the web: `https://host/path` is `<mirror>/host/path`. Its bytes are proven
-    /// by digest and need no trust; digests never come from it. `https`, `http` or `file`.
-    pub mirror: Option<Url>,
-    /// Sent to `token_origin`, never across a redirect.
-    pub github_token: Option<Secret>,
-    /// Refuse artifacts whose digest is not in the manifest itself.
-    pub require_pinned: bool,
-    /// Where GitHub's API is. Tests have their own.
-    pub token_origin: Url,
-    /// How patient and how generous we are.
-    pub limits: Limits,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            offline: false,
-            mirror: None,
-            github_token: None,
-            require_pinned: false,
-            token_origin: Url::parse("https://api.github.com").expect("an address"),
-            limits: Limits::default(),
-        }
-    }
-}
-
-/// Something that is never printed.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps `text` from being printed.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-/// Every bound of the wire. The defaults are those of `trust.md` (rule 8) and the design (section 6.1).
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// To a connection, TLS included.
-    pub connect: Duration,
-    /// From there to the first octet of an answer, and from its head to the first octet of its body.
-    pub first_byte: Duration,
-    /// In every such span of time ...
-    pub window: Duration,
-    /// ... so many octets a second come on average.
-    pub floor: u64,
-    /// Attempts after the first. Counted anew when an attempt brought a mebibyte.
-    pub retries: u32,
-    /// Before the first retry; doubled before each further one.
-    pub back_off: Duration,
-    /// The longest `Retry-After` that is waited for.
-    pub retry_after: Duration,
-    /// Octets of an artifact whose size is not stated.
-    pub artifact: u64,
-    /// Octets of a checksum file.
-    pub checksum_file: u64,
-    /// Octets of a release's JSON.
-    pub github_release: u64,
-    /// To the first answer that npm has from its registry, its own start included.
-    pub npm_answer: Duration,
-    /// From one octet to the next in npm's downloads.
-    pub npm_idle: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            first_byte: Duration::from_secs(30),
-            window: Duration::from_secs(60),
-            floor: 1 << 10,
-            retries: 3,
-            back_off: Duration::from_millis(500),
-            retry_after: Duration::from_secs(60),
-            artifact: 1 << 30,
-            checksum_file: 64 << 10,
-            github_release: 4 << 20,
-            npm_answer: Duration::from_secs(25),
-            npm_idle: Duration::from_secs(20),
-        }
-    }
-}
 
 /// Where downloads are put.
 #[derive(Debug, Clone, Copy)]
@@ -211,17 +119,10 @@ impl Wire {
             size: artifact.size,
             places,
         };
-        if let Source::File { url } = &artifact.source {
-            return self.open(&address::parse(url)?, &wanted).await;
-        }
-        if let Some(verified) = self.already_here(&wanted).await? {
-            return Ok(verified);
-        }
         match &artifact.source {
-            Source::File { url } | Source::Https { url } => {
-                self.from_web(&address::parse(url)?, &wanted).await
-            }
-            Source::Npm { package, version } => self.from_npm(&format!("{package}@{version}"), &wanted).await,
+            Source::File { url } => self.open(&address::parse(url)?, &wanted).await,
+            Source::Https { url } => self.fetch_web(&address::parse(url)?, &wanted).await,
+            Source::Npm { package, version } => self.fetch_npm(package, version, &wanted).await,
         }
     }
 
@@ -320,10 +221,13 @@ impl Wire {
     }
 
     /// From the mirror, where there is one, else from the publisher.
-    async fn from_web(&self, origin: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+    async fn fetch_web(&self, origin: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+        if let Some(verified) = self.already_here(wanted).await? {
+            return Ok(verified);
+        }
         if let Some(mirror) = &self.settings.mirror {
             match self
-                .from_mirror(&address::mirrored(mirror, origin)?, wanted)
+                .fetch_mirror(&address::mirrored(mirror, origin)?, wanted)
                 .await
             {
                 Ok(verified) => return Ok(verified),
@@ -346,7 +250,7 @@ impl Wire {
         self.download(origin, wanted).await
     }
 
-    async fn from_mirror(&self, at: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+    async fn fetch_mirror(&self, at: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
         if at.scheme() == "file" {
             return self.open(at, wanted).await;
         }

@@ -185,8 +185,10 @@ pub(super) fn carry_out(
             patience: session.patience(),
             command: &session.command,
         },
-    )?;
-    Ok(report)
+    );
+    // A name look-up that hangs must not keep us.
+    runtime.shutdown_background();
+    Ok(report?)
 }
 
 fn github_token(how: &How, session: &Session) -> Option<String> {

@@ -5,7 +5,9 @@ use serde_json::json;
 use super::{Error, Outcome, Session, install::daemon, use_version::installed};
 use crate::{
     domain::{Channel, ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName},
-    itself, remove, store,
+    itself,
+    postgres::projects::Projects,
+    remove, store,
 };
 
 /// Arguments of `ampup uninstall`.
@@ -14,6 +16,9 @@ pub struct Args {
     /// What to remove: `NAME@VERSION`, or `NAME` where one version is installed; a version alone means ampd and ampctl
     #[arg(value_name = "NAME[@VERSION]", required = true)]
     pub specs: Vec<String>,
+    /// Also the last PostgreSQL that can serve a project's database
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Removes versions. One that a process runs from is never removed.
@@ -40,6 +45,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             message: "the active ampup is not uninstalled like a component".to_owned(),
             hint: "`ampup self uninstall` removes it, and all that it installed".to_owned(),
         });
+    }
+    if !args.force {
+        remove::check_needed(&inventory, &doomed, &Projects::new(&session.layout, &session.env))?;
     }
     let generation = remove::remove(&session.layout, &inventory, &doomed, &session.command)?;
     let mut talk = Vec::new();

@@ -24,6 +24,21 @@ pub(super) struct Partial {
     alone: Option<TempPath>,
     length: u64,
     validator: Option<Validator>,
+    /// What was here was of no use; nothing is gone on with any more.
+    discarded: bool,
+    /// Its name is no longer ours: it was finished or removed.
+    left: bool,
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // What is empty is of no use to a later run.
+        if self.length == 0 && !self.left && self.alone.is_none() {
+            let _ = remove(&self.path).and_then(|()| remove(&note(&self.path)));
+        }
+        // A child that another thread is just starting holds the open file until its exec: closing is not enough.
+        let _ = self.file.unlock();
+    }
 }
 
 /// What a server calls the file that it is sending.
@@ -77,6 +92,8 @@ impl Partial {
                 alone: None,
                 length,
                 validator,
+                discarded: false,
+                left: false,
             });
         }
     }
@@ -97,6 +114,8 @@ impl Partial {
             alone: Some(alone),
             length: 0,
             validator: None,
+            discarded: false,
+            left: false,
         })
     }
 
@@ -118,7 +137,7 @@ impl Partial {
     /// What to send as `If-Range` for the rest from `url`; `None` when only the whole will do.
     pub(super) fn validator(&self, url: &str) -> Option<&str> {
         let validator = self.validator.as_ref()?;
-        (self.length > 0 && validator.url == url).then_some(&validator.value)
+        (self.length > 0 && !self.discarded && validator.url == url).then_some(&validator.value)
     }
 
     /// Forgets what is here; what comes next is called so.
@@ -139,6 +158,12 @@ impl Partial {
         }
     }
 
+    /// Forgets what is here, and goes on with nothing in the future; `false` if that was so already.
+    pub(super) fn discard(&mut self) -> io::Result<bool> {
+        self.restart(None)?;
+        Ok(!std::mem::replace(&mut self.discarded, true))
+    }
+
     /// Writes the next octets.
     pub(super) fn append(&mut self, octets: &[u8]) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.length))?;
@@ -153,18 +178,16 @@ impl Partial {
             Some(alone) => alone.persist(path).map_err(|cause| cause.error)?,
             None => {
                 fs::rename(&self.path, path)?;
+                self.left = true;
                 remove(&note(&self.path))?;
             }
         }
-        // Those who read it by its name must not find it locked (on Windows a lock keeps readers out).
-        self.file.unlock().or_else(|cause| match cause.kind() {
-            io::ErrorKind::Unsupported => Ok(()),
-            _ => Err(cause),
-        })
+        Ok(())
     }
 
     /// Removes it.
-    pub(super) fn remove(self) -> io::Result<()> {
+    pub(super) fn remove(mut self) -> io::Result<()> {
+        self.left = true;
         if self.alone.is_none() {
             remove(&self.path)?;
             remove(&note(&self.path))?;

@@ -6,11 +6,17 @@ mod choosing;
 mod commands;
 #[cfg(target_os = "linux")]
 mod completing;
+#[cfg(unix)]
+mod formats;
 mod house;
 #[cfg(target_os = "linux")]
 mod life;
 mod main_job;
+mod postgres_law;
+mod postgres_life;
+mod postgres_paths;
 mod postgres_programs;
+mod postgres_strangers;
 mod powershell;
 mod registry;
 #[cfg(target_os = "linux")]
@@ -18,5 +24,9 @@ mod setup;
 #[cfg(unix)]
 mod shells;
 mod support;
+// Modes and symlinks, which Windows has not.
+#[cfg(unix)]
+mod unpack;
+mod wire;
 #[cfg(unix)]
 mod words;
