@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Error, Outcome, Session};
+use super::{Error, Outcome, Session, self_update};
 use crate::{
     domain::{ComponentName, ComponentSpec, Requirement},
     exit::Exit,
     fetch::{self, Secret, Wire},
     install::{self, Done, Effect, GroupReport, Report, Workshop},
+    itself,
     registry::Registry,
     resolve::{self, Action, GroupPlan, Plan},
 };
@@ -145,7 +146,21 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
         return Ok(done);
     }
     let report = carry_out(plan, how, session.registry()?, session)?;
+    if moves_ampup(&report) {
+        self_update::refresh(session);
+    }
     told(plan, report, session)
+}
+
+/// Whether another ampup is active now.
+fn moves_ampup(report: &Report) -> bool {
+    let name = itself::name();
+    report.groups.iter().any(|group| match group {
+        GroupReport::Done(members) => members
+            .iter()
+            .any(|done| done.component == name && done.effect != Effect::AlreadyActive),
+        GroupReport::Failed { .. } => false,
+    })
 }
 
 /// Carries out a plan that was made from `registry`.

@@ -571,3 +571,33 @@ fn what_was_named_and_cannot_be_had_leaves_ampup_in_place() {
     let run = person.ampup(&["init", "--component", "nothing"]).exits(3);
     assert!(run.stderr.contains("there is no component `nothing`"), "{run:#?}");
 }
+
+/// Killed at any moment, either of them can be run again, and then leaves nothing.
+#[test]
+fn init_and_uninstall_that_were_killed_are_finished_by_the_next() {
+    let person = Person::new(Who::Ordinary);
+    for (name, content) in FILES {
+        person.write(name, content);
+    }
+    let before = snapshot(&person.directory());
+    let kill = |arguments: &[&str], milliseconds: u64| {
+        let mut command = person.command(crate::support::home::program(), arguments);
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        let mut child = command.spawn().expect("started");
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        // It may have ended by itself.
+        let _ = child.kill();
+        child.wait().expect("reaped");
+    };
+    for milliseconds in [5, 20, 50, 90, 140, 200, 280] {
+        kill(&["init"], milliseconds);
+        person.built(&["init"]).exits(0);
+        person.ampup(&["--version"]).exits(0);
+        kill(&["self", "uninstall", "--yes"], milliseconds / 4);
+        let run = person.built(&["self", "uninstall", "--yes"]);
+        assert!([0, 3].contains(&run.code), "{run:#?}");
+        assert_eq!(snapshot(&person.directory()), before, "{milliseconds} ms");
+    }
+}
