@@ -13,6 +13,7 @@ use crate::{
     remove::RemoveError,
     resolve::ResolveError,
     settings::SettingsError,
+    setup::SetupError,
 };
 
 /// Why a command failed.
@@ -33,6 +34,8 @@ pub enum Error {
     Install(#[from] InstallError),
     #[error(transparent)]
     Remove(#[from] RemoveError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// The home cannot be read or written.
     #[error("cannot {action} ampup's home")]
     Store { action: &'static str, source: io::Error },
@@ -45,6 +48,12 @@ pub enum Error {
     /// What was asked for is not there.
     #[error("{message}")]
     NotFound { message: String, hint: String },
+    /// It could be done, and another way is meant.
+    #[error("{message}")]
+    Refused { message: String, hint: String },
+    /// Something is not what it should be.
+    #[error("{message}")]
+    Integrity { message: String, hint: String },
 }
 
 impl Error {
@@ -60,6 +69,9 @@ impl Error {
             Self::Remove(error) => error.exit_code(),
             Self::Store { source, .. } | Self::File { source, .. } => Exit::of_io(source),
             Self::NotFound { .. } => Exit::NotFound,
+            Self::Refused { .. } => Exit::Failed,
+            Self::Integrity { .. } => Exit::Integrity,
+            Self::Setup(error) => error.exit_code(),
         }
     }
 
@@ -74,7 +86,11 @@ impl Error {
             Self::Install(error) => error.hint(),
             Self::Remove(error) => error.hint(),
             Self::Store { source, .. } | Self::File { source, .. } => hint_of_io(source),
-            Self::Usage { hint, .. } | Self::NotFound { hint, .. } => Some(hint.clone()),
+            Self::Setup(error) => error.hint(),
+            Self::Usage { hint, .. }
+            | Self::NotFound { hint, .. }
+            | Self::Refused { hint, .. }
+            | Self::Integrity { hint, .. } => Some(hint.clone()),
         }
     }
 

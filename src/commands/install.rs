@@ -8,6 +8,7 @@ use crate::{
     exit::Exit,
     fetch::{self, Secret, Wire},
     install::{self, Done, Effect, GroupReport, Report, Workshop},
+    registry::Registry,
     resolve::{self, Action, GroupPlan, Plan},
 };
 
@@ -143,6 +144,17 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
     if let Some(done) = nothing_to_do(plan, session)? {
         return Ok(done);
     }
+    let report = carry_out(plan, how, session.registry()?, session)?;
+    told(plan, report, session)
+}
+
+/// Carries out a plan that was made from `registry`.
+pub(super) fn carry_out(
+    plan: &Plan,
+    how: &How,
+    registry: &Registry,
+    session: &Session,
+) -> Result<Report, Error> {
     session.prepare()?;
     let failed = |source| Error::Store {
         action: "work in",
@@ -165,7 +177,7 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
         plan,
         &Workshop {
             layout: &session.layout,
-            registry: session.registry()?,
+            registry,
             wire: &wire,
             runtime: &runtime,
             reporter: session.reporter.as_ref(),
@@ -176,8 +188,7 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
     );
     // A name look-up that hangs must not keep us.
     runtime.shutdown_background();
-    let report = report?;
-    told(plan, report, session)
+    Ok(report?)
 }
 
 fn github_token(how: &How, session: &Session) -> Option<String> {
@@ -220,7 +231,7 @@ fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Erro
 
 /// Says what was done. A single group that failed is the command's own error; one of several is reported beside what
 /// succeeded.
-fn told(plan: &Plan, report: Report, session: &Session) -> Result<Outcome, Error> {
+pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Outcome, Error> {
     let mut talk = Vec::new();
     let mut json = Vec::new();
     let mut failures = Vec::new();

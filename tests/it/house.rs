@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 /// The floor of each top module, as `src/lib.rs` and ARCHITECTURE.md have it.
-const FLOORS: [(&str, u8); 26] = [
+const FLOORS: [(&str, u8); 29] = [
     ("domain", 1),
     ("env", 1),
     ("exit", 1),
@@ -15,6 +15,7 @@ const FLOORS: [(&str, u8); 26] = [
     ("libraries", 1),
     ("event", 2),
     ("layout", 2),
+    ("manual", 2),
     ("registry", 2),
     ("settings", 2),
     ("shell", 2),
@@ -28,6 +29,8 @@ const FLOORS: [(&str, u8); 26] = [
     ("locate", 4),
     ("postgres", 4),
     ("install", 5),
+    ("itself", 5),
+    ("migrate", 5),
     ("remove", 5),
     ("commands", 6),
     ("cli", 7),

@@ -4,9 +4,13 @@
 mod bootstrap;
 mod choosing;
 mod commands;
+#[cfg(target_os = "linux")]
+mod completing;
 #[cfg(unix)]
 mod formats;
 mod house;
+#[cfg(target_os = "linux")]
+mod life;
 mod main_job;
 mod postgres_law;
 mod postgres_life;
