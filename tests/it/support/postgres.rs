@@ -209,21 +209,25 @@ pub(crate) fn postgres_tree(major: u64) -> Utf8PathBuf {
     tree
 }
 
-/// Where trees are kept: below the target directory, or where other users can enter it when we are root.
+/// Where trees and ready clusters are kept: below the target directory, or, where we cannot write to that or others cannot
+/// enter it, in a place that outlives a reboot. Each user has its own: a cluster belongs to somebody.
 fn cache() -> Utf8PathBuf {
     let target = Utf8Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let open = |path: &Utf8Path| {
+    let is_open = |path: &Utf8Path| {
         path.ancestors().all(|ancestor| {
             fs::metadata(ancestor).is_ok_and(|metadata| metadata.permissions().mode() & 0o5 == 0o5)
         })
     };
-    fs::create_dir_all(target).expect("made");
-    let parent = if run_as().is_none() || open(target) {
+    let is_usable = fs::create_dir_all(target).is_ok()
+        && tempfile::tempfile_in(target).is_ok()
+        && (run_as().is_none() || is_open(target));
+    let parent = if is_usable {
         target
     } else {
         Utf8Path::new("/var/tmp")
     };
-    let cache = parent.join("ampup-postgres-trees");
+    let user = ampup::postgres::user::current_uid();
+    let cache = parent.join(format!("ampup-postgres-{user}"));
     fs::create_dir_all(&cache).expect("made");
     cache
 }
