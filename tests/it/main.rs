@@ -1,5 +1,7 @@
 //! The tests that see ampup from outside, in one binary.
 
+mod postgres_ampd;
+mod postgres_kills;
 mod postgres_law;
 mod postgres_life;
 mod postgres_paths;

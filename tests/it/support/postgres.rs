@@ -120,6 +120,18 @@ fn ready_cluster(major: u64) -> Utf8PathBuf {
     ready
 }
 
+/// Waits for a while until it is so.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..2_000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("not within 20 s: {what}");
+}
+
 /// The digest of everything in a directory: names, kinds, permissions, contents.
 pub(crate) fn fingerprint(directory: &Utf8Path) -> String {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
