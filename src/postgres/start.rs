@@ -27,6 +27,8 @@ use crate::{
 
 /// Nothing moves for so long: something is wrong that waiting does not cure.
 const STANDSTILL: Duration = Duration::from_secs(60);
+/// A server that is ready where we do not reach it will not come nearer.
+const OUT_OF_REACH: Duration = Duration::from_secs(15);
 /// A server opens its socket before it does anything that takes long.
 const NO_SOCKET: Duration = Duration::from_secs(10);
 /// Below this a database should not be started without a word.
@@ -241,9 +243,17 @@ impl Starting<'_> {
 
     fn pause(&self, wait: &mut Wait<Mark>, look: &Look, whom: Option<WaitFor>) -> Result<(), ClusterError> {
         let holder = lock::holder(&self.cluster.project.lock());
-        let mark = (self.log.length(), look.seen.clone(), holder.clone());
+        let making = match whom {
+            Some(WaitFor::LockHolder) => create::progress(self.cluster.project.amp_dir()),
+            _ => 0,
+        };
+        let mark = (self.log.length(), making, look.seen.clone(), holder.clone());
+        let named = look.seen.pid_file.entry();
         let standstill = match whom {
             Some(WaitFor::ServerWithoutSocket(_)) => NO_SOCKET,
+            Some(WaitFor::LockHolder) if named.is_some_and(|entry| entry.socket_directory.is_some()) => {
+                OUT_OF_REACH
+            }
             _ => STANDSTILL,
         };
         match wait.pause(mark, standstill) {
@@ -270,7 +280,7 @@ impl Starting<'_> {
 }
 
 /// What changes while a server makes progress.
-type Mark = (u64, Seen, String);
+type Mark = (u64, u64, Seen, String);
 
 /// Who is waited for, in words.
 fn told(whom: Option<WaitFor>, holder: &str) -> String {
