@@ -4,6 +4,7 @@
 pub mod artifact;
 pub mod component;
 pub mod digest;
+pub mod file_list;
 pub mod inventory;
 pub mod release;
 pub mod requirement;
@@ -13,6 +14,7 @@ pub mod version;
 pub use artifact::{Artifact, Format, Integrity, LinkList, Needs, Provider, Source};
 pub use component::{Component, ComponentName};
 pub use digest::{Algorithm, Digest};
+pub use file_list::{FileList, FileRecord};
 pub use inventory::{ActiveSet, Inventory, Tree, TreeName};
 pub use release::{Channel, Release};
 pub use requirement::{ComponentSpec, Requirement};

@@ -116,4 +116,9 @@ impl Layout {
     pub fn config(&self) -> Utf8PathBuf {
         self.home.join("config.toml")
     }
+
+    /// What ampup made outside of the home, so that `self uninstall` can take it back.
+    pub fn shells(&self) -> Utf8PathBuf {
+        self.home.join("shells.json")
+    }
 }

@@ -12,17 +12,47 @@ pub mod env;
 pub mod exit;
 pub mod fs;
 pub mod host;
+pub mod libraries;
 
 // Floor 2: meaning.
 pub mod event;
 pub mod layout;
+#[cfg(feature = "cli")]
 pub mod registry;
+#[cfg(feature = "cli")]
+pub mod settings;
+#[cfg(feature = "cli")]
+pub mod shell;
+#[cfg(feature = "cli")]
 pub mod verify;
 
 // Floor 3: hands, which do not know each other.
+#[cfg(feature = "cli")]
+pub mod fetch;
+#[cfg(feature = "cli")]
 pub mod resolve;
+#[cfg(feature = "cli")]
+pub mod setup;
 pub mod store;
+#[cfg(feature = "cli")]
+pub mod unpack;
 
 // Floor 4: database.
+#[cfg(feature = "cli")]
+pub mod accept;
 pub mod locate;
 pub mod postgres;
+
+// Floor 5: flows, where wire, disk and database meet.
+#[cfg(feature = "cli")]
+pub mod install;
+#[cfg(feature = "cli")]
+pub mod remove;
+
+// Floor 6: commands.
+#[cfg(feature = "cli")]
+pub mod commands;
+
+// Floor 7: the face, the only code that prints.
+#[cfg(feature = "cli")]
+pub mod cli;

@@ -1,3 +1,7 @@
 //! The program `ampup`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ampup::cli::main()
+}

@@ -186,17 +186,16 @@ pub fn is_major_bound(component: &Component) -> bool {
     component.acceptance == Acceptance::Postgres
 }
 
+/// Components that move together, and what was asked for.
+type Joined<'a> = (Vec<&'a Component>, Option<Requirement>);
+
 /// The specs, with components that move together joined.
-fn grouped<'a>(
-    registry: &'a Registry,
-    specs: &[ComponentSpec],
-) -> Result<Vec<(Vec<&'a Component>, Option<Requirement>)>, ResolveError> {
-    let mut groups: Vec<(Vec<&Component>, Option<Requirement>)> = Vec::new();
+fn grouped<'a>(registry: &'a Registry, specs: &[ComponentSpec]) -> Result<Vec<Joined<'a>>, ResolveError> {
+    let mut groups: Vec<Joined<'_>> = Vec::new();
     for spec in specs {
         registry.require(&spec.name)?;
         let components = registry.group_of(&spec.name);
-        let same_group =
-            |group: &&mut (Vec<&Component>, Option<Requirement>)| group.0[0].group == components[0].group;
+        let same_group = |group: &&mut Joined<'_>| group.0[0].group == components[0].group;
         match groups.iter_mut().find(same_group) {
             // One component may be asked for in several versions: the last one becomes active.
             Some((_, request)) if components.len() == 1 && *request != spec.requirement => {

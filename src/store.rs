@@ -53,7 +53,7 @@ pub fn publish(
     }
     let tree = layout.tree(component, name);
     if tree.symlink_metadata().is_ok() {
-        remove(layout, &tree)?;
+        atomic::remove_tree(&tree, &place::staging_root(layout)?)?;
     }
     atomic::rename(sealed, &tree)?;
     Ok(tree)

@@ -40,6 +40,26 @@ pub fn executable(target: &Utf8Path, link: &Utf8Path) -> io::Result<()> {
     }
 }
 
+/// Makes a link `link` as an archive holds it; what it points to need not exist. `target` is relative to the link's own
+/// directory.
+///
+/// # Errors
+/// When it cannot be made; `AlreadyExists` when something has that name. On Windows always `Unsupported`: links need a
+/// privilege there, and no archive for Windows has any.
+pub fn in_tree(target: &Utf8Path, link: &Utf8Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        fs_err::os::unix::fs::symlink(target, link)
+    }
+    #[cfg(windows)]
+    {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("cannot make the symlink `{link}` to `{target}` on Windows"),
+        ))
+    }
+}
+
 /// Points the directory link `link` elsewhere, in one rename. Whoever follows it sees the old target or the new one.
 ///
 /// On Windows a junction cannot be replaced by a rename: it is removed and made anew, and readers try again (`read`).

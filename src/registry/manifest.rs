@@ -41,7 +41,7 @@ pub enum ManifestError {
 
 impl ManifestError {
     /// The exit code of a command that fails so.
-    pub fn exit(&self) -> Exit {
+    pub fn exit_code(&self) -> Exit {
         match self {
             Self::Malformed(_) => Exit::Integrity,
             Self::TooNew { .. } => Exit::Failed,

@@ -144,7 +144,7 @@ fn an_exact_version_is_never_replaced_by_a_lower_one() {
         matches!(&none, ResolveError::NoBuild { targets, .. } if *targets == [Target::Aarch64Darwin]),
         "{none}"
     );
-    assert_eq!(none.exit(), crate::exit::Exit::NotFound);
+    assert_eq!(none.exit_code(), crate::exit::Exit::NotFound);
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn what_does_not_exist_is_answered_with_what_does() {
     );
     let none = planned(&Inventory::default(), &["postgres@17.3"]).expect_err("no version");
     assert!(none.to_string().contains("it has 17.10.0, 19.0.0"), "{none}");
-    assert_eq!(none.exit(), crate::exit::Exit::NotFound);
+    assert_eq!(none.exit_code(), crate::exit::Exit::NotFound);
 }
 
 #[test]

@@ -42,17 +42,17 @@ pub fn prepare(layout: &Layout) -> io::Result<()> {
 }
 
 /// Where unfinished work lies: in `staging/`, unless `components` is a link into another file system, from which a
-/// rename could not come.
+/// rename could not come. The path is resolved, so that another user who may not enter the home can enter it.
 ///
 /// # Errors
 /// When neither can be asked about, or the directory cannot be made.
 pub fn staging_root(layout: &Layout) -> io::Result<Utf8PathBuf> {
     if same_file_system(&layout.staging(), &layout.components())? {
-        return Ok(layout.staging());
+        return layout.staging().canonicalize_utf8();
     }
     let root = layout.components().join(".staging");
     make(&root)?;
-    Ok(root)
+    root.canonicalize_utf8()
 }
 
 fn make(directory: &Utf8Path) -> io::Result<()> {

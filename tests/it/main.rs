@@ -1,5 +1,11 @@
 //! The tests that see ampup from outside, in one binary.
 
+#[cfg(target_os = "linux")]
+mod bootstrap;
+mod choosing;
+mod commands;
+mod house;
+mod main_job;
 mod postgres_ampd;
 mod postgres_kills;
 mod postgres_law;
@@ -7,5 +13,14 @@ mod postgres_life;
 mod postgres_paths;
 mod postgres_programs;
 mod postgres_strangers;
+mod powershell;
 mod registry;
+#[cfg(target_os = "linux")]
+mod setup;
+#[cfg(unix)]
+mod shells;
 mod support;
+mod unpack;
+mod wire;
+#[cfg(unix)]
+mod words;

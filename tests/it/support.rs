@@ -1,3 +1,14 @@
 //! What the tests stand on.
 
+pub(crate) mod archives;
+#[cfg(target_os = "linux")]
+pub(crate) mod files;
+pub(crate) mod home;
 pub(crate) mod postgres;
+#[cfg(unix)]
+pub(crate) mod programs;
+#[cfg(target_os = "linux")]
+pub(crate) mod release;
+pub(crate) mod server;
+#[cfg(unix)]
+pub(crate) mod world;

@@ -225,14 +225,9 @@ pub(crate) fn postgres_tree(major: u64) -> Utf8PathBuf {
 /// enter it, in a place that outlives a reboot. Each user has its own: a cluster belongs to somebody.
 fn cache() -> Utf8PathBuf {
     let target = Utf8Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let is_open = |path: &Utf8Path| {
-        path.ancestors().all(|ancestor| {
-            fs::metadata(ancestor).is_ok_and(|metadata| metadata.permissions().mode() & 0o5 == 0o5)
-        })
-    };
     let is_usable = fs::create_dir_all(target).is_ok()
         && tempfile::tempfile_in(target).is_ok()
-        && (run_as().is_none() || is_open(target));
+        && (run_as().is_none() || accessible(target));
     let parent = if is_usable {
         target
     } else {
@@ -242,6 +237,13 @@ fn cache() -> Utf8PathBuf {
     let cache = parent.join(format!("ampup-postgres-{user}"));
     fs::create_dir_all(&cache).expect("made");
     cache
+}
+
+/// Whether every user can enter a directory, or run a file, at this path.
+pub(crate) fn accessible(path: &Utf8Path) -> bool {
+    path.ancestors().all(|ancestor| {
+        fs::metadata(ancestor).is_ok_and(|metadata| metadata.permissions().mode() & 0o5 == 0o5)
+    })
 }
 
 fn unpack(version: &str, staging: &Utf8Path, tree: &Utf8Path) {

@@ -1,0 +1,462 @@
+#!/bin/sh
+# Installs ampup, the installer and component manager of Amp.
+#
+#     curl --proto '=https' --tlsv1.2 -sSf https://github.com/edgeandnode/ampup/releases/latest/download/install.sh | sh
+#
+# With options:    … | sh -s -- --home /opt/amp --component postgres      (`--help` lists them)
+#
+# Everything below is one brace group: a shell runs none of it before it has read the closing brace, so a download that
+# was cut at any byte does nothing. Works in dash, bash, busybox ash and zsh. Exit codes are ampup's own: 0 done,
+# 1 failed, 2 usage, 4 integrity, 5 network, 7 disk.
+{
+
+# A release fills these four (release/assemble). As they stand in the repository, the newest release is taken, and its
+# checksum is read from the file beside the binary.
+RELEASES='https://github.com/edgeandnode/ampup/releases'
+VERSION=''
+SUMS=''
+KEYS=''
+
+# The glibc that the gnu builds need; older or none takes the static musl build.
+GLIBC_FLOOR='2.35'
+
+set -u
+if [ -n "${ZSH_VERSION-}" ]; then emulate sh; fi
+unset CDPATH
+IFS=' 	
+'
+
+say() {
+    printf '%s\n' "$*" >&2
+}
+
+# fail CODE MESSAGE [HINT]...
+fail() {
+    code=$1
+    say "error: $2"
+    shift 2
+    for line; do say "hint: $line"; done
+    exit "$code"
+}
+
+usage() {
+    cat <<'EOF'
+Installs ampup, the installer and component manager of Amp.
+
+    sh install.sh [OPTIONS]
+
+Options, each also as an environment variable:
+    -y, --yes            do not ask                                          AMPUP_YES=1
+    --version VERSION    this version of ampup, not the newest               AMPUP_VERSION
+    --home DIR           where ampup lives, instead of ~/.ampup              AMPUP_HOME
+    --no-modify-path     leave the shells' files alone                       AMPUP_NO_MODIFY_PATH=1
+    --component SPEC     install this right away; may be repeated            AMPUP_COMPONENT="A B"
+    --dry-run            download and verify, list every file and line that  AMPUP_DRY_RUN=1
+                         would be touched, keep nothing
+    --mirror URL         the directory with the release's files (https://,   AMPUP_MIRROR
+                         file://, http:// on this machine); a --version
+                         is looked for below it, in vVERSION
+    -h, --help           this text
+EOF
+}
+
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+# ---- What the user wants ---------------------------------------------------------------------------------------------
+
+is_on() {
+    case $1 in
+        '' | 0 | false | no) return 1 ;;
+        *) return 0 ;;
+    esac
+}
+
+# value OPTION COUNT: an option that needs a value has one.
+value() {
+    [ "$2" -gt 0 ] || fail 2 "\`$1\` needs a value" "\`sh install.sh --help\` lists the options"
+}
+
+parse() {
+    yes=${AMPUP_YES-}
+    version=${AMPUP_VERSION-$VERSION}
+    home=${AMPUP_HOME-}
+    no_modify_path=${AMPUP_NO_MODIFY_PATH-}
+    components=${AMPUP_COMPONENT-}
+    dry_run=${AMPUP_DRY_RUN-}
+    mirror=${AMPUP_MIRROR-}
+    while [ $# -gt 0 ]; do
+        option=$1
+        shift
+        # `--option=value` is `--option value`.
+        case $option in
+            --*=*)
+                set -- "${option#*=}" "$@"
+                option=${option%%=*}
+                case $option in
+                    --version | --home | --component | --mirror) ;;
+                    *) fail 2 "unknown option: \`$option=$1\`" "\`sh install.sh --help\` lists the options" ;;
+                esac
+                ;;
+        esac
+        case $option in
+            -y | --yes) yes=1 ;;
+            --no-modify-path) no_modify_path=1 ;;
+            --dry-run) dry_run=1 ;;
+            --version) value "$option" $#; version=$1; shift ;;
+            --home) value "$option" $#; home=$1; shift ;;
+            --component) value "$option" $#; components="$components $1"; shift ;;
+            --mirror) value "$option" $#; mirror=$1; shift ;;
+            -h | --help) usage; exit 0 ;;
+            --install-dir) fail 2 "\`--install-dir\` is now \`--home\`" ;;
+            --no-install-latest) fail 2 "\`--no-install-latest\` is gone: only what \`--component\` names is installed" ;;
+            --github-token) fail 2 "\`--github-token\` is gone: nothing here asks the GitHub API" ;;
+            *) fail 2 "unknown option: \`$option\`" "\`sh install.sh --help\` lists the options" ;;
+        esac
+    done
+
+    version=${version#v}
+    case $version in
+        latest) version='' ;;
+        *[!0-9A-Za-z.+-]*) fail 2 "not a version: \`$version\`" ;;
+    esac
+    # The names are handed on one by one; nothing in them may be more than a word.
+    case $components in
+        *[!0-9A-Za-z.@+=\<\>,_\ -]*) fail 2 "not a component: \`$components\`" "for example \`--component postgres@18\`" ;;
+    esac
+    if [ -z "$home" ]; then
+        [ -n "${HOME-}" ] || fail 2 "\`HOME\` is not set, so there is no place for ampup's home" "name one with \`--home DIR\`"
+        home=$HOME/.ampup
+    fi
+    home=${home%/}
+    newline='
+'
+    case $home in
+        *:* | *"$newline"*) fail 2 "a home with a colon or a line break cannot be put on PATH: \`$home\`" ;;
+        /*) ;;
+        *) fail 2 "ampup's home must be an absolute path: \`$home\`" ;;
+    esac
+}
+
+# ---- Where this is ---------------------------------------------------------------------------------------------------
+
+unsupported() {
+    fail 1 "ampup is not built for $1" "it is built for x86_64 and aarch64: Linux, macOS, and Windows (install.ps1, x86_64)"
+}
+
+# Sets `target`.
+find_target() {
+    system=$(uname -s) || fail 1 "\`uname\` does not say what this system is"
+    machine=$(uname -m) || fail 1 "\`uname\` does not say what this machine is"
+    case $machine in
+        x86_64 | amd64) machine=x86_64 ;;
+        aarch64 | arm64) machine=aarch64 ;;
+        *) unsupported "$system on $machine" ;;
+    esac
+    case $system in
+        Linux)
+            [ "$(uname -o 2>/dev/null)" != Android ] || unsupported 'Android'
+            is_64_bit || unsupported "a 32-bit userland on a 64-bit kernel ($machine)"
+            if has_glibc; then target=$machine-unknown-linux-gnu; else target=$machine-unknown-linux-musl; fi
+            ;;
+        Darwin)
+            # Under Rosetta a shell believes to be on x86_64.
+            if [ "$(sysctl -n sysctl.proc_translated 2>/dev/null)" = 1 ]; then machine=aarch64; fi
+            target=$machine-apple-darwin
+            ;;
+        MINGW* | MSYS* | CYGWIN* | Windows_NT)
+            fail 1 "this script is not for Windows" "run install.ps1 in PowerShell"
+            ;;
+        *) unsupported "$system on $machine" ;;
+    esac
+}
+
+# The fifth byte of an executable says 1 for 32 bit. A doubt counts as 64.
+is_64_bit() {
+    for program in /proc/self/exe /bin/sh; do
+        case $(head -c 5 "$program" 2>/dev/null) in
+            *ELF"$(printf '\001')") return 1 ;;
+            *ELF"$(printf '\002')") return 0 ;;
+        esac
+    done
+}
+
+has_glibc() {
+    # `glibc 2.36`; nothing where the C library is another.
+    found=$(getconf GNU_LIBC_VERSION 2>/dev/null) || return 1
+    found=${found#glibc }
+    case $found in
+        [0-9]*.[0-9]*) ;;
+        *) return 1 ;;
+    esac
+    found_minor=${found#*.}
+    found_minor=${found_minor%%[!0-9]*}
+    [ "${found%%.*}" -gt "${GLIBC_FLOOR%%.*}" ] ||
+        { [ "${found%%.*}" -eq "${GLIBC_FLOOR%%.*}" ] && [ "$found_minor" -ge "${GLIBC_FLOOR#*.}" ]; }
+}
+
+# ---- Fetching --------------------------------------------------------------------------------------------------------
+
+# Sets `base`, the directory with the release's files, and `protocol`, what a redirect may use.
+find_base() {
+    protocol='=https'
+    if [ -z "$mirror" ]; then
+        base=$RELEASES/latest/download
+        if [ -n "$version" ]; then base=$RELEASES/download/v$version; fi
+    else
+        base=${mirror%/}
+        if [ -n "$version" ] && [ "$version" != "$VERSION" ]; then base=$base/v$version; fi
+    fi
+    case $base in
+        https://*) ;;
+        file:///*) ;;
+        http://127.0.0.1[:/]* | http://localhost[:/]* | http://'[::1]'[:/]*) protocol='=http,https' ;;
+        *) fail 2 "neither https://, nor file:///, nor http:// on this machine: \`$base\`" ;;
+    esac
+}
+
+# Sets `client` to the program that downloads.
+find_client() {
+    client=''
+    snap=''
+    case $base in
+        file://*)
+            client=copy
+            return
+            ;;
+    esac
+    if have curl; then
+        case $(command -v curl) in
+            # The snap may write below ~/snap alone, and says nothing when it cannot.
+            */snap/*) snap=1 ;;
+            *)
+                client=curl
+                return
+                ;;
+        esac
+    fi
+    if have wget; then
+        case $(wget --help 2>&1) in
+            *BusyBox*) client=busybox ;;
+            *) client=wget ;;
+        esac
+    elif [ -n "$snap" ]; then
+        fail 1 "the only downloader here is curl from snap, which cannot write to ampup's home" \
+            "install curl or wget with the system's package manager"
+    else
+        fail 1 "neither curl nor wget is here" "install one with the system's package manager"
+    fi
+}
+
+# fetch NAME: puts $base/NAME into $work.
+fetch() {
+    into=$work/$1
+    address=$base/$1
+    code=0
+    quiet='--silent'
+    if [ -t 2 ] && [ "$1" = "$asset" ]; then quiet='--progress-bar'; fi
+    case $client in
+        copy) cp "${address#file://}" "$into" || code=$? ;;
+        curl)
+            curl --proto "$protocol" --proto-redir "$protocol" --tlsv1.2 --fail --location --max-redirs 5 $quiet \
+                --show-error --connect-timeout 10 --retry 3 --speed-limit 1024 --speed-time 60 \
+                --max-filesize 209715200 --output "$into" "$address" || code=$?
+            # 23: what came could not be written.
+            [ "$code" -ne 23 ] || unwritable "$into"
+            ;;
+        wget)
+            wget --no-verbose --max-redirect=5 --tries=3 --connect-timeout=10 --read-timeout=60 \
+                --output-document="$into" "$address" || code=$?
+            # 3: a file error.
+            [ "$code" -ne 3 ] || unwritable "$into"
+            ;;
+        busybox)
+            case $base in
+                https://*)
+                    # Many of them do not check certificates. That is no loss where this script knows the checksum.
+                    [ "$expected" != '' ] ||
+                        fail 5 "busybox's wget may not check whom it talks to" "install curl with the system's package manager"
+                    ;;
+            esac
+            # No -T: with it, the wget of busybox 1.35 crashes.
+            wget -q -O "$into" "$address" || code=$?
+            ;;
+    esac
+    if [ "$code" -ne 0 ] || [ ! -s "$into" ]; then
+        has_room || unwritable "$into"
+        fail 5 "cannot download $address" "check the address in a browser; behind a proxy, set \`https_proxy\`; \`--mirror URL\` takes another place"
+    fi
+}
+
+# Whether a small file can still be written.
+has_room() {
+    { printf '%4096s' '' >"$work/room"; } 2>/dev/null && [ -s "$work/room" ]
+}
+
+unwritable() {
+    fail 7 "cannot write \`$1\`: the disk is full, or it is not permitted" "choose another place with \`--home DIR\`"
+}
+
+# ---- Believing -------------------------------------------------------------------------------------------------------
+
+# Sets `expected` (64 hex digits) and `expected_size`, from this script where it knows them.
+expect_pinned() {
+    expected=''
+    expected_size=''
+    if [ -n "$SUMS" ] && [ "$version" = "$VERSION" ]; then
+        found=$(printf '%s\n' "$SUMS" | while read -r one digest size; do
+            if [ "$one" = "$target" ]; then printf '%s %s' "$digest" "$size"; fi
+        done)
+        [ -n "$found" ] || unsupported "$target in release $VERSION"
+        expected=${found% *}
+        expected_size=${found#* }
+    fi
+}
+
+# The same from the file beside the binary: `<hex>  <name>`.
+expect_beside() {
+    fetch "$asset.sha256"
+    name=''
+    read -r expected name <"$work/$asset.sha256" || [ -n "$name" ] || expected=''
+    [ "${name#\*}" = "$asset" ] || fail 4 "the checksum file is not about \`$asset\`: $base/$asset.sha256"
+}
+
+# Proves that $work/$asset is what was expected. Sets `self` where only the binary itself can tell.
+verify() {
+    case $expected in
+        *[!0-9a-f]*) expected='' ;;
+    esac
+    [ "${#expected}" -eq 64 ] || fail 4 "there is no checksum for \`$asset\` in $base"
+    size=$(($(wc -c <"$work/$asset")))
+    if [ -n "$expected_size" ] && [ "$size" -ne "$expected_size" ]; then
+        fail 4 "$base/$asset has $size bytes instead of $expected_size; it was deleted" "try again; if it stays so, report it"
+    fi
+    self=''
+    if have sha256sum; then
+        digest=$(sha256sum <"$work/$asset")
+        digest=${digest%% *}
+    elif have shasum; then
+        digest=$(shasum -a 256 <"$work/$asset")
+        digest=${digest%% *}
+    elif have openssl; then
+        digest=$(openssl dgst -sha256 <"$work/$asset")
+        digest=${digest##*= }
+    else
+        self=$expected
+        digest=$expected
+    fi
+    [ "$digest" = "$expected" ] || fail 4 "the sha256 of $base/$asset is $digest instead of $expected; it was deleted" \
+        "try again; if it stays so, report it"
+    verify_signature
+}
+
+# Where minisign is here and this script knows the keys, one of them must have signed.
+verify_signature() {
+    if [ -z "$KEYS" ] || ! have minisign; then return 0; fi
+    fetch "$asset.minisig"
+    # The comment is signed too: another file, or another release, under this name is refused.
+    signed="$asset "
+    if [ -n "$version" ]; then signed="$asset $version "; fi
+    for key in $KEYS; do
+        comment=$(minisign -Q -V -P "$key" -m "$work/$asset" -x "$work/$asset.minisig" 2>/dev/null) || continue
+        case "$comment " in
+            "$signed"*) return 0 ;;
+        esac
+    done
+    fail 4 "the signature of $base/$asset is not by a key of ampup; it was deleted" "report it"
+}
+
+# ---- Doing -----------------------------------------------------------------------------------------------------------
+
+# Makes the home and, in it, a directory for the download: $TMPDIR may be on another file system, or mounted noexec.
+make_work() {
+    made=0
+    missing=$home
+    while [ ! -d "$missing" ] && [ ! -L "$missing" ]; do
+        made=$((made + 1))
+        missing=${missing%/*}
+        [ -n "$missing" ] || break
+    done
+    made_home=$made
+    mkdir -p "$home" 2>/dev/null ||
+        fail 7 "cannot make \`$home\`: not permitted, or something is in the way" "choose another place with \`--home DIR\`"
+    work=$home/.bootstrap-$$
+    (umask 077 && mkdir "$work") 2>/dev/null || unwritable "$work"
+}
+
+# Takes away what this script made. The home stays as soon as something is in it.
+# shellcheck disable=SC2317 # called by the trap
+clean() {
+    if [ -n "$work" ]; then rm -rf "$work"; fi
+    directory=$home
+    while [ "$made_home" -gt 0 ]; do
+        if [ -d "$directory" ]; then rmdir "$directory" 2>/dev/null || return 0; fi
+        directory=${directory%/*}
+        made_home=$((made_home - 1))
+    done
+}
+
+say_what_is_here() {
+    verb=installing
+    if [ -e "$home/bin/ampup" ] || [ -L "$home/bin" ]; then
+        if previous=$("$home/bin/ampup" --version 2>/dev/null); then
+            say "There is \`$previous\` in $home; this repairs or updates it."
+        else
+            say "The ampup in $home does not run; this repairs it."
+        fi
+        verb='putting anew'
+    fi
+    if is_on "$dry_run"; then verb='trying'; fi
+    say "ampup: $verb ${version:-the newest release} ($target) from $base"
+}
+
+main() {
+    parse "$@"
+    find_target
+    find_base
+    find_client
+    asset=ampup-$target
+    expect_pinned
+    say_what_is_here
+    make_work
+    [ -n "$expected" ] || expect_beside
+    fetch "$asset"
+    verify
+    program=$work/$asset
+    chmod 755 "$program" || unwritable "$program"
+
+    set --
+    [ -z "$self" ] || set -- --verify-self "$self"
+    ! is_on "$yes" || set -- "$@" --yes
+    ! is_on "$no_modify_path" || set -- "$@" --no-modify-path
+    ! is_on "$dry_run" || set -- "$@" --dry-run
+    for component in $components; do set -- "$@" --component "$component"; done
+    [ -z "$mirror" ] || set -- "$@" --mirror "$mirror"
+    # The script itself may be standing in stdin; questions go to the terminal, if there is one.
+    code=0
+    if (: </dev/tty) 2>/dev/null; then
+        "$program" init --home "$home" "$@" </dev/tty || code=$?
+    else
+        "$program" init --home "$home" "$@" </dev/null || code=$?
+    fi
+    case $code in
+        # The shell's own codes: not permitted to run, or not what this system runs.
+        126 | 127)
+            fail 1 "the downloaded ampup does not run in $home" \
+                "if \`mount\` shows \`noexec\` for that place, choose another with \`--home DIR\`"
+            ;;
+    esac
+    return "$code"
+}
+
+work=''
+home=''
+made_home=0
+trap clean EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+main "$@"
+exit
+}

@@ -1,0 +1,244 @@
+//! Acceptance: a staged tree is run on this host before anybody can see it. It is judged by running it, never by
+//! looking at its libraries: good builds hold optional modules whose libraries a host may lack.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use semver::Version;
+
+use crate::{
+    domain::{Component, ComponentName, component::Acceptance},
+    exit::{Exit, hint_of_io},
+    postgres::{
+        initdb::{Flush, initdb},
+        program::{Program, ProgramError},
+        single_user::single_user_select,
+        user::{User, UserError},
+    },
+    unpack::Staged,
+};
+
+/// A tree that ran here.
+#[derive(Debug)]
+pub struct Accepted {
+    staged: Staged,
+    cluster: Option<ProvenCluster>,
+}
+
+/// The cluster that proved a PostgreSQL. It was not flushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenCluster {
+    /// Where it lies, in staging.
+    pub path: Utf8PathBuf,
+    /// The name of its superuser, who owns it.
+    pub user: String,
+}
+
+/// Why a tree is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// It does not run here.
+    #[error(transparent)]
+    DoesNotRun(ProgramError),
+    /// It runs, and is something else than the registry says.
+    #[error("`{executable} --version` should name {expected} and printed `{printed}`")]
+    WrongVersion {
+        /// The executable.
+        executable: String,
+        /// What it should print.
+        expected: String,
+        /// What it printed.
+        printed: String,
+    },
+    /// An executable that the registry names is not in it.
+    #[error("{component} {version} has no `bin/{executable}`")]
+    NoExecutable {
+        /// The component.
+        component: ComponentName,
+        /// Its version.
+        version: Version,
+        /// The executable.
+        executable: String,
+    },
+    /// There is nobody whom PostgreSQL could be run as.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// The throw-away cluster's directory cannot be made.
+    #[error("cannot make a directory for the throw-away cluster")]
+    Io(#[from] io::Error),
+}
+
+impl AcceptError {
+    /// The exit code of a command that fails so.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::DoesNotRun(error) => error.exit_code(),
+            Self::WrongVersion { .. } | Self::NoExecutable { .. } => Exit::Failed,
+            Self::User(error) => error.exit_code(),
+            Self::Io(source) => Exit::of_io(source),
+        }
+    }
+
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::DoesNotRun(error) => error.hint(),
+            Self::WrongVersion { .. } | Self::NoExecutable { .. } => None,
+            Self::User(error) => error.hint(),
+            Self::Io(source) => hint_of_io(source),
+        }
+    }
+}
+
+/// Runs a staged tree. As root it runs as an unprivileged user, because PostgreSQL refuses root and because nothing that
+/// was just downloaded needs to be root.
+///
+/// `work` is an empty directory in staging that others can enter; a throw-away cluster is made in it.
+///
+/// # Errors
+/// When it does not run here, or is not what the registry says.
+pub fn accept(
+    staged: Staged,
+    component: &Component,
+    version: &Version,
+    tags: &[String],
+    work: &Utf8Path,
+) -> Result<Accepted, AcceptError> {
+    let run_as = User::for_postgres()?;
+    let tree = staged.path();
+    for executable in &component.executables {
+        let program = Program {
+            tree,
+            name: executable,
+            run_as: run_as.as_ref(),
+        };
+        if !program.path().is_file() {
+            return Err(AcceptError::NoExecutable {
+                component: component.name.clone(),
+                version: version.clone(),
+                executable: executable.clone(),
+            });
+        }
+    }
+    let cluster = match component.acceptance {
+        Acceptance::Version => {
+            for executable in &component.executables {
+                let program = Program {
+                    tree,
+                    name: executable,
+                    run_as: run_as.as_ref(),
+                };
+                let printed = program.version().map_err(AcceptError::DoesNotRun)?;
+                names_version(executable, &printed, &names_of(version, tags))?;
+            }
+            None
+        }
+        Acceptance::Postgres => {
+            let printed = Program {
+                tree,
+                name: "postgres",
+                run_as: run_as.as_ref(),
+            }
+            .version()
+            .map_err(AcceptError::DoesNotRun)?;
+            // The third number is the packager's; PostgreSQL itself has two.
+            let two = format!("{}.{}", version.major, version.minor);
+            names_version("postgres", &printed, &[two, version.to_string()])?;
+            let user = match &run_as {
+                Some(user) => user.name.clone(),
+                None => User::current()?.name,
+            };
+            let path = work.join("cluster");
+            if let Some(user) = &run_as {
+                give_to(work, user)?;
+            }
+            initdb(tree, &path, run_as.as_ref(), Flush::No).map_err(AcceptError::DoesNotRun)?;
+            single_user_select(tree, &path, run_as.as_ref()).map_err(AcceptError::DoesNotRun)?;
+            Some(ProvenCluster { path, user })
+        }
+    };
+    Ok(Accepted { staged, cluster })
+}
+
+impl Accepted {
+    /// The tree that ran.
+    pub fn staged(&self) -> &Staged {
+        &self.staged
+    }
+
+    /// The cluster that proved it, where it is a PostgreSQL.
+    pub fn cluster(&self) -> Option<&ProvenCluster> {
+        self.cluster.as_ref()
+    }
+}
+
+/// The names that a version goes by: its number; for a nightly also its tags and its commit.
+fn names_of(version: &Version, tags: &[String]) -> Vec<String> {
+    let mut names = vec![version.to_string()];
+    if !version.pre.is_empty() {
+        names.extend(tags.iter().cloned());
+        names.extend((!version.build.is_empty()).then(|| version.build.to_string()));
+    }
+    names
+}
+
+/// Whether what a program printed has one of the names as a word.
+fn names_version(executable: &str, printed: &str, names: &[String]) -> Result<(), AcceptError> {
+    let words = || printed.split(|letter: char| !(letter.is_alphanumeric() || ".-+_".contains(letter)));
+    let is_named = |name: &String| {
+        // `git describe` writes v0.0.35-57-g188bfd4.
+        words().any(|word| {
+            word == name || word.strip_prefix('v') == Some(name) || word.ends_with(&format!("-g{name}"))
+        })
+    };
+    if names.iter().any(is_named) {
+        return Ok(());
+    }
+    Err(AcceptError::WrongVersion {
+        executable: executable.to_owned(),
+        expected: names.join(" or "),
+        printed: printed.lines().next().unwrap_or_default().to_owned(),
+    })
+}
+
+#[cfg(unix)]
+fn give_to(directory: &Utf8Path, user: &User) -> io::Result<()> {
+    fs_err::os::unix::fs::chown(directory, Some(user.uid), Some(user.gid))
+}
+
+#[cfg(not(unix))]
+fn give_to(_: &Utf8Path, _: &User) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(printed: &str, version: &str, tags: &[&str]) -> bool {
+        let version = Version::parse(version).expect("a version");
+        let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        names_version("x", printed, &names_of(&version, &tags)).is_ok()
+    }
+
+    #[test]
+    fn a_program_must_name_its_version() {
+        assert!(accepts(
+            "postgres (PostgreSQL) 18.4.0 (Debian 18.4-1)",
+            "18.4.0",
+            &[]
+        ));
+        assert!(!accepts("postgres (PostgreSQL) 18.40.0", "18.4.0", &[]));
+        assert!(accepts("ampd v0.0.35", "0.0.35", &["v0.0.35"]) && !accepts("ampd v0.0.351", "0.0.35", &[]));
+        let nightly = "0.0.36-nightly.20260313+188bfd4";
+        for printed in [
+            "ampd nightly-188bfd4",
+            "ampd v0.0.35-57-g188bfd4",
+            "ampd 188bfd4",
+            &format!("ampd {nightly}"),
+        ] {
+            assert!(accepts(printed, nightly, &["nightly-188bfd4"]), "{printed}");
+        }
+        assert!(!accepts("ampd v0.0.36", nightly, &["nightly-188bfd4"]));
+    }
+}

@@ -1,0 +1,151 @@
+//! The command line.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{
+    Error, Options, check, history, info, install, list, search, undo, uninstall, update, use_version, which,
+};
+
+/// Installs the components of Amp: the daemon, its client, and the PostgreSQL that it needs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ampup",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done, 1 failed or does not run here, 2 usage, 3 no such component or version, or not \
+                  installed, 4 integrity, 5 network, 6 busy or in use, 7 disk, 100 updates available (`check`)."
+)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command; `install` where there is none.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What holds for every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Global {
+    /// Answer with one JSON object on stdout, errors too
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Touch no network [env: AMPUP_OFFLINE]
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Colours [env: NO_COLOR]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+    /// How to show progress
+    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
+    pub progress: Progress,
+    /// ampup's home [default: ~/.ampup] [env: AMPUP_HOME]
+    #[arg(long, global = true, value_name = "DIR", visible_alias = "install-dir")]
+    pub home: Option<Utf8PathBuf>,
+    /// A manifest file to use in place of the built-in registry [env: AMPUP_REGISTRY]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub registry: Option<String>,
+    /// A mirror to ask before the origin [env: AMPUP_MIRROR]
+    #[arg(long, global = true, value_name = "URL")]
+    pub mirror: Option<String>,
+    /// Answer every question with yes
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// Seconds to wait for another ampup [default: 600] [env: AMPUP_LOCK_TIMEOUT]
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub lock_timeout: Option<u64>,
+}
+
+impl Global {
+    /// What the commands need of it.
+    pub fn options(&self) -> Options {
+        Options {
+            home: self.home.clone(),
+            registry: self.registry.clone(),
+            mirror: self.mirror.clone(),
+            offline: self.offline,
+            yes: self.yes,
+            lock_timeout: self.lock_timeout,
+        }
+    }
+}
+
+/// When to do something that suits a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal.
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// How to show progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// Bars on a terminal, a line for each finished step elsewhere
+    Auto,
+    /// Bars
+    Always,
+    /// Nothing
+    Never,
+    /// One JSON object a line, on stderr
+    Json,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Install and activate components
+    Install(install::Args),
+    /// List what is installed, or what there is
+    List(list::Args),
+    /// Say whether there are updates (exit code 100)
+    Check(check::Args),
+    /// Show everything about a component
+    Info(info::Args),
+    /// Find components by a word
+    Search(search::Args),
+    /// Install what is newer and still what was asked for
+    Update(update::Args),
+    /// Switch to another installed version
+    Use(use_version::Args),
+    /// Remove installed versions
+    Uninstall(uninstall::Args),
+    /// Go back to what was active before
+    Undo(undo::Args),
+    /// Show what was active when
+    History(history::Args),
+    /// Print the path of an installed executable
+    Which(which::Args),
+    /// Was in ampup 0.1
+    #[command(hide = true, disable_help_flag = true)]
+    Build(Gone),
+}
+
+/// Whatever stood behind a verb that is gone.
+#[derive(Debug, Args)]
+pub struct Gone {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    _words: Vec<String>,
+}
+
+/// What replaced `ampup build`.
+pub fn no_build() -> Error {
+    Error::Usage {
+        message: "`ampup build` of ampup 0.1 is gone: ampup installs released builds".to_owned(),
+        hint:
+            "in a clone of amp, `cargo build --release -p ampd -p ampctl`, and put `target/release` on PATH"
+                .to_owned(),
+    }
+}

@@ -1,0 +1,168 @@
+//! Printing: data to stdout, talk to stderr, both meaningful without colour.
+
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal as _, Write as _},
+};
+
+use serde_json::{Value, json};
+
+use super::args::{Global, When};
+use crate::{
+    commands::{Error, Outcome},
+    env::Env,
+    exit::Exit,
+};
+
+/// The version of what `--json` prints.
+const SCHEMA: u64 = 1;
+
+/// How this run speaks.
+#[derive(Debug, Clone)]
+pub(super) struct Face {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    colour: bool,
+}
+
+impl Face {
+    pub(super) fn new(global: &Global, env: &Env) -> Self {
+        let colour = match global.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => {
+                // https://no-color.org: any value that is not empty.
+                io::stderr().is_terminal()
+                    && env.var_os("NO_COLOR").is_none()
+                    && env.var("TERM") != Some("dumb")
+            }
+        };
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            colour,
+        }
+    }
+
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// A line of talk: `error:`, `warning:` and `hint:` are coloured.
+    pub(super) fn line(&self, text: &str) -> String {
+        let paints = [("error:", "1;31"), ("warning:", "1;33"), ("hint:", "1;36")];
+        for (word, paint) in paints {
+            if let Some(rest) = text.strip_prefix(word)
+                && self.colour
+            {
+                return format!("\x1b[{paint}m{word}\x1b[0m{rest}");
+            }
+        }
+        text.to_owned()
+    }
+
+    /// Prints how a command ended, and gives its exit code.
+    pub(super) fn ended(&self, ended: Result<Outcome, Error>) -> Exit {
+        match ended {
+            Ok(outcome) => self.outcome(&outcome),
+            Err(error) => {
+                self.error(&error);
+                error.exit_code()
+            }
+        }
+    }
+
+    fn outcome(&self, outcome: &Outcome) -> Exit {
+        let data = if self.json {
+            let mut object =
+                json!({ "schema": SCHEMA, "exit": outcome.exit.code(), "messages": outcome.talk });
+            merge(&mut object, &outcome.json);
+            pretty(&object)
+        } else {
+            if !self.quiet || outcome.exit != Exit::Done {
+                for line in &outcome.talk {
+                    talk(&self.line(line));
+                }
+            }
+            outcome.data.clone()
+        };
+        match print(&data) {
+            Ok(()) => outcome.exit,
+            Err(cause) => {
+                talk(&self.line(&format!("error: cannot write to stdout: {cause}")));
+                Exit::of_io(&cause)
+            }
+        }
+    }
+
+    fn error(&self, error: &Error) {
+        if self.json {
+            let object = json!({
+                "schema": SCHEMA, "exit": error.exit_code().code(),
+                "error": { "message": error.to_string(), "causes": error.causes(), "hint": error.hint() },
+            });
+            // Nobody is left to be told that this failed.
+            let _ = print(&pretty(&object));
+            return;
+        }
+        for line in error.lines() {
+            talk(&self.line(&line));
+        }
+    }
+}
+
+/// Prints why the command line was refused (or help, or the version), and gives the exit code.
+pub(super) fn refused(refusal: &clap::Error, words: &[OsString], env: &Env) -> Exit {
+    let _ = env;
+    let json = words
+        .iter()
+        .take_while(|word| *word != "--")
+        .any(|word| word == "--json");
+    if refusal.use_stderr() && json {
+        let message = refusal.to_string();
+        let message = message
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
+        let object = json!({
+            "schema": SCHEMA, "exit": super::USAGE.code(),
+            "error": { "message": message, "causes": [], "hint": "`ampup --help`" },
+        });
+        let _ = print(&pretty(&object));
+        return super::USAGE;
+    }
+    // A closed pipe is no reason to fail.
+    let _ = refusal.print();
+    if refusal.use_stderr() {
+        super::USAGE
+    } else {
+        Exit::Done
+    }
+}
+
+fn merge(object: &mut Value, more: &Value) {
+    if let (Some(object), Some(more)) = (object.as_object_mut(), more.as_object()) {
+        object.extend(more.clone());
+    }
+}
+
+fn pretty(object: &Value) -> String {
+    format!("{object:#}\n")
+}
+
+/// Writes to stdout. A reader that went away (`ampup list | head -1`) has what it wanted.
+fn print(data: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Writes a line to stderr; when that is closed, nobody is left to be told.
+pub(super) fn talk(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}

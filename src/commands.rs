@@ -1,0 +1,58 @@
+//! The verbs of the command line, one a file: its arguments, and `run`, which does the work and gives an [`Outcome`].
+//! Nothing here prints.
+
+pub mod check;
+mod error;
+pub mod history;
+pub mod info;
+pub mod install;
+pub mod list;
+pub mod search;
+mod session;
+pub mod undo;
+pub mod uninstall;
+pub mod update;
+pub mod use_version;
+pub mod which;
+
+pub use error::Error;
+pub use session::{Options, Session};
+
+use serde_json::Value;
+
+use crate::exit::Exit;
+
+/// What a command has to say, and how it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// How it ended.
+    pub exit: Exit,
+    /// What it was asked for, as text for stdout; empty or ending in a line feed.
+    pub data: String,
+    /// What a person should know, one line each, for stderr.
+    pub talk: Vec<String>,
+    /// The same for programs: an object.
+    pub json: Value,
+}
+
+impl Outcome {
+    /// An answer to a question.
+    pub fn answer(data: impl Into<String>, json: Value) -> Self {
+        Self {
+            exit: Exit::Done,
+            data: data.into(),
+            talk: Vec::new(),
+            json,
+        }
+    }
+
+    /// A report of what was done.
+    pub fn done(talk: Vec<String>, json: Value) -> Self {
+        Self {
+            exit: Exit::Done,
+            data: String::new(),
+            talk,
+            json,
+        }
+    }
+}

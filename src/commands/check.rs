@@ -1,0 +1,63 @@
+//! `ampup check`: whether there are updates.
+
+use serde_json::json;
+
+use super::{Error, Outcome, Session};
+use crate::{
+    domain::ComponentName,
+    exit::Exit,
+    resolve::{self, Update},
+};
+
+/// Arguments of `ampup check`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Which components; all that are active when none is named
+    pub names: Vec<ComponentName>,
+}
+
+/// One line for each active component: up to date, or what `update` would install. Exit code 100 when there is any.
+///
+/// # Errors
+/// When a named component is not installed.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let updates = resolve::update(
+        session.registry()?,
+        &session.inventory()?,
+        &session.host()?,
+        &args.names,
+        false,
+    )?;
+    let mut exit = Exit::Done;
+    let mut data = String::new();
+    let mut rows = Vec::new();
+    for update in &updates {
+        let (components, from, to, word) = match update {
+            Update::Available { from, plan } => {
+                exit = Exit::UpdatesAvailable;
+                (
+                    &plan.components,
+                    from,
+                    Some(&plan.choices[0].version),
+                    "update available",
+                )
+            }
+            Update::UpToDate {
+                components, version, ..
+            } => (components, version, None, "up to date"),
+            Update::Pinned { components, version } => (components, version, None, "pinned"),
+        };
+        for name in components {
+            let style = session.style(name)?;
+            data += &match to {
+                Some(to) => format!("{name} - {word}: {} -> {}\n", style.show(from), style.show(to)),
+                None => format!("{name} - {word}: {}\n", style.show(from)),
+            };
+            rows.push(json!({"name": name, "state": word, "version": from, "available": to}));
+        }
+    }
+    Ok(Outcome {
+        exit,
+        ..Outcome::answer(data, json!({ "components": rows }))
+    })
+}

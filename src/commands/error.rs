@@ -1,0 +1,142 @@
+//! Every way a command fails, with its exit code and what to type next.
+
+use std::io;
+
+use camino::Utf8PathBuf;
+
+use crate::{
+    env::HomeError,
+    exit::{Exit, hint_of_io},
+    fs::lock::LockError,
+    install::InstallError,
+    registry::manifest::ManifestError,
+    remove::RemoveError,
+    resolve::ResolveError,
+    settings::SettingsError,
+};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the inner errors are documented where they are made")]
+pub enum Error {
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    #[error(transparent)]
+    Remove(#[from] RemoveError),
+    /// The home cannot be read or written.
+    #[error("cannot {action} ampup's home")]
+    Store { action: &'static str, source: io::Error },
+    /// A file that the user named.
+    #[error("cannot read `{path}`")]
+    File { path: Utf8PathBuf, source: io::Error },
+    /// The command line is wrong in a way that only the command knows.
+    #[error("{message}")]
+    Usage { message: String, hint: String },
+    /// What was asked for is not there.
+    #[error("{message}")]
+    NotFound { message: String, hint: String },
+}
+
+impl Error {
+    /// The exit code of the command.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Home(_) | Self::Usage { .. } => Exit::Usage,
+            Self::Settings(error) => error.exit_code(),
+            Self::Manifest(error) => error.exit_code(),
+            Self::Resolve(error) => error.exit_code(),
+            Self::Lock(error) => exit_of_lock(error),
+            Self::Install(error) => error.exit_code(),
+            Self::Remove(error) => error.exit_code(),
+            Self::Store { source, .. } | Self::File { source, .. } => Exit::of_io(source),
+            Self::NotFound { .. } => Exit::NotFound,
+        }
+    }
+
+    /// What to type next, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Home(_) => Some("set `AMPUP_HOME` to an absolute path, or use `--home`".to_owned()),
+            Self::Settings(_) => None,
+            Self::Manifest(error) => error.hint(),
+            Self::Resolve(error) => error.hint(),
+            Self::Lock(error) => hint_of_lock(error),
+            Self::Install(error) => error.hint(),
+            Self::Remove(error) => error.hint(),
+            Self::Store { source, .. } | Self::File { source, .. } => hint_of_io(source),
+            Self::Usage { hint, .. } | Self::NotFound { hint, .. } => Some(hint.clone()),
+        }
+    }
+
+    /// Its causes, outermost first. The attempts of an installation are causes side by side.
+    pub fn causes(&self) -> Vec<String> {
+        if let Self::Install(InstallError::Exhausted { attempts, .. }) = self {
+            return attempts.iter().map(|attempt| chain(attempt)).collect();
+        }
+        let mut causes = Vec::new();
+        let mut cause = std::error::Error::source(self);
+        while let Some(inner) = cause {
+            causes.push(inner.to_string());
+            cause = inner.source();
+        }
+        // A transparent error repeats its source's text.
+        causes.dedup();
+        causes
+    }
+
+    /// All that a person is told of it, line by line.
+    pub fn lines(&self) -> Vec<String> {
+        let causes = self.causes();
+        let causes = causes
+            .iter()
+            .flat_map(|cause| cause.lines())
+            .map(|line| format!("  {line}"));
+        let hint = self.hint().map(|hint| format!("hint: {hint}"));
+        std::iter::once(format!("error: {self}"))
+            .chain(causes)
+            .chain(hint)
+            .collect()
+    }
+}
+
+/// An error and its causes on one line; a transparent error's text is not repeated.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// The exit code when a lock was not had.
+pub(crate) fn exit_of_lock(error: &LockError) -> Exit {
+    match error {
+        LockError::Busy { .. } => Exit::Busy,
+        LockError::Io { source, .. } => Exit::of_io(source),
+    }
+}
+
+/// What to do when a lock was not had.
+pub(crate) fn hint_of_lock(error: &LockError) -> Option<String> {
+    match error {
+        LockError::Busy { .. } => {
+            Some("wait for that process, end it, or wait longer with `--lock-timeout`".to_owned())
+        }
+        LockError::Io { source, .. } => hint_of_io(source),
+    }
+}

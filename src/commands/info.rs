@@ -1,0 +1,99 @@
+//! `ampup info`: everything about one component.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use serde_json::json;
+
+use super::{Error, Outcome, Session};
+use crate::domain::{ComponentName, Target};
+
+/// Arguments of `ampup info`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The component
+    pub name: ComponentName,
+}
+
+/// What the registry says of a component, and which of it is here.
+///
+/// # Errors
+/// When there is no such component.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let component = session.component(&args.name)?;
+    let inventory = session.inventory()?;
+    let style = component.version_style;
+    let mut data = format!("{}: {}\n", component.name, component.summary);
+    let mut line = |label: &str, value: &str| {
+        let _ = writeln!(data, "{label:12}{value}");
+    };
+    line("homepage", &component.homepage);
+    if let Some(licence) = &component.licence {
+        line("licence", licence);
+    }
+    let requirement = component
+        .default_requirement
+        .as_ref()
+        .map(|default| format!(", {default}"))
+        .unwrap_or_default();
+    line("default", &format!("{}{requirement}", component.default_channel));
+    let active = inventory.active.components.get(&component.name);
+    line(
+        "active",
+        &active.map_or_else(|| "none".to_owned(), |tree| style.show(tree.version())),
+    );
+    if let Some(active) = active {
+        line("directory", session.layout.tree(&component.name, active).as_str());
+    }
+    let installed: Vec<String> = inventory
+        .trees(&component.name)
+        .iter()
+        .rev()
+        .map(|tree| style.show(tree.name.version()))
+        .collect();
+    line(
+        "installed",
+        if installed.is_empty() {
+            "none".to_owned()
+        } else {
+            installed.join(", ")
+        }
+        .as_str(),
+    );
+    data.push_str("releases\n");
+    let mut releases = Vec::new();
+    for release in &component.releases {
+        let targets: BTreeSet<Target> = release.artifacts.iter().map(|artifact| artifact.target).collect();
+        let builds = targets.iter().map(|target| {
+            let mut providers: Vec<&str> = release
+                .artifacts
+                .iter()
+                .filter(|artifact| artifact.target == *target)
+                .map(|artifact| artifact.provider.as_str())
+                .collect();
+            providers.dedup();
+            (*target, providers)
+        });
+        let builds: Vec<_> = builds.collect();
+        let words: Vec<String> = builds
+            .iter()
+            .map(|(target, providers)| format!("{target} ({})", providers.join(", ")))
+            .collect();
+        let _ = writeln!(data, "  {:10} {}", style.show(&release.version), words.join(", "));
+        let builds: Vec<_> = builds
+            .iter()
+            .map(|(target, providers)| json!({"target": target, "providers": providers}))
+            .collect();
+        releases.push(json!({
+            "version": release.version, "channel": release.channel, "tags": release.tags,
+            "published": release.published, "builds": builds,
+        }));
+    }
+    let json = json!({
+        "name": component.name, "summary": component.summary, "homepage": component.homepage,
+        "licence": component.licence, "default_channel": component.default_channel,
+        "default_requirement": component.default_requirement, "active": active.map(ToString::to_string),
+        "installed": inventory.trees(&component.name).iter().map(|tree| tree.name.to_string()).collect::<Vec<_>>(),
+        "releases": releases,
+    });
+    Ok(Outcome::answer(data, json))
+}

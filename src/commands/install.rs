@@ -1,0 +1,351 @@
+//! `ampup install`: the default components, or those named.
+
+use serde_json::{Value, json};
+
+use super::{Error, Outcome, Session};
+use crate::{
+    domain::{ComponentName, ComponentSpec, Requirement},
+    exit::Exit,
+    fetch::{self, Secret, Wire},
+    install::{self, Done, Effect, GroupReport, Report, Workshop},
+    resolve::{self, Action, GroupPlan, Plan},
+};
+
+/// How many components at once, unless told otherwise.
+const JOBS: usize = 4;
+
+/// Arguments of `ampup install`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Args {
+    /// A version of ampd and ampctl (`0.0.35`), or a component (`postgres@18`); several are installed together
+    #[arg(value_name = "VERSION|SPEC")]
+    pub what: Vec<String>,
+    /// A component, with a version if you like: `postgres`, `postgres@18`, `postgres@18.4.0+zonky`
+    #[arg(short, long = "component", value_name = "SPEC")]
+    pub components: Vec<ComponentSpec>,
+    /// How to install.
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// How to install, for `install` and `update`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct How {
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How many components at once [default: 4]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Refuse what the registry itself states no digest for
+    #[arg(long)]
+    pub require_pinned: bool,
+    /// A token for GitHub's API, sent to no other host [env: AMPUP_GITHUB_TOKEN, GITHUB_TOKEN]
+    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
+    pub github_token: Option<String>,
+    /// What is gone.
+    #[command(flatten)]
+    pub gone: Gone,
+}
+
+/// Flags of ampup 0.1 that have no meaning any more.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Gone {
+    #[arg(long, hide = true)]
+    repo: Option<String>,
+    #[arg(long, hide = true)]
+    arch: Option<String>,
+    #[arg(long, hide = true)]
+    platform: Option<String>,
+}
+
+impl Gone {
+    /// Says what replaced them.
+    fn refuse(&self) -> Result<(), Error> {
+        let (flag, hint) = if self.repo.is_some() {
+            ("--repo", "`--registry FILE` names a manifest with other releases")
+        } else if self.arch.is_some() {
+            (
+                "--arch",
+                "ampup installs what runs on this host; run it on the other host",
+            )
+        } else if self.platform.is_some() {
+            (
+                "--platform",
+                "ampup installs what runs on this host; run it on the other host",
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::Usage {
+            message: format!("`{flag}` of ampup 0.1 is gone"),
+            hint: hint.to_owned(),
+        })
+    }
+}
+
+/// Installs and activates components. What is here already is only activated.
+///
+/// # Errors
+/// When something does not exist, or nothing at all could be installed.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let specs = specs(args, session)?;
+    let plan = resolve::install(
+        session.registry()?,
+        &session.inventory()?,
+        &session.host()?,
+        &specs,
+    )?;
+    perform(&plan, &args.how, session)
+}
+
+/// What was asked for: a bare version means the daemon and its client.
+fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
+    let mut specs = Vec::new();
+    for word in &args.what {
+        match word.parse::<Requirement>() {
+            Ok(requirement) => specs.push(ComponentSpec {
+                name: daemon(),
+                requirement: Some(requirement),
+            }),
+            Err(_) => specs.push(word.parse::<ComponentSpec>().map_err(|cause| Error::Usage {
+                message: cause.to_string(),
+                hint: "`ampup install postgres@18`, or `ampup install 0.0.35` for ampd and ampctl".to_owned(),
+            })?),
+        }
+    }
+    specs.extend(args.components.iter().cloned());
+    if specs.is_empty() {
+        let defaults = session
+            .registry()?
+            .components
+            .values()
+            .filter(|component| component.default_install);
+        specs.extend(defaults.map(|component| ComponentSpec {
+            name: component.name.clone(),
+            requirement: None,
+        }));
+    }
+    Ok(specs)
+}
+
+/// The component that a version alone means; its client moves with it.
+pub(super) fn daemon() -> ComponentName {
+    "ampd".parse().expect("a valid name")
+}
+
+/// Carries out a plan, or shows it.
+pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outcome, Error> {
+    how.gone.refuse()?;
+    if how.dry_run {
+        return show(plan, session);
+    }
+    if let Some(done) = nothing_to_do(plan, session)? {
+        return Ok(done);
+    }
+    session.prepare()?;
+    let failed = |source| Error::Store {
+        action: "work in",
+        source,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let settings = fetch::Settings {
+        offline: session.is_offline(),
+        mirror: session.mirror()?,
+        github_token: github_token(how, session).map(Secret::new),
+        require_pinned: how.require_pinned || session.settings.require_pinned,
+        ..fetch::Settings::default()
+    };
+    let wire = Wire::new(settings, &session.env, session.reporter.clone());
+    let report = install::carry_out(
+        plan,
+        &Workshop {
+            layout: &session.layout,
+            registry: session.registry()?,
+            wire: &wire,
+            runtime: &runtime,
+            reporter: session.reporter.as_ref(),
+            jobs: how.jobs.or(session.settings.jobs).unwrap_or(JOBS),
+            patience: session.patience(),
+            command: &session.command,
+        },
+    )?;
+    told(plan, report, session)
+}
+
+fn github_token(how: &How, session: &Session) -> Option<String> {
+    let from_env = || {
+        session
+            .env
+            .var("AMPUP_GITHUB_TOKEN")
+            .or_else(|| session.env.var("GITHUB_TOKEN"))
+    };
+    how.github_token.clone().or_else(|| from_env().map(str::to_owned))
+}
+
+/// A plan that keeps everything needs no lock, no network and no generation.
+fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Error> {
+    let inventory = session.inventory()?;
+    let mut done = Vec::new();
+    for group in &plan.groups {
+        let request_stays = group
+            .components
+            .iter()
+            .all(|name| inventory.active.requests.get(name) == group.request.as_ref());
+        for step in &group.choices[0].steps {
+            match &step.action {
+                Action::Keep(tree) if request_stays => done.push(Done {
+                    component: step.component.clone(),
+                    version: step.version.clone(),
+                    tree: tree.clone(),
+                    effect: Effect::AlreadyActive,
+                }),
+                _ => return Ok(None),
+            }
+        }
+    }
+    let report = Report {
+        groups: vec![GroupReport::Done(done)],
+        generation: None,
+    };
+    told(plan, report, session).map(Some)
+}
+
+/// Says what was done. A single group that failed is the command's own error; one of several is reported beside what
+/// succeeded.
+fn told(plan: &Plan, report: Report, session: &Session) -> Result<Outcome, Error> {
+    let mut talk = Vec::new();
+    let mut json = Vec::new();
+    let mut failures = Vec::new();
+    for group in report.groups {
+        match group {
+            GroupReport::Done(members) => {
+                for done in &members {
+                    talk.push(sentence(done, session)?);
+                    json.push(row(done, session));
+                }
+                tell_channel(plan, &members, session, &mut talk)?;
+            }
+            GroupReport::Failed { components, error } => failures.push((components, Error::from(error))),
+        }
+    }
+    if json.is_empty() && failures.len() == 1 {
+        return Err(failures.remove(0).1);
+    }
+    let mut exit = Exit::Done;
+    for (components, error) in &failures {
+        exit = if exit == Exit::Done {
+            error.exit_code()
+        } else {
+            exit
+        };
+        talk.extend(error.lines());
+        for component in components {
+            json.push(json!({"name": component, "effect": "failed", "error": error.to_string(), "causes": error.causes()}));
+        }
+    }
+    let json = json!({ "components": json, "generation": report.generation });
+    Ok(Outcome {
+        exit,
+        ..Outcome::done(talk, json)
+    })
+}
+
+fn sentence(done: &Done, session: &Session) -> Result<String, Error> {
+    let shown = session.style(&done.component)?.show(done.tree.version());
+    let name = &done.component;
+    Ok(match &done.effect {
+        Effect::AlreadyActive => format!("{name} {shown} is installed and active already"),
+        Effect::Activated => format!("{name} {shown} was installed already and is active now"),
+        Effect::Installed { provider } => format!(
+            "installed {name} {shown}, built by {provider}, in `{}`; it is active",
+            session.layout.tree(name, &done.tree)
+        ),
+    })
+}
+
+fn row(done: &Done, session: &Session) -> Value {
+    let (effect, provider) = match &done.effect {
+        Effect::AlreadyActive => ("none", None),
+        Effect::Activated => ("activated", None),
+        Effect::Installed { provider } => ("installed", Some(provider)),
+    };
+    json!({
+        "name": done.component, "version": done.version, "tree": done.tree.to_string(), "effect": effect,
+        "provider": provider, "path": session.layout.tree(&done.component, &done.tree),
+    })
+}
+
+/// A request without a version takes the component's default channel; where that is not stable, the user is told.
+fn tell_channel(
+    plan: &Plan,
+    members: &[Done],
+    session: &Session,
+    talk: &mut Vec<String>,
+) -> Result<(), Error> {
+    let installed = |done: &&Done| matches!(done.effect, Effect::Installed { .. });
+    let Some(done) = members.iter().find(installed) else {
+        return Ok(());
+    };
+    let asked = |group: &&GroupPlan| group.components.contains(&done.component) && group.request.is_none();
+    let channel = session.component(&done.component)?.default_channel;
+    if plan.groups.iter().any(|group| asked(&group)) && channel != crate::domain::Channel::Stable {
+        let names: Vec<&str> = members.iter().map(|done| done.component.as_str()).collect();
+        talk.push(format!(
+            "{} came from the {channel} channel, the default until a stable release starts without a config file",
+            names.join(" and ")
+        ));
+    }
+    Ok(())
+}
+
+/// The plan, as it would run.
+fn show(plan: &Plan, session: &Session) -> Result<Outcome, Error> {
+    let mut data = String::new();
+    let mut groups = Vec::new();
+    for group in &plan.groups {
+        let mut choices = Vec::new();
+        for (rank, choice) in group.choices.iter().enumerate() {
+            let mut steps = Vec::new();
+            for step in &choice.steps {
+                let shown = session.style(&step.component)?.show(&step.version);
+                let (verb, sources) = match &step.action {
+                    Action::Keep(_) => ("keep", Vec::new()),
+                    Action::Activate(_) => ("activate", Vec::new()),
+                    Action::Acquire(artifacts) => ("install", artifacts.iter().collect()),
+                };
+                data += &format!(
+                    "{}{verb} {} {shown}\n",
+                    if rank == 0 { "" } else { "else " },
+                    step.component
+                );
+                for artifact in &sources {
+                    data += &format!("  from {} (built by {})\n", artifact.source, artifact.provider);
+                }
+                let sources: Vec<_> = sources
+                    .iter()
+                    .map(|artifact| json!({"provider": artifact.provider, "source": artifact.source}))
+                    .collect();
+                steps.push(json!({
+                    "name": step.component, "version": step.version, "action": verb, "sources": sources,
+                }));
+            }
+            choices.push(json!(steps));
+        }
+        for reason in &group.passed_over {
+            data += &format!("passed over: {reason}\n");
+        }
+        groups.push(json!({
+            "components": group.components, "request": group.request, "choices": choices,
+            "passed_over": group.passed_over,
+        }));
+    }
+    Ok(Outcome::answer(
+        data,
+        json!({ "dry_run": true, "groups": groups }),
+    ))
+}

@@ -1,0 +1,149 @@
+//! `ampup list`: what is installed, or what there is.
+
+use serde_json::{Value, json};
+
+use super::{Error, Outcome, Session};
+use crate::domain::{ComponentName, Inventory};
+
+/// Arguments of `ampup list`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// What the registry has for this host, in place of what is installed
+    #[arg(long)]
+    pub available: bool,
+    /// ampup itself too; with --available, every version
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Lists the installed versions by name, the active ones marked; or what the registry has.
+///
+/// # Errors
+/// When the home or the registry cannot be read.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let inventory = session.inventory()?;
+    let rows = if args.available {
+        available(args, session, &inventory)?
+    } else {
+        installed(args, session, &inventory)?
+    };
+    Ok(Outcome::answer(
+        table(&rows),
+        json!({ "components": rows.iter().map(Row::json).collect::<Vec<_>>() }),
+    ))
+}
+
+struct Row {
+    name: ComponentName,
+    shown: String,
+    version: String,
+    state: Option<&'static str>,
+}
+
+impl Row {
+    fn json(&self) -> Value {
+        json!({ "name": self.name, "version": self.version, "state": self.state.unwrap_or("installed") })
+    }
+}
+
+fn installed(args: &Args, session: &Session, inventory: &Inventory) -> Result<Vec<Row>, Error> {
+    let mut rows = Vec::new();
+    for (name, trees) in &inventory.trees {
+        if name.as_str() == "ampup" && !args.all {
+            continue;
+        }
+        let style = session.style(name)?;
+        for tree in trees.iter().rev() {
+            let state = match (&tree.origin, inventory.is_active(name, &tree.name)) {
+                (None, _) => Some("damaged"),
+                (Some(_), true) => Some("active"),
+                (Some(_), false) => None,
+            };
+            let shown = style.show(tree.name.version());
+            rows.push(Row {
+                name: name.clone(),
+                shown,
+                version: tree.name.to_string(),
+                state,
+            });
+        }
+    }
+    // The active generation may name a tree that was removed by hand.
+    for (name, tree) in &inventory.active.components {
+        if inventory.tree(name, tree).is_none() && (args.all || name.as_str() != "ampup") {
+            let shown = session.style(name)?.show(tree.version());
+            rows.push(Row {
+                name: name.clone(),
+                shown,
+                version: tree.to_string(),
+                state: Some("missing"),
+            });
+        }
+    }
+    sort(&mut rows, session)?;
+    Ok(rows)
+}
+
+/// By name; but what moves together stands together, the daemon before its client (the shorter name first), as in the
+/// contract.
+fn sort(rows: &mut [Row], session: &Session) -> Result<(), Error> {
+    let registry = session.registry()?;
+    let group = |name: &ComponentName| match registry.component(name) {
+        Some(component) => component.group.clone(),
+        None => name.to_string(),
+    };
+    rows.sort_by_cached_key(|row| (group(&row.name), row.name.as_str().len(), row.name.clone()));
+    Ok(())
+}
+
+fn available(args: &Args, session: &Session, inventory: &Inventory) -> Result<Vec<Row>, Error> {
+    let target = session.host()?.target;
+    let mut rows = Vec::new();
+    for component in session.registry()?.components.values() {
+        let for_here = component.releases.iter().filter(|release| {
+            args.all
+                || release
+                    .artifacts
+                    .iter()
+                    .any(|artifact| Some(artifact.target) == target)
+        });
+        for release in for_here {
+            let tree = inventory.trees(&component.name).iter().find(|tree| {
+                tree.origin
+                    .as_ref()
+                    .is_some_and(|origin| origin.version == release.version)
+            });
+            let state = match tree {
+                Some(tree) if inventory.is_active(&component.name, &tree.name) => "active",
+                Some(_) => "installed",
+                None => "available",
+            };
+            rows.push(Row {
+                name: component.name.clone(),
+                shown: component.version_style.show(&release.version),
+                version: release.version.to_string(),
+                state: Some(state),
+            });
+        }
+    }
+    sort(&mut rows, session)?;
+    Ok(rows)
+}
+
+/// Columns as wide as their longest cell: `postgres 18.4   (active)`.
+fn table(rows: &[Row]) -> String {
+    let names = rows.iter().map(|row| row.name.as_str().len()).max().unwrap_or(0);
+    let versions = rows.iter().map(|row| row.shown.len()).max().unwrap_or(0);
+    let line = |row: &Row| {
+        let state = row
+            .state
+            .filter(|state| *state != "available")
+            .map(|state| format!("({state})"))
+            .unwrap_or_default();
+        format!("{:names$} {:versions$} {state}", row.name, row.shown)
+            .trim_end()
+            .to_owned()
+            + "\n"
+    };
+    rows.iter().map(line).collect()
+}

@@ -1,0 +1,177 @@
+//! `ampup uninstall`: installed versions away.
+
+use serde_json::json;
+
+use super::{Error, Outcome, Session, install::daemon, use_version::installed};
+use crate::{
+    domain::{Channel, ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName},
+    remove, store,
+};
+
+/// Arguments of `ampup uninstall`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// What to remove: `NAME@VERSION`, or `NAME` where one version is installed; a version alone means ampd and ampctl
+    #[arg(value_name = "NAME[@VERSION]", required = true)]
+    pub specs: Vec<String>,
+}
+
+/// Removes versions. One that a process runs from is never removed.
+///
+/// # Errors
+/// When one is not installed, is in use, or several could be meant. Nothing is changed then.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let specs = args
+        .specs
+        .iter()
+        .map(|word| spec(word))
+        .collect::<Result<Vec<_>, _>>()?;
+    // A first look, so that a question about nothing makes no home.
+    find_all(&specs, &session.inventory()?, session)?;
+    let _lock = session.lock_store()?;
+    store::staging::sweep(&session.layout);
+    let inventory = session.inventory()?;
+    let doomed = find_all(&specs, &inventory, session)?;
+    let generation = remove::remove(&session.layout, &inventory, &doomed, &session.command)?;
+    let mut talk = Vec::new();
+    for (component, tree) in &doomed {
+        let shown = session.style(component)?.show(tree.version());
+        let was_active = inventory.is_active(component, tree);
+        talk.push(format!("removed {component} {shown}"));
+        if was_active {
+            talk.push(format!(
+                "{component} is no longer active; `ampup install {component}` brings it back"
+            ));
+        }
+    }
+    let rows: Vec<_> = doomed
+        .iter()
+        .map(|(component, tree)| json!({"name": component, "version": tree.to_string()}))
+        .collect();
+    Ok(Outcome::done(
+        talk,
+        json!({ "removed": rows, "generation": generation }),
+    ))
+}
+
+fn spec(word: &str) -> Result<ComponentSpec, Error> {
+    if let Ok(requirement) = word.parse::<Requirement>() {
+        return Ok(ComponentSpec {
+            name: daemon(),
+            requirement: Some(requirement),
+        });
+    }
+    word.parse()
+        .map_err(|cause: crate::domain::requirement::InvalidSpec| Error::Usage {
+            message: cause.to_string(),
+            hint: "`ampup uninstall postgres@18.4`".to_owned(),
+        })
+}
+
+/// The trees that all specs mean, each once.
+fn find_all(
+    specs: &[ComponentSpec],
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<(ComponentName, TreeName)>, Error> {
+    let mut doomed = Vec::new();
+    for spec in specs {
+        for found in find(spec, inventory, session)? {
+            if !doomed.contains(&found) {
+                doomed.push(found);
+            }
+        }
+    }
+    Ok(doomed)
+}
+
+/// The trees that a spec means; of components that move together, all.
+fn find(
+    spec: &ComponentSpec,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<(ComponentName, TreeName)>, Error> {
+    let registry = session.registry()?;
+    let mut names: Vec<ComponentName> = registry
+        .group_of(&spec.name)
+        .into_iter()
+        .map(|component| component.name.clone())
+        .collect();
+    if names.is_empty() {
+        // Installed once, and dropped by the registry since.
+        names.push(spec.name.clone());
+    }
+    let mut found = Vec::new();
+    for name in &names {
+        let meant: Vec<&Tree> = inventory
+            .trees(name)
+            .iter()
+            .filter(|tree| is_meant(spec, tree, name, session))
+            .collect();
+        if meant.len() > 1 {
+            return Err(Error::Usage {
+                message: format!(
+                    "which version of {name}? Installed are {}",
+                    installed(session, Some(name))?
+                ),
+                hint: format!("`ampup uninstall {name}@{}`", meant[0].name),
+            });
+        }
+        found.extend(meant.first().map(|tree| (name.clone(), tree.name.clone())));
+    }
+    if found.is_empty() {
+        if inventory.trees(&spec.name).is_empty() {
+            registry.require(&spec.name)?;
+        }
+        return Err(Error::NotFound {
+            message: format!(
+                "{spec} is not installed; installed are {}",
+                installed(session, Some(&spec.name))?
+            ),
+            hint: "`ampup list` shows what is installed".to_owned(),
+        });
+    }
+    Ok(found)
+}
+
+/// Whether a spec means this tree. Its directory's name is always understood, also when its receipt is damaged.
+fn is_meant(spec: &ComponentSpec, tree: &Tree, name: &ComponentName, session: &Session) -> bool {
+    let Some(requirement) = &spec.requirement else {
+        return true;
+    };
+    if *requirement == Requirement::Exact(tree.name.version().clone()) {
+        return true;
+    }
+    let version = tree
+        .origin
+        .as_ref()
+        .map_or(tree.name.version(), |origin| &origin.version);
+    let component = session
+        .registry()
+        .ok()
+        .and_then(|registry| registry.component(name));
+    let release = component.and_then(|component| {
+        component
+            .releases
+            .iter()
+            .find(|release| release.version == *version)
+    });
+    let channel = if version.pre.is_empty() {
+        Channel::Stable
+    } else {
+        Channel::Nightly
+    };
+    let tags = release.map_or(&[][..], |release| release.tags.as_slice());
+    let by_provider = requirement.provider(version).is_none_or(|provider| {
+        tree.origin
+            .as_ref()
+            .is_some_and(|origin| origin.provider == provider)
+    });
+    by_provider
+        && requirement.matches(
+            version,
+            channel,
+            tags,
+            component.map_or(channel, |component| component.default_channel),
+        )
+}

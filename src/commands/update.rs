@@ -1,0 +1,90 @@
+//! `ampup update`: the newest that each installation asked for.
+
+use serde_json::json;
+
+use super::{
+    Error, Outcome, Session,
+    install::{How, perform},
+};
+use crate::{
+    domain::ComponentName,
+    resolve::{self, Plan, Update},
+};
+
+/// Arguments of `ampup update`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Args {
+    /// Which components; all that are active when none is named
+    pub names: Vec<ComponentName>,
+    /// Also to a new major version of PostgreSQL; existing clusters stay with the old one, which stays installed
+    #[arg(long)]
+    pub allow_major: bool,
+    /// How to install.
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// Installs and activates what is newer and still what was asked for. It never goes lower.
+///
+/// # Errors
+/// When a named component is not installed, or what is newer cannot be installed.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let updates = resolve::update(
+        session.registry()?,
+        &session.inventory()?,
+        &session.host()?,
+        &args.names,
+        args.allow_major,
+    )?;
+    let mut plan = Plan::default();
+    let mut talk = Vec::new();
+    for update in updates {
+        match update {
+            Update::Available { plan: group, .. } => plan.groups.push(group),
+            other => talk.extend(unchanged(&other, session)?),
+        }
+    }
+    if plan.groups.is_empty() {
+        if talk.is_empty() {
+            talk.push("nothing is installed that could be updated".to_owned());
+        }
+        return Ok(Outcome::done(
+            talk,
+            json!({ "components": [], "generation": null }),
+        ));
+    }
+    let mut outcome = perform(&plan, &args.how, session)?;
+    talk.append(&mut outcome.talk);
+    Ok(Outcome { talk, ..outcome })
+}
+
+/// Why components stay as they are.
+fn unchanged(update: &Update, session: &Session) -> Result<Vec<String>, Error> {
+    let mut talk = Vec::new();
+    match update {
+        Update::Available { .. } => {}
+        Update::UpToDate {
+            components,
+            version,
+            newer_major,
+        } => {
+            for name in components {
+                let style = session.style(name)?;
+                talk.push(format!("{name} {} is up to date", style.show(version)));
+                if let Some(newer) = newer_major {
+                    talk.push(format!(
+                        "{name} {} is another major version; `ampup update {name} --allow-major` installs it",
+                        style.show(newer)
+                    ));
+                }
+            }
+        }
+        Update::Pinned { components, version } => {
+            for name in components {
+                let shown = session.style(name)?.show(version);
+                talk.push(format!("{name} {shown} stays: this very version was asked for"));
+            }
+        }
+    }
+    Ok(talk)
+}

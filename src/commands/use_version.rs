@@ -1,0 +1,135 @@
+//! `ampup use`: another installed version.
+
+use serde_json::json;
+
+use super::{Error, Outcome, Session, install::daemon};
+use crate::{
+    domain::{ComponentName, ComponentSpec, Requirement},
+    resolve::{self, Action, ResolveError},
+    store::generation,
+};
+
+/// Arguments of `ampup use`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// An installed version, `NAME@VERSION`; a version alone means ampd and ampctl
+    #[arg(value_name = "NAME@VERSION")]
+    pub spec: Option<String>,
+}
+
+/// Makes an installed version the active one. Nothing is fetched.
+///
+/// # Errors
+/// When it is not installed, or no version is named.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let spec = spec(args, session)?;
+    let _lock = session.lock_store()?;
+    let inventory = session.inventory()?;
+    let plan = resolve::install(
+        session.registry()?,
+        &inventory,
+        &session.host()?,
+        std::slice::from_ref(&spec),
+    );
+    let plan = match plan {
+        // What is installed need not be in the registry, nor fit this host by its words.
+        Err(
+            ResolveError::NoSuchVersion { .. }
+            | ResolveError::NoBuild { .. }
+            | ResolveError::NoProvider { .. },
+        ) => {
+            return Err(not_installed(&spec, session)?);
+        }
+        plan => plan?,
+    };
+    let mut set = inventory.active.clone();
+    let mut talk = Vec::new();
+    for group in &plan.groups {
+        for step in &group.choices[0].steps {
+            let (Action::Keep(tree) | Action::Activate(tree)) = &step.action else {
+                return Err(not_installed(&spec, session)?);
+            };
+            let shown = session.style(&step.component)?.show(tree.version());
+            let already = if inventory.is_active(&step.component, tree) {
+                "already"
+            } else {
+                "now"
+            };
+            talk.push(format!("{} {shown} is active {already}", step.component));
+            set.components.insert(step.component.clone(), tree.clone());
+            if let Some(requirement) = &spec.requirement {
+                set.requests.insert(step.component.clone(), requirement.clone());
+            }
+        }
+    }
+    let mut number = inventory.generation;
+    if set != inventory.active {
+        let made = generation::activate(&session.layout, &set, &session.command, inventory.generation);
+        number = Some(made.map_err(|source| Error::Store {
+            action: "change",
+            source,
+        })?);
+    }
+    Ok(Outcome::done(talk, json!({ "generation": number })))
+}
+
+fn spec(args: &Args, session: &Session) -> Result<ComponentSpec, Error> {
+    let Some(word) = &args.spec else {
+        return Err(Error::Usage {
+            message: format!(
+                "`ampup use` needs a version; installed are {}",
+                installed(session, None)?
+            ),
+            hint: "`ampup use postgres@18.4`".to_owned(),
+        });
+    };
+    if let Ok(requirement) = word.parse::<Requirement>() {
+        return Ok(ComponentSpec {
+            name: daemon(),
+            requirement: Some(requirement),
+        });
+    }
+    let spec: ComponentSpec = word
+        .parse()
+        .map_err(|cause: crate::domain::requirement::InvalidSpec| Error::Usage {
+            message: cause.to_string(),
+            hint: "`ampup use postgres@18.4`".to_owned(),
+        })?;
+    if spec.requirement.is_none() {
+        return Err(Error::Usage {
+            message: format!(
+                "which version of {}? Installed are {}",
+                spec.name,
+                installed(session, Some(&spec.name))?
+            ),
+            hint: format!("`ampup use {}@VERSION`", spec.name),
+        });
+    }
+    Ok(spec)
+}
+
+/// The installed versions as specs, in words.
+pub(super) fn installed(session: &Session, component: Option<&ComponentName>) -> Result<String, Error> {
+    let inventory = session.inventory()?;
+    let specs: Vec<String> = inventory
+        .trees
+        .iter()
+        .filter(|(name, _)| component.is_none_or(|component| component == *name))
+        .flat_map(|(name, trees)| trees.iter().map(move |tree| format!("`{name}@{}`", tree.name)))
+        .collect();
+    Ok(if specs.is_empty() {
+        "none".to_owned()
+    } else {
+        specs.join(", ")
+    })
+}
+
+fn not_installed(spec: &ComponentSpec, session: &Session) -> Result<Error, Error> {
+    Ok(Error::NotFound {
+        message: format!(
+            "{spec} is not installed; installed are {}",
+            installed(session, Some(&spec.name))?
+        ),
+        hint: format!("`ampup install {spec}`"),
+    })
+}

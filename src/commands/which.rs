@@ -1,0 +1,82 @@
+//! `ampup which`: where an executable of an active component is.
+
+use camino::Utf8PathBuf;
+use serde_json::json;
+
+use super::{Error, Outcome, Session};
+
+/// Arguments of `ampup which`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The executable, such as `postgres`
+    pub executable: String,
+    /// Its component's directory in place of its own path
+    #[arg(long)]
+    pub dir: bool,
+}
+
+/// The real path of an executable, with every link resolved. Programs that are not linked into `bin/` (such as
+/// `pg_ctl`) are found too.
+///
+/// # Errors
+/// When no active component has it.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let inventory = session.inventory()?;
+    let mut searched = Vec::new();
+    for (component, name) in &inventory.active.components {
+        let tree = session.layout.tree(component, name);
+        let executable = in_bin(&tree, &args.executable);
+        if let Some(executable) = executable {
+            let tree = tree.canonicalize_utf8().unwrap_or(tree);
+            let executable = executable.canonicalize_utf8().unwrap_or(executable);
+            let path = if args.dir { &tree } else { &executable };
+            let json = json!({
+                "executable": args.executable, "path": executable, "directory": tree,
+                "component": component, "version": name.to_string(),
+            });
+            return Ok(Outcome::answer(format!("{path}\n"), json));
+        }
+        searched.push(format!("`{}`", tree.join("bin")));
+    }
+    let message = if searched.is_empty() {
+        format!(
+            "`{}` is not installed: nothing is active in `{}`",
+            args.executable,
+            session.layout.home()
+        )
+    } else {
+        format!(
+            "no active component has `{}`; searched: {}",
+            args.executable,
+            searched.join(", ")
+        )
+    };
+    Err(Error::NotFound {
+        message,
+        hint: hint(args, session)?,
+    })
+}
+
+/// The file in the tree's `bin/`; a name that is a path is none.
+fn in_bin(tree: &camino::Utf8Path, executable: &str) -> Option<Utf8PathBuf> {
+    if executable.is_empty() || executable.contains(['/', '\\']) || executable.starts_with('.') {
+        return None;
+    }
+    let path = tree
+        .join("bin")
+        .join(format!("{executable}{}", std::env::consts::EXE_SUFFIX));
+    path.is_file().then_some(path)
+}
+
+/// The component that would have it, where the registry says so.
+fn hint(args: &Args, session: &Session) -> Result<String, Error> {
+    let component = session
+        .registry()?
+        .components
+        .values()
+        .find(|component| component.executables.contains(&args.executable));
+    Ok(match component {
+        Some(component) => format!("`ampup install --component {}`", component.name),
+        None => "`ampup list` shows what is installed".to_owned(),
+    })
+}

@@ -1,0 +1,448 @@
+//! The wire: how an artifact's bytes come here, proven by their digest. It never unpacks and never decides what to fetch.
+//!
+//! `trust.md`, rule 8, is kept here: https alone (http on this machine and on a mirror that a person named), at most five
+//! redirects and never down, no content decoding, every body bounded, a token for GitHub's API alone. Failures are told
+//! apart (`FetchError`), and a host that is out of reach is named once and not asked again in the same run.
+
+mod address;
+mod body;
+mod client;
+mod download;
+mod error;
+mod https;
+mod local;
+mod npm;
+mod partial;
+mod published;
+mod range;
+mod retry;
+mod telling;
+mod tls;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use camino::Utf8Path;
+use reqwest::{StatusCode, header};
+use tokio::sync::OnceCell;
+use url::Url;
+
+pub use self::error::{FetchError, Verdict};
+use self::{
+    body::Body,
+    download::Wanted,
+    https::{Question, text_of},
+    range::content_length,
+    retry::{Failed, Retries},
+};
+use crate::{
+    domain::{Artifact, Digest, Integrity, Source},
+    env::Env,
+    event::{Event, Reporter},
+    verify::Verified,
+};
+
+/// What a person may set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// No network at all.
+    pub offline: bool,
+    /// Asked first for everything that is on the web: `https://host/path` is `<mirror>/host/path`. Its bytes are proven
+    /// by digest and need no trust; digests never come from it. `https`, `http` or `file`.
+    pub mirror: Option<Url>,
+    /// Sent to `token_origin`, never across a redirect.
+    pub github_token: Option<Secret>,
+    /// Refuse artifacts whose digest is not in the manifest itself.
+    pub require_pinned: bool,
+    /// Where GitHub's API is. Tests have their own.
+    pub token_origin: Url,
+    /// How patient and how generous we are.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            offline: false,
+            mirror: None,
+            github_token: None,
+            require_pinned: false,
+            token_origin: Url::parse("https://api.github.com").expect("an address"),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Something that is never printed.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps `text` from being printed.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Every bound of the wire. The defaults are those of `trust.md` (rule 8) and the design (section 6.1).
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// To a connection, TLS included.
+    pub connect: Duration,
+    /// From there to the first octet of an answer, and from its head to the first octet of its body.
+    pub first_byte: Duration,
+    /// In every such span of time ...
+    pub window: Duration,
+    /// ... so many octets a second come on average.
+    pub floor: u64,
+    /// Attempts after the first. Counted anew when an attempt brought a mebibyte.
+    pub retries: u32,
+    /// Before the first retry; doubled before each further one.
+    pub back_off: Duration,
+    /// The longest `Retry-After` that is waited for.
+    pub retry_after: Duration,
+    /// Octets of an artifact whose size is not stated.
+    pub artifact: u64,
+    /// Octets of a checksum file.
+    pub checksum_file: u64,
+    /// Octets of a release's JSON.
+    pub github_release: u64,
+    /// To the first answer that npm has from its registry, its own start included.
+    pub npm_answer: Duration,
+    /// From one octet to the next in npm's downloads.
+    pub npm_idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            first_byte: Duration::from_secs(30),
+            window: Duration::from_secs(60),
+            floor: 1 << 10,
+            retries: 3,
+            back_off: Duration::from_millis(500),
+            retry_after: Duration::from_secs(60),
+            artifact: 1 << 30,
+            checksum_file: 64 << 10,
+            github_release: 4 << 20,
+            npm_answer: Duration::from_secs(25),
+            npm_idle: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Where downloads are put.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// Finished downloads by digest, and partial ones.
+    pub downloads: &'a Utf8Path,
+    /// Room for unfinished work.
+    pub staging: &'a Utf8Path,
+}
+
+/// A small file, or that it is still the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fresh {
+    /// It is another than the one with the ETag that was given.
+    Modified {
+        /// The file.
+        body: Vec<u8>,
+        /// What the server calls it.
+        etag: Option<String>,
+    },
+    /// It is the one with the ETag that was given.
+    NotModified,
+}
+
+/// The wire of one run.
+pub struct Wire {
+    settings: Settings,
+    env: Env,
+    reporter: Arc<dyn Reporter>,
+    client: OnceLock<Result<reqwest::Client, String>>,
+    /// Hosts that are not asked again in this run, and why.
+    out_of_reach: Mutex<BTreeMap<String, String>>,
+    /// Files with digests, by address: one release's JSON states those of several artifacts.
+    stated: Mutex<BTreeMap<String, Arc<OnceCell<Vec<u8>>>>>,
+}
+
+impl Wire {
+    /// The wire with these settings. Nothing is asked yet.
+    pub fn new(settings: Settings, env: &Env, reporter: Arc<dyn Reporter>) -> Self {
+        Self {
+            settings,
+            env: env.clone(),
+            reporter,
+            client: OnceLock::new(),
+            out_of_reach: Mutex::default(),
+            stated: Mutex::default(),
+        }
+    }
+
+    /// Fetches an artifact, or takes it from where an earlier run left it. `name` is what events call it, such as
+    /// `postgres 18.4`.
+    ///
+    /// The finished file stays at `downloads/<digest>` until the caller removes it; a `file` source is opened where it
+    /// lies. Dropped before it ends, the future leaves a partial download that the next run goes on with.
+    ///
+    /// # Errors
+    /// Each kind of failure of its own; `FetchError::verdict` says what comes next.
+    pub async fn fetch(
+        &self,
+        name: &str,
+        artifact: &Artifact,
+        places: &Places<'_>,
+    ) -> Result<Verified, FetchError> {
+        let digest = self.expected(name, artifact).await?;
+        let wanted = Wanted {
+            name,
+            digest: &digest,
+            size: artifact.size,
+            places,
+        };
+        match &artifact.source {
+            Source::File { url } => self.open(&address::parse(url)?, &wanted).await,
+            Source::Https { url } => self.fetch_web(&address::parse(url)?, &wanted).await,
+            Source::Npm { package, version } => {
+                self.fetch_npm(&format!("{package}@{version}"), &wanted).await
+            }
+        }
+    }
+
+    /// A small file from the web or from a `file://` address, of at most `limit` octets. A mirror is never asked.
+    ///
+    /// # Errors
+    /// As `fetch`; `TooLarge` when there is more.
+    pub async fn get_small(&self, url: &str, limit: u64, etag: Option<&str>) -> Result<Fresh, FetchError> {
+        let url = address::parse(url)?;
+        if url.scheme() == "file" {
+            let body = local::read(&url, limit)?;
+            return Ok(Fresh::Modified { body, etag: None });
+        }
+        self.online(&format!("`{}`", address::shown(&url)), &address::host(&url))?;
+        let mut retries = Retries::new(&self.settings.limits);
+        loop {
+            match self.small(&url, limit, etag).await {
+                Ok(fresh) => return Ok(fresh),
+                Err(Failed::Again { host, why, after }) => self.wait(&mut retries, host, why, after).await?,
+                Err(Failed::Unreachable { host, why }) => return Err(self.out_of_reach(host, why)),
+                Err(Failed::Final(error)) => return Err(error),
+            }
+        }
+    }
+
+    async fn small(&self, url: &Url, limit: u64, unless: Option<&str>) -> Result<Fresh, Failed> {
+        let question = Question {
+            url,
+            from: None,
+            unless,
+        };
+        let answer = self.ask(question).await?;
+        if answer.status() == StatusCode::NOT_MODIFIED {
+            return Ok(Fresh::NotModified);
+        }
+        let etag = text_of(answer.headers(), &header::ETAG).map(str::to_owned);
+        let too_large = FetchError::TooLarge {
+            origin: address::shown(url),
+            limit,
+            web_page: https::is_web_page(&answer),
+        };
+        if content_length(answer.headers()).is_some_and(|length| length > limit) {
+            return Err(too_large.into());
+        }
+        let mut body = Vec::new();
+        let mut coming = Body::new(self, answer);
+        while let Some(octets) = coming.next().await? {
+            let octets = octets.as_ref();
+            if (body.len() + octets.len()) as u64 > limit {
+                return Err(too_large.into());
+            }
+            body.extend_from_slice(octets);
+        }
+        Ok(Fresh::Modified { body, etag })
+    }
+
+    /// The digest that the artifact must have.
+    async fn expected(&self, name: &str, artifact: &Artifact) -> Result<Digest, FetchError> {
+        let limits = &self.settings.limits;
+        let (url, limit) = match &artifact.integrity {
+            Integrity::Pinned { digest } => return Ok(digest.clone()),
+            Integrity::ChecksumFile { url, .. } => (url, limits.checksum_file),
+            Integrity::GithubAsset { release, .. } => (release, limits.github_release),
+        };
+        if self.settings.require_pinned {
+            return Err(FetchError::Unpinned {
+                name: name.to_owned(),
+            });
+        }
+        let address = address::parse(url)?;
+        if address.scheme() != "file" {
+            self.online(name, &address::host(&address))?;
+        }
+        let cell = locked(&self.stated).entry(url.clone()).or_default().clone();
+        let text = cell
+            .get_or_try_init(async || match self.get_small(url, limit, None).await? {
+                Fresh::Modified { body, .. } => Ok(body),
+                Fresh::NotModified => Ok(Vec::new()),
+            })
+            .await?;
+        let digest = match &artifact.integrity {
+            Integrity::Pinned { digest } => Ok(digest.clone()),
+            Integrity::ChecksumFile { algorithm, .. } => {
+                let file_name = match &artifact.source {
+                    Source::Https { url } | Source::File { url } => address::file_name(&address::parse(url)?),
+                    Source::Npm { package, .. } => package.clone(),
+                };
+                published::of_checksum_file(text, *algorithm, &file_name)
+            }
+            Integrity::GithubAsset { asset, .. } => published::of_github_release(text, asset),
+        };
+        digest.map_err(|why| FetchError::Unpublished {
+            origin: address::shown(&address),
+            why,
+        })
+    }
+
+    /// From the mirror, where there is one, else from the publisher.
+    async fn fetch_web(&self, origin: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+        if let Some(verified) = self.already_here(wanted).await? {
+            return Ok(verified);
+        }
+        if let Some(mirror) = &self.settings.mirror {
+            match self
+                .fetch_mirror(&address::mirrored(mirror, origin)?, wanted)
+                .await
+            {
+                Ok(verified) => return Ok(verified),
+                Err(error @ FetchError::Disk { .. }) => return Err(error),
+                // It need not have everything, and that it is out of reach was told already.
+                Err(
+                    FetchError::Gone { .. } | FetchError::Unreachable { .. } | FetchError::Offline { .. },
+                ) => {}
+                Err(error) => {
+                    let text = format!(
+                        "the mirror is of no use for {}: {}",
+                        wanted.name,
+                        in_one_line(&error)
+                    );
+                    self.report(Event::Warning(text));
+                }
+            }
+        }
+        self.online(wanted.name, &address::host(origin))?;
+        self.download(origin, wanted).await
+    }
+
+    async fn fetch_mirror(&self, at: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+        if at.scheme() == "file" {
+            return self.open(at, wanted).await;
+        }
+        self.online(wanted.name, &address::host(at))?;
+        self.download(at, wanted).await
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, String> {
+        self.client
+            .get_or_init(|| {
+                client::client(&self.env, &self.settings.limits, |text| {
+                    self.report(Event::Warning(text))
+                })
+            })
+            .as_ref()
+            .map_err(String::clone)
+    }
+
+    fn online(&self, name: &str, host: &str) -> Result<(), FetchError> {
+        if self.settings.offline {
+            return Err(FetchError::Offline {
+                name: name.to_owned(),
+                host: host.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Fails if the host was out of reach earlier in this run.
+    fn not_out_of_reach(&self, host: &str) -> Result<(), FetchError> {
+        match locked(&self.out_of_reach).get(host) {
+            Some(why) => Err(FetchError::Unreachable {
+                host: host.to_owned(),
+                why: why.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Remembers that a host is out of reach, and says so the first time.
+    fn out_of_reach(&self, host: String, why: String) -> FetchError {
+        let earlier = locked(&self.out_of_reach).insert(host.clone(), why.clone());
+        if earlier.is_none() {
+            self.report(Event::Note(format!(
+                "`{host}` is out of reach ({why}); going on without it"
+            )));
+        }
+        FetchError::Unreachable { host, why }
+    }
+
+    /// Waits for the next attempt, if there is one.
+    async fn wait(
+        &self,
+        retries: &mut Retries<'_>,
+        host: String,
+        why: String,
+        asked: Option<Duration>,
+    ) -> Result<(), FetchError> {
+        let Some(wait) = retries.next(asked) else {
+            return Err(self.out_of_reach(host, why));
+        };
+        if wait > Duration::from_secs(5) {
+            let text = format!(
+                "`{host}` asks to wait ({why}); trying again in {}",
+                https::seconds(wait)
+            );
+            self.report(Event::Note(text));
+        }
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    fn report(&self, event: Event) {
+        self.reporter.report(event);
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire")
+            .field("settings", &self.settings)
+            .field("out_of_reach", &self.out_of_reach)
+            .finish_non_exhaustive()
+    }
+}
+
+fn in_one_line(error: &FetchError) -> String {
+    match error {
+        FetchError::WrongBytes { source, .. } => source.to_string(),
+        error => error.to_string(),
+    }
+}
+
+/// Nothing panics while it holds one of our maps, and if it did, a map of notes would still be good enough.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

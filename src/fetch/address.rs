@@ -1,0 +1,260 @@
+//! Addresses: which may be asked, where a redirect may lead, and what they are called in messages. No IO.
+
+use camino::Utf8PathBuf;
+use url::{Host, Url};
+
+use super::FetchError;
+
+/// Reads an address of the manifest, of a person, or of a `Location`.
+pub(super) fn parse(text: &str) -> Result<Url, FetchError> {
+    Url::parse(text).map_err(|cause| FetchError::Address {
+        address: text.to_owned(),
+        why: cause.to_string(),
+    })
+}
+
+/// An address as it is shown: without user, password, query and fragment, which may be secret.
+pub(super) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // Both fail on addresses that cannot have a user, which then have none.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url.to_string()
+}
+
+/// The host with its port where that is unusual. What is out of reach is remembered under this name.
+pub(super) fn host(url: &Url) -> String {
+    match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) => host.to_owned(),
+        (None, _) => "this machine".to_owned(),
+    }
+}
+
+/// Whether the web address may be asked at all: https, and http where nobody listens in between or where a person
+/// named that very server as mirror.
+pub(super) fn allowed(url: &Url, mirror: Option<&Url>) -> Result<(), FetchError> {
+    let why = match url.scheme() {
+        "https" => return Ok(()),
+        "http" if is_loopback(url) || mirror.is_some_and(|mirror| mirror.origin() == url.origin()) => {
+            return Ok(());
+        }
+        "http" => "only https is, and http on this machine or on a mirror you name".to_owned(),
+        other => format!("`{other}` is no scheme that ampup knows here"),
+    };
+    Err(FetchError::Address {
+        address: shown(url),
+        why,
+    })
+}
+
+/// Where a redirect leads, if it may: never to another scheme than the one it comes from, unless up to https.
+pub(super) fn redirected(from: &Url, location: &str, mirror: Option<&Url>) -> Result<Url, FetchError> {
+    let refused = |why: String| FetchError::Answer {
+        origin: shown(from),
+        why,
+    };
+    let to = from.join(location).map_err(|cause| {
+        refused(format!(
+            "it redirects to an address that cannot be read ({cause})"
+        ))
+    })?;
+    let may = match (from.scheme(), to.scheme()) {
+        (_, "https") => true,
+        ("http", "http") => allowed(&to, mirror).is_ok(),
+        _ => false,
+    };
+    if may {
+        Ok(to)
+    } else {
+        Err(refused(format!("it redirects to `{}`", shown(&to))))
+    }
+}
+
+/// Where a mirror has `origin`: `<mirror>/<host>/<path>`.
+pub(super) fn mirrored(mirror: &Url, origin: &Url) -> Result<Url, FetchError> {
+    let mut at = mirror.clone();
+    let cannot = || FetchError::Address {
+        address: shown(mirror),
+        why: "it cannot be a mirror".to_owned(),
+    };
+    let path = format!(
+        "{}/{}{}",
+        mirror.path().trim_end_matches('/'),
+        host(origin),
+        origin.path()
+    );
+    if at.cannot_be_a_base() || !matches!(at.scheme(), "https" | "http" | "file") {
+        return Err(cannot());
+    }
+    at.set_path(&path);
+    at.set_query(origin.query());
+    Ok(at)
+}
+
+/// The path of a `file://` address of this machine.
+pub(super) fn file_path(url: &Url) -> Result<Utf8PathBuf, FetchError> {
+    let refused = |why: &str| FetchError::Address {
+        address: shown(url),
+        why: why.to_owned(),
+    };
+    if url.scheme() != "file" {
+        return Err(refused("it is no `file://` address"));
+    }
+    if url.host().is_some() {
+        return Err(refused(
+            "a `file://` address names a file of this machine, without a host",
+        ));
+    }
+    let path = url
+        .to_file_path()
+        .map_err(|()| refused("it names no absolute path"))?;
+    Utf8PathBuf::from_path_buf(path).map_err(|_| refused("its path is not UTF-8"))
+}
+
+/// The last part of the path, as the publisher's checksum file names it.
+pub(super) fn file_name(url: &Url) -> String {
+    let last = url
+        .path_segments()
+        .and_then(|mut segments| segments.next_back())
+        .unwrap_or_default();
+    decoded(last)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn decoded(text: &str) -> String {
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = match rest {
+            [b'%', high, low, ..] => hex::decode([*high, *low]).ok(),
+            _ => None,
+        };
+        match escaped {
+            Some(octet) => {
+                octets.extend(octet);
+                rest = &rest[3..];
+            }
+            None => {
+                octets.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&octets).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).expect("an address")
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_and_for_the_mirror_that_was_named() {
+        let mirror = url("http://mirror.example:8080/ampup");
+        for good in [
+            "https://a.example/x",
+            "http://127.0.0.1:9/x",
+            "http://localhost/x",
+            "http://[::1]/x",
+            "http://mirror.example:8080/other",
+        ] {
+            assert!(allowed(&url(good), Some(&mirror)).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://a.example/x",
+            "http://mirror.example/ampup",
+            "http://127.0.0.1.example/",
+            "ftp://a.example/",
+            "file:///x",
+        ] {
+            assert!(allowed(&url(bad), Some(&mirror)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_never_leads_down() {
+        let to =
+            |from: &str, location: &str| redirected(&url(from), location, None).map(|url| url.to_string());
+        assert_eq!(
+            to("https://a.example/x/y", "../z").expect("up"),
+            "https://a.example/z"
+        );
+        assert_eq!(
+            to("https://a.example/", "https://b.example/?s=1").expect("same"),
+            "https://b.example/?s=1"
+        );
+        assert_eq!(
+            to("http://127.0.0.1:1/", "http://127.0.0.1:2/").expect("same"),
+            "http://127.0.0.1:2/"
+        );
+        assert!(to("http://127.0.0.1:1/", "https://a.example/").is_ok());
+        for bad in [
+            "http://a.example/",
+            "http://127.0.0.1/",
+            "file:///etc/passwd",
+            "data:,x",
+            "http://[",
+        ] {
+            assert!(to("https://a.example/", bad).is_err(), "{bad}");
+        }
+        assert!(to("http://127.0.0.1:1/", "http://a.example/").is_err());
+        assert!(to("http://127.0.0.1:1/", "file:///etc/passwd").is_err());
+    }
+
+    #[test]
+    fn a_mirror_has_every_host_below_it() {
+        let at = |mirror: &str, origin: &str| mirrored(&url(mirror), &url(origin)).map(|url| url.to_string());
+        assert_eq!(
+            at("https://m.example/ampup/", "https://a.example/b/c%20d?e=f").expect("a mirror"),
+            "https://m.example/ampup/a.example/b/c%20d?e=f"
+        );
+        assert_eq!(
+            at("file:///srv/mirror", "https://a.example:8443/b").expect("a mirror"),
+            "file:///srv/mirror/a.example:8443/b"
+        );
+        assert!(at("ftp://m.example/", "https://a.example/").is_err());
+        assert!(at("mailto:a@b.example", "https://a.example/").is_err());
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        assert_eq!(
+            shown(&url("https://user:secret@a.example/b?token=secret#secret")),
+            "https://a.example/b"
+        );
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_address_is_decoded_and_has_no_host() {
+        assert_eq!(file_path(&url("file:///a%20b/%C3%A9")).expect("a path"), "/a b/é");
+        assert_eq!(file_path(&url("file://localhost/a")).expect("a path"), "/a");
+        assert!(file_path(&url("file://host/a")).is_err());
+        assert!(file_path(&url("file:///a%FF")).is_err());
+        assert!(file_path(&url("https://a.example/")).is_err());
+    }
+
+    #[test]
+    fn a_file_name_is_decoded() {
+        assert_eq!(
+            file_name(&url("https://a.example/b/c%2Bd.tar.gz?x=y")),
+            "c+d.tar.gz"
+        );
+        assert_eq!(file_name(&url("https://a.example/50%/%zz%")), "%zz%");
+        assert_eq!(file_name(&url("https://a.example")), "");
+    }
+}

@@ -1,0 +1,226 @@
+//! The kinds of failure on the wire, told apart, and what each means for the next step.
+
+use std::io;
+
+use camino::Utf8PathBuf;
+
+use crate::{
+    exit::{self, Exit},
+    verify::VerifyError,
+};
+
+/// Why an artifact, or a small file, was not had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// No answer that can be used from a host, now; it is not asked again in this run.
+    #[error("`{host}` is out of reach: {why}")]
+    Unreachable {
+        /// The host, with its port where that is unusual; `npm` for npm's registry, whichever it is.
+        host: String,
+        /// Why, in a few words.
+        why: String,
+    },
+    /// It is not there.
+    #[error("`{origin}` is not there ({why})")]
+    Gone {
+        /// What was asked for.
+        origin: String,
+        /// The answer.
+        why: String,
+    },
+    /// It is not for us.
+    #[error("`{origin}` was refused ({why})")]
+    Refused {
+        /// What was asked for.
+        origin: String,
+        /// The answer.
+        why: String,
+    },
+    /// GitHub answers no more questions for now.
+    #[error("`{host}` answers no more questions for now: its rate limit is used up{until}")]
+    RateLimited {
+        /// The host.
+        host: String,
+        /// Until when, as the end of the sentence; empty where it was not said.
+        until: String,
+    },
+    /// The publisher's bytes are not the promised ones.
+    #[error("the bytes that came are not the promised ones{}", web_page_note(*.web_page))]
+    WrongBytes {
+        /// What differs.
+        source: Box<VerifyError>,
+        /// What came calls itself a web page.
+        web_page: bool,
+    },
+    /// More bytes than promised, or than anything of its kind has.
+    #[error("`{origin}` gives more than {limit} bytes{}", web_page_note(*.web_page))]
+    TooLarge {
+        /// What was asked for.
+        origin: String,
+        /// How many there may be.
+        limit: u64,
+        /// What came calls itself a web page.
+        web_page: bool,
+    },
+    /// The network may not be used.
+    #[error("{name} would come from `{host}`, and `--offline` was asked for")]
+    Offline {
+        /// What would have been asked for.
+        name: String,
+        /// Which host would have been asked.
+        host: String,
+    },
+    /// The publisher states no digest that can be used.
+    #[error("`{origin}` states no digest: {why}")]
+    Unpublished {
+        /// Where it should be stated.
+        origin: String,
+        /// What is there instead.
+        why: String,
+    },
+    /// A digest that the manifest itself does not state is not enough.
+    #[error("the digest of {name} is stated by its publisher alone, and `require_pinned` is set")]
+    Unpinned {
+        /// What was asked for.
+        name: String,
+    },
+    /// An address that is never asked.
+    #[error("`{address}` is not asked: {why}")]
+    Address {
+        /// The address.
+        address: String,
+        /// Which rule it breaks.
+        why: String,
+    },
+    /// An answer that breaks the rules.
+    #[error("the answer of `{origin}` is not accepted: {why}")]
+    Answer {
+        /// What was asked for.
+        origin: String,
+        /// Which rule it breaks.
+        why: String,
+    },
+    /// npm failed in a way that is neither of the above.
+    #[error("npm could not fetch {package}: {why}")]
+    Npm {
+        /// The package and its version.
+        package: String,
+        /// What npm said.
+        why: String,
+    },
+    /// The disk.
+    #[error("cannot use `{path}`")]
+    Disk {
+        /// The file or directory.
+        path: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What comes after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Another source, provider or release may have it.
+    NextSource,
+    /// The command ends here.
+    Fatal,
+}
+
+impl FetchError {
+    /// Whether another source is tried.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Gone { .. }
+            | Self::Refused { .. }
+            | Self::RateLimited { .. }
+            | Self::Offline { .. }
+            | Self::Unpublished { .. }
+            | Self::Unpinned { .. }
+            | Self::Address { .. }
+            | Self::Answer { .. }
+            | Self::Npm { .. } => Verdict::NextSource,
+            Self::WrongBytes { .. } | Self::TooLarge { .. } | Self::Disk { .. } => Verdict::Fatal,
+        }
+    }
+
+    /// The exit code of a command that fails so.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Gone { .. }
+            | Self::Refused { .. }
+            | Self::RateLimited { .. }
+            | Self::Offline { .. }
+            | Self::Address { .. }
+            | Self::Answer { .. }
+            | Self::Npm { .. } => Exit::Network,
+            Self::WrongBytes { .. }
+            | Self::TooLarge { .. }
+            | Self::Unpublished { .. }
+            | Self::Unpinned { .. } => Exit::Integrity,
+            Self::Disk { source, .. } => Exit::of_io(source),
+        }
+    }
+
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Unreachable { host, why } if host == super::npm::HOST && why == super::npm::MISSING => {
+                "install npm, or name a mirror with `--mirror`"
+            }
+            Self::Unreachable { why, .. } if why.starts_with(super::tls::PREFIX) => {
+                "if your network inspects TLS, put its certificate in a file and name it in `SSL_CERT_FILE`"
+            }
+            Self::Unreachable { .. } => {
+                "set `https_proxy` if your network has a proxy, or name a mirror with `--mirror`"
+            }
+            Self::RateLimited { .. } => "set `AMPUP_GITHUB_TOKEN` to a token of yours, or wait",
+            Self::Refused { why, .. } if why.starts_with("407") => {
+                "put the user and the password into `https_proxy`: `http://user:password@host:port`"
+            }
+            Self::Refused { .. } => return None,
+            Self::WrongBytes { web_page: true, .. } | Self::TooLarge { web_page: true, .. } => {
+                "sign in to your network in a browser and run the same command again"
+            }
+            Self::WrongBytes { .. } | Self::TooLarge { .. } => {
+                "run the same command again; if it fails again, report it: nothing was installed"
+            }
+            Self::Offline { .. } => "run the same command without `--offline`",
+            Self::Unpinned { .. } => "choose a version whose digest is pinned: `ampup list --available`",
+            Self::Gone { .. }
+            | Self::Unpublished { .. }
+            | Self::Address { .. }
+            | Self::Answer { .. }
+            | Self::Npm { .. } => return None,
+            Self::Disk { source, .. } => return exit::hint_of_io(source),
+        };
+        Some(hint.to_owned())
+    }
+
+    /// From the check of a digest: a file that cannot be read is the disk's fault, all else the publisher's.
+    pub(super) fn of_verify(cause: VerifyError, web_page: bool) -> Self {
+        match cause {
+            VerifyError::Io { path, source } => Self::Disk { path, source },
+            cause @ (VerifyError::Digest { .. } | VerifyError::Size { .. }) => Self::WrongBytes {
+                source: Box::new(cause),
+                web_page,
+            },
+        }
+    }
+
+    /// From a file operation on `path`.
+    pub(super) fn disk(path: impl Into<Utf8PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Disk { path, source }
+    }
+}
+
+fn web_page_note(web_page: bool) -> &'static str {
+    if web_page {
+        "; what came is a web page, perhaps the sign-in page of your network"
+    } else {
+        ""
+    }
+}

@@ -1,0 +1,234 @@
+//! One question to the web: redirects followed by our rules, every answer sorted into its kind.
+
+use std::{error::Error, time::Duration};
+
+use reqwest::{
+    Response, StatusCode,
+    header::{self, HeaderMap, HeaderName},
+};
+use tokio::time::timeout;
+use url::Url;
+
+use super::{
+    FetchError, Wire, address,
+    retry::{Failed, retry_after},
+    tls,
+};
+
+/// More than any honest server needs; `trust.md`, rule 8.
+const REDIRECTS: usize = 5;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question<'a> {
+    /// Where.
+    pub(super) url: &'a Url,
+    /// From which octet on, if the file is still the one with this validator.
+    pub(super) from: Option<(u64, &'a str)>,
+    /// Only if it has another ETag.
+    pub(super) unless: Option<&'a str>,
+}
+
+impl Wire {
+    /// Asks once, and follows redirects. Given is an answer with the status 200, 206, 304 or 416; the last three only
+    /// when the question allows for them.
+    pub(super) async fn ask(&self, question: Question<'_>) -> Result<Response, Failed> {
+        let mirror = self.settings.mirror.as_ref();
+        address::allowed(question.url, mirror)?;
+        let mut url = question.url.clone();
+        for hop in 0..=REDIRECTS {
+            let answer = self.ask_one(&url, hop == 0, question).await?;
+            if !is_redirect(answer.status()) {
+                return self.sorted(&url, answer, question);
+            }
+            let Some(location) = text_of(answer.headers(), &header::LOCATION) else {
+                return Err(unaccepted(&url, "it redirects to nowhere").into());
+            };
+            url = address::redirected(&url, location, mirror)?;
+        }
+        let why = format!("it redirects more than {REDIRECTS} times");
+        Err(unaccepted(question.url, why).into())
+    }
+
+    async fn ask_one(&self, url: &Url, first: bool, question: Question<'_>) -> Result<Response, Failed> {
+        let host = address::host(url);
+        self.not_out_of_reach(&host)?;
+        let client = self.client().map_err(|why| Failed::Unreachable {
+            host: host.clone(),
+            why,
+        })?;
+        let mut request = client
+            .get(url.clone())
+            .header(header::ACCEPT_ENCODING, "identity");
+        if let Some((from, validator)) = question.from {
+            request = request
+                .header(header::RANGE, format!("bytes={from}-"))
+                .header(header::IF_RANGE, validator);
+        }
+        if let Some(etag) = question.unless {
+            request = request.header(header::IF_NONE_MATCH, etag);
+        }
+        if let Some(token) = &self.settings.github_token
+            && first
+            && self.has_token_for(url)
+        {
+            request = request.bearer_auth(token.expose());
+        }
+        let limits = &self.settings.limits;
+        match timeout(limits.connect + limits.first_byte, request.send()).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(cause)) => Err(sort(host, url, &cause.without_url(), limits.connect)),
+            Err(_) => Err(Failed::Unreachable {
+                host,
+                why: format!("no answer within {}", seconds(limits.first_byte)),
+            }),
+        }
+    }
+
+    /// Sorts an answer that is no redirect.
+    fn sorted(&self, url: &Url, answer: Response, question: Question<'_>) -> Result<Response, Failed> {
+        let status = answer.status();
+        let headers = answer.headers();
+        let origin = address::shown(question.url);
+        let why = status.to_string();
+        match status.as_u16() {
+            200 => {}
+            206 | 416 if question.from.is_some() => {}
+            304 if question.unless.is_some() => return Ok(answer),
+            404 | 410 => return Err(FetchError::Gone { origin, why }.into()),
+            403 | 429 if self.is_rate_limit(url, headers) => {
+                let until = text_of(headers, &HeaderName::from_static("x-ratelimit-reset"))
+                    .and_then(|text| jiff::Timestamp::from_second(text.parse().ok()?).ok())
+                    .map(|until| format!(" until {until}"))
+                    .unwrap_or_default();
+                let host = address::host(url);
+                return Err(FetchError::RateLimited { host, until }.into());
+            }
+            _ if self.is_busy(url, &answer) => {
+                let after = text_of(headers, &header::RETRY_AFTER)
+                    .and_then(|asked| retry_after(asked, text_of(headers, &header::DATE)));
+                let host = address::host(url);
+                return Err(match after {
+                    Some(after) if after > self.settings.limits.retry_after => {
+                        let why = format!("{why}, and it asks to wait {}", seconds(after));
+                        Failed::Unreachable { host, why }
+                    }
+                    after => Failed::Again { host, why, after },
+                });
+            }
+            401 if self.has_token_for(url) => {
+                let why = format!("{why}: the GitHub token is not accepted");
+                return Err(FetchError::Refused { origin, why }.into());
+            }
+            400..=499 => return Err(FetchError::Refused { origin, why }.into()),
+            _ => return Err(unaccepted(question.url, format!("it is {why}")).into()),
+        }
+        // We asked for the bytes as they are; decoding them is a door for other bytes than those with the digest.
+        if let Some(encoding) = text_of(headers, &header::CONTENT_ENCODING)
+            && !encoding.trim().eq_ignore_ascii_case("identity")
+        {
+            let why = format!(
+                "its content encoding is `{}`, and it was asked for none",
+                encoding.escape_debug()
+            );
+            return Err(unaccepted(question.url, why).into());
+        }
+        Ok(answer)
+    }
+
+    /// Whether it may go better later.
+    fn is_busy(&self, url: &Url, answer: &Response) -> bool {
+        match answer.status().as_u16() {
+            408 | 425 | 429 | 500..=599 => true,
+            // GitHub's secondary limit.
+            403 => self.is_api(url) && answer.headers().contains_key(header::RETRY_AFTER),
+            _ => false,
+        }
+    }
+
+    /// Whether GitHub's primary limit is used up.
+    fn is_rate_limit(&self, url: &Url, headers: &HeaderMap) -> bool {
+        self.is_api(url) && text_of(headers, &HeaderName::from_static("x-ratelimit-remaining")) == Some("0")
+    }
+
+    fn has_token_for(&self, url: &Url) -> bool {
+        self.settings.github_token.is_some() && self.is_api(url)
+    }
+
+    fn is_api(&self, url: &Url) -> bool {
+        url.origin() == self.settings.token_origin.origin()
+    }
+}
+
+/// A header that is text.
+pub(super) fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Whether the answer says of itself that it is a page to look at.
+pub(super) fn is_web_page(answer: &Response) -> bool {
+    text_of(answer.headers(), &header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+}
+
+pub(super) fn unaccepted(url: &Url, why: impl Into<String>) -> FetchError {
+    FetchError::Answer {
+        origin: address::shown(url),
+        why: why.into(),
+    }
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Sorts a question that got no answer.
+fn sort(host: String, url: &Url, cause: &reqwest::Error, connect: Duration) -> Failed {
+    let chain = chain(cause);
+    if let Some(why) = chain.iter().find_map(|cause| tls::explain(*cause)) {
+        return Failed::Unreachable { host, why };
+    }
+    let texts: Vec<String> = chain.iter().map(ToString::to_string).collect();
+    let says = |text: &str| texts.iter().any(|one| one.contains(text));
+    let why = innermost(cause);
+    if says("proxy authorization required") {
+        let origin = address::shown(url);
+        let why = "407: the proxy wants a user and a password".to_owned();
+        return FetchError::Refused { origin, why }.into();
+    }
+    if says("dns error") {
+        let why = format!("DNS: {why}");
+        return Failed::Unreachable { host, why };
+    }
+    if cause.is_connect() && cause.is_timeout() {
+        let why = format!("no connection within {}", seconds(connect));
+        return Failed::Unreachable { host, why };
+    }
+    let why = if says("tunnel error") || says("socks") {
+        format!("through the proxy: {why}")
+    } else {
+        why
+    };
+    let after = None;
+    Failed::Again { host, why, after }
+}
+
+/// The text of the first cause of all, which says most.
+pub(super) fn innermost(cause: &reqwest::Error) -> String {
+    chain(cause).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The causes below `cause`, outermost first; its own text says little and is left out where there are others.
+fn chain(cause: &reqwest::Error) -> Vec<&(dyn Error + 'static)> {
+    let mut causes = Vec::new();
+    let mut next = cause.source();
+    while let Some(cause) = next {
+        causes.push(cause);
+        next = cause.source();
+    }
+    if causes.is_empty() { vec![cause] } else { causes }
+}
+
+pub(super) fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64().ceil())
+}

@@ -1,0 +1,444 @@
+//! The `npm` source: a package through the machine's own npm, so that the registry, the proxy, the certificates and the
+//! credentials that its user has set up apply. What npm says about the bytes is not believed: the digest is checked here.
+
+use std::{
+    io,
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    process::{Child, Command},
+    sync::watch,
+    time::timeout,
+};
+
+use super::{
+    FetchError, Wire,
+    download::{self, Wanted},
+    partial,
+    telling::Telling,
+};
+use crate::{fs::atomic, verify::Verified};
+
+/// What npm's registry is called, whichever it is: only npm knows.
+pub(super) const HOST: &str = "npm";
+pub(super) const MISSING: &str = "no npm on this machine";
+
+/// npm lists every file of the package: 150 KiB for one that we know.
+const OUTPUT_LIMIT: usize = 4 << 20;
+/// At this pace even the largest artifact is here in time; what goes on for longer will never end.
+const WHOLE: Duration = Duration::from_secs(4 * 60 * 60);
+
+impl Wire {
+    /// Fetches `package@version`.
+    pub(super) async fn fetch_npm(&self, package: &str, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+        if let Some(verified) = self.already_here(wanted).await? {
+            return Ok(verified);
+        }
+        self.online(wanted.name, HOST)?;
+        self.not_out_of_reach(HOST)?;
+        let staging = wanted.places.staging;
+        atomic::make_directories(staging).map_err(FetchError::disk(staging))?;
+        let room = Room(atomic::private_directory(staging, "npm-").map_err(FetchError::disk(staging))?);
+        let mut telling = Telling::new(&*self.reporter, wanted.name);
+        telling.started(HOST.to_owned(), wanted.size, 0);
+        if let Some(size) = wanted.size {
+            download::enough_room(staging, size)?;
+        }
+        let packed = self.pack(package, &room).await?;
+        let path = wanted.path();
+        let disk = |cause| FetchError::disk(&path)(cause);
+        move_file(&packed, &path).map_err(disk)?;
+        let file = partial::open_whole(&path).map_err(disk)?;
+        let file = file.ok_or_else(|| disk(io::ErrorKind::NotFound.into()))?;
+        telling.finished(file.metadata().map_err(disk)?.len());
+        match self
+            .verified(file, &path, &format!("npm {package}"), wanted)
+            .await
+        {
+            Ok(verified) => Ok(verified),
+            Err(cause) => {
+                partial::remove(&path).map_err(disk)?;
+                Err(FetchError::of_verify(cause, false))
+            }
+        }
+    }
+
+    /// Runs `npm pack` and gives the path of the one file that it made.
+    async fn pack(&self, package: &str, room: &Room) -> Result<Utf8PathBuf, FetchError> {
+        let limits = &self.settings.limits;
+        let Some(program) = self.npm() else {
+            return Err(self.out_of_reach(HOST.to_owned(), MISSING.to_owned()));
+        };
+        let out = room.prepare().map_err(FetchError::disk(&room.0))?;
+        let mut command = Command::new(&program);
+        command
+            .args(["pack", package, "--json", "--ignore-scripts", "--fetch-retries=0"])
+            .arg(format!("--fetch-timeout={}", limits.npm_idle.as_millis()))
+            // Else a package.json further up that calls this directory its workspace brings its .npmrc.
+            .arg("--workspaces=false")
+            // A line on stderr for each answer: the one sign of life that npm gives.
+            .arg("--loglevel=http")
+            .arg("--pack-destination")
+            .arg(&out)
+            .env_clear()
+            .envs(self.env.variables())
+            .env("npm_config_update_notifier", "false")
+            .current_dir(&room.0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        #[cfg(unix)]
+        command.process_group(0);
+        let failed = |cause: io::Error| FetchError::Npm {
+            package: package.to_owned(),
+            why: format!("`{program}` does not start ({cause})"),
+        };
+        let mut family = Family::of(command.spawn().map_err(failed)?);
+        let stdout = family.child.stdout.take().expect("it was asked to be piped");
+        let stderr = family.child.stderr.take().expect("it was asked to be piped");
+        let (alive, mut sign) = watch::channel(false);
+        let ended = async {
+            let (stdout, stderr, status) = tokio::join!(
+                bounded(stdout, |_| {}),
+                bounded(stderr, |text| {
+                    if has_answer(text) {
+                        alive.send_replace(true);
+                    }
+                }),
+                family.child.wait(),
+            );
+            Ok::<_, io::Error>(Output {
+                status: status?,
+                stdout: stdout?,
+                stderr: stderr?,
+            })
+        };
+        let silent = async {
+            let answered = timeout(limits.npm_answer, sign.wait_for(|alive| *alive))
+                .await
+                .is_ok();
+            if answered {
+                tokio::time::sleep(WHOLE).await;
+            }
+            if answered { WHOLE } else { limits.npm_answer }
+        };
+        let ended = tokio::select! {
+            biased;
+            ended = ended => ended,
+            patience = silent => {
+                let why = format!("its registry did not answer within {} s", patience.as_secs());
+                return Err(self.out_of_reach(HOST.to_owned(), why));
+            }
+        };
+        let output = ended.map_err(failed)?;
+        family.ended = true;
+        if !output.status.success() {
+            return Err(match failure(package, &room.0, &output) {
+                FetchError::Unreachable { host, why } => self.out_of_reach(host, why),
+                error => error,
+            });
+        }
+        only_file(&out)
+            .map_err(FetchError::disk(&out))?
+            .ok_or_else(|| FetchError::Npm {
+                package: package.to_owned(),
+                why: "it says that it is done, and there is not exactly one file".to_owned(),
+            })
+    }
+
+    fn npm(&self) -> Option<Utf8PathBuf> {
+        let name = if cfg!(windows) { "npm.cmd" } else { "npm" };
+        self.env
+            .search_path()
+            .into_iter()
+            // `.` in PATH would be whatever directory we were started in.
+            .filter(|directory| directory.is_absolute())
+            .map(|directory| directory.join(name))
+            .find(|program| is_executable(program))
+    }
+}
+
+/// A private directory that is removed when nobody needs it any more.
+struct Room(Utf8PathBuf);
+
+impl Room {
+    /// Makes it the top of a project of its own, so that the .npmrc of no other project counts, and gives the empty
+    /// directory for the package.
+    fn prepare(&self) -> io::Result<Utf8PathBuf> {
+        fs::write(self.0.join("package.json"), "{}\n")?;
+        let out = self.0.join("out");
+        fs::create_dir(&out)?;
+        Ok(out)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // What stays in staging is swept by a later command.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// npm and whatever it started; all of them end with this value.
+struct Family {
+    child: Child,
+    ended: bool,
+}
+
+impl Family {
+    fn of(child: Child) -> Self {
+        Self { child, ended: false }
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        let Some(id) = self.child.id().filter(|_| !self.ended) else {
+            return;
+        };
+        #[cfg(unix)]
+        if let Some(group) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw) {
+            // It may have ended by itself a moment ago.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        #[cfg(windows)]
+        {
+            // npm.cmd is a shell that started node; only taskkill knows who belongs to whom.
+            let _ = std::process::Command::new("taskkill")
+                .args(["/T", "/F", "/PID", &id.to_string()])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
+}
+
+/// Reads to the end and keeps the first octets; `seen` is shown all that is kept so far.
+async fn bounded(mut from: impl AsyncRead + Unpin, mut seen: impl FnMut(&[u8])) -> io::Result<Vec<u8>> {
+    let mut kept = Vec::new();
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        match from.read(&mut buffer).await? {
+            0 => return Ok(kept),
+            count => {
+                let room = OUTPUT_LIMIT - kept.len();
+                kept.extend_from_slice(&buffer[..count.min(room)]);
+                seen(&kept);
+            }
+        }
+    }
+}
+
+/// Whether npm has told of an answer: any whole line that is not one of the warnings with which it may begin.
+fn has_answer(stderr: &[u8]) -> bool {
+    String::from_utf8_lossy(stderr).split_inclusive('\n').any(|line| {
+        line.ends_with('\n') && !line.trim().is_empty() && !line.to_ascii_lowercase().starts_with("npm warn")
+    })
+}
+
+/// What npm's failure means.
+fn failure(package: &str, room: &Utf8Path, output: &Output) -> FetchError {
+    let (code, summary) = said(&output.stdout, &output.stderr);
+    let origin = format!("npm {package}");
+    let why = match (code.as_str(), summary.as_str()) {
+        ("", "") => format!("{}, and it did not say why", output.status),
+        (code, "") => code.to_owned(),
+        ("", summary) => summary.to_owned(),
+        (code, summary) => format!("{code}: {summary}"),
+    };
+    match code.as_str() {
+        "E404" | "E410" | "ETARGET" | "ENOVERSIONS" => FetchError::Gone { origin, why },
+        "E401" | "E403" | "E407" | "ENEEDAUTH" | "EOTP" => FetchError::Refused { origin, why },
+        "ENOSPC" | "EDQUOT" => FetchError::disk(room)(io::Error::new(io::ErrorKind::StorageFull, why)),
+        code if is_of_network(code) => FetchError::Unreachable {
+            host: HOST.to_owned(),
+            why,
+        },
+        _ => FetchError::Npm {
+            package: package.to_owned(),
+            why,
+        },
+    }
+}
+
+/// The code and the first line of what npm said: as JSON on stdout, or, where it failed too early, on stderr.
+fn said(stdout: &[u8], stderr: &[u8]) -> (String, String) {
+    #[derive(Deserialize)]
+    struct Said {
+        error: Fault,
+    }
+    #[derive(Deserialize)]
+    struct Fault {
+        code: Option<String>,
+        summary: Option<String>,
+    }
+    let (code, summary) = match serde_json::from_slice::<Said>(stdout) {
+        Ok(Said { error }) => (error.code, error.summary),
+        Err(_) => {
+            let text = String::from_utf8_lossy(stderr);
+            let mut lines = text.lines().filter_map(|line| {
+                line.strip_prefix("npm error ")
+                    .or_else(|| line.strip_prefix("npm ERR! "))
+                    .map(str::to_owned)
+            });
+            let code = lines
+                .clone()
+                .find_map(|line| line.strip_prefix("code ").map(str::to_owned));
+            let details = ["code ", "errno ", "syscall ", "path "];
+            let summary = lines.find(|line| !details.iter().any(|detail| line.starts_with(detail)));
+            (code, summary)
+        }
+    };
+    let first_line = |text: Option<String>| {
+        let text = text.unwrap_or_default();
+        let line: String = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .chars()
+            .take(300)
+            .collect();
+        line.escape_debug().to_string()
+    };
+    (first_line(code), first_line(summary))
+}
+
+/// Node's names for what a network does, and OpenSSL's.
+fn is_of_network(code: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "E408",
+        "E425",
+        "E429",
+        "ENOTFOUND",
+        "ENOTCACHED",
+        "EPIPE",
+        "EPROTO",
+        "FETCH_ERROR",
+        "CERT_HAS_EXPIRED",
+        "CERT_NOT_YET_VALID",
+        "SELF_SIGNED_CERT_IN_CHAIN",
+        "DEPTH_ZERO_SELF_SIGNED_CERT",
+    ];
+    const BEGINNINGS: [&str; 9] = [
+        "E5",
+        "EAI_",
+        "ECONN",
+        "EHOST",
+        "ENET",
+        "ERR_SOCKET",
+        "ERR_SSL",
+        "ERR_TLS",
+        "UNABLE_TO_",
+    ];
+    NAMES.contains(&code)
+        || code.ends_with("TIMEDOUT")
+        || code.ends_with("TIMEOUT")
+        || BEGINNINGS.iter().any(|beginning| code.starts_with(beginning))
+}
+
+/// The one file of a directory.
+fn only_file(directory: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
+    let mut found = None;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        match (name.to_str(), entry.file_type()?.is_file(), &found) {
+            (Some(name), true, None) => found = Some(directory.join(name)),
+            _ => return Ok(None),
+        }
+    }
+    Ok(found)
+}
+
+/// Moves a file, also to another file system.
+fn move_file(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    match atomic::rename(from, to) {
+        Err(cause) if cause.kind() == io::ErrorKind::CrossesDevices => {
+            partial::remove(to)?;
+            fs::copy(from, to).map(drop)
+        }
+        moved => moved,
+    }
+}
+
+fn is_executable(path: &Utf8Path) -> bool {
+    let Ok(metadata) = fs::metadata(path) else {
+        return false;
+    };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+    }
+    #[cfg(not(unix))]
+    {
+        metadata.is_file()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_npm_says_is_read_from_json_and_from_lines() {
+        let json = br#"{"error":{"code":"E404","summary":"404 Not Found\nmore","detail":"x"}}"#;
+        assert_eq!(said(json, b""), ("E404".to_owned(), "404 Not Found".to_owned()));
+        for text in [
+            "npm warn x\nnpm error code ENOTFOUND\nnpm error syscall getaddrinfo\nnpm error network request failed\n",
+            "npm ERR! code ENOTFOUND\nnpm ERR! errno ENOTFOUND\nnpm ERR! network request failed\n",
+        ] {
+            let said = said(b"", text.as_bytes());
+            assert_eq!(
+                said,
+                ("ENOTFOUND".to_owned(), "network request failed".to_owned())
+            );
+        }
+        assert_eq!(said(b"{}", b"Segmentation fault"), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn nodes_names_for_a_network_that_does_not_work_are_known() {
+        for code in [
+            "ENOTFOUND",
+            "EAI_AGAIN",
+            "ECONNREFUSED",
+            "ECONNRESET",
+            "ETIMEDOUT",
+            "ERR_SOCKET_TIMEOUT",
+            "EIDLETIMEOUT",
+            "FETCH_ERROR",
+            "E503",
+            "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+        ] {
+            assert!(is_of_network(code), "{code}");
+        }
+        for code in ["", "E404", "EINTEGRITY", "EACCES", "EUSAGE"] {
+            assert!(!is_of_network(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn only_whole_lines_that_are_no_warnings_are_signs_of_life() {
+        for silent in [
+            "",
+            "npm warn a\n",
+            "npm WARN b\n\n",
+            "npm warn a\nnpm http fetch GET",
+        ] {
+            assert!(!has_answer(silent.as_bytes()), "{silent}");
+        }
+        assert!(has_answer(
+            b"npm warn a\nnpm http fetch GET 200 http://127.0.0.1/x 10ms (cache miss)\n"
+        ));
+    }
+}

@@ -1,0 +1,155 @@
+//! When a failed attempt is made again, and how long that waits.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    time::Duration,
+};
+
+use jiff::{Timestamp, civil::DateTime, fmt::strtime, tz::TimeZone};
+
+use super::{FetchError, Limits};
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// It may go better next time.
+    Again {
+        /// The host that failed.
+        host: String,
+        /// Why, in a few words.
+        why: String,
+        /// How long the host asks to wait.
+        after: Option<Duration>,
+    },
+    /// This host is of no use in this run.
+    Unreachable {
+        /// The host that failed.
+        host: String,
+        /// Why, in a few words.
+        why: String,
+    },
+    /// There is nothing to try again.
+    Final(FetchError),
+}
+
+impl From<FetchError> for Failed {
+    fn from(error: FetchError) -> Self {
+        Self::Final(error)
+    }
+}
+
+/// Counts the attempts of one download.
+#[derive(Debug)]
+pub(super) struct Retries<'a> {
+    limits: &'a Limits,
+    made: u32,
+}
+
+impl<'a> Retries<'a> {
+    pub(super) fn new(limits: &'a Limits) -> Self {
+        Self { limits, made: 0 }
+    }
+
+    /// How long to wait before the next attempt; `None` when there is none.
+    pub(super) fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        if self.made == self.limits.retries {
+            return None;
+        }
+        let back_off = self.limits.back_off * 2_u32.pow(self.made);
+        self.made += 1;
+        // At least half of it, so that many clients that failed at once do not come back at once.
+        let back_off = back_off.mul_f64(0.5 + 0.5 * chance());
+        Some(asked.map_or(back_off, |asked| asked + back_off.mul_f64(0.1)))
+    }
+
+    /// Starts counting anew, because so much came that the line is worth more patience.
+    pub(super) fn reset(&mut self) {
+        self.made = 0;
+    }
+}
+
+/// A number from 0 to 1, from the hasher seeds that the standard library draws from the system.
+fn chance() -> f64 {
+    f64::from(RandomState::new().hash_one(0_u8) as u32) / f64::from(u32::MAX)
+}
+
+/// How long a `Retry-After` asks to wait, in either form (RFC 9110, section 10.2.3). A date is compared with the
+/// server's own, `Date`, where it gave one: the clock of this machine may be wrong. `None` when it cannot be read.
+pub(super) fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let until = http_date(value)?;
+    let now = date.and_then(http_date).unwrap_or_else(Timestamp::now);
+    Some(Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO))
+}
+
+/// A date in one of the three forms that HTTP knows (RFC 9110, section 5.6.7).
+fn http_date(text: &str) -> Option<Timestamp> {
+    [
+        "%a, %d %b %Y %H:%M:%S GMT",
+        "%A, %d-%b-%y %H:%M:%S GMT",
+        "%a %b %e %H:%M:%S %Y",
+    ]
+    .iter()
+    .find_map(|form| {
+        let date: DateTime = strtime::parse(form, text.trim()).ok()?.to_datetime().ok()?;
+        Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_form_of_retry_after_is_read() {
+        let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        for (value, seconds) in [
+            ("0", 0),
+            (" 7 ", 7),
+            ("99999999999999999999999", u64::MAX),
+            ("Sun, 06 Nov 1994 08:49:47 GMT", 10),
+            ("Sunday, 06-Nov-94 08:50:37 GMT", 60),
+            ("Sun Nov  6 09:49:37 1994", 3600),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", 0),
+        ] {
+            assert_eq!(
+                retry_after(value, date),
+                Some(Duration::from_secs(seconds)),
+                "{value}"
+            );
+        }
+        for value in ["", "soon", "-1", "1.5", "Mon, 06 Nov 1994 08:49:47 GMT"] {
+            assert_eq!(retry_after(value, date), None, "{value}");
+        }
+        assert_eq!(
+            retry_after("Sun, 06 Nov 1994 08:49:47 GMT", None),
+            Some(Duration::ZERO)
+        );
+    }
+
+    #[test]
+    fn the_wait_doubles_and_ends() {
+        let limits = Limits::default();
+        let mut retries = Retries::new(&limits);
+        for times in [1, 2, 4] {
+            let wait = retries.next(None).expect("a retry");
+            let whole = limits.back_off * times;
+            assert!(wait >= whole / 2 && wait <= whole, "{wait:?}");
+        }
+        assert_eq!(retries.next(None), None);
+        retries.reset();
+        assert!(retries.next(Some(Duration::from_secs(5))).expect("a retry") >= Duration::from_secs(5));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(value in ".*", date in ".*") {
+            let _ = retry_after(&value, Some(&date));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The events of one download.
+
+use std::time::{Duration, Instant};
+
+use crate::event::{Event, Reporter};
+
+/// A person sees no more than about ten changes a second.
+const PACE: Duration = Duration::from_millis(100);
+
+/// Tells how one download goes. Dropped before it is finished, it tells that the download stopped.
+pub(super) struct Telling<'a> {
+    reporter: &'a dyn Reporter,
+    name: &'a str,
+    running: bool,
+    told: Instant,
+}
+
+impl<'a> Telling<'a> {
+    pub(super) fn new(reporter: &'a dyn Reporter, name: &'a str) -> Self {
+        Self {
+            reporter,
+            name,
+            running: false,
+            told: Instant::now(),
+        }
+    }
+
+    pub(super) fn started(&mut self, source: String, total: Option<u64>, resumed: u64) {
+        self.running = true;
+        self.told = Instant::now();
+        let name = self.name.to_owned();
+        self.reporter.report(Event::DownloadStarted {
+            name,
+            source,
+            total,
+            resumed,
+        });
+    }
+
+    pub(super) fn progress(&mut self, received: u64) {
+        if self.told.elapsed() >= PACE {
+            self.told = Instant::now();
+            let name = self.name.to_owned();
+            self.reporter.report(Event::DownloadProgress { name, received });
+        }
+    }
+
+    pub(super) fn finished(&mut self, received: u64) {
+        if std::mem::take(&mut self.running) {
+            let name = self.name.to_owned();
+            self.reporter.report(Event::DownloadFinished { name, received });
+        }
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if self.running {
+            let name = self.name.to_owned();
+            self.reporter.report(Event::DownloadStopped { name });
+        }
+    }
+}

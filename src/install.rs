@@ -1,0 +1,237 @@
+//! Carrying out a plan: fetched, unpacked, accepted and sealed in staging, several components at once; then, under the
+//! store lock, published and activated together in one generation.
+
+mod acquire;
+mod commit;
+mod error;
+
+use std::{
+    sync::{Condvar, Mutex},
+    thread,
+    time::Duration,
+};
+
+use semver::Version;
+
+use crate::{
+    domain::{ComponentName, Provider, TreeName},
+    event::{Event, Reporter},
+    fetch::Wire,
+    layout::Layout,
+    registry::Registry,
+    resolve::{Action, Choice, GroupPlan, Plan, Step},
+};
+
+pub use error::{Attempt, AttemptError, InstallError};
+
+/// What an installation works with.
+pub struct Workshop<'a> {
+    /// The home.
+    pub layout: &'a Layout,
+    /// What exists.
+    pub registry: &'a Registry,
+    /// The network.
+    pub wire: &'a Wire,
+    /// Drives the network.
+    pub runtime: &'a tokio::runtime::Runtime,
+    /// Who is told.
+    pub reporter: &'a dyn Reporter,
+    /// How many components at once.
+    pub jobs: usize,
+    /// How long to wait for another ampup.
+    pub patience: Duration,
+    /// The command line, for the history.
+    pub command: &'a str,
+}
+
+/// What an installation did.
+#[derive(Debug)]
+pub struct Report {
+    /// One for each group of the plan, in its order.
+    pub groups: Vec<GroupReport>,
+    /// The generation that was made; `None` when the active set is as it was.
+    pub generation: Option<u64>,
+}
+
+/// What was done for components that move together.
+#[derive(Debug)]
+pub enum GroupReport {
+    /// All of them are at one version and active.
+    Done(Vec<Done>),
+    /// They are as they were.
+    Failed {
+        /// The components.
+        components: Vec<ComponentName>,
+        /// Why.
+        error: InstallError,
+    },
+}
+
+/// What was done for one component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The component.
+    pub component: ComponentName,
+    /// Its version.
+    pub version: Version,
+    /// Its tree.
+    pub tree: TreeName,
+    /// What was needed.
+    pub effect: Effect,
+}
+
+/// What it needed to have a component active at a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// It was.
+    AlreadyActive,
+    /// It was installed.
+    Activated,
+    /// It was fetched.
+    Installed {
+        /// Who built it.
+        provider: Provider,
+    },
+}
+
+/// Carries out a plan. A group that fails keeps its version, and the others are done.
+///
+/// # Errors
+/// When the commit fails: then nothing is changed.
+pub fn carry_out(plan: &Plan, workshop: &Workshop<'_>) -> Result<Report, InstallError> {
+    let slots = Slots {
+        free: Mutex::new(workshop.jobs.max(1)),
+        changed: Condvar::new(),
+    };
+    let prepared: Vec<Result<Prepared, InstallError>> = thread::scope(|scope| {
+        let running: Vec<_> = plan
+            .groups
+            .iter()
+            .map(|group| scope.spawn(|| prepare(group, workshop, &slots)))
+            .collect();
+        running
+            .into_iter()
+            .map(|group| group.join().expect("a worker does not panic"))
+            .collect()
+    });
+    commit::commit(plan, prepared, workshop)
+}
+
+/// A group whose every component is here: installed, or sealed in staging.
+struct Prepared {
+    members: Vec<Member>,
+}
+
+/// A component that is ready to become active.
+enum Member {
+    /// It is installed.
+    Present { step: Step, tree: TreeName },
+    /// It is sealed in staging.
+    Sealed {
+        step: Step,
+        sealed: Box<acquire::Sealed>,
+    },
+}
+
+/// Tries the choices of a group in order.
+fn prepare(group: &GroupPlan, workshop: &Workshop<'_>, slots: &Slots) -> Result<Prepared, InstallError> {
+    let mut attempts = Vec::new();
+    for choice in &group.choices {
+        match prepare_choice(choice, workshop, slots) {
+            Ok(members) => {
+                if let Some(best) = group
+                    .choices
+                    .first()
+                    .filter(|best| best.version != choice.version)
+                {
+                    let name = &group.components[0];
+                    let text = format!(
+                        "{name} {} could not be had; taking {}",
+                        workshop.show(name, &best.version),
+                        workshop.show(name, &choice.version)
+                    );
+                    workshop.reporter.report(Event::Note(text));
+                }
+                return Ok(Prepared { members });
+            }
+            Err(InstallError::Exhausted { attempts: more, .. }) => attempts.extend(more),
+            Err(fatal) => return Err(fatal),
+        }
+    }
+    Err(InstallError::Exhausted {
+        components: group.components.clone(),
+        attempts,
+    })
+}
+
+fn prepare_choice(
+    choice: &Choice,
+    workshop: &Workshop<'_>,
+    slots: &Slots,
+) -> Result<Vec<Member>, InstallError> {
+    thread::scope(|scope| {
+        let running: Vec<_> = choice
+            .steps
+            .iter()
+            .map(|step| {
+                scope.spawn(|| {
+                    let _slot = slots.take();
+                    prepare_step(step, workshop)
+                })
+            })
+            .collect();
+        let members: Vec<_> = running
+            .into_iter()
+            .map(|step| step.join().expect("a worker does not panic"))
+            .collect();
+        members.into_iter().collect()
+    })
+}
+
+fn prepare_step(step: &Step, workshop: &Workshop<'_>) -> Result<Member, InstallError> {
+    match &step.action {
+        Action::Keep(tree) | Action::Activate(tree) => Ok(Member::Present {
+            step: step.clone(),
+            tree: tree.clone(),
+        }),
+        Action::Acquire(artifacts) => acquire::acquire(step, artifacts, workshop),
+    }
+}
+
+impl Workshop<'_> {
+    /// A version as its component's users write it.
+    fn show(&self, component: &ComponentName, version: &Version) -> String {
+        self.registry
+            .component(component)
+            .map(|component| component.version_style)
+            .unwrap_or_default()
+            .show(version)
+    }
+}
+
+/// So many at once.
+struct Slots {
+    free: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Slots {
+    fn take(&self) -> Slot<'_> {
+        let free = self.free.lock().expect("nobody panics with it");
+        let mut free = self
+            .changed
+            .wait_while(free, |free| *free == 0)
+            .expect("nobody panics with it");
+        *free -= 1;
+        Slot(self)
+    }
+}
+
+struct Slot<'a>(&'a Slots);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().expect("nobody panics with it") += 1;
+        self.0.changed.notify_one();
+    }
+}

@@ -1,0 +1,293 @@
+//! One component from its artifacts to a sealed tree in staging. The release lock is held from before the first look
+//! until after the commit, so that another process waits for this release only, and finds it done.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::{
+    Member, Workshop,
+    error::{Attempt, AttemptError, InstallError},
+};
+use crate::{
+    accept::{Accepted, ProvenCluster, accept},
+    domain::{Artifact, Component, Digest, Provider, TreeName},
+    event::{Event, Phase},
+    fetch::{Places, Verdict},
+    fs::{atomic, lock::Lock, space},
+    resolve::Step,
+    store::{
+        self,
+        receipt::Receipt,
+        staging::{self, Staging},
+    },
+    unpack::{Shape, unpack},
+};
+
+/// What an unpacked tree takes, where the manifest does not say: so many times the size of its artifact. (The builds of
+/// PostgreSQL that were measured take three.)
+const UNPACKED_RATIO: u64 = 4;
+/// Room for a throw-away cluster (40 MB), receipts and links.
+const SLACK: u64 = 64 << 20;
+
+/// A tree that was accepted, sealed and flushed, and only needs to be published.
+pub(super) struct Sealed {
+    /// Where it lies.
+    pub tree: Utf8PathBuf,
+    /// Who built it.
+    pub provider: Provider,
+    /// Held until after the commit, so that whoever waits for this release finds it published.
+    pub _release: Lock,
+    /// The directory in staging; dropped, and so removed, after the commit.
+    pub _staging: Staging,
+}
+
+/// Tries the artifacts of a step in order.
+pub(super) fn acquire(
+    step: &Step,
+    artifacts: &[Artifact],
+    workshop: &Workshop<'_>,
+) -> Result<Member, InstallError> {
+    let component = workshop
+        .registry
+        .require(&step.component)
+        .expect("the plan was made from this registry");
+    let name = format!(
+        "{} {}",
+        step.component,
+        workshop.show(&step.component, &step.version)
+    );
+    let release = lock_release(step, &name, workshop)?;
+    // While we waited, another process may have done it.
+    if let Some(tree) = installed(step, artifacts, workshop)? {
+        return Ok(Member::Present {
+            step: step.clone(),
+            tree,
+        });
+    }
+    let staging = {
+        let _store = lock_store(workshop)?;
+        staging::sweep(workshop.layout);
+        Staging::create(workshop.layout)?
+    };
+    let mut attempts = Vec::new();
+    for artifact in artifacts {
+        check_room(component, artifact, staging.path())?;
+        match try_artifact(step, component, artifact, &name, &staging, workshop) {
+            Ok(tree) => {
+                let provider = artifact.provider.clone();
+                let sealed = Sealed {
+                    tree,
+                    provider,
+                    _release: release,
+                    _staging: staging,
+                };
+                return Ok(Member::Sealed {
+                    step: step.clone(),
+                    sealed: Box::new(sealed),
+                });
+            }
+            Err(Failure::Store(cause)) => return Err(cause.into()),
+            Err(Failure::Attempt(error)) => {
+                let fatal = is_fatal(&error);
+                let attempt = Attempt {
+                    component: step.component.clone(),
+                    version: workshop.show(&step.component, &step.version),
+                    provider: artifact.provider.clone(),
+                    error: *error,
+                };
+                if fatal {
+                    return Err(InstallError::Fatal(Box::new(attempt)));
+                }
+                tell(&attempt, workshop);
+                attempts.push(attempt);
+            }
+        }
+    }
+    Err(InstallError::Exhausted {
+        components: vec![step.component.clone()],
+        attempts,
+    })
+}
+
+/// Hosts that are out of reach are told by the wire, once each. What does not run here is told at once, because a
+/// further build may take a while.
+fn tell(attempt: &Attempt, workshop: &Workshop<'_>) {
+    if let AttemptError::Accept(error) = &attempt.error {
+        let mut text = format!("the build by {} is not taken: {error}", attempt.provider);
+        if let Some(hint) = error.hint() {
+            text = format!("{text} (hint: {hint})");
+        }
+        workshop.reporter.report(Event::Warning(text));
+    }
+}
+
+/// Whether what went wrong forbids to try elsewhere: wrong bytes from the origin, a hostile archive, our own disk.
+fn is_fatal(error: &AttemptError) -> bool {
+    match error {
+        AttemptError::Fetch(error) => error.verdict() == Verdict::Fatal,
+        AttemptError::Unpack(_) => true,
+        AttemptError::Accept(error) => matches!(
+            error,
+            crate::accept::AcceptError::User(_) | crate::accept::AcceptError::Io(_)
+        ),
+    }
+}
+
+enum Failure {
+    Attempt(Box<AttemptError>),
+    Store(std::io::Error),
+}
+
+impl<E: Into<AttemptError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Attempt(Box::new(error.into()))
+    }
+}
+
+/// Fetches, unpacks, runs and seals one artifact; gives the sealed tree.
+fn try_artifact(
+    step: &Step,
+    component: &Component,
+    artifact: &Artifact,
+    name: &str,
+    staging: &Staging,
+    workshop: &Workshop<'_>,
+) -> Result<Utf8PathBuf, Failure> {
+    let phase = |phase| {
+        workshop.reporter.report(Event::Step {
+            name: name.to_owned(),
+            phase,
+        })
+    };
+    let places = Places {
+        downloads: &workshop.layout.downloads(),
+        staging: staging.path(),
+    };
+    let verified = workshop
+        .runtime
+        .block_on(workshop.wire.fetch(name, artifact, &places))?;
+    phase(Phase::Unpacking);
+    let into = staging.directory("tree").map_err(Failure::Store)?;
+    let shape = Shape::of(&step.component, artifact);
+    let staged = unpack(&verified, &shape, &into)?;
+    phase(Phase::Proving);
+    let work = staging.directory("cluster").map_err(Failure::Store)?;
+    let tags = component
+        .releases
+        .iter()
+        .find(|release| release.version == step.version)
+        .map_or(&[][..], |release| release.tags.as_slice());
+    let accepted = accept(staged, component, &step.version, tags, &work)?;
+    phase(Phase::Publishing);
+    let receipt = Receipt {
+        schema: 1,
+        component: step.component.clone(),
+        version: step.version.clone(),
+        target: artifact.target,
+        provider: artifact.provider.clone(),
+        source: artifact.source.clone(),
+        digest: verified.digest().clone(),
+        executables: component.executables.clone(),
+        installed: jiff::Timestamp::now().to_string(),
+        ampup: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    seal(&accepted, &receipt).map_err(Failure::Store)?;
+    if let Some(cluster) = accepted.cluster() {
+        keep_template(cluster, verified.digest(), workshop);
+    }
+    // It is unpacked, and can be had again; a downloaded file of the user's own is not ours to remove.
+    if verified.path().starts_with(workshop.layout.downloads()) {
+        let _ = fs::remove_file(verified.path());
+    }
+    Ok(accepted.staged().path().to_owned())
+}
+
+fn seal(accepted: &Accepted, receipt: &Receipt) -> std::io::Result<()> {
+    let files = serde_json::to_vec(accepted.staged().files()).expect("a list has only text and numbers");
+    store::seal(accepted.staged().path(), &files, receipt)
+}
+
+/// Keeps the cluster that proved a PostgreSQL, for new projects. Without it they only start more slowly.
+fn keep_template(cluster: &ProvenCluster, digest: &Digest, workshop: &Workshop<'_>) {
+    let template = workshop.layout.template(digest, &cluster.user);
+    if template.symlink_metadata().is_err() && atomic::sync_tree(&cluster.path).is_ok() {
+        let _ = fs::rename(&cluster.path, &template);
+    }
+}
+
+/// Looks before a large download whether there is room for it and for what is in it.
+fn check_room(component: &Component, artifact: &Artifact, place: &Utf8Path) -> Result<(), InstallError> {
+    let Some(size) = artifact.size else { return Ok(()) };
+    let needed = size + artifact.unpacked_size.unwrap_or(size * UNPACKED_RATIO) + SLACK;
+    match space::free(place)? {
+        Some(free) if free < needed => Err(InstallError::NoRoom {
+            component: component.name.clone(),
+            place: place.to_string(),
+            needed,
+            free,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The tree of this release, when another process has installed it meanwhile.
+fn installed(
+    step: &Step,
+    artifacts: &[Artifact],
+    workshop: &Workshop<'_>,
+) -> Result<Option<TreeName>, InstallError> {
+    let inventory = store::inventory::read(workshop.layout)?;
+    let is_it = |tree: &&crate::domain::Tree| {
+        tree.origin.as_ref().is_some_and(|origin| {
+            origin.version == step.version
+                && artifacts
+                    .iter()
+                    .any(|artifact| artifact.provider == origin.provider)
+        })
+    };
+    Ok(inventory
+        .trees(&step.component)
+        .iter()
+        .find(is_it)
+        .map(|tree| tree.name.clone()))
+}
+
+fn lock_release(step: &Step, name: &str, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
+    let path = workshop.layout.release_lock(&step.component, &step.version);
+    acquire_lock(&path, name, workshop)
+}
+
+/// The store lock, for a moment.
+pub(super) fn lock_store(workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
+    acquire_lock(&workshop.layout.store_lock(), "the store", workshop)
+}
+
+fn acquire_lock(path: &Utf8Path, name: &str, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
+    let lock = Lock::acquire(path, workshop.patience, |holder| {
+        workshop.reporter.report(Event::Waiting {
+            name: name.to_owned(),
+            holder: holder.to_owned(),
+        });
+    })?;
+    if let Some(warning) = lock.warning() {
+        workshop.reporter.report(Event::Warning(warning.to_owned()));
+    }
+    Ok(lock)
+}
+
+/// The name under which a sealed tree is published: the version, unless a whole tree by another provider has that name.
+pub(super) fn tree_name(
+    step: &Step,
+    provider: &Provider,
+    workshop: &Workshop<'_>,
+) -> std::io::Result<TreeName> {
+    let plain = TreeName::new(step.version.clone());
+    let inventory = store::inventory::read(workshop.layout)?;
+    let taken = inventory
+        .tree(&step.component, &plain)
+        .and_then(|tree| tree.origin.as_ref());
+    Ok(match taken {
+        Some(origin) if origin.provider != *provider => TreeName::with_provider(&step.version, provider),
+        _ => plain,
+    })
+}

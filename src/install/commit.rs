@@ -1,0 +1,126 @@
+//! The commit: everything that was prepared becomes visible under the store lock. No network, no unpacking and no child
+//! process here.
+
+use super::{
+    Done, Effect, GroupReport, Member, Prepared, Report, Workshop,
+    acquire::{Sealed, lock_store, tree_name},
+    error::InstallError,
+};
+use crate::{
+    domain::{ActiveSet, TreeName},
+    resolve::{GroupPlan, Plan, Step},
+    store::{self, generation, in_use},
+};
+
+/// Publishes what is sealed, and activates every group that is ready, in one generation.
+pub(super) fn commit(
+    plan: &Plan,
+    prepared: Vec<Result<Prepared, InstallError>>,
+    workshop: &Workshop<'_>,
+) -> Result<Report, InstallError> {
+    if prepared.iter().all(Result::is_err) {
+        let groups = plan
+            .groups
+            .iter()
+            .zip(prepared)
+            .map(|(group, prepared)| failed(group, prepared.err()))
+            .collect();
+        return Ok(Report {
+            groups,
+            generation: None,
+        });
+    }
+    let _store = lock_store(workshop)?;
+    // Look again: another process may have changed the active set meanwhile.
+    let before = store::inventory::read(workshop.layout)?;
+    let mut set = before.active.clone();
+    let mut groups = Vec::new();
+    let mut held = Vec::new();
+    for (group, prepared) in plan.groups.iter().zip(prepared) {
+        let published = match prepared {
+            Ok(prepared) => publish(prepared, &mut held, workshop),
+            Err(error) => Err(error),
+        };
+        match published {
+            Ok(members) => {
+                let members = members.into_iter().map(|(step, tree, effect)| {
+                    let active = before.is_active(&step.component, &tree);
+                    activate(&mut set, group, &step, &tree);
+                    let effect = match effect {
+                        Effect::Activated if active => Effect::AlreadyActive,
+                        other => other,
+                    };
+                    Done {
+                        component: step.component,
+                        version: step.version,
+                        tree,
+                        effect,
+                    }
+                });
+                groups.push(GroupReport::Done(members.collect()));
+            }
+            Err(error) => groups.push(failed(group, Some(error))),
+        }
+    }
+    let generation = if set == before.active && before.generation.is_some() {
+        None
+    } else {
+        Some(generation::activate(
+            workshop.layout,
+            &set,
+            workshop.command,
+            before.generation,
+        )?)
+    };
+    drop(held);
+    Ok(Report { groups, generation })
+}
+
+/// Publishes the sealed trees of a group. What was sealed stays in `held` until the commit is over: with it go the
+/// release locks.
+fn publish(
+    prepared: Prepared,
+    held: &mut Vec<Sealed>,
+    workshop: &Workshop<'_>,
+) -> Result<Vec<(Step, TreeName, Effect)>, InstallError> {
+    let mut members = Vec::new();
+    for member in prepared.members {
+        members.push(match member {
+            Member::Present { step, tree } => (step, tree, Effect::Activated),
+            Member::Sealed { step, sealed } => {
+                let name = tree_name(&step, &sealed.provider, workshop)?;
+                let place = workshop.layout.tree(&step.component, &name);
+                if let Some(user) = in_use::users_of(&place).first() {
+                    return Err(InstallError::InUse {
+                        component: step.component,
+                        version: step.version,
+                        pid: user.pid,
+                    });
+                }
+                store::publish(workshop.layout, &sealed.tree, &step.component, &name)?;
+                let effect = Effect::Installed {
+                    provider: sealed.provider.clone(),
+                };
+                held.push(*sealed);
+                (step, name, effect)
+            }
+        });
+    }
+    Ok(members)
+}
+
+fn activate(set: &mut ActiveSet, group: &GroupPlan, step: &Step, tree: &TreeName) {
+    set.components.insert(step.component.clone(), tree.clone());
+    match &group.request {
+        Some(request) => set.requests.insert(step.component.clone(), request.clone()),
+        None => set.requests.remove(&step.component),
+    };
+}
+
+fn failed(group: &GroupPlan, error: Option<InstallError>) -> GroupReport {
+    let error = error.expect("a group that is not ready says why");
+    GroupReport::Failed {
+        components: group.components.clone(),
+        error,
+    }
+}

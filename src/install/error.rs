@@ -1,0 +1,158 @@
+//! Why an installation failed, attempt by attempt.
+
+use std::io;
+
+use semver::Version;
+
+use crate::{
+    accept::AcceptError,
+    domain::{ComponentName, Provider},
+    exit::{Exit, hint_of_io},
+    fetch::FetchError,
+    fs::lock::LockError,
+    unpack::UnpackError,
+};
+
+/// Why components were not installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// Every source of every version that would do was tried.
+    #[error("could not install {}", names(.components))]
+    Exhausted {
+        /// The components.
+        components: Vec<ComponentName>,
+        /// What was tried, in order.
+        attempts: Vec<Attempt>,
+    },
+    /// An attempt failed in a way that forbids another one.
+    #[error("could not install {}", .0.name())]
+    Fatal(#[source] Box<Attempt>),
+    /// There is too little room for it.
+    #[error("`{place}` has {free} bytes free, and {component} needs {needed}")]
+    NoRoom {
+        /// The component.
+        component: ComponentName,
+        /// Where it should go.
+        place: String,
+        /// What it takes, in octets.
+        needed: u64,
+        /// What there is, in octets.
+        free: u64,
+    },
+    /// Another ampup holds what this one needs.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The home cannot be written.
+    #[error("cannot change ampup's home")]
+    Store(#[from] io::Error),
+    /// A damaged tree must be replaced, and a process runs from it.
+    #[error("{component} {version} is damaged and must be replaced, and process {pid} runs from it")]
+    InUse {
+        /// The component.
+        component: ComponentName,
+        /// The version.
+        version: Version,
+        /// The process.
+        pid: u32,
+    },
+}
+
+/// One artifact that was tried in vain.
+#[derive(Debug, thiserror::Error)]
+#[error("{component} {version} by {provider}: {error}")]
+pub struct Attempt {
+    /// The component.
+    pub component: ComponentName,
+    /// The version, as it is shown.
+    pub version: String,
+    /// Who built it.
+    pub provider: Provider,
+    /// What went wrong.
+    #[source]
+    pub error: AttemptError,
+}
+
+/// What went wrong with an artifact.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the inner errors are documented where they are made")]
+pub enum AttemptError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    #[error(transparent)]
+    Accept(#[from] AcceptError),
+}
+
+impl AttemptError {
+    /// The exit code of a command that fails so.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Fetch(error) => error.exit_code(),
+            Self::Unpack(error) => error.exit_code(),
+            Self::Accept(error) => error.exit_code(),
+        }
+    }
+
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Fetch(error) => error.hint(),
+            Self::Unpack(_) => None,
+            Self::Accept(error) => error.hint(),
+        }
+    }
+}
+
+impl Attempt {
+    fn name(&self) -> String {
+        format!("{} {}", self.component, self.version)
+    }
+}
+
+impl InstallError {
+    /// The exit code of a command that fails so. Where several builds were tried, that one does not run here says more
+    /// than that another was out of reach.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Exhausted { attempts, .. } => {
+                let codes = || attempts.iter().map(|attempt| attempt.error.exit_code());
+                codes()
+                    .find(|code| *code != Exit::Network)
+                    .or_else(|| codes().next())
+                    .unwrap_or(Exit::Failed)
+            }
+            Self::Fatal(attempt) => attempt.error.exit_code(),
+            Self::NoRoom { .. } => Exit::Disk,
+            Self::Lock(LockError::Busy { .. }) | Self::InUse { .. } => Exit::Busy,
+            Self::Lock(LockError::Io { source, .. }) | Self::Store(source) => Exit::of_io(source),
+        }
+    }
+
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Exhausted { attempts, .. } => {
+                let worst = attempts
+                    .iter()
+                    .find(|attempt| attempt.error.exit_code() != Exit::Network);
+                worst.or(attempts.first())?.error.hint()
+            }
+            Self::Fatal(attempt) => attempt.error.hint(),
+            Self::NoRoom { .. } => Some("make room, or choose another home with `AMPUP_HOME`".to_owned()),
+            Self::Lock(LockError::Busy { .. }) => {
+                Some("wait for that process, end it, or wait longer with `--lock-timeout`".to_owned())
+            }
+            Self::Lock(LockError::Io { source, .. }) | Self::Store(source) => hint_of_io(source),
+            Self::InUse { .. } => Some("end that process and run the same command again".to_owned()),
+        }
+    }
+}
+
+fn names(components: &[ComponentName]) -> String {
+    components
+        .iter()
+        .map(ComponentName::as_str)
+        .collect::<Vec<_>>()
+        .join(" and ")
+}

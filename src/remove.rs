@@ -1,0 +1,87 @@
+//! Taking versions away: out of the active set first, in one generation, then out of the store.
+
+use std::io;
+
+use crate::{
+    domain::{ComponentName, Inventory, TreeName},
+    exit::{Exit, hint_of_io},
+    layout::Layout,
+    store::{self, generation, in_use},
+};
+
+/// Why a version was not removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    /// A process runs from it, and would break.
+    #[error("{component} {version} is in use by process {pid} (`{executable}`)")]
+    InUse {
+        /// The component.
+        component: ComponentName,
+        /// The version.
+        version: TreeName,
+        /// The process.
+        pid: u32,
+        /// What it runs.
+        executable: String,
+    },
+    /// The home cannot be written.
+    #[error("cannot change ampup's home")]
+    Store(#[from] io::Error),
+}
+
+impl RemoveError {
+    /// The exit code of a command that fails so.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::InUse { .. } => Exit::Busy,
+            Self::Store(source) => Exit::of_io(source),
+        }
+    }
+
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::InUse { pid, .. } => Some(format!("end process {pid} and run the same command again")),
+            Self::Store(source) => hint_of_io(source),
+        }
+    }
+}
+
+/// Removes trees. All are checked before the first is touched. Gives the new generation, where one of them was active.
+/// The caller holds the store lock and read `inventory` under it.
+///
+/// # Errors
+/// When a process runs from one of them (nothing is changed then), or the home cannot be written.
+pub fn remove(
+    layout: &Layout,
+    inventory: &Inventory,
+    doomed: &[(ComponentName, TreeName)],
+    command: &str,
+) -> Result<Option<u64>, RemoveError> {
+    for (component, tree) in doomed {
+        if let Some(user) = in_use::users_of(&layout.tree(component, tree)).into_iter().next() {
+            return Err(RemoveError::InUse {
+                component: component.clone(),
+                version: tree.clone(),
+                pid: user.pid,
+                executable: user.executable.to_string(),
+            });
+        }
+    }
+    let mut set = inventory.active.clone();
+    for (component, tree) in doomed {
+        if set.components.get(component) == Some(tree) {
+            set.components.remove(component);
+            set.requests.remove(component);
+        }
+    }
+    let generation = if set == inventory.active {
+        None
+    } else {
+        Some(generation::activate(layout, &set, command, inventory.generation)?)
+    };
+    for (component, tree) in doomed {
+        store::remove(layout, &layout.tree(component, tree))?;
+    }
+    Ok(generation)
+}

@@ -1,0 +1,324 @@
+//! Puts ampup into the files that a user's shells read, and takes it out again so that nothing tells it was there.
+//!
+//! A user's file is only ever appended to. Where that is not possible (a link, a file without write permission, UTF-16) it
+//! is left alone, and the line for it is told.
+
+pub mod removal;
+
+use std::io::{self, Write as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::{
+    domain::digest::{Algorithm, Hasher},
+    fs::atomic,
+    layout::Layout,
+    shell::{
+        Place, Setting, Shell, StartFile, User,
+        block::{self, Insertion},
+        record::{Record, RecordError, Touched},
+    },
+};
+
+/// A start file larger than this is nobody's.
+const LIMIT: u64 = 16 << 20;
+
+/// What is to be done to one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which file.
+    pub file: StartFile,
+    /// The line that makes the shell find ampup.
+    pub line: String,
+    /// What is done.
+    pub action: Action,
+}
+
+/// How a file gets its line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// It has it.
+    Nothing,
+    /// The file is made, with this content, and before it these directories, parents first.
+    Make(Vec<u8>, Vec<Utf8PathBuf>),
+    /// These octets are added at its end.
+    Append(Vec<u8>),
+    /// Its content becomes this: only ampup's own line differs.
+    Rewrite(Vec<u8>),
+    /// It is left alone for this reason; the user may add the line.
+    ByHand(String),
+}
+
+/// What must be known before and after: which files ampup wrote to.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The home, or the record in it, cannot be read or written.
+    #[error("cannot keep the record of what is made outside of the home")]
+    Record(#[source] io::Error),
+    /// The record is not understood; without it nothing outside of the home is touched.
+    #[error("cannot read `{path}`")]
+    Unreadable {
+        /// The record.
+        path: Utf8PathBuf,
+        /// Why.
+        source: RecordError,
+    },
+}
+
+/// The changes that make every shell of `user` find ampup. Looks, and changes nothing.
+pub fn plan(user: &User, setting: &Setting) -> Vec<Change> {
+    let mut directories = Vec::new();
+    let is_there = |path: &Utf8Path| fs::symlink_metadata(path).is_ok();
+    user.start_files(is_there)
+        .into_iter()
+        .map(|file| {
+            let line = setting.line(file.shell);
+            let mut action = decide(&file, setting);
+            if let Action::Make(_, missing) = &mut action {
+                missing.retain(|directory| !directories.contains(directory));
+                directories.extend(missing.iter().cloned());
+            }
+            Change { file, line, action }
+        })
+        .collect()
+}
+
+/// Carries the changes out, and writes the generated files. What cannot be written becomes `ByHand`; what was done is as
+/// it was planned.
+///
+/// # Errors
+/// When the home cannot be written, or its record is not understood. Then nothing outside of the home was touched.
+pub fn apply(
+    mut changes: Vec<Change>,
+    setting: &Setting,
+    layout: &Layout,
+) -> Result<Vec<Change>, SetupError> {
+    let mut record = read_record(layout)?;
+    write_env_files(setting, layout).map_err(SetupError::Record)?;
+    for change in &changes {
+        note(change, setting, &mut record);
+    }
+    // First the record, then the deed: whatever a kill leaves behind is known.
+    atomic::write(&layout.shells(), record.to_json().as_bytes()).map_err(SetupError::Record)?;
+    for change in &mut changes {
+        if let Err(cause) = carry_out(change) {
+            change.action = Action::ByHand(cause.to_string());
+        }
+    }
+    Ok(changes)
+}
+
+/// The files of the home that the shells' lines read.
+///
+/// # Errors
+/// When one cannot be written.
+pub fn write_env_files(setting: &Setting, layout: &Layout) -> io::Result<()> {
+    for shell in Shell::ALL {
+        let path = layout.home().join(shell.env_file());
+        atomic::write(&path, setting.env_text(shell).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The record of a home; an empty one where there is none.
+///
+/// # Errors
+/// When it is there and cannot be read or understood.
+pub fn read_record(layout: &Layout) -> Result<Record, SetupError> {
+    let path = layout.shells();
+    match atomic::read(&path, LIMIT) {
+        Ok(json) => Record::parse(&json).map_err(|source| SetupError::Unreadable { path, source }),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Record::new()),
+        Err(cause) => Err(SetupError::Record(cause)),
+    }
+}
+
+fn decide(file: &StartFile, setting: &Setting) -> Action {
+    let path = &file.path;
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            return match missing_parents(path) {
+                Ok(missing) => Action::Make(new_content(file, setting), missing),
+                Err(cause) => Action::ByHand(cause.to_string()),
+            };
+        }
+        Err(cause) => return Action::ByHand(cause.to_string()),
+    };
+    if metadata.is_symlink() {
+        return Action::ByHand(format!(
+            "`{path}` is a link, and may be shared with other machines"
+        ));
+    }
+    let content = match atomic::read(path, LIMIT) {
+        Ok(content) => content,
+        Err(cause) => return Action::ByHand(cause.to_string()),
+    };
+    let insertion = match file.place {
+        Place::Block => block::insert(&content, &setting.line(file.shell)),
+        Place::Whole => replace_whole(&content, &new_content(file, setting)),
+    };
+    match insertion {
+        Insertion::Present => Action::Nothing,
+        Insertion::NotText => Action::ByHand(format!("`{path}` is not a text that ampup can add a line to")),
+        // Root could write it all the same; who took the permission away did not want that.
+        _ if metadata.permissions().readonly() => Action::ByHand(format!("`{path}` is read-only")),
+        Insertion::Append(added) => Action::Append(added),
+        Insertion::Rewrite(content) => Action::Rewrite(content),
+    }
+}
+
+fn new_content(file: &StartFile, setting: &Setting) -> Vec<u8> {
+    let mut content = block::render(&setting.line(file.shell)).into_bytes();
+    content.push(b'\n');
+    content
+}
+
+/// A file that should be ampup's alone is replaced only if it is nothing but an older block.
+fn replace_whole(content: &[u8], new: &[u8]) -> Insertion {
+    if content == new {
+        Insertion::Present
+    } else if block::is_all_of(content) {
+        Insertion::Rewrite(new.to_vec())
+    } else {
+        Insertion::NotText
+    }
+}
+
+/// The directories above `path` that are not there, parents first.
+fn missing_parents(path: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
+    let mut missing = Vec::new();
+    for directory in path.ancestors().skip(1) {
+        match fs::metadata(directory) {
+            Ok(_) => break,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => missing.push(directory.to_owned()),
+            Err(cause) => return Err(cause),
+        }
+    }
+    missing.reverse();
+    Ok(missing)
+}
+
+fn note(change: &Change, setting: &Setting, record: &mut Record) {
+    if matches!(change.action, Action::ByHand(_)) {
+        return;
+    }
+    let made = match &change.action {
+        Action::Make(_, directories) => {
+            for directory in directories {
+                record.make_directory(directory);
+            }
+            true
+        }
+        _ => false,
+    };
+    let content = match change.file.place {
+        Place::Block => change.line.clone(),
+        Place::Whole => sha256(&new_content(&change.file, setting)),
+    };
+    record.touch(Touched {
+        path: change.file.path.clone(),
+        place: change.file.place,
+        made,
+        content,
+    });
+}
+
+/// The form in which a record knows a whole file.
+pub fn sha256(content: &[u8]) -> String {
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    hasher.update(content);
+    hasher.finish().hex()
+}
+
+fn carry_out(change: &Change) -> io::Result<()> {
+    let path = &change.file.path;
+    match &change.action {
+        Action::Nothing | Action::ByHand(_) => Ok(()),
+        Action::Make(content, directories) => {
+            for directory in directories {
+                match fs::create_dir(directory) {
+                    Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(cause),
+                    _ => {}
+                }
+            }
+            let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+            let written = file.write_all(content).and_then(|()| file.sync_all());
+            if written.is_err() {
+                let _ = fs::remove_file(path);
+            }
+            written
+        }
+        Action::Append(added) => {
+            let mut file = fs::OpenOptions::new().append(true).open(path)?;
+            let length = file.metadata()?.len();
+            let written = file.write_all(added).and_then(|()| file.sync_all());
+            if written.is_err() {
+                // A full disk must not leave half a line in somebody's file.
+                let _ = file.set_len(length);
+            }
+            written
+        }
+        Action::Rewrite(content) => rewrite(path, content),
+    }
+}
+
+/// Replaces a user's file whole, with the permissions and the owner it has.
+fn rewrite(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    // Through a link: what it points to is replaced, not the link.
+    let path = path.canonicalize_utf8()?;
+    let metadata = fs::metadata(&path)?;
+    let directory = path.parent().expect("a file lies in a directory");
+    let mut beside = tempfile::Builder::new()
+        .prefix(".ampup-")
+        .tempfile_in(directory)?;
+    beside.write_all(content)?;
+    let file = beside.as_file();
+    file.set_permissions(metadata.permissions())?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let ours = file.metadata()?;
+        if (ours.uid(), ours.gid()) != (metadata.uid(), metadata.gid()) {
+            std::os::unix::fs::fchown(file, Some(metadata.uid()), Some(metadata.gid()))?;
+            // A change of owner takes special bits away.
+            file.set_permissions(metadata.permissions())?;
+        }
+    }
+    file.sync_all()?;
+    beside.persist(&path).map_err(|cause| cause.error)?;
+    atomic::sync_directory(directory)
+}
+
+/// A program that is found before ampup's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shadow {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub path: Utf8PathBuf,
+    /// Whether it will still come first in a new shell, as far as PATH says today.
+    pub stays: bool,
+}
+
+/// Which of `names` a shell with this PATH finds elsewhere than in `bin`.
+pub fn shadows(search_path: &[Utf8PathBuf], bin: &Utf8Path, names: &[&str]) -> Vec<Shadow> {
+    let stays = search_path.iter().any(|directory| directory == bin);
+    let mut found = Vec::new();
+    for name in names {
+        let first = search_path
+            .iter()
+            .take_while(|directory| *directory != bin)
+            .map(|directory| directory.join(name))
+            .find(|path| path.is_file());
+        if let Some(path) = first {
+            found.push(Shadow {
+                name: (*name).to_owned(),
+                path,
+                stays,
+            });
+        }
+    }
+    found
+}

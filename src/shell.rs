@@ -1,0 +1,416 @@
+//! What a shell must read to find ampup's programs: one generated file a shell in the home (`env`, `env.fish`, …), and
+//! in the user's own files one marked block that reads it.
+//!
+//! Everything here is text in, text out. Nothing looks at a file: `is_there` answers come from the caller.
+
+pub mod block;
+pub mod record;
+
+use std::{fmt, str::FromStr};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// A shell that ampup can set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Shell {
+    /// Any POSIX shell: dash, busybox ash, ksh.
+    Sh,
+    /// bash.
+    Bash,
+    /// zsh.
+    Zsh,
+    /// fish.
+    Fish,
+    /// nushell.
+    Nushell,
+    /// Windows PowerShell and PowerShell 7.
+    PowerShell,
+}
+
+/// A shell that ampup has no file for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown shell `{0}` (known are sh, bash, zsh, fish, nushell, powershell)")]
+pub struct UnknownShell(String);
+
+impl Shell {
+    /// Every shell that ampup can set up.
+    pub const ALL: [Self; 6] = [
+        Self::Sh,
+        Self::Bash,
+        Self::Zsh,
+        Self::Fish,
+        Self::Nushell,
+        Self::PowerShell,
+    ];
+
+    /// Its name on ampup's command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sh => "sh",
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+            Self::Fish => "fish",
+            Self::Nushell => "nushell",
+            Self::PowerShell => "powershell",
+        }
+    }
+
+    /// The names of its program, as PATH or `$SHELL` has them.
+    pub fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Sh => &["sh", "dash", "ash", "ksh", "mksh"],
+            Self::Bash => &["bash"],
+            Self::Zsh => &["zsh"],
+            Self::Fish => &["fish"],
+            Self::Nushell => &["nu"],
+            Self::PowerShell => &["pwsh", "powershell"],
+        }
+    }
+
+    /// The shell whose program is at this path, as `$SHELL` names it.
+    pub fn of_program(path: &Utf8Path) -> Option<Self> {
+        let name = path.file_stem()?;
+        Self::ALL
+            .into_iter()
+            .find(|shell| shell.programs().contains(&name))
+    }
+
+    /// The generated file in the home.
+    pub fn env_file(self) -> &'static str {
+        match self {
+            Self::Sh | Self::Bash | Self::Zsh => "env",
+            Self::Fish => "env.fish",
+            Self::Nushell => "env.nu",
+            Self::PowerShell => "env.ps1",
+        }
+    }
+}
+
+impl fmt::Display for Shell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Shell {
+    type Err = UnknownShell;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|shell| shell.as_str() == text || shell.programs().contains(&text))
+            .ok_or_else(|| UnknownShell(text.to_owned()))
+    }
+}
+
+/// A home that no shell can have on its PATH.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` cannot be put on PATH: it has a {1}")]
+pub struct UnfitHome(Utf8PathBuf, &'static str);
+
+/// What the generated files say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    home: Utf8PathBuf,
+    bin: Utf8PathBuf,
+    exports_home: bool,
+}
+
+impl Setting {
+    /// For the home at this absolute path. `AMPUP_HOME` is exported where it is not `.ampup` in the user's home
+    /// directory, because nothing else would lead there.
+    ///
+    /// # Errors
+    /// When the path cannot be an entry of PATH.
+    pub fn new(home: &Utf8Path, user_home: Option<&Utf8Path>) -> Result<Self, UnfitHome> {
+        let unfit = |what| Err(UnfitHome(home.to_owned(), what));
+        if home.as_str().contains(char::is_control) {
+            return unfit("control character or a line break");
+        }
+        if cfg!(windows) && home.as_str().contains([';', '"']) {
+            return unfit("semicolon or a quote");
+        }
+        if !cfg!(windows) && home.as_str().contains(':') {
+            return unfit("colon");
+        }
+        Ok(Self {
+            home: home.to_owned(),
+            bin: home.join("bin"),
+            exports_home: user_home.is_none_or(|user| user.join(".ampup") != home),
+        })
+    }
+
+    /// The generated file of the home for this shell: puts `bin` first on PATH, once.
+    pub fn env_text(&self, shell: Shell) -> String {
+        let bin = quote(shell, self.bin.as_str());
+        let mut text =
+            String::from("# Written by `ampup init`; changes are lost. It puts ampup's programs on PATH.\n");
+        text += &match shell {
+            // Quoted, the entry is no pattern. An empty PATH must not become `bin:`, which ends in the working directory.
+            Shell::Sh | Shell::Bash | Shell::Zsh => format!(
+                "case \":${{PATH-}}:\" in\n    *:{bin}:*) ;;\n    *) export PATH={bin}\"${{PATH:+:$PATH}}\" ;;\nesac\n"
+            ),
+            Shell::Fish => {
+                format!("if not contains -- {bin} $PATH\n    set -gx PATH {bin} $PATH\nend\n")
+            }
+            Shell::Nushell => format!(
+                "$env.PATH = ($env.PATH | split row (char esep) | where {{|entry| $entry != {bin} }} | prepend {bin})\n"
+            ),
+            Shell::PowerShell => format!(
+                "if (($env:PATH -split [IO.Path]::PathSeparator) -cnotcontains {bin}) {{\n    \
+                 $env:PATH = {bin} + [IO.Path]::PathSeparator + $env:PATH\n}}\n"
+            ),
+        };
+        if self.exports_home {
+            let home = quote(shell, self.home.as_str());
+            text += &match shell {
+                Shell::Sh | Shell::Bash | Shell::Zsh => {
+                    format!("if [ -z \"${{AMPUP_HOME-}}\" ]; then export AMPUP_HOME={home}; fi\n")
+                }
+                Shell::Fish => format!("if not set -q AMPUP_HOME\n    set -gx AMPUP_HOME {home}\nend\n"),
+                Shell::Nushell => {
+                    format!("if \"AMPUP_HOME\" not-in $env {{ $env.AMPUP_HOME = {home} }}\n")
+                }
+                Shell::PowerShell => {
+                    format!("if (-not $env:AMPUP_HOME) {{ $env:AMPUP_HOME = {home} }}\n")
+                }
+            };
+        }
+        text
+    }
+
+    /// The one line for a user's file. It does nothing, and says nothing, once the home is gone.
+    pub fn line(&self, shell: Shell) -> String {
+        let file = quote(shell, self.home.join(shell.env_file()).as_str());
+        match shell {
+            Shell::Sh | Shell::Bash | Shell::Zsh => format!("if [ -f {file} ]; then . {file}; fi"),
+            Shell::Fish => format!("if test -f {file}; source {file}; end"),
+            // `source` is resolved while parsing; `null` stands for a file that is not there.
+            Shell::Nushell => {
+                format!(
+                    "const ampup_env = if ({file} | path exists) {{ {file} }} else {{ null }}; source $ampup_env"
+                )
+            }
+            Shell::PowerShell => format!("if (Test-Path -LiteralPath {file}) {{ . {file} }}"),
+        }
+    }
+}
+
+/// `text` as one word of the shell that nothing is expanded in.
+pub fn quote(shell: Shell, text: &str) -> String {
+    match shell {
+        Shell::Sh | Shell::Bash | Shell::Zsh => format!("'{}'", text.replace('\'', r"'\''")),
+        Shell::Fish => format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'")),
+        Shell::Nushell => format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\"")),
+        // Typographic quotes end a string too; doubled, each stands for itself.
+        Shell::PowerShell => {
+            let doubled = text.chars().flat_map(|letter| {
+                let twice = matches!(letter, '\'' | '\u{2018}'..='\u{201b}');
+                std::iter::repeat_n(letter, 1 + usize::from(twice))
+            });
+            format!("'{}'", doubled.collect::<String>())
+        }
+    }
+}
+
+/// How ampup is in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// One marked block in a file of the user.
+    Block,
+    /// The file is ampup's alone.
+    Whole,
+}
+
+/// A file that a shell reads when it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartFile {
+    /// Which shell reads it.
+    pub shell: Shell,
+    /// Where it is.
+    pub path: Utf8PathBuf,
+    /// How ampup is put there.
+    pub place: Place,
+}
+
+/// What decides which files a user's shells read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Their home directory.
+    pub home: Utf8PathBuf,
+    /// `ZDOTDIR`, if it is set.
+    pub zdotdir: Option<Utf8PathBuf>,
+    /// `XDG_CONFIG_HOME`, if it is set to an absolute path.
+    pub config_home: Option<Utf8PathBuf>,
+    /// Which shells are on this machine.
+    pub shells: Vec<Shell>,
+}
+
+impl User {
+    /// Every file that a new shell of each kind reads, so that it finds ampup: interactive or not, login or not, as
+    /// far as the shell reads one at all.
+    pub fn start_files(&self, is_there: impl Fn(&Utf8Path) -> bool) -> Vec<StartFile> {
+        let mut files = Vec::new();
+        let mut put = |shell, path: Utf8PathBuf, place| files.push(StartFile { shell, path, place });
+        let config = || {
+            self.config_home
+                .clone()
+                .unwrap_or_else(|| self.home.join(".config"))
+        };
+        // Login shells of the POSIX kind, display managers, and bash where it has no file of its own.
+        put(Shell::Sh, self.home.join(".profile"), Place::Block);
+        for shell in &self.shells {
+            match shell {
+                Shell::Sh => {}
+                Shell::Bash => {
+                    put(Shell::Bash, self.home.join(".bashrc"), Place::Block);
+                    // A login bash reads the first of these, and then not `.profile`.
+                    let own = [".bash_profile", ".bash_login"].map(|name| self.home.join(name));
+                    if let Some(path) = own.into_iter().find(|path| is_there(path)) {
+                        put(Shell::Bash, path, Place::Block);
+                    }
+                }
+                Shell::Zsh => {
+                    for path in self.zshenv(&is_there) {
+                        put(Shell::Zsh, path, Place::Block);
+                    }
+                }
+                Shell::Fish => put(Shell::Fish, config().join("fish/conf.d/ampup.fish"), Place::Whole),
+                Shell::Nushell => {
+                    let config = match &self.config_home {
+                        None if cfg!(target_os = "macos") => self.home.join("Library/Application Support"),
+                        _ => config(),
+                    };
+                    put(
+                        Shell::Nushell,
+                        config.join("nushell/autoload/ampup.nu"),
+                        Place::Whole,
+                    );
+                }
+                Shell::PowerShell if cfg!(windows) => {} // the registry's PATH serves it
+                Shell::PowerShell => {
+                    put(
+                        Shell::PowerShell,
+                        config().join("powershell/profile.ps1"),
+                        Place::Block,
+                    );
+                }
+            }
+        }
+        files
+    }
+
+    /// zsh reads one `.zshenv`: that of ZDOTDIR, if it is set when zsh starts. Often it is `~/.zshenv` that sets it; then
+    /// this one is read, and the other never.
+    fn zshenv(&self, is_there: &impl Fn(&Utf8Path) -> bool) -> Vec<Utf8PathBuf> {
+        let usual = self.home.join(".zshenv");
+        let Some(own) = self.zdotdir.as_ref().map(|directory| directory.join(".zshenv")) else {
+            return vec![usual];
+        };
+        match (is_there(&usual), is_there(&own)) {
+            _ if own == usual => vec![usual],
+            (true, true) => vec![usual, own],
+            (true, false) => vec![usual],
+            (false, _) => vec![own],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(shells: &[Shell], zdotdir: Option<&str>) -> User {
+        User {
+            home: "/u".into(),
+            zdotdir: zdotdir.map(Into::into),
+            config_home: None,
+            shells: shells.to_vec(),
+        }
+    }
+
+    fn paths(user: &User, there: &[&str]) -> Vec<String> {
+        let files = user.start_files(|path| there.contains(&path.as_str()));
+        files.into_iter().map(|file| file.path.into_string()).collect()
+    }
+
+    #[test]
+    fn a_login_bash_with_a_file_of_its_own_does_not_read_profile() {
+        let bash = user(&[Shell::Bash], None);
+        assert_eq!(paths(&bash, &[]), ["/u/.profile", "/u/.bashrc"]);
+        assert_eq!(
+            paths(&bash, &["/u/.bash_profile", "/u/.bash_login"]),
+            ["/u/.profile", "/u/.bashrc", "/u/.bash_profile"]
+        );
+        assert_eq!(
+            paths(&bash, &["/u/.bash_login"]),
+            ["/u/.profile", "/u/.bashrc", "/u/.bash_login"]
+        );
+    }
+
+    #[test]
+    fn the_zshenv_that_sets_zdotdir_is_the_one_that_is_read() {
+        assert_eq!(
+            paths(&user(&[Shell::Zsh], None), &[]),
+            ["/u/.profile", "/u/.zshenv"]
+        );
+        let moved = user(&[Shell::Zsh], Some("/u/z"));
+        assert_eq!(paths(&moved, &[]), ["/u/.profile", "/u/z/.zshenv"]);
+        assert_eq!(paths(&moved, &["/u/.zshenv"]), ["/u/.profile", "/u/.zshenv"]);
+        assert_eq!(
+            paths(&moved, &["/u/.zshenv", "/u/z/.zshenv"]),
+            ["/u/.profile", "/u/.zshenv", "/u/z/.zshenv"]
+        );
+    }
+
+    #[test]
+    fn a_shell_that_is_not_here_gets_no_file() {
+        assert_eq!(paths(&user(&[], None), &[]), ["/u/.profile"]);
+        let fish = user(&[Shell::Fish], None);
+        assert_eq!(
+            paths(&fish, &[]),
+            ["/u/.profile", "/u/.config/fish/conf.d/ampup.fish"]
+        );
+    }
+
+    #[test]
+    fn a_home_that_would_split_path_is_refused() {
+        for bad in ["/a\nb", "/a\u{7}b"] {
+            assert!(Setting::new(bad.into(), None).is_err(), "{bad:?}");
+        }
+        assert_eq!(Setting::new("/a:b".into(), None).is_err(), !cfg!(windows));
+        assert!(Setting::new("/a b'c$d\"é".into(), None).is_ok());
+    }
+
+    #[test]
+    fn ampup_home_is_exported_only_where_nothing_else_leads_there() {
+        let usual = Setting::new("/u/.ampup".into(), Some("/u".into())).expect("fit");
+        let moved = Setting::new("/opt/amp".into(), Some("/u".into())).expect("fit");
+        for shell in Shell::ALL {
+            assert!(!usual.env_text(shell).contains("AMPUP_HOME"), "{shell}");
+            assert!(moved.env_text(shell).contains("AMPUP_HOME"), "{shell}");
+            assert_eq!(moved.line(shell).lines().count(), 1, "{shell}");
+        }
+    }
+
+    #[test]
+    fn shells_are_known_by_their_programs() {
+        assert_eq!(Shell::of_program("/usr/bin/zsh".into()), Some(Shell::Zsh));
+        assert_eq!(Shell::of_program("/bin/tcsh".into()), None);
+        assert_eq!("nu".parse(), Ok(Shell::Nushell));
+        assert_eq!("pwsh".parse(), Ok(Shell::PowerShell));
+        assert!("csh".parse::<Shell>().is_err());
+    }
+
+    #[test]
+    fn quotes_of_every_kind_stay_in_the_word() {
+        assert_eq!(quote(Shell::Sh, "a'b"), r"'a'\''b'");
+        assert_eq!(quote(Shell::Fish, r"a\'b"), r"'a\\\'b'");
+        assert_eq!(quote(Shell::Nushell, "a\"\\b"), r#""a\"\\b""#);
+        assert_eq!(
+            quote(Shell::PowerShell, "a'b\u{2019}c"),
+            "'a''b\u{2019}\u{2019}c'"
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! Unpacking: from a proven archive to a tree in staging.
+//!
+//! Every entry of an archive is a stranger. `rules` judges one, `census` the archive as a whole, and neither looks at
+//! anything but what the archive says; `tar` and `zip` read the framing, `tree` writes. An archive that breaks a rule
+//! leaves nothing behind.
+
+mod census;
+mod fault;
+mod limits;
+mod rules;
+mod tar;
+mod tree;
+mod zip;
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Seek as _},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use flate2::bufread::GzDecoder;
+use fs_err as fs;
+use liblzma::{bufread::XzDecoder, stream};
+
+pub use self::fault::{Fault, Refusal};
+use self::{
+    census::{Census, ListedLink, Step},
+    fault::Failure,
+    limits::Limits,
+    rules::{Claim, judge},
+    tree::Tree,
+};
+use crate::{
+    domain::{Artifact, ComponentName, FileList, Format, LinkList, Target},
+    exit::{Exit, hint_of_io},
+    verify::Verified,
+};
+
+/// Octets that are read or written at once.
+const BUFFER: usize = 128 * 1024;
+
+/// What is expected in an archive.
+#[derive(Debug, Clone)]
+pub struct Shape<'a> {
+    /// How it is packed.
+    pub format: Format,
+    /// The directory in it that becomes the tree; its top where there is none.
+    pub root: Option<&'a str>,
+    /// The list of links that it carries.
+    pub links: Option<&'a LinkList>,
+    /// Octets of the tree, where they are known: it has no more.
+    pub unpacked_size: Option<u64>,
+    /// The file name of the executable that a raw artifact is.
+    pub executable: String,
+}
+
+impl<'a> Shape<'a> {
+    /// The shape that the registry states for an artifact of a component.
+    pub fn of(component: &ComponentName, artifact: &'a Artifact) -> Self {
+        let suffix = match artifact.target {
+            Target::X86_64Windows => ".exe",
+            _ => "",
+        };
+        Self {
+            format: artifact.format,
+            root: artifact.root.as_deref(),
+            links: artifact.links.as_ref(),
+            unpacked_size: artifact.unpacked_size,
+            executable: format!("{component}{suffix}"),
+        }
+    }
+}
+
+/// A tree in staging, which nobody sees yet. Only `unpack` makes one.
+#[derive(Debug)]
+pub struct Staged {
+    path: Utf8PathBuf,
+    files: FileList,
+}
+
+impl Staged {
+    /// Where the tree is.
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// All that it holds: the content of its `.files.json`.
+    pub fn files(&self) -> &FileList {
+        &self.files
+    }
+}
+
+/// Why nothing was unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The archive breaks a rule.
+    #[error("archive `{archive}` is refused")]
+    Refused {
+        /// The archive.
+        archive: Utf8PathBuf,
+        /// Which rule, and which entry.
+        source: Refusal,
+    },
+    /// The archive's file cannot be read.
+    #[error("cannot read `{archive}`")]
+    Read {
+        /// The archive.
+        archive: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The tree cannot be written.
+    #[error("cannot unpack `{archive}`")]
+    Write {
+        /// The archive.
+        archive: Utf8PathBuf,
+        /// Why, naming the path.
+        source: io::Error,
+    },
+}
+
+impl UnpackError {
+    /// The exit code of a command that fails so.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Refused { .. } => Exit::Integrity,
+            Self::Read { source, .. } | Self::Write { source, .. } => Exit::of_io(source),
+        }
+    }
+
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused { .. } => None,
+            Self::Read { source, .. } | Self::Write { source, .. } => hint_of_io(source),
+        }
+    }
+
+    fn new(archive: &Verified, failure: Failure) -> Self {
+        let archive = archive.path().to_owned();
+        match failure {
+            Failure::Refused(source) => Self::Refused { archive, source },
+            Failure::Read(source) => Self::Read { archive, source },
+            Failure::Write(source) => Self::Write { archive, source },
+        }
+    }
+}
+
+/// Unpacks an archive as `into/tree`. `into` is an empty directory that only its owner can write to; after an error it
+/// is empty again.
+///
+/// # Errors
+/// When the archive breaks a rule, or a file cannot be read or written.
+pub fn unpack(archive: &Verified, shape: &Shape<'_>, into: &Utf8Path) -> Result<Staged, UnpackError> {
+    let path = into.join("tree");
+    // Made here, so that on failure nothing is removed that somebody else made.
+    let made = Tree::new(&path).map_err(|cause| UnpackError::new(archive, Failure::Write(cause)))?;
+    match fill(archive, shape, made) {
+        Ok(files) => Ok(Staged { path, files }),
+        Err(failure) => {
+            // What cannot be removed stays in staging, for the next sweep; the first failure is what to tell.
+            let _ = fs::remove_dir_all(&path);
+            Err(UnpackError::new(archive, failure))
+        }
+    }
+}
+
+fn fill(archive: &Verified, shape: &Shape<'_>, mut tree: Tree) -> Result<FileList, Failure> {
+    let mut file = archive.file();
+    file.rewind().map_err(Failure::Read)?;
+    let limits = Limits::new(archive.size(), shape.unpacked_size);
+    if shape.format == Format::Raw {
+        if let Some(stated) = limits.tree.filter(|stated| archive.size() > *stated) {
+            return Err(Fault::LargerThanStated(stated).into());
+        }
+        let path = Utf8Path::new("bin").join(&shape.executable);
+        tree.file(&path, true, &mut file)?;
+        return tree.finish(Vec::new());
+    }
+    let mut census = Census::new(limits, shape.root, shape.links);
+    let mut listed = Vec::new();
+    let mut place = |claim: &Claim<'_>, content: &mut dyn Read| {
+        let admitted = judge(claim).and_then(|entry| census.admit(&entry));
+        match admitted.map_err(|fault| fault.of(claim.name))? {
+            Step::Skip => Ok(()),
+            Step::Directory { path } => tree.directory(path.as_ref()),
+            Step::File { path, executable } => tree.file(path.as_ref(), executable, content),
+            Step::Copy {
+                from,
+                path,
+                executable,
+            } => tree.copy(from.as_ref(), path.as_ref(), executable),
+            Step::LinkList => {
+                listed = read_link_list(content)?;
+                Ok(())
+            }
+        }
+    };
+    match shape.format {
+        Format::Raw => unreachable!("it returned above"),
+        Format::TarGz => tar_gz(BufReader::with_capacity(BUFFER, file), &mut place)?,
+        Format::TarXz => tar_xz(BufReader::with_capacity(BUFFER, file), &mut place)?,
+        Format::Zip => zip::read(file, archive.size(), &mut place)?,
+        Format::JarTarXz => jar(file, archive.size(), limits, &mut place)?,
+    }
+    let links = census.finish(&listed)?;
+    tree.finish(links)
+}
+
+/// A tar in one gzip member.
+fn tar_gz(file: impl BufRead, place: &mut tar::Visit<'_>) -> Result<(), Failure> {
+    // This decoder reads one member, and checks its CRC and length when it is read to its end.
+    let mut stream = BufReader::with_capacity(BUFFER, GzDecoder::new(file));
+    tar::read(&mut stream, place)?;
+    let mut rest = stream.into_inner().into_inner();
+    let fault = match rest.fill_buf().map_err(Failure::reading)? {
+        [0x1f, ..] => Fault::SecondMember,
+        _ => Fault::TrailingData("the gzip member"),
+    };
+    tar::only_zeros(&mut rest, u64::MAX, fault)
+}
+
+/// A tar in one xz stream.
+fn tar_xz(file: impl BufRead, place: &mut tar::Visit<'_>) -> Result<(), Failure> {
+    let decoder = stream::Stream::new_stream_decoder(limits::XZ_MEMORY, stream::TELL_UNSUPPORTED_CHECK)
+        .map_err(|cause| Failure::Read(cause.into()))?;
+    let mut stream = BufReader::with_capacity(BUFFER, XzDecoder::new_stream(file, decoder));
+    tar::read(&mut stream, place)?;
+    let mut rest = stream.into_inner().into_inner();
+    tar::only_zeros(&mut rest, u64::MAX, Fault::TrailingData("the xz stream"))
+}
+
+/// A zip with one entry that is a tar in xz. Its other entries are judged as well, and not installed.
+fn jar(file: &File, size: u64, limits: Limits, place: &mut tar::Visit<'_>) -> Result<(), Failure> {
+    let mut census = Census::new(limits, None, None);
+    let mut found = false;
+    zip::read(file, size, &mut |claim, content| {
+        let admitted = judge(claim).and_then(|entry| census.admit(&entry));
+        let step = admitted.map_err(|fault| fault.of(claim.name))?;
+        if !matches!(step, Step::File { .. }) || !claim.name.ends_with(b".txz") {
+            return Ok(());
+        }
+        if std::mem::replace(&mut found, true) {
+            return Err(Fault::InnerArchives("more").into());
+        }
+        tar_xz(BufReader::with_capacity(BUFFER, content), place)
+    })?;
+    if !found {
+        return Err(Fault::InnerArchives("none").into());
+    }
+    census.finish(&[])?;
+    Ok(())
+}
+
+fn read_link_list(content: &mut dyn Read) -> Result<Vec<ListedLink>, Failure> {
+    let mut text = Vec::new();
+    // Its size was admitted.
+    content.read_to_end(&mut text).map_err(Failure::reading)?;
+    serde_json::from_slice(&text).map_err(|cause| Fault::MalformedLinkList(cause.to_string()).into())
+}

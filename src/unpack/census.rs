@@ -1,0 +1,451 @@
+//! The rules for an archive as a whole, the same for tar and zip: one name one thing, links that stay in the tree, limits.
+//! Entries are admitted one by one, as they are met; nothing is looked at but what was admitted before.
+
+use std::collections::HashMap;
+
+use super::{
+    fault::{Failure, Fault},
+    limits::{self, Limits},
+    rules::{Entry, EntryKind, entry_name, key},
+};
+use crate::{
+    domain::LinkList,
+    layout::{FILES, RECEIPT},
+};
+
+/// All that was admitted of an archive.
+#[derive(Debug)]
+pub(super) struct Census<'a> {
+    limits: Limits,
+    /// The directory that becomes the tree, without a trailing slash; empty for the archive's top.
+    root: &'a str,
+    links: Option<&'a LinkList>,
+    /// Every name that is taken; the first is the archive's top.
+    nodes: Vec<Node>,
+    /// By directory and key of the name within it.
+    children: HashMap<(usize, String), usize>,
+    symlinks: Vec<usize>,
+    entries: usize,
+    unpacked: u64,
+    installed: u64,
+    /// Files and links that go into the tree.
+    placed: usize,
+    link_list_seen: bool,
+}
+
+/// A name that is taken.
+#[derive(Debug)]
+struct Node {
+    parent: usize,
+    /// As it is written.
+    name: String,
+    kind: NodeKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum NodeKind {
+    Directory,
+    File { size: u64, executable: bool },
+    Link { target: String },
+}
+
+/// What to do for an entry. Paths are relative to the tree's top; an empty one is the top itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing: it lies outside the root, or it is a symlink, and those are made when all files are there.
+    Skip,
+    /// Make the directory and its parents.
+    Directory { path: String },
+    /// Write its content to a file.
+    File { path: String, executable: bool },
+    /// Write the content of an earlier file to another.
+    Copy {
+        from: String,
+        path: String,
+        executable: bool,
+    },
+    /// Read its content: it is the list of links.
+    LinkList,
+}
+
+/// A symlink to make, when all files are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Link {
+    /// Relative to the tree's top.
+    pub(super) path: String,
+    /// Relative to the link's own directory.
+    pub(super) target: String,
+}
+
+/// One link of an archive's list.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub(super) struct ListedLink {
+    /// The file that exists.
+    pub(super) source: String,
+    /// The link to make.
+    pub(super) target: String,
+}
+
+const TOP: usize = 0;
+
+impl<'a> Census<'a> {
+    /// Of an archive of which nothing was seen yet.
+    pub(super) fn new(limits: Limits, root: Option<&'a str>, links: Option<&'a LinkList>) -> Self {
+        let top = Node {
+            parent: TOP,
+            name: String::new(),
+            kind: NodeKind::Directory,
+        };
+        Self {
+            limits,
+            root: root.unwrap_or_default().trim_end_matches('/'),
+            links,
+            nodes: vec![top],
+            children: HashMap::new(),
+            symlinks: Vec::new(),
+            entries: 0,
+            unpacked: 0,
+            installed: 0,
+            placed: 0,
+            link_list_seen: false,
+        }
+    }
+
+    /// Admits the next entry and says what to do for it.
+    pub(super) fn admit(&mut self, entry: &Entry) -> Result<Step, Fault> {
+        self.entries += 1;
+        if self.entries > limits::ENTRIES {
+            return Err(Fault::TooManyEntries);
+        }
+        self.count_unpacked(entry.octets)?;
+        let path = entry.path.as_str();
+        // Only a directory can be the tree itself.
+        let inside = self
+            .within_root(path)
+            .filter(|inside| !inside.is_empty() || entry.kind == EntryKind::Directory)
+            .map(str::to_owned);
+        if let Some(inside) = &inside {
+            check_reserved(inside)?;
+        }
+        match &entry.kind {
+            EntryKind::Directory => {
+                self.enter(path, NodeKind::Directory)?;
+                Ok(inside.map_or(Step::Skip, |path| Step::Directory { path }))
+            }
+            &EntryKind::File { size, executable } => {
+                self.enter(path, NodeKind::File { size, executable })?;
+                if self.links.is_some_and(|links| links.file == path) {
+                    if size > limits::LINK_LIST {
+                        return Err(Fault::LinkListTooLarge);
+                    }
+                    self.link_list_seen = true;
+                    return Ok(Step::LinkList);
+                }
+                let Some(path) = inside else {
+                    return Ok(Step::Skip);
+                };
+                self.place(size)?;
+                Ok(Step::File { path, executable })
+            }
+            EntryKind::HardLink { target } => self.admit_hard_link(path, target, inside),
+            EntryKind::Symlink { target } => {
+                let node = self.enter(
+                    path,
+                    NodeKind::Link {
+                        target: target.clone(),
+                    },
+                )?;
+                self.symlinks.push(node);
+                if inside.is_some() {
+                    self.place(0)?;
+                }
+                Ok(Step::Skip)
+            }
+        }
+    }
+
+    fn admit_hard_link(&mut self, path: &str, target: &str, inside: Option<String>) -> Result<Step, Fault> {
+        let no_file = || Fault::HardLink(target.to_owned());
+        let earlier = self.find(target).ok_or_else(no_file)?;
+        let NodeKind::File { size, executable } = self.nodes[earlier].kind else {
+            return Err(no_file());
+        };
+        self.enter(path, NodeKind::File { size, executable })?;
+        self.count_unpacked(size)?;
+        let Some(path) = inside else {
+            return Ok(Step::Skip);
+        };
+        let is_list = self.links.is_some_and(|links| links.file == target);
+        let Some(from) = self.within_root(target).filter(|_| !is_list).map(str::to_owned) else {
+            return Err(Fault::HardLinkOutside(target.to_owned()));
+        };
+        self.place(size)?;
+        Ok(Step::Copy {
+            from,
+            path,
+            executable,
+        })
+    }
+
+    /// When the last entry was admitted: adds the links of the list, and gives all links that are to be made.
+    pub(super) fn finish(mut self, listed: &[ListedLink]) -> Result<Vec<Link>, Failure> {
+        let root = match self.find(self.root) {
+            Some(root) if self.nodes[root].kind == NodeKind::Directory => root,
+            _ => return Err(Fault::NothingUnderRoot(self.root.to_owned()).into()),
+        };
+        if let Some(links) = self.links
+            && !self.link_list_seen
+        {
+            return Err(Fault::NoLinkList(links.file.clone()).into());
+        }
+        for link in listed {
+            self.add_listed(link)?;
+        }
+        let mut made = Vec::new();
+        for &link in &self.symlinks {
+            let path = self.path(link);
+            let inside = self.within_root(&path);
+            let top = if inside.is_some() { root } else { TOP };
+            let NodeKind::Link { target } = &self.nodes[link].kind else {
+                unreachable!("only links are kept in `symlinks`");
+            };
+            self.stays_within(link, target, top)
+                .map_err(|fault| fault.of(path.as_bytes()))?;
+            made.extend(inside.map(|path| Link {
+                path: path.to_owned(),
+                target: target.clone(),
+            }));
+        }
+        for link in listed {
+            // The source may be a link itself, of the list or of the archive, and those are all known only now.
+            let source = entry_name(self.listed(&link.source).as_bytes())?.to_owned();
+            let is_list = self.links.is_some_and(|links| links.file == source);
+            let exists = self
+                .find(&source)
+                .is_some_and(|node| self.nodes[node].kind != NodeKind::Directory);
+            if !exists || is_list {
+                return Err(Fault::NoLinkSource(source).into());
+            }
+        }
+        match self.placed {
+            0 if self.root.is_empty() => Err(Fault::Empty.into()),
+            0 => Err(Fault::NothingUnderRoot(self.root.to_owned()).into()),
+            _ => Ok(made),
+        }
+    }
+
+    /// Adds a link of the list, as if the archive had an entry for it.
+    fn add_listed(&mut self, link: &ListedLink) -> Result<(), Failure> {
+        let source = self.listed(&link.source);
+        let target = self.listed(&link.target);
+        let refused = |fault: Fault| fault.of(target.as_bytes());
+        let source = entry_name(source.as_bytes()).map_err(refused)?;
+        let path = entry_name(target.as_bytes()).map_err(refused)?;
+        for end in [source, path] {
+            if self.within_root(end).is_none_or(str::is_empty) {
+                return Err(refused(Fault::LinkListOutside(end.to_owned())));
+            }
+        }
+        let entry = Entry {
+            path: path.to_owned(),
+            kind: EntryKind::Symlink {
+                target: relative(path, source),
+            },
+            octets: 0,
+        };
+        self.admit(&entry).map_err(refused)?;
+        Ok(())
+    }
+
+    /// A name of the list, from the archive's top.
+    fn listed(&self, name: &str) -> String {
+        match self.links.map(|links| links.base.trim_end_matches('/')) {
+            Some(base) if !base.is_empty() => format!("{base}/{name}"),
+            _ => name.to_owned(),
+        }
+    }
+
+    /// The path from the root, for what is the root or lies under it.
+    fn within_root<'p>(&self, path: &'p str) -> Option<&'p str> {
+        if self.root.is_empty() {
+            return Some(path);
+        }
+        match path.strip_prefix(self.root)? {
+            "" => Some(""),
+            below => below.strip_prefix('/'),
+        }
+    }
+
+    fn count_unpacked(&mut self, octets: u64) -> Result<(), Fault> {
+        self.unpacked = self.unpacked.saturating_add(octets);
+        if self.unpacked > self.limits.unpacked {
+            return Err(Fault::TooLarge(self.limits.unpacked));
+        }
+        Ok(())
+    }
+
+    /// Counts a file or link of the tree.
+    fn place(&mut self, octets: u64) -> Result<(), Fault> {
+        self.placed += 1;
+        self.installed = self.installed.saturating_add(octets);
+        match self.limits.tree {
+            Some(stated) if self.installed > stated => Err(Fault::LargerThanStated(stated)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a name, and those of the directories it lies in.
+    fn enter(&mut self, path: &str, kind: NodeKind) -> Result<usize, Fault> {
+        let mut here = TOP;
+        let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
+        while let Some(part) = parts.next() {
+            let is_last = parts.peek().is_none();
+            let place = (here, key(part).into_owned());
+            here = match self.children.get(&place) {
+                None => {
+                    // Directories without an entry of their own count too: they cost as much.
+                    if self.nodes.len() > 2 * limits::ENTRIES {
+                        return Err(Fault::TooManyEntries);
+                    }
+                    self.nodes.push(Node {
+                        parent: here,
+                        name: part.to_owned(),
+                        kind: if is_last {
+                            kind.clone()
+                        } else {
+                            NodeKind::Directory
+                        },
+                    });
+                    self.children.insert(place, self.nodes.len() - 1);
+                    self.nodes.len() - 1
+                }
+                Some(&taken) => {
+                    let there = &self.nodes[taken];
+                    let is_directory = there.kind == NodeKind::Directory;
+                    if there.name != part {
+                        return Err(Fault::Duplicate(self.path(taken)));
+                    }
+                    if is_last && !is_directory && kind.is_same(&there.kind) {
+                        return Err(Fault::Duplicate(self.path(taken)));
+                    }
+                    if !is_directory || (is_last && kind != NodeKind::Directory) {
+                        return Err(Fault::ChangesKind(self.path(taken)));
+                    }
+                    taken
+                }
+            };
+        }
+        Ok(here)
+    }
+
+    /// The node of exactly this name.
+    fn find(&self, path: &str) -> Option<usize> {
+        let mut here = TOP;
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            let next = *self.children.get(&(here, key(part).into_owned()))?;
+            if self.nodes[next].name != part {
+                return None;
+            }
+            here = next;
+        }
+        Some(here)
+    }
+
+    /// The name of a node, from the archive's top.
+    fn path(&self, mut node: usize) -> String {
+        let mut parts = Vec::new();
+        while node != TOP {
+            parts.push(self.nodes[node].name.as_str());
+            node = self.nodes[node].parent;
+        }
+        parts.reverse();
+        parts.join("/")
+    }
+
+    /// Follows a link twice, and it must stay under `top` both times: as its text reads, and as a disk would resolve it,
+    /// through the links that it meets.
+    fn stays_within(&self, link: usize, target: &str, top: usize) -> Result<(), Fault> {
+        let leaves = || Fault::LinkLeaves(target.to_owned());
+        let mut depth = self.depth(self.nodes[link].parent) - self.depth(top);
+        for part in target.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => depth = depth.checked_sub(1).ok_or_else(leaves)?,
+                _ => depth += 1,
+            }
+        }
+        let mut here = self.nodes[link].parent;
+        // Parts walked below `here` that nothing has the name of: such a link leads nowhere, and yet not outside.
+        let mut missing = 0_usize;
+        let mut hops = 0;
+        let mut ahead: Vec<&str> = target.split('/').rev().collect();
+        while let Some(part) = ahead.pop() {
+            match part {
+                "" | "." => {}
+                ".." if missing > 0 => missing -= 1,
+                ".." if here == top => return Err(leaves()),
+                ".." => here = self.nodes[here].parent,
+                _ if missing > 0 => missing += 1,
+                // By key: where case does not count, the disk finds this one.
+                _ => match self.children.get(&(here, key(part).into_owned())) {
+                    None => missing = 1,
+                    Some(&next) => match &self.nodes[next].kind {
+                        NodeKind::Directory => here = next,
+                        NodeKind::File { .. } => missing = 1,
+                        NodeKind::Link { target } => {
+                            hops += 1;
+                            if hops > limits::HOPS {
+                                return Err(Fault::LinkLoop);
+                            }
+                            ahead.extend(target.split('/').rev());
+                        }
+                    },
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn depth(&self, mut node: usize) -> usize {
+        let mut depth = 0;
+        while node != TOP {
+            depth += 1;
+            node = self.nodes[node].parent;
+        }
+        depth
+    }
+}
+
+impl NodeKind {
+    fn is_same(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+/// The names at the tree's top that are ours.
+fn check_reserved(path: &str) -> Result<(), Fault> {
+    let first = key(path.split('/').next().unwrap_or_default());
+    if [RECEIPT, FILES].iter().any(|reserved| key(reserved) == first) {
+        return Err(Fault::Reserved);
+    }
+    Ok(())
+}
+
+/// What a link at `link` holds to point to `source`, both from one top.
+fn relative(link: &str, source: &str) -> String {
+    let from: Vec<&str> = link.split('/').collect();
+    let from = &from[..from.len() - 1];
+    let to: Vec<&str> = source.split('/').collect();
+    let common = from
+        .iter()
+        .zip(&to[..to.len() - 1])
+        .take_while(|(one, other)| one == other)
+        .count();
+    let up = from[common..].iter().map(|_| "..");
+    up.chain(to[common..].iter().copied())
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! How much an archive may hold. What real archives need is far below; what a hostile one can cost is bounded.
+
+/// Entries of an archive, and directories that are made without an entry.
+pub(super) const ENTRIES: usize = 100_000;
+/// Octets of an entry's name.
+pub(super) const PATH: usize = 1_024;
+/// Octets of each part of a name.
+pub(super) const PART: usize = 255;
+/// Parts of a name.
+pub(super) const DEPTH: usize = 64;
+/// Links that are followed before a link counts as a loop.
+pub(super) const HOPS: usize = 8;
+/// Octets that every archive may unpack to, however small it is.
+pub(super) const UNPACKED: u64 = 512 << 20;
+/// A larger archive may unpack to this many times its own size.
+pub(super) const RATIO: u64 = 20;
+/// Octets of one pax or long-name block of a tar.
+pub(super) const EXTENSION: u64 = 1 << 20;
+/// Octets of all extension headers between two entries of a tar.
+pub(super) const EXTENSIONS: u64 = 4 << 20;
+/// Octets of zeros after the end of a tar.
+pub(super) const PADDING: u64 = 64 << 20;
+/// Octets of a list of links.
+pub(super) const LINK_LIST: u64 = 1 << 20;
+/// Octets of memory that the xz decoder may use; `xz -9` needs 65 MiB.
+pub(super) const XZ_MEMORY: u64 = 128 << 20;
+
+/// What one archive may unpack to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Octets of everything in it.
+    pub(super) unpacked: u64,
+    /// Octets of the tree, where the manifest states them.
+    pub(super) tree: Option<u64>,
+}
+
+impl Limits {
+    /// The limits of an archive of this many octets.
+    pub(super) fn new(archive: u64, tree: Option<u64>) -> Self {
+        Self {
+            unpacked: UNPACKED.max(archive.saturating_mul(RATIO)),
+            tree,
+        }
+    }
+}

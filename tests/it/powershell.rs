@@ -1,0 +1,90 @@
+//! What is written in PowerShell is PowerShell: read with a real grammar, because few machines have the shell. The public
+//! CI runs it.
+
+use ampup::shell::{Setting, Shell};
+use tree_sitter::{Node, Parser, Tree};
+
+fn parse(text: &str) -> Tree {
+    let mut parser = Parser::new();
+    parser
+        .set_language(&tree_sitter_powershell::LANGUAGE.into())
+        .expect("a grammar of this version");
+    parser.parse(text, None).expect("a tree")
+}
+
+/// The lines that are no PowerShell.
+fn faults(text: &str) -> Vec<String> {
+    fn visit(node: Node, text: &str, found: &mut Vec<String>) {
+        if node.is_error() || node.is_missing() {
+            let row = node.start_position().row;
+            found.push(format!(
+                "line {}: {}",
+                row + 1,
+                text.lines().nth(row).unwrap_or("")
+            ));
+        }
+        let mut cursor = node.walk();
+        for child in node.children(&mut cursor) {
+            visit(child, text, found);
+        }
+    }
+    let mut found = Vec::new();
+    visit(parse(text).root_node(), text, &mut found);
+    found
+}
+
+const SCRIPT: &str = include_str!("../../install.ps1");
+
+#[test]
+fn install_ps1_is_powershell() {
+    assert_eq!(faults(SCRIPT), [""; 0]);
+    assert_eq!(faults(include_str!("../../release/try.ps1")), [""; 0]);
+    assert!(
+        SCRIPT.is_ascii(),
+        "Windows PowerShell 5.1 reads a file without a mark as ANSI"
+    );
+}
+
+/// PowerShell parses the whole text before it runs any: what was cut inside the block does nothing.
+#[test]
+fn install_ps1_that_was_cut_does_not_parse() {
+    let begin = SCRIPT.find("\n& {\n").expect("the block") + 4;
+    let end = SCRIPT.trim_end().len();
+    for length in (begin..end).step_by(37) {
+        assert!(
+            parse(&SCRIPT[..length]).root_node().has_error(),
+            "cut at {length}"
+        );
+    }
+}
+
+/// A name that is PowerShell's own cannot be a parameter: `$Home` is read-only.
+#[test]
+fn install_ps1_has_every_option_of_install_sh() {
+    let (_, rest) = SCRIPT.split_once("\nparam(\n").expect("parameters");
+    let (parameters, _) = rest.split_once("\n)\n").expect("their end");
+    for option in [
+        "[switch] $Yes",
+        "[string] $Version",
+        "[Alias('Home')]",
+        "[switch] $NoModifyPath",
+        "[string[]] $Component",
+        "[switch] $DryRun",
+        "[string] $Mirror",
+    ] {
+        assert!(parameters.contains(option), "{option}");
+    }
+    assert!(!parameters.contains("] $Home"));
+}
+
+#[test]
+fn what_profiles_read_is_powershell() {
+    for home in ["/u/.ampup", "/u/it's ‘here’ $HOME `x`", "C:\\Users\\é\\.ampup"] {
+        // A colon is a drive's on Windows alone.
+        let Ok(setting) = Setting::new(home.into(), None) else {
+            continue;
+        };
+        assert_eq!(faults(&setting.env_text(Shell::PowerShell)), [""; 0]);
+        assert_eq!(faults(&setting.line(Shell::PowerShell)), [""; 0]);
+    }
+}

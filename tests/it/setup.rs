@@ -1,0 +1,209 @@
+//! Into the user's files and out again: HOME is as it was, to the byte.
+
+use ampup::{
+    layout::Layout,
+    setup::{self, Action, removal},
+    shell::{Setting, Shell, User},
+};
+use camino::Utf8PathBuf;
+
+use crate::support::world::{World, snapshot, write};
+
+struct Home {
+    world: World,
+}
+
+impl Home {
+    fn new() -> Self {
+        let world = World::new();
+        fs_err::create_dir_all(world.join("user")).expect("made");
+        Self { world }
+    }
+
+    fn user(&self) -> User {
+        User {
+            home: self.world.join("user"),
+            zdotdir: None,
+            config_home: None,
+            shells: Shell::ALL.to_vec(),
+        }
+    }
+
+    fn file(&self, name: &str) -> Utf8PathBuf {
+        self.user().home.join(name)
+    }
+
+    fn setting(&self) -> Setting {
+        Setting::new(self.layout().home(), Some(&self.user().home)).expect("fit")
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::new(self.world.join("ampup home"))
+    }
+
+    fn init(&self) -> Vec<setup::Change> {
+        fs_err::create_dir_all(self.layout().home()).expect("made");
+        let changes = setup::plan(&self.user(), &self.setting());
+        setup::apply(changes, &self.setting(), &self.layout()).expect("done")
+    }
+
+    /// What is left to say after it.
+    fn uninstall(&self) -> Vec<removal::Return> {
+        let returns = removal::plan(&self.user(), &self.setting(), &self.layout()).expect("planned");
+        removal::apply(returns)
+            .into_iter()
+            .filter(|one| matches!(one.action, removal::Undo::Stays(_)))
+            .collect()
+    }
+
+    fn snapshot(&self) -> Vec<String> {
+        snapshot(&self.user().home)
+    }
+}
+
+#[test]
+fn an_empty_home_is_empty_again() {
+    let home = Home::new();
+    let before = home.snapshot();
+    home.init();
+    assert!(home.file(".config/fish/conf.d/ampup.fish").is_file());
+    let made = home.snapshot();
+    assert!(
+        home.init().iter().all(|change| change.action == Action::Nothing),
+        "twice is once"
+    );
+    assert_eq!(home.snapshot(), made);
+    assert_eq!(home.uninstall(), []);
+    assert_eq!(home.snapshot(), before);
+}
+
+#[test]
+fn files_of_every_kind_are_as_they_were() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    write(&home.file(".bashrc"), "# no line break at the end");
+    write(&home.file(".bash_profile"), "a\r\nb\r\n");
+    write(&home.file(".zshenv"), b"caf\xe9\n");
+    write(&home.file(".profile"), "");
+    write(&home.file(".config/fish/conf.d/other.fish"), "set x\n");
+    fs_err::set_permissions(home.file(".bashrc"), std::fs::Permissions::from_mode(0o600)).expect("permitted");
+    let before = home.snapshot();
+    for _ in 0..2 {
+        home.init();
+        assert_ne!(home.snapshot(), before);
+    }
+    assert_eq!(home.uninstall(), []);
+    assert_eq!(home.snapshot(), before);
+}
+
+#[test]
+fn what_the_user_adds_later_stays() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    write(&home.file(".bashrc"), "first");
+    fs_err::set_permissions(home.file(".bashrc"), std::fs::Permissions::from_mode(0o600)).expect("permitted");
+    home.init();
+    for name in [".bashrc", ".profile"] {
+        let mut text = fs_err::read_to_string(home.file(name)).expect("there");
+        text.push_str("later\n");
+        fs_err::write(home.file(name), text).expect("written");
+    }
+    write(&home.file(".config/fish/config.fish"), "set x\n");
+    assert_eq!(home.uninstall(), []);
+    assert_eq!(
+        home.snapshot(),
+        [
+            ".bashrc 100600 first\\nlater\\n",
+            ".config/ 40755",
+            ".config/fish/ 40755",
+            ".config/fish/config.fish 100644 set x\\n",
+            ".profile 100644 later\\n",
+        ]
+    );
+}
+
+#[test]
+fn links_and_read_only_files_are_left_to_the_user() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    write(&home.world.join("dotfiles/zshenv"), "mine\n");
+    fs_err::os::unix::fs::symlink(home.world.join("dotfiles/zshenv"), home.file(".zshenv")).expect("linked");
+    write(&home.file(".bashrc"), "mine\n");
+    fs_err::set_permissions(home.file(".bashrc"), std::fs::Permissions::from_mode(0o444)).expect("permitted");
+    write(&home.file(".config/powershell/profile.ps1"), b"\xff\xfem\0");
+    write(&home.file(".config/fish/conf.d/ampup.fish"), "my own\n");
+    let before = home.snapshot();
+    let by_hand: Vec<String> = home
+        .init()
+        .into_iter()
+        .filter(|change| matches!(change.action, Action::ByHand(_)))
+        .map(|change| {
+            assert!(!change.line.is_empty());
+            change.file.path.file_name().expect("a name").to_owned()
+        })
+        .collect();
+    assert_eq!(by_hand, [".bashrc", ".zshenv", "ampup.fish", "profile.ps1"]);
+    assert_eq!(home.uninstall().len(), 1, "the user's own ampup.fish is named");
+    assert_eq!(home.snapshot(), before);
+}
+
+#[test]
+fn a_home_that_moved_has_its_lines_replaced() {
+    let home = Home::new();
+    write(&home.file(".bashrc"), "mine");
+    let before = home.snapshot();
+    home.init();
+    let elsewhere = Layout::new(home.world.join("elsewhere"));
+    fs_err::rename(home.layout().home(), elsewhere.home()).expect("moved");
+    let setting = Setting::new(elsewhere.home(), None).expect("fit");
+    let changes = setup::plan(&home.user(), &setting);
+    assert!(
+        changes
+            .iter()
+            .all(|change| matches!(change.action, Action::Rewrite(_)))
+    );
+    setup::apply(changes, &setting, &elsewhere).expect("done");
+    let returns = removal::plan(&home.user(), &setting, &elsewhere).expect("planned");
+    removal::apply(returns);
+    assert_eq!(home.snapshot(), before);
+}
+
+/// Killed between the record and the deed, or without a record: what is ours is found by its line.
+#[test]
+fn a_lost_record_loses_no_users_line() {
+    let home = Home::new();
+    write(&home.file(".bashrc"), "mine\n");
+    home.init();
+    fs_err::remove_file(home.layout().shells()).expect("removed");
+    assert_eq!(home.uninstall(), []);
+    let left = home.snapshot();
+    assert!(left.contains(&".bashrc 100644 mine\\n".to_owned()), "{left:?}");
+    assert!(left.iter().all(|line| !line.contains("ampup")), "{left:?}");
+}
+
+#[test]
+fn a_record_of_a_newer_ampup_stops_everything() {
+    let home = Home::new();
+    home.init();
+    let after = home.snapshot();
+    write(
+        &home.layout().shells(),
+        "{\"schema\":9,\"files\":[],\"directories\":[]}",
+    );
+    assert!(removal::plan(&home.user(), &home.setting(), &home.layout()).is_err());
+    assert_eq!(home.snapshot(), after);
+}
+
+#[test]
+fn a_program_that_comes_first_is_named() {
+    let home = Home::new();
+    let (other, bin) = (home.world.join("other"), home.layout().bin());
+    write(&other.join("postgres"), "");
+    let names = ["ampup", "postgres"];
+    let found = |path: &[Utf8PathBuf]| setup::shadows(path, &bin, &names);
+    assert_eq!(found(&[bin.clone(), other.clone()]), []);
+    let before = found(&[other.clone(), bin.clone()]);
+    assert_eq!(before.len(), 1);
+    assert!(before[0].stays && before[0].path == other.join("postgres"));
+    assert!(!found(&[other])[0].stays);
+}

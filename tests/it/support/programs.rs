@@ -1,0 +1,28 @@
+//! The programs of this machine that tests run: shells above all.
+
+use ampup::env::Env;
+use camino::Utf8PathBuf;
+
+/// Where a program is. A test of what is not here is skipped with a word; where `AMPUP_TEST_STRICT` is set (as CI does),
+/// it fails.
+pub(crate) fn find(name: &str) -> Option<Utf8PathBuf> {
+    let env = Env::capture();
+    let found = env
+        .search_path()
+        .into_iter()
+        .map(|directory| directory.join(name))
+        .find(|path| path.is_file());
+    if found.is_none() {
+        assert!(
+            env.var("AMPUP_TEST_STRICT").is_none(),
+            "`{name}` is not on this machine, and AMPUP_TEST_STRICT is set"
+        );
+        skip(&format!("`{name}` is not on this machine"));
+    }
+    found
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+fn skip(why: &str) {
+    eprintln!("skipped: {why}");
+}
