@@ -1,6 +1,6 @@
 //! Starting: until a session is open, look at what is there, decide, do one thing, and look again.
 
-use std::{process::Child, time::Duration};
+use std::{process::Child, thread, time::Duration};
 
 use camino::Utf8Path;
 
@@ -202,15 +202,13 @@ impl Starting<'_> {
         }
         let programs = cluster.programs()?;
         let socket = cluster.make_socket(self.run_as.as_ref())?;
-        if clear_lock_files {
-            for path in facts::lock_files(&cluster.directory, &socket) {
-                match fs_err::remove_file(&path) {
-                    Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(cluster.failed("remove a stale lock file of")(cause));
-                    }
-                    _ => {}
-                }
-            }
+        if clear_lock_files
+            && !facts::clear_lock_files(&cluster.directory, &socket)
+                .map_err(cluster.failed("remove a stale lock file of"))?
+        {
+            // Looked at again.
+            thread::sleep(Duration::from_millis(50));
+            return Ok(());
         }
         let launch = Launch {
             project: &cluster.project,
