@@ -12,6 +12,8 @@ mod house;
 #[cfg(target_os = "linux")]
 mod life;
 mod main_job;
+mod postgres_ampd;
+mod postgres_kills;
 mod postgres_law;
 mod postgres_life;
 mod postgres_paths;
@@ -24,7 +26,6 @@ mod setup;
 #[cfg(unix)]
 mod shells;
 mod support;
-// Modes and symlinks, which Windows has not.
 #[cfg(unix)]
 mod unpack;
 mod wire;
