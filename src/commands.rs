@@ -16,7 +16,7 @@ pub mod use_version;
 pub mod which;
 
 pub use error::Error;
-pub use session::{Options, Session};
+pub use session::{Options, Session, Source};
 
 use serde_json::Value;
 

@@ -45,6 +45,8 @@ pub mod postgres;
 #[cfg(feature = "cli")]
 pub mod install;
 #[cfg(feature = "cli")]
+pub mod refresh;
+#[cfg(feature = "cli")]
 pub mod remove;
 
 // Floor 6: commands.

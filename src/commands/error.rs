@@ -9,6 +9,7 @@ use crate::{
     exit::{Exit, hint_of_io},
     fs::lock::LockError,
     install::InstallError,
+    refresh::RefreshError,
     registry::manifest::ManifestError,
     remove::RemoveError,
     resolve::ResolveError,
@@ -25,6 +26,8 @@ pub enum Error {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Refresh(#[from] RefreshError),
     #[error(transparent)]
     Resolve(#[from] ResolveError),
     #[error(transparent)]
@@ -54,6 +57,7 @@ impl Error {
             Self::Home(_) | Self::Usage { .. } => Exit::Usage,
             Self::Settings(error) => error.exit_code(),
             Self::Manifest(error) => error.exit_code(),
+            Self::Refresh(error) => error.exit_code(),
             Self::Resolve(error) => error.exit_code(),
             Self::Lock(error) => exit_of_lock(error),
             Self::Install(error) => error.exit_code(),
@@ -69,6 +73,7 @@ impl Error {
             Self::Home(_) => Some("set `AMPUP_HOME` to an absolute path, or use `--home`".to_owned()),
             Self::Settings(_) => None,
             Self::Manifest(error) => error.hint(),
+            Self::Refresh(error) => error.hint(),
             Self::Resolve(error) => error.hint(),
             Self::Lock(error) => hint_of_lock(error),
             Self::Install(error) => error.hint(),

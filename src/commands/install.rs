@@ -6,7 +6,7 @@ use super::{Error, Outcome, Session};
 use crate::{
     domain::{ComponentName, ComponentSpec, Requirement},
     exit::Exit,
-    fetch::{self, Secret, Wire},
+    fetch::Secret,
     install::{self, Done, Effect, GroupReport, Report, Workshop},
     resolve::{self, Action, GroupPlan, Plan},
 };
@@ -89,6 +89,7 @@ impl Gone {
 /// # Errors
 /// When something does not exist, or nothing at all could be installed.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    session.warn_of_age()?;
     let specs = specs(args, session)?;
     let plan = resolve::install(
         session.registry()?,
@@ -144,23 +145,8 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
         return Ok(done);
     }
     session.prepare()?;
-    let failed = |source| Error::Store {
-        action: "work in",
-        source,
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(failed)?;
-    let settings = fetch::Settings {
-        offline: session.is_offline(),
-        mirror: session.mirror()?,
-        github_token: github_token(how, session).map(Secret::new),
-        require_pinned: how.require_pinned || session.settings.require_pinned,
-        ..fetch::Settings::default()
-    };
-    let wire = Wire::new(settings, &session.env, session.reporter.clone());
+    let runtime = session.runtime()?;
+    let wire = session.wire(github_token(how, session).map(Secret::new), how.require_pinned)?;
     let report = install::carry_out(
         plan,
         &Workshop {

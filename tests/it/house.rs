@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 /// The floor of each top module, as `src/lib.rs` and ARCHITECTURE.md have it.
-const FLOORS: [(&str, u8); 25] = [
+const FLOORS: [(&str, u8); 26] = [
     ("domain", 1),
     ("env", 1),
     ("exit", 1),
@@ -27,6 +27,7 @@ const FLOORS: [(&str, u8); 25] = [
     ("locate", 4),
     ("postgres", 4),
     ("install", 5),
+    ("refresh", 5),
     ("remove", 5),
     ("commands", 6),
     ("cli", 7),

@@ -13,3 +13,5 @@ mod setup;
 #[cfg(unix)]
 mod shells;
 mod support;
+mod trust;
+mod trust_commands;

@@ -8,5 +8,6 @@ pub(crate) mod postgres;
 pub(crate) mod programs;
 #[cfg(target_os = "linux")]
 pub(crate) mod release;
+pub(crate) mod signing;
 #[cfg(unix)]
 pub(crate) mod world;
