@@ -38,15 +38,8 @@ pub struct ProvenCluster {
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// It does not run here.
-    #[error("{component} {version} does not run here")]
-    DoesNotRun {
-        /// The component.
-        component: ComponentName,
-        /// Its version.
-        version: Version,
-        /// Why.
-        source: ProgramError,
-    },
+    #[error(transparent)]
+    DoesNotRun(ProgramError),
     /// It runs, and is something else than the registry says.
     #[error("`{executable} --version` should name {expected} and printed `{printed}`")]
     WrongVersion {
@@ -79,7 +72,7 @@ impl AcceptError {
     /// The exit code of a command that fails so.
     pub fn exit_code(&self) -> Exit {
         match self {
-            Self::DoesNotRun { source, .. } => source.exit_code(),
+            Self::DoesNotRun(error) => error.exit_code(),
             Self::WrongVersion { .. } | Self::NoExecutable { .. } => Exit::Failed,
             Self::User(error) => error.exit_code(),
             Self::Io(source) => Exit::of_io(source),
@@ -89,7 +82,7 @@ impl AcceptError {
     /// What to type next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::DoesNotRun { source, .. } => source.hint(),
+            Self::DoesNotRun(error) => error.hint(),
             Self::WrongVersion { .. } | Self::NoExecutable { .. } => None,
             Self::User(error) => error.hint(),
             Self::Io(source) => hint_of_io(source),
@@ -127,11 +120,6 @@ pub fn accept(
             });
         }
     }
-    let does_not_run = |source| AcceptError::DoesNotRun {
-        component: component.name.clone(),
-        version: version.clone(),
-        source,
-    };
     let cluster = match component.acceptance {
         Acceptance::Version => {
             for executable in &component.executables {
@@ -140,7 +128,7 @@ pub fn accept(
                     name: executable,
                     run_as: run_as.as_ref(),
                 };
-                let printed = program.version().map_err(does_not_run)?;
+                let printed = program.version().map_err(AcceptError::DoesNotRun)?;
                 names_version(executable, &printed, &names_of(version, tags))?;
             }
             None
@@ -152,7 +140,7 @@ pub fn accept(
                 run_as: run_as.as_ref(),
             }
             .version()
-            .map_err(does_not_run)?;
+            .map_err(AcceptError::DoesNotRun)?;
             // The third number is the packager's; PostgreSQL itself has two.
             let two = format!("{}.{}", version.major, version.minor);
             names_version("postgres", &printed, &[two, version.to_string()])?;
@@ -164,8 +152,8 @@ pub fn accept(
             if let Some(user) = &run_as {
                 give_to(work, user)?;
             }
-            initdb(tree, &path, run_as.as_ref(), Flush::No).map_err(does_not_run)?;
-            single_user_select(tree, &path, run_as.as_ref()).map_err(does_not_run)?;
+            initdb(tree, &path, run_as.as_ref(), Flush::No).map_err(AcceptError::DoesNotRun)?;
+            single_user_select(tree, &path, run_as.as_ref()).map_err(AcceptError::DoesNotRun)?;
             Some(ProvenCluster { path, user })
         }
     };

@@ -5,6 +5,7 @@
 //! apart (`FetchError`), and a host that is out of reach is named once and not asked again in the same run.
 
 mod address;
+mod body;
 mod client;
 mod download;
 mod error;
@@ -13,6 +14,7 @@ mod local;
 mod npm;
 mod partial;
 mod published;
+mod range;
 mod retry;
 mod telling;
 mod tls;
@@ -31,8 +33,10 @@ use url::Url;
 
 pub use self::error::{FetchError, Verdict};
 use self::{
-    download::{Body, Wanted, content_length},
+    body::Body,
+    download::Wanted,
     https::{Question, text_of},
+    range::content_length,
     retry::{Failed, Retries},
 };
 use crate::{
@@ -211,17 +215,12 @@ impl Wire {
             size: artifact.size,
             places,
         };
-        if let Source::File { url } = &artifact.source {
-            return self.open(&address::parse(url)?, &wanted).await;
-        }
-        if let Some(verified) = self.already_here(&wanted).await? {
-            return Ok(verified);
-        }
         match &artifact.source {
-            Source::File { url } | Source::Https { url } => {
-                self.from_web(&address::parse(url)?, &wanted).await
+            Source::File { url } => self.open(&address::parse(url)?, &wanted).await,
+            Source::Https { url } => self.fetch_web(&address::parse(url)?, &wanted).await,
+            Source::Npm { package, version } => {
+                self.fetch_npm(&format!("{package}@{version}"), &wanted).await
             }
-            Source::Npm { package, version } => self.from_npm(&format!("{package}@{version}"), &wanted).await,
         }
     }
 
@@ -320,10 +319,13 @@ impl Wire {
     }
 
     /// From the mirror, where there is one, else from the publisher.
-    async fn from_web(&self, origin: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+    async fn fetch_web(&self, origin: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+        if let Some(verified) = self.already_here(wanted).await? {
+            return Ok(verified);
+        }
         if let Some(mirror) = &self.settings.mirror {
             match self
-                .from_mirror(&address::mirrored(mirror, origin)?, wanted)
+                .fetch_mirror(&address::mirrored(mirror, origin)?, wanted)
                 .await
             {
                 Ok(verified) => return Ok(verified),
@@ -346,7 +348,7 @@ impl Wire {
         self.download(origin, wanted).await
     }
 
-    async fn from_mirror(&self, at: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+    async fn fetch_mirror(&self, at: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
         if at.scheme() == "file" {
             return self.open(at, wanted).await;
         }

@@ -58,25 +58,61 @@ impl Host {
         }
     }
 
-    /// The first of `needs` that this host certainly lacks, in words.
-    pub fn lacks(&self, needs: &Needs) -> Option<String> {
+    /// The first of `needs` that this host certainly lacks.
+    pub fn lacks(&self, needs: &Needs) -> Option<Lack> {
         let older = |here: Option<(u32, u32)>, wanted: &Option<String>| {
             let (here, wanted) = (here?, wanted.as_deref()?);
             (here < numbers(wanted)?).then(|| (format!("{}.{}", here.0, here.1), wanted.to_owned()))
         };
         if let Some((here, wanted)) = older(self.glibc, &needs.glibc) {
-            return Some(format!("it needs glibc {wanted}, and here is {here}"));
+            return Some(Lack::Newer {
+                what: "glibc",
+                wanted,
+                here,
+            });
         }
         if let Some((here, wanted)) = older(self.macos, &needs.macos) {
-            return Some(format!("it needs macOS {wanted}, and here is {here}"));
+            return Some(Lack::Newer {
+                what: "macOS",
+                wanted,
+                here,
+            });
         }
-        let missing = needs
+        if let Some(library) = needs
             .libraries
             .iter()
-            .chain(&needs.files)
-            .find(|need| self.missing.contains(*need))?;
-        Some(format!("it needs `{missing}`, which is not here"))
+            .find(|library| self.missing.contains(*library))
+        {
+            return Some(Lack::Library(library.clone()));
+        }
+        needs
+            .files
+            .iter()
+            .find(|file| self.missing.contains(*file))
+            .cloned()
+            .map(Lack::File)
     }
+}
+
+/// What a host lacks for an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Lack {
+    /// A newer system.
+    #[error("it needs {what} {wanted}, and here is {here}")]
+    Newer {
+        /// `glibc` or `macOS`.
+        what: &'static str,
+        /// The version that it needs.
+        wanted: String,
+        /// The version that is here.
+        here: String,
+    },
+    /// A shared library.
+    #[error("it needs the library `{0}`, which is not here")]
+    Library(String),
+    /// A file or a directory.
+    #[error("it needs `{0}`, which is not here")]
+    File(String),
 }
 
 /// The kind of this host. On Linux the C library is the host's, not the one ampup was built with: a static ampup runs
@@ -179,12 +215,14 @@ mod tests {
             host()
                 .lacks(&needs(Some("2.34"), "libz.so.1"))
                 .expect("too old")
+                .to_string()
                 .contains("glibc 2.34")
         );
         assert!(
             host()
                 .lacks(&needs(None, "libxml2.so.2"))
                 .expect("missing")
+                .to_string()
                 .contains("libxml2.so.2")
         );
     }

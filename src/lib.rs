@@ -12,6 +12,7 @@ pub mod env;
 pub mod exit;
 pub mod fs;
 pub mod host;
+pub mod libraries;
 
 // Floor 2: meaning.
 pub mod event;

@@ -145,7 +145,11 @@ impl Bars {
     fn bar(&self, name: &str, total: Option<u64>) -> ProgressBar {
         let mut bars = self.bars.lock().expect("nobody panics with it");
         let bar = bars.entry(name.to_owned()).or_insert_with(|| {
-            let bar = self.all.add(ProgressBar::no_length());
+            let style = ProgressStyle::with_template("{msg} {spinner}").expect("a valid template");
+            let bar = ProgressBar::no_length()
+                .with_style(style)
+                .with_message(name.to_owned());
+            let bar = self.all.add(bar);
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });

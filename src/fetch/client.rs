@@ -11,7 +11,7 @@ use crate::env::Env;
 /// When it cannot be made, in words.
 pub(super) fn client(env: &Env, limits: &Limits, warn: impl FnMut(String)) -> Result<Client, String> {
     let mut builder = Client::builder()
-        .tls_backend_preconfigured(tls::config(env, warn)?)
+        .tls_backend_preconfigured(tls::config(env, warn))
         .user_agent(concat!("ampup/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(limits.connect)
         // Followed by us: the rules for where they may lead are ours.

@@ -177,9 +177,10 @@ impl FetchError {
                 "set `https_proxy` if your network has a proxy, or name a mirror with `--mirror`"
             }
             Self::RateLimited { .. } => "set `AMPUP_GITHUB_TOKEN` to a token of yours, or wait",
-            Self::Refused { .. } => {
-                "if your network has a proxy, see that `https_proxy` has its user and password"
+            Self::Refused { why, .. } if why.starts_with("407") => {
+                "put the user and the password into `https_proxy`: `http://user:password@host:port`"
             }
+            Self::Refused { .. } => return None,
             Self::WrongBytes { web_page: true, .. } | Self::TooLarge { web_page: true, .. } => {
                 "sign in to your network in a browser and run the same command again"
             }

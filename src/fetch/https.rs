@@ -70,14 +70,14 @@ impl Wire {
         }
         if let Some(token) = &self.settings.github_token
             && first
-            && url.origin() == self.settings.token_origin.origin()
+            && self.has_token_for(url)
         {
             request = request.bearer_auth(token.expose());
         }
         let limits = &self.settings.limits;
         match timeout(limits.connect + limits.first_byte, request.send()).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(cause)) => Err(sort(host, url, &cause, limits.connect)),
+            Ok(Err(cause)) => Err(sort(host, url, &cause.without_url(), limits.connect)),
             Err(_) => Err(Failed::Unreachable {
                 host,
                 why: format!("no answer within {}", seconds(limits.first_byte)),
@@ -104,7 +104,7 @@ impl Wire {
                 let host = address::host(url);
                 return Err(FetchError::RateLimited { host, until }.into());
             }
-            408 | 425 | 429 | 500..=599 => {
+            _ if self.is_busy(url, &answer) => {
                 let after = text_of(headers, &header::RETRY_AFTER)
                     .and_then(|asked| retry_after(asked, text_of(headers, &header::DATE)));
                 let host = address::host(url);
@@ -115,6 +115,10 @@ impl Wire {
                     }
                     after => Failed::Again { host, why, after },
                 });
+            }
+            401 if self.has_token_for(url) => {
+                let why = format!("{why}: the GitHub token is not accepted");
+                return Err(FetchError::Refused { origin, why }.into());
             }
             400..=499 => return Err(FetchError::Refused { origin, why }.into()),
             _ => return Err(unaccepted(question.url, format!("it is {why}")).into()),
@@ -132,9 +136,27 @@ impl Wire {
         Ok(answer)
     }
 
+    /// Whether it may go better later.
+    fn is_busy(&self, url: &Url, answer: &Response) -> bool {
+        match answer.status().as_u16() {
+            408 | 425 | 429 | 500..=599 => true,
+            // GitHub's secondary limit.
+            403 => self.is_api(url) && answer.headers().contains_key(header::RETRY_AFTER),
+            _ => false,
+        }
+    }
+
+    /// Whether GitHub's primary limit is used up.
     fn is_rate_limit(&self, url: &Url, headers: &HeaderMap) -> bool {
+        self.is_api(url) && text_of(headers, &HeaderName::from_static("x-ratelimit-remaining")) == Some("0")
+    }
+
+    fn has_token_for(&self, url: &Url) -> bool {
+        self.settings.github_token.is_some() && self.is_api(url)
+    }
+
+    fn is_api(&self, url: &Url) -> bool {
         url.origin() == self.settings.token_origin.origin()
-            && text_of(headers, &HeaderName::from_static("x-ratelimit-remaining")) == Some("0")
     }
 }
 
@@ -196,7 +218,7 @@ pub(super) fn innermost(cause: &reqwest::Error) -> String {
     chain(cause).last().map(ToString::to_string).unwrap_or_default()
 }
 
-/// The causes below `cause`, outermost first; its own text has the whole address and is left out where there are others.
+/// The causes below `cause`, outermost first; its own text says little and is left out where there are others.
 fn chain(cause: &reqwest::Error) -> Vec<&(dyn Error + 'static)> {
     let mut causes = Vec::new();
     let mut next = cause.source();

@@ -16,7 +16,7 @@ impl Wire {
         regular(&path)?;
         let file = fs::File::open(&path).map_err(|cause| missing_or_disk(&path, cause))?;
         self.verified(file.into_file(), &path, path.as_str(), wanted)
-            .await?
+            .await
             .map_err(|cause| FetchError::of_verify(cause, false))
     }
 }

@@ -36,7 +36,10 @@ const WHOLE: Duration = Duration::from_secs(4 * 60 * 60);
 
 impl Wire {
     /// Fetches `package@version`.
-    pub(super) async fn from_npm(&self, package: &str, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+    pub(super) async fn fetch_npm(&self, package: &str, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+        if let Some(verified) = self.already_here(wanted).await? {
+            return Ok(verified);
+        }
         self.online(wanted.name, HOST)?;
         self.not_out_of_reach(HOST)?;
         let staging = wanted.places.staging;
@@ -56,7 +59,7 @@ impl Wire {
         telling.finished(file.metadata().map_err(disk)?.len());
         match self
             .verified(file, &path, &format!("npm {package}"), wanted)
-            .await?
+            .await
         {
             Ok(verified) => Ok(verified),
             Err(cause) => {

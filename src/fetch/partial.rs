@@ -24,6 +24,8 @@ pub(super) struct Partial {
     alone: Option<TempPath>,
     length: u64,
     validator: Option<Validator>,
+    /// What was here was of no use; nothing is gone on with any more.
+    discarded: bool,
 }
 
 /// What a server calls the file that it is sending.
@@ -77,6 +79,7 @@ impl Partial {
                 alone: None,
                 length,
                 validator,
+                discarded: false,
             });
         }
     }
@@ -97,6 +100,7 @@ impl Partial {
             alone: Some(alone),
             length: 0,
             validator: None,
+            discarded: false,
         })
     }
 
@@ -118,7 +122,7 @@ impl Partial {
     /// What to send as `If-Range` for the rest from `url`; `None` when only the whole will do.
     pub(super) fn validator(&self, url: &str) -> Option<&str> {
         let validator = self.validator.as_ref()?;
-        (self.length > 0 && validator.url == url).then_some(&validator.value)
+        (self.length > 0 && !self.discarded && validator.url == url).then_some(&validator.value)
     }
 
     /// Forgets what is here; what comes next is called so.
@@ -137,6 +141,12 @@ impl Partial {
             }
             None => remove(&note(&self.path)),
         }
+    }
+
+    /// Forgets what is here, and goes on with nothing in the future; `false` if that was so already.
+    pub(super) fn discard(&mut self) -> io::Result<bool> {
+        self.restart(None)?;
+        Ok(!std::mem::replace(&mut self.discarded, true))
     }
 
     /// Writes the next octets.

@@ -1,13 +1,14 @@
 //! Whom to trust for https: the trust store of the operating system, and what `SSL_CERT_FILE` and `SSL_CERT_DIR` add.
 //! A certificate that is not trusted is named by its issuer, because that is often a proxy of the user's own network.
 
-use std::{error::Error, fmt, io, sync::Arc};
+use std::{error::Error, io, sync::Arc};
 
 use camino::Utf8Path;
 use fs_err as fs;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
 };
 use rustls_platform_verifier::Verifier;
@@ -21,25 +22,20 @@ pub(super) const PREFIX: &str = "TLS: ";
 const BUNDLE_LIMIT: u64 = 16 << 20;
 
 /// The configuration of every https connection. `warn` is told which files could not be read.
-///
-/// # Errors
-/// When there is nobody to trust, in words.
-pub(super) fn config(env: &Env, mut warn: impl FnMut(String)) -> Result<ClientConfig, String> {
+pub(super) fn config(env: &Env, mut warn: impl FnMut(String)) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier =
-        Verifier::new_with_extra_roots(extra_roots(env, &mut warn), provider.clone()).map_err(|cause| {
-            format!(
-                "{PREFIX}this machine trusts nobody ({cause}); install ca-certificates or set `SSL_CERT_FILE`"
-            )
-        })?;
+    let verifier = NamingVerifier {
+        inner: Verifier::new_with_extra_roots(extra_roots(env, &mut warn), provider.clone()),
+        algorithms: provider.signature_verification_algorithms,
+    };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring has the default versions")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(NamingVerifier(verifier)))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    config
 }
 
 fn extra_roots(env: &Env, warn: &mut impl FnMut(String)) -> Vec<CertificateDer<'static>> {
@@ -69,9 +65,13 @@ fn certificates(file: &Utf8Path) -> io::Result<Vec<CertificateDer<'static>>> {
     Ok(CertificateDer::pem_slice_iter(&text).flatten().collect())
 }
 
-/// The operating system's verifier, and the issuer's name when it knows no such issuer.
+/// The operating system's verifier, and the issuer's name when it knows no such issuer. Where the system trusts nobody
+/// (a bare container), every certificate is refused, and what needs none still works.
 #[derive(Debug)]
-struct NamingVerifier(Verifier);
+struct NamingVerifier {
+    inner: Result<Verifier, rustls::Error>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
 
 impl ServerCertVerifier for NamingVerifier {
     fn verify_server_cert(
@@ -82,12 +82,14 @@ impl ServerCertVerifier for NamingVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.0
+        let untrusted = |cause| CertificateError::Other(OtherError(Arc::new(cause))).into();
+        let inner = self.inner.as_ref().map_err(|_| untrusted(Untrusted::Nobody))?;
+        inner
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             .map_err(|cause| match cause {
                 rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                    let issuer = issuer(intermediates.last().unwrap_or(end_entity)).unwrap_or_default();
-                    CertificateError::Other(OtherError(Arc::new(Untrusted { issuer }))).into()
+                    let last = intermediates.last().unwrap_or(end_entity);
+                    untrusted(Untrusted::Issuer(issuer(last).unwrap_or_default()))
                 }
                 cause => cause,
             })
@@ -99,7 +101,7 @@ impl ServerCertVerifier for NamingVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -108,38 +110,29 @@ impl ServerCertVerifier for NamingVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
-#[derive(Debug)]
-struct Untrusted {
-    issuer: String,
+#[derive(Debug, thiserror::Error)]
+enum Untrusted {
+    #[error("its certificate was issued by `{0}`, which this machine does not trust")]
+    Issuer(String),
+    #[error("this machine trusts no issuer of certificates; install ca-certificates, or set `SSL_CERT_FILE`")]
+    Nobody,
 }
-
-impl fmt::Display for Untrusted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "its certificate was issued by `{}`, which this machine does not trust",
-            self.issuer
-        )
-    }
-}
-
-impl Error for Untrusted {}
 
 /// What is wrong with TLS, in words, if `cause` is about TLS.
 pub(super) fn explain(cause: &(dyn Error + 'static)) -> Option<String> {
-    let cause = match cause.downcast_ref::<io::Error>() {
-        // `source()` of an io error passes over the error that it holds.
-        Some(cause) => cause.get_ref()?.downcast_ref::<rustls::Error>()?,
-        None => cause.downcast_ref::<rustls::Error>()?,
-    };
+    if let Some(holder) = cause.downcast_ref::<io::Error>() {
+        // `source()` of an io error passes over the error that it holds, which may be another one that holds one.
+        return explain(holder.get_ref()?);
+    }
+    let cause = cause.downcast_ref::<rustls::Error>()?;
     let why = match cause {
         rustls::Error::InvalidCertificate(fault) => match fault {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

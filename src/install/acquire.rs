@@ -113,14 +113,9 @@ pub(super) fn acquire(
 /// further build may take a while.
 fn tell(attempt: &Attempt, workshop: &Workshop<'_>) {
     if let AttemptError::Accept(error) = &attempt.error {
-        let mut text = format!("the build by {} does not run here: {error}", attempt.provider);
-        let mut cause = std::error::Error::source(error);
-        while let Some(inner) = cause {
-            text = format!("{text}: {inner}");
-            cause = inner.source();
-        }
+        let mut text = format!("the build by {} is not taken: {error}", attempt.provider);
         if let Some(hint) = error.hint() {
-            text = format!("{text} ({hint})");
+            text = format!("{text} (hint: {hint})");
         }
         workshop.reporter.report(Event::Warning(text));
     }

@@ -59,7 +59,7 @@ impl LoadFailure {
     /// What to do about it on the system with this `/etc/os-release`.
     pub fn hint(&self, os_release: &str) -> Option<String> {
         match self {
-            Self::MissingLibrary(library) => package_hint(library, os_release),
+            Self::MissingLibrary(library) => crate::libraries::package_hint(library, os_release),
             Self::OlderLibrary(_) | Self::OtherMachine(_) => None,
         }
     }
@@ -81,102 +81,6 @@ pub fn missing_library(stderr: &str) -> Option<String> {
     match LoadFailure::find(stderr)? {
         LoadFailure::MissingLibrary(library) => Some(library),
         LoadFailure::OlderLibrary(_) | LoadFailure::OtherMachine(_) => None,
-    }
-}
-
-/// The command that installs `library` on the system with this `/etc/os-release`, or on each system that we know.
-pub fn package_hint(library: &str, os_release: &str) -> Option<String> {
-    let packages = Packages::of(library)?;
-    Some(match Family::of(os_release) {
-        Some(family) => format!("`{}`", packages.command(family)),
-        None => format!(
-            "it is in the package {} (Debian), {} (Fedora), {} (Arch) or {} (Alpine)",
-            packages.debian, packages.fedora, packages.arch, packages.alpine
-        ),
-    })
-}
-
-/// Which package manager a distribution has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
-    Debian,
-    Fedora,
-    Arch,
-    Alpine,
-}
-
-impl Family {
-    /// Reads ID and ID_LIKE (<https://www.freedesktop.org/software/systemd/man/latest/os-release.html>).
-    fn of(os_release: &str) -> Option<Self> {
-        let value = |key: &str| {
-            os_release
-                .lines()
-                .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
-                .unwrap_or_default()
-                .trim_matches(['"', '\''])
-        };
-        let (id, like) = (value("ID"), value("ID_LIKE"));
-        id.split_whitespace()
-            .chain(like.split_whitespace())
-            .find_map(|word| match word {
-                "debian" | "ubuntu" => Some(Self::Debian),
-                "fedora" | "rhel" | "centos" => Some(Self::Fedora),
-                "arch" => Some(Self::Arch),
-                "alpine" => Some(Self::Alpine),
-                _ => None,
-            })
-    }
-}
-
-/// The package that has a library, by distribution.
-struct Packages {
-    debian: String,
-    fedora: &'static str,
-    arch: &'static str,
-    alpine: &'static str,
-}
-
-impl Packages {
-    /// For the libraries that the builds of the registry take from the host (registry/postgres.toml, `needs`).
-    fn of(library: &str) -> Option<Self> {
-        let (name, version) = library.split_once(".so")?;
-        let version = version.trim_start_matches('.');
-        let of = |debian: &str, fedora, arch, alpine| {
-            Some(Self {
-                debian: debian.to_owned(),
-                fedora,
-                arch,
-                alpine,
-            })
-        };
-        match (name, version) {
-            // Arch ships libxml2.so.16 in `libxml2` and keeps the old one apart.
-            ("libxml2", _) => of("libxml2", "libxml2", "libxml2-legacy", "libxml2"),
-            ("libxslt" | "libexslt", _) => of("libxslt1.1", "libxslt", "libxslt", "libxslt"),
-            ("libssl", "3") => of("libssl3", "openssl-libs", "openssl", "libssl3"),
-            ("libcrypto", "3") => of("libssl3", "openssl-libs", "openssl", "libcrypto3"),
-            ("libgssapi_krb5" | "libkrb5", _) => of("libgssapi-krb5-2", "krb5-libs", "krb5", "krb5-libs"),
-            ("liblz4", _) => of("liblz4-1", "lz4-libs", "lz4", "lz4-libs"),
-            ("libzstd", _) => of("libzstd1", "libzstd", "zstd", "zstd-libs"),
-            ("libz", _) => of("zlib1g", "zlib", "zlib", "zlib"),
-            ("libreadline", _) => of("libreadline8", "readline", "readline", "readline"),
-            ("libstdc++", _) => of("libstdc++6", "libstdc++", "gcc-libs", "libstdc++"),
-            ("libgcc_s", _) => of("libgcc-s1", "libgcc", "gcc-libs", "libgcc"),
-            // ICU's soname is its version, and Debian's package is named after it.
-            ("libicui18n" | "libicuuc" | "libicudata", version) => {
-                of(&format!("libicu{version}"), "libicu", "icu", "icu-libs")
-            }
-            _ => None,
-        }
-    }
-
-    fn command(&self, family: Family) -> String {
-        match family {
-            Family::Debian => format!("apt-get install {}", self.debian),
-            Family::Fedora => format!("dnf install {}", self.fedora),
-            Family::Arch => format!("pacman -S {}", self.arch),
-            Family::Alpine => format!("apk add {}", self.alpine),
-        }
     }
 }
 
@@ -233,24 +137,5 @@ mod tests {
         );
         assert_eq!(find("FATAL:  role \"x\" does not exist\n"), None);
         assert_eq!(missing_library("version `GLIBC_2.38' not found"), None);
-    }
-
-    #[test]
-    fn the_hint_is_the_command_of_this_distribution() {
-        let hint = |library: &str, os: &str| package_hint(library, os).unwrap_or_default();
-        assert_eq!(
-            hint("libxml2.so.2", "NAME=x\nID=manjaro\nID_LIKE=arch\n"),
-            "`pacman -S libxml2-legacy`"
-        );
-        assert_eq!(
-            hint("libicuuc.so.74", "ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n"),
-            "`apt-get install libicu74`"
-        );
-        assert_eq!(
-            hint("libcrypto.so.3", "ID=alpine\nVERSION_ID=3.22\n"),
-            "`apk add libcrypto3`"
-        );
-        assert!(hint("liblz4.so.1", "").contains("lz4-libs (Fedora)"));
-        assert_eq!(package_hint("libunheard.so.1", "ID=debian"), None);
     }
 }

@@ -80,11 +80,7 @@ impl ProgramError {
     /// The next command to type.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::DoesNotLoad { failure, .. } => {
-                let os_release =
-                    crate::fs::atomic::read("/etc/os-release".into(), 1 << 16).unwrap_or_default();
-                failure.hint(&String::from_utf8_lossy(&os_release))
-            }
+            Self::DoesNotLoad { failure, .. } => failure.hint(&crate::libraries::os_release()),
             Self::Spawn { source, .. } => crate::exit::hint_of_io(source),
             Self::NoLoader { .. }
             | Self::Failed { .. }

@@ -295,16 +295,14 @@ impl Group<'_> {
             .into_iter()
             .partition(|artifact| self.host.lacks(&artifact.needs).is_none());
         if fit.is_empty() {
-            let reason = |artifact: &&Artifact| {
-                let lack = self.host.lacks(&artifact.needs).unwrap_or_default();
-                format!("the build by {}: {lack}", artifact.provider)
-            };
-            let mut reasons: Vec<String> = unfit.iter().map(reason).collect();
-            reasons.dedup();
+            let lack =
+                |artifact: &&Artifact| Some((artifact.provider.clone(), self.host.lacks(&artifact.needs)?));
+            let mut lacks: Vec<_> = unfit.iter().filter_map(lack).collect();
+            lacks.dedup();
             return Err(ResolveError::Unfit {
                 component: component.name.clone(),
                 version: shown,
-                reasons,
+                lacks,
             });
         }
         Ok(fit.into_iter().cloned().collect())

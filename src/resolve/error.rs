@@ -5,6 +5,8 @@ use semver::Version;
 use crate::{
     domain::{Component, ComponentName, Provider, Requirement, Target},
     exit::Exit,
+    host::Lack,
+    libraries::package_hint,
     registry::Registry,
 };
 
@@ -58,14 +60,14 @@ pub enum ResolveError {
         providers: Vec<Provider>,
     },
     /// There are builds for this kind of host, but each needs what this host lacks.
-    #[error("no build of {component} {version} runs on this host: {}", .reasons.join("; "))]
+    #[error("no build of {component} {version} runs on this host: {}", .listed_lacks(.lacks))]
     Unfit {
         /// The component.
         component: ComponentName,
         /// The version, as it is shown.
         version: String,
-        /// One for each build.
-        reasons: Vec<String>,
+        /// Who built each, and what it lacks.
+        lacks: Vec<(Provider, Lack)>,
     },
     /// Components that move together were asked for in two versions.
     #[error("{} move together, and were asked for as `{one}` and `{other}`", listed(.components, ""))]
@@ -110,10 +112,13 @@ impl ResolveError {
             Self::NoBuild { component, .. } | Self::NoProvider { component, .. } => {
                 format!("`ampup info {component}` lists every version and the hosts it is built for")
             }
-            Self::Unfit { component, .. } => {
-                format!(
-                    "install what is missing, or ask for another build (`ampup info {component}` lists them)"
-                )
+            Self::Unfit { component, lacks, .. } => {
+                let library = lacks.iter().find_map(|(_, lack)| match lack {
+                    Lack::Library(library) => package_hint(library, ""),
+                    Lack::File(_) | Lack::Newer { .. } => None,
+                });
+                library
+                    .unwrap_or_else(|| format!("ask for another build; `ampup info {component}` lists them"))
             }
             Self::Contradiction { components, one, .. } => {
                 format!("`ampup install {}@{one}`", components.first()?)
@@ -169,6 +174,14 @@ impl ResolveError {
                 .collect(),
         }
     }
+}
+
+fn listed_lacks(lacks: &[(Provider, Lack)]) -> String {
+    let words: Vec<String> = lacks
+        .iter()
+        .map(|(provider, lack)| format!("the build by {provider}: {lack}"))
+        .collect();
+    words.join("; ")
 }
 
 /// `a, b and c`.

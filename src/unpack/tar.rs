@@ -375,7 +375,7 @@ mod tests {
     fn pax_records_are_exact() {
         let all = |content: &'static [u8]| PaxRecords(content).collect::<Result<Vec<_>, _>>();
         assert_eq!(
-            all(b"12 path=a/b\n11 size=12\n6 a=\n"),
+            all(b"12 path=a/b\n11 size=12\n5 a=\n"),
             Ok(vec![(&b"path"[..], &b"a/b"[..]), (b"size", b"12"), (b"a", b"")])
         );
         assert_eq!(all(b"10 a=b\nc=\n"), Ok(vec![(&b"a"[..], &b"b\nc="[..])]));

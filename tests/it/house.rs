@@ -6,12 +6,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 /// The floor of each top module, as `src/lib.rs` and ARCHITECTURE.md have it.
-const FLOORS: [(&str, u8); 26] = [
+const FLOORS: &[(&str, u8)] = &[
     ("domain", 1),
     ("env", 1),
     ("exit", 1),
     ("fs", 1),
     ("host", 1),
+    ("libraries", 1),
     ("event", 2),
     ("layout", 2),
     ("registry", 2),
@@ -107,7 +108,7 @@ fn imported(text: &str) -> Vec<String> {
 
 #[test]
 fn arrows_point_down() {
-    let floors: BTreeMap<&str, u8> = FLOORS.into_iter().collect();
+    let floors: BTreeMap<&str, u8> = FLOORS.iter().copied().collect();
     let mut wrong = Vec::new();
     for path in sources() {
         let from = top(&path);

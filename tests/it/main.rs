@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod bootstrap;
+mod choosing;
 mod commands;
 mod house;
 mod main_job;
@@ -15,3 +16,7 @@ mod shells;
 mod support;
 mod trust;
 mod trust_commands;
+mod unpack;
+mod wire;
+#[cfg(unix)]
+mod words;

@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub(crate) mod archives;
 #[cfg(target_os = "linux")]
 pub(crate) mod files;
 pub(crate) mod home;
@@ -8,6 +9,7 @@ pub(crate) mod postgres;
 pub(crate) mod programs;
 #[cfg(target_os = "linux")]
 pub(crate) mod release;
+pub(crate) mod server;
 pub(crate) mod signing;
 #[cfg(unix)]
 pub(crate) mod world;

@@ -1,0 +1,89 @@
+//! The body of an answer, in pieces that keep coming.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use tokio::time::{Instant, timeout};
+
+use super::{Wire, address, https, retry::Failed};
+
+/// The body of an answer, that may not stop and not crawl.
+pub(super) struct Body<'a> {
+    wire: &'a Wire,
+    answer: Response,
+    host: String,
+    /// When the present window began, and what came in it.
+    window: (Instant, u64),
+    any: bool,
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn new(wire: &'a Wire, answer: Response) -> Self {
+        Self {
+            wire,
+            host: address::host(answer.url()),
+            answer,
+            window: (Instant::now(), 0),
+            any: false,
+        }
+    }
+
+    /// The next octets; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, Failed> {
+        let limits = &self.wire.settings.limits;
+        loop {
+            let patience = if self.any {
+                (self.window.0 + limits.window).saturating_duration_since(Instant::now())
+            } else {
+                limits.first_byte
+            };
+            match timeout(patience, self.answer.chunk()).await {
+                Ok(Ok(Some(octets))) => {
+                    if !self.any {
+                        self.any = true;
+                        self.window.0 = Instant::now();
+                    }
+                    self.window.1 += octets.len() as u64;
+                    return Ok(Some(octets));
+                }
+                Ok(Ok(None)) => return Ok(None),
+                Ok(Err(cause)) => {
+                    return Err(Failed::Again {
+                        host: self.host.clone(),
+                        why: format!(
+                            "the download was cut ({})",
+                            https::innermost(&cause.without_url())
+                        ),
+                        after: None,
+                    });
+                }
+                Err(_) if !self.any => return Err(self.stopped("nothing came", limits.first_byte)),
+                Err(_) => {
+                    let floor = limits.floor.saturating_mul(limits.window.as_secs().max(1));
+                    if self.window.1 < floor {
+                        return Err(
+                            self.stopped(&format!("only {} bytes came", self.window.1), limits.window)
+                        );
+                    }
+                    self.window = (Instant::now(), 0);
+                }
+            }
+        }
+    }
+
+    /// The failure of a body that ended before it was whole.
+    pub(super) fn cut(&self) -> Failed {
+        Failed::Again {
+            host: self.host.clone(),
+            why: "the download was cut".to_owned(),
+            after: None,
+        }
+    }
+
+    fn stopped(&self, what: &str, within: Duration) -> Failed {
+        Failed::Unreachable {
+            host: self.host.clone(),
+            why: format!("{what} within {}", https::seconds(within)),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Which build is taken: the next one when one does not run here, is out of reach or is gone; none when bytes are wrong.
+
+use fs_err as fs;
+use serde_json::{Value, json};
+
+use crate::support::home::{Home, TARGET, sha256};
+
+/// A tar.gz of executable scripts in `bin/`, below `top/`.
+fn archive(home: &Home, name: &str, scripts: &[(&str, &str)]) -> Value {
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(
+        Vec::new(),
+        flate2::Compression::fast(),
+    ));
+    for (program, script) in scripts {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(script.len() as u64);
+        header.set_mode(0o755);
+        tar.append_data(&mut header, format!("top/bin/{program}"), script.as_bytes())
+            .expect("appended");
+    }
+    let octets = tar
+        .into_inner()
+        .and_then(flate2::write::GzEncoder::finish)
+        .expect("finished");
+    let path = home.directory("archives").join(format!("{name}.tar.gz"));
+    fs::write(&path, &octets).expect("written");
+    json!({
+        "target": TARGET, "provider": name, "format": "tar.gz", "root": "top",
+        "source": {"kind": "file", "url": format!("file://{path}")},
+        "integrity": {"kind": "pinned", "digest": sha256(&octets)},
+    })
+}
+
+/// zonky's build from npm, as the embedded registry has it.
+fn zonky() -> Value {
+    let manifest: Value = serde_json::from_str(include_str!("../../registry/manifest.json")).expect("JSON");
+    let releases = manifest["components"]["postgres"]["releases"]
+        .as_array()
+        .expect("releases")
+        .clone();
+    let release = releases
+        .iter()
+        .find(|release| release["version"] == "18.4.0")
+        .expect("18.4.0");
+    let artifacts = release["artifacts"].as_array().expect("artifacts");
+    artifacts
+        .iter()
+        .find(|artifact| artifact["target"] == TARGET && artifact["source"]["kind"] == "npm")
+        .expect("npm's")
+        .clone()
+}
+
+const LOADER: &str = "#!/bin/sh\necho \"$0: error while loading shared libraries: libxml2.so.2: cannot open shared object file: No such \
+     file or directory\" >&2\nexit 127\n";
+
+#[test]
+fn a_build_that_does_not_run_here_is_passed_over_with_the_package_that_it_lacks() {
+    let mut home = Home::new();
+    let broken = archive(&home, "theseus", &[("initdb", LOADER), ("postgres", LOADER)]);
+    home.offer_artifacts("postgres", "18.4.0", &[broken, zonky()]);
+    let run = home.ampup(&["install", "postgres"]).exits(0);
+    let run = run
+        .says("the build by theseus is not taken")
+        .says("libxml2.so.2")
+        .says("built by zonky");
+    for package in [
+        "libxml2 (Debian)",
+        "libxml2 (Fedora)",
+        "libxml2-legacy (Arch)",
+        "libxml2 (Alpine)",
+    ] {
+        assert!(run.stderr.contains(package), "{run:#?}");
+    }
+}
+
+#[test]
+fn when_no_build_runs_here_nothing_is_activated_and_the_code_is_1() {
+    let mut home = Home::new();
+    let broken = archive(&home, "theseus", &[("initdb", LOADER), ("postgres", LOADER)]);
+    home.offer_artifacts("postgres", "18.4.0", &[broken]);
+    let run = home
+        .ampup(&["install", "postgres"])
+        .exits(1)
+        .says("error: could not install postgres");
+    assert!(
+        run.stderr.contains("hint: ") && run.stderr.contains("libxml2.so.2"),
+        "{run:#?}"
+    );
+    home.ampup(&["list"]).exits(0).prints("");
+    assert!(!home.path().join("active").exists());
+}
+
+#[test]
+fn what_the_host_certainly_lacks_is_not_fetched() {
+    let mut home = Home::new();
+    let mut demanding = archive(&home, "theseus", &[("tool", "#!/bin/sh\necho tool 1.0.0\n")]);
+    demanding["needs"] = json!({"files": ["/surely/not/here"]});
+    home.offer_artifacts("tool", "1.0.0", &[demanding]);
+    home.ampup(&["install", "tool"])
+        .exits(1)
+        .says("it needs `/surely/not/here`, which is not here");
+}
+
+#[test]
+fn a_release_for_other_hosts_names_them() {
+    let mut home = Home::new();
+    let mut other = archive(&home, "theseus", &[("tool", "#!/bin/sh\necho tool 1.0.0\n")]);
+    other["target"] = json!("x86_64-pc-windows-msvc");
+    home.offer_artifacts("tool", "1.0.0", &[other]);
+    home.ampup(&["install", "tool"])
+        .exits(3)
+        .says("it has builds for x86_64-pc-windows-msvc")
+        .says(TARGET);
+}
+
+#[test]
+fn what_is_unknown_to_this_ampup_is_skipped() {
+    let mut home = Home::new();
+    let good = archive(&home, "theseus", &[("tool", "#!/bin/sh\necho tool 1.0.0\n")]);
+    let with = |key: &str, value: Value| {
+        let mut artifact = good.clone();
+        artifact[key] = value;
+        artifact
+    };
+    let unknown = [
+        with("format", json!("tar.zst")),
+        with("target", json!("riscv64-unknown-linux-gnu")),
+        with("source", json!({"kind": "carrier-pigeon", "ring": 7})),
+        with("integrity", json!({"kind": "promised"})),
+        with("integrity", json!(null)),
+    ];
+    home.offer_artifacts(
+        "tool",
+        "1.0.0",
+        &[&unknown[..], std::slice::from_ref(&good)].concat(),
+    );
+    home.ampup(&["install", "tool"]).exits(0);
+}
+
+#[test]
+fn a_manifest_for_a_newer_ampup_says_so() {
+    let home = Home::new();
+    let manifest = home.directory("work").join("manifest.json");
+    fs::write(&manifest, json!({"schema": 2}).to_string()).expect("written");
+    let run = home.ampup(&["--registry", manifest.as_str(), "install"]).exits(1);
+    run.says("has schema 2; this ampup knows schemas up to 1")
+        .says("hint: `ampup self update`");
+    fs::write(&manifest, "{").expect("written");
+    home.ampup(&["--registry", manifest.as_str(), "install"])
+        .exits(4)
+        .says("malformed");
+    home.ampup(&["--registry", "/surely/not/here", "install"])
+        .exits(1)
+        .says("/surely/not/here");
+}
+
+#[test]
+fn offline_touches_no_network_and_says_what_it_would_need() {
+    let home = Home::new();
+    let run = home.ampup(&["--offline", "install", "postgres"]).exits(5);
+    assert!(run.stderr.contains("offline"), "{run:#?}");
+    assert!(!run.stderr.contains("out of reach"), "{run:#?}");
+}
+
+/// A project's own .npmrc decides nothing.
+#[test]
+fn a_hostile_npmrc_in_the_working_directory_is_ignored() {
+    let home = Home::new();
+    let hostile = "registry=http://127.0.0.1:9/\nignore-scripts=false\ncafile=/surely/not/here\n";
+    fs::write(home.work().join(".npmrc"), hostile).expect("written");
+    fs::write(home.work().join("package.json"), "{\"name\": \"trap\"}").expect("written");
+    home.ampup(&["install", "postgres@18.4.0+zonky"])
+        .exits(0)
+        .says("installed postgres 18.4");
+}
+
+#[test]
+fn several_components_are_installed_at_once_and_one_at_a_time() {
+    for jobs in ["1", "4"] {
+        let mut home = Home::new();
+        for number in 0..6 {
+            home.offer(&format!("tool{number}"), "1.0.0");
+        }
+        home.ampup(&["install", "--jobs", jobs]).exits(0);
+        assert_eq!(home.ampup(&["list"]).exits(0).stdout.lines().count(), 6);
+        assert_eq!(
+            fs::read_dir(home.path().join("generations"))
+                .expect("listed")
+                .count(),
+            1
+        );
+    }
+}
+
+#[test]
+fn settings_come_after_the_environment_and_a_damaged_file_is_named() {
+    let home = Home::new();
+    fs::create_dir_all(home.path()).expect("made");
+    fs::write(
+        home.path().join("config.toml"),
+        "registry = \"/surely/not/here\"\n",
+    )
+    .expect("written");
+    home.ampup(&["check", "--json"]).exits(1);
+    let mut other = Home::new();
+    other.offer("tool", "1.0.0");
+    home.ampup(&["--registry", other.registry().as_str(), "search", "tool"])
+        .exits(0);
+    fs::write(home.path().join("config.toml"), "jobs = \"many\"\n").expect("written");
+    home.ampup(&["list"]).exits(2).says("config.toml` is malformed");
+}

@@ -1,0 +1,290 @@
+//! TLS, proxies, and the token.
+
+use std::sync::OnceLock;
+
+use ampup::fetch::{FetchError, Secret};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+
+use super::*;
+use crate::support::server::{Reply, Request, Server};
+
+const TOKEN: &str = "ghp_not-to-be-seen";
+
+/// An authority of the tests' own.
+fn authority() -> &'static CertifiedIssuer<'static, KeyPair> {
+    static AUTHORITY: OnceLock<CertifiedIssuer<'static, KeyPair>> = OnceLock::new();
+    AUTHORITY.get_or_init(|| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Tests' Authority");
+        CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed")
+    })
+}
+
+/// A server's side of TLS, with a certificate of that authority.
+fn certified(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Arc<rustls::ServerConfig> {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+    change(&mut params);
+    let certificate = params.signed_by(&key, authority()).expect("signed");
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("a certificate");
+    Arc::new(config)
+}
+
+/// A world that trusts the authority.
+fn trusting() -> World {
+    let mut world = World::new();
+    let file = world.path().join("authority.pem");
+    fs_err::write(&file, authority().pem()).expect("written");
+    world
+        .variables
+        .insert("SSL_CERT_FILE".to_owned(), file.into_string());
+    world
+}
+
+fn why(outcome: Result<Verified, FetchError>) -> String {
+    match outcome {
+        Err(FetchError::Unreachable { why, .. }) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_authority_of_the_environment_is_trusted() {
+    let bytes = content(100_000);
+    let served = bytes.clone();
+    let server = Server::start_tls(certified("127.0.0.1", |_| {}), move |request, _| {
+        Reply::honest(&served, request)
+    });
+    let artifact = sized(server.url("/thing"), &bytes);
+    assert_eq!(read(&trusting().fetch(&artifact).expect("fetched")), bytes);
+
+    let mut world = World::new();
+    let directory = world.path().join("certificates");
+    fs_err::create_dir(&directory).expect("made");
+    fs_err::write(directory.join("authority.pem"), authority().pem()).expect("written");
+    fs_err::write(directory.join("README"), "no certificate").expect("written");
+    world
+        .variables
+        .insert("SSL_CERT_DIR".to_owned(), format!("/nowhere:{directory}"));
+    #[cfg(unix)]
+    assert_eq!(read(&world.fetch(&artifact).expect("fetched")), bytes);
+}
+
+#[test]
+fn a_certificate_file_that_cannot_be_read_is_named() {
+    let server = Server::start(|_, _| Reply::whole(b"abc"));
+    let mut world = World::new();
+    world
+        .variables
+        .insert("SSL_CERT_FILE".to_owned(), "/nowhere/authority.pem".to_owned());
+    world
+        .fetch(&artifact(server.url("/thing"), b"abc"))
+        .expect("fetched");
+    assert!(
+        world.lines()[0].contains("/nowhere/authority.pem"),
+        "{:?}",
+        world.lines()
+    );
+}
+
+#[test]
+fn certificates_that_do_not_hold_are_told_apart_and_not_tried_again() {
+    let long_ago = rcgen::date_time_ymd(2001, 1, 1);
+    type Change = Box<dyn FnOnce(&mut CertificateParams)>;
+    let cases: [(&str, Change, World, &str); 4] = [
+        (
+            "127.0.0.1",
+            Box::new(move |params| params.not_after = long_ago),
+            trusting(),
+            "expired",
+        ),
+        (
+            "127.0.0.1",
+            Box::new(|params| params.not_before = rcgen::date_time_ymd(4000, 1, 1)),
+            trusting(),
+            "not valid yet",
+        ),
+        ("other.example", Box::new(|_| {}), trusting(), "another name"),
+        (
+            "127.0.0.1",
+            Box::new(|_| {}),
+            World::new(),
+            "issued by `Tests\\' Authority`",
+        ),
+    ];
+    for (name, change, world, says) in cases {
+        let server = Server::start_tls(certified(name, change), |_, _| Reply::whole(b"abc"));
+        let error = quick(|| world.fetch(&artifact(server.url("/thing"), b"abc"))).expect_err(says);
+        let hint = error.hint().expect("a hint");
+        let why = why(Err(error));
+        assert!(why.starts_with("TLS: ") && why.contains(says), "{says}: {why}");
+        assert!(hint.contains("SSL_CERT_FILE"), "{hint}");
+        assert!(server.requests().is_empty());
+    }
+}
+
+#[test]
+fn a_server_that_speaks_no_tls_is_out_of_reach() {
+    let server = Server::start(|_, _| Reply::whole(b"abc"));
+    let url = server.url("/thing").replace("http:", "https:");
+    let why = why(quick(|| trusting().fetch(&artifact(url, b"abc"))));
+    assert!(why.to_lowercase().starts_with("tls"), "{why}");
+}
+
+#[test]
+fn https_never_leads_to_http() {
+    let plain = Server::start(|_, _| Reply::whole(b"abc"));
+    let to = plain.url("/thing");
+    let server = Server::start_tls(certified("127.0.0.1", |_| {}), move |_, _| {
+        Reply::redirect(to.clone())
+    });
+    let error = trusting()
+        .fetch(&artifact(server.url("/thing"), b"abc"))
+        .expect_err("down");
+    assert!(matches!(&error, FetchError::Answer { .. }), "{error}");
+    assert!(plain.requests().is_empty());
+}
+
+fn authorization(request: &Request) -> Option<&str> {
+    request.header("Authorization")
+}
+
+#[test]
+fn the_token_goes_to_its_origin_alone_and_never_across_a_redirect() {
+    let other = Server::start(|_, _| Reply::whole(b"abc"));
+    let to = other.url("/thing");
+    let api = Server::start(move |request, _| match request.target.as_str() {
+        "/away" => Reply::redirect(to.clone()),
+        "/here" => Reply::redirect("/thing"),
+        _ => Reply::whole(b"abc"),
+    });
+    let mut world = World::new();
+    world.settings.github_token = Some(Secret::new(TOKEN));
+    world.settings.token_origin = api.url("").parse().expect("an address");
+    for path in ["/thing", "/away", "/here"] {
+        let wire = world.wire();
+        block_on(wire.get_small(&api.url(path), 100, None)).expect("got");
+    }
+    block_on(world.wire().get_small(&other.url("/thing"), 100, None)).expect("got");
+
+    let expected = format!("Bearer {TOKEN}");
+    let sent: Vec<_> = api
+        .requests()
+        .iter()
+        .map(|request| (request.target.clone(), authorization(request).map(str::to_owned)))
+        .collect();
+    assert_eq!(
+        sent,
+        [
+            ("/thing".to_owned(), Some(expected.clone())),
+            ("/away".to_owned(), Some(expected.clone())),
+            ("/here".to_owned(), Some(expected)),
+            ("/thing".to_owned(), None),
+        ]
+    );
+    assert_eq!(other.requests().len(), 2);
+    assert!(
+        other
+            .requests()
+            .iter()
+            .all(|request| authorization(request).is_none())
+    );
+}
+
+#[test]
+fn the_token_is_in_no_message() {
+    let api = Server::start(|_, _| Reply::status(401));
+    let mut world = World::new();
+    world.settings.github_token = Some(Secret::new(TOKEN));
+    world.settings.token_origin = api.url("").parse().expect("an address");
+    let wire = world.wire();
+    let error = block_on(wire.get_small(&api.url("/thing"), 100, None)).expect_err("refused");
+    for text in [
+        format!("{wire:?}"),
+        format!("{:?}", world.settings),
+        format!("{error:?} {error}"),
+    ] {
+        assert!(!text.contains(TOKEN), "{text}");
+    }
+}
+
+#[test]
+fn a_used_up_rate_limit_is_told_with_its_end() {
+    let api = Server::start(|_, _| {
+        Reply::status(403)
+            .header("X-RateLimit-Remaining", "0")
+            .header("X-RateLimit-Reset", "784111777")
+    });
+    let mut world = World::new();
+    world.settings.token_origin = api.url("").parse().expect("an address");
+    let error = block_on(world.wire().get_small(&api.url("/thing"), 100, None)).expect_err("limited");
+    assert!(
+        error.to_string().ends_with("until 1994-11-06T08:49:37Z"),
+        "{error}"
+    );
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("AMPUP_GITHUB_TOKEN"))
+    );
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_used_and_no_proxy_is_honoured() {
+    for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        let server = Server::start(|_, _| Reply::whole(b"abc"));
+        let proxy = Server::start(|_, _| Reply::whole(b"abc"));
+        let mut world = World::new();
+        world.variables.insert(variable.to_owned(), proxy.host());
+        world
+            .fetch(&artifact(server.url("/thing"), b"abc"))
+            .expect("fetched");
+        assert!(server.requests().is_empty());
+        assert_eq!(proxy.requests()[0].target, server.url("/thing"));
+
+        let mut world = World::new();
+        world.variables.insert(variable.to_owned(), proxy.url("/"));
+        world
+            .variables
+            .insert("no_proxy".to_owned(), "other.example,127.0.0.0/8".to_owned());
+        world
+            .fetch(&artifact(server.url("/thing"), b"abc"))
+            .expect("fetched");
+        assert_eq!(server.requests().len(), 1);
+        assert_eq!(proxy.requests().len(), 1);
+    }
+}
+
+#[test]
+fn a_proxy_that_refuses_or_is_away_is_told() {
+    for (reply, says) in [
+        (
+            "HTTP/1.1 407 X\r\nContent-Length: 0\r\n\r\n",
+            "407: the proxy wants",
+        ),
+        ("HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", "through the proxy"),
+    ] {
+        let proxy = Server::start(move |_, _| Reply::raw(reply));
+        let mut world = World::new();
+        let address = format!("http://user:secret@{}", proxy.host());
+        world.variables.insert("https_proxy".to_owned(), address);
+        let error =
+            quick(|| world.fetch(&artifact("https://a.example/thing", b"abc"))).expect_err("no tunnel");
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+        assert_eq!(proxy.requests()[0].method, "CONNECT");
+        assert_eq!(proxy.requests()[0].target, "a.example:443");
+        assert!(proxy.requests()[0].header("Proxy-Authorization").is_some());
+    }
+}

@@ -1,0 +1,305 @@
+//! The npm source: with npm itself where it is on this machine, and with scripts in its place for what it may say.
+#![cfg(unix)]
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use ampup::fetch::{FetchError, Verdict};
+
+use super::{silence::black_hole, *};
+use crate::support::server::{End, Reply, Server};
+
+fn package(content: &[u8]) -> Artifact {
+    Artifact {
+        source: Source::Npm {
+            package: "@x/y".to_owned(),
+            version: "1.0.0".to_owned(),
+        },
+        ..sized("", content)
+    }
+}
+
+/// A world where `npm` is this script.
+fn scripted(script: &str) -> World {
+    let mut world = World::new();
+    let npm = world.path().join("bin/npm");
+    fs_err::create_dir_all(npm.parent().expect("a parent")).expect("made");
+    fs_err::write(&npm, format!("#!/bin/sh\n{script}\n")).expect("written");
+    fs_err::set_permissions(&npm, std::fs::Permissions::from_mode(0o755)).expect("set");
+    let path = format!(".:{}:/usr/bin:/bin", world.path().join("bin"));
+    world.variables.insert("PATH".to_owned(), path);
+    world
+}
+
+/// A world with the npm of this machine, whose registry is there; `None` where there is no npm.
+fn real(registry: &str) -> Option<World> {
+    let env = Env::capture();
+    env.search_path().iter().find(|one| one.join("npm").exists())?;
+    let mut world = World::new();
+    for (name, value) in [
+        ("PATH", env.var("PATH").expect("it has npm").to_owned()),
+        ("HOME", world.path().join("user").into_string()),
+        ("npm_config_cache", world.path().join("npm-cache").into_string()),
+        ("npm_config_registry", registry.to_owned()),
+    ] {
+        world.variables.insert(name.to_owned(), value);
+    }
+    fs_err::create_dir(world.path().join("user")).expect("made");
+    world.settings.limits.npm_answer = Duration::from_secs(25);
+    Some(world)
+}
+
+/// A package as a registry has it.
+fn packed() -> Vec<u8> {
+    let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(
+        Vec::new(),
+        flate2::Compression::fast(),
+    ));
+    for (path, text) in [
+        (
+            "package/package.json",
+            &br#"{"name":"@x/y","version":"1.0.0","scripts":{"prepack":"exit 1"}}"#[..],
+        ),
+        ("package/blob", &content(100_000)),
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, path, text).expect("appended");
+    }
+    archive.into_inner().expect("closed").finish().expect("closed")
+}
+
+/// A registry with that one package; it answers for the bytes so.
+fn registry(answer: impl Fn(&[u8]) -> Reply + Send + Sync + 'static) -> Server {
+    let bytes = packed();
+    Server::start(move |request, _| {
+        if request.target.ends_with(".tgz") {
+            return answer(&bytes);
+        }
+        let host = request.header("Host").expect("HTTP/1.1");
+        let dist = serde_json::json!({"tarball": format!("http://{host}/y-1.0.0.tgz")});
+        let release = serde_json::json!({"name": "@x/y", "version": "1.0.0", "dist": dist});
+        let document = serde_json::json!({
+            "name": "@x/y", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": release},
+        });
+        Reply::whole(document.to_string().as_bytes())
+    })
+}
+
+#[test]
+fn a_package_comes_through_npm_and_a_project_above_staging_has_no_say() {
+    let server = registry(Reply::whole);
+    let Some(world) = real(&server.url("/")) else {
+        return;
+    };
+    // The most hostile place for a home: inside a project that calls every directory its workspace.
+    for directory in [world.path().to_owned(), world.path().join("staging")] {
+        fs_err::create_dir_all(&directory).expect("made");
+        fs_err::write(directory.join(".npmrc"), "registry=http://127.0.0.1:1/\n").expect("written");
+        fs_err::write(
+            directory.join("package.json"),
+            r#"{"name":"a","workspaces":["**"]}"#,
+        )
+        .expect("written");
+    }
+    let mut world = world;
+    let registry = world.variables.remove("npm_config_registry").expect("set");
+    fs_err::write(world.path().join("user/.npmrc"), format!("registry={registry}\n")).expect("written");
+
+    let bytes = packed();
+    let verified = world.fetch(&package(&bytes)).expect("fetched");
+    assert_eq!(read(&verified), bytes);
+    assert_eq!(
+        verified.path(),
+        world.downloads().join(digest(&bytes).file_name())
+    );
+    let asked = server.requests().len();
+    world.fetch(&package(&bytes)).expect("here");
+    assert_eq!(server.requests().len(), asked);
+    let left: Vec<_> = fs_err::read_dir(world.path().join("staging"))
+        .expect("there")
+        .collect();
+    assert_eq!(left.len(), 2, "only the project's own files: {left:?}");
+}
+
+#[test]
+fn npms_own_bytes_are_not_believed() {
+    let server = registry(Reply::whole);
+    let Some(world) = real(&server.url("/")) else {
+        return;
+    };
+    let error = world
+        .fetch(&Artifact {
+            size: None,
+            ..package(b"other")
+        })
+        .expect_err("wrong");
+    assert_eq!((error.verdict(), error.exit_code().code()), (Verdict::Fatal, 4));
+    assert!(world.downloaded().is_empty());
+}
+
+#[test]
+fn a_registry_that_is_silent_or_drops_packets_is_given_up() {
+    let silent = Server::start(|_, _| Reply::status(200).ending(End::SilentBefore));
+    let in_between = registry(|bytes| Reply::whole(bytes).ending(End::SilentAfter(100)));
+    let hole = black_hole();
+    std::thread::scope(|scope| {
+        for (url, answer, idle) in [
+            (silent.url("/"), 25, 1),
+            (in_between.url("/"), 25, 1),
+            (format!("http://{}/", hole.address), 3, 1),
+        ] {
+            scope.spawn(move || {
+                let Some(mut world) = real(&url) else { return };
+                world.settings.limits.npm_answer = Duration::from_secs(answer);
+                world.settings.limits.npm_idle = Duration::from_secs(idle);
+                let error = quick(|| world.fetch(&package(b"abc"))).expect_err("silent");
+                assert!(
+                    matches!(&error, FetchError::Unreachable { host, .. } if host == "npm"),
+                    "{error}"
+                );
+                assert_eq!(world.lines().len(), 1);
+            });
+        }
+    });
+}
+
+#[test]
+fn what_npm_says_is_sorted_into_kinds() {
+    for (said, kind, exit) in [
+        (
+            r#"echo '{"error":{"code":"E404","summary":"Not Found"}}'"#,
+            "not there (E404: Not Found)",
+            5,
+        ),
+        (r#"echo '{"error":{"code":"ETARGET"}}'"#, "not there", 5),
+        (r#"echo '{"error":{"code":"E401"}}'"#, "refused", 5),
+        (r#"echo '{"error":{"code":"E403"}}'"#, "refused", 5),
+        (r#"echo '{"error":{"code":"E503"}}'"#, "out of reach: E503", 5),
+        ("echo 'npm ERR! code ENOTFOUND' >&2", "out of reach: ENOTFOUND", 5),
+        ("echo 'npm error code ENOSPC' >&2", "cannot use", 7),
+        (
+            r#"echo '{"error":{"code":"EINTEGRITY","summary":"a\u001b[2Jb"}}'"#,
+            r"a\u{1b}[2Jb",
+            5,
+        ),
+        ("echo broken >&2", "did not say why", 5),
+    ] {
+        let world = scripted(&format!("{said}; exit 1"));
+        let error = world.fetch(&package(b"abc")).expect_err(said);
+        assert!(error.to_string().contains(kind), "{said}: {error}");
+        assert_eq!(error.exit_code().code(), exit, "{said}");
+        assert_eq!(
+            fs_err::read_dir(world.path().join("staging"))
+                .expect("there")
+                .count(),
+            0
+        );
+    }
+}
+
+#[test]
+fn npm_is_started_as_the_design_says() {
+    let world = scripted(
+        r#"for last; do :; done; pwd > "$0.where"; printf '%s\n' "$@" > "$0.arguments"; cat > "$0.input"
+           head -c 10000000 /dev/zero; head -c 10000000 /dev/zero >&2; printf abc > "$last/x-y-1.0.0.tgz""#,
+    );
+    assert_eq!(
+        read(&quick(|| world.fetch(&package(b"abc"))).expect("fetched")),
+        b"abc"
+    );
+    let noted =
+        |name: &str| fs_err::read_to_string(world.path().join(format!("bin/npm.{name}"))).expect("noted");
+    let here = noted("where");
+    let here = Utf8Path::new(here.trim_end());
+    assert_eq!(here.parent().and_then(Utf8Path::file_name), Some("staging"));
+    let expected = "pack\n@x/y@1.0.0\n--json\n--ignore-scripts\n--fetch-retries=0\n--fetch-timeout=20000\n--workspaces=false\n\
+         --loglevel=http\n--pack-destination\n";
+    let arguments = noted("arguments");
+    let out = arguments.strip_prefix(expected).expect(&arguments);
+    assert!(out.trim_end().ends_with("/out"), "{out}");
+    assert_eq!(noted("input"), "");
+}
+
+#[test]
+fn what_npm_leaves_must_be_one_file() {
+    for script in [
+        "exit 0",
+        r#"for last; do :; done; echo a > "$last/a"; echo b > "$last/b""#,
+        r#"for last; do :; done; ln -s /etc/passwd "$last/a.tgz""#,
+        r#"for last; do :; done; mkdir "$last/a.tgz""#,
+    ] {
+        let world = scripted(script);
+        let error = world.fetch(&package(b"abc")).expect_err(script);
+        assert!(matches!(&error, FetchError::Npm { .. }), "{error}");
+        assert!(world.downloaded().is_empty());
+    }
+}
+
+#[test]
+fn without_npm_the_next_source_is_tried() {
+    let mut world = World::new();
+    world.variables.insert("PATH".to_owned(), "/nowhere".to_owned());
+    let wire = world.wire();
+    for _ in 0..2 {
+        let error = world.fetch_with(&wire, &package(b"abc")).expect_err("no npm");
+        assert_eq!(error.to_string(), "`npm` is out of reach: no npm on this machine");
+        assert_eq!(
+            (error.verdict(), error.exit_code().code()),
+            (Verdict::NextSource, 5)
+        );
+    }
+    assert_eq!(
+        world.lines(),
+        ["`npm` is out of reach (no npm on this machine); going on without it"]
+    );
+}
+
+#[test]
+fn npm_and_its_children_end_with_us() {
+    let world = scripted(r#"sleep 60 & echo $! > "$0.child"; echo "npm http x" >&2; wait"#);
+    let (wire, artifact) = (world.wire(), package(b"abc"));
+    let (downloads, staging) = (world.downloads(), world.path().join("staging"));
+    let places = Places {
+        downloads: &downloads,
+        staging: &staging,
+    };
+    let file = world.path().join("bin/npm.child");
+    block_on(async {
+        let fetch = wire.fetch("thing 1.0", &artifact, &places);
+        let started = async {
+            while !fs_err::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            _ = fetch => panic!("it does not end"),
+            () = started => {}
+        }
+    });
+    let child: i32 = fs_err::read_to_string(&file)
+        .expect("noted")
+        .trim()
+        .parse()
+        .expect("a pid");
+    let child = rustix::process::Pid::from_raw(child).expect("a pid");
+    let began = Instant::now();
+    while is_running(child) {
+        assert!(began.elapsed() < Duration::from_secs(5), "the child lives on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(fs_err::read_dir(&staging).expect("there").count(), 0);
+}
+
+/// Dead and not yet buried does not count.
+fn is_running(process: rustix::process::Pid) -> bool {
+    let stat = fs_err::read_to_string(format!("/proc/{process}/stat"));
+    match stat {
+        Ok(stat) => !stat
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.trim_start().starts_with('Z')),
+        Err(_) if cfg!(target_os = "linux") => false,
+        Err(_) => rustix::process::test_kill_process(process).is_ok(),
+    }
+}
