@@ -49,6 +49,10 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
         Command::Undo(args) => commands::undo::run(args, &session),
         Command::History(args) => commands::history::run(args, &session),
         Command::Which(args) => commands::which::run(args, &session),
+        Command::Doctor(args) => commands::doctor::run(args, &session),
+        Command::Why(args) => commands::why::run(args, &session),
+        Command::Prune(args) => commands::prune::run(args, &session),
+        Command::Verify(args) => commands::verify::run(args, &session),
         Command::Build(_) => Err(args::no_build()),
     }
 }

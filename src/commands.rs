@@ -2,18 +2,22 @@
 //! Nothing here prints.
 
 pub mod check;
+pub mod doctor;
 mod error;
 pub mod history;
 pub mod info;
 pub mod install;
 pub mod list;
+pub mod prune;
 pub mod search;
 mod session;
 pub mod undo;
 pub mod uninstall;
 pub mod update;
 pub mod use_version;
+pub mod verify;
 pub mod which;
+pub mod why;
 
 pub use error::Error;
 pub use session::{Options, Session, Source};

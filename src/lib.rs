@@ -44,7 +44,11 @@ pub mod postgres;
 
 // Floor 5: flows, where wire, disk and database meet.
 #[cfg(feature = "cli")]
+pub mod doctor;
+#[cfg(feature = "cli")]
 pub mod install;
+#[cfg(feature = "cli")]
+pub mod prune;
 #[cfg(feature = "cli")]
 pub mod refresh;
 #[cfg(feature = "cli")]

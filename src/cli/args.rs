@@ -4,7 +4,8 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    Error, Options, check, history, info, install, list, search, undo, uninstall, update, use_version, which,
+    Error, Options, check, doctor, history, info, install, list, prune, search, undo, uninstall, update,
+    use_version, verify, which, why,
 };
 
 /// Installs the components of Amp: the daemon, its client, and the PostgreSQL that it needs.
@@ -128,6 +129,14 @@ pub enum Command {
     History(history::Args),
     /// Print the path of an installed executable
     Which(which::Args),
+    /// Find what may be wrong, and say what to do about it
+    Doctor(doctor::Args),
+    /// Say why a component is at its version
+    Why(why::Args),
+    /// Remove downloads, leftovers and old generations
+    Prune(prune::Args),
+    /// Say whether what is installed is still what was installed
+    Verify(verify::Args),
     /// Was in ampup 0.1
     #[command(hide = true, disable_help_flag = true)]
     Build(Gone),

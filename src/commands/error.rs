@@ -5,6 +5,7 @@ use std::io;
 use camino::Utf8PathBuf;
 
 use crate::{
+    domain::ComponentName,
     env::HomeError,
     exit::{Exit, hint_of_io},
     fs::lock::LockError,
@@ -45,6 +46,12 @@ pub enum Error {
     /// The command line is wrong in a way that only the command knows.
     #[error("{message}")]
     Usage { message: String, hint: String },
+    /// An installed tree that nobody can vouch for.
+    #[error("{component} {version} has no receipt that can be read: it may not be whole")]
+    Damaged {
+        component: ComponentName,
+        version: String,
+    },
     /// What was asked for is not there.
     #[error("{message}")]
     NotFound { message: String, hint: String },
@@ -62,7 +69,9 @@ impl Error {
             Self::Lock(error) => exit_of_lock(error),
             Self::Install(error) => error.exit_code(),
             Self::Remove(error) => error.exit_code(),
+            Self::Store { source, .. } if is_damage(source) => Exit::Integrity,
             Self::Store { source, .. } | Self::File { source, .. } => Exit::of_io(source),
+            Self::Damaged { .. } => Exit::Integrity,
             Self::NotFound { .. } => Exit::NotFound,
         }
     }
@@ -78,7 +87,11 @@ impl Error {
             Self::Lock(error) => hint_of_lock(error),
             Self::Install(error) => error.hint(),
             Self::Remove(error) => error.hint(),
+            Self::Store { source, .. } if is_damage(source) => {
+                Some("`ampup verify --repair` mends what can be mended".to_owned())
+            }
             Self::Store { source, .. } | Self::File { source, .. } => hint_of_io(source),
+            Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } => Some(hint.clone()),
         }
     }
@@ -112,6 +125,14 @@ impl Error {
             .chain(hint)
             .collect()
     }
+}
+
+/// Whether the home is not as ampup made it.
+fn is_damage(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+    )
 }
 
 /// An error and its causes on one line; a transparent error's text is not repeated.

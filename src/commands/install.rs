@@ -6,7 +6,7 @@ use super::{Error, Outcome, Session};
 use crate::{
     domain::{ComponentName, ComponentSpec, Requirement},
     exit::Exit,
-    fetch::Secret,
+    fetch::{Secret, Wire},
     install::{self, Done, Effect, GroupReport, Report, Workshop},
     resolve::{self, Action, GroupPlan, Plan},
 };
@@ -146,31 +146,40 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
     }
     session.prepare()?;
     let runtime = session.runtime()?;
-    let wire = session.wire(github_token(how, session).map(Secret::new), how.require_pinned)?;
-    let report = install::carry_out(
-        plan,
-        &Workshop {
-            layout: &session.layout,
-            registry: session.registry()?,
-            wire: &wire,
-            runtime: &runtime,
-            reporter: session.reporter.as_ref(),
-            jobs: how.jobs.or(session.settings.jobs).unwrap_or(JOBS),
-            patience: session.patience(),
-            command: &session.command,
-        },
-    )?;
+    let wire = session.wire(github_token(how, session), how.require_pinned)?;
+    let report = install::carry_out(plan, &workshop(session, &wire, &runtime, how.jobs)?)?;
     told(plan, report, session)
 }
 
-fn github_token(how: &How, session: &Session) -> Option<String> {
+/// What an installation works with, as the user has settled it.
+pub(super) fn workshop<'a>(
+    session: &'a Session,
+    wire: &'a Wire,
+    runtime: &'a tokio::runtime::Runtime,
+    jobs: Option<usize>,
+) -> Result<Workshop<'a>, Error> {
+    Ok(Workshop {
+        layout: &session.layout,
+        registry: session.registry()?,
+        wire,
+        runtime,
+        reporter: session.reporter.as_ref(),
+        jobs: jobs.or(session.settings.jobs).unwrap_or(JOBS),
+        patience: session.patience(),
+        command: &session.command,
+    })
+}
+
+/// The token of the command line, else of the environment.
+pub(super) fn github_token(how: &How, session: &Session) -> Option<Secret> {
     let from_env = || {
         session
             .env
             .var("AMPUP_GITHUB_TOKEN")
             .or_else(|| session.env.var("GITHUB_TOKEN"))
     };
-    how.github_token.clone().or_else(|| from_env().map(str::to_owned))
+    let token = how.github_token.as_deref().or_else(from_env);
+    token.map(Secret::new)
 }
 
 /// A plan that keeps everything needs no lock, no network and no generation.

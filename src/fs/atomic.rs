@@ -151,6 +151,35 @@ pub fn rename(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Puts `new` in the place of the tree `old`, and `old` in the place of `new`, so that a reader finds the one or the
+/// other. Where the system cannot do that in one step, there is nothing for a moment.
+///
+/// # Errors
+/// When the trees cannot be renamed.
+pub fn exchange(new: &Utf8Path, old: &Utf8Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        let exchanged = renameat_with(
+            CWD,
+            new.as_std_path(),
+            CWD,
+            old.as_std_path(),
+            RenameFlags::EXCHANGE,
+        );
+        if exchanged.is_ok() {
+            for parent in [old.parent(), new.parent()].into_iter().flatten() {
+                sync_directory(parent)?;
+            }
+            return Ok(());
+        }
+    }
+    let parent = new.parent().expect("a staged tree lies in a directory");
+    let aside = unused_name(parent, "replaced-")?;
+    rename(old, &aside)?;
+    rename(new, old)
+}
+
 /// Removes a tree: first renamed into `staging`, so that nobody ever sees half of it, then deleted there. Links are
 /// removed, never followed.
 ///

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod bootstrap;
+mod care;
 mod choosing;
 mod commands;
 mod house;
