@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod bootstrap;
+mod care;
 mod choosing;
 mod commands;
 #[cfg(target_os = "linux")]
@@ -27,6 +28,8 @@ mod setup;
 mod shells;
 mod support;
 #[cfg(unix)]
+mod trust;
+mod trust_commands;
 mod unpack;
 mod wire;
 #[cfg(unix)]
