@@ -61,6 +61,10 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
         Command::Itself(Itself::Update(args)) => commands::self_update::run(args, &session),
         Command::Itself(Itself::Uninstall(args)) => commands::self_uninstall::run(args, &session),
         Command::Itself(Itself::Version) => Ok(commands::version()),
+        Command::Doctor(args) => commands::doctor::run(args, &session),
+        Command::Why(args) => commands::why::run(args, &session),
+        Command::Prune(args) => commands::prune::run(args, &session),
+        Command::Verify(args) => commands::verify::run(args, &session),
         Command::Build(_) => Err(args::no_build()),
     }
 }

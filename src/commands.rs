@@ -4,6 +4,7 @@
 pub mod check;
 pub mod complete;
 pub mod completions;
+pub mod doctor;
 pub mod env;
 mod error;
 pub mod history;
@@ -11,6 +12,7 @@ pub mod info;
 pub mod init;
 pub mod install;
 pub mod list;
+pub mod prune;
 pub mod search;
 pub mod self_uninstall;
 pub mod self_update;
@@ -19,10 +21,12 @@ pub mod undo;
 pub mod uninstall;
 pub mod update;
 pub mod use_version;
+pub mod verify;
 pub mod which;
+pub mod why;
 
 pub use error::Error;
-pub use session::{Options, Session};
+pub use session::{Options, Session, Source};
 
 use serde_json::{Value, json};
 

@@ -6,8 +6,8 @@ use camino::Utf8PathBuf;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::commands::{
-    Error, Options, check, complete, completions, env, history, info, init, install, list, search,
-    self_uninstall, self_update, undo, uninstall, update, use_version, which,
+    Error, Options, check, complete, completions, doctor, env, history, info, init, install, list, prune,
+    search, self_uninstall, self_update, undo, uninstall, update, use_version, verify, which, why,
 };
 
 /// Installs the components of Amp: the daemon, its client, and the PostgreSQL that it needs.
@@ -136,6 +136,14 @@ pub enum Command {
     History(history::Args),
     /// Print the path of an installed executable
     Which(which::Args),
+    /// Find what may be wrong, and say what to do about it
+    Doctor(doctor::Args),
+    /// Say why a component is at its version
+    Why(why::Args),
+    /// Remove downloads, leftovers and old generations
+    Prune(prune::Args),
+    /// Say whether what is installed is still what was installed
+    Verify(verify::Args),
     /// Print what a shell reads to find ampup
     Env(env::Args),
     /// Print what a shell reads to complete ampup's command line

@@ -5,10 +5,12 @@ use std::io;
 use camino::Utf8PathBuf;
 
 use crate::{
+    domain::ComponentName,
     env::HomeError,
     exit::{Exit, hint_of_io},
     fs::lock::LockError,
     install::InstallError,
+    refresh::RefreshError,
     registry::manifest::ManifestError,
     remove::RemoveError,
     resolve::ResolveError,
@@ -26,6 +28,8 @@ pub enum Error {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Refresh(#[from] RefreshError),
     #[error(transparent)]
     Resolve(#[from] ResolveError),
     #[error(transparent)]
@@ -45,6 +49,12 @@ pub enum Error {
     /// The command line is wrong in a way that only the command knows.
     #[error("{message}")]
     Usage { message: String, hint: String },
+    /// An installed tree that nobody can vouch for.
+    #[error("{component} {version} has no receipt that can be read: it may not be whole")]
+    Damaged {
+        component: ComponentName,
+        version: String,
+    },
     /// What was asked for is not there.
     #[error("{message}")]
     NotFound { message: String, hint: String },
@@ -63,11 +73,14 @@ impl Error {
             Self::Home(_) | Self::Usage { .. } => Exit::Usage,
             Self::Settings(error) => error.exit_code(),
             Self::Manifest(error) => error.exit_code(),
+            Self::Refresh(error) => error.exit_code(),
             Self::Resolve(error) => error.exit_code(),
             Self::Lock(error) => exit_of_lock(error),
             Self::Install(error) => error.exit_code(),
             Self::Remove(error) => error.exit_code(),
+            Self::Store { source, .. } if is_damage(source) => Exit::Integrity,
             Self::Store { source, .. } | Self::File { source, .. } => Exit::of_io(source),
+            Self::Damaged { .. } => Exit::Integrity,
             Self::NotFound { .. } => Exit::NotFound,
             Self::Refused { .. } => Exit::Failed,
             Self::Integrity { .. } => Exit::Integrity,
@@ -81,11 +94,16 @@ impl Error {
             Self::Home(_) => Some("set `AMPUP_HOME` to an absolute path, or use `--home`".to_owned()),
             Self::Settings(_) => None,
             Self::Manifest(error) => error.hint(),
+            Self::Refresh(error) => error.hint(),
             Self::Resolve(error) => error.hint(),
             Self::Lock(error) => hint_of_lock(error),
             Self::Install(error) => error.hint(),
             Self::Remove(error) => error.hint(),
+            Self::Store { source, .. } if is_damage(source) => {
+                Some("`ampup verify --repair` mends what can be mended".to_owned())
+            }
             Self::Store { source, .. } | Self::File { source, .. } => hint_of_io(source),
+            Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
             Self::Setup(error) => error.hint(),
             Self::Usage { hint, .. }
             | Self::NotFound { hint, .. }
@@ -123,6 +141,14 @@ impl Error {
             .chain(hint)
             .collect()
     }
+}
+
+/// Whether the home is not as ampup made it.
+fn is_damage(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+    )
 }
 
 /// An error and its causes on one line; a transparent error's text is not repeated.

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 /// The floor of each top module, as `src/lib.rs` and ARCHITECTURE.md have it.
-const FLOORS: [(&str, u8); 29] = [
+const FLOORS: &[(&str, u8)] = &[
     ("domain", 1),
     ("env", 1),
     ("exit", 1),
@@ -28,9 +28,12 @@ const FLOORS: [(&str, u8); 29] = [
     ("accept", 4),
     ("locate", 4),
     ("postgres", 4),
+    ("doctor", 5),
     ("install", 5),
     ("itself", 5),
     ("migrate", 5),
+    ("prune", 5),
+    ("refresh", 5),
     ("remove", 5),
     ("commands", 6),
     ("cli", 7),
@@ -110,7 +113,7 @@ fn imported(text: &str) -> Vec<String> {
 
 #[test]
 fn arrows_point_down() {
-    let floors: BTreeMap<&str, u8> = FLOORS.into_iter().collect();
+    let floors: BTreeMap<&str, u8> = FLOORS.iter().copied().collect();
     let mut wrong = Vec::new();
     for path in sources() {
         let from = top(&path);

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod bootstrap;
+mod care;
 mod choosing;
 mod commands;
 #[cfg(target_os = "linux")]
@@ -12,6 +13,8 @@ mod house;
 #[cfg(target_os = "linux")]
 mod life;
 mod main_job;
+mod postgres_ampd;
+mod postgres_kills;
 mod postgres_law;
 mod postgres_life;
 mod postgres_paths;
@@ -24,8 +27,9 @@ mod setup;
 #[cfg(unix)]
 mod shells;
 mod support;
-// Modes and symlinks, which Windows has not.
 #[cfg(unix)]
+mod trust;
+mod trust_commands;
 mod unpack;
 mod wire;
 #[cfg(unix)]

@@ -12,5 +12,6 @@ pub(crate) mod programs;
 #[cfg(target_os = "linux")]
 pub(crate) mod release;
 pub(crate) mod server;
+pub(crate) mod signing;
 #[cfg(unix)]
 pub(crate) mod world;

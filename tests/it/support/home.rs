@@ -128,6 +128,17 @@ impl Home {
         finish(self.command(arguments))
     }
 
+    /// Gives everything in a directory to whoever runs the program.
+    pub(crate) fn give(&self, directory: &Utf8Path) {
+        if let Some(user) = run_as() {
+            let owner = format!("{}:{}", user.uid, user.gid);
+            let status = Command::new("chown")
+                .args(["-hR", &owner, directory.as_str()])
+                .status();
+            assert!(status.expect("started").success());
+        }
+    }
+
     /// Offers a release of `tool`, a script that prints its version, from a file.
     pub(crate) fn offer(&mut self, component: &str, version: &str) -> &mut Self {
         let script = script(component, version);
