@@ -190,22 +190,30 @@ fn agreed(lines: &[String], session: &Session) -> bool {
 
 /// Under sudo HOME may still be the other user's; then files of root would lie there.
 fn warn_of_another_home(session: &Session) {
-    #[cfg(unix)]
-    {
-        let uid = crate::postgres::user::current_uid();
-        let is_sudo = ["SUDO_USER", "DOAS_USER"]
-            .iter()
-            .any(|name| session.env.var_os(name).is_some());
-        let own = home_directory(uid).ok().flatten();
-        if let (true, 0, Some(own), Some(home)) = (is_sudo, uid, own, session.env.user_home())
-            && own != home
-        {
-            session.warn(format!(
-                "HOME is `{home}`, and the home directory of root is `{own}`: run without sudo, or with `sudo -H`, or \
-                 files of root will lie in `{home}`"
-            ));
-        }
+    let is_sudo = ["SUDO_USER", "DOAS_USER"]
+        .iter()
+        .any(|name| session.env.var_os(name).is_some());
+    if !is_sudo || !is_root() {
+        return;
     }
+    if let (Some(own), Some(home)) = (home_directory(0).ok().flatten(), session.env.user_home())
+        && own != home
+    {
+        session.warn(format!(
+            "HOME is `{home}`, and the home directory of root is `{own}`: run without sudo, or with `sudo -H`, or \
+             files of root will lie in `{home}`"
+        ));
+    }
+}
+
+#[cfg(unix)]
+fn is_root() -> bool {
+    crate::postgres::user::current_uid() == 0
+}
+
+#[cfg(not(unix))]
+fn is_root() -> bool {
+    false
 }
 
 /// All but what may fail and leave a working ampup. Gives what to say, and the files that the user must change by hand.
