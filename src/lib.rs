@@ -40,6 +40,7 @@ pub mod unpack;
 // Floor 4: database.
 #[cfg(feature = "cli")]
 pub mod accept;
+pub mod locate;
 pub mod postgres;
 
 // Floor 5: flows, where wire, disk and database meet.

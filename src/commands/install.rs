@@ -147,7 +147,11 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
     session.prepare()?;
     let runtime = session.runtime()?;
     let wire = session.wire(github_token(how, session), how.require_pinned)?;
-    let report = install::carry_out(plan, &workshop(session, &wire, &runtime, how.jobs)?)?;
+    let report = workshop(session, &wire, &runtime, how.jobs)
+        .and_then(|workshop| Ok(install::carry_out(plan, &workshop)?));
+    // A name look-up that hangs must not keep us.
+    runtime.shutdown_background();
+    let report = report?;
     told(plan, report, session)
 }
 

@@ -5,9 +5,15 @@ mod bootstrap;
 mod care;
 mod choosing;
 mod commands;
+#[cfg(unix)]
+mod formats;
 mod house;
 mod main_job;
+mod postgres_law;
+mod postgres_life;
+mod postgres_paths;
 mod postgres_programs;
+mod postgres_strangers;
 mod powershell;
 mod registry;
 #[cfg(target_os = "linux")]
@@ -17,6 +23,8 @@ mod shells;
 mod support;
 mod trust;
 mod trust_commands;
+// Modes and symlinks, which Windows has not.
+#[cfg(unix)]
 mod unpack;
 mod wire;
 #[cfg(unix)]
