@@ -30,6 +30,7 @@ mod support;
 #[cfg(unix)]
 mod trust;
 mod trust_commands;
+#[cfg(unix)]
 mod unpack;
 mod wire;
 #[cfg(unix)]
