@@ -45,7 +45,7 @@ pub struct Global {
     /// Colours [env: NO_COLOR]
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: When,
-    /// How to show progress
+    /// Bars, always or never; auto: bars on a terminal and a line for each finished step elsewhere; json: on stderr
     #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
     pub progress: Progress,
     /// ampup's home [default: ~/.ampup] [env: AMPUP_HOME]
@@ -81,25 +81,26 @@ impl Global {
 
 /// When to do something that suits a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(
+    missing_docs,
+    reason = "the words say it, and a text here would be printed in every help"
+)]
 pub enum When {
-    /// On a terminal.
     Auto,
-    /// Everywhere.
     Always,
-    /// Nowhere.
     Never,
 }
 
 /// How to show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(
+    missing_docs,
+    reason = "the words say it, and a text here would be printed in every help"
+)]
 pub enum Progress {
-    /// Bars on a terminal, a line for each finished step elsewhere
     Auto,
-    /// Bars
     Always,
-    /// Nothing
     Never,
-    /// One JSON object a line, on stderr
     Json,
 }
 

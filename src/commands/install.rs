@@ -173,7 +173,10 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
             patience: session.patience(),
             command: &session.command,
         },
-    )?;
+    );
+    // A name look-up that hangs must not keep us.
+    runtime.shutdown_background();
+    let report = report?;
     told(plan, report, session)
 }
 

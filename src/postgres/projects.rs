@@ -55,6 +55,15 @@ impl Projects {
         self.files.iter().flat_map(|file| read(file)).collect()
     }
 
+    /// The Amp directories whose cluster is of this major, as far as we may read them: they need a PostgreSQL of it.
+    pub fn of_major(&self, major: u64) -> Vec<Utf8PathBuf> {
+        let is_of_major = |amp_dir: &Utf8PathBuf| {
+            let version = atomic::read(&amp_dir.join("metadb/PG_VERSION"), 64).unwrap_or_default();
+            String::from_utf8_lossy(&version).trim().parse() == Ok(major)
+        };
+        self.read().into_iter().filter(is_of_major).collect()
+    }
+
     /// Writes an Amp directory down. ampup's home is not made for it.
     ///
     /// # Errors

@@ -4,9 +4,12 @@
 mod bootstrap;
 mod choosing;
 mod commands;
+#[cfg(unix)]
+mod formats;
 mod house;
 mod main_job;
 mod postgres_ampd;
+mod postgres_daemon;
 mod postgres_kills;
 mod postgres_law;
 mod postgres_life;
@@ -20,6 +23,8 @@ mod setup;
 #[cfg(unix)]
 mod shells;
 mod support;
+// Modes and symlinks, which Windows has not.
+#[cfg(unix)]
 mod unpack;
 mod wire;
 #[cfg(unix)]
