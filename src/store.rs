@@ -3,9 +3,12 @@
 //! Readers take no lock, because every change that they can see is one rename. It never touches the network and never
 //! runs what it holds.
 
+#[cfg(feature = "cli")]
+pub mod check;
 pub mod generation;
 pub mod in_use;
 pub mod inventory;
+pub mod links;
 pub mod place;
 pub mod receipt;
 pub mod staging;
@@ -36,7 +39,7 @@ pub fn seal(tree: &Utf8Path, files: &[u8], receipt: &Receipt) -> io::Result<()> 
 
 /// Publishes a sealed tree by one rename and gives its new path. The caller holds the store lock.
 ///
-/// What had that name before, which can only be a damaged tree, is moved into staging first.
+/// What had that name before, which can only be a damaged tree, is then where the sealed one was, in staging.
 ///
 /// # Errors
 /// When the rename fails.
@@ -53,9 +56,10 @@ pub fn publish(
     }
     let tree = layout.tree(component, name);
     if tree.symlink_metadata().is_ok() {
-        atomic::remove_tree(&tree, &place::staging_root(layout)?)?;
+        atomic::exchange(sealed, &tree)?;
+    } else {
+        atomic::rename(sealed, &tree)?;
     }
-    atomic::rename(sealed, &tree)?;
     Ok(tree)
 }
 

@@ -31,12 +31,53 @@ pub fn write(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     sync_directory(directory)
 }
 
-/// The content of a file of at most `limit` octets.
+/// The content of a file of at most `limit` octets, which may be the user's own: a link is followed.
 ///
 /// # Errors
 /// When it cannot be read, is no regular file, or is larger.
 pub fn read(path: &Utf8Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = fs::File::open(path)?;
+    read_opened(open(path, true)?, path, limit)
+}
+
+/// The content of a file that only ampup writes, of at most `limit` octets. A link in its place is not followed.
+///
+/// # Errors
+/// When it cannot be read, is no regular file, or is larger.
+pub fn read_own(path: &Utf8Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_opened(open(path, false)?, path, limit)
+}
+
+fn open(path: &Utf8Path, follow: bool) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use fs_err::os::unix::fs::OpenOptionsExt as _;
+        use rustix::fs::OFlags;
+        // Opening a pipe must not wait for whoever writes it.
+        let mut flags = OFlags::NONBLOCK;
+        if !follow {
+            flags |= OFlags::NOFOLLOW;
+        }
+        options.custom_flags(flags.bits() as i32);
+    }
+    #[cfg(not(unix))]
+    let _ = follow;
+    let opened = options.open(path);
+    #[cfg(unix)]
+    if let Err(cause) = &opened
+        && cause.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+        && !follow
+    {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("`{path}` is a link, and ampup makes none there"),
+        ));
+    }
+    opened
+}
+
+fn read_opened(file: fs::File, path: &Utf8Path, limit: u64) -> io::Result<Vec<u8>> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::new(
@@ -108,6 +149,35 @@ pub fn rename(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
         sync_directory(parent)?;
     }
     Ok(())
+}
+
+/// Puts `new` in the place of the tree `old`, and `old` in the place of `new`, so that a reader finds the one or the
+/// other. Where the system cannot do that in one step, there is nothing for a moment.
+///
+/// # Errors
+/// When the trees cannot be renamed.
+pub fn exchange(new: &Utf8Path, old: &Utf8Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        let exchanged = renameat_with(
+            CWD,
+            new.as_std_path(),
+            CWD,
+            old.as_std_path(),
+            RenameFlags::EXCHANGE,
+        );
+        if exchanged.is_ok() {
+            for parent in [old.parent(), new.parent()].into_iter().flatten() {
+                sync_directory(parent)?;
+            }
+            return Ok(());
+        }
+    }
+    let parent = new.parent().expect("a staged tree lies in a directory");
+    let aside = unused_name(parent, "replaced-")?;
+    rename(old, &aside)?;
+    rename(new, old)
 }
 
 /// Removes a tree: first renamed into `staging`, so that nobody ever sees half of it, then deleted there. Links are

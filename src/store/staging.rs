@@ -73,21 +73,26 @@ impl Drop for Staging {
 
 /// Removes what killed commands left behind. The caller holds the store lock. Whatever cannot be removed stays.
 pub fn sweep(layout: &Layout) {
-    let Ok(root) = place::staging_root(layout) else {
-        return;
-    };
-    let Ok(entries) = fs::read_dir(&root) else { return };
-    for entry in entries.flatten() {
-        let Ok(path) = Utf8PathBuf::from_path_buf(entry.path()) else {
-            continue;
+    for path in abandoned(layout) {
+        let removed = match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&path),
+            _ => fs::remove_file(&path),
         };
-        let Ok(kind) = entry.file_type() else { continue };
-        if !kind.is_dir() {
-            let _ = fs::remove_file(&path);
-        } else if is_abandoned(&path) {
-            let _ = fs::remove_dir_all(&path);
-        }
+        drop(removed);
     }
+}
+
+/// What killed commands left behind.
+pub fn abandoned(layout: &Layout) -> Vec<Utf8PathBuf> {
+    let Ok(entries) = place::staging_root(layout).and_then(fs::read_dir) else {
+        return Vec::new();
+    };
+    let path = |entry: fs::DirEntry| {
+        let path = Utf8PathBuf::from_path_buf(entry.path()).ok()?;
+        let is_directory = entry.file_type().ok()?.is_dir();
+        (!is_directory || is_abandoned(&path)).then_some(path)
+    };
+    entries.flatten().filter_map(path).collect()
 }
 
 /// Work is made and locked under the store lock, which the caller holds: without a lock file it has no maker any more.

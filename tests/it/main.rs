@@ -2,11 +2,16 @@
 
 #[cfg(target_os = "linux")]
 mod bootstrap;
+mod care;
 mod choosing;
 mod commands;
+#[cfg(target_os = "linux")]
+mod completing;
 #[cfg(unix)]
 mod formats;
 mod house;
+#[cfg(target_os = "linux")]
+mod life;
 mod main_job;
 mod postgres_ampd;
 mod postgres_daemon;
@@ -23,8 +28,9 @@ mod setup;
 #[cfg(unix)]
 mod shells;
 mod support;
-// Modes and symlinks, which Windows has not.
 #[cfg(unix)]
+mod trust;
+mod trust_commands;
 mod unpack;
 mod wire;
 #[cfg(unix)]
