@@ -174,14 +174,13 @@ pub(super) fn carry_out(
     session.prepare()?;
     let runtime = session.runtime()?;
     let wire = session.wire(github_token(how, session), how.require_pinned)?;
-    let workshop = Workshop {
-        registry,
-        ..workshop(session, &wire, &runtime, how.jobs)?
-    };
-    let report = install::carry_out(plan, &workshop);
+    let report = workshop(session, &wire, &runtime, how.jobs).and_then(|workshop| {
+        let workshop = Workshop { registry, ..workshop };
+        Ok(install::carry_out(plan, &workshop)?)
+    });
     // A name look-up that hangs must not keep us.
     runtime.shutdown_background();
-    Ok(report?)
+    report
 }
 
 /// What an installation works with, as the user has settled it.

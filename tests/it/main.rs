@@ -14,6 +14,7 @@ mod house;
 mod life;
 mod main_job;
 mod postgres_ampd;
+mod postgres_daemon;
 mod postgres_kills;
 mod postgres_law;
 mod postgres_life;
@@ -30,6 +31,7 @@ mod support;
 #[cfg(unix)]
 mod trust;
 mod trust_commands;
+#[cfg(unix)]
 mod unpack;
 mod wire;
 #[cfg(unix)]
