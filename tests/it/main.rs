@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod bootstrap;
+#[cfg(unix)]
 mod care;
 mod choosing;
 mod commands;
@@ -9,6 +10,8 @@ mod commands;
 mod formats;
 mod house;
 mod main_job;
+#[cfg(unix)]
+mod own_state;
 mod postgres_law;
 mod postgres_life;
 mod postgres_paths;
