@@ -19,6 +19,8 @@ mod postgres_programs;
 mod postgres_strangers;
 mod powershell;
 mod registry;
+#[cfg(unix)]
+mod seeds;
 #[cfg(target_os = "linux")]
 mod setup;
 #[cfg(unix)]
