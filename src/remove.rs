@@ -1,4 +1,4 @@
-//! Taking versions away: out of the active set first, in one generation, then out of the store.
+//! Taking versions away: out of the active set and out of the store, in one commit.
 
 use std::io;
 
@@ -6,7 +6,10 @@ use crate::{
     domain::{ComponentName, Inventory, TreeName},
     exit::{Exit, hint_of_io},
     layout::Layout,
-    store::{self, generation, in_use},
+    store::{
+        commit::{Change, commit},
+        in_use,
+    },
 };
 
 /// Why a version was not removed.
@@ -75,13 +78,12 @@ pub fn remove(
             set.requests.remove(component);
         }
     }
-    let generation = if set == inventory.active {
-        None
-    } else {
-        Some(generation::activate(layout, &set, command, inventory.generation)?)
+    let change = Change {
+        adds: Vec::new(),
+        removes: doomed.to_vec(),
+        set: (set != inventory.active).then_some(&set),
+        command,
+        before: inventory.generation,
     };
-    for (component, tree) in doomed {
-        store::remove(layout, &layout.tree(component, tree))?;
-    }
-    Ok(generation)
+    Ok(commit(layout, &change)?)
 }

@@ -183,7 +183,7 @@ impl Session {
     /// When the home cannot be made, or another process holds the lock for too long.
     pub fn lock_store(&self) -> Result<Lock, Error> {
         self.prepare()?;
-        let lock = Lock::acquire(&self.layout.store_lock(), self.patience(), |holder| {
+        let lock = store::lock(&self.layout, self.patience(), |holder| {
             self.reporter.report(Event::Waiting {
                 name: "the store".to_owned(),
                 holder: holder.to_owned(),

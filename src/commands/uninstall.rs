@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Error, Outcome, Session, install::daemon, use_version::installed};
 use crate::{
     domain::{Channel, ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName},
-    remove, store,
+    remove,
 };
 
 /// Arguments of `ampup uninstall`.
@@ -29,7 +29,6 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     // A first look, so that a question about nothing makes no home.
     find_all(&specs, &session.inventory()?, session)?;
     let _lock = session.lock_store()?;
-    store::staging::sweep(&session.layout);
     let inventory = session.inventory()?;
     let doomed = find_all(&specs, &inventory, session)?;
     let generation = remove::remove(&session.layout, &inventory, &doomed, &session.command)?;

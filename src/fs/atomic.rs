@@ -75,7 +75,8 @@ pub fn sync_tree(top: &Utf8Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         let file = fs::File::open(top)?;
-        rustix::fs::syncfs(&file).map_err(|cause| named(cause.into(), "flush", top))
+        rustix::io::retry_on_intr(|| rustix::fs::syncfs(&file))
+            .map_err(|cause| named(cause.into(), "flush", top))
     }
     #[cfg(not(target_os = "linux"))]
     {
@@ -104,23 +105,43 @@ pub fn sync_tree(top: &Utf8Path) -> io::Result<()> {
 /// The rename's own, naming both paths.
 pub fn rename(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
     fs::rename(from, to)?;
+    sync_parents(to, from)
+}
+
+fn sync_parents(to: &Utf8Path, from: &Utf8Path) -> io::Result<()> {
     for parent in [to.parent(), from.parent()].into_iter().flatten() {
         sync_directory(parent)?;
     }
     Ok(())
 }
 
-/// Removes a tree: first renamed into `staging`, so that nobody ever sees half of it, then deleted there. Links are
-/// removed, never followed.
+/// Exchanges two directories on one file system, in one step where the system can do that, and puts the parent of `there`
+/// on disk. What is `here` must be flushed before.
 ///
 /// # Errors
-/// When the rename fails; what cannot be deleted after it stays in `staging`, for the next sweep.
-pub fn remove_tree(tree: &Utf8Path, staging: &Utf8Path) -> io::Result<()> {
-    let doomed = unused_name(staging, "removed-")?;
-    rename(tree, &doomed)?;
-    // The tree is gone for every reader; leftovers are swept by a later command.
-    let _ = fs::remove_dir_all(&doomed);
-    Ok(())
+/// When that fails; `there` is then as it was, or (where the system cannot exchange) out of the way in `here`'s parent.
+pub fn exchange(here: &Utf8Path, there: &Utf8Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        match renameat_with(
+            CWD,
+            here.as_std_path(),
+            CWD,
+            there.as_std_path(),
+            RenameFlags::EXCHANGE,
+        ) {
+            // Some file systems, and the kernels of old.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {}
+            Err(cause) => return Err(named(cause.into(), "replace", there)),
+            Ok(()) => return sync_parents(there, here),
+        }
+    }
+    let aside = Utf8PathBuf::from(format!("{here}.old"));
+    fs::rename(there, &aside)?;
+    fs::rename(here, there)?;
+    fs::rename(&aside, here)?;
+    sync_parents(there, here)
 }
 
 /// A fresh private directory under `parent`, with a random name. It is the caller's to remove.
@@ -139,13 +160,6 @@ pub fn private_directory(parent: &Utf8Path, prefix: &str) -> io::Result<Utf8Path
             .and_then(|name| name.to_str())
             .expect("the name is our own ASCII"),
     ))
-}
-
-/// A name under `parent` that nothing has.
-fn unused_name(parent: &Utf8Path, prefix: &str) -> io::Result<Utf8PathBuf> {
-    let made = private_directory(parent, prefix)?;
-    fs::remove_dir(&made)?;
-    Ok(made)
 }
 
 /// Makes a directory and its parents.

@@ -44,6 +44,16 @@ pub enum LockError {
     },
 }
 
+impl From<LockError> for io::Error {
+    fn from(error: LockError) -> Self {
+        let kind = match &error {
+            LockError::Busy { .. } => io::ErrorKind::ResourceBusy,
+            LockError::Io { source, .. } => source.kind(),
+        };
+        Self::new(kind, error)
+    }
+}
+
 impl Lock {
     /// Takes the lock, waiting for at most `patience`. `waiting` is called once, with the holder, when that takes
     /// longer than a second.
@@ -95,7 +105,13 @@ impl Lock {
             .write(true)
             .open(path)
             .map_err(failed)?;
-        match file.file().try_lock() {
+        let locked = loop {
+            match file.file().try_lock() {
+                Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Interrupted => {}
+                locked => break locked,
+            }
+        };
+        match locked {
             Ok(()) => {
                 // Only a courtesy to whoever waits: a full disk must not keep us from working.
                 let _ = write_holder(&file);

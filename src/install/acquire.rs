@@ -15,11 +15,7 @@ use crate::{
     fetch::{Places, Verdict},
     fs::{atomic, lock::Lock, space},
     resolve::Step,
-    store::{
-        self,
-        receipt::Receipt,
-        staging::{self, Staging},
-    },
+    store::{self, receipt::Receipt, staging::Staging},
     unpack::{Shape, unpack},
 };
 
@@ -66,7 +62,6 @@ pub(super) fn acquire(
     }
     let staging = {
         let _store = lock_store(workshop)?;
-        staging::sweep(workshop.layout);
         Staging::create(workshop.layout)?
     };
     let mut attempts = Vec::new();
@@ -254,25 +249,31 @@ fn installed(
 
 fn lock_release(step: &Step, name: &str, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
     let path = workshop.layout.release_lock(&step.component, &step.version);
-    acquire_lock(&path, name, workshop)
+    let lock = Lock::acquire(&path, workshop.patience, |holder| waiting(name, holder, workshop))?;
+    Ok(told(lock, workshop))
 }
 
 /// The store lock, for a moment.
 pub(super) fn lock_store(workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
-    acquire_lock(&workshop.layout.store_lock(), "the store", workshop)
+    let waiting = |holder: &str| waiting("the store", holder, workshop);
+    Ok(told(
+        store::lock(workshop.layout, workshop.patience, waiting)?,
+        workshop,
+    ))
 }
 
-fn acquire_lock(path: &Utf8Path, name: &str, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
-    let lock = Lock::acquire(path, workshop.patience, |holder| {
-        workshop.reporter.report(Event::Waiting {
-            name: name.to_owned(),
-            holder: holder.to_owned(),
-        });
-    })?;
+fn waiting(name: &str, holder: &str, workshop: &Workshop<'_>) {
+    workshop.reporter.report(Event::Waiting {
+        name: name.to_owned(),
+        holder: holder.to_owned(),
+    });
+}
+
+fn told(lock: Lock, workshop: &Workshop<'_>) -> Lock {
     if let Some(warning) = lock.warning() {
         workshop.reporter.report(Event::Warning(warning.to_owned()));
     }
-    Ok(lock)
+    lock
 }
 
 /// The name under which a sealed tree is published: the version, unless a whole tree by another provider has that name.

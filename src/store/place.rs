@@ -10,6 +10,9 @@ use crate::{
     layout::Layout,
 };
 
+/// Unfinished work beside what it becomes, where `staging/` is on another file system.
+const BESIDE: &str = ".staging";
+
 /// Makes the directories that a command which writes needs. Does nothing where they are.
 ///
 /// As root, where others cannot enter the home (`/root` is 0700), `components`, `staging` and `cache` are made as links
@@ -50,9 +53,31 @@ pub fn staging_root(layout: &Layout) -> io::Result<Utf8PathBuf> {
     if same_file_system(&layout.staging(), &layout.components())? {
         return layout.staging().canonicalize_utf8();
     }
-    let root = layout.components().join(".staging");
+    let root = layout.components().join(BESIDE);
     make(&root)?;
     root.canonicalize_utf8()
+}
+
+/// Where generations are made and links are replaced: in `staging/`, unless that is on another file system.
+///
+/// # Errors
+/// When neither can be asked about, or the directory cannot be made.
+pub fn generations_scratch(layout: &Layout) -> io::Result<Utf8PathBuf> {
+    if same_file_system(&layout.staging(), &layout.generations())? {
+        return layout.staging().canonicalize_utf8();
+    }
+    let root = layout.generations().join(BESIDE);
+    make(&root)?;
+    root.canonicalize_utf8()
+}
+
+/// Every directory that may hold unfinished work. Not all of them exist.
+pub fn staging_roots(layout: &Layout) -> Vec<Utf8PathBuf> {
+    let beside = [layout.components(), layout.generations()].map(|directory| directory.join(BESIDE));
+    std::iter::once(layout.staging())
+        .chain(beside)
+        .filter(|root| root.is_dir())
+        .collect()
 }
 
 fn make(directory: &Utf8Path) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::place;
+use super::{commit, place};
 use crate::{
     fs::{
         atomic,
@@ -30,14 +30,23 @@ impl Staging {
     /// # Errors
     /// When it cannot be made or locked.
     pub fn create(layout: &Layout) -> Result<Self, LockError> {
+        let root = place::staging_root(layout).map_err(|source| LockError::Io {
+            path: layout.staging(),
+            source,
+        })?;
+        Self::create_in(&root)
+    }
+
+    /// Makes one in this directory.
+    pub(super) fn create_in(root: &Utf8Path) -> Result<Self, LockError> {
         let made = || -> io::Result<Utf8PathBuf> {
-            let path = atomic::private_directory(&place::staging_root(layout)?, "")?;
+            let path = atomic::private_directory(root, "")?;
             // As root, acceptance runs what lies here as another user, who must be able to enter.
             open_to_readers(&path)?;
             Ok(path)
         };
         let path = made().map_err(|source| LockError::Io {
-            path: layout.staging(),
+            path: root.to_owned(),
             source,
         })?;
         let lock = Lock::try_acquire(&path.join(LOCK))?.expect("nobody else knows the name");
@@ -64,30 +73,74 @@ impl Staging {
     }
 }
 
-impl Drop for Staging {
-    fn drop(&mut self) {
-        // What stays behind is swept by a later command.
-        let _ = fs::remove_dir_all(&self.path);
+impl Staging {
+    /// Removes it, for good: after this it does not come back with a power cut either.
+    pub(super) fn discard(mut self) -> io::Result<()> {
+        let path = std::mem::take(&mut self.path);
+        clear(&path);
+        match path.parent() {
+            Some(root) => atomic::sync_directory(root),
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves it to the next command.
+    pub(super) fn leave(mut self) {
+        self.path = Utf8PathBuf::new();
     }
 }
 
-/// Removes what killed commands left behind. The caller holds the store lock. Whatever cannot be removed stays.
-pub fn sweep(layout: &Layout) {
-    let Ok(root) = place::staging_root(layout) else {
-        return;
-    };
-    let Ok(entries) = fs::read_dir(&root) else { return };
-    for entry in entries.flatten() {
-        let Ok(path) = Utf8PathBuf::from_path_buf(entry.path()) else {
-            continue;
-        };
-        let Ok(kind) = entry.file_type() else { continue };
-        if !kind.is_dir() {
-            let _ = fs::remove_file(&path);
-        } else if is_abandoned(&path) {
-            let _ = fs::remove_dir_all(&path);
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if !self.path.as_str().is_empty() {
+            clear(&self.path);
         }
     }
+}
+
+/// Removes a directory of unfinished work, the note of a commit last. What stays behind is swept by a later command.
+fn clear(work: &Utf8Path) {
+    if let Ok(entries) = fs::read_dir(work) {
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if entry.file_name() == commit::JOURNAL || entry.file_name() == LOCK {
+                continue;
+            }
+            let _ = match entry.file_type() {
+                Ok(kind) if kind.is_dir() => fs::remove_dir_all(path),
+                _ => fs::remove_file(path),
+            };
+        }
+    }
+    let _ = fs::remove_dir_all(work);
+}
+
+/// Settles what killed commands began to commit, and removes what they left behind. The caller holds the store lock.
+/// What cannot be removed stays.
+///
+/// # Errors
+/// When a commit cannot be settled.
+pub fn sweep(layout: &Layout) -> io::Result<()> {
+    for root in place::staging_roots(layout) {
+        let Ok(entries) = fs::read_dir(&root) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let Ok(path) = Utf8PathBuf::from_path_buf(entry.path()) else {
+                continue;
+            };
+            let Ok(kind) = entry.file_type() else { continue };
+            if !kind.is_dir() {
+                let _ = fs::remove_file(&path);
+            } else if is_abandoned(&path) {
+                commit::settle(layout, &path)?;
+                clear(&path);
+            }
+        }
+        // A note that was settled must not come back with a power cut, when another generation is active.
+        atomic::sync_directory(&root)?;
+    }
+    Ok(())
 }
 
 /// Work is made and locked under the store lock, which the caller holds: without a lock file it has no maker any more.
