@@ -14,3 +14,7 @@ dist *TARGETS:
         cp "target/$target/release/ampup$suffix" "target/dist/ampup-$target$suffix"
     done
     release/assemble target/dist "$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)"
+
+# Kill and fault sweeps, whole: every call that changes something, killed and failing in every way (docs/torture.md).
+torture *FILTER:
+    AMPUP_TORTURE=whole nice cargo test --test it torture::{{ FILTER }} -- --nocapture --test-threads 1

@@ -129,7 +129,11 @@ fn what_is_unknown_to_this_ampup_is_skipped() {
         with("integrity", json!({"kind": "promised"})),
         with("integrity", json!(null)),
     ];
-    home.offer_artifacts("tool", "1.0.0", &[&unknown[..], std::slice::from_ref(&good)].concat());
+    home.offer_artifacts(
+        "tool",
+        "1.0.0",
+        &[&unknown[..], std::slice::from_ref(&good)].concat(),
+    );
     home.ampup(&["install", "tool"]).exits(0);
 }
 

@@ -14,6 +14,8 @@ mod setup;
 #[cfg(unix)]
 mod shells;
 mod support;
+#[cfg(target_os = "linux")]
+mod torture;
 mod unpack;
 mod wire;
 #[cfg(unix)]

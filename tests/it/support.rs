@@ -10,5 +10,7 @@ pub(crate) mod programs;
 #[cfg(target_os = "linux")]
 pub(crate) mod release;
 pub(crate) mod server;
+#[cfg(target_os = "linux")]
+pub(crate) mod tracer;
 #[cfg(unix)]
 pub(crate) mod world;
