@@ -16,6 +16,7 @@ mod partial;
 mod published;
 mod range;
 mod retry;
+mod settings;
 mod telling;
 mod tls;
 
@@ -31,7 +32,6 @@ use reqwest::{StatusCode, header};
 use tokio::sync::OnceCell;
 use url::Url;
 
-pub use self::error::{FetchError, Verdict};
 use self::{
     body::Body,
     download::Wanted,
@@ -39,112 +39,16 @@ use self::{
     range::content_length,
     retry::{Failed, Retries},
 };
+pub use self::{
+    error::{FetchError, Verdict},
+    settings::{Limits, Secret, Settings},
+};
 use crate::{
     domain::{Artifact, Digest, Integrity, Source},
     env::Env,
     event::{Event, Reporter},
     verify::Verified,
 };
-
-/// What a person may set.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// No network at all.
-    pub offline: bool,
-    /// Asked first for everything that is on the web: `https://host/path` is `<mirror>/host/path`. Its bytes are proven
-    /// by digest and need no trust; digests never come from it. `https`, `http` or `file`.
-    pub mirror: Option<Url>,
-    /// Sent to `token_origin`, never across a redirect.
-    pub github_token: Option<Secret>,
-    /// Refuse artifacts whose digest is not in the manifest itself.
-    pub require_pinned: bool,
-    /// Where GitHub's API is. Tests have their own.
-    pub token_origin: Url,
-    /// How patient and how generous we are.
-    pub limits: Limits,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            offline: false,
-            mirror: None,
-            github_token: None,
-            require_pinned: false,
-            token_origin: Url::parse("https://api.github.com").expect("an address"),
-            limits: Limits::default(),
-        }
-    }
-}
-
-/// Something that is never printed.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps `text` from being printed.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-/// Every bound of the wire. The defaults are those of `trust.md` (rule 8) and the design (section 6.1).
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// To a connection, TLS included.
-    pub connect: Duration,
-    /// From there to the first octet of an answer, and from its head to the first octet of its body.
-    pub first_byte: Duration,
-    /// In every such span of time ...
-    pub window: Duration,
-    /// ... so many octets a second come on average.
-    pub floor: u64,
-    /// Attempts after the first. Counted anew when an attempt brought a mebibyte.
-    pub retries: u32,
-    /// Before the first retry; doubled before each further one.
-    pub back_off: Duration,
-    /// The longest `Retry-After` that is waited for.
-    pub retry_after: Duration,
-    /// Octets of an artifact whose size is not stated.
-    pub artifact: u64,
-    /// Octets of a checksum file.
-    pub checksum_file: u64,
-    /// Octets of a release's JSON.
-    pub github_release: u64,
-    /// To the first answer that npm has from its registry, its own start included.
-    pub npm_answer: Duration,
-    /// From one octet to the next in npm's downloads.
-    pub npm_idle: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            first_byte: Duration::from_secs(30),
-            window: Duration::from_secs(60),
-            floor: 1 << 10,
-            retries: 3,
-            back_off: Duration::from_millis(500),
-            retry_after: Duration::from_secs(60),
-            artifact: 1 << 30,
-            checksum_file: 64 << 10,
-            github_release: 4 << 20,
-            npm_answer: Duration::from_secs(25),
-            npm_idle: Duration::from_secs(20),
-        }
-    }
-}
 
 /// Where downloads are put.
 #[derive(Debug, Clone, Copy)]
@@ -218,9 +122,7 @@ impl Wire {
         match &artifact.source {
             Source::File { url } => self.open(&address::parse(url)?, &wanted).await,
             Source::Https { url } => self.fetch_web(&address::parse(url)?, &wanted).await,
-            Source::Npm { package, version } => {
-                self.fetch_npm(&format!("{package}@{version}"), &wanted).await
-            }
+            Source::Npm { package, version } => self.fetch_npm(package, version, &wanted).await,
         }
     }
 

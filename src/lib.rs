@@ -7,6 +7,7 @@
 //! ARCHITECTURE.md names the floors; a module imports only from lower ones.
 
 // Floor 1: ground.
+pub mod children;
 pub mod domain;
 pub mod env;
 pub mod exit;
@@ -40,6 +41,7 @@ pub mod unpack;
 // Floor 4: database.
 #[cfg(feature = "cli")]
 pub mod accept;
+pub mod locate;
 pub mod postgres;
 
 // Floor 5: flows, where wire, disk and database meet.

@@ -2,15 +2,21 @@
 
 use std::io;
 
+use camino::Utf8PathBuf;
+
 use crate::{
-    domain::{ComponentName, Inventory, TreeName},
+    domain::{ComponentName, Inventory, Tree, TreeName},
     exit::{Exit, hint_of_io},
     layout::Layout,
+    postgres::projects::Projects,
     store::{
         commit::{Change, commit},
         in_use,
     },
 };
+
+/// The component that clusters are bound to.
+const POSTGRES: &str = "postgres";
 
 /// Why a version was not removed.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +33,16 @@ pub enum RemoveError {
         /// What it runs.
         executable: String,
     },
+    /// It is the last one that a project's cluster can be started with.
+    #[error("{component} {version} is the last one that can serve the database of `{project}`")]
+    Needed {
+        /// The component.
+        component: ComponentName,
+        /// The version.
+        version: TreeName,
+        /// The project's Amp directory.
+        project: Utf8PathBuf,
+    },
     /// The home cannot be written.
     #[error("cannot change ampup's home")]
     Store(#[from] io::Error),
@@ -36,7 +52,7 @@ impl RemoveError {
     /// The exit code of a command that fails so.
     pub fn exit_code(&self) -> Exit {
         match self {
-            Self::InUse { .. } => Exit::Busy,
+            Self::InUse { .. } | Self::Needed { .. } => Exit::Busy,
             Self::Store(source) => Exit::of_io(source),
         }
     }
@@ -45,9 +61,44 @@ impl RemoveError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::InUse { pid, .. } => Some(format!("end process {pid} and run the same command again")),
+            Self::Needed {
+                component, version, ..
+            } => Some(format!(
+                "`ampup uninstall {component}@{version} --force`, if that database is not needed any more"
+            )),
             Self::Store(source) => hint_of_io(source),
         }
     }
+}
+
+/// Refuses to remove the last PostgreSQL of a major version that the cluster of a known project needs.
+///
+/// # Errors
+/// `Needed`, with the first such project.
+pub fn check_needed(
+    inventory: &Inventory,
+    doomed: &[(ComponentName, TreeName)],
+    projects: &Projects,
+) -> Result<(), RemoveError> {
+    for (component, tree) in doomed
+        .iter()
+        .filter(|(component, _)| component.as_str() == POSTGRES)
+    {
+        let major = tree.version().major;
+        let stays = |other: &&Tree| {
+            other.name.version().major == major && !doomed.contains(&(component.clone(), other.name.clone()))
+        };
+        if inventory.trees(component).iter().find(stays).is_none()
+            && let Some(project) = projects.of_major(major).into_iter().next()
+        {
+            return Err(RemoveError::Needed {
+                component: component.clone(),
+                version: tree.clone(),
+                project,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Removes trees. All are checked before the first is touched. Gives the new generation, where one of them was active.

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Error, Outcome, Session, install::daemon, use_version::installed};
 use crate::{
     domain::{Channel, ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName},
+    postgres::projects::Projects,
     remove,
 };
 
@@ -14,6 +15,9 @@ pub struct Args {
     /// What to remove: `NAME@VERSION`, or `NAME` where one version is installed; a version alone means ampd and ampctl
     #[arg(value_name = "NAME[@VERSION]", required = true)]
     pub specs: Vec<String>,
+    /// Also the last PostgreSQL that can serve a project's database
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Removes versions. One that a process runs from is never removed.
@@ -31,6 +35,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let _lock = session.lock_store()?;
     let inventory = session.inventory()?;
     let doomed = find_all(&specs, &inventory, session)?;
+    if !args.force {
+        remove::check_needed(&inventory, &doomed, &Projects::new(&session.layout, &session.env))?;
+    }
     let generation = remove::remove(&session.layout, &inventory, &doomed, &session.command)?;
     let mut talk = Vec::new();
     for (component, tree) in &doomed {

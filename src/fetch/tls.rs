@@ -87,7 +87,10 @@ impl ServerCertVerifier for NamingVerifier {
         inner
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             .map_err(|cause| match cause {
-                rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+                // A bad signature: an issuer of the same name, and another key, is trusted.
+                rustls::Error::InvalidCertificate(
+                    CertificateError::UnknownIssuer | CertificateError::BadSignature,
+                ) => {
                     let last = intermediates.last().unwrap_or(end_entity);
                     untrusted(Untrusted::Issuer(issuer(last).unwrap_or_default()))
                 }

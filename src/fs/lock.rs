@@ -1,7 +1,8 @@
 //! Advisory locks on files that are never deleted.
 //!
-//! A lock ends with its process, however that ends. It is never inherited: the standard library opens files
-//! close-on-exec. The holder writes its process id and command into the file, so that whoever waits can say for whom.
+//! A lock ends with its process, however that ends. It is not inherited, because the standard library opens files
+//! close-on-exec, unless a child is given a `handle`: then it lasts as long as the last process that has one. The holder
+//! writes its process id, host and command into the file, so that whoever waits can say for whom.
 
 use std::{
     fs::TryLockError,
@@ -16,7 +17,7 @@ use fs_err as fs;
 /// A lock that is held until this value is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: fs::File,
+    file: fs::File,
     /// What to tell the user when the file system knows no locks and this one holds nothing.
     warning: Option<String>,
 }
@@ -94,44 +95,68 @@ impl Lock {
     /// # Errors
     /// When the file cannot be made or opened.
     pub fn try_acquire(path: &Utf8Path) -> Result<Option<Self>, LockError> {
+        let taken = Self::try_lock(path, std::fs::File::try_lock)?;
+        if let Some(lock) = &taken {
+            lock.name_holder(std::process::id(), &command_line());
+        }
+        Ok(taken)
+    }
+
+    /// Takes a lock that others may share, if nobody holds it alone.
+    ///
+    /// # Errors
+    /// When the file cannot be made or opened.
+    pub fn try_share(path: &Utf8Path) -> Result<Option<Self>, LockError> {
+        Self::try_lock(path, std::fs::File::try_lock_shared)
+    }
+
+    fn try_lock(
+        path: &Utf8Path,
+        take: impl Fn(&std::fs::File) -> Result<(), TryLockError>,
+    ) -> Result<Option<Self>, LockError> {
         let failed = |source| LockError::Io {
             path: path.to_owned(),
             source,
         };
-        let file = fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(failed)?;
-        let locked = loop {
-            match file.file().try_lock() {
+        let file = open(path).map_err(failed)?;
+        let taken = loop {
+            match take(file.file()) {
                 Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Interrupted => {}
-                locked => break locked,
+                taken => break taken,
             }
         };
-        match locked {
-            Ok(()) => {
-                // Only a courtesy to whoever waits: a full disk must not keep us from working.
-                let _ = write_holder(&file);
-                Ok(Some(Self {
-                    _file: file,
-                    warning: None,
-                }))
-            }
+        match taken {
+            Ok(()) => Ok(Some(Self { file, warning: None })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {
                 let warning = format!(
                     "the file system of `{path}` has no locks ({cause}); do not run two ampup at once"
                 );
                 Ok(Some(Self {
-                    _file: file,
+                    file,
                     warning: Some(warning),
                 }))
             }
             Err(TryLockError::Error(cause)) => Err(failed(cause)),
         }
+    }
+
+    /// A further handle of the lock, to be a child's stdin: the child, and whoever it starts, then hold the lock too.
+    ///
+    /// # Errors
+    /// When the system has no more handles.
+    pub fn handle(&self) -> io::Result<std::fs::File> {
+        self.file.file().try_clone()
+    }
+
+    /// Writes down who holds the lock. Only a courtesy to whoever waits: a full disk must not keep us from working.
+    pub fn name_holder(&self, pid: u32, command: &str) {
+        let write = |mut file: &fs::File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(format!("{pid} {} {command}\n", host_name()).as_bytes())
+        };
+        let _: io::Result<()> = write(&self.file);
     }
 
     /// What the user must know about this lock.
@@ -140,26 +165,64 @@ impl Lock {
     }
 }
 
-fn write_holder(mut file: &fs::File) -> io::Result<()> {
-    let command: Vec<String> = std::env::args_os()
+/// A lock file of another user can be locked without writing to it.
+fn open(path: &Utf8Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    {
+        use fs_err::os::unix::fs::OpenOptionsExt as _;
+        // Root may lock in a directory of somebody who put a link there; what it leads to is not to be written to.
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    match options.open(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => fs::File::open(path).or(Err(cause)),
+        opened => opened,
+    }
+}
+
+fn command_line() -> String {
+    let words: Vec<_> = std::env::args_os()
         .take(6)
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    let text = format!("{} {}\n", std::process::id(), command.join(" "));
-    file.set_len(0)?;
-    file.rewind()?;
-    file.write_all(text.as_bytes())
+    words.join(" ")
 }
 
-/// The holder's process id and command, as it wrote them.
-fn holder(path: &Utf8Path) -> String {
+/// Process ids mean nothing on another machine or in another container, and those have names of their own.
+fn host_name() -> String {
+    #[cfg(unix)]
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    let name = String::new();
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        "localhost".to_owned()
+    } else {
+        name
+    }
+}
+
+/// The holder's process id, host and command, as it wrote them.
+pub fn holder(path: &Utf8Path) -> String {
     let text = super::atomic::read(path, 4096)
         .ok()
         .and_then(|text| String::from_utf8(text).ok())
         .unwrap_or_default();
-    match text.trim().split_once(' ') {
-        Some((pid, command)) => format!("process {pid} (`{}`)", command.escape_debug()),
-        None => "another process".to_owned(),
+    let mut words = text.trim().splitn(3, ' ');
+    match (words.next(), words.next(), words.next()) {
+        (Some(pid), Some(host), Some(command)) => {
+            let on = if host == host_name() {
+                String::new()
+            } else {
+                format!(" on `{}`", host.escape_debug())
+            };
+            format!(
+                "process {}{on} (`{}`)",
+                pid.escape_debug(),
+                command.escape_debug()
+            )
+        }
+        _ => "another process".to_owned(),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     accept::{Accepted, ProvenCluster, accept},
     domain::{Artifact, Component, Digest, Provider, TreeName},
     event::{Event, Phase},
-    fetch::{Places, Verdict},
+    fetch::{FetchError, Places, Verdict},
     fs::{atomic, lock::Lock, space},
     resolve::Step,
     store::{self, receipt::Receipt, staging::Staging},
@@ -104,16 +104,26 @@ pub(super) fn acquire(
     })
 }
 
-/// Hosts that are out of reach are told by the wire, once each. What does not run here is told at once, because a
-/// further build may take a while.
+/// Says why a build is passed over, before the next one is tried. Hosts that are out of reach are told by the wire, once
+/// each.
 fn tell(attempt: &Attempt, workshop: &Workshop<'_>) {
-    if let AttemptError::Accept(error) = &attempt.error {
-        let mut text = format!("the build by {} is not taken: {error}", attempt.provider);
-        if let Some(hint) = error.hint() {
-            text = format!("{text} (hint: {hint})");
-        }
-        workshop.reporter.report(Event::Warning(text));
-    }
+    let event = match &attempt.error {
+        AttemptError::Fetch(FetchError::Unreachable { .. }) => return,
+        AttemptError::Fetch(error) => Event::Note(format!("{error}; going on without it")),
+        error => Event::Warning(format!(
+            "the build by {} is not taken: {error}{}",
+            attempt.provider,
+            hinted(error)
+        )),
+    };
+    workshop.reporter.report(event);
+}
+
+fn hinted(error: &AttemptError) -> String {
+    error
+        .hint()
+        .map(|hint| format!(" (hint: {hint})"))
+        .unwrap_or_default()
 }
 
 /// Whether what went wrong forbids to try elsewhere: wrong bytes from the origin, a hostile archive, our own disk.

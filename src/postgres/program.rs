@@ -12,7 +12,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{loading::LoadFailure, user::User};
-use crate::exit::Exit;
+use crate::{children, exit::Exit};
 
 /// A program that says nothing for so long is ended. A wait is bounded by silence and not by a total, because initdb
 /// takes minutes on a slow disk, and says so line by line.
@@ -239,16 +239,22 @@ impl Finished {
 
 /// Runs a command and reads all that it says, until both its streams are closed.
 fn watch(program: Utf8PathBuf, mut command: Command, input: &str) -> Result<Finished, ProgramError> {
-    let spawned = command
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt as _;
+        // So that it can be ended with all that it started.
+        command.process_group(0);
+    }
+    command
         .stdin(if input.is_empty() {
             Stdio::null()
         } else {
             Stdio::piped()
         })
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = spawned.map_err(|cause| cannot_spawn(&program, cause))?;
+        .stderr(Stdio::piped());
+    let (mut child, _enlisted) = children::enlist(|| command.spawn(), |child| Some(child.id()))
+        .map_err(|cause| cannot_spawn(&program, cause))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that ends before it has read all of it tells why by itself.
         let _ = stdin.write_all(input.as_bytes());

@@ -31,25 +31,6 @@ fn archive(home: &Home, name: &str, scripts: &[(&str, &str)]) -> Value {
     })
 }
 
-/// zonky's build from npm, as the embedded registry has it.
-fn zonky() -> Value {
-    let manifest: Value = serde_json::from_str(include_str!("../../registry/manifest.json")).expect("JSON");
-    let releases = manifest["components"]["postgres"]["releases"]
-        .as_array()
-        .expect("releases")
-        .clone();
-    let release = releases
-        .iter()
-        .find(|release| release["version"] == "18.4.0")
-        .expect("18.4.0");
-    let artifacts = release["artifacts"].as_array().expect("artifacts");
-    artifacts
-        .iter()
-        .find(|artifact| artifact["target"] == TARGET && artifact["source"]["kind"] == "npm")
-        .expect("npm's")
-        .clone()
-}
-
 const LOADER: &str = "#!/bin/sh\necho \"$0: error while loading shared libraries: libxml2.so.2: cannot open shared object file: No such \
      file or directory\" >&2\nexit 127\n";
 
@@ -57,7 +38,7 @@ const LOADER: &str = "#!/bin/sh\necho \"$0: error while loading shared libraries
 fn a_build_that_does_not_run_here_is_passed_over_with_the_package_that_it_lacks() {
     let mut home = Home::new();
     let broken = archive(&home, "theseus", &[("initdb", LOADER), ("postgres", LOADER)]);
-    home.offer_artifacts("postgres", "18.4.0", &[broken, zonky()]);
+    home.offer_artifacts("postgres", "18.4.0", &[broken, zonky_of("18.4.0")]);
     let run = home.ampup(&["install", "postgres"]).exits(0);
     let run = run
         .says("the build by theseus is not taken")
@@ -208,4 +189,57 @@ fn settings_come_after_the_environment_and_a_damaged_file_is_named() {
         .exits(0);
     fs::write(home.path().join("config.toml"), "jobs = \"many\"\n").expect("written");
     home.ampup(&["list"]).exits(2).says("config.toml` is malformed");
+}
+
+/// zonky's build from npm, as the embedded registry has it.
+fn zonky_of(version: &str) -> Value {
+    let manifest: Value = serde_json::from_str(include_str!("../../registry/manifest.json")).expect("JSON");
+    let releases = manifest["components"]["postgres"]["releases"]
+        .as_array()
+        .expect("releases")
+        .clone();
+    let release = releases
+        .iter()
+        .find(|release| release["version"] == version)
+        .expect("a release");
+    let artifacts = release["artifacts"].as_array().expect("artifacts");
+    let from_npm = |artifact: &&Value| artifact["target"] == TARGET && artifact["source"]["kind"] == "npm";
+    artifacts.iter().find(from_npm).expect("npm's").clone()
+}
+
+#[test]
+fn a_major_that_a_projects_cluster_needs_stays() {
+    let mut home = Home::new();
+    home.offer_artifacts("postgres", "17.10.0", &[zonky_of("17.10.0")]);
+    home.ampup(&["install", "postgres@17"]).exits(0);
+    let project = home.directory("project/.amp/metadb");
+    fs::write(project.join("PG_VERSION"), "17\n").expect("written");
+    let amp_dir = project.parent().expect("the Amp directory");
+    let known = json!({"schema": 1, "projects": [amp_dir]});
+    fs::write(home.path().join("projects.json"), known.to_string()).expect("written");
+
+    home.offer_artifacts("postgres", "18.4.0", &[zonky_of("18.4.0")]);
+    home.ampup(&["update"])
+        .exits(0)
+        .says("postgres 17.10 is up to date")
+        .says("--allow-major");
+    let run = home
+        .ampup(&["update", "--allow-major"])
+        .exits(0)
+        .says("installed postgres 18.4");
+    run.says(&format!(
+        "postgres 17.10 stays installed: the database of `{amp_dir}` needs it"
+    ));
+    home.ampup(&["list"])
+        .exits(0)
+        .prints("postgres 18.4  (active)\npostgres 17.10\n");
+
+    let before = home.store();
+    home.ampup(&["uninstall", "postgres@17"])
+        .exits(6)
+        .says(amp_dir.as_str())
+        .says("--force");
+    assert_eq!(home.store(), before);
+    home.ampup(&["uninstall", "postgres@17", "--force"]).exits(0);
+    home.ampup(&["list"]).exits(0).prints("postgres 18.4 (active)\n");
 }

@@ -4,9 +4,15 @@
 mod bootstrap;
 mod choosing;
 mod commands;
+#[cfg(unix)]
+mod formats;
 mod house;
 mod main_job;
+mod postgres_law;
+mod postgres_life;
+mod postgres_paths;
 mod postgres_programs;
+mod postgres_strangers;
 mod powershell;
 mod registry;
 #[cfg(target_os = "linux")]
@@ -16,6 +22,8 @@ mod shells;
 mod support;
 #[cfg(target_os = "linux")]
 mod torture;
+// Modes and symlinks, which Windows has not.
+#[cfg(unix)]
 mod unpack;
 mod wire;
 #[cfg(unix)]

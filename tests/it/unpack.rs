@@ -1,5 +1,6 @@
 //! Unpacking real archives: every rule with an archive that breaks it, and archives of many makers that pass.
 
+mod any;
 mod honest;
 mod hostile;
 

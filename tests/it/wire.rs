@@ -45,8 +45,8 @@ impl World {
         let settings = Settings {
             limits: Limits {
                 connect: Duration::from_secs(5),
-                first_byte: Duration::from_millis(700),
-                window: Duration::from_millis(500),
+                first_byte: Duration::from_secs(5),
+                window: Duration::from_secs(5),
                 back_off: Duration::from_millis(4),
                 npm_answer: Duration::from_secs(4),
                 ..Limits::default()
@@ -188,10 +188,10 @@ fn read(verified: &Verified) -> Vec<u8> {
     content
 }
 
-/// Fails the test if it took longer than the limits of the test world allow for.
+/// Fails the test if it took much longer than it should.
 fn quick<T>(what: impl FnOnce() -> T) -> T {
     let began = Instant::now();
     let outcome = what();
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     outcome
 }

@@ -2,7 +2,12 @@
 
 use std::{os::unix::fs::PermissionsExt as _, process::Command};
 
-use ampup::postgres::user::User;
+use ampup::{
+    env::Env,
+    event::Silent,
+    locate::{self, Located, Locator},
+    postgres::{Cluster, Project, Server, Start, user::User},
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
@@ -39,6 +44,143 @@ impl World {
         }
         directory
     }
+}
+
+/// A project of one test, with a home in which nothing is installed: its programs are given.
+pub(crate) struct TestProject {
+    pub(crate) world: World,
+    pub(crate) directory: Utf8PathBuf,
+}
+
+impl TestProject {
+    pub(crate) fn new() -> Self {
+        let world = World::new();
+        let directory = world.directory("project");
+        Self { world, directory }
+    }
+
+    /// A project whose cluster of this major was made and stopped before.
+    pub(crate) fn with_cluster(major: u64) -> Self {
+        let project = Self::new();
+        done(Command::new("cp").args(["-a", ready_cluster(major).as_str(), project.directory.as_str()]));
+        project
+    }
+
+    pub(crate) fn project(&self) -> Project {
+        Project::find(&self.env(), None).expect("a project")
+    }
+
+    pub(crate) fn env(&self) -> Env {
+        let home = self.world.path().join("home");
+        Env::from_variables([("HOME", home.as_str())], self.directory.as_std_path())
+    }
+
+    /// Its cluster, served by PostgreSQL of this major.
+    pub(crate) fn cluster(&self, major: u64) -> Cluster {
+        cluster(self.project(), &self.env(), major)
+    }
+
+    /// The directory of its cluster.
+    pub(crate) fn data(&self) -> Utf8PathBuf {
+        self.directory.join(".amp/metadb")
+    }
+
+    pub(crate) fn start(&self) -> Server {
+        self.cluster(18)
+            .start(&Start::default(), &Silent)
+            .expect("started")
+    }
+}
+
+impl Drop for TestProject {
+    fn drop(&mut self) {
+        // A failed test must not leave servers behind.
+        let _ = self.cluster(18).stop(ampup::postgres::Force::Yes, &Silent);
+    }
+}
+
+/// An Amp directory with a cluster of this major, made by production code, once.
+fn ready_cluster(major: u64) -> Utf8PathBuf {
+    let place = cache().join(format!("cluster-{major}"));
+    let lock = fs::File::create(cache().join(format!("cluster-{major}.lock"))).expect("a lock file");
+    lock.file().lock().expect("locked");
+    let ready = place.join(".amp");
+    if !ready.exists() {
+        let project = TestProject::new();
+        let server = project
+            .cluster(major)
+            .start(&Start::default(), &Silent)
+            .expect("made");
+        server.stop().expect("stopped");
+        fs::create_dir_all(&place).expect("made");
+        let copy = place.join("copy");
+        done(Command::new("cp").args(["-a", project.directory.join(".amp").as_str(), copy.as_str()]));
+        fs::rename(copy, &ready).expect("published");
+    }
+    ready
+}
+
+/// The digest of everything in a directory: names, kinds, permissions, contents.
+pub(crate) fn fingerprint(directory: &Utf8Path) -> String {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut paths = vec![directory.to_owned()];
+    let mut lines = Vec::new();
+    while let Some(path) = paths.pop() {
+        let found = fs::symlink_metadata(&path).expect("there");
+        let mut hasher = DefaultHasher::new();
+        if found.is_dir() {
+            for entry in fs::read_dir(&path).expect("listed") {
+                paths.push(Utf8PathBuf::from_path_buf(entry.expect("listed").path()).expect("UTF-8"));
+            }
+        } else if found.is_file() {
+            fs::read(&path).expect("read").hash(&mut hasher);
+        }
+        lines.push(format!(
+            "{path} {:o} {:x}",
+            found.permissions().mode(),
+            hasher.finish()
+        ));
+    }
+    lines.sort();
+    lines.join("\n")
+}
+
+/// A project's cluster, served by PostgreSQL of this major.
+pub(crate) fn cluster(project: Project, env: &Env, major: u64) -> Cluster {
+    let locator = Locator::from_env(env).expect("a home");
+    Cluster::open(project, locator, env).with_programs(programs(major))
+}
+
+pub(crate) fn programs(major: u64) -> Located {
+    let (_, build) = BUILDS.iter().find(|(known, _)| *known == major).expect("known");
+    let version = build.split('-').next().expect("a version");
+    Located {
+        component: locate::postgres(),
+        name: version.parse().expect("a version"),
+        tree: postgres_tree(major),
+    }
+}
+
+/// Runs one statement with a real client and gives the first column of the first row.
+pub(crate) fn sql(url: &str, statement: &str) -> Result<String, tokio_postgres::Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+        let driver = tokio::spawn(connection);
+        let answers = client.simple_query(statement).await;
+        drop(client);
+        let _ = driver.await;
+        Ok(answers?
+            .iter()
+            .find_map(|answer| match answer {
+                tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            })
+            .unwrap_or_default())
+    })
 }
 
 /// Whom the tests run PostgreSQL as: ourselves, or an ordinary user when the suite runs as root.

@@ -5,10 +5,9 @@ use std::io::{Cursor, Write as _};
 use ampup::domain::{FileRecord, Format, LinkList};
 use camino::Utf8PathBuf;
 use fs_err as fs;
-use proptest::prelude::*;
 
 use super::{Shape, World, assert_listed, proven, shape, snapshot, unpack};
-use crate::support::archives::{TarEntry, ZipEntry, gz, open_tar, pax_record, tar, tar_gz, xz, zip};
+use crate::support::archives::{TarEntry, ZipEntry, gz, pax_record, tar, tar_gz, xz, zip};
 
 /// The tree, in lines of path and what is there.
 fn tree(world: &World, shape: &Shape<'_>, archive: &[u8]) -> Vec<String> {
@@ -389,78 +388,4 @@ fn cached_crates() -> Vec<Utf8PathBuf> {
         .collect();
     crates.sort();
     crates
-}
-
-/// An entry of an archive that may be anything, with names that meet often.
-fn any_entry() -> impl Strategy<Value = TarEntry> {
-    let name = "(\\./)?[abC](/[abc]){0,2}";
-    let target = "(\\.\\./|\\./|[abc]/){0,4}(\\.\\.|[abc]|canary)";
-    prop_oneof![
-        name.prop_map(|name| TarEntry::file(&name, "x")),
-        name.prop_map(|name| TarEntry::directory(&name)),
-        (name, target).prop_map(|(name, target)| TarEntry::symlink(&name, &target)),
-        (name, target).prop_map(|(name, target)| TarEntry::symlink(&name, &target)),
-        (name, name).prop_map(|(name, target)| TarEntry::hard_link(&name, &target)),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// The rules follow links on paper; the disk must agree.
-    #[test]
-    fn no_link_of_a_tree_leads_out_of_it(entries in prop::collection::vec(any_entry(), 1..12)) {
-        let world = World::new();
-        match world.unpack(&shape(Format::TarGz), &tar_gz(&entries)) {
-            Err(_) => world.assert_untouched("refused"),
-            Ok(staged) => {
-                assert_listed(&staged);
-                let top = staged.path().canonicalize_utf8().expect("it exists");
-                for (path, _) in staged.files().iter() {
-                    if let Ok(end) = staged.path().join(path).canonicalize_utf8() {
-                        prop_assert!(end.starts_with(&top), "{path} leads to {end}");
-                    }
-                }
-                fs::remove_dir_all(staged.path()).expect("removed");
-                world.assert_untouched("unpacked");
-            }
-        }
-    }
-
-    /// Whatever happens to an archive's octets, it is refused whole or unpacked whole.
-    #[test]
-    fn damaged_archives_never_leave_a_half(
-        kind in 0..4,
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
-    ) {
-        let entries = [TarEntry::pax("path", "d/a"), TarEntry::file("x", "content"), TarEntry::symlink("l", "d/a")];
-        let zipped = [ZipEntry::streamed("a", "content", true, false), ZipEntry::stored("b", "content")];
-        let (format, mut octets) = match kind {
-            0 => (Format::TarGz, open_tar(&entries)),
-            1 => (Format::TarGz, tar_gz(&entries)),
-            2 => (Format::TarXz, xz(&tar(&entries))),
-            _ => (Format::Zip, zip(&zipped)),
-        };
-        for (at, octet) in changes {
-            let at = at.index(octets.len());
-            octets[at] = octet;
-        }
-        if kind == 0 {
-            octets = gz(&[octets, vec![0; 1024]].concat());
-        }
-        let world = World::new();
-        match world.unpack(&shape(format), &octets) {
-            Err(_) => world.assert_untouched("refused"),
-            Ok(staged) => assert_listed(&staged),
-        }
-    }
-
-    #[test]
-    fn any_octets_are_refused_without_panic(octets: Vec<u8>) {
-        let world = World::new();
-        for format in [Format::TarGz, Format::TarXz, Format::Zip, Format::JarTarXz] {
-            prop_assert!(world.unpack(&shape(format), &octets).is_err());
-            world.assert_untouched("refused");
-        }
-    }
 }

@@ -11,17 +11,21 @@ use crate::support::server::{Reply, Request, Server};
 
 const TOKEN: &str = "ghp_not-to-be-seen";
 
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
 /// An authority of the tests' own.
-fn authority() -> &'static CertifiedIssuer<'static, KeyPair> {
-    static AUTHORITY: OnceLock<CertifiedIssuer<'static, KeyPair>> = OnceLock::new();
-    AUTHORITY.get_or_init(|| {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "Tests' Authority");
-        CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed")
-    })
+fn authority() -> &'static Authority {
+    static AUTHORITY: OnceLock<Authority> = OnceLock::new();
+    AUTHORITY.get_or_init(new_authority)
+}
+
+fn new_authority() -> Authority {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Tests' Authority");
+    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed")
 }
 
 /// A server's side of TLS, with a certificate of that authority.
@@ -43,9 +47,13 @@ fn certified(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Arc<rus
 
 /// A world that trusts the authority.
 fn trusting() -> World {
+    trusting_in(authority())
+}
+
+fn trusting_in(authority: &Authority) -> World {
     let mut world = World::new();
     let file = world.path().join("authority.pem");
-    fs_err::write(&file, authority().pem()).expect("written");
+    fs_err::write(&file, authority.pem()).expect("written");
     world
         .variables
         .insert("SSL_CERT_FILE".to_owned(), file.into_string());
@@ -119,7 +127,7 @@ fn certificates_that_do_not_hold_are_told_apart_and_not_tried_again() {
         (
             "127.0.0.1",
             Box::new(|_| {}),
-            World::new(),
+            trusting_in(&new_authority()),
             "issued by `Tests\\' Authority`",
         ),
     ];
@@ -287,4 +295,51 @@ fn a_proxy_that_refuses_or_is_away_is_told() {
         assert_eq!(proxy.requests()[0].target, "a.example:443");
         assert!(proxy.requests()[0].header("Proxy-Authorization").is_some());
     }
+}
+
+#[test]
+fn https_goes_through_a_proxy_and_is_proven_to_the_server_behind_it() {
+    let bytes = content(100_000);
+    let served = bytes.clone();
+    let server = Server::start_tls(certified("127.0.0.1", |_| {}), move |request, _| {
+        Reply::honest(&served, request)
+    });
+    let mut world = trusting();
+    world
+        .variables
+        .insert("HTTPS_PROXY".to_owned(), tunnel(server.host()).to_string());
+    let verified = world
+        .fetch(&sized(server.url("/thing"), &bytes))
+        .expect("fetched");
+    assert_eq!(read(&verified), bytes);
+}
+
+/// A proxy that connects one client to one server.
+fn tunnel(expected: String) -> std::net::SocketAddr {
+    use std::{
+        io::{BufRead as _, BufReader, Write as _, copy},
+        net::{TcpListener, TcpStream},
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("a client");
+        let head = BufReader::new(&client)
+            .lines()
+            .map_while(Result::ok)
+            .take_while(|line| !line.is_empty());
+        assert_eq!(
+            head.collect::<Vec<_>>().first(),
+            Some(&format!("CONNECT {expected} HTTP/1.1"))
+        );
+        let mut server = TcpStream::connect(&expected).expect("the server");
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").expect("sent");
+        let (mut from, mut to) = (
+            client.try_clone().expect("a socket"),
+            server.try_clone().expect("a socket"),
+        );
+        std::thread::spawn(move || copy(&mut from, &mut to));
+        let _ = copy(&mut server, &mut client);
+    });
+    address
 }

@@ -5,6 +5,14 @@ use ampup::fetch::{FetchError, Verdict};
 use super::*;
 use crate::support::server::{End, Reply, Server};
 
+fn impatient() -> World {
+    let mut world = World::new();
+    world.settings.limits.connect = Duration::from_millis(700);
+    world.settings.limits.first_byte = Duration::from_millis(700);
+    world.settings.limits.window = Duration::from_millis(500);
+    world
+}
+
 /// The reason for which the host is out of reach.
 fn unreachable(error: FetchError) -> String {
     assert_eq!(error.verdict(), Verdict::NextSource);
@@ -26,8 +34,7 @@ fn silence_and_crawling_end() {
     ] {
         let served = bytes.clone();
         let server = Server::start(move |request, _| Reply::honest(&served, request).ending(end));
-        let mut world = World::new();
-        world.settings.limits.connect = Duration::from_millis(300);
+        let world = impatient();
         let why = unreachable(quick(|| world.fetch(&sized(server.url("/thing"), &bytes))).expect_err("slow"));
         assert!(why.contains(says), "{end:?}: {why}");
         assert_eq!(server.requests().len(), 1, "silence is not waited for twice");
@@ -40,7 +47,7 @@ fn what_is_slow_but_moves_is_waited_for() {
     let served = bytes.clone();
     let server =
         Server::start(move |_, _| Reply::whole(&served).ending(End::OneEvery(Duration::from_millis(40))));
-    let mut world = World::new();
+    let mut world = impatient();
     world.settings.limits.floor = 4;
     assert_eq!(
         read(

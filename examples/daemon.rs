@@ -1,0 +1,49 @@
+//! A daemon that keeps its state in the project's database: complete, to be copied.
+//!
+//! It links ampup without the feature `cli`: no network client and no async runtime comes with it.
+//!
+//!     ampup = { version = "0.2", default-features = false }
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
+
+use std::{error::Error as _, io::Read as _, process::ExitCode};
+
+use ampup::{
+    env::Env,
+    event::Silent,
+    locate::Locator,
+    postgres::{Cluster, ClusterError, Project, Start},
+};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            let mut cause = error.source();
+            while let Some(reason) = cause {
+                eprintln!("  {reason}");
+                cause = reason.source();
+            }
+            if let Some(hint) = error.hint() {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::from(error.exit_code().code())
+        }
+    }
+}
+
+fn run() -> Result<(), ClusterError> {
+    let env = Env::capture();
+    let project = Project::find(&env, None)?;
+    let locator = Locator::from_env(&env)?;
+    // Nothing is downloaded. A cluster is made if there is none, and one that is served already is used.
+    let server = Cluster::open(project, locator, &env).start(&Start::default(), &Silent)?;
+    println!("{}", server.url());
+
+    // The daemon works here, with any client: `postgres(server.url())`, sqlx, tokio-postgres.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+
+    // Whoever leaves last stops the server. A daemon that is killed leaves it running, and the next one finds it.
+    server.stop()?;
+    Ok(())
+}

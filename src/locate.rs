@@ -1,0 +1,335 @@
+//! Where an installed component is: for a daemon, which asks nobody and works offline.
+//!
+//! The answer is resolved once, through the links, so that a later `ampup update` changes nothing under a program that
+//! already runs. Nothing is ever written here.
+
+use std::io;
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+
+use crate::{
+    domain::{ComponentName, TreeName},
+    env::{Env, HomeError},
+    exit::Exit,
+    fs::link,
+    layout::Layout,
+    store::commit::Pending,
+};
+
+/// The major of PostgreSQL that new clusters get when nothing else is active: the registry's default requirement.
+pub const DEFAULT_MAJOR: u64 = 18;
+
+/// Finds what is installed in one home.
+#[derive(Debug, Clone)]
+pub struct Locator {
+    layout: Layout,
+}
+
+/// An installed component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Which component.
+    pub component: ComponentName,
+    /// Its tree's name, which holds its version.
+    pub name: TreeName,
+    /// Its tree: absolute, without links.
+    pub tree: Utf8PathBuf,
+}
+
+/// Why a component was not found.
+#[derive(Debug, thiserror::Error)]
+pub enum LocateError {
+    /// There is no home.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// It is not installed.
+    #[error("{} is not installed", titled(.component, *.major))]
+    NotInstalled {
+        /// Which component.
+        component: ComponentName,
+        /// Which major, where only that will do.
+        major: Option<u64>,
+        /// Where was looked.
+        source: NothingAt,
+    },
+    /// It is active, but its tree was removed.
+    #[error("the active {component} {name} is gone from `{place}`")]
+    Gone {
+        /// Which component.
+        component: ComponentName,
+        /// Which tree.
+        name: TreeName,
+        /// Where it should be.
+        place: Utf8PathBuf,
+    },
+    /// The home cannot be read.
+    #[error("cannot look up `{component}` in ampup's home")]
+    Io {
+        /// Which component.
+        component: ComponentName,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The place that was searched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("nothing is at `{0}`")]
+pub struct NothingAt(pub Utf8PathBuf);
+
+impl LocateError {
+    /// The next command to type.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Home(_) => Some("set `AMPUP_HOME` to an absolute path".to_owned()),
+            Self::NotInstalled {
+                component,
+                major: None,
+                ..
+            } => Some(format!("`ampup install --component {component}`")),
+            // The default needs no number, and is what most people want to hear.
+            Self::NotInstalled {
+                component,
+                major: Some(DEFAULT_MAJOR),
+                ..
+            } => Some(format!("`ampup install --component {component}`")),
+            Self::NotInstalled {
+                component,
+                major: Some(major),
+                ..
+            } => Some(format!("`ampup install --component {component}@{major}`")),
+            Self::Gone { component, name, .. } => {
+                Some(format!("`ampup install --component {component}@{name}`"))
+            }
+            Self::Io { source, .. } => crate::exit::hint_of_io(source),
+        }
+    }
+
+    /// How the program ends.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::NotInstalled { .. } | Self::Gone { .. } => Exit::NotFound,
+            Self::Home(_) => Exit::Failed,
+            Self::Io { source, .. } => Exit::of_io(source),
+        }
+    }
+}
+
+impl Located {
+    /// The path of one of its programs.
+    pub fn program(&self, name: &str) -> Utf8PathBuf {
+        self.tree
+            .join("bin")
+            .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    }
+
+    /// The number before the first point: PostgreSQL's major.
+    pub fn major(&self) -> u64 {
+        self.name.version().major
+    }
+}
+
+impl Locator {
+    /// The locator of a home.
+    pub fn new(layout: Layout) -> Self {
+        Self { layout }
+    }
+
+    /// The locator of the home that the environment names.
+    ///
+    /// # Errors
+    /// When the environment names none.
+    pub fn from_env(env: &Env) -> Result<Self, LocateError> {
+        Ok(Self::new(Layout::new(env.ampup_home()?)))
+    }
+
+    /// The paths of the home.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The active version of a component.
+    ///
+    /// # Errors
+    /// When none is active, or its tree is gone.
+    pub fn active(&self, component: &ComponentName) -> Result<Located, LocateError> {
+        self.try_active(component)?
+            .ok_or_else(|| self.not_installed(component, None))
+    }
+
+    /// PostgreSQL of this major: the active version if it is of it, else the highest that is installed. Without a
+    /// major: the active version.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn postgres(&self, major: Option<u64>) -> Result<Located, LocateError> {
+        let component = postgres();
+        match (self.try_active(&component), major) {
+            (Ok(Some(active)), None) => Ok(active),
+            (Ok(Some(active)), Some(major)) if active.major() == major => Ok(active),
+            (answer, None) => {
+                answer?;
+                Err(self.not_installed(&component, Some(DEFAULT_MAJOR)))
+            }
+            // That the active one is missing or damaged is no reason not to use another.
+            (_, Some(major)) => self
+                .installed(&component)?
+                .into_iter()
+                .filter(|name| name.version().major == major && name.version().pre.is_empty())
+                .max()
+                .and_then(|name| self.located(&component, name))
+                .ok_or_else(|| self.not_installed(&component, Some(major))),
+        }
+    }
+
+    fn try_active(&self, component: &ComponentName) -> Result<Option<Located>, LocateError> {
+        let failed = |source| LocateError::Io {
+            component: component.clone(),
+            source,
+        };
+        // Resolved in two steps, so that both come from one generation also while it is switched.
+        let generation = match self.layout.active().canonicalize_utf8() {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            answer => answer.map_err(failed)?,
+        };
+        let place = generation.join(component.as_str());
+        let target = match link::read(&place) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            answer => answer.map_err(failed)?,
+        };
+        let name: TreeName = target
+            .file_name()
+            .unwrap_or_default()
+            .parse()
+            .map_err(|cause| failed(io::Error::new(io::ErrorKind::InvalidData, cause)))?;
+        match place.canonicalize_utf8() {
+            Ok(tree) => Ok(Some(Located {
+                component: component.clone(),
+                name,
+                tree,
+            })),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(LocateError::Gone {
+                place: self.layout.tree(component, &name),
+                component: component.clone(),
+                name,
+            }),
+            Err(cause) => Err(failed(cause)),
+        }
+    }
+
+    /// The names of the installed trees of a component.
+    fn installed(&self, component: &ComponentName) -> Result<Vec<TreeName>, LocateError> {
+        let pending = Pending::read(&self.layout).map_err(|source| LocateError::Io {
+            component: component.clone(),
+            source,
+        })?;
+        let entries = match fs::read_dir(self.layout.component(component)) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            answer => answer,
+        };
+        entries
+            .and_then(|entries| entries.collect::<io::Result<Vec<_>>>())
+            .map(|entries| {
+                entries
+                    .iter()
+                    .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+                    .filter(|name| !pending.hides_tree(component, name))
+                    .collect()
+            })
+            .map_err(|source| LocateError::Io {
+                component: component.clone(),
+                source,
+            })
+    }
+
+    fn located(&self, component: &ComponentName, name: TreeName) -> Option<Located> {
+        let tree = self.layout.tree(component, &name).canonicalize_utf8().ok()?;
+        Some(Located {
+            component: component.clone(),
+            name,
+            tree,
+        })
+    }
+
+    fn not_installed(&self, component: &ComponentName, major: Option<u64>) -> LocateError {
+        LocateError::NotInstalled {
+            component: component.clone(),
+            major,
+            source: NothingAt(match major {
+                Some(_) => self.layout.component(component),
+                None => self.layout.active_tree(component),
+            }),
+        }
+    }
+}
+
+/// The component that the database is run with.
+pub fn postgres() -> ComponentName {
+    "postgres".parse().expect("a valid name")
+}
+
+fn titled(component: &ComponentName, major: Option<u64>) -> String {
+    match (component.as_str(), major) {
+        ("postgres", Some(major)) => format!("PostgreSQL {major}"),
+        ("postgres", None) => "PostgreSQL".to_owned(),
+        (name, Some(major)) => format!("{name} {major}"),
+        (name, None) => name.to_owned(),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use camino::Utf8Path;
+
+    use super::*;
+
+    /// A home with these trees of PostgreSQL, and one of them active.
+    fn home(trees: &[&str], active: Option<&str>) -> (tempfile::TempDir, Locator) {
+        let world = tempfile::tempdir().expect("a directory");
+        let layout = Layout::new(Utf8Path::from_path(world.path()).expect("UTF-8"));
+        for tree in trees {
+            fs::create_dir_all(layout.component(&postgres()).join(tree).join("bin")).expect("made");
+        }
+        if let Some(active) = active {
+            fs::create_dir_all(layout.generation(1)).expect("made");
+            link::directory("generations/1".into(), &layout.active()).expect("linked");
+            let target = Utf8PathBuf::from(format!("../../components/postgres/{active}"));
+            link::directory(&target, &layout.active_tree(&postgres())).expect("linked");
+        }
+        (world, Locator::new(layout))
+    }
+
+    #[test]
+    fn the_active_version_or_the_highest_of_another_major_is_found() {
+        let trees = ["16.9.0", "16.14.0", "18.3.0", "18.4.0", "17.0.0-beta.1", "notes"];
+        let (_world, locator) = home(&trees, Some("18.3.0"));
+        let found = |major| locator.postgres(major).expect("found").name.to_string();
+        assert_eq!(found(None), "18.3.0");
+        assert_eq!(found(Some(18)), "18.3.0", "the active one wins over a higher one");
+        assert_eq!(found(Some(16)), "16.14.0", "numbers, not text");
+        let missing = locator.postgres(Some(17)).expect_err("a beta is not meant");
+        assert_eq!(
+            missing.hint().as_deref(),
+            Some("`ampup install --component postgres@17`")
+        );
+        let tree = locator.active(&postgres()).expect("found").tree;
+        assert!(tree.ends_with("components/postgres/18.3.0"), "{tree}");
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_the_command_that_brings_it() {
+        let (_world, locator) = home(&[], None);
+        let missing = locator.postgres(None).expect_err("nothing is installed");
+        assert_eq!(missing.to_string(), "PostgreSQL 18 is not installed");
+        assert_eq!(
+            missing.hint().as_deref(),
+            Some("`ampup install --component postgres`")
+        );
+        assert_eq!(missing.exit_code(), Exit::NotFound);
+        let (_world, locator) = home(&["17.1.0"], Some("18.4.0"));
+        let gone = locator.postgres(None).expect_err("the tree is gone");
+        assert!(matches!(gone, LocateError::Gone { .. }), "{gone}");
+        assert_eq!(locator.postgres(Some(17)).expect("still there").major(), 17);
+    }
+}

@@ -1,0 +1,373 @@
+//! Who may do what: whom the server runs as, and whether it can reach its cluster. Refusals come before anything is made.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::user::{User, UserError};
+use crate::exit::Exit;
+
+/// Why a cluster is not touched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// Only root can become somebody else.
+    #[error("only root can run the server as another user")]
+    NotRoot,
+    /// Root was asked to run the server as root.
+    #[error("PostgreSQL does not run as root")]
+    AsRoot,
+    /// The cluster is another's.
+    #[error("`{cluster}` belongs to user {owner}, and this is user {us}")]
+    OfAnother {
+        /// The cluster.
+        cluster: Utf8PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// We.
+        us: u32,
+    },
+    /// The server would run as one user on a cluster of another.
+    #[error("`{cluster}` belongs to user {owner}, so the server cannot run as user {asked}")]
+    OwnerDiffers {
+        /// The cluster.
+        cluster: Utf8PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Who was asked for.
+        asked: u32,
+    },
+    /// Root's files would end up in somebody's project, or somebody's database be run by another.
+    #[error("`{project}` belongs to user {owner}, and sudo was called by user {caller}")]
+    SudoForAnother {
+        /// The project.
+        project: Utf8PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Who called sudo.
+        caller: u32,
+    },
+    /// Others can look into it.
+    #[error("`{cluster}` has the permissions {mode:04o}; PostgreSQL wants 0700")]
+    OpenToOthers {
+        /// The cluster.
+        cluster: Utf8PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// It is somewhere else.
+    #[error("`{path}` is a link to `{target}`; a cluster must be where its project is")]
+    Link {
+        /// The link.
+        path: Utf8PathBuf,
+        /// Where it points.
+        target: String,
+    },
+    /// A directory above is closed.
+    #[error("user `{user}` cannot enter `{closed}`, which is on the way to `{path}`")]
+    Closed {
+        /// Whom the server would run as.
+        user: String,
+        /// The directory that forbids it.
+        closed: Utf8PathBuf,
+        /// What it must reach.
+        path: Utf8PathBuf,
+        /// A directory that it could use instead.
+        instead: Option<Utf8PathBuf>,
+    },
+}
+
+impl AccessError {
+    /// The next command to type.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotRoot => Some("leave `--run-as` away, or run this as root".to_owned()),
+            Self::AsRoot => Some("name another user with `--run-as`".to_owned()),
+            Self::OfAnother { owner, .. } => Some(format!(
+                "run this as user {owner}, or set `AMP_DIR` to a directory of your own"
+            )),
+            Self::OwnerDiffers {
+                cluster, owner: 0, ..
+            } => Some(format!(
+                "give the cluster to an ordinary user: `chown -R postgres {cluster}`"
+            )),
+            Self::OwnerDiffers { .. } => Some("leave `--run-as` away".to_owned()),
+            Self::SudoForAnother { owner, .. } => Some(format!("`sudo -u '#{owner}' ampup …`")),
+            Self::OpenToOthers { cluster, .. } => Some(format!("`chmod 700 {cluster}`")),
+            Self::Link { target, .. } => Some(format!(
+                "set `AMP_DIR` to the directory that holds `{target}`, or remove the link"
+            )),
+            Self::Closed {
+                closed,
+                instead: Some(instead),
+                ..
+            } => Some(format!("`AMP_DIR={instead}`, or `chmod o+x {closed}`")),
+            Self::Closed {
+                closed,
+                instead: None,
+                ..
+            } => Some(format!("`chmod o+x {closed}`")),
+        }
+    }
+
+    /// How the program ends.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::NotRoot | Self::AsRoot => Exit::Usage,
+            Self::OfAnother { .. }
+            | Self::OwnerDiffers { .. }
+            | Self::SudoForAnother { .. }
+            | Self::OpenToOthers { .. }
+            | Self::Link { .. }
+            | Self::Closed { .. } => Exit::Disk,
+        }
+    }
+}
+
+/// Who asks, and for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    /// Who we are.
+    pub us: u32,
+    /// Who called sudo, if that is how we came to be root.
+    pub sudo_caller: Option<u32>,
+    /// Whom the server was asked to run as.
+    pub requested: Option<u32>,
+    /// The project, and who owns it.
+    pub project: (&'a Utf8Path, u32),
+    /// The cluster, and who owns it, where there is one.
+    pub cluster: Option<(&'a Utf8Path, u32)>,
+}
+
+/// Whom the server runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunAs {
+    /// We do it ourselves.
+    Ourselves,
+    /// This user.
+    Uid(u32),
+    /// An ordinary user of the system's, whichever there is.
+    Unprivileged,
+}
+
+impl RunAs {
+    /// The user; `None` for ourselves.
+    ///
+    /// # Errors
+    /// When there is no such user, also when we have no passwd entry ourselves: PostgreSQL needs one.
+    pub fn user(self) -> Result<Option<User>, UserError> {
+        match self {
+            Self::Ourselves => User::current().map(|_| None),
+            Self::Uid(uid) => User::by_uid(uid).map(Some),
+            Self::Unprivileged => User::unprivileged().map(Some),
+        }
+    }
+}
+
+/// Decides whom the server runs as. A cluster's owner is the only one who can, and PostgreSQL refuses root.
+///
+/// # Errors
+/// When nobody may.
+pub fn run_as(asking: &Asking<'_>) -> Result<RunAs, AccessError> {
+    let Asking {
+        us,
+        requested,
+        project: (project, project_owner),
+        ..
+    } = *asking;
+    if us != 0 {
+        return match (requested, asking.cluster) {
+            (Some(other), _) if other != us => Err(AccessError::NotRoot),
+            (_, Some((cluster, owner))) if owner != us => Err(AccessError::OfAnother {
+                cluster: cluster.to_owned(),
+                owner,
+                us,
+            }),
+            _ => Ok(RunAs::Ourselves),
+        };
+    }
+    if let Some(caller) = asking.sudo_caller
+        && project_owner != 0
+        && caller != project_owner
+    {
+        return Err(AccessError::SudoForAnother {
+            project: project.to_owned(),
+            owner: project_owner,
+            caller,
+        });
+    }
+    match (requested, asking.cluster) {
+        (Some(0), _) => Err(AccessError::AsRoot),
+        (asked, Some((cluster, owner))) if owner == 0 || asked.is_some_and(|asked| asked != owner) => {
+            Err(AccessError::OwnerDiffers {
+                cluster: cluster.to_owned(),
+                owner,
+                asked: asked.unwrap_or(project_owner),
+            })
+        }
+        (_, Some((_, owner))) => Ok(RunAs::Uid(owner)),
+        (Some(asked), None) => Ok(RunAs::Uid(asked)),
+        (None, None) if project_owner != 0 => Ok(RunAs::Uid(project_owner)),
+        (None, None) => Ok(RunAs::Unprivileged),
+    }
+}
+
+/// A directory, as far as entering it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// Its path.
+    pub path: Utf8PathBuf,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// Its permissions.
+    pub mode: u32,
+}
+
+impl Gate {
+    fn lets(&self, user: &User) -> bool {
+        let class = if self.uid == user.uid {
+            6
+        } else if self.gid == user.gid {
+            3
+        } else {
+            0
+        };
+        user.uid == 0 || (self.mode >> class) & 1 == 1
+    }
+}
+
+/// The first of these directories that `user` cannot enter. (Only its own group counts: a server that root starts has no
+/// others.)
+pub fn first_closed<'a>(user: &User, way: &'a [Gate]) -> Option<&'a Gate> {
+    way.iter().find(|gate| !gate.lets(user))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROJECT: &str = "/p";
+
+    fn asking(us: u32, project_owner: u32) -> Asking<'static> {
+        Asking {
+            us,
+            sudo_caller: None,
+            requested: None,
+            project: (PROJECT.as_ref(), project_owner),
+            cluster: None,
+        }
+    }
+
+    #[test]
+    fn an_ordinary_user_serves_what_is_its_own() {
+        let cluster = |owner| Some((Utf8Path::new("/p/.amp/metadb"), owner));
+        assert_eq!(run_as(&asking(7, 7)), Ok(RunAs::Ourselves));
+        assert_eq!(
+            run_as(&Asking {
+                requested: Some(7),
+                ..asking(7, 7)
+            }),
+            Ok(RunAs::Ourselves)
+        );
+        assert_eq!(
+            run_as(&Asking {
+                requested: Some(8),
+                ..asking(7, 7)
+            }),
+            Err(AccessError::NotRoot)
+        );
+        assert!(matches!(
+            run_as(&Asking {
+                cluster: cluster(8),
+                ..asking(7, 7)
+            }),
+            Err(AccessError::OfAnother { owner: 8, us: 7, .. })
+        ));
+    }
+
+    #[test]
+    fn root_serves_as_the_owner_or_as_nobody_in_particular() {
+        let cluster = |owner| Some((Utf8Path::new("/p/.amp/metadb"), owner));
+        assert_eq!(run_as(&asking(0, 0)), Ok(RunAs::Unprivileged));
+        assert_eq!(run_as(&asking(0, 7)), Ok(RunAs::Uid(7)));
+        assert_eq!(
+            run_as(&Asking {
+                requested: Some(8),
+                ..asking(0, 7)
+            }),
+            Ok(RunAs::Uid(8))
+        );
+        assert_eq!(
+            run_as(&Asking {
+                requested: Some(0),
+                ..asking(0, 7)
+            }),
+            Err(AccessError::AsRoot)
+        );
+        assert_eq!(
+            run_as(&Asking {
+                cluster: cluster(9),
+                ..asking(0, 0)
+            }),
+            Ok(RunAs::Uid(9))
+        );
+        for refused in [
+            Asking {
+                cluster: cluster(0),
+                ..asking(0, 7)
+            },
+            Asking {
+                cluster: cluster(9),
+                requested: Some(8),
+                ..asking(0, 0)
+            },
+        ] {
+            assert!(matches!(run_as(&refused), Err(AccessError::OwnerDiffers { .. })));
+        }
+        assert_eq!(
+            run_as(&Asking {
+                sudo_caller: Some(7),
+                ..asking(0, 7)
+            }),
+            Ok(RunAs::Uid(7))
+        );
+        assert!(matches!(
+            run_as(&Asking {
+                sudo_caller: Some(8),
+                ..asking(0, 7)
+            }),
+            Err(AccessError::SudoForAnother { .. })
+        ));
+    }
+
+    #[test]
+    fn the_directory_that_is_closed_is_named() {
+        let gate = |path: &str, uid, gid, mode| Gate {
+            path: path.into(),
+            uid,
+            gid,
+            mode,
+        };
+        let user = User {
+            name: "x".to_owned(),
+            uid: 7,
+            gid: 70,
+        };
+        let open = [
+            gate("/", 0, 0, 0o755),
+            gate("/a", 7, 0, 0o700),
+            gate("/a/b", 0, 70, 0o710),
+        ];
+        assert_eq!(first_closed(&user, &open), None);
+        // The owner's bits count for the owner, even where everybody else has more.
+        let closed = [
+            gate("/", 0, 0, 0o755),
+            gate("/root", 0, 0, 0o700),
+            gate("/root/p", 7, 70, 0o077),
+        ];
+        assert_eq!(
+            first_closed(&user, &closed).map(|gate| gate.path.as_str()),
+            Some("/root")
+        );
+        assert!(first_closed(&user, &closed[2..]).is_some());
+    }
+}

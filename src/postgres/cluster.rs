@@ -1,0 +1,350 @@
+//! A project's cluster, whatever state it is in. Its state is read when it is asked for, and never remembered.
+
+use std::{io, os::unix::fs::MetadataExt as _, time::Duration};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::{
+    access::{self, AccessError, Asking, RunAs},
+    error::ClusterError,
+    facts,
+    identity::{self, Process, postmaster},
+    inspect::{Contents, Seen, SocketAnswer},
+    pid_file::PidFile,
+    project::Project,
+    projects::Projects,
+    socket::{self, Socket},
+    user::{User, current_uid},
+    wire::{self, Answer, Session},
+};
+use crate::{
+    env::Env,
+    locate::{Located, Locator},
+    store::receipt::Receipt,
+};
+
+/// How long a server may take for its next word. One that is stopped (SIGSTOP) never says it.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// A project's cluster.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    pub(super) project: Project,
+    pub(super) directory: Utf8PathBuf,
+    pub(super) locator: Locator,
+    pub(super) projects: Projects,
+    given: Option<Located>,
+    runtime: Option<Utf8PathBuf>,
+    sudo_caller: Option<u32>,
+}
+
+/// What was seen of a cluster's server, and the session that was opened to see it.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) seen: Seen,
+    pub(super) socket: Socket,
+    pub(super) role: String,
+    pub(super) session: Result<Session, (String, String)>,
+}
+
+impl Cluster {
+    /// The cluster of a project, served by what is installed in the locator's home. Nothing is looked at or made yet.
+    pub fn open(project: Project, locator: Locator, env: &Env) -> Self {
+        Self {
+            directory: project.cluster(),
+            project,
+            projects: Projects::new(locator.layout(), env),
+            locator,
+            given: None,
+            runtime: env
+                .var("XDG_RUNTIME_DIR")
+                .map(Utf8PathBuf::from)
+                .filter(|directory| directory.is_absolute()),
+            sudo_caller: env.var("SUDO_UID").and_then(|uid| uid.parse().ok()),
+        }
+    }
+
+    /// The same, served by these programs and no others.
+    #[must_use]
+    pub fn with_programs(self, programs: Located) -> Self {
+        Self {
+            given: Some(programs),
+            ..self
+        }
+    }
+
+    /// Its project.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// What its directory is.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn contents(&self) -> Result<Contents, ClusterError> {
+        facts::look(&self.directory).map_err(self.failed("look at"))
+    }
+
+    /// The programs that serve it: those of its own major, which is read before any of them runs, because what they say
+    /// of another major's data misleads ("control file appears to be corrupt"). A cluster that is still to be made gets
+    /// the active version.
+    ///
+    /// # Errors
+    /// When they are not installed, or the given ones are of another major.
+    pub fn programs(&self) -> Result<Located, ClusterError> {
+        let major = match self.contents()? {
+            Contents::Absent | Contents::Empty | Contents::Unfinished => None,
+            Contents::Cluster { major } => Some(major),
+            Contents::Damaged { lacks } => {
+                let cluster = self.directory.clone();
+                return Err(ClusterError::Damaged { cluster, lacks });
+            }
+            Contents::Foreign { entry } => {
+                let cluster = self.directory.clone();
+                return Err(ClusterError::Foreign { cluster, entry });
+            }
+        };
+        match (&self.given, major) {
+            (Some(given), Some(data)) if given.major() != data => Err(ClusterError::MajorDiffers {
+                cluster: self.directory.clone(),
+                data,
+                programs: given.major(),
+            }),
+            (Some(given), _) => Ok(given.clone()),
+            (None, major) => Ok(self.locator.postgres(major)?),
+        }
+    }
+
+    /// Whom its server runs as (`None`: ourselves), after everything that forbids it was looked for.
+    ///
+    /// # Errors
+    /// When this user may not serve this cluster.
+    pub fn run_as(&self, requested: Option<&User>) -> Result<Option<User>, ClusterError> {
+        let exists = match facts::is_link(&self.directory).map_err(self.failed("look at"))? {
+            Some(Ok(())) => true,
+            Some(Err(link)) => return Err(link.into()),
+            None => false,
+        };
+        let is_cluster = exists && !matches!(self.contents()?, Contents::Empty);
+        let owner = |path| facts::owner(path).map_err(self.failed("look at"));
+        let asking = Asking {
+            us: current_uid(),
+            sudo_caller: self.sudo_caller,
+            requested: requested.map(|user| user.uid),
+            project: (
+                self.project.amp_dir(),
+                facts::project_owner(self.project.amp_dir()).map_err(self.failed("look at"))?,
+            ),
+            cluster: if is_cluster {
+                Some((&self.directory, owner(&self.directory)?))
+            } else {
+                None
+            },
+        };
+        let user = access::run_as(&asking)?;
+        if is_cluster {
+            facts::is_private(&self.directory).map_err(self.failed("look at"))??;
+        }
+        let user = match (user, requested) {
+            (RunAs::Uid(uid), Some(requested)) if requested.uid == uid => Some(requested.clone()),
+            (user, _) => user.user()?,
+        };
+        if let Some(user) = &user {
+            self.is_open_to(user, self.project.amp_dir())?;
+        }
+        Ok(user)
+    }
+
+    /// That this user can come as far as this path.
+    pub(super) fn is_open_to(&self, user: &User, path: &Utf8Path) -> Result<(), AccessError> {
+        let way = facts::way_to(path);
+        let Some(closed) = access::first_closed(user, &way) else {
+            return Ok(());
+        };
+        let name = self.project.amp_dir().parent().and_then(Utf8Path::file_name);
+        let instead = Utf8Path::new("/var/lib/amp").join(name.unwrap_or("project"));
+        let is_open = access::first_closed(user, &facts::way_to(&instead)).is_none();
+        Err(AccessError::Closed {
+            user: user.name.clone(),
+            closed: closed.path.clone(),
+            path: path.to_owned(),
+            instead: is_open.then_some(instead),
+        })
+    }
+
+    /// The template that an installation left for this user's clusters.
+    pub(super) fn template(&self, programs: &Located, owner: &str) -> Option<Utf8PathBuf> {
+        let receipt = Receipt::read(&programs.tree, &programs.component, programs.name.version()).ok()?;
+        Some(self.locator.layout().template(&receipt.digest, owner))
+    }
+
+    /// Where the socket of a server that runs as this user goes: into the cluster, or into a short directory where its
+    /// path does not do. It is made.
+    pub(super) fn make_socket(&self, run_as: Option<&User>) -> Result<Socket, ClusterError> {
+        let socket = self.socket_of(run_as.map_or_else(current_uid, |user| user.uid));
+        if socket.directory != self.directory {
+            let owner = run_as.map(|user| (user.uid, user.gid));
+            let above = socket.directory.parent().expect("made below a runtime directory");
+            for directory in [above, &socket.directory] {
+                socket::make_private(directory, owner).map_err(|source| ClusterError::Io {
+                    action: "use the runtime directory",
+                    path: directory.to_owned(),
+                    source,
+                })?;
+            }
+        }
+        Ok(socket)
+    }
+
+    fn socket_of(&self, uid: u32) -> Socket {
+        if socket::fits(&self.directory) {
+            return Socket::new(self.directory.clone());
+        }
+        let ours = self.runtime.as_ref().filter(|_| uid == current_uid());
+        let short = ours
+            .map(|runtime| socket::elsewhere(&runtime.join("ampup"), &self.directory))
+            .filter(|directory| socket::fits(directory));
+        // Not TMPDIR: macOS's is long, and every ampup of this user must find the same.
+        let everyones = Utf8PathBuf::from(format!("/tmp/ampup-{uid}"));
+        Socket::new(short.unwrap_or_else(|| socket::elsewhere(&everyones, &self.directory)))
+    }
+
+    /// Looks at the server: its processes, its socket, its pid file.
+    pub(super) fn look(&self, lock_is_ours: bool) -> Result<Look, ClusterError> {
+        // The process list comes first: a server that ends while we look is then still seen, and waited for.
+        let processes = identity::servers_of(&self.directory);
+        let [pid_file, _] = facts::lock_files(&self.directory, &Socket::new(self.directory.clone()));
+        let pid_file = facts::lock_file(&pid_file).map_err(self.failed("read the pid file of"))?;
+        let owner = facts::owner(&self.directory).unwrap_or_else(|_| current_uid());
+        let sockets = self.sockets(&pid_file, owner);
+        let (mut answer, mut found) = (SocketAnswer::Nobody, None);
+        for candidate in &sockets {
+            if let Some((what, look)) = self.ask(candidate, owner, &processes)? {
+                (answer, found) = (what, Some((candidate.clone(), look)));
+                break;
+            }
+        }
+        let ours = self.socket_of(owner);
+        let locks = facts::lock_files(&self.directory, &ours);
+        let named_process_exists = locks
+            .iter()
+            .filter_map(|path| facts::lock_file(path).ok()?.entry().map(|entry| entry.pid))
+            .any(facts::exists);
+        let (socket, (role, session)) = found.unwrap_or((
+            ours,
+            (String::new(), Err((String::new(), "nobody listens".to_owned()))),
+        ));
+        Ok(Look {
+            seen: Seen {
+                lock_is_ours,
+                processes,
+                answer,
+                pid_file,
+                named_process_exists,
+            },
+            socket,
+            role,
+            session,
+        })
+    }
+
+    /// Where a server of this cluster may listen: where its pid file says, else where we would put it.
+    fn sockets(&self, pid_file: &PidFile, owner: u32) -> Vec<Socket> {
+        let mut sockets = Vec::new();
+        if let Some(entry) = pid_file.entry()
+            && let Some(directory) = &entry.socket_directory
+        {
+            let mut socket = Socket::new(directory.clone());
+            socket.port = entry.port.unwrap_or(socket.port);
+            sockets.push(socket);
+        }
+        for socket in [Socket::new(self.directory.clone()), self.socket_of(owner)] {
+            if !sockets.contains(&socket) {
+                sockets.push(socket);
+            }
+        }
+        sockets
+    }
+
+    /// Asks one socket. `None` where nobody is, or somebody else.
+    #[expect(clippy::type_complexity, reason = "the halves of a Look")]
+    fn ask(
+        &self,
+        socket: &Socket,
+        owner: u32,
+        processes: &[Process],
+    ) -> Result<Option<(SocketAnswer, (String, Result<Session, (String, String)>))>, ClusterError> {
+        let is_inside = is_same_directory(&socket.directory, &self.directory);
+        let is_seen = postmaster(processes).is_some();
+        let mut refused = None;
+        for role in roles(owner) {
+            match wire::connect(&socket.path(), &role, ANSWER) {
+                Answer::Nobody => return Ok(None),
+                Answer::NotYet(message) => {
+                    let counts = is_inside || is_seen;
+                    let session = Err((String::new(), message));
+                    return Ok(counts.then_some((SocketAnswer::NotYet, (role, session))));
+                }
+                Answer::Ready(mut session) => {
+                    return Ok(match self.serves_this(&mut session, is_inside, is_seen) {
+                        Some(true) => Some((SocketAnswer::Serves, (role, Ok(session)))),
+                        Some(false) => None,
+                        None => {
+                            return Err(ClusterError::OtherCluster {
+                                socket: socket.path(),
+                                cluster: self.directory.clone(),
+                            });
+                        }
+                    });
+                }
+                Answer::Refused { code, message } => refused = Some((role, Err((code, message)))),
+            }
+        }
+        let counts = is_inside || is_seen;
+        Ok(refused
+            .filter(|_| counts)
+            .map(|refused| (SocketAnswer::Serves, refused)))
+    }
+
+    /// Whether the server behind a session serves this directory. A project that was copied while its server ran holds a
+    /// pid file that leads to the original's socket. `None`: a server of another directory listens in ours.
+    fn serves_this(&self, session: &mut Session, is_inside: bool, is_seen: bool) -> Option<bool> {
+        let directory = session.value("select current_setting('data_directory')").ok();
+        // From within another container its path may mean nothing here.
+        let there = directory.and_then(|directory| fs::metadata(directory).ok());
+        let here = fs::metadata(&self.directory).ok();
+        match (here, there) {
+            (Some(here), Some(there)) if (here.dev(), here.ino()) == (there.dev(), there.ino()) => Some(true),
+            (_, None) => Some(is_inside || is_seen),
+            _ if is_inside => None,
+            _ => Some(false),
+        }
+    }
+
+    pub(super) fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> ClusterError {
+        let path = self.directory.clone();
+        move |source| ClusterError::Io {
+            action,
+            path: path.clone(),
+            source,
+        }
+    }
+}
+
+/// The names that the superuser of a cluster may have: its owner's, or what most other programs choose.
+fn roles(owner: u32) -> Vec<String> {
+    let mut roles: Vec<String> = User::by_uid(owner).map(|user| user.name).into_iter().collect();
+    if roles.iter().all(|role| role != "postgres") {
+        roles.push("postgres".to_owned());
+    }
+    roles
+}
+
+fn is_same_directory(one: &Utf8Path, other: &Utf8Path) -> bool {
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
+}

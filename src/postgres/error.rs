@@ -1,0 +1,196 @@
+//! Why a cluster is not served, or not stopped.
+
+use std::{io, process::ExitStatus};
+
+use camino::Utf8PathBuf;
+
+use super::{
+    access::AccessError, create::CreateError, program::ProgramError, program::indented,
+    project::ProjectError, user::UserError,
+};
+use crate::{
+    exit::{Exit, hint_of_io},
+    fs::lock::LockError,
+    locate::LocateError,
+};
+
+/// Why a cluster is not served, or not stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// There is no project here.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// PostgreSQL is not installed.
+    #[error(transparent)]
+    Locate(#[from] LocateError),
+    /// This user may not.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// There is no user to run the server as.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// The cluster's lock cannot be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A program of PostgreSQL.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// The cluster cannot be made.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// The binaries cannot open this data.
+    #[error("`{cluster}` is data of PostgreSQL {data}, and these are the programs of PostgreSQL {programs}")]
+    MajorDiffers {
+        /// The cluster.
+        cluster: Utf8PathBuf,
+        /// Its major.
+        data: u64,
+        /// The tree's.
+        programs: u64,
+    },
+    /// Something is in the cluster's place.
+    #[error("`{cluster}` is not empty and not a cluster: it holds `{entry}`")]
+    Foreign {
+        /// The place.
+        cluster: Utf8PathBuf,
+        /// One thing that is in it.
+        entry: String,
+    },
+    /// A cluster with a hole.
+    #[error("the cluster `{cluster}` is damaged: it lacks `{lacks}`, or that is unreadable")]
+    Damaged {
+        /// The cluster.
+        cluster: Utf8PathBuf,
+        /// What it lacks.
+        lacks: &'static str,
+    },
+    /// A file operation.
+    #[error("cannot {action} `{path}`")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: Utf8PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The server ended before it served.
+    #[error("the server ended while starting ({status}); the end of `{log}` is:{}", indented(.last_lines))]
+    EarlyEnd {
+        /// How.
+        status: ExitStatus,
+        /// Its log.
+        log: Utf8PathBuf,
+        /// What it said last.
+        last_lines: Vec<String>,
+    },
+    /// Nothing changed for too long.
+    #[error("{what}, and nothing has changed for {seconds} s; the end of `{log}` is:{}", indented(.last_lines))]
+    Stuck {
+        /// What is the case.
+        what: String,
+        /// For how long.
+        seconds: u64,
+        /// The server's log.
+        log: Utf8PathBuf,
+        /// What it said last.
+        last_lines: Vec<String>,
+    },
+    /// A server is there that does not take our sessions.
+    #[error("the server of `{cluster}` refused a session: {message} ({code})")]
+    Refused {
+        /// The cluster.
+        cluster: Utf8PathBuf,
+        /// The SQLSTATE.
+        code: String,
+        /// The message.
+        message: String,
+    },
+    /// The socket is that of another cluster.
+    #[error("the server on `{socket}` serves another directory than `{cluster}`")]
+    OtherCluster {
+        /// The socket.
+        socket: Utf8PathBuf,
+        /// The cluster.
+        cluster: Utf8PathBuf,
+    },
+    /// A server is there that we cannot see, so it cannot be stopped from here.
+    #[error(
+        "the server of `{cluster}` runs where its process cannot be seen from here: it was started by {holder}"
+    )]
+    OutOfReach {
+        /// The cluster.
+        cluster: Utf8PathBuf,
+        /// Who started it.
+        holder: String,
+    },
+}
+
+impl ClusterError {
+    /// The next command to type.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Project(cause) => cause.hint(),
+            Self::Locate(cause) => cause.hint(),
+            Self::Access(cause) => cause.hint(),
+            Self::User(cause) => cause.hint(),
+            Self::Lock(_) => None,
+            Self::Program(cause) | Self::Create(CreateError::Program(cause)) => cause.hint(),
+            Self::Create(CreateError::Io { source, .. }) | Self::Io { source, .. } => hint_of_io(source),
+            Self::Create(CreateError::NotWhole { .. }) => Some("`ampup verify --repair postgres`".to_owned()),
+            Self::MajorDiffers { data, .. } => Some(format!(
+                "`ampup install --component postgres@{data}` brings the programs of that data; both can be installed"
+            )),
+            Self::Foreign { .. } => {
+                Some("move it away, or set `AMP_DIR` to another directory: it is never written over".to_owned())
+            }
+            Self::Damaged { .. } => Some(
+                "restore a backup with `ampup db restore`, or begin anew with `ampup db reset`, which keeps the old one"
+                    .to_owned(),
+            ),
+            Self::EarlyEnd { last_lines, .. } => disk_is_full(last_lines)
+                .then(|| "make room and run the same command again; nothing is lost".to_owned()),
+            Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
+            Self::Refused { code, .. } => match code.as_str() {
+                // too_many_connections
+                "53300" => Some("close some of its sessions".to_owned()),
+                // invalid_authorization_specification, invalid_password
+                "28000" | "28P01" => {
+                    Some("it was made by other means than ampup or ampd; give its URL to ampd in `metadata_db.url`".to_owned())
+                }
+                _ => None,
+            },
+            Self::OtherCluster { socket, .. } => Some(format!("stop that server, or remove `{socket}` if none is there")),
+            Self::OutOfReach { .. } => Some("stop it there".to_owned()),
+        }
+    }
+
+    /// How the program ends.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Project(cause) => cause.exit_code(),
+            Self::Locate(cause) => cause.exit_code(),
+            Self::Access(cause) => cause.exit_code(),
+            Self::User(cause) => cause.exit_code(),
+            Self::Lock(LockError::Busy { .. }) => Exit::Busy,
+            Self::Lock(LockError::Io { source, .. })
+            | Self::Io { source, .. }
+            | Self::Create(CreateError::Io { source, .. }) => Exit::of_io(source),
+            Self::Program(cause) | Self::Create(CreateError::Program(cause)) => cause.exit_code(),
+            Self::EarlyEnd { last_lines, .. } if disk_is_full(last_lines) => Exit::Disk,
+            Self::Create(CreateError::NotWhole { .. })
+            | Self::MajorDiffers { .. }
+            | Self::Foreign { .. }
+            | Self::Damaged { .. }
+            | Self::EarlyEnd { .. }
+            | Self::Refused { .. }
+            | Self::OtherCluster { .. } => Exit::Failed,
+            Self::Stuck { .. } | Self::OutOfReach { .. } => Exit::Busy,
+        }
+    }
+}
+
+/// The text of ENOSPC, which PostgreSQL passes on.
+fn disk_is_full(lines: &[String]) -> bool {
+    lines.iter().any(|line| line.contains("No space left on device"))
+}

@@ -1,0 +1,186 @@
+//! Looking at a cluster: the facts that `inspect` decides from.
+
+use std::{io, os::unix::fs::MetadataExt as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::{
+    access::{AccessError, Gate},
+    inspect::{Contents, FIRST_OF_USERS, Listing, contents},
+    pid_file::{self, PidFile},
+    socket::Socket,
+};
+use crate::fs::atomic;
+
+/// No file that is read here is larger.
+const LIMIT: u64 = 64 << 10;
+
+/// What the cluster's directory is.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn look(cluster: &Utf8Path) -> io::Result<Contents> {
+    match fs::read_dir(cluster) {
+        Ok(entries) => Ok(contents(&list(cluster, entries)?)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Contents::Absent),
+        Err(cause) => Err(cause),
+    }
+}
+
+fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
+    let mut listing = Listing::default();
+    for entry in entries {
+        listing
+            .entries
+            .push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    listing.entries.sort();
+    listing.version = text(&cluster.join("PG_VERSION"))?;
+    listing.has_control = fs::metadata(cluster.join("global/pg_control")).is_ok_and(|file| file.len() > 0);
+    let databases = numbers(&cluster.join("base"));
+    listing.databases = databases.len();
+    listing.has_users_objects = databases.iter().any(|number| *number >= FIRST_OF_USERS)
+        || databases.iter().any(|database| {
+            numbers(&cluster.join("base").join(database.to_string()))
+                .iter()
+                .any(|number| *number >= FIRST_OF_USERS)
+        });
+    Ok(listing)
+}
+
+/// The names in a directory that begin with a number: databases in `base/`, tables in a database.
+fn numbers(directory: &Utf8Path) -> Vec<u64> {
+    fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            name.to_str()?.split(['.', '_']).next()?.parse().ok()
+        })
+        .collect()
+}
+
+/// A small file of the cluster; `None` when it is absent.
+fn text(path: &Utf8Path) -> io::Result<Option<String>> {
+    match atomic::read(path, LIMIT) {
+        Ok(content) => Ok(Some(String::from_utf8_lossy(&content).into_owned())),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// The lock files that PostgreSQL would stumble over: that of the data directory, and that of the socket.
+pub fn lock_files(cluster: &Utf8Path, socket: &Socket) -> [Utf8PathBuf; 2] {
+    [
+        cluster.join(pid_file::NAME),
+        Utf8PathBuf::from(format!("{}.lock", socket.path())),
+    ]
+}
+
+/// The command line of the last server that started, as it wrote it down.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn last_options(cluster: &Utf8Path) -> io::Result<String> {
+    Ok(text(&cluster.join("postmaster.opts"))?.unwrap_or_default())
+}
+
+/// What the file of a lock says.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn lock_file(path: &Utf8Path) -> io::Result<PidFile> {
+    Ok(text(path)?.map_or(PidFile::Absent, |content| PidFile::parse(&content)))
+}
+
+/// Whether any process has this id.
+pub fn exists(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else {
+        return false;
+    };
+    !matches!(
+        rustix::process::test_kill_process(pid),
+        Err(rustix::io::Errno::SRCH)
+    )
+}
+
+/// The owner of a path, without following a link.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn owner(path: &Utf8Path) -> io::Result<u32> {
+    Ok(fs::symlink_metadata(path)?.uid())
+}
+
+/// The owner of a project: of its Amp directory unless that is root, else of the nearest directory above that is there.
+///
+/// # Errors
+/// When none can be looked at.
+pub fn project_owner(amp_dir: &Utf8Path) -> io::Result<u32> {
+    let mut owners = amp_dir.ancestors().filter_map(|path| owner(path).ok());
+    let nearest = owners.next().ok_or(io::ErrorKind::NotFound)?;
+    let has_amp_dir = amp_dir.symlink_metadata().is_ok();
+    Ok(match (nearest, owners.next()) {
+        (0, Some(above)) if has_amp_dir => above,
+        _ => nearest,
+    })
+}
+
+/// Whether the cluster's place, or `data` in it, is a link to somewhere else. `None`: nothing is there.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn is_link(cluster: &Utf8Path) -> io::Result<Option<Result<(), AccessError>>> {
+    match fs::symlink_metadata(cluster) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    let data = cluster.join("data");
+    for (path, allowed) in [(cluster, ""), (&data, ".")] {
+        if let Ok(target) = fs::read_link(path)
+            && target.as_os_str() != allowed
+        {
+            return Ok(Some(Err(AccessError::Link {
+                path: path.to_owned(),
+                target: target.to_string_lossy().into_owned(),
+            })));
+        }
+    }
+    Ok(Some(Ok(())))
+}
+
+/// Whether a cluster is closed to others, as PostgreSQL wants it: 0700, or 0750 (initdb --allow-group-access).
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn is_private(cluster: &Utf8Path) -> io::Result<Result<(), AccessError>> {
+    let mode = fs::symlink_metadata(cluster)?.mode() & 0o7777;
+    Ok(if mode & 0o027 == 0 {
+        Ok(())
+    } else {
+        Err(AccessError::OpenToOthers {
+            cluster: cluster.to_owned(),
+            mode,
+        })
+    })
+}
+
+/// The directories on the way to a path, from the top, as far as they are there.
+pub fn way_to(path: &Utf8Path) -> Vec<Gate> {
+    let mut way: Vec<_> = path
+        .ancestors()
+        .filter_map(|directory| {
+            let found = fs::metadata(directory).ok().filter(std::fs::Metadata::is_dir)?;
+            Some(Gate {
+                path: directory.to_owned(),
+                uid: found.uid(),
+                gid: found.gid(),
+                mode: found.mode(),
+            })
+        })
+        .collect();
+    way.reverse();
+    way
+}

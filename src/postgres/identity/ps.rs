@@ -1,0 +1,76 @@
+//! macOS and the BSDs: `lsof` knows working directories, `ps` the rest. Both are part of the system.
+
+use std::{collections::BTreeMap, io, os::unix::fs::MetadataExt as _, process::Command};
+
+use camino::Utf8Path;
+use fs_err as fs;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Process, role};
+
+pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
+    let Ok(place) = fs::metadata(directory) else {
+        return Vec::new();
+    };
+    let place = (place.dev(), place.ino());
+    let here: Vec<u32> = working_directories(&answer("lsof", &["-a", "-d", "cwd", "-c", "postgres", "-Fpn"]))
+        .into_iter()
+        .filter(|(_, path)| fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == place))
+        .map(|(pid, _)| pid)
+        .collect();
+    if here.is_empty() {
+        return Vec::new();
+    }
+    let pids: Vec<_> = here.iter().map(u32::to_string).collect();
+    let lines = answer(
+        "ps",
+        &["-o", "pid=,ppid=,time=,lstart=,command=", "-p", &pids.join(",")],
+    );
+    lines.lines().filter_map(|line| process(line, &here)).collect()
+}
+
+/// `p<pid>` and `n<path>` lines (lsof(8), "Output for other programs").
+fn working_directories(text: &str) -> BTreeMap<u32, String> {
+    let (mut found, mut pid) = (BTreeMap::new(), None);
+    for line in text.lines() {
+        if let Some(number) = line.strip_prefix('p') {
+            pid = number.parse().ok();
+        } else if let (Some(path), Some(pid)) = (line.strip_prefix('n'), pid) {
+            found.insert(pid, path.to_owned());
+        }
+    }
+    found
+}
+
+/// `pid ppid time lstart command`; `lstart` has five words.
+fn process(line: &str, here: &[u32]) -> Option<Process> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let parent = words.get(1)?.parse().ok()?;
+    let command = words.get(8..)?.join(" ");
+    Some(Process {
+        pid: words.first()?.parse().ok()?,
+        parent,
+        started: words.get(3..8)?.join(" "),
+        used: (*words.get(2)?).to_owned(),
+        role: role(&command, here.contains(&parent)),
+    })
+}
+
+pub(super) fn send(pid: u32, signal: Signal, is_still_there: impl Fn() -> bool) -> io::Result<bool> {
+    match i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        Some(pid) if is_still_there() => match kill_process(pid, signal) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::SRCH) => Ok(false),
+            Err(cause) => Err(cause.into()),
+        },
+        _ => Ok(false),
+    }
+}
+
+fn answer(program: &str, arguments: &[&str]) -> String {
+    Command::new(program)
+        .args(arguments)
+        .output()
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,334 @@
+//! What a directory is, and what to do about a cluster's server: decisions from facts that were read a moment ago.
+//! Nothing here looks at anything, and nothing is remembered.
+
+use super::{
+    identity::{Process, Role, postmaster},
+    pid_file::PidFile,
+};
+
+/// Numbers below this are PostgreSQL's own; everything that a user makes gets one from here on
+/// (`FirstNormalObjectId`, <https://www.postgresql.org/docs/current/system-catalog-initial-data.html>).
+pub const FIRST_OF_USERS: u64 = 16384;
+
+/// What was seen of a directory that may be a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// The names in it.
+    pub entries: Vec<String>,
+    /// The content of `PG_VERSION`.
+    pub version: Option<String>,
+    /// Whether `global/pg_control` is there and holds something.
+    pub has_control: bool,
+    /// How many databases `base/` holds.
+    pub databases: usize,
+    /// Whether a database or a table has a number that users' have.
+    pub has_users_objects: bool,
+}
+
+/// What a directory is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contents {
+    /// Nothing has that name.
+    Absent,
+    /// A directory without anything in it.
+    Empty,
+    /// A cluster.
+    Cluster {
+        /// The major version that can open it.
+        major: u64,
+    },
+    /// What an initdb left that was killed before it was done. Nobody's data can be in it.
+    Unfinished,
+    /// A cluster that lacks a file which it cannot be without.
+    Damaged {
+        /// That file.
+        lacks: &'static str,
+    },
+    /// Something else, which is nobody's to touch.
+    Foreign {
+        /// One thing that is in it.
+        entry: String,
+    },
+}
+
+/// Decides what a directory is. `PG_VERSION` alone proves nothing: initdb writes it long before it is done.
+pub fn contents(listing: &Listing) -> Contents {
+    if listing.entries.is_empty() {
+        return Contents::Empty;
+    }
+    let Some(version) = &listing.version else {
+        let stranger = listing.entries.iter().find(|entry| !is_of_cluster(entry));
+        return match stranger {
+            Some(entry) => Contents::Foreign { entry: entry.clone() },
+            None if listing.has_users_objects => Contents::Damaged { lacks: "PG_VERSION" },
+            None => Contents::Unfinished,
+        };
+    };
+    // initdb makes `postgres` last, after template1 and template0.
+    let is_whole = listing.has_control && listing.databases >= 3;
+    match version.trim().parse() {
+        _ if !listing.has_users_objects && !is_whole => Contents::Unfinished,
+        Err(_) => Contents::Damaged { lacks: "PG_VERSION" },
+        Ok(_) if !listing.has_control => Contents::Damaged {
+            lacks: "global/pg_control",
+        },
+        Ok(major) => Contents::Cluster { major },
+    }
+}
+
+/// Whether initdb makes something of this name before it writes `PG_VERSION`
+/// (<https://www.postgresql.org/docs/current/storage-file-layout.html>).
+fn is_of_cluster(entry: &str) -> bool {
+    entry.starts_with("pg_")
+        || ["base", "global", "data", "postmaster.pid", "postgresql.conf"].contains(&entry)
+}
+
+/// What was seen of a cluster's server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Whether we hold the cluster's lock.
+    pub lock_is_ours: bool,
+    /// The processes that work in it, as far as we can see processes.
+    pub processes: Vec<Process>,
+    /// What the socket answers.
+    pub answer: SocketAnswer,
+    /// What `postmaster.pid` says.
+    pub pid_file: PidFile,
+    /// Whether some process has the id which that file or the socket's own lock file names, whatever it is.
+    pub named_process_exists: bool,
+}
+
+/// What the socket answers, without the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketAnswer {
+    /// It serves.
+    Serves,
+    /// A server is there and does not serve now.
+    NotYet,
+    /// Nobody listens.
+    Nobody,
+}
+
+/// What to do next about a cluster that must be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Its server serves: use it.
+    Adopt,
+    /// Somebody is there: look again in a moment.
+    Wait(WaitFor),
+    /// Nobody is there, which the lock in our hands proves: start a server.
+    Start {
+        /// `postmaster.pid` and the socket's lock file are in PostgreSQL's way and nobody's.
+        clear_lock_files: bool,
+    },
+}
+
+/// Who is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitFor {
+    /// A server that is starting, recovering or stopping.
+    Server(Option<u32>),
+    /// A server that is there, but not on the socket where it should be.
+    ServerWithoutSocket(u32),
+    /// Processes that outlive their server and end by themselves.
+    Survivors(u32),
+    /// initdb or single-user mode.
+    Single(u32),
+    /// Whoever holds the lock: another ampup that makes or starts the cluster, or a server in another container.
+    LockHolder,
+}
+
+/// Decides what to do next. A server is there if the socket answers, or if a process works in the directory, or if the
+/// lock is held; the pid file proves nothing, neither way.
+pub fn next(seen: &Seen) -> Next {
+    let server = postmaster(&seen.processes);
+    match seen.answer {
+        SocketAnswer::Serves => return Next::Adopt,
+        SocketAnswer::NotYet => return Next::Wait(WaitFor::Server(server.map(|server| server.pid))),
+        SocketAnswer::Nobody => {}
+    }
+    if let Some(server) = server {
+        return Next::Wait(WaitFor::ServerWithoutSocket(server.pid));
+    }
+    if let Some(process) = seen.processes.first() {
+        return Next::Wait(match process.role {
+            Role::Single => WaitFor::Single(process.pid),
+            Role::Backend | Role::Postmaster => WaitFor::Survivors(process.pid),
+        });
+    }
+    if !seen.lock_is_ours {
+        return Next::Wait(WaitFor::LockHolder);
+    }
+    Next::Start {
+        // PostgreSQL itself removes a file whose process is gone. It refuses to start beside a damaged one, and beside
+        // one that names any living process of its user, such as an unrelated one that got the id since.
+        clear_lock_files: seen.pid_file == PidFile::Damaged || seen.named_process_exists,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::pid_file::Entry;
+
+    fn whole() -> Listing {
+        Listing {
+            entries: ["PG_VERSION", "base", "global"].map(str::to_owned).to_vec(),
+            version: Some("18\n".to_owned()),
+            has_control: true,
+            databases: 3,
+            has_users_objects: true,
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_told_from_what_only_looks_like_one() {
+        assert_eq!(contents(&Listing::default()), Contents::Empty);
+        assert_eq!(contents(&whole()), Contents::Cluster { major: 18 });
+        let fresh = Listing {
+            has_users_objects: false,
+            ..whole()
+        };
+        assert_eq!(contents(&fresh), Contents::Cluster { major: 18 });
+        for killed in [
+            Listing {
+                databases: 1,
+                ..fresh.clone()
+            },
+            Listing {
+                has_control: false,
+                ..fresh.clone()
+            },
+            Listing {
+                version: Some(String::new()),
+                databases: 0,
+                ..fresh.clone()
+            },
+            Listing {
+                version: None,
+                entries: vec!["base".to_owned(), "pg_wal".to_owned()],
+                ..fresh.clone()
+            },
+        ] {
+            assert_eq!(contents(&killed), Contents::Unfinished, "{killed:?}");
+        }
+    }
+
+    #[test]
+    fn where_users_have_data_nothing_counts_as_unfinished() {
+        let without = |change: fn(&mut Listing)| {
+            let mut listing = whole();
+            change(&mut listing);
+            contents(&listing)
+        };
+        assert_eq!(
+            without(|listing| listing.has_control = false),
+            Contents::Damaged {
+                lacks: "global/pg_control"
+            }
+        );
+        assert_eq!(
+            without(|listing| {
+                listing.version = None;
+                listing.entries.remove(0);
+            }),
+            Contents::Damaged { lacks: "PG_VERSION" }
+        );
+        assert_eq!(
+            without(|listing| listing.version = Some("x".to_owned())),
+            Contents::Damaged { lacks: "PG_VERSION" }
+        );
+        assert_eq!(
+            without(|listing| listing.databases = 1),
+            Contents::Cluster { major: 18 }
+        );
+        let home = Listing {
+            entries: vec!["base".to_owned(), "notes.txt".to_owned()],
+            ..Listing::default()
+        };
+        assert_eq!(
+            contents(&home),
+            Contents::Foreign {
+                entry: "notes.txt".to_owned()
+            }
+        );
+    }
+
+    fn process(role: Role) -> Process {
+        Process {
+            pid: 7,
+            parent: 1,
+            started: "1".to_owned(),
+            used: "0".to_owned(),
+            role,
+        }
+    }
+
+    fn nobody() -> Seen {
+        Seen {
+            lock_is_ours: true,
+            processes: Vec::new(),
+            answer: SocketAnswer::Nobody,
+            pid_file: PidFile::Absent,
+            named_process_exists: false,
+        }
+    }
+
+    #[test]
+    fn a_server_is_started_only_where_three_witnesses_say_that_none_is() {
+        let start = |clear_lock_files| Next::Start { clear_lock_files };
+        assert_eq!(next(&nobody()), start(false));
+        let held = Seen {
+            lock_is_ours: false,
+            ..nobody()
+        };
+        assert_eq!(next(&held), Next::Wait(WaitFor::LockHolder));
+        let working = Seen {
+            processes: vec![process(Role::Postmaster)],
+            ..nobody()
+        };
+        assert_eq!(next(&working), Next::Wait(WaitFor::ServerWithoutSocket(7)));
+        let surviving = Seen {
+            processes: vec![process(Role::Backend)],
+            ..nobody()
+        };
+        assert_eq!(next(&surviving), Next::Wait(WaitFor::Survivors(7)));
+        let starting = Seen {
+            answer: SocketAnswer::NotYet,
+            ..nobody()
+        };
+        assert_eq!(next(&starting), Next::Wait(WaitFor::Server(None)));
+        let serving = Seen {
+            answer: SocketAnswer::Serves,
+            ..held
+        };
+        assert_eq!(next(&serving), Next::Adopt);
+    }
+
+    #[test]
+    fn lock_files_are_cleared_only_where_nobody_is_and_they_are_in_the_way() {
+        let names = PidFile::Names(Entry {
+            pid: 7,
+            single: false,
+            started: None,
+            port: None,
+            socket_directory: None,
+        });
+        let clears = |pid_file: &PidFile, named_process_exists, lock_is_ours| {
+            let seen = Seen {
+                pid_file: pid_file.clone(),
+                named_process_exists,
+                lock_is_ours,
+                ..nobody()
+            };
+            next(&seen)
+                == Next::Start {
+                    clear_lock_files: true,
+                }
+        };
+        assert!(clears(&PidFile::Damaged, false, true));
+        assert!(clears(&names, true, true));
+        assert!(!clears(&names, false, true), "PostgreSQL does that itself");
+        assert!(!clears(&PidFile::Damaged, true, false));
+    }
+}

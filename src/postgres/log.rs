@@ -1,0 +1,91 @@
+//! The server's log: a file that it appends to.
+
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::{program::last_lines, project::Project, project::give, user::User};
+
+/// A log of this size is put aside when a server starts. Not every start gets a file of its own: `ampup run` starts one
+/// many times a day.
+const FULL: u64 = 1 << 20;
+/// How much of the end is read for an error message.
+const END: u64 = 16 << 10;
+
+/// The log of one server, from where that server began to write.
+#[derive(Debug, Clone)]
+pub struct Log {
+    path: Utf8PathBuf,
+    begin: u64,
+}
+
+impl Log {
+    /// The log of a server that started before we looked.
+    pub fn of(project: &Project) -> Self {
+        Self {
+            path: project.log(),
+            begin: 0,
+        }
+    }
+
+    /// Opens the log for a server that is about to start, after putting a full one aside under the time of day. Old logs
+    /// are never deleted here.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn begin(project: &Project, owner: Option<&User>) -> io::Result<(Self, fs::File)> {
+        let path = project.log();
+        if fs::symlink_metadata(&path).is_ok_and(|found| found.len() >= FULL) {
+            let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+            fs::rename(&path, project.logs().join(format!("postgres-{now}.log")))?;
+        }
+        let is_new = fs::symlink_metadata(&path).is_err();
+        let mut options = fs::OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        {
+            use fs_err::os::unix::fs::OpenOptionsExt as _;
+            // Root may write in a directory of somebody who put a link there. 0600: queries hold data.
+            options
+                .mode(0o600)
+                .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        }
+        let file = options.open(&path)?;
+        if is_new {
+            give(&path, owner)?;
+        }
+        let begin = file.metadata()?.len();
+        Ok((Self { path, begin }, file))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// How long it is now: it grows while the server makes progress, and since PostgreSQL 15 also every ten seconds of a
+    /// long recovery (<https://www.postgresql.org/docs/current/runtime-config-logging.html>,
+    /// `log_startup_progress_interval`).
+    pub fn length(&self) -> u64 {
+        fs::metadata(&self.path).map_or(0, |found| found.len())
+    }
+
+    /// The end of what this server wrote.
+    pub fn end(&self) -> String {
+        let read = || {
+            let mut file = fs::File::open(&self.path)?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(self.begin.max(length.saturating_sub(END))))?;
+            let mut text = Vec::new();
+            file.take(END).read_to_end(&mut text)?;
+            io::Result::Ok(String::from_utf8_lossy(&text).into_owned())
+        };
+        read().unwrap_or_default()
+    }
+
+    /// The last lines of it that say something.
+    pub fn last_lines(&self) -> Vec<String> {
+        last_lines(&self.end())
+    }
+}

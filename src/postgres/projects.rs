@@ -1,0 +1,141 @@
+//! The directories that have a cluster, so that `ampup db list` can name them. Only a memory aid: whether there is a
+//! cluster, and what it is, is looked at.
+
+use std::{collections::BTreeSet, io, time::Duration};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    env::Env,
+    fs::{atomic, lock::Lock},
+    layout::Layout,
+};
+
+/// The file is never larger.
+const LIMIT: u64 = 16 << 20;
+/// Another ampup holds its lock for the time of one small write.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Document {
+    schema: u32,
+    /// Amp directories.
+    projects: BTreeSet<Utf8PathBuf>,
+}
+
+/// Where the projects of one user are written down: in ampup's home, or, where that is another user's, in the user's own
+/// state directory.
+#[derive(Debug, Clone)]
+pub struct Projects {
+    files: Vec<Utf8PathBuf>,
+}
+
+impl Projects {
+    /// Those of this home and environment.
+    pub fn new(layout: &Layout, env: &Env) -> Self {
+        let state = env
+            .var("XDG_STATE_HOME")
+            .map(Utf8PathBuf::from)
+            .filter(|state| state.is_absolute())
+            .or_else(|| env.user_home().map(|home| home.join(".local/state")));
+        Self {
+            files: [
+                Some(layout.projects()),
+                state.map(|state| state.join("ampup/projects.json")),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        }
+    }
+
+    /// Every Amp directory that was written down, whether it is still there or not.
+    pub fn read(&self) -> BTreeSet<Utf8PathBuf> {
+        self.files.iter().flat_map(|file| read(file)).collect()
+    }
+
+    /// The Amp directories whose cluster is of this major, as far as we may read them: they need a PostgreSQL of it.
+    pub fn of_major(&self, major: u64) -> Vec<Utf8PathBuf> {
+        let is_of_major = |amp_dir: &Utf8PathBuf| {
+            let version = atomic::read(&amp_dir.join("metadb/PG_VERSION"), 64).unwrap_or_default();
+            String::from_utf8_lossy(&version).trim().parse() == Ok(major)
+        };
+        self.read().into_iter().filter(is_of_major).collect()
+    }
+
+    /// Writes an Amp directory down. ampup's home is not made for it.
+    ///
+    /// # Errors
+    /// When none of the places can be written to.
+    pub fn add(&self, amp_dir: &Utf8Path) -> io::Result<()> {
+        if self.read().contains(amp_dir) {
+            return Ok(());
+        }
+        let mut result = Ok(());
+        for (number, file) in self.files.iter().enumerate() {
+            let parent = file.parent().expect("a file in a directory");
+            if number > 0 {
+                atomic::make_directories(parent)?;
+            }
+            result = add_to(file, amp_dir);
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+}
+
+/// A file that is missing or damaged names no projects: they are found again when they are used.
+fn read(file: &Utf8Path) -> BTreeSet<Utf8PathBuf> {
+    atomic::read(file, LIMIT)
+        .ok()
+        .and_then(|content| serde_json::from_slice::<Document>(&content).ok())
+        .map(|document| document.projects)
+        .unwrap_or_default()
+}
+
+fn add_to(file: &Utf8Path, amp_dir: &Utf8Path) -> io::Result<()> {
+    let lock = file.with_extension("json.lock");
+    let _lock = Lock::acquire(&lock, PATIENCE, |_| {}).map_err(io::Error::other)?;
+    let mut projects = read(file);
+    projects.insert(amp_dir.to_owned());
+    let document = Document { schema: 1, projects };
+    let text = serde_json::to_vec_pretty(&document).map_err(io::Error::other)?;
+    atomic::write(file, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use fs_err as fs;
+
+    use super::*;
+
+    #[test]
+    fn projects_are_written_into_the_home_or_beside_it() {
+        let world = tempfile::tempdir().expect("a directory");
+        let world = Utf8Path::from_path(world.path()).expect("UTF-8");
+        let env = Env::from_variables(
+            [("XDG_STATE_HOME", world.join("state").as_str())],
+            world.as_std_path(),
+        );
+        let layout = Layout::new(world.join("home"));
+        let projects = Projects::new(&layout, &env);
+        projects.add("/a/.amp".into()).expect("written");
+        assert!(!layout.home().exists(), "a home is made by an installation");
+        fs::create_dir(layout.home()).expect("made");
+        projects.add("/b/.amp".into()).expect("written");
+        projects.add("/b/.amp".into()).expect("known");
+        assert!(
+            fs::read_to_string(layout.projects())
+                .expect("read")
+                .contains("/b/.amp")
+        );
+        let all: Vec<_> = projects.read().into_iter().collect();
+        assert_eq!(all, ["/a/.amp", "/b/.amp"]);
+        fs::write(layout.projects(), "{").expect("damaged");
+        projects.add("/c/.amp".into()).expect("written anew");
+        assert_eq!(projects.read().len(), 2);
+    }
+}

@@ -1,0 +1,202 @@
+//! A server that serves: the way to it, what is known of it, and leaving it.
+
+use std::process::Child;
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+
+use super::{
+    cluster::{Cluster, Look},
+    create::Made,
+    error::ClusterError,
+    facts,
+    identity::postmaster,
+    inspect::SocketAnswer,
+    server::Purpose,
+    stop::{Force, Stopped},
+};
+use crate::{
+    event::{Reporter, Silent},
+    fs::{atomic, lock::Lock},
+};
+
+/// A server that serves. Dropping it leaves it running.
+#[derive(Debug)]
+pub struct Server {
+    cluster: Cluster,
+    url: String,
+    evidence: Evidence,
+    child: Option<Child>,
+    users: Option<Lock>,
+}
+
+/// Whether a server was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// We started it.
+    Started,
+    /// It ran already.
+    Found,
+}
+
+/// What is known of a server, and how: everything here was read from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// Whether it was there before.
+    pub origin: Origin,
+    /// How the cluster was made, if that was now.
+    pub made: Option<Made>,
+    /// What it calls its version, such as `18.4`.
+    pub version: String,
+    /// Its process; `None` when it runs where we cannot see processes, such as in another container.
+    pub pid: Option<u32>,
+    /// The cluster.
+    pub data_directory: Utf8PathBuf,
+    /// The socket that answered.
+    pub socket: Utf8PathBuf,
+    /// The superuser that the session was opened as.
+    pub user: String,
+    /// fsync, full_page_writes and synchronous_commit are all on.
+    pub is_durable: bool,
+}
+
+/// How a server was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// We were its last user, and it was stopped.
+    Stopped,
+    /// Others use it.
+    InUse,
+    /// Nobody uses it, and it stays because it was not started for a session.
+    Stays,
+    /// It was not there any more.
+    WasGone,
+}
+
+impl Evidence {
+    pub(super) fn read(cluster: &Cluster, look: &Look, origin: Origin, made: Option<Made>) -> Self {
+        Self {
+            origin,
+            made,
+            version: String::new(),
+            pid: postmaster(&look.seen.processes).map(|server| server.pid),
+            data_directory: cluster.directory.clone(),
+            socket: look.socket.path(),
+            user: look.role.clone(),
+            is_durable: false,
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn new(
+        cluster: &Cluster,
+        mut look: Look,
+        mut evidence: Evidence,
+        child: Option<Child>,
+        users: Option<Lock>,
+        purpose: Purpose,
+    ) -> Result<Self, ClusterError> {
+        if let Ok(session) = &mut look.session {
+            evidence.version = session.version.clone();
+            let settings = "select 1 where 'on' = all (array[current_setting('fsync'), \
+                            current_setting('full_page_writes'), current_setting('synchronous_commit')])";
+            evidence.is_durable = session.query(settings).is_ok_and(|rows| !rows.is_empty());
+        }
+        if purpose == Purpose::Stay {
+            cluster.keep()?;
+        }
+        Ok(Self {
+            cluster: cluster.clone(),
+            url: look.socket.url(&look.role),
+            evidence,
+            child,
+            users,
+        })
+    }
+
+    /// The address of its database for libpq, sqlx and tokio-postgres. It names everything that they would otherwise take
+    /// from the environment.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What is known of it.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// Leaves the server. Whoever leaves last stops it, and only if it was started for a session.
+    ///
+    /// # Errors
+    /// When it must be stopped and does not stop.
+    pub fn stop(self) -> Result<Left, ClusterError> {
+        self.leave(&Silent)
+    }
+
+    /// The same, telling what happens.
+    ///
+    /// # Errors
+    /// As `stop`.
+    pub fn leave(mut self, reporter: &dyn Reporter) -> Result<Left, ClusterError> {
+        // Where the file system has no locks, nobody can know who else is there.
+        let blind = self.users.take().is_some_and(|users| users.warning().is_some());
+        let path = self.cluster.project.users();
+        let Some(_last) = Lock::try_acquire(&path)? else {
+            return Ok(Left::InUse);
+        };
+        if blind && self.evidence.origin == Origin::Found || self.cluster.stays()? {
+            return Ok(Left::Stays);
+        }
+        let stopped = self.cluster.stop_with(Force::No, self.child.take(), reporter)?;
+        Ok(match stopped {
+            Stopped::Stopped { .. } => Left::Stopped,
+            Stopped::WasNotRunning => Left::WasGone,
+        })
+    }
+}
+
+impl Cluster {
+    /// Joins those who use the server. Waits while its last user is stopping it.
+    pub(super) fn enter(&self, purpose: Purpose) -> Result<Option<Lock>, ClusterError> {
+        if purpose == Purpose::Stay {
+            return Ok(None);
+        }
+        loop {
+            if let Some(users) = Lock::try_share(&self.project.users())? {
+                return Ok(Some(users));
+            }
+            // The holder is bounded in its own waits, and a lock ends with its process.
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
+    /// Whether the server stays when its last user leaves.
+    fn stays(&self) -> Result<bool, ClusterError> {
+        let options = facts::last_options(&self.directory).map_err(self.failed("read the options of"))?;
+        if Purpose::of(&options) == Purpose::Stay {
+            return Ok(true);
+        }
+        let kept = fs::read_to_string(self.project.keep()).unwrap_or_default();
+        Ok(!kept.is_empty() && self.running_server()? == kept)
+    }
+
+    /// Writes down that the server that runs now stays, also if it was started for a session.
+    fn keep(&self) -> Result<(), ClusterError> {
+        let server = self.running_server()?;
+        atomic::write(&self.project.keep(), server.as_bytes()).map_err(self.failed("keep the server of"))
+    }
+
+    /// Process and start time, as the server wrote them.
+    fn running_server(&self) -> Result<String, ClusterError> {
+        let look = self.look(false)?;
+        let entry = look
+            .seen
+            .pid_file
+            .entry()
+            .filter(|_| look.seen.answer != SocketAnswer::Nobody);
+        Ok(entry.map_or_else(String::new, |entry| {
+            format!("{} {}", entry.pid, entry.started.unwrap_or_default())
+        }))
+    }
+}

@@ -1,0 +1,137 @@
+//! Starting a server process. Waiting for it, and everything that is decided about it, is `cluster`'s.
+
+use std::process::Child;
+
+use camino::Utf8Path;
+
+use super::{
+    error::ClusterError,
+    log::Log,
+    program::{Program, cannot_spawn},
+    project::Project,
+    socket::Socket,
+    user::User,
+};
+use crate::fs::lock::Lock;
+
+/// The setting in which a server says who started it. PostgreSQL keeps settings with a point in their name for whoever
+/// may know them (<https://www.postgresql.org/docs/current/runtime-config-custom.html>), and writes its command line
+/// into `postmaster.opts`.
+const STARTED_BY: &str = "ampup.started_by";
+
+/// Why a server was started, which decides whether it goes with its last user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// For whoever uses it now: it is stopped when the last of them leaves.
+    #[default]
+    Session,
+    /// To stay.
+    Stay,
+}
+
+impl Purpose {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Stay => "start",
+        }
+    }
+
+    /// Why the server with this command line was started. Whoever else starts one, ampd for example, wants it to stay.
+    pub fn of(command_line: &str) -> Self {
+        if command_line.contains(&format!("{STARTED_BY}={}", Self::Session.as_str())) {
+            Self::Session
+        } else {
+            Self::Stay
+        }
+    }
+}
+
+/// What to start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Launch<'a> {
+    /// Whose server.
+    pub(super) project: &'a Project,
+    /// The tree that serves.
+    pub(super) tree: &'a Utf8Path,
+    /// Whom it runs as.
+    pub(super) run_as: Option<&'a User>,
+    /// Where its socket goes.
+    pub(super) socket: &'a Socket,
+    /// Nothing that is committed may be lost.
+    pub(super) durable: bool,
+    /// Why.
+    pub(super) purpose: Purpose,
+}
+
+/// Starts a server, which then holds `lock` as long as any of its processes lives.
+pub(super) fn spawn(launch: &Launch<'_>, lock: &Lock) -> Result<(Child, Log), ClusterError> {
+    let project = launch.project;
+    let cluster = project.cluster();
+    let failed = |action, path: &Utf8Path| {
+        let path = path.to_owned();
+        move |source| ClusterError::Io { action, path, source }
+    };
+    let (log, file) = Log::begin(project, launch.run_as).map_err(failed("open the log", &project.log()))?;
+    let copy = file.try_clone().map_err(failed("open the log", &project.log()))?;
+    let held = lock.handle().map_err(failed("hand on", &project.lock()))?;
+    let postgres = Program {
+        tree: launch.tree,
+        name: "postgres",
+        run_as: launch.run_as,
+    };
+    let mut command = postgres.command();
+    command
+        .args(["-D", cluster.as_str(), "-k", launch.socket.directory.as_str()])
+        .args(settings(launch).iter().flat_map(|setting| ["-c", setting]))
+        // The lock: an open file is the one thing that every process of a server inherits, and stdin is the one that the
+        // standard library hands on. A server does not read it.
+        .stdin(held)
+        .stdout(file.into_parts().0)
+        .stderr(copy.into_parts().0);
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt as _;
+        // Ctrl-C is for the command that the terminal runs, not for a database that others may use.
+        command.process_group(0);
+    }
+    let child = command
+        .spawn()
+        .map_err(|source| cannot_spawn(&postgres.path(), source))?;
+    lock.name_holder(child.id(), &format!("postgres -D {cluster}"));
+    Ok((child, log))
+}
+
+fn settings(launch: &Launch<'_>) -> Vec<String> {
+    let mut settings = vec![
+        // No TCP, whatever postgresql.conf says.
+        "listen_addresses=".to_owned(),
+        format!("port={}", launch.socket.port),
+        // Our log, whatever it says.
+        "logging_collector=off".to_owned(),
+        "log_destination=stderr".to_owned(),
+        format!("{STARTED_BY}={}", launch.purpose.as_str()),
+    ];
+    if launch.durable {
+        settings.extend(["fsync=on", "full_page_writes=on", "synchronous_commit=on"].map(str::to_owned));
+    }
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_a_session_started_goes_with_it() {
+        let ours = "/t/bin/postgres \"-D\" \"/p\" \"-c\" \"ampup.started_by=session\"\n";
+        assert_eq!(Purpose::of(ours), Purpose::Session);
+        for other in [
+            "/t/bin/postgres \"-c\" \"ampup.started_by=start\"",
+            "/t/bin/postgres -D /p",
+            "",
+        ] {
+            assert_eq!(Purpose::of(other), Purpose::Stay, "{other}");
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Starting: until a session is open, look at what is there, decide, do one thing, and look again.
+
+use std::{process::Child, time::Duration};
+
+use camino::Utf8Path;
+
+use super::{
+    cluster::{Cluster, Look},
+    create::{self, Plan},
+    error::ClusterError,
+    facts,
+    identity::{postmaster, servers_of},
+    inspect::{Contents, Next, Seen, WaitFor, next},
+    loading::LoadFailure,
+    log::Log,
+    program::ProgramError,
+    running::{Evidence, Origin, Server},
+    server::{Launch, Purpose, spawn},
+    user::User,
+    wait::{Patience, Wait},
+};
+use crate::{
+    event::{Event, Reporter},
+    fs::{lock, lock::Lock, space},
+    locate::Located,
+};
+
+/// Nothing moves for so long: something is wrong that waiting does not cure.
+const STANDSTILL: Duration = Duration::from_secs(60);
+/// A server opens its socket before it does anything that takes long.
+const NO_SOCKET: Duration = Duration::from_secs(10);
+/// Below this a database should not be started without a word.
+const LITTLE_ROOM: u64 = 1 << 30;
+
+/// How to start.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// Whom the server runs as, when we are root.
+    pub run_as: Option<User>,
+    /// A cluster that is made now may lose its data, and is faster.
+    pub ephemeral: bool,
+    /// Whether the server goes with its last user.
+    pub purpose: Purpose,
+}
+
+impl Cluster {
+    /// Makes sure that the cluster is served, and gives the way to it. It is made if there is none; a server that runs
+    /// already is used.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed, the cluster is not one that may be served here, or the server does not serve;
+    /// the cluster's data is then as it was.
+    pub fn start(&self, start: &Start, reporter: &dyn Reporter) -> Result<Server, ClusterError> {
+        let programs = self.programs();
+        if let Err(refused @ ClusterError::Foreign { .. }) = programs {
+            return Err(refused);
+        }
+        let run_as = self.run_as(start.run_as.as_ref())?;
+        let is_served = postmaster(&servers_of(&self.directory)).is_some();
+        let programs = match programs {
+            Err(missing) if !is_served => return Err(missing),
+            programs => programs,
+        };
+        if let (Ok(programs), Some(user)) = (&programs, &run_as) {
+            self.is_open_to(user, &programs.tree)?;
+        }
+        self.project.prepare(run_as.as_ref())?;
+        warn_of_little_room(self.project.amp_dir(), reporter);
+        let users = self.enter(start.purpose)?;
+        let starting = Starting {
+            cluster: self,
+            start,
+            run_as,
+            reporter,
+            lock: None,
+            child: None,
+            made: None,
+            log: Log::of(&self.project),
+        };
+        let (look, child, made) = starting.until_served(programs)?;
+        // Only a memory aid: a project whose name cannot be written down is served all the same.
+        let _ = self.projects.add(self.project.amp_dir());
+        let (origin, child) = match child {
+            Some(child) => (Origin::Started, Some(child)),
+            None => (Origin::Found, None),
+        };
+        let evidence = Evidence::read(self, &look, origin, made);
+        Server::new(self, look, evidence, child, users, start.purpose)
+    }
+}
+
+struct Starting<'a> {
+    cluster: &'a Cluster,
+    start: &'a Start,
+    run_as: Option<User>,
+    reporter: &'a dyn Reporter,
+    lock: Option<Lock>,
+    child: Option<Child>,
+    made: Option<create::Made>,
+    log: Log,
+}
+
+impl Starting<'_> {
+    fn until_served(
+        mut self,
+        programs: Result<Located, ClusterError>,
+    ) -> Result<(Look, Option<Child>, Option<create::Made>), ClusterError> {
+        let (programs, mut missing) = match programs {
+            Ok(programs) => (Some(programs), None),
+            Err(missing) => (None, Some(missing)),
+        };
+        let mut wait = Wait::begin();
+        loop {
+            self.take_lock()?;
+            let look = self.cluster.look(self.lock.is_some())?;
+            let decision = next(&look.seen);
+            // If ours ended and another is there, that one won the race for PostgreSQL's own lock, and is waited for.
+            if let Some(ended) = self.child_ended(programs.as_ref())
+                && matches!(decision, Next::Start { .. })
+            {
+                return Err(ended);
+            }
+            match decision {
+                Next::Adopt => match look.session {
+                    // Dropping our lock does not free it: the server that we started has it too.
+                    Ok(_) => return Ok((look, self.child, self.made)),
+                    Err((code, message)) => {
+                        return Err(ClusterError::Refused {
+                            cluster: self.cluster.directory.clone(),
+                            code,
+                            message,
+                        });
+                    }
+                },
+                // It was started a moment ago and has not reached its directory yet.
+                Next::Start { .. } if self.child.is_some() => self.pause(&mut wait, &look, None)?,
+                Next::Start { clear_lock_files } => match (&programs, missing.take()) {
+                    (Some(programs), _) => self.launch(programs, clear_lock_files)?,
+                    (None, Some(missing)) => return Err(missing),
+                    (None, None) => self.pause(&mut wait, &look, None)?,
+                },
+                Next::Wait(whom) => self.pause(&mut wait, &look, Some(whom))?,
+            }
+        }
+    }
+
+    fn take_lock(&mut self) -> Result<(), ClusterError> {
+        if self.lock.is_none() {
+            self.lock = Lock::try_acquire(&self.cluster.project.lock())?;
+            if let Some(warning) = self.lock.as_ref().and_then(Lock::warning) {
+                self.reporter.report(Event::Warning(warning.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Why the server that we started is not there any more, if it is not.
+    fn child_ended(&mut self, programs: Option<&Located>) -> Option<ClusterError> {
+        let status = self.child.as_mut()?.try_wait().ok().flatten()?;
+        self.child = None;
+        let end = self.log.end();
+        if let Some(failure) = LoadFailure::find(&end) {
+            return Some(ClusterError::Program(ProgramError::DoesNotLoad {
+                program: programs
+                    .map(|programs| programs.program("postgres"))
+                    .unwrap_or_default(),
+                failure,
+            }));
+        }
+        Some(ClusterError::EarlyEnd {
+            status,
+            log: self.log.path().to_owned(),
+            last_lines: self.log.last_lines(),
+        })
+    }
+
+    /// Makes the cluster if there is none, and starts a server. The lock is ours, and nobody is there.
+    fn launch(&mut self, programs: &Located, clear_lock_files: bool) -> Result<(), ClusterError> {
+        let lock = self
+            .lock
+            .as_ref()
+            .expect("a start is decided only with the lock in our hands");
+        let cluster = self.cluster;
+        // Look again: another ampup may have made it while we waited for the lock.
+        match cluster.contents()? {
+            Contents::Cluster { .. } => {}
+            Contents::Absent | Contents::Empty => self.made = Some(self.make(programs)?),
+            Contents::Unfinished => {
+                let aside = create::set_aside(&cluster.project).map_err(cluster.failed("put aside"))?;
+                self.reporter.report(Event::Warning(format!(
+                    "an unfinished cluster, in which no data can be, was moved to `{aside}`"
+                )));
+                self.made = Some(self.make(programs)?);
+            }
+            // Decided once more for its error.
+            Contents::Damaged { .. } | Contents::Foreign { .. } => drop(cluster.programs()?),
+        }
+        let programs = cluster.programs()?;
+        let socket = cluster.make_socket(self.run_as.as_ref())?;
+        if clear_lock_files {
+            for path in facts::lock_files(&cluster.directory, &socket) {
+                match fs_err::remove_file(&path) {
+                    Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(cluster.failed("remove a stale lock file of")(cause));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let launch = Launch {
+            project: &cluster.project,
+            tree: &programs.tree,
+            run_as: self.run_as.as_ref(),
+            socket: &socket,
+            durable: !create::is_ephemeral(&cluster.directory),
+            purpose: self.start.purpose,
+        };
+        let (child, log) = spawn(&launch, lock)?;
+        (self.child, self.log) = (Some(child), log);
+        Ok(())
+    }
+
+    fn make(&self, programs: &Located) -> Result<create::Made, ClusterError> {
+        let owner = match &self.run_as {
+            Some(user) => user.name.clone(),
+            None => User::current()?.name,
+        };
+        let template = self.cluster.template(programs, &owner);
+        let plan = Plan {
+            tree: &programs.tree,
+            major: programs.major(),
+            owner: self.run_as.as_ref(),
+            template: template.as_deref(),
+            ephemeral: self.start.ephemeral,
+        };
+        Ok(create::make(&self.cluster.project, &plan)?)
+    }
+
+    fn pause(&self, wait: &mut Wait<Mark>, look: &Look, whom: Option<WaitFor>) -> Result<(), ClusterError> {
+        let holder = lock::holder(&self.cluster.project.lock());
+        let mark = (self.log.length(), look.seen.clone(), holder.clone());
+        let standstill = match whom {
+            Some(WaitFor::ServerWithoutSocket(_)) => NO_SOCKET,
+            _ => STANDSTILL,
+        };
+        match wait.pause(mark, standstill) {
+            Patience::Going => {}
+            Patience::Tell => self.reporter.report(Event::Waiting {
+                name: "the project's database".to_owned(),
+                holder: told(whom, &holder),
+            }),
+            Patience::Over => {
+                let why = match &look.session {
+                    Err((_, message)) if !message.is_empty() => format!(" ({message})"),
+                    _ => String::new(),
+                };
+                return Err(ClusterError::Stuck {
+                    what: format!("{} is waited for{why}", told(whom, &holder)),
+                    seconds: standstill.as_secs(),
+                    log: self.log.path().to_owned(),
+                    last_lines: self.log.last_lines(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What changes while a server makes progress.
+type Mark = (u64, Seen, String);
+
+/// Who is waited for, in words.
+fn told(whom: Option<WaitFor>, holder: &str) -> String {
+    match whom {
+        None => "the server that was started".to_owned(),
+        Some(WaitFor::Server(Some(pid))) => format!("the server (process {pid})"),
+        Some(WaitFor::Server(None)) => format!("a server that cannot be seen from here ({holder})"),
+        Some(WaitFor::ServerWithoutSocket(pid)) => format!("the socket of the server (process {pid})"),
+        Some(WaitFor::Survivors(pid)) => format!("what outlives its server (process {pid})"),
+        Some(WaitFor::Single(pid)) => format!("a PostgreSQL that works alone (process {pid})"),
+        Some(WaitFor::LockHolder) => holder.to_owned(),
+    }
+}
+
+fn warn_of_little_room(amp_dir: &Utf8Path, reporter: &dyn Reporter) {
+    if let Ok(Some(room)) = space::free(amp_dir)
+        && room < LITTLE_ROOM
+    {
+        let megabytes = room >> 20;
+        reporter.report(Event::Warning(format!(
+            "only {megabytes} MB are free for the database in `{amp_dir}`"
+        )));
+    }
+}

@@ -1,0 +1,161 @@
+//! Stopping: a fast shutdown, which loses nothing, and patience.
+//!
+//! (<https://www.postgresql.org/docs/current/server-shutdown.html>: SIGTERM would wait for clients for ever, SIGINT ends
+//! their transactions and flushes, SIGQUIT leaves recovery to the next start, and SIGKILL leaves shared memory too.)
+
+use std::{process::Child, time::Duration};
+
+use rustix::process::Signal;
+
+use super::{
+    cluster::Cluster,
+    error::ClusterError,
+    identity::{self, Process, Role, postmaster},
+    inspect::SocketAnswer,
+    log::Log,
+    wait::{Patience, Wait},
+};
+use crate::{
+    event::{Event, Reporter},
+    fs::{lock, lock::Lock},
+};
+
+/// A shutdown that changes nothing for so long is given up on, not ended: it may be flushing to a slow disk.
+const STANDSTILL: Duration = Duration::from_secs(60);
+/// How long a forced stop waits between its signals.
+const FORCED: Duration = Duration::from_secs(5);
+
+/// Whether a server that does not stop is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Force {
+    /// Never.
+    No,
+    /// First it is asked to drop everything (SIGQUIT), then it is killed. What was committed is recovered by the next
+    /// start.
+    Yes,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// The server has ended, with all its processes.
+    Stopped {
+        /// Its process.
+        pid: u32,
+    },
+    /// There was none.
+    WasNotRunning,
+}
+
+impl Cluster {
+    /// Stops the cluster's server, whoever started it and whoever uses it.
+    ///
+    /// # Errors
+    /// When it does not stop, or runs where its process cannot be seen.
+    pub fn stop(&self, force: Force, reporter: &dyn Reporter) -> Result<Stopped, ClusterError> {
+        self.stop_with(force, None, reporter)
+    }
+
+    /// The same; `child` is the server's process if it is a child of ours, which must be waited for.
+    pub(super) fn stop_with(
+        &self,
+        force: Force,
+        mut child: Option<Child>,
+        reporter: &dyn Reporter,
+    ) -> Result<Stopped, ClusterError> {
+        let processes = self.servers();
+        let Some(server) = postmaster(&processes).or(processes.first()) else {
+            self.is_nowhere_else()?;
+            return Ok(Stopped::WasNotRunning);
+        };
+        let pid = server.pid;
+        let signals: &[_] = match force {
+            Force::No => &[Signal::INT],
+            Force::Yes => &[Signal::INT, Signal::QUIT, Signal::KILL],
+        };
+        for (step, signal) in signals.iter().enumerate() {
+            self.send(*signal)?;
+            let is_last = step + 1 == signals.len();
+            let patience = if force == Force::Yes { FORCED } else { STANDSTILL };
+            match self.until_ended(patience, child.as_mut(), reporter) {
+                Err(ClusterError::Stuck { .. }) if !is_last => {}
+                answer => return answer.map(|()| Stopped::Stopped { pid }),
+            }
+        }
+        Ok(Stopped::Stopped { pid })
+    }
+
+    /// The processes of a server, or what is left of one. A PostgreSQL that works alone is none: it is somebody's initdb.
+    fn servers(&self) -> Vec<Process> {
+        identity::servers_of(&self.directory)
+            .into_iter()
+            .filter(|process| process.role != Role::Single)
+            .collect()
+    }
+
+    /// Signals the server; a kill goes to all its processes, because those that outlive it keep its memory.
+    fn send(&self, signal: Signal) -> Result<(), ClusterError> {
+        let processes = self.servers();
+        let targets: Vec<_> = match signal {
+            Signal::KILL => processes.iter().collect(),
+            _ => postmaster(&processes).into_iter().collect(),
+        };
+        for target in targets {
+            identity::signal(&self.directory, target, signal).map_err(self.failed("signal the server of"))?;
+        }
+        Ok(())
+    }
+
+    fn until_ended(
+        &self,
+        standstill: Duration,
+        mut child: Option<&mut Child>,
+        reporter: &dyn Reporter,
+    ) -> Result<(), ClusterError> {
+        let log = Log::of(&self.project);
+        let mut wait = Wait::begin();
+        loop {
+            if let Some(child) = &mut child {
+                // A child that nobody waits for stays in the process table.
+                let _ = child.try_wait();
+            }
+            let left = self.servers();
+            if left.is_empty() {
+                return Ok(());
+            }
+            let number = left.len();
+            match wait.pause((left, log.length()), standstill) {
+                Patience::Going => {}
+                Patience::Tell => reporter.report(Event::Waiting {
+                    name: "the end of the project's database".to_owned(),
+                    holder: format!("its {number} processes"),
+                }),
+                Patience::Over => {
+                    return Err(ClusterError::Stuck {
+                        what: format!("the server was asked to stop and {number} of its processes are left"),
+                        seconds: standstill.as_secs(),
+                        log: log.path().to_owned(),
+                        last_lines: log.last_lines(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// That no server is there that we cannot see.
+    fn is_nowhere_else(&self) -> Result<(), ClusterError> {
+        let path = self.project.lock();
+        if path.symlink_metadata().is_err() && self.directory.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        let is_answering = self.look(false)?.seen.answer != SocketAnswer::Nobody;
+        let is_held = path.symlink_metadata().is_ok() && Lock::try_acquire(&path)?.is_none();
+        if is_answering || is_held && self.servers().is_empty() {
+            return Err(ClusterError::OutOfReach {
+                cluster: self.directory.clone(),
+                holder: lock::holder(&path),
+            });
+        }
+        Ok(())
+    }
+}

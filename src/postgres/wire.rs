@@ -1,0 +1,288 @@
+//! As much of PostgreSQL's protocol as it takes to know that a server serves, and to ask it something
+//! (<https://www.postgresql.org/docs/current/protocol-message-formats.html>).
+//!
+//! That a socket accepts a connection proves nothing: the server listens before it can answer. Ready means that a
+//! session was opened.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    os::unix::net::UnixStream,
+    time::Duration,
+};
+
+use camino::Utf8Path;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+/// No message of a server we ask is larger.
+const LIMIT: usize = 16 << 20;
+/// Protocol 3.0, which every server understands.
+const PROTOCOL: u32 = 3 << 16;
+
+/// What a socket answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// A session is open.
+    Ready(Session),
+    /// A server is there that does not take sessions yet, or not any more (SQLSTATE 57P03), or that is silent.
+    NotYet(String),
+    /// A server is there that works and does not take this session.
+    Refused {
+        /// The SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+        code: String,
+        /// The message.
+        message: String,
+    },
+    /// Nobody listens.
+    Nobody,
+}
+
+/// An open session. It ends with the value.
+#[derive(Debug)]
+pub struct Session {
+    stream: UnixStream,
+    /// `server_version`, such as `18.4`.
+    pub version: String,
+}
+
+/// Why a question was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The connection broke, or was silent for too long.
+    #[error("the connection to the server broke")]
+    Io(#[from] io::Error),
+    /// The server said no.
+    #[error("the server refused: {message} ({code})")]
+    Refused {
+        /// The SQLSTATE.
+        code: String,
+        /// The message.
+        message: String,
+    },
+}
+
+/// A row: the columns as text, `None` for null.
+pub type Row = Vec<Option<String>>;
+
+/// Asks the server on this socket for a session. `patience` bounds each wait for its next word.
+pub fn connect(socket: &Utf8Path, user: &str, patience: Duration) -> Answer {
+    let stream = match open(socket, patience) {
+        Ok(stream) => stream,
+        // The queue of the socket is full: somebody made it, and is slow.
+        Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+            return Answer::NotYet("its socket takes no more connections".to_owned());
+        }
+        Err(_) => return Answer::Nobody,
+    };
+    let mut session = Session {
+        stream,
+        version: String::new(),
+    };
+    match session.begin(user) {
+        Ok(()) => Answer::Ready(session),
+        Err(WireError::Refused { code, message }) if code == "57P03" => Answer::NotYet(message),
+        Err(WireError::Refused { code, message }) => Answer::Refused { code, message },
+        Err(WireError::Io(cause)) => Answer::NotYet(format!("its socket is silent: {cause}")),
+    }
+}
+
+/// A connection that is made at once or not at all: a plain `connect` waits for ever on a stopped server with a full
+/// queue.
+fn open(socket: &Utf8Path, patience: Duration) -> io::Result<UnixStream> {
+    let address = SocketAddrUnix::new(socket.as_std_path())?;
+    let descriptor = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, socket_flags(), None)?;
+    rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&descriptor, true)?;
+    rustix::net::connect(&descriptor, &address)?;
+    let stream = UnixStream::from(descriptor);
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    Ok(stream)
+}
+
+/// macOS cannot say it in one step.
+fn socket_flags() -> SocketFlags {
+    #[cfg(target_os = "linux")]
+    {
+        SocketFlags::CLOEXEC
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        SocketFlags::empty()
+    }
+}
+
+impl Session {
+    fn begin(&mut self, user: &str) -> Result<(), WireError> {
+        let mut startup = PROTOCOL.to_be_bytes().to_vec();
+        for (key, value) in [
+            ("user", user),
+            ("database", super::socket::DATABASE),
+            ("application_name", "ampup"),
+        ] {
+            for text in [key, value] {
+                startup.extend_from_slice(text.as_bytes());
+                startup.push(0);
+            }
+        }
+        startup.push(0);
+        self.stream.write_all(&with_length(&startup))?;
+        loop {
+            let (kind, body) = self.message()?;
+            match kind {
+                b'R' if body.starts_with(&[0, 0, 0, 0]) => {}
+                b'R' => {
+                    // The code of a failed password check: whoever asks has none to give.
+                    return Err(WireError::Refused {
+                        code: "28P01".to_owned(),
+                        message: "the server wants a password".to_owned(),
+                    });
+                }
+                b'S' => {
+                    let mut words = body.split(|byte| *byte == 0);
+                    if words.next() == Some(b"server_version") {
+                        self.version = text(words.next().unwrap_or_default());
+                    }
+                }
+                b'E' => return Err(refused(&body)),
+                b'Z' => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Runs one statement and gives its rows.
+    ///
+    /// # Errors
+    /// When the server refuses it or the connection breaks.
+    pub fn query(&mut self, statement: &str) -> Result<Vec<Row>, WireError> {
+        let mut body = statement.as_bytes().to_vec();
+        body.push(0);
+        self.stream.write_all(b"Q")?;
+        self.stream.write_all(&with_length(&body))?;
+        let (mut rows, mut error) = (Vec::new(), None);
+        loop {
+            let (kind, body) = self.message()?;
+            match kind {
+                b'D' => rows.push(row(&body).ok_or_else(garbled)?),
+                b'E' => error = Some(refused(&body)),
+                b'Z' => return error.map_or(Ok(rows), Err),
+                _ => {}
+            }
+        }
+    }
+
+    /// The first column of the only row.
+    ///
+    /// # Errors
+    /// As `query`; also when there is no such value.
+    pub fn value(&mut self, statement: &str) -> Result<String, WireError> {
+        let rows = self.query(statement)?;
+        rows.into_iter()
+            .next()
+            .and_then(|row| row.into_iter().next().flatten())
+            .ok_or_else(|| garbled().into())
+    }
+
+    fn message(&mut self) -> Result<(u8, Vec<u8>), WireError> {
+        let mut head = [0; 5];
+        self.stream.read_exact(&mut head)?;
+        let [kind, length @ ..] = head;
+        let length = usize::try_from(u32::from_be_bytes(length)).map_err(|_| garbled())?;
+        if !(4..=LIMIT).contains(&length) {
+            return Err(garbled().into());
+        }
+        let mut body = vec![0; length - 4];
+        self.stream.read_exact(&mut body)?;
+        if kind == b'E' && body.starts_with(b"S") && fatal(&body) {
+            // Nothing follows a fatal error.
+            return Err(refused(&body));
+        }
+        Ok((kind, body))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Terminate; without it the server writes a line about a lost connection into its log.
+        let _ = self.stream.write_all(&[b'X', 0, 0, 0, 4]);
+    }
+}
+
+fn with_length(body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).expect("our own messages are short");
+    let mut message = length.to_be_bytes().to_vec();
+    message.extend_from_slice(body);
+    message
+}
+
+/// A DataRow: a count, then for each column its length (-1: null) and its text.
+fn row(mut body: &[u8]) -> Option<Row> {
+    let count = u16::from_be_bytes(take(&mut body, 2)?.try_into().ok()?);
+    let mut row = Row::new();
+    for _ in 0..count {
+        let length = i32::from_be_bytes(take(&mut body, 4)?.try_into().ok()?);
+        row.push(match usize::try_from(length) {
+            Ok(length) => Some(text(take(&mut body, length)?)),
+            Err(_) => None,
+        });
+    }
+    Some(row)
+}
+
+fn take<'a>(from: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, rest) = from.split_at_checked(length)?;
+    *from = rest;
+    Some(taken)
+}
+
+/// A field of an ErrorResponse: a letter, then text, then a zero
+/// (<https://www.postgresql.org/docs/current/protocol-error-fields.html>).
+fn field(body: &[u8], letter: u8) -> Option<String> {
+    body.split(|byte| *byte == 0)
+        .find(|field| field.first() == Some(&letter))
+        .map(|field| text(&field[1..]))
+}
+
+fn fatal(body: &[u8]) -> bool {
+    // V is the severity in English always (since 9.6).
+    matches!(field(body, b'V').as_deref(), Some("FATAL" | "PANIC"))
+}
+
+fn refused(body: &[u8]) -> WireError {
+    WireError::Refused {
+        code: field(body, b'C').unwrap_or_default(),
+        message: field(body, b'M').unwrap_or_default(),
+    }
+}
+
+fn garbled() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "this is not the language of PostgreSQL",
+    )
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_errors_are_read_and_nonsense_is_none() {
+        let two = [0, 2, 0, 0, 0, 1, b'x', 0xff, 0xff, 0xff, 0xff];
+        assert_eq!(row(&two), Some(vec![Some("x".to_owned()), None]));
+        assert_eq!(row(&two[..6]), None);
+        assert_eq!(row(&[]), None);
+        let error = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0";
+        assert!(fatal(error));
+        assert_eq!(field(error, b'C').as_deref(), Some("57P03"));
+        assert_eq!(
+            field(error, b'M').as_deref(),
+            Some("the database system is starting up")
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! The life of a project's database: made, used, left, found again.
+
+use ampup::{
+    event::Silent,
+    postgres::{Force, Left, Origin, Purpose, Start, Stopped, create::Made},
+};
+use fs_err as fs;
+
+use crate::support::postgres::{TestProject, sql};
+
+#[test]
+fn a_database_is_there_when_it_is_needed_and_keeps_what_it_was_given() {
+    let project = TestProject::new();
+    let server = project.start();
+    let evidence = server.evidence().clone();
+    assert_eq!(
+        (evidence.origin, evidence.made),
+        (Origin::Started, Some(Made::ByInitdb))
+    );
+    assert_eq!(evidence.version, "18.4");
+    assert!(evidence.is_durable);
+    sql(server.url(), "create table t (x int); insert into t values (42)").expect("written");
+    assert_eq!(server.stop().expect("stopped"), Left::Stopped);
+
+    let server = project.start();
+    let evidence = server.evidence();
+    assert_eq!((evidence.origin, evidence.made), (Origin::Started, None));
+    assert_eq!(sql(server.url(), "select x from t").expect("read"), "42");
+    server.stop().expect("stopped");
+    assert!(!project.project().cluster().join("postmaster.pid").exists());
+}
+
+#[test]
+fn both_names_of_the_cluster_are_one_directory() {
+    let project = TestProject::new();
+    let server = project.start();
+    let cluster = project.project().cluster();
+    let link = fs::read_link(cluster.join("data")).expect("a link");
+    assert_eq!(link.as_os_str(), ".");
+    assert!(cluster.join("data/postmaster.pid").exists());
+    server.stop().expect("stopped");
+}
+
+#[test]
+fn whoever_leaves_last_stops_the_server() {
+    let project = TestProject::new();
+    let first = project.start();
+    let second = project.start();
+    assert_eq!(second.evidence().origin, Origin::Found);
+    assert_eq!(first.evidence().pid, second.evidence().pid);
+    assert_eq!(first.stop().expect("left"), Left::InUse);
+    sql(second.url(), "create table t (x int)").expect("the second still writes");
+    assert_eq!(second.stop().expect("stopped"), Left::Stopped);
+    let gone = project
+        .cluster(18)
+        .stop(Force::No, &Silent)
+        .expect("nothing to stop");
+    assert_eq!(gone, Stopped::WasNotRunning);
+}
+
+#[test]
+fn a_server_that_was_started_to_stay_stays() {
+    let project = TestProject::new();
+    let stay = Start {
+        purpose: Purpose::Stay,
+        ..Start::default()
+    };
+    let kept = project.cluster(18).start(&stay, &Silent).expect("started");
+    assert_eq!(project.start().stop().expect("left"), Left::Stays);
+    assert!(matches!(
+        project.cluster(18).stop(Force::No, &Silent).expect("stopped"),
+        Stopped::Stopped { pid } if Some(pid) == kept.evidence().pid
+    ));
+    // One that a session started is kept by a later wish.
+    let session = project.start();
+    let wish = project.cluster(18).start(&stay, &Silent).expect("found");
+    assert_eq!(wish.evidence().origin, Origin::Found);
+    assert_eq!(session.stop().expect("left"), Left::Stays);
+    sql(wish.url(), "select 1").expect("it serves");
+}
+
+#[test]
+fn an_ephemeral_cluster_says_so_for_ever() {
+    let project = TestProject::new();
+    let ephemeral = Start {
+        ephemeral: true,
+        ..Start::default()
+    };
+    let server = project.cluster(18).start(&ephemeral, &Silent).expect("started");
+    assert!(!server.evidence().is_durable);
+    server.stop().expect("stopped");
+    let server = project.start();
+    assert!(!server.evidence().is_durable, "it was made so");
+    server.stop().expect("stopped");
+}
+
+#[test]
+fn what_is_missing_is_said_before_anything_is_made() {
+    let project = TestProject::new();
+    let env = project.env();
+    let locator = ampup::locate::Locator::from_env(&env).expect("a home");
+    let cluster = ampup::postgres::Cluster::open(project.project(), locator, &env);
+    let refused = cluster
+        .start(&Start::default(), &Silent)
+        .expect_err("not installed");
+    assert_eq!(refused.to_string(), "PostgreSQL 18 is not installed");
+    assert_eq!(
+        refused.hint().as_deref(),
+        Some("`ampup install --component postgres`")
+    );
+    assert!(!project.project().amp_dir().exists());
+}

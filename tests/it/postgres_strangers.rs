@@ -1,0 +1,90 @@
+//! Law 4: a pid is never believed alone. Whatever `postmaster.pid` says, strangers live and the server starts.
+
+use std::{
+    os::unix::process::CommandExt as _,
+    process::{Command, Stdio},
+};
+
+use ampup::postgres::Origin;
+use fs_err as fs;
+
+use crate::support::postgres::{TestProject, run_as, sql};
+
+/// A process that has nothing to do with PostgreSQL, run by the user that PostgreSQL runs as, or by us.
+fn stranger(same_user: bool) -> std::process::Child {
+    let mut sleep = Command::new("sleep");
+    sleep.arg("600").stdin(Stdio::null());
+    if let (true, Some(user)) = (same_user, run_as()) {
+        sleep.uid(user.uid).gid(user.gid);
+    }
+    sleep.spawn().expect("started")
+}
+
+#[test]
+fn a_stale_pid_file_harms_nobody_and_stops_nothing() {
+    let (mut same_user, mut other) = (stranger(true), stranger(false));
+    let project = TestProject::with_cluster(18);
+    let parent = std::os::unix::process::parent_id();
+    let numbers = [
+        same_user.id().to_string(),
+        other.id().to_string(),
+        format!("-{}", same_user.id()),
+        std::process::id().to_string(),
+        parent.to_string(),
+        "1".to_owned(),
+        "0".to_owned(),
+        "-1".to_owned(),
+        "2147483647".to_owned(),
+        "2147483648".to_owned(),
+        "text".to_owned(),
+        String::new(),
+    ];
+    let pid_file = project.data().join("postmaster.pid");
+    for number in numbers {
+        let data = project.data();
+        for rest in [
+            "",
+            &format!("\n{data}\n1790000000\n5432\n{data}\n\n  5432001    196610\nready   \n"),
+        ] {
+            fs::write(&pid_file, format!("{number}{rest}")).expect("written");
+            fs::write(
+                project.data().join(".s.PGSQL.5432.lock"),
+                format!("{number}{rest}"),
+            )
+            .expect("written");
+            let server = project.start();
+            assert_eq!(server.evidence().origin, Origin::Started, "{number}{rest}");
+            sql(server.url(), "select 1").expect("it serves");
+            server.stop().expect("stopped");
+        }
+    }
+    for stranger in [&mut same_user, &mut other] {
+        assert!(
+            stranger.try_wait().expect("asked").is_none(),
+            "the stranger lives"
+        );
+        stranger.kill().expect("ended");
+        stranger.wait().expect("waited for");
+    }
+}
+
+#[test]
+fn a_pid_file_that_leads_to_another_projects_server_is_not_followed() {
+    let (one, other) = (TestProject::with_cluster(18), TestProject::with_cluster(18));
+    let living = one.start();
+    sql(living.url(), "create table of_one (x int)").expect("written");
+    fs::copy(
+        one.data().join("postmaster.pid"),
+        other.data().join("postmaster.pid"),
+    )
+    .expect("copied");
+    let server = other.start();
+    assert_eq!(server.evidence().origin, Origin::Started);
+    assert!(
+        sql(server.url(), "select * from of_one").is_err(),
+        "another cluster"
+    );
+    server.stop().expect("stopped");
+    sql(living.url(), "select * from of_one").expect("it lives");
+    living.stop().expect("stopped");
+}
