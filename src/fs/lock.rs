@@ -7,6 +7,7 @@
 use std::{
     fs::TryLockError,
     io::{self, Seek as _, Write as _},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -159,9 +160,16 @@ impl Lock {
         let _: io::Result<()> = write(&self.file);
     }
 
-    /// What the user must know about this lock.
+    /// What the user must know about this lock. It is given once in a run, for the first such lock.
     pub fn warning(&self) -> Option<&str> {
-        self.warning.as_deref()
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        let warning = self.warning.as_deref()?;
+        (!TOLD.swap(true, Ordering::Relaxed)).then_some(warning)
+    }
+
+    /// Whether it keeps others away: where the file system has no locks, it does not.
+    pub fn holds(&self) -> bool {
+        self.warning.is_none()
     }
 }
 
@@ -199,6 +207,27 @@ fn host_name() -> String {
         "localhost".to_owned()
     } else {
         name
+    }
+}
+
+/// Whether whoever wrote itself down as the holder is no more, as far as this machine can tell.
+pub fn holder_is_gone(path: &Utf8Path) -> bool {
+    let text = super::atomic::read(path, 4096).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let mut words = text.split_whitespace();
+    let (Some(Ok(pid)), Some(host)) = (words.next().map(str::parse::<i32>), words.next()) else {
+        return false;
+    };
+    #[cfg(unix)]
+    {
+        use rustix::process::{Pid, test_kill_process};
+        let gone = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+        host == host_name() && Pid::from_raw(pid).is_some_and(gone)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (pid, host);
+        false
     }
 }
 

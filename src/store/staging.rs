@@ -10,7 +10,7 @@ use super::{commit, place};
 use crate::{
     fs::{
         atomic,
-        lock::{Lock, LockError},
+        lock::{self, Lock, LockError},
     },
     layout::Layout,
 };
@@ -144,12 +144,15 @@ pub fn sweep(layout: &Layout) -> io::Result<()> {
 }
 
 /// Work is made and locked under the store lock, which the caller holds: without a lock file it has no maker any more.
-/// Where the file system has no locks, nobody can tell, and it stays.
+/// Where the file system has no locks, its maker's process id tells.
 fn is_abandoned(work: &Utf8Path) -> bool {
-    let lock = work.join(LOCK);
-    match lock.symlink_metadata() {
+    let path = work.join(LOCK);
+    match path.symlink_metadata() {
         Err(cause) => cause.kind() == io::ErrorKind::NotFound,
-        Ok(_) => matches!(Lock::try_acquire(&lock), Ok(Some(lock)) if lock.warning().is_none()),
+        Ok(_) => match Lock::try_share(&path) {
+            Ok(Some(lock)) => lock.holds() || lock::holder_is_gone(&path),
+            _ => false,
+        },
     }
 }
 

@@ -1,7 +1,9 @@
 //! What must hold after any interrupted or failed command: docs/torture.md. In the suite it is sampled; with
 //! `AMPUP_TORTURE=whole` (`just torture`) every point is tried.
 
+mod crowd;
 mod oracle;
+mod signals;
 mod sweep;
 
 use ampup::env::Env;
