@@ -200,6 +200,15 @@ impl Session {
     /// # Errors
     /// When one cannot be made.
     pub fn prepare(&self) -> Result<(), Error> {
+        if let Some(owner) = store::place::foreign_owner(&self.layout) {
+            // `sudo ampup`, most often: HOME is still the user's.
+            let text = format!(
+                "`{}` belongs to user {owner}, who cannot change what root writes there; run ampup as that user, or choose \
+                 another home with `--home`",
+                self.layout.home()
+            );
+            self.reporter.report(Event::Warning(text));
+        }
         store::place::prepare(&self.layout).map_err(|source| Error::Store {
             action: "make",
             source,

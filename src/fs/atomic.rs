@@ -162,6 +162,21 @@ pub fn private_directory(parent: &Utf8Path, prefix: &str) -> io::Result<Utf8Path
     ))
 }
 
+/// Makes a directory that everybody can read and its owner alone can write to, whatever the umask: who may enter a home
+/// is decided at its top.
+///
+/// # Errors
+/// When it cannot be made; `AlreadyExists` when something has that name.
+pub fn make_directory(path: &Utf8Path) -> io::Result<()> {
+    fs::create_dir(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
 /// Makes a directory and its parents.
 ///
 /// # Errors

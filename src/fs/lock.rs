@@ -181,7 +181,9 @@ fn open(path: &Utf8Path) -> io::Result<fs::File> {
     {
         use fs_err::os::unix::fs::OpenOptionsExt as _;
         // Root may lock in a directory of somebody who put a link there; what it leads to is not to be written to.
-        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        options
+            .mode(0o644)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
     }
     match options.open(path) {
         Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => fs::File::open(path).or(Err(cause)),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     accept::{Accepted, ProvenCluster, accept},
-    domain::{Artifact, Component, Digest, Provider, TreeName},
+    domain::{Artifact, Component, Digest, Provider, TreeName, component::Acceptance},
     event::{Event, Phase},
     fetch::{FetchError, Places, Verdict},
     fs::{atomic, lock::Lock, space},
@@ -22,8 +22,10 @@ use crate::{
 /// What an unpacked tree takes, where the manifest does not say: so many times the size of its artifact. (The builds of
 /// PostgreSQL that were measured take three.)
 const UNPACKED_RATIO: u64 = 4;
-/// Room for a throw-away cluster (40 MB), receipts and links.
-const SLACK: u64 = 64 << 20;
+/// Room for receipts and links.
+const SLACK: u64 = 1 << 20;
+/// Room for a throw-away cluster (40 MB).
+const CLUSTER: u64 = 63 << 20;
 
 /// A tree that was accepted, sealed and flushed, and only needs to be published.
 pub(super) struct Sealed {
@@ -223,7 +225,11 @@ fn keep_template(cluster: &ProvenCluster, digest: &Digest, workshop: &Workshop<'
 /// Looks before a large download whether there is room for it and for what is in it.
 fn check_room(component: &Component, artifact: &Artifact, place: &Utf8Path) -> Result<(), InstallError> {
     let Some(size) = artifact.size else { return Ok(()) };
-    let needed = size + artifact.unpacked_size.unwrap_or(size * UNPACKED_RATIO) + SLACK;
+    let cluster = match component.acceptance {
+        Acceptance::Postgres => CLUSTER,
+        Acceptance::Version => 0,
+    };
+    let needed = size + artifact.unpacked_size.unwrap_or(size * UNPACKED_RATIO) + SLACK + cluster;
     match space::free(place)? {
         Some(free) if free < needed => Err(InstallError::NoRoom {
             component: component.name.clone(),

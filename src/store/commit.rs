@@ -154,7 +154,7 @@ fn is_taken(cause: &io::Error) -> bool {
 /// goes with the sealed one's directory.
 fn publish(layout: &Layout, sealed: &Utf8Path, component: &ComponentName, name: &TreeName) -> io::Result<()> {
     let directory = layout.component(component);
-    match fs::create_dir(&directory) {
+    match atomic::make_directory(&directory) {
         Ok(()) => atomic::sync_directory(&layout.components())?,
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
         Err(cause) => return Err(cause),

@@ -165,8 +165,8 @@ pub(super) fn fill(
     directory: &Utf8Path,
 ) -> io::Result<()> {
     let bin = directory.join("bin");
-    make_directory(directory)?;
-    make_directory(&bin)?;
+    atomic::make_directory(directory)?;
+    atomic::make_directory(&bin)?;
     for (component, tree) in &set.components {
         let target = Utf8PathBuf::from("../../components")
             .join(component.as_str())
@@ -195,17 +195,6 @@ pub(super) fn fill(
     atomic::write(&directory.join(RECORD), &text)?;
     atomic::sync_directory(&bin)?;
     atomic::sync_directory(directory)
-}
-
-/// Who may read it is not left to the umask: a home serves every reader.
-fn make_directory(directory: &Utf8Path) -> io::Result<()> {
-    fs::create_dir(directory)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755))?;
-    }
-    Ok(())
 }
 
 /// Drops all but the newest generations; never the active one, and never what `undo` would go to from there.

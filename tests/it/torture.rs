@@ -3,6 +3,10 @@
 
 mod crowd;
 mod oracle;
+mod places;
+mod point;
+mod power;
+mod room;
 mod signals;
 mod sweep;
 

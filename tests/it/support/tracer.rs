@@ -63,6 +63,16 @@ impl Traced {
 
 /// Runs a command, as this user if one is named.
 pub(crate) fn trace(command: &Command, user: Option<(u32, u32)>, deed: Deed) -> Traced {
+    trace_with(command, user, deed, &mut |_| {})
+}
+
+/// The same; `before` is called before each call, while the thread that makes it stands still.
+pub(crate) fn trace_with(
+    command: &Command,
+    user: Option<(u32, u32)>,
+    deed: Deed,
+    before: &mut dyn FnMut(&Call),
+) -> Traced {
     let mut held = held(command, user);
     let child = held.spawn().expect("started");
     let root = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
@@ -94,6 +104,7 @@ pub(crate) fn trace(command: &Command, user: Option<(u32, u32)>, deed: Deed) -> 
         deadline: Instant::now() + Duration::from_secs(300),
         grace: None,
         outlived: 0,
+        before,
     };
     tracing.run();
     let (code, signal) = tracing.ended.expect("the program ended");
@@ -142,7 +153,7 @@ fn reading(from: Option<impl std::io::Read + Send + 'static>) -> thread::JoinHan
     })
 }
 
-struct Tracing {
+struct Tracing<'a> {
     root: Pid,
     deed: Deed,
     /// Whether the program itself runs, and not the shell before it.
@@ -159,9 +170,10 @@ struct Tracing {
     /// When those who outlive the program are ended.
     grace: Option<Instant>,
     outlived: usize,
+    before: &'a mut dyn FnMut(&Call),
 }
 
-impl Tracing {
+impl Tracing<'_> {
     fn run(&mut self) {
         loop {
             let mut flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
@@ -245,6 +257,7 @@ impl Tracing {
         };
         call.of_program = self.is_of_program(pid);
         if !call.changes {
+            (self.before)(&call);
             self.calls.push(call);
             return;
         }
@@ -278,6 +291,7 @@ impl Tracing {
             Deed::Watch | Deed::KillBefore(_) | Deed::SignalBefore(..) => None,
         };
         call.failed = fails.is_some();
+        (self.before)(&call);
         self.calls.push(call);
         match self.deed {
             Deed::KillBefore(number) if number == self.counted => self.kill_all(),

@@ -141,7 +141,12 @@ pub(super) fn leftovers(home: &Utf8Path, settled: bool) -> Vec<Utf8PathBuf> {
         }
     }
     let inventory = store::inventory::read(&layout).expect("readable");
-    for component in list(&layout.components()) {
+    let is_beside = |path: &Utf8PathBuf| path.file_name() == Some(".staging");
+    let (beside, components): (Vec<_>, Vec<_>) = list(&layout.components()).into_iter().partition(is_beside);
+    if settled {
+        found.extend(beside.iter().flat_map(|beside| list(beside)));
+    }
+    for component in components {
         let name = component
             .file_name()
             .expect("a name")
@@ -187,6 +192,11 @@ const SUCCESS: [&str; 8] = [
     "no longer active",
     "switched",
 ];
+
+/// Whether a text tells that something was done.
+pub(super) fn is_success(text: &str) -> bool {
+    SUCCESS.iter().any(|word| text.contains(word))
+}
 
 /// What is wrong with how a failed command told it; nothing, if nothing is.
 pub(super) fn wrong_words(code: i32, stdout: &str, stderr: &str) -> Option<String> {

@@ -1,7 +1,6 @@
 //! Kill and fault sweeps: each command, cut before every call that changes something, and with each of them failing.
 
 use std::{
-    process::Command,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -9,296 +8,41 @@ use std::{
     thread,
 };
 
-use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
-use nix::errno::Errno;
+use nix::{errno::Errno, sys::signal::Signal};
 
 use super::{
-    oracle::{Store, leftovers, wrong_words},
+    oracle::wrong_words,
+    point::{CASES, Case, POSTGRES, Point, Reference, holds, told},
     whole,
 };
 use crate::support::{
-    archives::{TarEntry, tar_gz},
-    home::{Home, Run, TARGET, finish, script, sha256},
-    postgres::run_as,
-    tracer::{Call, Deed, Traced, trace},
+    home::Home,
+    tracer::{Call, Deed, Traced},
 };
 
-/// A command, and the home in which it is tried.
-struct Case {
-    name: &'static str,
-    prepare: fn(&mut Home),
-    command: &'static [&'static str],
-    /// Whether the same command says that there is nothing left to do (exit 3) after it was done.
-    once: bool,
-}
-
-/// Further commands are a line each.
-const CASES: [Case; 8] = [
-    Case {
-        name: "first install",
-        prepare: nothing,
-        command: &["install", "tool@1.0.0"],
-        once: false,
-    },
-    Case {
-        name: "install",
-        prepare: keeper,
-        command: &["install", "tool@1.0.0"],
-        once: false,
-    },
-    Case {
-        name: "install over",
-        prepare: first,
-        command: &["install", "tool@2.0.0"],
-        once: false,
-    },
-    Case {
-        name: "update",
-        prepare: outdated,
-        command: &["update"],
-        once: false,
-    },
-    Case {
-        name: "use",
-        prepare: both,
-        command: &["use", "tool@1.0.0"],
-        once: false,
-    },
-    Case {
-        name: "undo",
-        prepare: both,
-        command: &["undo"],
-        once: true,
-    },
-    Case {
-        name: "uninstall",
-        prepare: both,
-        command: &["uninstall", "tool@2.0.0"],
-        once: true,
-    },
-    Case {
-        name: "uninstall what is not active",
-        prepare: both,
-        command: &["uninstall", "tool@1.0.0"],
-        once: true,
-    },
-];
-
-fn nothing(home: &mut Home) {
-    home.offer("keeper", "1.0.0");
-    ten_files(home, "tool", "1.0.0");
-    ten_files(home, "tool", "2.0.0");
-}
-
-fn keeper(home: &mut Home) {
-    nothing(home);
-    home.ampup(&["install", "keeper@1.0.0"]).exits(0);
-}
-
-fn first(home: &mut Home) {
-    keeper(home);
-    home.ampup(&["install", "tool@1.0.0"]).exits(0);
-}
-
-fn outdated(home: &mut Home) {
-    keeper(home);
-    home.ampup(&["install", "tool@2"]).exits(0);
-    ten_files(home, "tool", "2.1.0");
-}
-
-fn both(home: &mut Home) {
-    first(home);
-    home.ampup(&["install", "tool@2.0.0"]).exits(0);
-}
-
-/// Offers a component of ten files, as a tar.gz.
-fn ten_files(home: &mut Home, component: &str, version: &str) {
-    let mut program = TarEntry::file(
-        &format!("{component}-{version}/bin/{component}"),
-        &script(component, version),
-    );
-    program.mode = 0o755;
-    let mut entries = vec![program];
-    for number in 0..8 {
-        let name = format!("{component}-{version}/share/{}/file-{number}", number % 3);
-        entries.push(TarEntry::file(
-            &name,
-            &format!("{component} {version} {number}\n").repeat(1 << number),
-        ));
-    }
-    entries.push(TarEntry::symlink(
-        &format!("{component}-{version}/share/link"),
-        "0/file-0",
-    ));
-    let archive = tar_gz(&entries);
-    let path = home
-        .directory("work")
-        .join(format!("{component}-{version}.tar.gz"));
-    fs::write(&path, &archive).expect("written");
-    home.offer_artifacts(component, version, &[serde_json::json!({
-        "target": TARGET, "provider": "acme", "format": "tar.gz", "root": format!("{component}-{version}"),
-        "source": {"kind": "file", "url": format!("file://{path}")},
-        "integrity": {"kind": "pinned", "digest": sha256(&archive)}, "size": archive.len(),
-    })]);
-}
-
-/// One try: a copy of the prepared home.
-struct Point<'a> {
-    home: &'a Home,
-    user: Utf8PathBuf,
-}
-
-impl<'a> Point<'a> {
-    fn new(home: &'a Home, name: &str) -> Self {
-        let user = home.directory(&format!("points/{name}"));
-        if home.path().exists() {
-            let copied = finish({
-                let mut command = Command::new("cp");
-                command.arg("-a").arg(home.path()).arg(&user);
-                command
-            });
-            assert_eq!(copied.code, 0, "{copied:?}");
-        }
-        Self { home, user }
-    }
-
-    fn path(&self) -> Utf8PathBuf {
-        self.user.join(".ampup")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.home.command(arguments);
-        command.env("HOME", &self.user);
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Run {
-        finish(self.command(arguments))
-    }
-
-    fn trace(&self, arguments: &[&str], deed: Deed) -> Traced {
-        trace(
-            &self.command(arguments),
-            run_as().map(|user| (user.uid, user.gid)),
-            deed,
-        )
-    }
-
-    /// What is wrong with the active commands.
-    fn wrong_start(&self, store: &Store) -> Option<String> {
-        for executable in store.executables() {
-            let run = finish(Command::new(self.path().join("bin").join(executable)));
-            let expected = format!("{executable} {}\n", store.active(executable).unwrap_or("?"));
-            if run.stdout != expected {
-                return Some(format!("`{executable}` does not start: {run:?}"));
-            }
-        }
-        None
-    }
-}
-
-impl Drop for Point<'_> {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.user);
-    }
-}
-
-/// The store before a command and after it, and what it does.
-struct Reference {
-    before: Store,
-    after: Store,
-    watched: Traced,
-}
-
-impl Reference {
-    fn of(case: &Case, home: &Home) -> Self {
-        let point = Point::new(home, "reference");
-        let before = Store::read(&point.path());
-        let watched = point.trace(case.command, Deed::Watch);
-        assert_eq!(watched.code, Some(0), "{}: {watched:#?}", case.name);
-        let after = Store::read(&point.path());
-        assert_ne!(before, after, "{}", case.name);
-        assert_eq!(
-            leftovers(&point.path(), true),
-            Vec::<Utf8PathBuf>::new(),
-            "{}",
-            case.name
-        );
-        Self {
-            before,
-            after,
-            watched,
-        }
-    }
-}
-
-/// Tries one point, and gives what is wrong.
+/// Tries one point.
+///
+/// # Errors
+/// What is wrong.
 fn attempt(case: &Case, home: &Home, reference: &Reference, deed: Deed, name: &str) -> Result<(), String> {
     let point = Point::new(home, name);
     let traced = point.trace(case.command, deed);
-    let complain = |what: String| Err(format!("{}, {deed:?}: {what}\n{}", case.name, told(&traced)));
-    // 1. As before or as after.
-    let store = Store::read(&point.path());
-    let is_done = store == reference.after;
-    if !is_done && store != reference.before {
-        return complain(format!("a third thing: {store:#?}"));
-    }
-    // 2. Every active command starts.
-    if let Some(wrong) = point.wrong_start(&store) {
-        return complain(wrong);
-    }
+    let complain = |what: String| format!("{}, {deed:?}: {what}\n{}", case.name, told(&traced));
+    let is_done = holds(case, &point, reference).map_err(complain)?;
     // 3. It failed and said so, or did it.
-    match traced.code {
-        Some(0) if !is_done => return complain("exit 0, and not done".to_owned()),
-        Some(0) if traced.stderr.contains("error:") => return complain("exit 0 with an error".to_owned()),
-        Some(code) if code != 0 => {
-            if let Some(wrong) = wrong_words(code, &traced.stdout, &traced.stderr) {
-                return complain(wrong);
-            }
-            if let Some(wrong) = wrong_code(&traced, deed, code) {
-                return complain(wrong);
-            }
+    let wrong = match traced.code {
+        Some(0) if !is_done => Some("exit 0, and not done".to_owned()),
+        Some(0) if traced.stderr.contains("error:") => Some("exit 0 with an error".to_owned()),
+        Some(0) => None,
+        Some(143) if matches!(deed, Deed::SignalBefore(..)) => wrong_words(1, &traced.stdout, &traced.stderr),
+        Some(code) => {
+            wrong_words(code, &traced.stdout, &traced.stderr).or_else(|| wrong_code(&traced, deed, code))
         }
-        None if !matches!(deed, Deed::KillBefore(_)) => {
-            return complain(format!("ended by {:?}", traced.signal));
-        }
-        _ => {}
-    }
-    if traced.outlived > 0 {
-        return complain(format!("{} processes live on", traced.outlived));
-    }
-    // 4. Leftovers only in staging and cache, and the next command sweeps them.
-    let left = leftovers(&point.path(), false);
-    if !left.is_empty() {
-        return complain(format!("leftovers: {left:?}"));
-    }
-    let next = point.run(&["use", "keeper@1.0.0"]);
-    if next.code != 0 && !(next.code == 3 && reference.before == Store::default()) {
-        return complain(format!("the next command fails: {next:#?}"));
-    }
-    let left = leftovers(&point.path(), true);
-    if !left.is_empty() {
-        return complain(format!("not swept: {left:?}"));
-    }
-    if Store::read(&point.path()) != store {
-        return complain("the sweep changed the store".to_owned());
-    }
-    // 5. The same command again succeeds.
-    if case.once && is_done {
-        return Ok(());
-    }
-    let again = point.run(case.command);
-    if again.code != 0 {
-        return complain(format!("again: {again:#?}"));
-    }
-    if Store::read(&point.path()) != reference.after {
-        return complain(format!(
-            "again, and not as after: {:#?}",
-            Store::read(&point.path())
-        ));
-    }
-    Ok(())
+        None if matches!(deed, Deed::KillBefore(_)) => None,
+        None => Some(format!("ended by {:?}", traced.signal)),
+    };
+    let lives_on = (traced.outlived > 0).then(|| format!("{} processes live on", traced.outlived));
+    wrong.or(lives_on).map_or(Ok(()), |what| Err(complain(what)))
 }
 
 /// What the disk refuses ends with code 7; what is interrupted is made again.
@@ -324,23 +68,6 @@ fn wrong_code(traced: &Traced, deed: Deed, code: i32) -> Option<String> {
     None
 }
 
-fn told(traced: &Traced) -> String {
-    let last = traced.calls.iter().filter(|call| call.failed).collect::<Vec<_>>();
-    let last = if last.is_empty() {
-        traced.calls.last().into_iter().collect()
-    } else {
-        last
-    };
-    format!(
-        "code {:?}, signal {:?}\nstdout: {}\nstderr: {}\ncalls: {:#?}",
-        traced.code,
-        traced.signal,
-        traced.stdout,
-        traced.stderr,
-        &last[..last.len().min(3)]
-    )
-}
-
 const ERRORS: [Errno; 7] = [
     Errno::ENOSPC,
     Errno::EDQUOT,
@@ -352,30 +79,43 @@ const ERRORS: [Errno; 7] = [
 ];
 
 /// All points of a command.
-fn points(count: usize) -> Vec<Deed> {
-    let mut deeds: Vec<Deed> = (1..=count).map(Deed::KillBefore).collect();
+fn points(count: usize) -> [Vec<Deed>; 3] {
+    let kills = (1..=count).map(Deed::KillBefore).collect();
+    let signals = (1..=count).map(|number| Deed::SignalBefore(number, Signal::SIGTERM));
+    let mut faults = Vec::new();
     for errno in ERRORS {
         for on in [false, true] {
-            deeds.extend((1..=count).map(|number| Deed::Fail { number, errno, on }));
+            faults.extend((1..=count).map(|number| Deed::Fail { number, errno, on }));
         }
     }
-    deeds
+    [kills, signals.collect(), faults]
 }
 
-/// So many of them, spread evenly, with every kind of fault.
-fn sample(deeds: Vec<Deed>, kept: usize) -> Vec<Deed> {
-    // A step that shares no factor with the number of calls would visit all in the end.
+/// So many of them, spread evenly.
+fn sample(deeds: Vec<Deed>, kept: usize) -> impl Iterator<Item = Deed> {
+    // Odd, so that a step and the number of calls seldom share a factor, and all kinds of calls are met.
     let step = deeds.len().div_ceil(kept).max(1) | 1;
-    deeds.into_iter().step_by(step).collect()
+    deeds.into_iter().step_by(step)
 }
 
 fn sweep(case: &Case) {
+    let sampled = if case.sampled {
+        Some([15, 5, 30])
+    } else {
+        (!whole()).then_some([12, 4, 24])
+    };
     let mut home = Home::new();
     (case.prepare)(&mut home);
     let reference = Reference::of(case, &home);
     let count = reference.watched.count();
-    let all = points(count);
-    let deeds = if whole() { all } else { sample(all, 60) };
+    let deeds: Vec<Deed> = match sampled {
+        Some(kept) => points(count)
+            .into_iter()
+            .zip(kept)
+            .flat_map(|(all, kept)| sample(all, kept))
+            .collect(),
+        None => points(count).concat(),
+    };
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -423,6 +163,14 @@ macro_rules! sweeps {
             sweep(case($name));
         })*
 
+        /// The real one: in a torture run alone, at fifty points.
+        #[test]
+        fn an_install_of_postgresql_is_whole_or_absent() {
+            if whole() {
+                sweep(&POSTGRES);
+            }
+        }
+
         #[test]
         fn no_case_is_forgotten() {
             assert_eq!([$($name),*].as_slice(), CASES.map(|case| case.name).as_slice());
@@ -439,11 +187,4 @@ sweeps! {
     an_undo_is_whole_or_absent => "undo",
     an_uninstall_is_whole_or_absent => "uninstall",
     an_uninstall_of_what_is_not_active_is_whole_or_absent => "uninstall what is not active",
-}
-
-/// The directory of a run's calls, for `docs/torture.md` and for whoever wonders.
-#[expect(dead_code, reason = "used when looking for the cause of a violation")]
-fn log(traced: &Traced, path: &Utf8Path) {
-    let lines: String = traced.calls.iter().map(|call| format!("{call:?}\n")).collect();
-    fs::write(path, lines).expect("written");
 }
