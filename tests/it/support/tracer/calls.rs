@@ -131,7 +131,6 @@ fn form(number: i64) -> Option<(&'static str, Form)> {
             libc::SYS_mknod => Some(("mknod", Paths(&[0]))),
             libc::SYS_utime => Some(("utime", Paths(&[0]))),
             libc::SYS_utimes => Some(("utimes", Paths(&[0]))),
-            libc::SYS_renameat => Some(("renameat", Paths(&[1, 3]))),
             _ => None,
         };
         if old.is_some() {
@@ -140,6 +139,7 @@ fn form(number: i64) -> Option<(&'static str, Form)> {
     }
     Some(match number {
         libc::SYS_openat => ("openat", Open(1)),
+        libc::SYS_renameat => ("renameat", Paths(&[1, 3])),
         libc::SYS_renameat2 => ("renameat2", Paths(&[1, 3])),
         libc::SYS_linkat => ("linkat", Paths(&[1, 3])),
         libc::SYS_symlinkat => ("symlinkat", Paths(&[0, 2])),
