@@ -4,6 +4,7 @@
 mod acquire;
 mod commit;
 mod error;
+mod rebuild;
 
 use std::{
     sync::{Condvar, Mutex},
@@ -21,6 +22,8 @@ use crate::{
     registry::Registry,
     resolve::{Action, Choice, GroupPlan, Plan, Step},
 };
+
+pub use rebuild::rebuild;
 
 pub use error::{Attempt, AttemptError, InstallError};
 

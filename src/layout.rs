@@ -103,6 +103,11 @@ impl Layout {
         self.templates().join(format!("{}-{user}", component.file_name()))
     }
 
+    /// The copy of a registry that was fetched: its signature, then its manifest.
+    pub fn registry_copy(&self, id: &str) -> Utf8PathBuf {
+        self.cache().join(format!("registry-{id}.signed"))
+    }
+
     /// The floor of the registry's serial.
     pub fn trust(&self) -> Utf8PathBuf {
         self.home.join("trust.json")
@@ -115,6 +120,11 @@ impl Layout {
 
     pub fn config(&self) -> Utf8PathBuf {
         self.home.join("config.toml")
+    }
+
+    /// ampup's manual. `man` looks here by itself when `bin` is on PATH.
+    pub fn manual(&self) -> Utf8PathBuf {
+        self.home.join("share/man/man1")
     }
 
     /// What ampup made outside of the home, so that `self uninstall` can take it back.

@@ -19,6 +19,8 @@ pub mod libraries;
 pub mod event;
 pub mod layout;
 #[cfg(feature = "cli")]
+pub mod manual;
+#[cfg(feature = "cli")]
 pub mod registry;
 #[cfg(feature = "cli")]
 pub mod settings;
@@ -46,7 +48,17 @@ pub mod postgres;
 
 // Floor 5: flows, where wire, disk and database meet.
 #[cfg(feature = "cli")]
+pub mod doctor;
+#[cfg(feature = "cli")]
 pub mod install;
+#[cfg(feature = "cli")]
+pub mod itself;
+#[cfg(feature = "cli")]
+pub mod migrate;
+#[cfg(feature = "cli")]
+pub mod prune;
+#[cfg(feature = "cli")]
+pub mod refresh;
 #[cfg(feature = "cli")]
 pub mod remove;
 

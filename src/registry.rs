@@ -1,6 +1,9 @@
 //! The registry: what exists.
 
+pub mod keys;
 pub mod manifest;
+pub mod trust;
+mod unique;
 
 use std::collections::BTreeMap;
 

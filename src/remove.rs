@@ -1,5 +1,7 @@
 //! Taking versions away: out of the active set and out of the store, in one commit.
 
+pub mod home;
+
 use std::io;
 
 use camino::Utf8PathBuf;

@@ -4,6 +4,7 @@
 //! is left alone, and the line for it is told.
 
 pub mod removal;
+pub mod windows;
 
 use std::io::{self, Write as _};
 
@@ -12,6 +13,7 @@ use fs_err as fs;
 
 use crate::{
     domain::digest::{Algorithm, Hasher},
+    exit::{Exit, hint_of_io},
     fs::atomic,
     layout::Layout,
     shell::{
@@ -66,6 +68,26 @@ pub enum SetupError {
     },
 }
 
+impl SetupError {
+    /// The exit code of a command that fails so.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Record(source) => Exit::of_io(source),
+            Self::Unreadable { .. } => Exit::Failed,
+        }
+    }
+
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Record(source) => hint_of_io(source),
+            Self::Unreadable { path, .. } => Some(format!(
+                "`rm '{path}'`; then the shells' files are searched for ampup's lines"
+            )),
+        }
+    }
+}
+
 /// The changes that make every shell of `user` find ampup. Looks, and changes nothing.
 pub fn plan(user: &User, setting: &Setting) -> Vec<Change> {
     let mut directories = Vec::new();
@@ -100,7 +122,7 @@ pub fn apply(
         note(change, setting, &mut record);
     }
     // First the record, then the deed: whatever a kill leaves behind is known.
-    atomic::write(&layout.shells(), record.to_json().as_bytes()).map_err(SetupError::Record)?;
+    atomic::write_state(&layout.shells(), record.to_json().as_bytes()).map_err(SetupError::Record)?;
     for change in &mut changes {
         if let Err(cause) = carry_out(change) {
             change.action = Action::ByHand(cause.to_string());
@@ -116,7 +138,7 @@ pub fn apply(
 pub fn write_env_files(setting: &Setting, layout: &Layout) -> io::Result<()> {
     for shell in Shell::ALL {
         let path = layout.home().join(shell.env_file());
-        atomic::write(&path, setting.env_text(shell).as_bytes())?;
+        atomic::write_state(&path, setting.env_text(shell).as_bytes())?;
     }
     Ok(())
 }

@@ -3,10 +3,13 @@
 //! Readers take no lock, because every change that they can see is one rename. It never touches the network and never
 //! runs what it holds.
 
+#[cfg(feature = "cli")]
+pub mod check;
 pub mod commit;
 pub mod generation;
 pub mod in_use;
 pub mod inventory;
+pub mod links;
 pub mod place;
 pub mod receipt;
 pub mod staging;

@@ -1,10 +1,13 @@
 //! The command line.
 
+use std::io::IsTerminal as _;
+
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::commands::{
-    Error, Options, check, history, info, install, list, search, undo, uninstall, update, use_version, which,
+    Error, Options, check, complete, completions, doctor, env, history, info, init, install, list, prune,
+    search, self_uninstall, self_update, undo, uninstall, update, use_version, verify, which, why,
 };
 
 /// Installs the components of Amp: the daemon, its client, and the PostgreSQL that it needs.
@@ -45,14 +48,14 @@ pub struct Global {
     /// Colours [env: NO_COLOR]
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: When,
-    /// How to show progress
+    /// Bars, always or never; auto: bars on a terminal and a line for each finished step elsewhere; json: on stderr
     #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
     pub progress: Progress,
     /// ampup's home [default: ~/.ampup] [env: AMPUP_HOME]
-    #[arg(long, global = true, value_name = "DIR", visible_alias = "install-dir")]
+    #[arg(long, global = true, value_name = "DIR", visible_alias = "install-dir", value_hint = ValueHint::DirPath)]
     pub home: Option<Utf8PathBuf>,
     /// A manifest file to use in place of the built-in registry [env: AMPUP_REGISTRY]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub registry: Option<String>,
     /// A mirror to ask before the origin [env: AMPUP_MIRROR]
     #[arg(long, global = true, value_name = "URL")]
@@ -75,31 +78,36 @@ impl Global {
             offline: self.offline,
             yes: self.yes,
             lock_timeout: self.lock_timeout,
+            ask: std::io::stdin()
+                .is_terminal()
+                .then_some(super::ask as fn(&str, bool) -> bool),
+            grammar: Some(Cli::command),
         }
     }
 }
 
 /// When to do something that suits a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(
+    missing_docs,
+    reason = "the words say it, and a text here would be printed in every help"
+)]
 pub enum When {
-    /// On a terminal.
     Auto,
-    /// Everywhere.
     Always,
-    /// Nowhere.
     Never,
 }
 
 /// How to show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(
+    missing_docs,
+    reason = "the words say it, and a text here would be printed in every help"
+)]
 pub enum Progress {
-    /// Bars on a terminal, a line for each finished step elsewhere
     Auto,
-    /// Bars
     Always,
-    /// Nothing
     Never,
-    /// One JSON object a line, on stderr
     Json,
 }
 
@@ -128,9 +136,40 @@ pub enum Command {
     History(history::Args),
     /// Print the path of an installed executable
     Which(which::Args),
+    /// Find what may be wrong, and say what to do about it
+    Doctor(doctor::Args),
+    /// Say why a component is at its version
+    Why(why::Args),
+    /// Remove downloads, leftovers and old generations
+    Prune(prune::Args),
+    /// Say whether what is installed is still what was installed
+    Verify(verify::Args),
+    /// Print what a shell reads to find ampup
+    Env(env::Args),
+    /// Print what a shell reads to complete ampup's command line
+    Completions(completions::Args),
+    /// Put ampup in place: what the install scripts call
+    Init(init::Args),
+    /// Update or remove ampup itself
+    #[command(name = "self", subcommand, arg_required_else_help = true)]
+    Itself(Itself),
+    /// Complete a command line
+    #[command(hide = true)]
+    Complete(complete::Args),
     /// Was in ampup 0.1
     #[command(hide = true, disable_help_flag = true)]
     Build(Gone),
+}
+
+/// The verbs that are about ampup.
+#[derive(Debug, Subcommand)]
+pub enum Itself {
+    /// Update ampup
+    Update(self_update::Args),
+    /// Remove ampup, all that it installed, and its lines in the shells' files
+    Uninstall(self_uninstall::Args),
+    /// Print ampup's version
+    Version,
 }
 
 /// Whatever stood behind a verb that is gone.

@@ -5,14 +5,17 @@ use std::io;
 use camino::Utf8PathBuf;
 
 use crate::{
+    domain::ComponentName,
     env::HomeError,
     exit::{Exit, hint_of_io},
     fs::lock::LockError,
     install::InstallError,
+    refresh::RefreshError,
     registry::manifest::ManifestError,
     remove::RemoveError,
     resolve::ResolveError,
     settings::SettingsError,
+    setup::SetupError,
 };
 
 /// Why a command failed.
@@ -26,6 +29,8 @@ pub enum Error {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error(transparent)]
+    Refresh(#[from] RefreshError),
+    #[error(transparent)]
     Resolve(#[from] ResolveError),
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -33,6 +38,8 @@ pub enum Error {
     Install(#[from] InstallError),
     #[error(transparent)]
     Remove(#[from] RemoveError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// The home cannot be read or written.
     #[error("cannot {action} ampup's home")]
     Store { action: &'static str, source: io::Error },
@@ -42,9 +49,21 @@ pub enum Error {
     /// The command line is wrong in a way that only the command knows.
     #[error("{message}")]
     Usage { message: String, hint: String },
+    /// An installed tree that nobody can vouch for.
+    #[error("{component} {version} has no receipt that can be read: it may not be whole")]
+    Damaged {
+        component: ComponentName,
+        version: String,
+    },
     /// What was asked for is not there.
     #[error("{message}")]
     NotFound { message: String, hint: String },
+    /// It could be done, and another way is meant.
+    #[error("{message}")]
+    Refused { message: String, hint: String },
+    /// Something is not what it should be.
+    #[error("{message}")]
+    Integrity { message: String, hint: String },
 }
 
 impl Error {
@@ -54,12 +73,18 @@ impl Error {
             Self::Home(_) | Self::Usage { .. } => Exit::Usage,
             Self::Settings(error) => error.exit_code(),
             Self::Manifest(error) => error.exit_code(),
+            Self::Refresh(error) => error.exit_code(),
             Self::Resolve(error) => error.exit_code(),
             Self::Lock(error) => exit_of_lock(error),
             Self::Install(error) => error.exit_code(),
             Self::Remove(error) => error.exit_code(),
+            Self::Store { source, .. } if is_damage(source) => Exit::Integrity,
             Self::Store { source, .. } | Self::File { source, .. } => Exit::of_io(source),
+            Self::Damaged { .. } => Exit::Integrity,
             Self::NotFound { .. } => Exit::NotFound,
+            Self::Refused { .. } => Exit::Failed,
+            Self::Integrity { .. } => Exit::Integrity,
+            Self::Setup(error) => error.exit_code(),
         }
     }
 
@@ -69,12 +94,21 @@ impl Error {
             Self::Home(_) => Some("set `AMPUP_HOME` to an absolute path, or use `--home`".to_owned()),
             Self::Settings(_) => None,
             Self::Manifest(error) => error.hint(),
+            Self::Refresh(error) => error.hint(),
             Self::Resolve(error) => error.hint(),
             Self::Lock(error) => hint_of_lock(error),
             Self::Install(error) => error.hint(),
             Self::Remove(error) => error.hint(),
+            Self::Store { source, .. } if is_damage(source) => {
+                Some("`ampup verify --repair` mends what can be mended".to_owned())
+            }
             Self::Store { source, .. } | Self::File { source, .. } => hint_of_io(source),
-            Self::Usage { hint, .. } | Self::NotFound { hint, .. } => Some(hint.clone()),
+            Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
+            Self::Setup(error) => error.hint(),
+            Self::Usage { hint, .. }
+            | Self::NotFound { hint, .. }
+            | Self::Refused { hint, .. }
+            | Self::Integrity { hint, .. } => Some(hint.clone()),
         }
     }
 
@@ -107,6 +141,14 @@ impl Error {
             .chain(hint)
             .collect()
     }
+}
+
+/// Whether the home is not as ampup made it.
+fn is_damage(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+    )
 }
 
 /// An error and its causes on one line; a transparent error's text is not repeated.

@@ -6,8 +6,9 @@ use super::{Error, Outcome, Session};
 use crate::{
     domain::{ComponentName, ComponentSpec, Requirement},
     exit::Exit,
-    fetch::{self, Secret, Wire},
+    fetch::{Secret, Wire},
     install::{self, Done, Effect, GroupReport, Report, Workshop},
+    registry::Registry,
     resolve::{self, Action, GroupPlan, Plan},
 };
 
@@ -89,6 +90,7 @@ impl Gone {
 /// # Errors
 /// When something does not exist, or nothing at all could be installed.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    session.warn_of_age()?;
     let specs = specs(args, session)?;
     let plan = resolve::install(
         session.registry()?,
@@ -143,48 +145,59 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
     if let Some(done) = nothing_to_do(plan, session)? {
         return Ok(done);
     }
-    session.prepare()?;
-    let failed = |source| Error::Store {
-        action: "work in",
-        source,
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(failed)?;
-    let settings = fetch::Settings {
-        offline: session.is_offline(),
-        mirror: session.mirror()?,
-        github_token: github_token(how, session).map(Secret::new),
-        require_pinned: how.require_pinned || session.settings.require_pinned,
-        ..fetch::Settings::default()
-    };
-    let wire = Wire::new(settings, &session.env, session.reporter.clone());
-    let report = install::carry_out(
-        plan,
-        &Workshop {
-            layout: &session.layout,
-            registry: session.registry()?,
-            wire: &wire,
-            runtime: &runtime,
-            reporter: session.reporter.as_ref(),
-            jobs: how.jobs.or(session.settings.jobs).unwrap_or(JOBS),
-            patience: session.patience(),
-            command: &session.command,
-        },
-    )?;
+    let report = carry_out(plan, how, session.registry()?, session)?;
     told(plan, report, session)
 }
 
-fn github_token(how: &How, session: &Session) -> Option<String> {
+/// Carries out a plan that was made from `registry`.
+pub(super) fn carry_out(
+    plan: &Plan,
+    how: &How,
+    registry: &Registry,
+    session: &Session,
+) -> Result<Report, Error> {
+    session.prepare()?;
+    let runtime = session.runtime()?;
+    let wire = session.wire(github_token(how, session), how.require_pinned)?;
+    let workshop = Workshop {
+        registry,
+        ..workshop(session, &wire, &runtime, how.jobs)?
+    };
+    let report = install::carry_out(plan, &workshop);
+    // A name look-up that hangs must not keep us.
+    runtime.shutdown_background();
+    Ok(report?)
+}
+
+/// What an installation works with, as the user has settled it.
+pub(super) fn workshop<'a>(
+    session: &'a Session,
+    wire: &'a Wire,
+    runtime: &'a tokio::runtime::Runtime,
+    jobs: Option<usize>,
+) -> Result<Workshop<'a>, Error> {
+    Ok(Workshop {
+        layout: &session.layout,
+        registry: session.registry()?,
+        wire,
+        runtime,
+        reporter: session.reporter.as_ref(),
+        jobs: jobs.or(session.settings.jobs).unwrap_or(JOBS),
+        patience: session.patience(),
+        command: &session.command,
+    })
+}
+
+/// The token of the command line, else of the environment.
+pub(super) fn github_token(how: &How, session: &Session) -> Option<Secret> {
     let from_env = || {
         session
             .env
             .var("AMPUP_GITHUB_TOKEN")
             .or_else(|| session.env.var("GITHUB_TOKEN"))
     };
-    how.github_token.clone().or_else(|| from_env().map(str::to_owned))
+    let token = how.github_token.as_deref().or_else(from_env);
+    token.map(Secret::new)
 }
 
 /// A plan that keeps everything needs no lock, no network and no generation.
@@ -217,7 +230,7 @@ fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Erro
 
 /// Says what was done. A single group that failed is the command's own error; one of several is reported beside what
 /// succeeded.
-fn told(plan: &Plan, report: Report, session: &Session) -> Result<Outcome, Error> {
+pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Outcome, Error> {
     let mut talk = Vec::new();
     let mut json = Vec::new();
     let mut failures = Vec::new();

@@ -3,6 +3,7 @@
 use std::{cell::OnceCell, io, sync::Arc, time::Duration};
 
 use camino::Utf8PathBuf;
+use jiff::Timestamp;
 use url::Url;
 
 use super::Error;
@@ -10,10 +11,12 @@ use crate::{
     domain::{Component, ComponentName, Inventory, VersionStyle},
     env::Env,
     event::{Event, Reporter},
+    fetch::{self, Secret, Wire},
     fs::{atomic, lock::Lock},
     host::Host,
     layout::Layout,
-    registry::{Registry, manifest},
+    refresh::{self, Answer, Kept, Loaded, Provenance},
+    registry::{Registry, keys::Origin, manifest, trust},
     settings::Settings,
     store,
 };
@@ -36,6 +39,10 @@ pub struct Options {
     pub yes: bool,
     /// `--lock-timeout`, in seconds
     pub lock_timeout: Option<u64>,
+    /// Puts a question to the user; the second argument is what Enter means. `None` where nobody is there to answer.
+    pub ask: Option<fn(&str, bool) -> bool>,
+    /// The command line's own definition, for completions and the manual.
+    pub grammar: Option<fn() -> clap::Command>,
 }
 
 /// One run of the program: where the home is, what is settled, and who is told.
@@ -52,7 +59,20 @@ pub struct Session {
     pub reporter: Arc<dyn Reporter>,
     /// The command line, for the history.
     pub command: String,
-    registry: OnceCell<Registry>,
+    /// The default registry. Only tests have another than the built-in one.
+    pub origin: Origin,
+    registry: OnceCell<(Registry, Source)>,
+}
+
+/// Where the registry of a run came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// This ampup was built with it.
+    BuiltIn,
+    /// It was fetched, and is signed.
+    Fetched,
+    /// The user named this file.
+    Named(Utf8PathBuf),
 }
 
 impl Session {
@@ -79,33 +99,156 @@ impl Session {
             settings,
             reporter,
             command,
+            origin: Origin::built_in(),
             registry: OnceCell::new(),
         })
     }
 
-    /// The registry: the manifest that the user named, else the embedded one.
+    /// The registry: the manifest that the user named, else the newer of the fetched and the built-in one.
     ///
     /// # Errors
     /// When the named manifest cannot be read or understood.
     pub fn registry(&self) -> Result<&Registry, Error> {
-        if let Some(registry) = self.registry.get() {
-            return Ok(registry);
+        self.registry_and_source().map(|(registry, _)| registry)
+    }
+
+    /// The same, and where it came from.
+    ///
+    /// # Errors
+    /// As `registry`.
+    pub fn registry_and_source(&self) -> Result<(&Registry, &Source), Error> {
+        if self.registry.get().is_none() {
+            let found = match self.named_registry() {
+                Some(path) => {
+                    let path = Utf8PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
+                    let document = atomic::read(&path, manifest::LIMIT).map_err(|source| Error::File {
+                        path: path.clone(),
+                        source,
+                    })?;
+                    (Registry::parse(&document)?, Source::Named(path))
+                }
+                None => self.settled(self.load_registry()),
+            };
+            let _ = self.registry.set(found);
         }
-        let named = self.setting(
+        let (registry, source) = self.registry.get().expect("it was just set");
+        Ok((registry, source))
+    }
+
+    fn named_registry(&self) -> Option<&str> {
+        self.setting(
             self.options.registry.as_deref(),
             "AMPUP_REGISTRY",
             self.settings.registry.as_deref(),
-        );
-        let registry = match named {
-            None => Registry::embedded(),
-            Some(path) => {
-                let path = Utf8PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
-                let document =
-                    atomic::read(&path, manifest::LIMIT).map_err(|source| Error::File { path, source })?;
-                Registry::parse(&document)?
-            }
+        )
+    }
+
+    fn load_registry(&self) -> Loaded {
+        let mut loaded = refresh::load(&self.origin, &self.layout);
+        for warning in loaded.warnings.drain(..) {
+            self.reporter.report(Event::Warning(warning));
+        }
+        loaded
+    }
+
+    fn settled(&self, loaded: Loaded) -> (Registry, Source) {
+        let source = match loaded.from {
+            Provenance::BuiltIn => Source::BuiltIn,
+            Provenance::Fetched => Source::Fetched,
         };
-        Ok(self.registry.get_or_init(|| registry))
+        (loaded.registry, source)
+    }
+
+    /// Asks for a newer registry and uses it from now on. Must come before the first `registry`. Does nothing where the
+    /// user named a manifest, or no key was built in; where the host is out of reach, what is here goes on.
+    ///
+    /// # Errors
+    /// When what comes is not proven, or cannot be kept; nothing is changed then.
+    pub fn refresh(&self) -> Result<(), Error> {
+        if self.named_registry().is_some() || self.origin.keyring.is_empty() {
+            return Ok(());
+        }
+        let loaded = self.load_registry();
+        let wire = self.wire(None, false)?;
+        match self
+            .runtime()?
+            .block_on(refresh::ask(&self.origin, &loaded, &wire))?
+        {
+            Answer::NoKey | Answer::Unchanged => {}
+            // The wire has said so.
+            Answer::OutOfReach(_) => {}
+            Answer::Newer(newer) => {
+                let kept = {
+                    let _lock = self.lock_store()?;
+                    refresh::keep(&newer, &self.origin, &self.layout, Timestamp::now())?
+                };
+                match kept {
+                    Kept::Newer { serial, issued } => {
+                        self.note(format!("the registry is now number {serial}, issued {issued}"));
+                        let _ = self.registry.set(self.settled(self.load_registry()));
+                        return Ok(());
+                    }
+                    Kept::Same => {}
+                    Kept::Behind { found, accepted } => self.note(format!(
+                        "the published registry is still number {found}; going on with {accepted}"
+                    )),
+                }
+            }
+        }
+        let _ = self.registry.set(self.settled(loaded));
+        Ok(())
+    }
+
+    /// Warns of a registry that nobody has renewed for long.
+    ///
+    /// # Errors
+    /// As `registry`.
+    pub fn warn_of_age(&self) -> Result<(), Error> {
+        let (registry, source) = self.registry_and_source()?;
+        if let Some(age) = trust::age_warning(&registry.issued, Timestamp::now()) {
+            let (name, remedy) = match source {
+                Source::BuiltIn => ("built-in registry", "a newer ampup has a newer one"),
+                Source::Fetched => (
+                    "registry that was fetched last",
+                    "`ampup update` asks for a newer one",
+                ),
+                // The user's own affair.
+                Source::Named(_) => return Ok(()),
+            };
+            self.reporter
+                .report(Event::Warning(format!("the {name} {age}; {remedy}")));
+        }
+        Ok(())
+    }
+
+    /// The network, as the user has settled it.
+    ///
+    /// # Errors
+    /// When the mirror that the user named is no address.
+    pub fn wire(&self, github_token: Option<Secret>, require_pinned: bool) -> Result<Wire, Error> {
+        let settings = fetch::Settings {
+            offline: self.is_offline(),
+            mirror: self.mirror()?,
+            github_token,
+            require_pinned: require_pinned || self.settings.require_pinned,
+            ..fetch::Settings::default()
+        };
+        Ok(Wire::new(settings, &self.env, self.reporter.clone()))
+    }
+
+    /// What drives the network.
+    ///
+    /// # Errors
+    /// When the system has no thread left for it.
+    pub fn runtime(&self) -> Result<tokio::runtime::Runtime, Error> {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(|source| Error::Store {
+                action: "work in",
+                source,
+            })
     }
 
     /// The mirror that the user named.
@@ -247,6 +390,26 @@ impl Session {
     /// Tells the user something that is as expected.
     pub fn note(&self, text: impl Into<String>) {
         self.reporter.report(Event::Note(text.into()));
+    }
+
+    /// Tells the user something that is not as expected.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.reporter.report(Event::Warning(text.into()));
+    }
+
+    /// What the user says to a question; `--yes` says yes. `None` where nobody is there to answer.
+    pub fn ask(&self, question: &str, enter: bool) -> Option<bool> {
+        if self.options.yes || self.is_set("AMPUP_YES") {
+            return Some(true);
+        }
+        self.options.ask.map(|ask| ask(question, enter))
+    }
+
+    /// The command line's own definition.
+    pub fn grammar(&self) -> clap::Command {
+        self.options
+            .grammar
+            .map_or_else(|| clap::Command::new("ampup"), |grammar| grammar())
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Error, Outcome, Session, history::missing};
-use crate::{domain::ComponentName, store::generation};
+use crate::{itself, store::generation};
 
 /// Arguments of `ampup undo`.
 #[derive(Debug, Clone, clap::Args)]
@@ -52,7 +52,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     let mut set = target.set.clone();
     if !args.include_ampup {
-        let ampup: ComponentName = "ampup".parse().expect("a valid name");
+        let ampup = itself::name();
         set.components.remove(&ampup);
         set.requests.remove(&ampup);
         if let Some(tree) = inventory.active.components.get(&ampup) {

@@ -25,11 +25,15 @@ pub struct Args {
     pub how: How,
 }
 
-/// Installs and activates what is newer and still what was asked for. It never goes lower.
+/// Refreshes the registry, then installs and activates what is newer and still what was asked for. It never goes lower.
 ///
 /// # Errors
-/// When a named component is not installed, or what is newer cannot be installed.
+/// When the registry that comes is not proven, a named component is not installed, or what is newer cannot be installed.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    if !args.how.dry_run {
+        session.refresh()?;
+    }
+    session.warn_of_age()?;
     let updates = resolve::update(
         session.registry()?,
         &session.inventory()?,

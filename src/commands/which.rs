@@ -19,7 +19,7 @@ pub struct Args {
 /// `pg_ctl`) are found too.
 ///
 /// # Errors
-/// When no active component has it.
+/// When no active component has it, or the one that has it has no readable receipt: it may be half of itself.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let inventory = session.inventory()?;
     let mut searched = Vec::new();
@@ -27,6 +27,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         let tree = session.layout.tree(component, name);
         let executable = in_bin(&tree, &args.executable);
         if let Some(executable) = executable {
+            if inventory
+                .tree(component, name)
+                .is_none_or(|tree| tree.origin.is_none())
+            {
+                return Err(Error::Damaged {
+                    component: component.clone(),
+                    version: session.style(component)?.show(name.version()),
+                });
+            }
             let tree = tree.canonicalize_utf8().unwrap_or(tree);
             let executable = executable.canonicalize_utf8().unwrap_or(executable);
             let path = if args.dir { &tree } else { &executable };

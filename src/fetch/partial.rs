@@ -26,6 +26,19 @@ pub(super) struct Partial {
     validator: Option<Validator>,
     /// What was here was of no use; nothing is gone on with any more.
     discarded: bool,
+    /// Its name is no longer ours: it was finished or removed.
+    left: bool,
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // What is empty is of no use to a later run.
+        if self.length == 0 && !self.left && self.alone.is_none() {
+            let _ = remove(&self.path).and_then(|()| remove(&note(&self.path)));
+        }
+        // A child that another thread is just starting holds the open file until its exec: closing is not enough.
+        let _ = self.file.unlock();
+    }
 }
 
 /// What a server calls the file that it is sending.
@@ -80,6 +93,7 @@ impl Partial {
                 length,
                 validator,
                 discarded: false,
+                left: false,
             });
         }
     }
@@ -101,6 +115,7 @@ impl Partial {
             length: 0,
             validator: None,
             discarded: false,
+            left: false,
         })
     }
 
@@ -163,18 +178,16 @@ impl Partial {
             Some(alone) => alone.persist(path).map_err(|cause| cause.error)?,
             None => {
                 fs::rename(&self.path, path)?;
+                self.left = true;
                 remove(&note(&self.path))?;
             }
         }
-        // Those who read it by its name must not find it locked (on Windows a lock keeps readers out).
-        self.file.unlock().or_else(|cause| match cause.kind() {
-            io::ErrorKind::Unsupported => Ok(()),
-            _ => Err(cause),
-        })
+        Ok(())
     }
 
     /// Removes it.
-    pub(super) fn remove(self) -> io::Result<()> {
+    pub(super) fn remove(mut self) -> io::Result<()> {
+        self.left = true;
         if self.alone.is_none() {
             remove(&self.path)?;
             remove(&note(&self.path))?;

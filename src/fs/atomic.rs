@@ -10,9 +10,49 @@ use fs_err as fs;
 /// # Errors
 /// Any of those steps' errors, naming the path; the old file is then as it was.
 pub fn write(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
-    let directory = path
-        .parent()
-        .expect("a file of ampup lies in a directory of ampup");
+    let directory = directory_of(path);
+    prepared(directory, path, content)?
+        .persist(path)
+        .map_err(|cause| named(cause.error, "replace", path))?;
+    sync_directory(directory)
+}
+
+/// Replaces (or makes) a file at the top of ampup's home, in the same way; but what a killed process leaves behind lies in
+/// `staging/` beside it, where it is swept.
+///
+/// # Errors
+/// As `write`.
+pub fn write_state(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    let staging = path.with_file_name("staging");
+    match prepared(&staging, path, content) {
+        Ok(made) => match made.persist(path) {
+            Ok(_) => sync_directory(directory_of(path)),
+            // The large directories of this home are elsewhere; or another command swept it, which cannot know who we are.
+            Err(cause)
+                if matches!(
+                    cause.error.kind(),
+                    io::ErrorKind::CrossesDevices | io::ErrorKind::NotFound
+                ) =>
+            {
+                write(path, content)
+            }
+            Err(cause) => Err(named(cause.error, "replace", path)),
+        },
+        // No home yet, or one that is not ours.
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            write(path, content)
+        }
+        Err(cause) => Err(cause),
+    }
+}
+
+/// The content of `path` in a file in `directory`, flushed.
+fn prepared(directory: &Utf8Path, path: &Utf8Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let mut beside = tempfile::Builder::new()
         .prefix(".new-")
         .tempfile_in(directory)
@@ -25,18 +65,61 @@ pub fn write(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
         .as_file()
         .sync_all()
         .map_err(|cause| named(cause, "flush", path))?;
-    beside
-        .persist(path)
-        .map_err(|cause| named(cause.error, "replace", path))?;
-    sync_directory(directory)
+    Ok(beside)
 }
 
-/// The content of a file of at most `limit` octets.
+fn directory_of(path: &Utf8Path) -> &Utf8Path {
+    path.parent()
+        .expect("a file of ampup lies in a directory of ampup")
+}
+
+/// The content of a file of at most `limit` octets, which may be the user's own: a link is followed.
 ///
 /// # Errors
 /// When it cannot be read, is no regular file, or is larger.
 pub fn read(path: &Utf8Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = fs::File::open(path)?;
+    read_opened(open(path, true)?, path, limit)
+}
+
+/// The content of a file that only ampup writes, of at most `limit` octets. A link in its place is not followed.
+///
+/// # Errors
+/// When it cannot be read, is no regular file, or is larger.
+pub fn read_own(path: &Utf8Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_opened(open(path, false)?, path, limit)
+}
+
+fn open(path: &Utf8Path, follow: bool) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use fs_err::os::unix::fs::OpenOptionsExt as _;
+        use rustix::fs::OFlags;
+        // Opening a pipe must not wait for whoever writes it.
+        let mut flags = OFlags::NONBLOCK;
+        if !follow {
+            flags |= OFlags::NOFOLLOW;
+        }
+        options.custom_flags(flags.bits() as i32);
+    }
+    #[cfg(not(unix))]
+    let _ = follow;
+    let opened = options.open(path);
+    #[cfg(unix)]
+    if let Err(cause) = &opened
+        && cause.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+        && !follow
+    {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("`{path}` is a link, and ampup makes none there"),
+        ));
+    }
+    opened
+}
+
+fn read_opened(file: fs::File, path: &Utf8Path, limit: u64) -> io::Result<Vec<u8>> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::new(

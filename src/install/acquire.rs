@@ -39,22 +39,13 @@ pub(super) struct Sealed {
     pub _staging: Staging,
 }
 
-/// Tries the artifacts of a step in order.
+/// Gives the tree of a step: the one that is here, or one that is made from one of the artifacts.
 pub(super) fn acquire(
     step: &Step,
     artifacts: &[Artifact],
     workshop: &Workshop<'_>,
 ) -> Result<Member, InstallError> {
-    let component = workshop
-        .registry
-        .require(&step.component)
-        .expect("the plan was made from this registry");
-    let name = format!(
-        "{} {}",
-        step.component,
-        workshop.show(&step.component, &step.version)
-    );
-    let release = lock_release(step, &name, workshop)?;
+    let release = lock_release(step, workshop)?;
     // While we waited, another process may have done it.
     if let Some(tree) = installed(step, artifacts, workshop)? {
         return Ok(Member::Present {
@@ -62,6 +53,24 @@ pub(super) fn acquire(
             tree,
         });
     }
+    Ok(Member::Sealed {
+        step: step.clone(),
+        sealed: Box::new(build(step, artifacts, release, workshop)?),
+    })
+}
+
+/// Tries the artifacts of a step in order.
+pub(super) fn build(
+    step: &Step,
+    artifacts: &[Artifact],
+    release: Lock,
+    workshop: &Workshop<'_>,
+) -> Result<Sealed, InstallError> {
+    let component = workshop
+        .registry
+        .require(&step.component)
+        .expect("the plan was made from this registry");
+    let name = name_of(step, workshop);
     let staging = {
         let _store = lock_store(workshop)?;
         Staging::create(workshop.layout)?
@@ -72,15 +81,11 @@ pub(super) fn acquire(
         match try_artifact(step, component, artifact, &name, &staging, workshop) {
             Ok(tree) => {
                 let provider = artifact.provider.clone();
-                let sealed = Sealed {
+                return Ok(Sealed {
                     tree,
                     provider,
                     _release: release,
                     _staging: staging,
-                };
-                return Ok(Member::Sealed {
-                    step: step.clone(),
-                    sealed: Box::new(sealed),
                 });
             }
             Err(Failure::Store(cause)) => return Err(cause.into()),
@@ -263,9 +268,21 @@ fn installed(
         .map(|tree| tree.name.clone()))
 }
 
-fn lock_release(step: &Step, name: &str, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
+/// What events call it.
+fn name_of(step: &Step, workshop: &Workshop<'_>) -> String {
+    format!(
+        "{} {}",
+        step.component,
+        workshop.show(&step.component, &step.version)
+    )
+}
+
+pub(super) fn lock_release(step: &Step, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
     let path = workshop.layout.release_lock(&step.component, &step.version);
-    let lock = Lock::acquire(&path, workshop.patience, |holder| waiting(name, holder, workshop))?;
+    let name = name_of(step, workshop);
+    let lock = Lock::acquire(&path, workshop.patience, |holder| {
+        waiting(&name, holder, workshop)
+    })?;
     Ok(told(lock, workshop))
 }
 

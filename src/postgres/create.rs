@@ -193,6 +193,25 @@ fn empty(directory: &Utf8Path) -> io::Result<()> {
     Ok(())
 }
 
+/// How far the making of a cluster has come: a number that changes while files are written.
+pub fn progress(amp_dir: &Utf8Path) -> u64 {
+    fn size(path: &std::path::Path) -> u64 {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        entries
+            .map(|entry| match entry.metadata() {
+                Ok(found) if found.is_dir() => 1 + size(&entry.path()),
+                Ok(found) => 1 + found.len(),
+                Err(_) => 0,
+            })
+            .sum()
+    }
+    let entries = fs::read_dir(amp_dir).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(NEW))
+        .map(|entry| size(&entry.path()))
+        .sum()
+}
+
 /// Removes what killed makings left. Nobody has that data: it never was anybody's cluster. An initdb that still works in
 /// one fails, and is not waited for by anybody.
 fn remove_unfinished(amp_dir: &Utf8Path) {

@@ -140,7 +140,10 @@ impl Server {
     /// As `stop`.
     pub fn leave(mut self, reporter: &dyn Reporter) -> Result<Left, ClusterError> {
         // Where the file system has no locks, nobody can know who else is there.
-        let blind = self.users.take().is_some_and(|users| !users.holds());
+        let blind = self.users.as_ref().is_some_and(|users| !users.holds());
+        if let Some(users) = self.users.take() {
+            users.release();
+        }
         let path = self.cluster.project.users();
         let Some(_last) = Lock::try_acquire(&path)? else {
             return Ok(Left::InUse);

@@ -9,7 +9,7 @@ use semver::Version;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Registry;
+use super::{Registry, unique};
 use crate::{
     domain::{
         Artifact, Channel, Component, ComponentName, Release, Requirement, VersionStyle,
@@ -110,8 +110,9 @@ impl Registry {
     /// Reads a manifest.
     ///
     /// # Errors
-    /// When it is not JSON, lacks what every manifest has, or is made for a newer ampup.
+    /// When it is not JSON, has a key twice, lacks what every manifest has, or is made for a newer ampup.
     pub fn parse(document: &[u8]) -> Result<Self, ManifestError> {
+        unique::check(document).map_err(ManifestError::Malformed)?;
         let envelope: Envelope = serde_json::from_slice(document).map_err(ManifestError::Malformed)?;
         if envelope.schema > SCHEMA {
             return Err(ManifestError::TooNew {

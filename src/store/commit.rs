@@ -30,7 +30,7 @@ const LIMIT: u64 = 1 << 20;
 /// What is to become of the store.
 #[derive(Debug)]
 pub struct Change<'a> {
-    /// Sealed trees that are published, each with its place.
+    /// Sealed trees that are published, each with its place. One that is there already is exchanged.
     pub adds: Vec<(Utf8PathBuf, Spot)>,
     /// Trees that go.
     pub removes: Vec<Spot>,
@@ -95,8 +95,8 @@ pub fn commit(layout: &Layout, change: &Change<'_>) -> io::Result<Option<u64>> {
             return Err(cause);
         }
     }
-    if let Some(number) = journal.generation {
-        generation::drop_old(layout, number, beside.path());
+    if journal.generation.is_some() {
+        generation::drop_old(layout, beside.path());
     }
     work.discard()?;
     Ok(journal.generation)

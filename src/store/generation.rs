@@ -22,7 +22,8 @@ pub const KEPT: usize = 10;
 
 /// No `generation.json` is larger, in octets.
 const LIMIT: u64 = 64 << 10;
-const RECORD: &str = "generation.json";
+/// The file in a generation that says when and how it was made.
+pub(super) const RECORD: &str = "generation.json";
 
 /// One active set, and how it came to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,16 +61,17 @@ pub fn active(layout: &Layout) -> io::Result<Option<u64>> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(cause),
     };
-    let number = target.file_name().and_then(|name| name.parse().ok());
-    number.map(Some).ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!(
-                "`{}` points to `{target}`, which is no generation",
+    let number = target.file_name().and_then(number_of);
+    number
+        .filter(|number| leads_to(&target, &link_to(*number)))
+        .map(Some)
+        .ok_or_else(|| {
+            let text = format!(
+                "`{}` leads to `{target}`, which is no generation",
                 layout.active()
-            ),
-        )
-    })
+            );
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        })
 }
 
 /// A generation by number. What its links name need not be there any more. A damaged record counts as an empty one.
@@ -86,11 +88,12 @@ pub fn read(layout: &Layout, number: u64) -> io::Result<Generation> {
         let Ok(target) = link::read(&directory.join(name.as_str())) else {
             continue;
         };
-        if let Some(tree) = target.file_name().and_then(|tree| tree.parse::<TreeName>().ok()) {
+        // A link that leads anywhere else is no version of ours (`links` names it).
+        if let Some(tree) = tree_of(&name, &target) {
             components.insert(name, tree);
         }
     }
-    let record: Record = atomic::read(&directory.join(RECORD), LIMIT)
+    let record: Record = atomic::read_own(&directory.join(RECORD), LIMIT)
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())
         .unwrap_or_default();
@@ -121,7 +124,10 @@ fn all_numbers(layout: &Layout) -> io::Result<Vec<u64>> {
     };
     let mut numbers = Vec::new();
     for entry in entries {
-        if let Some(number) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
+        let entry = entry?;
+        if entry.file_type()?.is_dir()
+            && let Some(number) = entry.file_name().to_str().and_then(number_of)
+        {
             numbers.push(number);
         }
     }
@@ -147,8 +153,41 @@ pub fn activate(layout: &Layout, set: &ActiveSet, command: &str, before: Option<
 
 /// Points `active` at a generation, by one rename of a link that is made in `scratch`.
 pub(super) fn flip_in(layout: &Layout, number: u64, scratch: &Utf8Path) -> io::Result<()> {
-    let target = Utf8PathBuf::from("generations").join(number.to_string());
-    link::replace_directory(&target, &layout.active(), scratch)
+    link::replace_directory(&link_to(number), &layout.active(), scratch)
+}
+
+/// What `active` holds for a generation.
+fn link_to(number: u64) -> Utf8PathBuf {
+    Utf8PathBuf::from("generations").join(number.to_string())
+}
+
+/// What a generation holds for a version of a component.
+fn link_to_tree(component: &ComponentName, tree: &TreeName) -> Utf8PathBuf {
+    Utf8PathBuf::from("../../components")
+        .join(component.as_str())
+        .join(tree.to_string())
+}
+
+/// The version that a generation's link means, if it is one of ours.
+pub(super) fn tree_of(component: &ComponentName, target: &Utf8Path) -> Option<TreeName> {
+    let tree: TreeName = target.file_name()?.parse().ok()?;
+    leads_to(target, &link_to_tree(component, &tree)).then_some(tree)
+}
+
+/// Whether a link that was read is the one that we would write.
+pub(super) fn leads_to(found: &Utf8Path, expected: &Utf8Path) -> bool {
+    if cfg!(windows) {
+        // A junction is absolute, and may have been made where the home lay before.
+        found.file_name() == expected.file_name()
+    } else {
+        found == expected
+    }
+}
+
+/// A generation's number, in the one spelling that we write; nobody ever counts higher than that.
+fn number_of(name: &str) -> Option<u64> {
+    let ours = |number: &u64| number.to_string() == name && *number < u64::MAX / 2;
+    name.parse().ok().filter(ours)
 }
 
 /// A number that no generation has.
@@ -168,10 +207,10 @@ pub(super) fn fill(
     atomic::make_directory(directory)?;
     atomic::make_directory(&bin)?;
     for (component, tree) in &set.components {
-        let target = Utf8PathBuf::from("../../components")
-            .join(component.as_str())
-            .join(tree.to_string());
-        link::directory(&target, &directory.join(component.as_str()))?;
+        link::directory(
+            &link_to_tree(component, tree),
+            &directory.join(component.as_str()),
+        )?;
         // A tree without a receipt is not known to be whole: nothing of it is put on PATH.
         let place = sealed
             .iter()
@@ -197,17 +236,21 @@ pub(super) fn fill(
     atomic::sync_directory(directory)
 }
 
-/// Drops all but the newest generations; never the active one, and never what `undo` would go to from there.
-pub(super) fn drop_old(layout: &Layout, active: u64, scratch: &Utf8Path) {
-    let Ok(numbers) = all_numbers(layout) else { return };
-    let before = read(layout, active)
-        .ok()
-        .and_then(|generation| generation.record.before);
-    for number in numbers.iter().rev().skip(KEPT) {
-        if *number != active && Some(*number) != before {
-            // Moved first, so that nobody ever sees half of it. One that cannot be removed does no harm.
-            let doomed = scratch.join(format!("old-{number}"));
-            let _ = fs::rename(layout.generation(*number), &doomed);
-        }
+/// The generations beyond the newest that are kept; never the active one, and never what `undo` would go to from there.
+pub fn old(layout: &Layout) -> Vec<u64> {
+    let (Ok(numbers), Ok(active)) = (numbers(layout), active(layout)) else {
+        return Vec::new();
+    };
+    let before = active.and_then(|active| read(layout, active).ok()?.record.before);
+    let is_needed = |number: &u64| Some(*number) == active || Some(*number) == before;
+    let old = numbers.iter().rev().skip(KEPT).copied();
+    old.filter(|number| !is_needed(number)).collect()
+}
+
+/// Drops what is old.
+pub(super) fn drop_old(layout: &Layout, scratch: &Utf8Path) {
+    for number in old(layout) {
+        // Moved first, so that nobody ever sees half of it. One that cannot be removed does no harm.
+        let _ = fs::rename(layout.generation(number), scratch.join(format!("old-{number}")));
     }
 }

@@ -34,6 +34,33 @@ pub fn read(layout: &Layout) -> io::Result<Inventory> {
 }
 
 fn read_once(layout: &Layout, pending: &Pending) -> io::Result<Inventory> {
+    let mut inventory = trees_without(layout, pending)?;
+    if let Some(number) = generation::active(layout)? {
+        inventory.generation = Some(number);
+        let active = generation::read(layout, number).map_err(|cause| match cause.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "`{}` leads to generation {number}, which is not there",
+                    layout.active()
+                ),
+            ),
+            _ => cause,
+        })?;
+        inventory.active = active.set;
+    }
+    Ok(inventory)
+}
+
+/// The trees alone, as if nothing were active.
+///
+/// # Errors
+/// When a directory of the home cannot be read.
+pub fn trees(layout: &Layout) -> io::Result<Inventory> {
+    trees_without(layout, &Pending::read(layout)?)
+}
+
+fn trees_without(layout: &Layout, pending: &Pending) -> io::Result<Inventory> {
     let mut inventory = Inventory::default();
     for component in names::<ComponentName>(&layout.components())? {
         let mut trees: Vec<Tree> = names::<TreeName>(&layout.component(&component))?
@@ -50,10 +77,6 @@ fn read_once(layout: &Layout, pending: &Pending) -> io::Result<Inventory> {
         if !trees.is_empty() {
             inventory.trees.insert(component, trees);
         }
-    }
-    if let Some(number) = generation::active(layout)? {
-        inventory.generation = Some(number);
-        inventory.active = generation::read(layout, number)?.set;
     }
     Ok(inventory)
 }

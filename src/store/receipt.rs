@@ -49,6 +49,9 @@ pub enum ReceiptError {
     /// It is no receipt.
     #[error("the receipt is damaged")]
     Malformed(#[from] serde_json::Error),
+    /// An executable of it would be linked from outside `bin/`.
+    #[error("the receipt names the executable `{}`", .0.escape_debug())]
+    Executable(String),
     /// It belongs to another tree.
     #[error("the receipt is that of {component} {version}")]
     OfAnotherTree {
@@ -65,14 +68,18 @@ impl Receipt {
     /// # Errors
     /// When it is missing, damaged, or another tree's.
     pub fn read(tree: &Utf8Path, component: &ComponentName, version: &Version) -> Result<Self, ReceiptError> {
-        let receipt: Self = serde_json::from_slice(&atomic::read(&tree.join(RECEIPT), LIMIT)?)?;
+        let receipt: Self = serde_json::from_slice(&atomic::read_own(&tree.join(RECEIPT), LIMIT)?)?;
         if receipt.component != *component || receipt.version.cmp_precedence(version).is_ne() {
             return Err(ReceiptError::OfAnotherTree {
                 component: receipt.component,
                 version: receipt.version,
             });
         }
-        Ok(receipt)
+        let is_name = |file: &String| file.parse::<ComponentName>().is_ok();
+        match receipt.executables.iter().find(|file| !is_name(file)) {
+            Some(file) => Err(ReceiptError::Executable(file.clone())),
+            None => Ok(receipt),
+        }
     }
 
     /// The receipt as the content of its file.

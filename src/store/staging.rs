@@ -98,6 +98,23 @@ impl Drop for Staging {
     }
 }
 
+/// Removes a directory of the home: out of sight by one rename where that is possible, so that nobody ever sees half of it,
+/// then deleted. Links are removed, never followed. The caller holds the store lock.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove(layout: &Layout, directory: &Utf8Path) -> io::Result<()> {
+    for root in [place::generations_scratch(layout), place::staging_root(layout)] {
+        // A full disk has no room for a new directory, and must be emptied all the same.
+        if let Ok(work) = root.and_then(|root| Ok(Staging::create_in(&root)?))
+            && fs::rename(directory, work.path().join("removed")).is_ok()
+        {
+            return Ok(());
+        }
+    }
+    fs::remove_dir_all(directory)
+}
+
 /// Removes a directory of unfinished work, the note of a commit last. What stays behind is swept by a later command.
 fn clear(work: &Utf8Path) {
     if let Ok(entries) = fs::read_dir(work) {
@@ -121,26 +138,32 @@ fn clear(work: &Utf8Path) {
 /// # Errors
 /// When a commit cannot be settled.
 pub fn sweep(layout: &Layout) -> io::Result<()> {
-    for root in place::staging_roots(layout) {
-        let Ok(entries) = fs::read_dir(&root) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let Ok(path) = Utf8PathBuf::from_path_buf(entry.path()) else {
-                continue;
-            };
-            let Ok(kind) = entry.file_type() else { continue };
-            if !kind.is_dir() {
-                let _ = fs::remove_file(&path);
-            } else if is_abandoned(&path) {
+    for path in abandoned(layout) {
+        match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => {
                 commit::settle(layout, &path)?;
                 clear(&path);
             }
+            _ => drop(fs::remove_file(&path)),
         }
+    }
+    for root in place::staging_roots(layout) {
         // A note that was settled must not come back with a power cut, when another generation is active.
         atomic::sync_directory(&root)?;
     }
     Ok(())
+}
+
+/// What killed commands left behind.
+pub fn abandoned(layout: &Layout) -> Vec<Utf8PathBuf> {
+    let path = |entry: fs::DirEntry| {
+        let path = Utf8PathBuf::from_path_buf(entry.path()).ok()?;
+        let is_directory = entry.file_type().ok()?.is_dir();
+        (!is_directory || is_abandoned(&path)).then_some(path)
+    };
+    let roots = place::staging_roots(layout).into_iter();
+    let entries = roots.filter_map(|root| fs::read_dir(root).ok()).flatten();
+    entries.flatten().filter_map(path).collect()
 }
 
 /// Work is made and locked under the store lock, which the caller holds: without a lock file it has no maker any more.

@@ -2,12 +2,19 @@
 
 #[cfg(target_os = "linux")]
 mod bootstrap;
+mod care;
 mod choosing;
 mod commands;
+#[cfg(target_os = "linux")]
+mod completing;
 #[cfg(unix)]
 mod formats;
 mod house;
+#[cfg(target_os = "linux")]
+mod life;
 mod main_job;
+mod postgres_ampd;
+mod postgres_kills;
 mod postgres_law;
 mod postgres_life;
 mod postgres_paths;
@@ -22,8 +29,9 @@ mod shells;
 mod support;
 #[cfg(target_os = "linux")]
 mod torture;
-// Modes and symlinks, which Windows has not.
 #[cfg(unix)]
+mod trust;
+mod trust_commands;
 mod unpack;
 mod wire;
 #[cfg(unix)]

@@ -4,12 +4,15 @@ pub(crate) mod archives;
 #[cfg(target_os = "linux")]
 pub(crate) mod files;
 pub(crate) mod home;
+#[cfg(target_os = "linux")]
+pub(crate) mod person;
 pub(crate) mod postgres;
 #[cfg(unix)]
 pub(crate) mod programs;
 #[cfg(target_os = "linux")]
 pub(crate) mod release;
 pub(crate) mod server;
+pub(crate) mod signing;
 #[cfg(target_os = "linux")]
 pub(crate) mod tracer;
 #[cfg(unix)]

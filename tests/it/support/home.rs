@@ -100,7 +100,14 @@ impl Home {
 
     /// The same as whoever runs the tests.
     pub(crate) fn command_as_we_are(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
+        let mut command = self.other_program(program());
+        command.args(arguments);
+        command
+    }
+
+    /// Another program in the same place, as whoever runs the tests.
+    pub(crate) fn other_program(&self, program: &Utf8Path) -> Command {
+        let mut command = Command::new(program);
         command.env_clear();
         for (name, value) in inherited() {
             command.env(name, value);
@@ -108,8 +115,7 @@ impl Home {
         command
             .env("HOME", self.world.path().join("user"))
             .current_dir(self.work())
-            .stdin(Stdio::null())
-            .args(arguments);
+            .stdin(Stdio::null());
         if !self.releases.is_empty() {
             command.env("AMPUP_REGISTRY", self.registry());
         }
@@ -120,6 +126,17 @@ impl Home {
     #[track_caller]
     pub(crate) fn ampup(&self, arguments: &[&str]) -> Run {
         finish(self.command(arguments))
+    }
+
+    /// Gives everything in a directory to whoever runs the program.
+    pub(crate) fn give(&self, directory: &Utf8Path) {
+        if let Some(user) = run_as() {
+            let owner = format!("{}:{}", user.uid, user.gid);
+            let status = Command::new("chown")
+                .args(["-hR", &owner, directory.as_str()])
+                .status();
+            assert!(status.expect("started").success());
+        }
     }
 
     /// Offers a release of `tool`, a script that prints its version, from a file.

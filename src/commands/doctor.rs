@@ -1,0 +1,70 @@
+//! `ampup doctor`: what may be wrong, and its remedy.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Error, Outcome, Session, Source};
+use crate::{
+    doctor::{self, InUse, Level},
+    exit::Exit,
+};
+
+/// Arguments of `ampup doctor`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Args {}
+
+/// Looks at the home, what is in it and what is around it. Exit code 1 when there is a problem. Changes nothing and asks
+/// nobody.
+///
+/// # Errors
+/// When the registry that the user named cannot be read.
+pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
+    let (registry, source) = session.registry_and_source()?;
+    let in_use = InUse {
+        registry,
+        is_fetched: *source == Source::Fetched,
+        named: match source {
+            Source::Named(path) => Some(path),
+            Source::BuiltIn | Source::Fetched => None,
+        },
+    };
+    let findings = doctor::examine(
+        &session.layout,
+        &session.env,
+        in_use,
+        &session.origin,
+        Timestamp::now(),
+    );
+    let mut data = String::new();
+    let mut rows = Vec::new();
+    for finding in &findings {
+        let word = match finding.level {
+            Level::Fine => "fine",
+            Level::Note => "note",
+            Level::Problem => "problem",
+        };
+        let _ = writeln!(data, "{word:8}{}: {}", finding.about, finding.text);
+        if let Some(remedy) = &finding.remedy {
+            let _ = writeln!(data, "        {remedy}");
+        }
+        rows.push(json!({
+            "about": finding.about, "level": word, "text": finding.text, "remedy": finding.remedy,
+        }));
+    }
+    let problems = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Problem)
+        .count();
+    let (exit, sentence) = match problems {
+        0 => (Exit::Done, "no problem was found".to_owned()),
+        1 => (Exit::Failed, "1 problem was found".to_owned()),
+        many => (Exit::Failed, format!("{many} problems were found")),
+    };
+    Ok(Outcome {
+        exit,
+        talk: vec![sentence],
+        ..Outcome::answer(data, json!({ "findings": rows, "problems": problems }))
+    })
+}

@@ -1,0 +1,155 @@
+//! `ampup prune`: away with what serves nobody.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::{Error, Outcome, Session};
+use crate::{
+    domain::{ComponentName, Inventory, TreeName},
+    prune::{self, Waste},
+    remove,
+};
+
+/// Arguments of `ampup prune`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Args {
+    /// Of these components, the installed versions that are not active too
+    pub names: Vec<ComponentName>,
+    /// Show what would go, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Removes downloads, cluster templates of removed versions, leftovers of killed commands, and generations beyond the
+/// newest ten. Installed versions stay, unless they are inactive and their component is named. Projects and their clusters
+/// are never touched.
+///
+/// # Errors
+/// When a named component is not installed, or the home cannot be written.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let inventory = session.inventory()?;
+    for name in &args.names {
+        if inventory.trees(name).is_empty() {
+            return Err(Error::NotFound {
+                message: format!("{name} is not installed"),
+                hint: "`ampup list --all` shows what is installed".to_owned(),
+            });
+        }
+    }
+    let waste = prune::find(&session.layout, &inventory);
+    let trees = inactive(&args.names, &inventory, session);
+    if args.dry_run || (waste.is_empty() && trees.is_empty()) {
+        return show(&waste, &trees, args.dry_run, session);
+    }
+    let _lock = session.lock_store()?;
+    // Look again: what was waste may be in use now.
+    let inventory = session.inventory()?;
+    let waste = prune::find(&session.layout, &inventory);
+    let trees = inactive(&args.names, &inventory, session);
+    let mut talk = Vec::new();
+    let mut octets = 0;
+    let mut removed = Vec::new();
+    for waste in &waste {
+        prune::remove(waste, &session.layout).map_err(|source| Error::Store {
+            action: "clean",
+            source,
+        })?;
+        octets += waste.octets;
+        removed.push(json!({"path": waste.path, "what": waste.what, "bytes": waste.octets}));
+    }
+    for (component, tree) in &trees {
+        let path = session.layout.tree(component, tree);
+        let size = prune::size(&path);
+        remove::remove(
+            &session.layout,
+            &inventory,
+            &[(component.clone(), tree.clone())],
+            &session.command,
+        )?;
+        octets += size;
+        talk.push(format!(
+            "removed {component} {}",
+            session.style(component)?.show(tree.version())
+        ));
+        removed.push(json!({"path": path, "what": "inactive version", "bytes": size}));
+    }
+    if !waste.is_empty() {
+        talk.push(format!("removed {} that nobody needs", things(waste.len())));
+    }
+    talk.push(format!("{} are free again", amount(octets)));
+    Ok(Outcome::done(
+        talk,
+        json!({ "removed": removed, "bytes": octets }),
+    ))
+}
+
+fn inactive(
+    names: &[ComponentName],
+    inventory: &Inventory,
+    session: &Session,
+) -> Vec<(ComponentName, TreeName)> {
+    names
+        .iter()
+        .flat_map(|name| prune::inactive(name, &session.layout, inventory))
+        .collect()
+}
+
+fn show(
+    waste: &[Waste],
+    trees: &[(ComponentName, TreeName)],
+    dry_run: bool,
+    session: &Session,
+) -> Result<Outcome, Error> {
+    let mut data = String::new();
+    let mut octets = 0;
+    let mut rows = Vec::new();
+    let versions = trees.iter().map(|(component, tree)| {
+        let path = session.layout.tree(component, tree);
+        let octets = prune::size(&path);
+        Waste {
+            path,
+            what: "inactive version",
+            octets,
+        }
+    });
+    for waste in waste.iter().cloned().chain(versions) {
+        octets += waste.octets;
+        let _ = writeln!(data, "{}: {}, {}", waste.path, waste.what, amount(waste.octets));
+        rows.push(json!({"path": waste.path, "what": waste.what, "bytes": waste.octets}));
+    }
+    let talk = if rows.is_empty() {
+        vec!["there is nothing that could go".to_owned()]
+    } else {
+        vec![format!(
+            "{} could go, {} together",
+            things(rows.len()),
+            amount(octets)
+        )]
+    };
+    let json = if dry_run {
+        json!({ "dry_run": true, "would_remove": rows, "bytes": octets })
+    } else {
+        json!({ "removed": [], "bytes": 0 })
+    };
+    Ok(Outcome {
+        talk,
+        ..Outcome::answer(data, json)
+    })
+}
+
+fn things(count: usize) -> String {
+    match count {
+        1 => "1 thing".to_owned(),
+        count => format!("{count} things"),
+    }
+}
+
+/// Octets as a person reads them.
+fn amount(octets: u64) -> String {
+    match octets {
+        0..1024 => format!("{octets} bytes"),
+        1024..1_048_576 => format!("{} KiB", octets / 1024),
+        _ => format!("{} MiB", octets / 1_048_576),
+    }
+}

@@ -1,0 +1,224 @@
+//! `ampup verify`: whether what is installed is still what was installed.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::{
+    Error, Outcome, Session,
+    install::{How, github_token, workshop},
+};
+use crate::{
+    domain::{ComponentName, ComponentSpec, Inventory, TreeName},
+    exit::Exit,
+    install,
+    resolve::{self, Action},
+    store::{
+        check::{Damage, check},
+        generation, inventory,
+        links::{self, Fault},
+        receipt::Receipt,
+        staging,
+    },
+};
+
+/// So many of a tree's damages are told one by one.
+const TOLD: usize = 10;
+
+/// Arguments of `ampup verify`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Args {
+    /// Which components; everything that is installed, and the links between, when none is named
+    pub names: Vec<ComponentName>,
+    /// Make what is damaged anew
+    #[arg(long)]
+    pub repair: bool,
+}
+
+/// Hashes every file of the installed trees and looks at the home's links. Exit code 4 where something is damaged and
+/// was not repaired.
+///
+/// # Errors
+/// When a named component is not installed, or what is damaged cannot be made anew.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let mut talk = Vec::new();
+    let all = args.names.is_empty();
+    let mut faults = if all {
+        links::faults(&session.layout)
+    } else {
+        Vec::new()
+    };
+    if args.repair && !faults.is_empty() {
+        mend_pointers(session)?;
+    }
+    let inventory = match session.inventory() {
+        // What is installed can be looked at also where nobody knows what is active.
+        Err(_) if all && !faults.is_empty() => inventory::trees(&session.layout).map_err(failed)?,
+        inventory => inventory?,
+    };
+    let mut data = String::new();
+    let mut rows = Vec::new();
+    let mut damaged = Vec::new();
+    for (component, tree) in trees(&args.names, &inventory)? {
+        let damages = check(&session.layout, &component, &tree);
+        let shown = session.style(&component)?.show(tree.version());
+        let state = if damages.is_empty() { "whole" } else { "damaged" };
+        let _ = writeln!(data, "{component} {shown} is {state}");
+        for damage in damages.iter().take(TOLD) {
+            let _ = writeln!(data, "  {damage}");
+        }
+        if damages.len() > TOLD {
+            let _ = writeln!(data, "  and {} more", damages.len() - TOLD);
+        }
+        rows.push(json!({
+            "name": component, "version": tree.to_string(), "state": state,
+            "damages": damages.iter().map(Damage::to_string).collect::<Vec<_>>(),
+        }));
+        if !damages.is_empty() {
+            damaged.push((component, tree));
+        }
+    }
+    for fault in &faults {
+        let _ = writeln!(data, "`{}` {}", fault.path, fault.what);
+    }
+    let links: Vec<_> = faults
+        .iter()
+        .map(|fault| json!({"path": fault.path, "what": fault.what}))
+        .collect();
+    if args.repair {
+        for (component, tree) in &damaged {
+            talk.push(rebuild(component, tree, &inventory, session)?);
+        }
+        if !faults.is_empty() {
+            faults = mend_links(&faults, &mut talk, session)?;
+        }
+        damaged.clear();
+    }
+    let exit = if damaged.is_empty() && faults.is_empty() {
+        Exit::Done
+    } else {
+        if !args.repair {
+            talk.push("hint: `ampup verify --repair` makes what is damaged anew".to_owned());
+        }
+        Exit::Integrity
+    };
+    let json = json!({ "components": rows, "links": links });
+    Ok(Outcome {
+        exit,
+        talk,
+        ..Outcome::answer(data, json)
+    })
+}
+
+/// The trees to look at: all of the named components, and those that are active and gone.
+fn trees(names: &[ComponentName], inventory: &Inventory) -> Result<Vec<(ComponentName, TreeName)>, Error> {
+    let wanted = |name: &ComponentName| names.is_empty() || names.contains(name);
+    let installed = inventory
+        .trees
+        .iter()
+        .flat_map(|(name, trees)| trees.iter().map(|tree| (name.clone(), tree.name.clone())));
+    let active = inventory
+        .active
+        .components
+        .iter()
+        .filter(|(name, tree)| inventory.tree(name, tree).is_none())
+        .map(|(name, tree)| (name.clone(), tree.clone()));
+    let mut found: Vec<_> = installed.chain(active).filter(|(name, _)| wanted(name)).collect();
+    found.sort();
+    for name in names {
+        if !found.iter().any(|(found, _)| found == name) {
+            return Err(Error::NotFound {
+                message: format!("{name} is not installed"),
+                hint: "`ampup list --all` shows what is installed".to_owned(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn failed(source: std::io::Error) -> Error {
+    Error::Store {
+        action: "mend",
+        source,
+    }
+}
+
+/// Mends the links without which nobody knows what is active.
+fn mend_pointers(session: &Session) -> Result<(), Error> {
+    let _lock = session.lock_store()?;
+    links::mend(&session.layout).map_err(failed)
+}
+
+/// Makes a new generation where the active one has wrong links. Gives what cannot be mended.
+fn mend_links(faults: &[Fault], talk: &mut Vec<String>, session: &Session) -> Result<Vec<Fault>, Error> {
+    let _lock = session.lock_store()?;
+    if let Some(set) = links::set_anew(&session.layout).map_err(failed)? {
+        // The damaged one goes: `undo` leads to the one before it.
+        let before = match generation::active(&session.layout).map_err(failed)? {
+            Some(active) => {
+                generation::read(&session.layout, active)
+                    .map_err(failed)?
+                    .record
+                    .before
+            }
+            None => None,
+        };
+        let number = generation::activate(&session.layout, &set, &session.command, before).map_err(failed)?;
+        talk.push(format!("made generation {number} in place of the damaged one"));
+    }
+    for number in links::damaged_generations(&session.layout) {
+        staging::remove(&session.layout, &session.layout.generation(number)).map_err(failed)?;
+    }
+    let left = links::faults(&session.layout);
+    for fault in faults.iter().filter(|fault| !left.contains(fault)) {
+        talk.push(format!("mended `{}`, which {}", fault.path, fault.what));
+    }
+    for fault in &left {
+        talk.push(format!("`{}` {}: remove it by hand", fault.path, fault.what));
+    }
+    Ok(left)
+}
+
+/// Makes one tree anew, from the builder that it came from, where that is known.
+fn rebuild(
+    component: &ComponentName,
+    tree: &TreeName,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<String, Error> {
+    let receipt = Receipt::read(&session.layout.tree(component, tree), component, tree.version()).ok();
+    let exact = match &receipt {
+        Some(receipt) => TreeName::with_provider(&receipt.version, &receipt.provider).to_string(),
+        None => tree.to_string(),
+    };
+    let spec: ComponentSpec = format!("{component}@{exact}")
+        .parse()
+        .expect("a name and an exact version are a spec");
+    // As if it were not here: then the plan says what would be fetched.
+    let mut without = inventory.clone();
+    without.active.components.remove(component);
+    without.trees.remove(component);
+    let plan = resolve::install(session.registry()?, &without, &session.host()?, &[spec])?;
+    let mut steps = plan
+        .groups
+        .iter()
+        .flat_map(|group| &group.choices)
+        .flat_map(|choice| &choice.steps);
+    let to_build = steps.find_map(|step| match &step.action {
+        Action::Acquire(artifacts) if step.component == *component => Some((step, artifacts)),
+        _ => None,
+    });
+    let Some((step, artifacts)) = to_build else {
+        return Err(Error::NotFound {
+            message: format!("the registry no longer has {component} {tree}, so it cannot be made anew"),
+            hint: format!("`ampup uninstall {component}@{tree}`"),
+        });
+    };
+    session.prepare()?;
+    let runtime = session.runtime()?;
+    let wire = session.wire(github_token(&How::default(), session), false)?;
+    let workshop = workshop(session, &wire, &runtime, None)?;
+    let provider = install::rebuild(step, tree, artifacts, &workshop)?;
+    let shown = session.style(component)?.show(tree.version());
+    Ok(format!("made {component} {shown} anew, built by {provider}"))
+}

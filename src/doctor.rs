@@ -1,0 +1,256 @@
+//! What may be wrong with a home, with what is in it, and with what is around it, each with its remedy. Looks, and
+//! changes nothing.
+
+mod around;
+
+use camino::Utf8PathBuf;
+use jiff::Timestamp;
+
+use crate::{
+    domain::Inventory,
+    env::Env,
+    fs::{lock::Lock, space},
+    layout::Layout,
+    registry::{
+        Registry,
+        keys::{Keyring, Origin},
+        trust,
+    },
+    store::{self, links, place},
+};
+
+/// Less room than this is too little for another PostgreSQL (23 MB to fetch, 66 MB unpacked, 40 MB for its proof).
+const LITTLE_ROOM: u64 = 256 << 20;
+
+/// What one look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at, in a word.
+    pub about: &'static str,
+    /// How bad it is.
+    pub level: Level,
+    /// What was found.
+    pub text: String,
+    /// What to do, where there is something.
+    pub remedy: Option<String>,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Fine,
+    /// Good to know.
+    Note,
+    /// It needs mending.
+    Problem,
+}
+
+impl Finding {
+    fn fine(about: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            about,
+            level: Level::Fine,
+            text: text.into(),
+            remedy: None,
+        }
+    }
+
+    fn note(about: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            about,
+            level: Level::Note,
+            text: text.into(),
+            remedy: Some(remedy.into()),
+        }
+    }
+
+    fn problem(about: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            level: Level::Problem,
+            ..Self::note(about, text, remedy)
+        }
+    }
+}
+
+/// The registry in use.
+#[derive(Debug, Clone, Copy)]
+pub struct InUse<'a> {
+    /// What it says.
+    pub registry: &'a Registry,
+    /// Whether it was fetched.
+    pub is_fetched: bool,
+    /// The file that the user named in its place.
+    pub named: Option<&'a Utf8PathBuf>,
+}
+
+/// Looks at everything.
+pub fn examine(
+    layout: &Layout,
+    env: &Env,
+    registry: InUse<'_>,
+    origin: &Origin,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut findings = vec![home(layout)];
+    if layout.home().is_dir() {
+        findings.extend(room(layout));
+        findings.extend(locks(layout));
+        findings.extend(home_links(layout));
+        match store::inventory::read(layout) {
+            Ok(inventory) => findings.extend(receipts(&inventory, layout)),
+            Err(why) => findings.push(Finding::problem(
+                "components",
+                format!("what is installed cannot be read: {why}"),
+                "`ampup verify --repair` mends what can be mended",
+            )),
+        }
+        findings.extend(around::search_path(layout, env));
+    }
+    findings.push(registry_in_use(registry, &origin.keyring, now));
+    findings.extend(around::user());
+    findings.extend(around::project(env));
+    findings.extend(around::variables(env));
+    findings
+}
+
+fn home(layout: &Layout) -> Finding {
+    let home = layout.home();
+    match home.metadata() {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Finding::note(
+            "home",
+            format!("`{home}` does not exist: nothing is installed"),
+            "`ampup install`",
+        ),
+        Err(cause) => Finding::problem(
+            "home",
+            format!("`{home}` cannot be looked at: {cause}"),
+            "choose another with `AMPUP_HOME`",
+        ),
+        Ok(metadata) if !metadata.is_dir() => Finding::problem(
+            "home",
+            format!("`{home}` is no directory"),
+            "choose another with `AMPUP_HOME`",
+        ),
+        Ok(_) if !place::is_writable(layout).unwrap_or(false) => Finding::note(
+            "home",
+            format!(
+                "`{home}` belongs to somebody else: what is in it can be used, and nothing can be installed"
+            ),
+            "to install, choose another with `AMPUP_HOME`",
+        ),
+        Ok(_) => Finding::fine("home", format!("`{home}`")),
+    }
+}
+
+fn room(layout: &Layout) -> Option<Finding> {
+    let free = space::free(layout.home()).ok()??;
+    let text = format!("{} MiB are free in `{}`", free >> 20, layout.home());
+    Some(if free < LITTLE_ROOM {
+        Finding::problem("room", text, "`ampup prune --dry-run` shows what could go")
+    } else {
+        Finding::fine("room", text)
+    })
+}
+
+/// Whether the file system of the home has locks. Where `locks/` is not there yet, the first command that writes says so.
+fn locks(layout: &Layout) -> Option<Finding> {
+    if !layout.store_lock().is_file() {
+        return None;
+    }
+    Some(match Lock::try_acquire(&layout.store_lock()) {
+        Ok(Some(lock)) => match lock.warning() {
+            Some(warning) => Finding::problem(
+                "locks",
+                warning,
+                "choose a home on a local file system with `AMPUP_HOME`",
+            ),
+            None => Finding::fine("locks", "the file system of the home has locks"),
+        },
+        Ok(None) => Finding::fine("locks", "another ampup is at work"),
+        // A home of somebody else's is read without locks.
+        Err(_) => return None,
+    })
+}
+
+fn home_links(layout: &Layout) -> Vec<Finding> {
+    let faults = links::faults(layout);
+    if faults.is_empty() {
+        return vec![Finding::fine(
+            "links",
+            "every link of the home is as ampup made it",
+        )];
+    }
+    let finding = |fault: links::Fault| {
+        Finding::problem(
+            "links",
+            format!("`{}` {}", fault.path, fault.what),
+            "`ampup verify --repair` mends what can be mended",
+        )
+    };
+    faults.into_iter().map(finding).collect()
+}
+
+fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut count = 0;
+    for (component, trees) in &inventory.trees {
+        for tree in trees {
+            count += 1;
+            if tree.origin.is_none() {
+                findings.push(Finding::problem(
+                    "components",
+                    format!(
+                        "`{}` has no receipt that can be read",
+                        layout.tree(component, &tree.name)
+                    ),
+                    format!("`ampup verify --repair {component}`"),
+                ));
+            }
+        }
+    }
+    for (component, tree) in &inventory.active.components {
+        if inventory.tree(component, tree).is_none() {
+            findings.push(Finding::problem(
+                "components",
+                format!("{component} {tree} is active and not installed"),
+                format!("`ampup install {component}@{tree}`"),
+            ));
+        }
+    }
+    if findings.is_empty() {
+        let text = format!("{count} installed versions, each with its receipt");
+        findings.push(Finding::fine("components", text));
+    }
+    findings
+}
+
+fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Finding {
+    let registry = in_use.registry;
+    let (serial, issued) = (registry.serial, &registry.issued);
+    if let Some(path) = in_use.named {
+        return Finding::fine("registry", format!("the one in `{path}`, which you named"));
+    }
+    let source = if in_use.is_fetched {
+        "the fetched one"
+    } else {
+        "the built-in one"
+    };
+    let mut text = format!("{source}, number {serial}, issued {issued}");
+    if keyring.is_empty() {
+        text += "; this build has no key to prove a fetched one by, and fetches none";
+    }
+    match trust::age_warning(issued, now) {
+        None => Finding::fine("registry", text),
+        Some(age) if in_use.is_fetched || !keyring.is_empty() => Finding::note(
+            "registry",
+            format!("{text}: it {age}"),
+            "`ampup update` asks for a newer one",
+        ),
+        Some(age) => Finding::note(
+            "registry",
+            format!("{text}: it {age}, as is this ampup"),
+            "`ampup self update`",
+        ),
+    }
+}

@@ -1,0 +1,234 @@
+//! What is around the home: PATH, the user, the project here, and variables that other programs read.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::Finding;
+use crate::{env::Env, layout::Layout};
+
+/// The socket of a project's server, as ampd puts it.
+const SOCKET: &str = "/metadb/.s.PGSQL.5432";
+/// The longest path of a socket, in octets (`sockaddr_un` with its terminator).
+const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+/// Whether a shell finds what is active, and finds it first.
+pub(super) fn search_path(layout: &Layout, env: &Env) -> Vec<Finding> {
+    let bin = layout.bin();
+    let path = env.search_path();
+    let programs = programs(&bin);
+    if programs.is_empty() {
+        return Vec::new();
+    }
+    if !path.iter().any(|entry| is_same(entry, &bin)) {
+        let text = format!("`{bin}` is not on PATH, so shells and ampd do not find what is in it");
+        let file = layout.home().join("env");
+        let remedy = if file.is_file() {
+            format!("`. {file}`, and open new terminals")
+        } else {
+            format!("`export PATH=\"{bin}:$PATH\"`")
+        };
+        return vec![Finding::problem("PATH", text, remedy)];
+    }
+    let mut findings = Vec::new();
+    for program in &programs {
+        let first = path
+            .iter()
+            .map(|entry| (entry, entry.join(program)))
+            .find(|(_, file)| is_program(file));
+        if let Some((entry, file)) = first
+            && !is_same(entry, &bin)
+        {
+            findings.push(Finding::problem(
+                "PATH",
+                format!("`{file}` comes before ampup's `{program}`"),
+                format!("put `{bin}` before `{entry}` on PATH"),
+            ));
+        }
+    }
+    let older = |entry: &&Utf8PathBuf| entry.ends_with(".amp/bin") && entry.join("ampup").is_file();
+    if let Some(entry) = path.iter().find(older) {
+        findings.push(Finding::note(
+            "PATH",
+            format!("`{entry}` is that of ampup 0.1"),
+            "remove it from PATH once nothing of it is needed",
+        ));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::fine(
+            "PATH",
+            format!("`{bin}` comes first for its {} programs", programs.len()),
+        ));
+    }
+    findings
+}
+
+fn programs(bin: &Utf8Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(bin) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}
+
+fn is_program(file: &Utf8Path) -> bool {
+    let Ok(metadata) = file.metadata() else {
+        return false;
+    };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+    }
+    #[cfg(not(unix))]
+    metadata.is_file()
+}
+
+/// Whether two directories are one, also through links.
+fn is_same(one: &Utf8Path, other: &Utf8Path) -> bool {
+    one == other
+        || matches!((one.canonicalize_utf8(), other.canonicalize_utf8()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Whether this user can run PostgreSQL.
+#[cfg(unix)]
+pub(super) fn user() -> Vec<Finding> {
+    use crate::postgres::user::{User, current_uid};
+    let finding = match User::for_postgres() {
+        Ok(None) => Finding::fine("user", format!("user {} can run PostgreSQL", current_uid())),
+        Ok(Some(user)) => Finding::fine(
+            "user",
+            format!(
+                "you are root, whom PostgreSQL refuses: ampup runs it as `{}`",
+                user.name
+            ),
+        ),
+        Err(why) => {
+            let remedy = why.hint().unwrap_or_else(|| "choose another user".to_owned());
+            Finding::problem("user", why.to_string(), remedy)
+        }
+    };
+    vec![finding]
+}
+
+#[cfg(not(unix))]
+pub(super) fn user() -> Vec<Finding> {
+    Vec::new()
+}
+
+/// The project here, as ampd finds it: AMP_DIR, else `.amp` in the working directory.
+pub(super) fn project(env: &Env) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let here = env.current_dir();
+    let amp_dir = match (env.var("AMP_DIR"), here) {
+        (Some(named), here) => {
+            findings.push(Finding::note(
+                "AMP_DIR",
+                format!("it is set to `{named}`: every project shares that directory and its database"),
+                "`unset AMP_DIR`, unless that is what you want",
+            ));
+            here.map_or_else(|| Utf8PathBuf::from(named), |here| here.join(named))
+        }
+        (None, Some(here)) => here.join(".amp"),
+        (None, None) => return findings,
+    };
+    let evidence = ["versions", "bin/ampup"]
+        .into_iter()
+        .find(|name| amp_dir.join(name).exists());
+    if let Some(evidence) = evidence {
+        findings.push(Finding::problem(
+            "project",
+            format!("`{amp_dir}` holds `{evidence}`: it is the home of ampup 0.1, not a project's directory"),
+            "work in another directory, and keep projects out of it: whoever removes it removes their database",
+        ));
+    } else if env.var("AMP_DIR").is_none() && here.is_some() && here == env.user_home() {
+        findings.push(Finding::note(
+            "project",
+            format!("a project here would have its database in `{amp_dir}`, where ampup 0.1 had its home"),
+            "work in a directory of the project's own",
+        ));
+    }
+    let real = amp_dir.canonicalize_utf8().unwrap_or(amp_dir);
+    let length = real.as_str().len() + SOCKET.len();
+    if length > LONGEST {
+        findings.push(Finding::problem(
+            "project",
+            format!("`{real}{SOCKET}` has {length} bytes, and a socket's path at most {LONGEST}: ampd cannot use it"),
+            "`export AMP_DIR=` a shorter directory, or move the project",
+        ));
+    }
+    findings
+}
+
+/// Variables that make ampd, or the PostgreSQL that it starts, do something else.
+pub(super) fn variables(env: &Env) -> Vec<Finding> {
+    let pitfalls: [(&str, fn(&str) -> bool, &str); 5] = [
+        (
+            "PGPORT",
+            |value| value != "5432",
+            "ampd waits for port 5432, and PostgreSQL takes this one",
+        ),
+        (
+            "PGUSER",
+            |_| true,
+            "ampd connects as this user, whom a new cluster does not have",
+        ),
+        (
+            "PGSSLMODE",
+            |value| !["disable", "allow", "prefer"].contains(&value),
+            "ampd's cluster has no TLS",
+        ),
+        (
+            "LD_LIBRARY_PATH",
+            |_| true,
+            "its libraries may come before those that PostgreSQL brings",
+        ),
+        (
+            "DYLD_LIBRARY_PATH",
+            |_| true,
+            "its libraries may come before those that PostgreSQL brings",
+        ),
+    ];
+    pitfalls
+        .into_iter()
+        .filter_map(|(name, hurts, why)| {
+            let value = env.var(name).filter(|value| hurts(value))?;
+            let text = format!("it is set to `{}`: {why}", value.escape_debug());
+            Some((name, text))
+        })
+        .map(|(name, text)| Finding::note(name, text, format!("`unset {name}` where ampd is started")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+
+    #[test]
+    fn variables_that_hurt_are_named() {
+        let env = |pairs: &[(&str, &str)]| Env::from_variables(pairs.iter().copied(), "/");
+        assert!(variables(&env(&[("PGPORT", "5432"), ("PGSSLMODE", "prefer")])).is_empty());
+        let findings = variables(&env(&[
+            ("PGPORT", "5433"),
+            ("PGUSER", "x"),
+            ("PGSSLMODE", "require"),
+        ]));
+        assert_eq!(findings.len(), 3);
+        assert!(findings.iter().all(|finding| finding.level == Level::Note));
+    }
+
+    #[test]
+    fn a_long_or_shared_project_is_named() {
+        let long = format!("/{}", "a".repeat(100));
+        let findings = project(&Env::from_variables([("HOME", "/u")], &long));
+        assert!(matches!(&findings[..], [one] if one.level == Level::Problem && one.text.contains("bytes")));
+        let findings = project(&Env::from_variables([("HOME", "/u"), ("AMP_DIR", "/p")], "/w"));
+        assert!(matches!(&findings[..], [one] if one.about == "AMP_DIR"));
+        assert_eq!(project(&Env::from_variables([("HOME", "/u")], "/u")).len(), 1);
+        assert!(project(&Env::from_variables([("HOME", "/u")], "/w")).is_empty());
+    }
+}

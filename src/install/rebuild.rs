@@ -1,0 +1,48 @@
+//! A damaged tree made anew: through the same pipe as any other, and put in the place of the old one in one step. The
+//! active set stays as it is.
+
+use super::{
+    Workshop,
+    acquire::{build, lock_release, lock_store},
+    error::InstallError,
+};
+use crate::{
+    domain::{Artifact, Provider, TreeName},
+    resolve::Step,
+    store::{
+        commit::{Change, commit},
+        in_use,
+    },
+};
+
+/// Makes the tree `name` anew from one of these artifacts. Gives who built it.
+///
+/// # Errors
+/// When no artifact can be had, or a process runs from the tree; the old one is then as it was.
+pub fn rebuild(
+    step: &Step,
+    name: &TreeName,
+    artifacts: &[Artifact],
+    workshop: &Workshop<'_>,
+) -> Result<Provider, InstallError> {
+    let release = lock_release(step, workshop)?;
+    let sealed = build(step, artifacts, release, workshop)?;
+    let _store = lock_store(workshop)?;
+    let place = workshop.layout.tree(&step.component, name);
+    if let Some(user) = in_use::users_of(&place).first() {
+        return Err(InstallError::InUse {
+            component: step.component.clone(),
+            version: step.version.clone(),
+            pid: user.pid,
+        });
+    }
+    let change = Change {
+        adds: vec![(sealed.tree.clone(), (step.component.clone(), name.clone()))],
+        removes: Vec::new(),
+        set: None,
+        command: workshop.command,
+        before: None,
+    };
+    commit(workshop.layout, &change)?;
+    Ok(sealed.provider.clone())
+}

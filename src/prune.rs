@@ -1,0 +1,199 @@
+//! What lies in the home and serves nobody: what can be had again, and what killed commands left behind. Never an
+//! installed version that was not named, never a tree in use, never a cluster's data.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::{
+    domain::{ComponentName, Inventory, TreeName},
+    layout::Layout,
+    store::{generation, in_use, receipt::Receipt, staging},
+};
+
+/// A file that was being written longer ago than this has no writer any more.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
+
+/// Something that can go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waste {
+    /// Where it is.
+    pub path: Utf8PathBuf,
+    /// What it is, in words.
+    pub what: &'static str,
+    /// How much room it takes, in octets.
+    pub octets: u64,
+}
+
+impl Waste {
+    fn new(path: Utf8PathBuf, what: &'static str) -> Self {
+        let octets = size(&path);
+        Self { path, what, octets }
+    }
+}
+
+/// Everything that can go. Changes nothing.
+pub fn find(layout: &Layout, inventory: &Inventory) -> Vec<Waste> {
+    let mut found: Vec<Waste> = Vec::new();
+    let mut add =
+        |paths: Vec<Utf8PathBuf>, what| found.extend(paths.into_iter().map(|path| Waste::new(path, what)));
+    add(downloads(layout), "download");
+    add(
+        templates(layout, inventory),
+        "cluster template of a removed version",
+    );
+    add(
+        staging::abandoned(layout),
+        "leftover of a command that was killed",
+    );
+    add(forgotten(layout), "leftover of a command that was killed");
+    let old = generation::old(layout)
+        .into_iter()
+        .map(|number| layout.generation(number));
+    add(old.collect(), "old generation");
+    found
+}
+
+/// The versions of a component that are not active, and that no process runs from.
+pub fn inactive(
+    component: &ComponentName,
+    layout: &Layout,
+    inventory: &Inventory,
+) -> Vec<(ComponentName, TreeName)> {
+    inventory
+        .trees(component)
+        .iter()
+        .map(|tree| tree.name.clone())
+        .filter(|tree| !inventory.is_active(component, tree))
+        .filter(|tree| in_use::users_of(&layout.tree(component, tree)).is_empty())
+        .map(|tree| (component.clone(), tree))
+        .collect()
+}
+
+/// Removes one. Links are removed, never followed. The caller holds the store lock, under which it was found.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove(waste: &Waste, layout: &Layout) -> std::io::Result<()> {
+    let metadata = waste.path.symlink_metadata()?;
+    if metadata.is_dir() {
+        staging::remove(layout, &waste.path)
+    } else {
+        fs::remove_file(&waste.path)
+    }
+}
+
+/// The room that a tree takes, in octets.
+pub fn size(path: &Utf8Path) -> u64 {
+    let Ok(metadata) = path.symlink_metadata() else {
+        return 0;
+    };
+    if metadata.is_dir() {
+        entries(path).iter().map(|entry| size(entry)).sum()
+    } else {
+        metadata.len()
+    }
+}
+
+/// Those that no other ampup writes: it holds a lock on each.
+fn downloads(layout: &Layout) -> Vec<Utf8PathBuf> {
+    let free = |path: &Utf8PathBuf| {
+        let written = path.as_str().strip_suffix(".json").unwrap_or(path.as_str());
+        match fs::File::open(written) {
+            Ok(file) => !matches!(
+                file.into_file().try_lock_shared(),
+                Err(std::fs::TryLockError::WouldBlock)
+            ),
+            Err(_) => true,
+        }
+    };
+    entries(&layout.downloads()).into_iter().filter(free).collect()
+}
+
+fn templates(layout: &Layout, inventory: &Inventory) -> Vec<Utf8PathBuf> {
+    let digests: BTreeSet<String> = inventory
+        .trees
+        .iter()
+        .flat_map(|(component, trees)| trees.iter().map(move |tree| (component, tree)))
+        .filter_map(|(component, tree)| {
+            let place = layout.tree(component, &tree.name);
+            Some(
+                Receipt::read(&place, component, tree.name.version())
+                    .ok()?
+                    .digest
+                    .file_name(),
+            )
+        })
+        .collect();
+    let is_wanted = |path: &Utf8PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        digests
+            .iter()
+            .any(|digest| name.starts_with(&format!("{digest}-")))
+    };
+    // While a receipt cannot be read, nobody knows whose template it is.
+    let known = |component: &ComponentName| {
+        inventory
+            .trees(component)
+            .iter()
+            .all(|tree| tree.origin.is_some())
+    };
+    if !inventory.trees.keys().all(known) {
+        return Vec::new();
+    }
+    entries(&layout.templates())
+        .into_iter()
+        .filter(|path| !is_wanted(path))
+        .collect()
+}
+
+/// Files and links that were to be renamed into place, and were not.
+fn forgotten(layout: &Layout) -> Vec<Utf8PathBuf> {
+    let is_ours = |path: &Utf8PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        name.starts_with(".new-") || name.starts_with(".link-")
+    };
+    let is_old = |path: &Utf8PathBuf| {
+        let modified = path.symlink_metadata().and_then(|metadata| metadata.modified());
+        let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+        age.is_some_and(|age| age > FORGOTTEN)
+    };
+    [layout.home().to_owned(), layout.cache()]
+        .iter()
+        .flat_map(|directory| entries(directory))
+        .filter(|path| is_ours(path) && !path.is_dir() && is_old(path))
+        .collect()
+}
+
+/// What lies in a directory, sorted; nothing where it cannot be read.
+fn entries(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<Utf8PathBuf> = entries
+        .flatten()
+        .filter_map(|entry| Utf8PathBuf::from_path_buf(entry.path()).ok())
+        .collect();
+    paths.sort();
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::lock::Lock;
+
+    #[test]
+    fn a_download_that_another_process_writes_stays() {
+        let world = tempfile::tempdir().expect("tempdir");
+        let layout = Layout::new(Utf8Path::from_path(world.path()).expect("UTF-8"));
+        fs::create_dir_all(layout.downloads()).expect("made");
+        let busy = layout.downloads().join("sha256-a.partial");
+        let free = layout.downloads().join("sha256-b.partial");
+        fs::write(&free, "b").expect("written");
+        fs::write(format!("{busy}.json"), "{}").expect("written");
+        let _held = Lock::try_acquire(&busy).expect("opened").expect("free");
+        assert_eq!(downloads(&layout), [free]);
+    }
+}

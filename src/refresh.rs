@@ -1,0 +1,256 @@
+//! The registry that is used: the highest of the one that was fetched and the one that ampup was built with. What was
+//! fetched is proven again every time it is read; nothing of a refused one is ever kept.
+
+mod keeping;
+
+use std::io;
+
+use jiff::Timestamp;
+
+use crate::{
+    exit::{Exit, hint_of_io},
+    fetch::{FetchError, Fresh, Wire},
+    layout::Layout,
+    registry::{
+        Registry,
+        keys::Origin,
+        trust::{self, Pointer, Signed, Standing, TrustError},
+    },
+};
+
+pub use keeping::Kept;
+
+/// The registry in use.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What exists.
+    pub registry: Registry,
+    /// Where it came from.
+    pub from: Provenance,
+    /// What was found damaged on the way, one sentence each.
+    pub warnings: Vec<String>,
+    /// What the server called the copy that is kept, for the next question.
+    etag: Option<String>,
+}
+
+/// Where the registry in use came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provenance {
+    /// This ampup was built with it.
+    BuiltIn,
+    /// It was fetched.
+    Fetched,
+}
+
+/// What came of asking for a newer one.
+#[derive(Debug)]
+pub enum Answer {
+    /// Nobody could sign one: nothing was asked.
+    NoKey,
+    /// The host cannot be reached now, or may not be asked: what is here goes on.
+    OutOfReach(FetchError),
+    /// There is none newer.
+    Unchanged,
+    /// One that is proven, to be kept.
+    Newer(Box<Newer>),
+}
+
+/// A registry that was fetched and proven, with all that is kept of it.
+#[derive(Debug)]
+pub struct Newer {
+    signed: Signed,
+    pointer: Vec<u8>,
+    document: Vec<u8>,
+    etag: Option<String>,
+}
+
+/// Why there is no newer registry.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// It was not had.
+    #[error("the registry could not be refreshed")]
+    Fetch(#[from] FetchError),
+    /// It is not to be believed.
+    #[error("the registry of `{address}` is refused")]
+    Refused {
+        /// Where it came from.
+        address: String,
+        /// Why.
+        source: TrustError,
+    },
+    /// It cannot be kept.
+    #[error("the registry could not be kept")]
+    Store(#[from] io::Error),
+}
+
+impl RefreshError {
+    /// The exit code of a command that fails so.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            // A signature that is not there is as bad as a wrong one.
+            Self::Fetch(FetchError::Gone { .. }) => Exit::Integrity,
+            Self::Fetch(error) => error.exit_code(),
+            Self::Refused { source, .. } => source.exit_code(),
+            Self::Store(source) => Exit::of_io(source),
+        }
+    }
+
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Fetch(FetchError::Gone { .. } | FetchError::TooLarge { .. }) => {
+                Some("the registry in use goes on working; run `ampup update` again later".to_owned())
+            }
+            Self::Fetch(error) => error.hint(),
+            Self::Refused { source, .. } => source.hint(),
+            Self::Store(source) => hint_of_io(source),
+        }
+    }
+}
+
+/// The registry to use now, without the network. The copy that was fetched is used if it is whole, proven, not below
+/// what was accepted before, and newer than the built-in one; a copy that is not to be used is removed.
+pub fn load(origin: &Origin, layout: &Layout) -> Loaded {
+    let mut loaded = Loaded {
+        registry: Registry::embedded(),
+        from: Provenance::BuiltIn,
+        warnings: Vec::new(),
+        etag: None,
+    };
+    if origin.keyring.is_empty() {
+        return loaded;
+    }
+    let copy = keeping::copy(origin, layout);
+    let accepted = keeping::accepted(origin, layout).unwrap_or_else(|sentence| {
+        loaded.warnings.push(sentence);
+        None
+    });
+    match copy {
+        Ok(None) => {}
+        Ok(Some(signed)) => {
+            let standing = accepted.as_ref().map_or(Standing::Higher, |accepted| {
+                accepted.floor.standing(signed.floor())
+            });
+            match standing {
+                Standing::Higher | Standing::Same => {
+                    if standing == Standing::Same {
+                        loaded.etag = accepted.and_then(|accepted| accepted.etag);
+                    }
+                    if signed.floor().serial > loaded.registry.serial {
+                        loaded.registry = signed.into_registry();
+                        loaded.from = Provenance::Fetched;
+                    }
+                }
+                Standing::Lower | Standing::SameOtherBytes => {
+                    loaded.warnings.push(keeping::drop_copy(
+                        origin,
+                        layout,
+                        "it is not the one that was accepted last",
+                    ));
+                }
+            }
+        }
+        Err(why) => loaded.warnings.push(keeping::drop_copy(origin, layout, &why)),
+    }
+    loaded
+}
+
+/// Asks for the newest, with one conditional request; the manifest itself is fetched only when the pointer names
+/// another. Keeps nothing.
+///
+/// # Errors
+/// When what comes is not proven.
+pub async fn ask(origin: &Origin, loaded: &Loaded, wire: &Wire) -> Result<Answer, RefreshError> {
+    let Some(address) = origin.address("registry.minisig") else {
+        return Ok(Answer::NoKey);
+    };
+    let fresh = wire
+        .get_small(&address, trust::POINTER_LIMIT, loaded.etag.as_deref())
+        .await;
+    let (pointer, etag) = match fresh {
+        Ok(Fresh::NotModified) => return Ok(Answer::Unchanged),
+        Ok(Fresh::Modified { body, etag }) => (body, etag),
+        Err(
+            error @ (FetchError::Unreachable { .. }
+            | FetchError::Offline { .. }
+            | FetchError::RateLimited { .. }),
+        ) => return Ok(Answer::OutOfReach(error)),
+        Err(error) => return Err(error.into()),
+    };
+    let refused = |address: &str| {
+        let address = address.to_owned();
+        move |source| RefreshError::Refused { address, source }
+    };
+    let read = Pointer::parse(&pointer, &origin.keyring, &origin.id).map_err(refused(&address))?;
+    let claim = read.claim();
+    let address = origin
+        .address(&claim.file_name())
+        .expect("it had an address for its pointer");
+    let document = match wire.get_small(&address, claim.size, None).await? {
+        Fresh::Modified { body, .. } => body,
+        Fresh::NotModified => Vec::new(),
+    };
+    let signed = trust::verify(&read, &document, &origin.keyring).map_err(refused(&address))?;
+    Ok(Answer::Newer(Box::new(Newer {
+        signed,
+        pointer,
+        document,
+        etag,
+    })))
+}
+
+/// Keeps what was fetched, unless what was accepted before forbids it. The caller holds the store lock, under which all
+/// is read again.
+///
+/// # Errors
+/// When it is below what was accepted before, or is another under the same serial; nothing is changed then. Or when it
+/// cannot be written.
+pub fn keep(newer: &Newer, origin: &Origin, layout: &Layout, now: Timestamp) -> Result<Kept, RefreshError> {
+    let refused = |source| RefreshError::Refused {
+        address: origin.address("registry.minisig").unwrap_or_default(),
+        source,
+    };
+    let floor = newer.signed.floor();
+    // A copy that outlived a damaged `trust.json` still says what was accepted.
+    let accepted = keeping::accepted(origin, layout).unwrap_or_default();
+    let copy = keeping::copy(origin, layout).ok().flatten();
+    let highest = accepted
+        .as_ref()
+        .map(|accepted| &accepted.floor)
+        .into_iter()
+        .chain(copy.as_ref().map(Signed::floor))
+        .max_by_key(|floor| floor.serial);
+    if let Some(highest) = highest {
+        match highest.standing(floor) {
+            Standing::Higher => {}
+            Standing::Same => {
+                let known = accepted.as_ref().is_some_and(|accepted| accepted.floor == *floor);
+                // What of it was removed or damaged is made anew.
+                if copy.is_none() || !known {
+                    keeping::keep(newer, origin, layout)?;
+                }
+                return Ok(Kept::Same);
+            }
+            Standing::Lower if highest.is_fresh(now) => {
+                return Ok(Kept::Behind {
+                    found: floor.serial,
+                    accepted: highest.serial,
+                });
+            }
+            Standing::Lower => {
+                return Err(refused(TrustError::Lower {
+                    found: floor.serial,
+                    accepted: highest.serial,
+                }));
+            }
+            Standing::SameOtherBytes => {
+                return Err(refused(TrustError::SameOtherBytes { serial: floor.serial }));
+            }
+        }
+    }
+    keeping::keep(newer, origin, layout)?;
+    Ok(Kept::Newer {
+        serial: floor.serial,
+        issued: floor.issued.clone(),
+    })
+}

@@ -1,0 +1,122 @@
+//! What is kept of a fetched registry: its copy in `cache/`, one file that holds signature and manifest, and what later
+//! ones are held to in `trust.json`. Each is replaced whole.
+
+use std::{collections::BTreeMap, io};
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use super::Newer;
+use crate::{
+    fs::atomic,
+    layout::Layout,
+    registry::{
+        keys::Origin,
+        manifest,
+        trust::{self, Floor, Pointer, Signed},
+    },
+};
+
+/// `trust.json` is never larger, in octets.
+const LIMIT: u64 = 64 << 10;
+
+/// What came of keeping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// It is in use from now on, unless the built-in one is newer still.
+    Newer {
+        /// Its serial.
+        serial: u64,
+        /// When it was issued.
+        issued: String,
+    },
+    /// We had it.
+    Same,
+    /// It is older than ours, which is young: a content network needs its time.
+    Behind {
+        /// Its serial.
+        found: u64,
+        /// Ours.
+        accepted: u64,
+    },
+}
+
+/// `trust.json`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Trust {
+    schema: u32,
+    registries: BTreeMap<String, Accepted>,
+}
+
+/// What was accepted last of one registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Accepted {
+    #[serde(flatten)]
+    pub floor: Floor,
+    /// What the server called its pointer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+}
+
+/// What was accepted last; where that cannot be read, a sentence that says so.
+pub(super) fn accepted(origin: &Origin, layout: &Layout) -> Result<Option<Accepted>, String> {
+    let damaged = |why: &dyn std::fmt::Display| {
+        format!(
+            "`{}` is damaged ({why}): which registry was accepted last is taken from its copy",
+            layout.trust()
+        )
+    };
+    match read(layout) {
+        Ok(mut trust) => Ok(trust.registries.remove(&origin.id)),
+        Err(cause) => Err(damaged(&cause)),
+    }
+}
+
+fn read(layout: &Layout) -> io::Result<Trust> {
+    match atomic::read_own(&layout.trust(), LIMIT) {
+        Ok(text) => Ok(serde_json::from_slice(&text)?),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Trust::default()),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// The copy, if there is one, proven again. The error is why it is not to be used.
+pub(super) fn copy(origin: &Origin, layout: &Layout) -> Result<Option<Signed>, String> {
+    let limit = trust::POINTER_LIMIT + manifest::LIMIT;
+    let octets = match atomic::read_own(&layout.registry_copy(&origin.id), limit) {
+        Ok(octets) => octets,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(cause.to_string()),
+    };
+    let ends = octets.iter().enumerate().filter(|(_, octet)| **octet == b'\n');
+    let (end, _) = ends.take(4).last().ok_or("it is empty")?;
+    let (pointer, document) = octets.split_at(end + 1);
+    let proven = Pointer::parse(pointer, &origin.keyring, &origin.id)
+        .and_then(|pointer| trust::verify(&pointer, document, &origin.keyring));
+    proven.map(Some).map_err(|error| error.to_string())
+}
+
+/// Removes the copy, as far as that can be done, and gives a sentence that says so.
+pub(super) fn drop_copy(origin: &Origin, layout: &Layout, why: &str) -> String {
+    let path = layout.registry_copy(&origin.id);
+    // In a home of another user it stays, and is refused again the next time.
+    let _ = fs::remove_file(&path);
+    format!("the copy of the registry in `{path}` is not used: {why}; `ampup update` fetches it again")
+}
+
+/// Keeps all of it: the copy first, so that the floor never rises above what is here.
+pub(super) fn keep(newer: &Newer, origin: &Origin, layout: &Layout) -> io::Result<()> {
+    let copy = [newer.pointer.as_slice(), newer.document.as_slice()].concat();
+    atomic::write(&layout.registry_copy(&origin.id), &copy)?;
+    // A damaged one says nothing that could be kept.
+    let mut trust = read(layout).unwrap_or_default();
+    trust.schema = 1;
+    let accepted = Accepted {
+        floor: newer.signed.floor().clone(),
+        etag: newer.etag.clone(),
+    };
+    trust.registries.insert(origin.id.clone(), accepted);
+    let mut text = serde_json::to_vec_pretty(&trust).expect("text and numbers are JSON");
+    text.push(b'\n');
+    atomic::write_state(&layout.trust(), &text)
+}

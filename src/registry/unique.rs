@@ -1,0 +1,92 @@
+//! JSON without duplicate keys. Of two values with one key, two readers may take different ones; so none is taken.
+
+use std::{collections::HashSet, fmt};
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+/// Reads a document for its keys alone, and keeps nothing.
+///
+/// # Errors
+/// When it is not JSON, or an object in it has a key twice.
+pub(super) fn check(document: &[u8]) -> Result<(), serde_json::Error> {
+    serde_json::from_slice::<Unique>(document).map(|_| ())
+}
+
+struct Unique;
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Look)
+    }
+}
+
+struct Look;
+
+impl<'de> Visitor<'de> for Look {
+    type Value = Unique;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique, A::Error> {
+        let mut keys = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            map.next_value::<Unique>()?;
+            if let Some(twice) = keys.replace(key) {
+                return Err(A::Error::custom(format!("the key `{twice}` is there twice")));
+            }
+        }
+        Ok(Unique)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Unique, A::Error> {
+        while seq.next_element::<Unique>()?.is_some() {}
+        Ok(Unique)
+    }
+
+    fn visit_unit<E>(self) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    #[test]
+    fn a_key_may_be_there_once_in_each_object() {
+        assert!(check(br#"{"a":[{"a":1.5},{"a":-1},null,true,"a"],"b":{"a":{}}}"#).is_ok());
+        for bad in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"b":[{"x":{"a":1,"c":2,"a":3}}]}"#,
+            // Two spellings of one key.
+            r#"{"a":1,"\u0061":2}"#,
+            "{} {}",
+            "",
+        ] {
+            assert!(check(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(check("[".repeat(100_000).as_bytes()).is_err(), "depth is bounded");
+    }
+}

@@ -1,0 +1,237 @@
+//! The links that a home is made of. Each has one right target; what differs is named, and never followed.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::{generation, place, staging::Staging};
+use crate::{
+    domain::{ActiveSet, ComponentName, TreeName},
+    fs::link,
+    layout::Layout,
+};
+
+/// A link, or what stands in its place, that is not as ampup made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What it is about.
+    pub path: Utf8PathBuf,
+    /// What is wrong, as the rest of a sentence.
+    pub what: String,
+}
+
+/// Every link of the home that is not as ampup makes it.
+pub fn faults(layout: &Layout) -> Vec<Fault> {
+    let mut found = Found::default();
+    for directory in [layout.generations(), layout.locks()] {
+        found.no_link(&directory);
+    }
+    for directory in [layout.components(), layout.staging(), layout.cache()] {
+        if directory.symlink_metadata().is_ok() && !directory.is_dir() {
+            found.add(&directory, "leads to no directory");
+        }
+    }
+    let active = found.active(layout);
+    if layout.active().symlink_metadata().is_ok() {
+        found.exact(&layout.bin(), "active/bin".into());
+    }
+    for number in generation::numbers(layout).unwrap_or_default() {
+        found.generation(layout, number, active == Some(number));
+    }
+    for component in entries(&layout.components()) {
+        found.no_link(&component);
+        if component
+            .symlink_metadata()
+            .is_ok_and(|metadata| metadata.is_dir())
+        {
+            for tree in entries(&component) {
+                found.no_link(&tree);
+            }
+        }
+    }
+    found.0
+}
+
+/// Mends `bin`, and `active` where it is a link that leads to no generation: it gets the newest. What stands in the place
+/// of a link and is none is left alone. The caller holds the store lock.
+///
+/// # Errors
+/// When a link cannot be replaced.
+pub fn mend(layout: &Layout) -> io::Result<()> {
+    if Found::default().active(layout).is_none()
+        && is_link(&layout.active())
+        && let Some(newest) = generation::numbers(layout)?.pop()
+    {
+        generation::flip(layout, newest)?;
+    }
+    let mut bin = Found::default();
+    bin.exact(&layout.bin(), "active/bin".into());
+    if !bin.0.is_empty() && is_link(&layout.bin()) {
+        let work = Staging::create_in(&place::generations_scratch(layout)?)?;
+        link::replace_directory("active/bin".into(), &layout.bin(), work.path())?;
+    }
+    Ok(())
+}
+
+/// The set that a new generation should hold, where the active one has links that are not ours.
+///
+/// # Errors
+/// When the active generation cannot be read.
+pub fn set_anew(layout: &Layout) -> io::Result<Option<ActiveSet>> {
+    let active = Found::default().active(layout);
+    let Some(number) = active else { return Ok(None) };
+    let mut wrong = Found::default();
+    wrong.generation(layout, number, true);
+    if wrong.0.is_empty() {
+        return Ok(None);
+    }
+    let mut set = generation::read(layout, number)?.set;
+    for path in entries(&layout.generation(number)) {
+        let component: Option<ComponentName> = path.file_name().and_then(|name| name.parse().ok());
+        // A link that was bent still says by its last part which version was meant.
+        let meant = link::read(&path)
+            .ok()
+            .and_then(|target| target.file_name()?.parse::<TreeName>().ok());
+        if let (Some(component), Some(tree)) = (component, meant) {
+            set.components.entry(component).or_insert(tree);
+        }
+    }
+    set.components
+        .retain(|component, tree| layout.tree(component, tree).is_dir());
+    Ok(Some(set))
+}
+
+/// The generations with links that are not ours, but for the active one: nothing may be led back to them.
+pub fn damaged_generations(layout: &Layout) -> Vec<u64> {
+    let active = Found::default().active(layout);
+    let is_damaged = |number: &u64| {
+        let mut found = Found::default();
+        found.generation(layout, *number, false);
+        !found.0.is_empty()
+    };
+    let numbers = generation::numbers(layout).unwrap_or_default();
+    numbers
+        .into_iter()
+        .filter(|number| Some(*number) != active && is_damaged(number))
+        .collect()
+}
+
+#[derive(Default)]
+struct Found(Vec<Fault>);
+
+impl Found {
+    fn add(&mut self, path: &Utf8Path, what: impl Into<String>) {
+        self.0.push(Fault {
+            path: path.to_owned(),
+            what: what.into(),
+        });
+    }
+
+    fn no_link(&mut self, path: &Utf8Path) {
+        if let Ok(target) = link::read(path) {
+            self.add(
+                path,
+                format!("is a link to `{target}`; ampup makes none there, and follows none"),
+            );
+        }
+    }
+
+    /// The link must have this target.
+    fn exact(&mut self, path: &Utf8Path, expected: &Utf8Path) {
+        match link::read(path) {
+            Ok(target) if generation::leads_to(&target, expected) => {}
+            Ok(target) => self.add(path, format!("leads to `{target}`, not to `{expected}`")),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => self.add(path, "is missing"),
+            Err(_) => self.add(path, "is no link"),
+        }
+    }
+
+    /// The number of the active generation, where `active` is as it should be.
+    fn active(&mut self, layout: &Layout) -> Option<u64> {
+        match generation::active(layout) {
+            Ok(Some(number)) if layout.generation(number).is_dir() => Some(number),
+            Ok(Some(number)) => {
+                let text = format!("leads to generation {number}, which is not there");
+                self.add(&layout.active(), text);
+                None
+            }
+            Ok(None) => None,
+            Err(_) => {
+                let what = match link::read(&layout.active()) {
+                    Ok(target) => format!("leads to `{target}`, which is no generation"),
+                    Err(_) => "is no link".to_owned(),
+                };
+                self.add(&layout.active(), what);
+                None
+            }
+        }
+    }
+
+    fn generation(&mut self, layout: &Layout, number: u64, is_active: bool) {
+        let directory = layout.generation(number);
+        for path in entries(&directory) {
+            let name = path.file_name().unwrap_or_default();
+            if ["bin", generation::RECORD].contains(&name) {
+                continue;
+            }
+            let Ok(component) = name.parse::<ComponentName>() else {
+                self.add(&path, "was not made by ampup");
+                continue;
+            };
+            match link::read(&path) {
+                Ok(target) => match generation::tree_of(&component, &target) {
+                    // What was removed since leaves an older generation incomplete, as `history` says.
+                    Some(tree) if is_active && !layout.tree(&component, &tree).is_dir() => {
+                        self.add(
+                            &path,
+                            format!("leads to {component} {tree}, which is not installed"),
+                        );
+                    }
+                    Some(_) => {}
+                    None => self.add(
+                        &path,
+                        format!("leads to `{target}`, which is no installed version"),
+                    ),
+                },
+                Err(_) => self.add(&path, "is no link"),
+            }
+        }
+        for path in entries(&directory.join("bin")) {
+            let executable = path.file_name().unwrap_or_default();
+            let right = link::read(&path).is_ok_and(|target| {
+                let mut parts = target.components().map(|part| part.as_str());
+                let component = (
+                    parts.next(),
+                    parts.next(),
+                    parts.next(),
+                    parts.next(),
+                    parts.next(),
+                );
+                matches!(component, (Some(".."), Some(name), Some("bin"), Some(file), None)
+                    if name.parse::<ComponentName>().is_ok() && file == executable)
+            });
+            if cfg!(unix) && !right {
+                self.add(&path, "is not as ampup makes it");
+            }
+        }
+    }
+}
+
+fn is_link(path: &Utf8Path) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|metadata| metadata.is_symlink())
+}
+
+/// What lies in a directory; nothing where it cannot be read.
+fn entries(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<Utf8PathBuf> = entries
+        .flatten()
+        .filter_map(|entry| Utf8PathBuf::from_path_buf(entry.path()).ok())
+        .collect();
+    paths.sort();
+    paths
+}

@@ -1,0 +1,347 @@
+//! `verify`, `doctor`, `why` and `prune`: looking after what is installed.
+
+use std::os::unix::{
+    fs::{PermissionsExt as _, symlink},
+    process::CommandExt as _,
+};
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+
+use crate::support::{home::Home, postgres::run_as};
+
+/// A home with two versions of `tool`, the second active, and `other`.
+fn home() -> Home {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0")
+        .offer("tool", "2.0.0")
+        .offer("other", "1.0.0");
+    home.ampup(&["install", "tool@1.0.0", "other"]).exits(0);
+    home.ampup(&["install", "tool@2"]).exits(0);
+    home
+}
+
+fn tool(home: &Home) -> Utf8PathBuf {
+    home.path().join("components/tool/2.0.0")
+}
+
+/// The owner may do everything again.
+fn write(path: &Utf8PathBuf, content: &str) {
+    fs::write(path, content).expect("written");
+}
+
+#[test]
+fn what_is_whole_is_said_to_be_whole() {
+    let home = home();
+    let before = home.store();
+    home.ampup(&["verify"])
+        .exits(0)
+        .prints("other 1.0.0 is whole\ntool 1.0.0 is whole\ntool 2.0.0 is whole\n");
+    home.ampup(&["verify", "other"])
+        .exits(0)
+        .prints("other 1.0.0 is whole\n");
+    home.ampup(&["verify", "nothing"])
+        .exits(3)
+        .says("nothing is not installed");
+    assert_eq!(home.store(), before);
+}
+
+#[test]
+fn every_kind_of_damage_is_found_and_made_anew() {
+    let mut home = home();
+    home.offer("tool", "2.0.0");
+    let before = home.store();
+    let executable = tool(&home).join("bin/tool");
+    type Deed<'a> = (&'a str, Box<dyn Fn(&Home)>);
+    let deeds: Vec<Deed<'_>> = vec![
+        (
+            "`bin/tool` was altered",
+            Box::new(|home| write(&tool(home).join("bin/tool"), "#!/bin/sh\nexit 0\n")),
+        ),
+        ("`bin/tool` was altered", {
+            let length = fs::read(&executable).expect("read").len();
+            Box::new(move |home| write(&tool(home).join("bin/tool"), &"x".repeat(length)))
+        }),
+        (
+            "`bin/tool` was altered",
+            Box::new(|home| {
+                fs::set_permissions(
+                    tool(home).join("bin/tool"),
+                    std::fs::Permissions::from_mode(0o644),
+                )
+                .expect("changed");
+            }),
+        ),
+        (
+            "`bin/tool` was altered",
+            Box::new(|home| {
+                fs::remove_file(tool(home).join("bin/tool")).expect("removed");
+                symlink("/bin/sh", tool(home).join("bin/tool")).expect("linked");
+            }),
+        ),
+        (
+            "`bin/tool` is missing",
+            Box::new(|home| fs::remove_file(tool(home).join("bin/tool")).expect("removed")),
+        ),
+        (
+            "`bin/more` was not installed",
+            Box::new(|home| write(&tool(home).join("bin/more"), "more")),
+        ),
+        (
+            "its receipt is of no use",
+            Box::new(|home| fs::remove_file(tool(home).join(".receipt.json")).expect("removed")),
+        ),
+        (
+            "its list of files is of no use",
+            Box::new(|home| write(&tool(home).join(".files.json"), "{")),
+        ),
+        (
+            "is missing",
+            Box::new(|home| fs::remove_dir_all(tool(home)).expect("removed")),
+        ),
+    ];
+    for (what, deed) in deeds {
+        deed(&home);
+        let damaged = home.store();
+        let run = home
+            .ampup(&["verify"])
+            .exits(4)
+            .says("hint: `ampup verify --repair`");
+        assert!(run.stdout.contains("tool 2.0.0 is damaged\n"), "{what}: {run:#?}");
+        assert!(run.stdout.contains(what), "{what}: {run:#?}");
+        assert_eq!(home.store(), damaged, "{what}");
+        home.ampup(&["verify", "--repair"])
+            .exits(0)
+            .says("made tool 2.0.0 anew, built by acme");
+        home.ampup(&["verify"]).exits(0);
+        // But for the time in its receipt.
+        let timeless = |store: Vec<String>| {
+            let receipt = |line: &String| !line.starts_with("components/tool/2.0.0/.receipt.json ");
+            store.into_iter().filter(receipt).collect::<Vec<_>>()
+        };
+        assert_eq!(timeless(home.store()), timeless(before.clone()), "{what}");
+    }
+}
+
+#[test]
+fn what_cannot_be_had_again_stays_as_it_is() {
+    let mut home = home();
+    fs::remove_file(tool(&home).join(".receipt.json")).expect("removed");
+    home.withdraw("tool", "2.0.0");
+    let before = home.store();
+    home.ampup(&["verify", "--repair", "tool"]).exits(3);
+    assert_eq!(home.store(), before);
+}
+
+#[test]
+fn a_tree_without_a_receipt_is_not_told_as_if_whole() {
+    let home = home();
+    fs::remove_file(tool(&home).join(".receipt.json")).expect("removed");
+    home.ampup(&["which", "tool"])
+        .exits(4)
+        .says("hint: `ampup verify --repair tool`");
+    home.ampup(&["list"])
+        .exits(0)
+        .prints("other 1.0.0 (active)\ntool  2.0.0 (damaged)\ntool  1.0.0\n");
+    home.ampup(&["use", "tool@2.0.0"]).exits(3);
+}
+
+#[test]
+fn links_that_are_not_ours_are_named_and_mended_and_never_followed() {
+    let home = home();
+    let outside = home.directory("outside");
+    fs::write(outside.join("precious"), "precious").expect("written");
+    let active = || home.path().join("active").canonicalize_utf8().expect("active");
+    let replace = |path: &Utf8PathBuf, target: &str| {
+        fs::remove_file(path).expect("removed");
+        symlink(target, path).expect("linked");
+    };
+    let faults = [
+        ("active", "../outside"),
+        ("active", "generations/99"),
+        ("active", "generations/../../outside/2"),
+        ("bin", "../outside"),
+        ("tool", outside.as_str()),
+        ("tool", "../../../outside/tool/2.0.0"),
+        ("tool", "../../components/other/2.0.0"),
+        ("bin/tool", "/bin/sh"),
+        ("bin/tool", "../other/bin/other"),
+    ];
+    for (name, target) in faults {
+        let path = match name {
+            "active" | "bin" => home.path().join(name),
+            name => active().join(name),
+        };
+        replace(&path, target);
+        let run = home.ampup(&["verify"]).exits(4);
+        assert!(run.stdout.contains(path.as_str()), "{path} -> {target}: {run:#?}");
+        let run = home.ampup(&["doctor"]).exits(1);
+        assert!(run.stdout.contains(path.as_str()), "{path} -> {target}: {run:#?}");
+        let run = home.ampup(&["verify", "--repair"]);
+        assert_eq!(run.code, 0, "{path} -> {target}: {run:#?}");
+        home.ampup(&["verify"]).exits(0);
+        assert_eq!(
+            fs::read_to_string(outside.join("precious")).expect("there"),
+            "precious"
+        );
+        // What was active is, unless the link itself forgot which version it meant.
+        home.ampup(&["install", "tool@2.0.0"]).exits(0);
+        home.ampup(&["which", "tool"]).exits(0);
+        assert_eq!(
+            fs::read_link(home.path().join("bin")).expect("a link").to_str(),
+            Some("active/bin")
+        );
+    }
+    // What is removed takes nothing with it that a link leads to.
+    symlink(&outside, home.path().join("components/tool/1.0.0/away")).expect("linked");
+    symlink(&outside, home.path().join("staging/away")).expect("linked");
+    symlink(&outside, home.path().join("cache/downloads/away")).expect("linked");
+    symlink(&outside, home.path().join("components/tool/3.0.0")).expect("linked");
+    home.ampup(&["verify"]).exits(4);
+    home.ampup(&["uninstall", "tool@1.0.0"]).exits(0);
+    home.ampup(&["prune"]).exits(0);
+    assert_eq!(
+        fs::read_to_string(outside.join("precious")).expect("there"),
+        "precious"
+    );
+    assert!(
+        home.path()
+            .join("components/tool/3.0.0")
+            .symlink_metadata()
+            .is_ok(),
+        "not ours to remove"
+    );
+}
+
+#[test]
+fn why_says_what_was_asked_for_and_by_which_command() {
+    let home = home();
+    let run = home.ampup(&["why", "tool"]).exits(0);
+    assert!(
+        run.stdout
+            .starts_with("tool 2.0.0 is active\nasked for   `tool@2`\n"),
+        "{run:#?}"
+    );
+    assert!(
+        run.stdout.contains("by          `ampup install tool@2`\n"),
+        "{run:#?}"
+    );
+    assert!(
+        run.stdout.contains("built by    acme\n") && run.stdout.contains("also here   1.0.0\n"),
+        "{run:#?}"
+    );
+    // Later commands that left it alone are not why.
+    home.ampup(&["uninstall", "other"]).exits(0);
+    let run = home.ampup(&["--json", "why", "tool"]).exits(0).json();
+    assert_eq!(run["command"], "ampup install tool@2");
+    assert_eq!(run["request"], "2");
+    home.ampup(&["why", "other"])
+        .exits(3)
+        .says("hint: `ampup install --component other`");
+    home.ampup(&["why", "nothing"]).exits(3);
+}
+
+#[test]
+fn prune_removes_what_serves_nobody_and_nothing_else() {
+    let mut home = home();
+    home.ampup(&["prune"]).exits(0).says("nothing that could go");
+    let waste = [
+        "cache/downloads/sha256-00.partial",
+        "cache/templates/sha256-00-nobody/PG_VERSION",
+        "staging/left/tree/file",
+    ];
+    for name in waste {
+        let path = home.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(path, "x".repeat(3000)).expect("written");
+    }
+    let before = home.store();
+    let run = home
+        .ampup(&["prune", "--dry-run"])
+        .exits(0)
+        .says("3 things could go, 8 KiB together");
+    assert_eq!(run.stdout.lines().count(), 3, "{run:#?}");
+    assert!(waste.iter().all(|name| home.path().join(name).exists()));
+    home.ampup(&["prune"]).exits(0).says("8 KiB are free again");
+    assert!(!waste.iter().any(|name| home.path().join(name).exists()));
+    assert_eq!(home.store(), before, "installed versions and generations stay");
+
+    home.ampup(&["prune", "--dry-run", "tool"])
+        .exits(0)
+        .says("1 thing could go");
+    home.ampup(&["prune", "tool"]).exits(0).says("removed tool 1.0.0");
+    home.ampup(&["list"])
+        .exits(0)
+        .prints("other 1.0.0 (active)\ntool  2.0.0 (active)\n");
+    home.ampup(&["prune", "nothing"]).exits(3);
+    home.offer("tool", "3.0.0");
+    home.ampup(&["install", "tool@3"]).exits(0);
+}
+
+#[test]
+fn a_version_that_a_process_runs_from_is_not_pruned() {
+    let mut home = Home::new();
+    home.offer_script(
+        "tool",
+        "1.0.0",
+        "#!/bin/sh\nif [ \"$1\" = --version ]; then echo tool 1.0.0; else exec sleep 60; fi\n",
+    );
+    home.offer("tool", "2.0.0");
+    home.ampup(&["install", "tool@1.0.0"]).exits(0);
+    home.ampup(&["install", "tool@2.0.0"]).exits(0);
+    // A process whose executable lies in the tree: a script is run by the shell, so the shell is put there.
+    let inside = home.path().join("components/tool/1.0.0/bin/sleep");
+    fs::copy("/bin/sleep", &inside).expect("copied");
+    let mut process = std::process::Command::new(&inside)
+        .arg("60")
+        .spawn()
+        .expect("started");
+    home.ampup(&["prune", "tool"])
+        .exits(0)
+        .says("nothing that could go");
+    process.kill().expect("killed");
+    process.wait().expect("ended");
+    home.ampup(&["prune", "tool"]).exits(0).says("removed tool 1.0.0");
+}
+
+#[test]
+fn doctor_finds_nothing_in_a_healthy_home_and_says_which_registry_is_used() {
+    let home = home();
+    let path = format!("{}:/usr/bin:/bin", home.path().join("bin"));
+    let doctor = |change: &dyn Fn(&mut std::process::Command)| {
+        let mut command = home.command(&["doctor"]);
+        command.env("PATH", &path).env_remove("AMPUP_REGISTRY");
+        change(&mut command);
+        crate::support::home::finish(command)
+    };
+    let run = doctor(&|_| {}).exits(0).says("no problem was found");
+    assert!(run.stdout.contains("this build has no key"), "{run:#?}");
+    let run = doctor(&|command| {
+        command.env("PATH", "/usr/bin:/bin");
+    })
+    .exits(1);
+    assert!(run.stdout.contains("is not on PATH"), "{run:#?}");
+    let shadow = home.directory("shadow");
+    fs::copy("/bin/true", shadow.join("tool")).expect("copied");
+    let run = doctor(&|command| {
+        command.env("PATH", format!("{shadow}:{path}"));
+    })
+    .exits(1);
+    assert!(
+        run.stdout
+            .contains(&format!("`{shadow}/tool` comes before ampup's `tool`")),
+        "{run:#?}"
+    );
+    fs::remove_file(tool(&home).join(".receipt.json")).expect("removed");
+    let run = doctor(&|_| {}).exits(1).says("1 problem was found");
+    assert!(run.stdout.contains("`ampup verify --repair tool`"), "{run:#?}");
+}
+
+#[test]
+fn doctor_makes_no_home() {
+    let home = Home::new();
+    home.ampup(&["doctor"]).exits(0);
+    home.ampup(&["verify"]).exits(0);
+    home.ampup(&["prune"]).exits(0);
+    assert!(!home.path().exists());
+}
