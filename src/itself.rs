@@ -75,7 +75,12 @@ pub fn whence(program: &Utf8Path, layout: &Layout) -> Whence {
 fn keeper(program: &Utf8Path) -> (&'static str, &'static str) {
     let path = program.as_str();
     let has = |part: &str| path.contains(part);
-    if has("/.cargo/bin/") || has("\\.cargo\\bin\\") {
+    // Beside the `bin` that it installs into, cargo keeps its list.
+    let by_cargo = program
+        .ancestors()
+        .nth(2)
+        .is_some_and(|root| root.join(".crates.toml").exists());
+    if by_cargo || has("/.cargo/bin/") || has("\\.cargo\\bin\\") {
         return (
             "cargo install --locked --git https://github.com/edgeandnode/ampup",
             "cargo uninstall ampup",

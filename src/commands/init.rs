@@ -9,17 +9,18 @@ use serde_json::json;
 use super::{
     Error, Outcome, Session, env,
     install::{self, How},
-    self_uninstall::user,
+    self_uninstall::{returns, user},
 };
 use crate::{
     domain::{Algorithm, ComponentSpec},
     exit::Exit,
-    fs::atomic,
+    fs::{atomic, lock::Lock},
     install::{Effect, GroupReport},
     itself, manual, migrate,
     postgres::user::home_directory,
     registry::Registry,
-    setup::{self, Action},
+    remove::home,
+    setup::{self, Action, removal},
     shell::{Shell, quote},
     verify::digest_of,
 };
@@ -78,10 +79,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             ..Outcome::done(vec!["nothing was changed".to_owned()], json!({ "done": false }))
         });
     }
-    let mut talk = put_in_place(&intent, session)?;
-    let (failed, mut about_shells) = set_up_shells(&intent, session)?;
-    talk.append(&mut about_shells);
-    write_manual(session)?;
+    let (mut talk, failed) = match establish(&intent, session) {
+        Ok(done) => done,
+        Err(error) => {
+            if intent.is_first {
+                take_back(&intent, session);
+            }
+            return Err(error);
+        }
+    };
     talk.extend(shadows(&intent, session));
     talk.extend(take_over(args, session)?);
     talk.extend(what_next(args, session));
@@ -199,6 +205,38 @@ fn warn_of_another_home(session: &Session) {
                  files of root will lie in `{home}`"
             ));
         }
+    }
+}
+
+/// All but what may fail and leave a working ampup. Gives what to say, and the files that the user must change by hand.
+fn establish(intent: &Intent, session: &Session) -> Result<(Vec<String>, Vec<Utf8PathBuf>), Error> {
+    let mut talk = put_in_place(intent, session)?;
+    let (failed, mut about_shells) = set_up_shells(intent, session)?;
+    talk.append(&mut about_shells);
+    write_manual(session)?;
+    Ok((talk, failed))
+}
+
+/// The first `init` of a home failed: what it made goes again. What cannot go is for the next one.
+fn take_back(intent: &Intent, session: &Session) {
+    let layout = &session.layout;
+    // Another ampup may have come so far meanwhile; then all of it is wanted.
+    let lock = Lock::try_acquire(&layout.store_lock());
+    let is_ours = matches!(&lock, Ok(Some(_)) | Err(_));
+    let Ok(mut estate) = home::survey(layout) else {
+        return;
+    };
+    if !is_ours {
+        return;
+    }
+    if let Ok(returns) = returns(session) {
+        removal::apply(returns);
+    }
+    estate.ours.retain(|path| !intent.program.starts_with(path));
+    home::apply(&estate, layout);
+    for directory in intent.parents.iter().rev() {
+        // Only what is empty goes.
+        let _ = fs::remove_dir(directory);
     }
 }
 

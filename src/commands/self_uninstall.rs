@@ -1,7 +1,6 @@
 //! `ampup self uninstall`: ampup away, and nothing tells that it was there.
 
 use camino::Utf8PathBuf;
-use fs_err as fs;
 use serde_json::json;
 
 use super::{Error, Outcome, Session, env};
@@ -9,6 +8,7 @@ use crate::{
     exit::Exit,
     itself::{self, Whence},
     layout::Layout,
+    postgres::projects::Projects,
     remove::home::{self, Estate},
     setup::{
         removal::{self, Return, Undo},
@@ -57,7 +57,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             hint: "`--home` or `AMPUP_HOME` name another one".to_owned(),
         });
     }
-    refuse_projects(&estate)?;
+    refuse_projects(&estate, session)?;
     let lines = lines(&returns, &estate, layout);
     let json = json!({
         "home": layout.home(), "removed": estate.ours, "kept": estate.others,
@@ -191,24 +191,27 @@ pub(super) fn user(session: &Session) -> Option<User> {
     })
 }
 
-fn returns(session: &Session) -> Result<Vec<Return>, Error> {
+/// What there is to take back in the user's own files.
+///
+/// # Errors
+/// When the record of it is not understood.
+pub(super) fn returns(session: &Session) -> Result<Vec<Return>, Error> {
     let Some(user) = user(session) else {
         return Ok(Vec::new());
     };
     Ok(removal::plan(&user, &env::setting(session)?, &session.layout)?)
 }
 
-/// A project's data outlives everything: it is looked for, in case somebody keeps one in the home.
-fn refuse_projects(estate: &Estate) -> Result<(), Error> {
-    for path in &estate.ours {
-        // What ampup made itself holds no projects, but for links and directories that were put there.
-        let inside = [path.join(".amp"), path.join("metadb")];
-        if let Some(project) = inside.iter().find(|path| fs::symlink_metadata(path).is_ok()) {
-            return Err(Error::Refused {
-                message: format!("`{project}` is a project's data, and lies in what would be removed"),
-                hint: format!("move it elsewhere: `mv '{project}' …`"),
-            });
-        }
+/// A project's data outlives everything: nobody should keep one in ampup's home, and if somebody does, it stays.
+fn refuse_projects(estate: &Estate, session: &Session) -> Result<(), Error> {
+    let projects = Projects::new(&session.layout, &session.env).read();
+    let is_doomed = |project: &&Utf8PathBuf| estate.ours.iter().any(|path| project.starts_with(path));
+    let there = |project: &&Utf8PathBuf| project.symlink_metadata().is_ok();
+    if let Some(project) = projects.iter().filter(is_doomed).find(there) {
+        return Err(Error::Refused {
+            message: format!("`{project}` has a project's data, and lies in what would be removed"),
+            hint: "move it elsewhere".to_owned(),
+        });
     }
     Ok(())
 }

@@ -47,9 +47,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         ));
     };
     let mut outcome = perform(&plan, &args.how, session)?;
-    let is_new = outcome.json["generation"].is_u64();
-    if outcome.exit == Exit::Done && !args.how.dry_run && is_new {
-        refresh(session);
+    if outcome.exit == Exit::Done && outcome.json["generation"].is_u64() {
         outcome
             .talk
             .push("`ampup undo --include-ampup` goes back".to_owned());
@@ -93,11 +91,13 @@ fn plan(args: &Args, session: &Session) -> Result<Option<Plan>, Error> {
 }
 
 /// The new ampup writes its own files: what shells read, and the manual.
-fn refresh(session: &Session) {
+pub(super) fn refresh(session: &Session) {
+    let program = format!("ampup{}", std::env::consts::EXE_SUFFIX);
     let program = session
         .layout
-        .bin()
-        .join(format!("ampup{}", std::env::consts::EXE_SUFFIX));
+        .active_tree(&itself::name())
+        .join("bin")
+        .join(program);
     let home = session.layout.home().as_str();
     let ended = Command::new(&program)
         .args(["init", "--no-modify-path", "--yes", "--quiet", "--home", home])

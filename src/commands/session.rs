@@ -170,10 +170,11 @@ impl Session {
         }
         let loaded = self.load_registry();
         let wire = self.wire(None, false)?;
-        match self
-            .runtime()?
-            .block_on(refresh::ask(&self.origin, &loaded, &wire))?
-        {
+        let runtime = self.runtime()?;
+        let answer = runtime.block_on(refresh::ask(&self.origin, &loaded, &wire));
+        // A name look-up that hangs must not keep us.
+        runtime.shutdown_background();
+        match answer? {
             Answer::NoKey | Answer::Unchanged => {}
             // The wire has said so.
             Answer::OutOfReach(_) => {}

@@ -217,8 +217,11 @@ fn rebuild(
     session.prepare()?;
     let runtime = session.runtime()?;
     let wire = session.wire(github_token(&How::default(), session), false)?;
-    let workshop = workshop(session, &wire, &runtime, None)?;
-    let provider = install::rebuild(step, tree, artifacts, &workshop)?;
+    let provider = workshop(session, &wire, &runtime, None)
+        .and_then(|workshop| Ok(install::rebuild(step, tree, artifacts, &workshop)?));
+    // A name look-up that hangs must not keep us.
+    runtime.shutdown_background();
+    let provider = provider?;
     let shown = session.style(component)?.show(tree.version());
     Ok(format!("made {component} {shown} anew, built by {provider}"))
 }

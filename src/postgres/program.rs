@@ -6,19 +6,25 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{loading::LoadFailure, user::User};
-use crate::{children, exit::Exit};
+use crate::{
+    children::{self, Enlisted},
+    exit::Exit,
+};
 
 /// A program that says nothing for so long is ended. A wait is bounded by silence and not by a total, because initdb
 /// takes minutes on a slow disk, and says so line by line.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// More of a program's output than this is of no use to anybody; the end of it is kept.
 const OUTPUT_LIMIT: usize = 1 << 20;
+
+/// A program that we have just written is no longer busy after this.
+const NO_LONGER_BUSY: Duration = Duration::from_secs(10);
 
 /// Why a PostgreSQL program did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -237,6 +243,22 @@ impl Finished {
     }
 }
 
+/// Starts a command. A file that we have just written may be busy for a moment (ETXTBSY): a child that another thread
+/// starts meanwhile holds it open until it becomes its own program (<https://github.com/golang/go/issues/22315>).
+fn spawn(command: &mut Command) -> io::Result<(Child, Enlisted)> {
+    let began = Instant::now();
+    loop {
+        match children::enlist(|| command.spawn(), |child| Some(child.id())) {
+            Err(cause)
+                if cause.kind() == io::ErrorKind::ExecutableFileBusy && began.elapsed() < NO_LONGER_BUSY =>
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+            spawned => return spawned,
+        }
+    }
+}
+
 /// Runs a command and reads all that it says, until both its streams are closed.
 fn watch(program: Utf8PathBuf, mut command: Command, input: &str) -> Result<Finished, ProgramError> {
     #[cfg(unix)]
@@ -253,8 +275,7 @@ fn watch(program: Utf8PathBuf, mut command: Command, input: &str) -> Result<Fini
         })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let (mut child, _enlisted) = children::enlist(|| command.spawn(), |child| Some(child.id()))
-        .map_err(|cause| cannot_spawn(&program, cause))?;
+    let (mut child, _enlisted) = spawn(&mut command).map_err(|cause| cannot_spawn(&program, cause))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that ends before it has read all of it tells why by itself.
         let _ = stdin.write_all(input.as_bytes());

@@ -66,11 +66,14 @@ const LAST: [&str; 6] = [
     "shells.json",
 ];
 
+/// A file that was being written when ampup was killed (`fs::atomic`).
+const NEW: &str = ".new-";
+
 fn is_ours(name: &str) -> bool {
     let known = ["staging", "cache", "trust.json", "projects.json", "config.toml"];
     known.contains(&name)
         || Shell::ALL.iter().any(|shell| shell.env_file() == name)
-        || [itself::BOOTSTRAP, ".new-", ".link-"]
+        || [itself::BOOTSTRAP, NEW, ".link-"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
 }
@@ -82,7 +85,8 @@ fn manual(layout: &Layout, ours: &mut Vec<Utf8PathBuf>) {
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if name.ends_with(".1") && (name.starts_with("ampup.") || name.starts_with("ampup-")) {
+        let is_page = name.ends_with(".1") && (name.starts_with("ampup.") || name.starts_with("ampup-"));
+        if is_page || name.starts_with(NEW) {
             ours.push(entry.into_path());
         }
     }

@@ -255,6 +255,7 @@ fn prune_removes_what_serves_nobody_and_nothing_else() {
         fs::create_dir_all(path.parent().expect("a parent")).expect("made");
         fs::write(path, "x".repeat(3000)).expect("written");
     }
+    home.give(&home.path());
     let before = home.store();
     let run = home
         .ampup(&["prune", "--dry-run"])
@@ -292,10 +293,12 @@ fn a_version_that_a_process_runs_from_is_not_pruned() {
     // A process whose executable lies in the tree: a script is run by the shell, so the shell is put there.
     let inside = home.path().join("components/tool/1.0.0/bin/sleep");
     fs::copy("/bin/sleep", &inside).expect("copied");
-    let mut process = std::process::Command::new(&inside)
-        .arg("60")
-        .spawn()
-        .expect("started");
+    let mut process = std::process::Command::new(&inside);
+    process.arg("60");
+    if let Some(user) = run_as() {
+        process.uid(user.uid).gid(user.gid);
+    }
+    let mut process = process.spawn().expect("started");
     home.ampup(&["prune", "tool"])
         .exits(0)
         .says("nothing that could go");

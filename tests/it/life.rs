@@ -146,19 +146,23 @@ fn a_new_shell_of_each_kind_finds_everything() {
     for who in Who::all() {
         let mut person = Person::new(who);
         person.home.offer("ampd", "0.0.35").offer("ampctl", "0.0.35");
-        // The real acceptance of PostgreSQL has tests of its own; here it is found.
-        person.home.offer("tool", "1.0.0");
-        person
-            .built(&["init", "--component", "ampd", "--component", "tool"])
+        let mut command = person.command(crate::support::home::program(), &["init", "--component", "ampd"]);
+        if let Some(nu) = programs::find("nu") {
+            command.env("SHELL", nu);
+        }
+        finish(command)
             .exits(0)
             .says("installed ampup")
             .says("installed ampd v0.0.35");
         let bin = person.home.path().join("bin");
+        let mut command = person.command(&bin.join("ampup"), &["install", "postgres@18.4"]);
+        command.env_remove("AMPUP_REGISTRY");
+        finish(command).exits(0);
         let all = |shell: &str, arguments: &[&str], line: &str| {
             let Some(run) = person.shell(shell, arguments, line) else {
                 return;
             };
-            for program in ["ampup", "ampd", "tool"] {
+            for program in ["ampup", "ampd", "postgres"] {
                 let path = bin.join(program);
                 assert!(
                     run.stdout.contains(path.as_str()),
@@ -166,7 +170,7 @@ fn a_new_shell_of_each_kind_finds_everything() {
                 );
             }
         };
-        let line = "command -v ampup; command -v ampd; command -v tool";
+        let line = "command -v ampup; command -v ampd; command -v postgres";
         all("bash", &["-i", "-c"], line);
         all("bash", &["-l", "-c"], line);
         all("zsh", &["-c"], line);
@@ -175,7 +179,7 @@ fn a_new_shell_of_each_kind_finds_everything() {
         all("fish", &["-c"], line);
         if let Some(nu) = programs::find("nu") {
             let line = format!(
-                "{nu} --no-history --execute 'print (which ampup ampd tool | get path | to text); exit'"
+                "{nu} --no-history --execute 'print (which ampup ampd postgres | get path | to text); exit'"
             );
             all("script", &["-q", "-e", "/dev/null", "-c"], &line);
         }
@@ -505,4 +509,95 @@ fn nothing_is_uninstalled_where_nothing_is() {
         .exits(3)
         .says("there is no home of ampup");
     assert!(!home.path().exists());
+}
+
+/// The download fits, and what becomes of it does not. Only root can make a small disk.
+#[test]
+fn a_disk_that_fills_up_is_left_as_it_was() {
+    let allowed = std::process::Command::new("unshare")
+        .args(["-m", "true"])
+        .output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let person = Person::new(Who::Root);
+    let files = Publisher::new(&person).publish_now();
+    let program = fs::metadata(crate::support::home::program())
+        .expect("there")
+        .len();
+    let place = person.home.directory("place");
+    for kilobytes in [program / 1024 * 5 / 4, program / 1024 * 19 / 10] {
+        let line = format!(
+            "mount -t tmpfs -o size={kilobytes}k none '{place}' && \
+             sh -s -- --yes --home '{place}/amp' --mirror 'file://{files}' <'{files}/install.sh'; \
+             code=$?; find '{place}'; exit $code"
+        );
+        let mut command = std::process::Command::new("unshare");
+        command
+            .args(["-m", "sh", "-c", &line])
+            .env("HOME", person.directory());
+        let run = finish(command).exits(7).says("error: ");
+        assert_eq!(run.stdout, format!("{place}\n"), "{run:#?}");
+        assert_eq!(snapshot(&person.directory()), [""; 0]);
+    }
+}
+
+/// The same for everybody: files of this user may not be so large.
+#[test]
+fn a_limit_that_is_met_leaves_everything_as_it_was() {
+    for who in Who::all() {
+        let person = Person::new(who);
+        person.write(".bashrc", "mine");
+        let before = snapshot(&person.directory());
+        let program = crate::support::home::program();
+        let line = format!("trap '' XFSZ; ulimit -f 20000; exec {program} init --home \"$HOME/a/b\"");
+        let run = finish(person.command("/bin/sh".into(), &["-c", &line])).exits(7);
+        assert!(run.stderr.contains("error: "), "{run:#?}");
+        assert_eq!(snapshot(&person.directory()), before);
+    }
+}
+
+#[test]
+fn what_was_named_and_cannot_be_had_leaves_ampup_in_place() {
+    let person = Person::new(Who::Ordinary);
+    let run = person
+        .built(&["--offline", "init", "--component", "postgres@18.4"])
+        .exits(5);
+    assert!(
+        run.stderr.contains("installed ampup") && run.stderr.contains("error: could not install postgres"),
+        "{run:#?}"
+    );
+    person.ampup(&["--version"]).exits(0);
+    let run = person.ampup(&["init", "--component", "nothing"]).exits(3);
+    assert!(run.stderr.contains("there is no component `nothing`"), "{run:#?}");
+}
+
+/// Killed at any moment, either of them can be run again, and then leaves nothing.
+#[test]
+fn init_and_uninstall_that_were_killed_are_finished_by_the_next() {
+    let person = Person::new(Who::Ordinary);
+    for (name, content) in FILES {
+        person.write(name, content);
+    }
+    let before = snapshot(&person.directory());
+    let kill = |arguments: &[&str], milliseconds: u64| {
+        let mut command = person.command(crate::support::home::program(), arguments);
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        let mut child = command.spawn().expect("started");
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        // It may have ended by itself.
+        let _ = child.kill();
+        child.wait().expect("reaped");
+    };
+    for milliseconds in [5, 20, 50, 90, 140, 200, 280] {
+        kill(&["init"], milliseconds);
+        person.built(&["init"]).exits(0);
+        person.ampup(&["--version"]).exits(0);
+        kill(&["self", "uninstall", "--yes"], milliseconds / 4);
+        let run = person.built(&["self", "uninstall", "--yes"]);
+        assert!([0, 3].contains(&run.code), "{run:#?}");
+        assert_eq!(snapshot(&person.directory()), before, "{milliseconds} ms");
+    }
 }

@@ -32,6 +32,7 @@ mod torture;
 #[cfg(unix)]
 mod trust;
 mod trust_commands;
+#[cfg(unix)]
 mod unpack;
 mod wire;
 #[cfg(unix)]

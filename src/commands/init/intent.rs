@@ -23,6 +23,8 @@ pub(super) struct Intent {
     pub changes: Option<Vec<Change>>,
     /// The directories above the home that were made for it, parents first.
     pub parents: Vec<Utf8PathBuf>,
+    /// Nothing of ampup is in the home.
+    pub is_first: bool,
     home: Utf8PathBuf,
 }
 
@@ -75,6 +77,7 @@ impl Intent {
             setting,
             changes,
             parents,
+            is_first: inventory.generation.is_none() && inventory.trees.is_empty(),
             home: layout.home().to_owned(),
         })
     }

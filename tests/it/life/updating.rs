@@ -64,7 +64,7 @@ fn self_update_installs_the_newer_release_and_undo_goes_back() {
             "the manual is the new one's"
         );
         // Alone, undo leaves ampup where it is.
-        person.ampup(&["undo"]);
+        person.ampup(&["undo"]).exits(3).says("--include-ampup");
         person
             .ampup(&["--version"])
             .exits(0)
@@ -127,16 +127,18 @@ fn a_newer_ampup_that_is_wrong_or_does_not_run_changes_nothing() {
     let before = person.home.store();
     let files = publisher.publish(NEXT, "#!/bin/sh\necho ampup 1.1.1\n");
     offer(&mut person, &publisher, NEXT);
+    let asset = files.join(format!("ampup-{TARGET}"));
+    let program = fs::read(&asset).expect("read");
+    fs::write(&asset, "#!/bin/sh\nevil\n").expect("written");
+    person.ampup(&["self", "update"]).exits(4);
+    fs::remove_file(&asset).expect("removed");
+    let gone = person.ampup(&["self", "update"]);
+    assert!(gone.code != 0 && gone.stderr.contains("error: "), "{gone:#?}");
+    fs::write(&asset, program).expect("written");
     person
         .ampup(&["self", "update"])
         .exits(1)
         .says(&format!("should name {NEXT}"));
-    assert_eq!(person.home.store(), before);
-    fs::write(files.join(format!("ampup-{TARGET}")), "#!/bin/sh\nevil\n").expect("written");
-    person.ampup(&["self", "update"]).exits(4);
-    fs::remove_file(files.join(format!("ampup-{TARGET}"))).expect("removed");
-    let gone = person.ampup(&["self", "update"]);
-    assert!(gone.code != 0 && gone.stderr.contains("error: "), "{gone:#?}");
     assert_eq!(person.home.store(), before);
     person
         .ampup(&["--version"])
