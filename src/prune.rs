@@ -76,7 +76,11 @@ pub fn inactive(
 /// # Errors
 /// When it cannot be removed.
 pub fn remove(waste: &Waste, layout: &Layout) -> std::io::Result<()> {
-    let metadata = waste.path.symlink_metadata()?;
+    let metadata = match waste.path.symlink_metadata() {
+        // It was swept already.
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
     if metadata.is_dir() {
         staging::remove(layout, &waste.path)
     } else {

@@ -249,11 +249,16 @@ fn only_itself(seen: &str) -> bool {
 #[test]
 fn a_stopped_holder_is_named_after_the_time_limit() {
     let mut home = Home::new();
-    home.offer_script("slow", "1.0.0", "#!/bin/sh\nsleep 30\necho slow 1.0.0\n");
+    let begun = home.directory("work").join("begun");
+    home.offer_script(
+        "slow",
+        "1.0.0",
+        &format!("#!/bin/sh\ntouch {begun}\nsleep 30\necho slow 1.0.0\n"),
+    );
     home.offer("tool", "1.0.0");
     let mut holder = home.command(&["install", "slow"]).spawn().expect("started");
-    let lock = home.path().join("locks/slow-1.0.0");
-    wait_until(|| fs::read_to_string(&lock).is_ok_and(|text| !text.is_empty()));
+    // By then it holds the lock of that release, and no other.
+    wait_until(|| begun.is_file());
     stop(&holder);
     let run = home.ampup(&["--lock-timeout", "1", "install", "slow"]).exits(6);
     let run = run
