@@ -111,7 +111,7 @@ fn walk(top: &Utf8Path, path: &Utf8Path, found: &mut Vec<String>) {
 /// What lies where no leftovers may lie: anything but the contract's names, and what is in `staging/` and `cache/`. With
 /// `settled`, those are empty too, and nothing is hidden from readers.
 pub(super) fn leftovers(home: &Utf8Path, settled: bool) -> Vec<Utf8PathBuf> {
-    const NAMES: [&str; 12] = [
+    const NAMES: &[&str] = &[
         "active",
         "bin",
         "components",
@@ -123,7 +123,8 @@ pub(super) fn leftovers(home: &Utf8Path, settled: bool) -> Vec<Utf8PathBuf> {
         "projects.json",
         "config.toml",
         "shells.json",
-        "tmp",
+        "share",
+        "projects.json.lock",
     ];
     let layout = Layout::new(home);
     let pending = store::commit::Pending::read(&layout).expect("readable");

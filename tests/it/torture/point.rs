@@ -93,6 +93,15 @@ pub(super) const POSTGRES: Case = Case {
     sampled: true,
 };
 
+/// ampup itself, which goes into the store, and into the files that shells read.
+pub(super) const INIT: Case = Case {
+    name: "init",
+    prepare: nothing,
+    command: &["init"],
+    once: false,
+    sampled: true,
+};
+
 fn nothing(home: &mut Home) {
     home.offer("keeper", "1.0.0");
     ten_files(home, "tool", "1.0.0");

@@ -12,7 +12,7 @@ use nix::{errno::Errno, sys::signal::Signal};
 
 use super::{
     oracle::wrong_words,
-    point::{CASES, Case, POSTGRES, Point, Reference, holds, told},
+    point::{CASES, Case, INIT, POSTGRES, Point, Reference, holds, told},
     whole,
 };
 use crate::support::{
@@ -162,6 +162,14 @@ macro_rules! sweeps {
         fn $test() {
             sweep(case($name));
         })*
+
+        /// The program is large, so this is for a torture run alone, at fifty points.
+        #[test]
+        fn an_init_is_whole_or_absent() {
+            if whole() {
+                sweep(&INIT);
+            }
+        }
 
         /// The real one: in a torture run alone, at fifty points.
         #[test]
