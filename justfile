@@ -26,3 +26,7 @@ fuzz MINUTES='10' TARGETS='spec pointer manifest receipt checksum_file archive':
         cargo fuzz run --sanitizer none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
             -max_total_time=$(({{ MINUTES }} * 60)) -timeout=10 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1
     done
+
+# Kill and fault sweeps, whole: every call that changes something, killed and failing in every way (docs/torture.md).
+torture *FILTER:
+    AMPUP_TORTURE=whole nice cargo test --test it torture::{{ FILTER }} -- --nocapture --test-threads 1
