@@ -17,7 +17,7 @@ use clap::Parser as _;
 
 use crate::{
     commands::{self, Error, Outcome, Session},
-    env::Env,
+    env::{Env, shown_command},
     event::{Reporter, Silent},
     exit::Exit,
 };
@@ -30,7 +30,7 @@ pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
-        Err(refusal) => return ExitCode::from(report::refused(&refusal, &words, &env).code()),
+        Err(refusal) => return ExitCode::from(report::refused(&refusal, &words).code()),
     };
     let face = Face::new(&cli.global, &env);
     #[cfg(unix)]
@@ -43,9 +43,8 @@ pub fn main() -> ExitCode {
 
 fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outcome, Error> {
     let reporter = reporter(cli, &env, face);
-    let command: Vec<_> = words.iter().skip(1).map(|word| word.to_string_lossy()).collect();
-    let command = format!("ampup {}", command.join(" ")).trim_end().to_owned();
-    let session = Session::new(env, cli.global.options(), reporter, redacted(&command))?;
+    let command = shown_command(words);
+    let session = Session::new(env, cli.global.options(), reporter, command)?;
     // As ever, `ampup` alone installs what Amp needs.
     let install = Command::Install(commands::install::Args::default());
     match cli.command.as_ref().unwrap_or(&install) {
@@ -93,19 +92,6 @@ fn ask(question: &str, enter: bool) -> bool {
             _ => {}
         }
     }
-}
-
-/// The history must not hold a token.
-fn redacted(command: &str) -> String {
-    let mut words: Vec<&str> = command.split(' ').collect();
-    for index in 0..words.len() {
-        if words[index].starts_with("--github-token=") {
-            words[index] = "--github-token=…";
-        } else if index > 0 && words[index - 1] == "--github-token" {
-            words[index] = "…";
-        }
-    }
-    words.join(" ")
 }
 
 fn reporter(cli: &Cli, env: &Env, face: &Face) -> Arc<dyn Reporter> {

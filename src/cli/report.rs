@@ -121,7 +121,7 @@ impl Face {
         if self.json {
             let object = json!({
                 "schema": SCHEMA, "exit": error.exit_code().code(),
-                "error": { "message": error.to_string(), "causes": error.causes(), "hint": error.hint() },
+                "error": error.json(),
             });
             // Nobody is left to be told that this failed.
             let _ = print(&pretty(&object));
@@ -134,19 +134,21 @@ impl Face {
 }
 
 /// Prints why the command line was refused (or help, or the version), and gives the exit code.
-pub(super) fn refused(refusal: &clap::Error, words: &[OsString], env: &Env) -> Exit {
-    let _ = env;
+pub(super) fn refused(refusal: &clap::Error, words: &[OsString]) -> Exit {
     let json = words
         .iter()
         .take_while(|word| *word != "--")
         .any(|word| word == "--json");
     if refusal.use_stderr() && json {
         let message = refusal.to_string();
-        let message = message
+        // The first paragraph: what follows is usage and tips for a person.
+        let message: Vec<&str> = message
             .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("error: ");
+            .take_while(|line| !line.is_empty())
+            .map(str::trim)
+            .collect();
+        let message = message.join(" ");
+        let message = message.trim_start_matches("error: ");
         let object = json!({
             "schema": SCHEMA, "exit": super::USAGE.code(),
             "error": { "message": message, "causes": [], "hint": "`ampup --help`" },

@@ -102,7 +102,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         session.note(line);
     }
     let components = install::Args {
-        components: args.components.clone(),
+        components: args.components.iter().map(ToString::to_string).collect(),
         ..install::Args::default()
     };
     let outcome = install::run(&components, session)?;
@@ -168,7 +168,7 @@ fn show(args: &Args, intent: &Intent, session: &Session) -> Result<Outcome, Erro
     let mut json = json!({ "dry_run": true, "home": session.layout.home(), "changes": intent.json() });
     if !args.components.is_empty() {
         let components = install::Args {
-            components: args.components.clone(),
+            components: args.components.iter().map(ToString::to_string).collect(),
             how: How {
                 dry_run: true,
                 ..How::default()

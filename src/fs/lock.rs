@@ -198,12 +198,10 @@ fn open(path: &Utf8Path) -> io::Result<fs::File> {
     }
 }
 
+/// This process's command, for whoever waits.
 fn command_line() -> String {
-    let words: Vec<_> = std::env::args_os()
-        .take(6)
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
-    words.join(" ")
+    let words: Vec<_> = std::env::args_os().take(12).collect();
+    crate::env::shown_command(&words)
 }
 
 /// Process ids mean nothing on another machine or in another container, and those have names of their own.

@@ -7,13 +7,16 @@ use fs_err as fs;
 use super::{
     Member, Workshop,
     error::{Attempt, AttemptError, InstallError},
+    locks::Locks,
 };
 use crate::{
     accept::{Accepted, ProvenCluster, accept},
     domain::{Artifact, Component, Digest, Provider, TreeName, component::Acceptance},
     event::{Event, Phase},
+    exit::Exit,
     fetch::{FetchError, Places, Verdict},
     fs::{atomic, lock::Lock, space},
+    postgres::user::User,
     resolve::Step,
     store::{self, receipt::Receipt, staging::Staging},
     unpack::{Shape, unpack},
@@ -34,7 +37,7 @@ pub(super) struct Sealed {
     /// Who built it.
     pub provider: Provider,
     /// Held until after the commit, so that whoever waits for this release finds it published.
-    pub _release: Lock,
+    pub _release: Option<Lock>,
     /// The directory in staging; dropped, and so removed, after the commit.
     pub _staging: Staging,
 }
@@ -44,10 +47,15 @@ pub(super) fn acquire(
     step: &Step,
     artifacts: &[Artifact],
     workshop: &Workshop<'_>,
+    locks: &Locks,
 ) -> Result<Member, InstallError> {
-    let release = lock_release(step, workshop)?;
+    let release = locks.of(step, workshop)?;
     // While we waited, another process may have done it.
-    if let Some(tree) = installed(step, artifacts, workshop)? {
+    let providers: Vec<Provider> = artifacts
+        .iter()
+        .map(|artifact| artifact.provider.clone())
+        .collect();
+    if let Some(tree) = installed(step, &providers, workshop)? {
         return Ok(Member::Present {
             step: step.clone(),
             tree,
@@ -63,7 +71,7 @@ pub(super) fn acquire(
 pub(super) fn build(
     step: &Step,
     artifacts: &[Artifact],
-    release: Lock,
+    release: Option<Lock>,
     workshop: &Workshop<'_>,
 ) -> Result<Sealed, InstallError> {
     let component = workshop
@@ -71,6 +79,10 @@ pub(super) fn build(
         .require(&step.component)
         .expect("the plan was made from this registry");
     let name = name_of(step, workshop);
+    if component.acceptance == Acceptance::Postgres {
+        // Nobody to run it as is better known before a large download than after it.
+        User::for_postgres().map_err(InstallError::User)?;
+    }
     let staging = {
         let _store = lock_store(workshop)?;
         Staging::create(workshop.layout)?
@@ -118,12 +130,27 @@ fn tell(attempt: &Attempt, workshop: &Workshop<'_>) {
         AttemptError::Fetch(FetchError::Unreachable { .. }) => return,
         AttemptError::Fetch(error) => Event::Note(format!("{error}; going on without it")),
         error => Event::Warning(format!(
-            "the build by {} is not taken: {error}{}",
+            "the build by {} is not taken: {}{}",
             attempt.provider,
+            in_one_line(error),
             hinted(error)
         )),
     };
     workshop.reporter.report(event);
+}
+
+/// An error with its causes; a transparent error's text is not repeated.
+pub fn in_one_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = inner.source();
+    }
+    text
 }
 
 fn hinted(error: &AttemptError) -> String {
@@ -133,11 +160,12 @@ fn hinted(error: &AttemptError) -> String {
         .unwrap_or_default()
 }
 
-/// Whether what went wrong forbids to try elsewhere: wrong bytes from the origin, a hostile archive, our own disk.
+/// Whether what went wrong forbids to try elsewhere: wrong bytes from the origin, or our own disk. An archive that is
+/// refused is passed over like a build that does not run: its bytes are the promised ones, and another may be better.
 fn is_fatal(error: &AttemptError) -> bool {
     match error {
         AttemptError::Fetch(error) => error.verdict() == Verdict::Fatal,
-        AttemptError::Unpack(_) => true,
+        AttemptError::Unpack(error) => error.exit_code() != Exit::Integrity,
         AttemptError::Accept(error) => matches!(
             error,
             crate::accept::AcceptError::User(_) | crate::accept::AcceptError::Io(_)
@@ -247,19 +275,16 @@ fn check_room(component: &Component, artifact: &Artifact, place: &Utf8Path) -> R
 }
 
 /// The tree of this release, when another process has installed it meanwhile.
-fn installed(
+pub(super) fn installed(
     step: &Step,
-    artifacts: &[Artifact],
+    providers: &[Provider],
     workshop: &Workshop<'_>,
 ) -> Result<Option<TreeName>, InstallError> {
     let inventory = store::inventory::read(workshop.layout)?;
     let is_it = |tree: &&crate::domain::Tree| {
-        tree.origin.as_ref().is_some_and(|origin| {
-            origin.version == step.version
-                && artifacts
-                    .iter()
-                    .any(|artifact| artifact.provider == origin.provider)
-        })
+        tree.origin
+            .as_ref()
+            .is_some_and(|origin| origin.version == step.version && providers.contains(&origin.provider))
     };
     Ok(inventory
         .trees(&step.component)

@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 
 use super::{
     Done, Effect, GroupReport, Member, Prepared, Report, Workshop,
-    acquire::{Sealed, lock_store, tree_name},
+    acquire::{Sealed, installed, lock_store, tree_name},
     error::InstallError,
 };
 use crate::{
@@ -57,6 +57,7 @@ pub(super) fn commit(
                     Done {
                         component: step.component,
                         version: step.version,
+                        active: true,
                         tree,
                         effect,
                     }
@@ -64,6 +65,13 @@ pub(super) fn commit(
                 groups.push(GroupReport::Done(members.collect()));
             }
             Err(error) => groups.push(failed(group, Some(error))),
+        }
+    }
+    for group in &mut groups {
+        if let GroupReport::Done(members) = group {
+            for done in members {
+                done.active = set.components.get(&done.component) == Some(&done.tree);
+            }
         }
     }
     let is_new = set != before.active || before.generation.is_none();
@@ -95,9 +103,14 @@ fn settle(
     let mut members = Vec::new();
     let mut more = Vec::new();
     for member in prepared.members {
-        members.push(match member {
+        let ready = match member {
             Member::Present { step, tree } => (step, tree, Effect::Activated),
             Member::Sealed { step, sealed } => {
+                // Two may have built it, where the one could not wait for the other.
+                if let Some(tree) = installed(&step, std::slice::from_ref(&sealed.provider), workshop)? {
+                    members.push((step, tree, Effect::Activated));
+                    continue;
+                }
                 let name = tree_name(&step, &sealed.provider, workshop)?;
                 let place = workshop.layout.tree(&step.component, &name);
                 if let Some(user) = in_use::users_of(&place).first() {
@@ -114,7 +127,8 @@ fn settle(
                 held.push(*sealed);
                 (step, name, effect)
             }
-        });
+        };
+        members.push(ready);
     }
     adds.append(&mut more);
     Ok(members)

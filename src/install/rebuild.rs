@@ -26,7 +26,7 @@ pub fn rebuild(
     workshop: &Workshop<'_>,
 ) -> Result<Provider, InstallError> {
     let release = lock_release(step, workshop)?;
-    let sealed = build(step, artifacts, release, workshop)?;
+    let sealed = build(step, artifacts, Some(release), workshop)?;
     let _store = lock_store(workshop)?;
     let place = workshop.layout.tree(&step.component, name);
     if let Some(user) = in_use::users_of(&place).first() {

@@ -236,15 +236,15 @@ pub(super) fn fill(
     atomic::sync_directory(directory)
 }
 
-/// The generations beyond the newest that are kept; never the active one, and never what `undo` would go to from there.
+/// The generations beyond the newest that are kept; never the active one, and never what `undo` can go to from there.
 pub fn old(layout: &Layout) -> Vec<u64> {
     let (Ok(numbers), Ok(active)) = (numbers(layout), active(layout)) else {
         return Vec::new();
     };
-    let before = active.and_then(|active| read(layout, active).ok()?.record.before);
-    let is_needed = |number: &u64| Some(*number) == active || Some(*number) == before;
+    let before = |number: &u64| read(layout, *number).ok()?.record.before;
+    let needed: Vec<u64> = std::iter::successors(active, before).take(KEPT + 1).collect();
     let old = numbers.iter().rev().skip(KEPT).copied();
-    old.filter(|number| !is_needed(number)).collect()
+    old.filter(|number| !needed.contains(number)).collect()
 }
 
 /// Drops what is old.
