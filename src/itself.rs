@@ -14,7 +14,7 @@ use crate::{
     },
     layout::Layout,
     resolve::{Action, Choice, GroupPlan, Plan, Step},
-    store::{self, place},
+    store::{self, check::check, place},
     verify::digest_of,
 };
 
@@ -168,6 +168,7 @@ pub fn need(
     let whole = here.filter(|tree| {
         let installed = layout.tree(&name, &tree.name).join("bin").join(&executable);
         self::digest(&installed).is_ok_and(|installed| installed == digest)
+            && check(layout, &name, &tree.name).is_empty()
     });
     let action = match whole {
         Some(tree) if inventory.is_active(&name, &tree.name) => return Ok(Need::Nothing),
