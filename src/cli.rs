@@ -3,6 +3,8 @@
 pub mod args;
 mod progress;
 mod report;
+#[cfg(unix)]
+mod signals;
 
 use std::{
     ffi::OsString,
@@ -31,7 +33,11 @@ pub fn main() -> ExitCode {
         Err(refusal) => return ExitCode::from(report::refused(&refusal, &words, &env).code()),
     };
     let face = Face::new(&cli.global, &env);
+    #[cfg(unix)]
+    signals::watch(&face, cli.global.home.clone().or_else(|| env.ampup_home().ok()));
     let ended = perform(&cli, env, &words, &face);
+    #[cfg(unix)]
+    signals::settle();
     ExitCode::from(face.ended(ended).code())
 }
 

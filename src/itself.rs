@@ -14,7 +14,11 @@ use crate::{
     },
     layout::Layout,
     resolve::{Action, Choice, GroupPlan, Plan, Step},
-    store::{self, check::check, place},
+    store::{
+        check::check,
+        commit::{Change, commit},
+        place,
+    },
     verify::digest_of,
 };
 
@@ -236,7 +240,14 @@ pub fn artifact(
 /// # Errors
 /// When it cannot be moved.
 pub fn make_way(layout: &Layout, tree: &TreeName) -> io::Result<()> {
-    store::remove(layout, &layout.tree(&name(), tree))
+    let change = Change {
+        adds: Vec::new(),
+        removes: vec![(name(), tree.clone())],
+        set: None,
+        command: "",
+        before: None,
+    };
+    commit(layout, &change).map(|_| ())
 }
 
 /// Removes the downloads of install scripts that were killed; never the one that `program` runs from. What cannot be

@@ -75,10 +75,14 @@ pub fn inactive(
 ///
 /// # Errors
 /// When it cannot be removed.
-pub fn remove(waste: &Waste) -> std::io::Result<()> {
-    let metadata = waste.path.symlink_metadata()?;
+pub fn remove(waste: &Waste, layout: &Layout) -> std::io::Result<()> {
+    let metadata = match waste.path.symlink_metadata() {
+        // It was swept already.
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
     if metadata.is_dir() {
-        fs::remove_dir_all(&waste.path)
+        staging::remove(layout, &waste.path)
     } else {
         fs::remove_file(&waste.path)
     }
@@ -100,6 +104,13 @@ pub fn size(path: &Utf8Path) -> u64 {
 fn downloads(layout: &Layout) -> Vec<Utf8PathBuf> {
     let free = |path: &Utf8PathBuf| {
         let written = path.as_str().strip_suffix(".json").unwrap_or(path.as_str());
+        // What is no file has no writer; opening a pipe would wait for one.
+        if !Utf8Path::new(written)
+            .symlink_metadata()
+            .is_ok_and(|metadata| metadata.is_file())
+        {
+            return true;
+        }
         match fs::File::open(written) {
             Ok(file) => !matches!(
                 file.into_file().try_lock_shared(),

@@ -2,11 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Mutex,
+    sync::{Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
-use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use super::{
@@ -132,11 +132,23 @@ pub(super) struct Bars {
     bars: Mutex<BTreeMap<String, ProgressBar>>,
 }
 
+/// The bars of this run, so that an interrupted one leaves a clean terminal.
+static SHOWN: OnceLock<MultiProgress> = OnceLock::new();
+
+/// Takes the bars off the terminal, for good.
+pub(super) fn clear() {
+    if let Some(bars) = SHOWN.get() {
+        // A terminal that is gone needs no cleaning.
+        let _ = bars.clear();
+        bars.set_draw_target(ProgressDrawTarget::hidden());
+    }
+}
+
 impl Bars {
     pub(super) fn new(face: Face) -> Self {
         Self {
             face,
-            all: MultiProgress::new(),
+            all: SHOWN.get_or_init(MultiProgress::new).clone(),
             bars: Mutex::default(),
         }
     }

@@ -5,6 +5,7 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
+use camino::Utf8Path;
 use serde_json::{Value, json};
 
 use super::args::{Global, When};
@@ -97,6 +98,25 @@ impl Face {
         }
     }
 
+    /// Prints that a signal ended the run.
+    #[cfg(unix)]
+    pub(super) fn interrupted(&self, signal: &str, home: Option<&Utf8Path>) {
+        let mut message = format!("interrupted by {signal}");
+        if let Some(home) = home {
+            message += &format!("; what was unfinished lies in `{home}/staging` until the next command");
+        }
+        if self.json {
+            let object = json!({
+                "schema": SCHEMA, "signal": signal,
+                "error": { "message": message, "causes": [], "hint": null },
+            });
+            let _ = print(&pretty(&object));
+        } else {
+            // Not `talk`, which is silent by now.
+            let _ = writeln!(io::stderr().lock(), "{}", self.line(&format!("error: {message}")));
+        }
+    }
+
     fn error(&self, error: &Error) {
         if self.json {
             let object = json!({
@@ -164,5 +184,9 @@ fn print(data: &str) -> io::Result<()> {
 
 /// Writes a line to stderr; when that is closed, nobody is left to be told.
 pub(super) fn talk(line: &str) {
+    // What an interrupted step says of its end is of no interest.
+    if crate::children::are_ending() {
+        return;
+    }
     let _ = writeln!(io::stderr().lock(), "{line}");
 }

@@ -260,7 +260,7 @@ fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error
     for directory in &intent.parents {
         record.make_directory(directory);
     }
-    atomic::write(&session.layout.shells(), record.to_json().as_bytes()).map_err(failed)?;
+    atomic::write_state(&session.layout.shells(), record.to_json().as_bytes()).map_err(failed)?;
     itself::sweep(&session.layout, &intent.program);
     match &intent.need {
         itself::Need::Nothing => Ok(vec![format!(

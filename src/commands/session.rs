@@ -327,7 +327,7 @@ impl Session {
     /// When the home cannot be made, or another process holds the lock for too long.
     pub fn lock_store(&self) -> Result<Lock, Error> {
         self.prepare()?;
-        let lock = Lock::acquire(&self.layout.store_lock(), self.patience(), |holder| {
+        let lock = store::lock(&self.layout, self.patience(), |holder| {
             self.reporter.report(Event::Waiting {
                 name: "the store".to_owned(),
                 holder: holder.to_owned(),
@@ -344,6 +344,15 @@ impl Session {
     /// # Errors
     /// When one cannot be made.
     pub fn prepare(&self) -> Result<(), Error> {
+        if let Some(owner) = store::place::foreign_owner(&self.layout) {
+            // `sudo ampup`, most often: HOME is still the user's.
+            let text = format!(
+                "`{}` belongs to user {owner}, who cannot change what root writes there; run ampup as that user, or choose \
+                 another home with `--home`",
+                self.layout.home()
+            );
+            self.reporter.report(Event::Warning(text));
+        }
         store::place::prepare(&self.layout).map_err(|source| Error::Store {
             action: "make",
             source,

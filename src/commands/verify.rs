@@ -18,6 +18,7 @@ use crate::{
         generation, inventory,
         links::{self, Fault},
         receipt::Receipt,
+        staging,
     },
 };
 
@@ -178,7 +179,7 @@ fn mend_links(faults: &[Fault], talk: &mut Vec<String>, session: &Session) -> Re
         talk.push(format!("made generation {number} in place of the damaged one"));
     }
     for number in links::damaged_generations(&session.layout) {
-        generation::drop_one(&session.layout, number).map_err(failed)?;
+        staging::remove(&session.layout, &session.layout.generation(number)).map_err(failed)?;
     }
     let left = links::faults(&session.layout);
     for fault in faults.iter().filter(|fault| !left.contains(fault)) {

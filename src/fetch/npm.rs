@@ -24,7 +24,11 @@ use super::{
     partial,
     telling::Telling,
 };
-use crate::{fs::atomic, verify::Verified};
+use crate::{
+    children::{self, Enlisted},
+    fs::atomic,
+    verify::Verified,
+};
 
 /// What npm's registry is called, whichever it is: only npm knows.
 pub(super) const HOST: &str = "npm";
@@ -130,7 +134,13 @@ impl Wire {
             package: package.to_owned(),
             why: format!("`{program}` does not start ({cause})"),
         };
-        let mut family = Family::of(command.spawn().map_err(failed)?);
+        let (child, enlisted) = children::enlist(|| command.spawn(), Child::id).map_err(failed)?;
+        let mut family = Family {
+            id: child.id(),
+            child,
+            ended: false,
+            _enlisted: enlisted,
+        };
         let stdout = family.child.stdout.take().expect("it was asked to be piped");
         let stderr = family.child.stderr.take().expect("it was asked to be piped");
         let (alive, mut sign) = watch::channel(false);
@@ -221,16 +231,7 @@ struct Family {
     child: Child,
     id: Option<u32>,
     ended: bool,
-}
-
-impl Family {
-    fn of(child: Child) -> Self {
-        Self {
-            id: child.id(),
-            child,
-            ended: false,
-        }
-    }
+    _enlisted: Enlisted,
 }
 
 impl Drop for Family {

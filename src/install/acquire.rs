@@ -10,24 +10,22 @@ use super::{
 };
 use crate::{
     accept::{Accepted, ProvenCluster, accept},
-    domain::{Artifact, Component, Digest, Provider, TreeName},
+    domain::{Artifact, Component, Digest, Provider, TreeName, component::Acceptance},
     event::{Event, Phase},
     fetch::{FetchError, Places, Verdict},
     fs::{atomic, lock::Lock, space},
     resolve::Step,
-    store::{
-        self,
-        receipt::Receipt,
-        staging::{self, Staging},
-    },
+    store::{self, receipt::Receipt, staging::Staging},
     unpack::{Shape, unpack},
 };
 
 /// What an unpacked tree takes, where the manifest does not say: so many times the size of its artifact. (The builds of
 /// PostgreSQL that were measured take three.)
 const UNPACKED_RATIO: u64 = 4;
-/// Room for a throw-away cluster (40 MB), receipts and links.
-const SLACK: u64 = 64 << 20;
+/// Room for receipts and links.
+const SLACK: u64 = 1 << 20;
+/// Room for a throw-away cluster (40 MB).
+const CLUSTER: u64 = 63 << 20;
 
 /// A tree that was accepted, sealed and flushed, and only needs to be published.
 pub(super) struct Sealed {
@@ -75,7 +73,6 @@ pub(super) fn build(
     let name = name_of(step, workshop);
     let staging = {
         let _store = lock_store(workshop)?;
-        staging::sweep(workshop.layout);
         Staging::create(workshop.layout)?
     };
     let mut attempts = Vec::new();
@@ -233,7 +230,11 @@ fn keep_template(cluster: &ProvenCluster, digest: &Digest, workshop: &Workshop<'
 /// Looks before a large download whether there is room for it and for what is in it.
 fn check_room(component: &Component, artifact: &Artifact, place: &Utf8Path) -> Result<(), InstallError> {
     let Some(size) = artifact.size else { return Ok(()) };
-    let needed = size + artifact.unpacked_size.unwrap_or(size * UNPACKED_RATIO) + SLACK;
+    let cluster = match component.acceptance {
+        Acceptance::Postgres => CLUSTER,
+        Acceptance::Version => 0,
+    };
+    let needed = size + artifact.unpacked_size.unwrap_or(size * UNPACKED_RATIO) + SLACK + cluster;
     match space::free(place)? {
         Some(free) if free < needed => Err(InstallError::NoRoom {
             component: component.name.clone(),
@@ -278,25 +279,34 @@ fn name_of(step: &Step, workshop: &Workshop<'_>) -> String {
 
 pub(super) fn lock_release(step: &Step, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
     let path = workshop.layout.release_lock(&step.component, &step.version);
-    acquire_lock(&path, &name_of(step, workshop), workshop)
+    let name = name_of(step, workshop);
+    let lock = Lock::acquire(&path, workshop.patience, |holder| {
+        waiting(&name, holder, workshop)
+    })?;
+    Ok(told(lock, workshop))
 }
 
 /// The store lock, for a moment.
 pub(super) fn lock_store(workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
-    acquire_lock(&workshop.layout.store_lock(), "the store", workshop)
+    let waiting = |holder: &str| waiting("the store", holder, workshop);
+    Ok(told(
+        store::lock(workshop.layout, workshop.patience, waiting)?,
+        workshop,
+    ))
 }
 
-fn acquire_lock(path: &Utf8Path, name: &str, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
-    let lock = Lock::acquire(path, workshop.patience, |holder| {
-        workshop.reporter.report(Event::Waiting {
-            name: name.to_owned(),
-            holder: holder.to_owned(),
-        });
-    })?;
+fn waiting(name: &str, holder: &str, workshop: &Workshop<'_>) {
+    workshop.reporter.report(Event::Waiting {
+        name: name.to_owned(),
+        holder: holder.to_owned(),
+    });
+}
+
+fn told(lock: Lock, workshop: &Workshop<'_>) -> Lock {
     if let Some(warning) = lock.warning() {
         workshop.reporter.report(Event::Warning(warning.to_owned()));
     }
-    Ok(lock)
+    lock
 }
 
 /// The name under which a sealed tree is published: the version, unless a whole tree by another provider has that name.

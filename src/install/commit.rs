@@ -1,6 +1,8 @@
 //! The commit: everything that was prepared becomes visible under the store lock. No network, no unpacking and no child
 //! process here.
 
+use camino::Utf8PathBuf;
+
 use super::{
     Done, Effect, GroupReport, Member, Prepared, Report, Workshop,
     acquire::{Sealed, lock_store, tree_name},
@@ -9,7 +11,11 @@ use super::{
 use crate::{
     domain::{ActiveSet, TreeName},
     resolve::{GroupPlan, Plan, Step},
-    store::{self, generation, in_use},
+    store::{
+        self,
+        commit::{Change, Spot},
+        in_use,
+    },
 };
 
 /// Publishes what is sealed, and activates every group that is ready, in one generation.
@@ -35,13 +41,11 @@ pub(super) fn commit(
     let before = store::inventory::read(workshop.layout)?;
     let mut set = before.active.clone();
     let mut groups = Vec::new();
+    let mut adds = Vec::new();
+    // With what was sealed go the release locks, so it stays until the commit is over.
     let mut held = Vec::new();
     for (group, prepared) in plan.groups.iter().zip(prepared) {
-        let published = match prepared {
-            Ok(prepared) => publish(prepared, &mut held, workshop),
-            Err(error) => Err(error),
-        };
-        match published {
+        match prepared.and_then(|prepared| settle(prepared, &mut adds, &mut held, workshop)) {
             Ok(members) => {
                 let members = members.into_iter().map(|(step, tree, effect)| {
                     let active = before.is_active(&step.component, &tree);
@@ -62,28 +66,34 @@ pub(super) fn commit(
             Err(error) => groups.push(failed(group, Some(error))),
         }
     }
-    let generation = if set == before.active && before.generation.is_some() {
-        None
-    } else {
-        Some(generation::activate(
-            workshop.layout,
-            &set,
-            workshop.command,
-            before.generation,
-        )?)
+    let is_new = set != before.active || before.generation.is_none();
+    if !is_new && adds.is_empty() {
+        return Ok(Report {
+            groups,
+            generation: None,
+        });
+    }
+    let change = Change {
+        adds,
+        removes: Vec::new(),
+        set: is_new.then_some(&set),
+        command: workshop.command,
+        before: before.generation,
     };
+    let generation = store::commit::commit(workshop.layout, &change)?;
     drop(held);
     Ok(Report { groups, generation })
 }
 
-/// Publishes the sealed trees of a group. What was sealed stays in `held` until the commit is over: with it go the
-/// release locks.
-fn publish(
+/// Decides which trees of a group are added, and under which names. Nothing is changed yet.
+fn settle(
     prepared: Prepared,
+    adds: &mut Vec<(Utf8PathBuf, Spot)>,
     held: &mut Vec<Sealed>,
     workshop: &Workshop<'_>,
 ) -> Result<Vec<(Step, TreeName, Effect)>, InstallError> {
     let mut members = Vec::new();
+    let mut more = Vec::new();
     for member in prepared.members {
         members.push(match member {
             Member::Present { step, tree } => (step, tree, Effect::Activated),
@@ -97,7 +107,7 @@ fn publish(
                         pid: user.pid,
                     });
                 }
-                store::publish(workshop.layout, &sealed.tree, &step.component, &name)?;
+                more.push((sealed.tree.clone(), (step.component.clone(), name.clone())));
                 let effect = Effect::Installed {
                     provider: sealed.provider.clone(),
                 };
@@ -106,6 +116,7 @@ fn publish(
             }
         });
     }
+    adds.append(&mut more);
     Ok(members)
 }
 

@@ -9,7 +9,10 @@ use super::{
 use crate::{
     domain::{Artifact, Provider, TreeName},
     resolve::Step,
-    store::{self, in_use},
+    store::{
+        commit::{Change, commit},
+        in_use,
+    },
 };
 
 /// Makes the tree `name` anew from one of these artifacts. Gives who built it.
@@ -33,6 +36,13 @@ pub fn rebuild(
             pid: user.pid,
         });
     }
-    store::publish(workshop.layout, &sealed.tree, &step.component, name)?;
+    let change = Change {
+        adds: vec![(sealed.tree.clone(), (step.component.clone(), name.clone()))],
+        removes: Vec::new(),
+        set: None,
+        command: workshop.command,
+        before: None,
+    };
+    commit(workshop.layout, &change)?;
     Ok(sealed.provider.clone())
 }

@@ -49,6 +49,11 @@ fn every_artifact_of_the_manifest_is_understood() {
 }
 
 #[test]
+fn the_manifest_has_no_key_twice() {
+    Registry::parse(include_bytes!("../../registry/manifest.json")).expect("read strictly");
+}
+
+#[test]
 fn no_release_of_ampup_is_offered_before_this_project_has_one() {
     let registry = Registry::embedded();
     let ampup = registry
