@@ -15,6 +15,7 @@ use crate::{
     layout::Layout,
     resolve::{Action, Choice, GroupPlan, Plan, Step},
     store::{
+        check::check,
         commit::{Change, commit},
         place,
     },
@@ -171,6 +172,7 @@ pub fn need(
     let whole = here.filter(|tree| {
         let installed = layout.tree(&name, &tree.name).join("bin").join(&executable);
         self::digest(&installed).is_ok_and(|installed| installed == digest)
+            && check(layout, &name, &tree.name).is_empty()
     });
     let action = match whole {
         Some(tree) if inventory.is_active(&name, &tree.name) => return Ok(Need::Nothing),

@@ -41,6 +41,19 @@ fn a_damaged_ampup_is_repaired_and_old_downloads_are_swept() {
     let left = person.write(".ampup/.bootstrap-3999999/ampup-x", "half a download");
     person.built(&["init"]).exits(0).says("installed ampup");
     assert_eq!(fs::read(&program).expect("read"), good);
+    person.ampup(&["verify"]).exits(0);
+    // What only `verify` sees is repaired, too.
+    let list = person
+        .home
+        .path()
+        .join(format!("components/ampup/{NOW}/.files.json"));
+    fs::write(&list, "x").expect("written");
+    person
+        .ampup(&["verify", "--repair"])
+        .exits(3)
+        .says("run the install script again");
+    person.built(&["init"]).exits(0);
+    person.ampup(&["verify"]).exits(0);
     assert!(!left.exists(), "its script is not running any more");
 }
 
