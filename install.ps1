@@ -188,6 +188,7 @@ if ($digest -cne $expected) {
 
 # ampup itself does the rest; on Windows PATH is the registry's, and so it is set here.
 $arguments = @('init', '--home', $ampup, '--no-modify-path')
+if ($Version -or $env:AMPUP_VERSION) { $arguments += '--allow-downgrade' }
 if ($yes) { $arguments += '--yes' }
 if ($dry) { $arguments += '--dry-run' }
 foreach ($one in $components) { $arguments += @('--component', $one) }

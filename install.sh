@@ -80,6 +80,8 @@ value() {
 
 parse() {
     yes=${AMPUP_YES-}
+    # Whoever names a version may mean an older one.
+    asked=${AMPUP_VERSION-}
     version=${AMPUP_VERSION-$VERSION}
     home=${AMPUP_HOME-}
     no_modify_path=${AMPUP_NO_MODIFY_PATH-}
@@ -104,7 +106,7 @@ parse() {
             -y | --yes) yes=1 ;;
             --no-modify-path) no_modify_path=1 ;;
             --dry-run) dry_run=1 ;;
-            --version) value "$option" $#; version=$1; shift ;;
+            --version) value "$option" $#; version=$1; asked=$1; shift ;;
             --home) value "$option" $#; home=$1; shift ;;
             --component) value "$option" $#; components="$components $1"; shift ;;
             --mirror) value "$option" $#; mirror=$1; shift ;;
@@ -427,7 +429,9 @@ main() {
     chmod 755 "$program" || unwritable "$program"
 
     set --
-    [ -z "$self" ] || set -- --verify-self "$self"
+    [ "$made_home" -eq 0 ] || set -- --made "$made_home"
+    [ -z "$self" ] || set -- "$@" --verify-self "$self"
+    [ -z "$asked" ] || set -- "$@" --allow-downgrade
     ! is_on "$yes" || set -- "$@" --yes
     ! is_on "$no_modify_path" || set -- "$@" --no-modify-path
     ! is_on "$dry_run" || set -- "$@" --dry-run

@@ -23,6 +23,13 @@ $entries = [Environment]::GetEnvironmentVariable('Path', 'User') -split ';'
 if ($entries[0] -ne (Join-Path $ampup 'bin')) { throw "not first on PATH: $entries" }
 if (@($entries | Where-Object { $_ -eq $entries[0] }).Count -ne 1) { throw "twice on PATH: $entries" }
 
+# Away without a trace: the running program goes a moment after it ended.
+& (Join-Path $ampup 'bin/ampup') self uninstall --yes
+if ($LASTEXITCODE -ne 0) { throw 'it cannot be uninstalled' }
+for ($second = 0; ($second -lt 30) -and (Test-Path -LiteralPath $ampup); $second++) { Start-Sleep -Seconds 1 }
+if (Test-Path -LiteralPath $ampup) { throw "left: $(Get-ChildItem -LiteralPath $ampup -Recurse -Force)" }
+if ([Environment]::GetEnvironmentVariable('Path', 'User') -ne $before) { throw 'PATH is not as it was' }
+
 # A file that is not the expected one is refused.
 [IO.File]::AppendAllText((Resolve-Path "$Directory/ampup-x86_64-pc-windows-msvc.exe").Path, 'x')
 $refused = $false

@@ -4,7 +4,12 @@ pub mod args;
 mod progress;
 mod report;
 
-use std::{ffi::OsString, io::IsTerminal as _, process::ExitCode, sync::Arc};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::Parser as _;
 
@@ -14,7 +19,7 @@ use crate::{
     event::{Reporter, Silent},
     exit::Exit,
 };
-use args::{Cli, Command};
+use args::{Cli, Command, Itself};
 use report::Face;
 
 /// Runs the program with the arguments and the environment of this process.
@@ -49,11 +54,38 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
         Command::Undo(args) => commands::undo::run(args, &session),
         Command::History(args) => commands::history::run(args, &session),
         Command::Which(args) => commands::which::run(args, &session),
+        Command::Env(args) => commands::env::run(args, &session),
+        Command::Completions(args) => commands::completions::run(args),
+        Command::Complete(args) => commands::complete::run(args, &session),
+        Command::Init(args) => commands::init::run(args, &session),
+        Command::Itself(Itself::Update(args)) => commands::self_update::run(args, &session),
+        Command::Itself(Itself::Uninstall(args)) => commands::self_uninstall::run(args, &session),
+        Command::Itself(Itself::Version) => Ok(commands::version()),
         Command::Doctor(args) => commands::doctor::run(args, &session),
         Command::Why(args) => commands::why::run(args, &session),
         Command::Prune(args) => commands::prune::run(args, &session),
         Command::Verify(args) => commands::verify::run(args, &session),
         Command::Build(_) => Err(args::no_build()),
+    }
+}
+
+/// Asks on stderr and reads the answer from stdin. The end of stdin is a no.
+fn ask(question: &str, enter: bool) -> bool {
+    let choices = if enter { "[Y/n]" } else { "[y/N]" };
+    loop {
+        let mut stderr = io::stderr().lock();
+        let _ = write!(stderr, "{question} {choices} ").and_then(|()| stderr.flush());
+        let mut answer = String::new();
+        match io::stdin().read_line(&mut answer) {
+            Ok(0) | Err(_) => return false,
+            Ok(_) => {}
+        }
+        match answer.trim().to_lowercase().as_str() {
+            "" => return enter,
+            "y" | "yes" => return true,
+            "n" | "no" => return false,
+            _ => {}
+        }
     }
 }
 

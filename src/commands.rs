@@ -2,14 +2,20 @@
 //! Nothing here prints.
 
 pub mod check;
+pub mod complete;
+pub mod completions;
 pub mod doctor;
+pub mod env;
 mod error;
 pub mod history;
 pub mod info;
+pub mod init;
 pub mod install;
 pub mod list;
 pub mod prune;
 pub mod search;
+pub mod self_uninstall;
+pub mod self_update;
 mod session;
 pub mod undo;
 pub mod uninstall;
@@ -22,7 +28,7 @@ pub mod why;
 pub use error::Error;
 pub use session::{Options, Session, Source};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::exit::Exit;
 
@@ -59,4 +65,10 @@ impl Outcome {
             json,
         }
     }
+}
+
+/// What `ampup self version` answers: the same as `ampup --version`.
+pub fn version() -> Outcome {
+    let version = env!("CARGO_PKG_VERSION");
+    Outcome::answer(format!("ampup {version}\n"), json!({ "version": version }))
 }

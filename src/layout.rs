@@ -122,6 +122,11 @@ impl Layout {
         self.home.join("config.toml")
     }
 
+    /// ampup's manual. `man` looks here by itself when `bin` is on PATH.
+    pub fn manual(&self) -> Utf8PathBuf {
+        self.home.join("share/man/man1")
+    }
+
     /// What ampup made outside of the home, so that `self uninstall` can take it back.
     pub fn shells(&self) -> Utf8PathBuf {
         self.home.join("shells.json")

@@ -18,6 +18,8 @@ pub mod libraries;
 pub mod event;
 pub mod layout;
 #[cfg(feature = "cli")]
+pub mod manual;
+#[cfg(feature = "cli")]
 pub mod registry;
 #[cfg(feature = "cli")]
 pub mod settings;
@@ -48,6 +50,10 @@ pub mod postgres;
 pub mod doctor;
 #[cfg(feature = "cli")]
 pub mod install;
+#[cfg(feature = "cli")]
+pub mod itself;
+#[cfg(feature = "cli")]
+pub mod migrate;
 #[cfg(feature = "cli")]
 pub mod prune;
 #[cfg(feature = "cli")]

@@ -1,5 +1,7 @@
 //! Taking versions away: out of the active set first, in one generation, then out of the store.
 
+pub mod home;
+
 use std::io;
 
 use camino::Utf8PathBuf;

@@ -4,6 +4,7 @@
 //! is left alone, and the line for it is told.
 
 pub mod removal;
+pub mod windows;
 
 use std::io::{self, Write as _};
 
@@ -12,6 +13,7 @@ use fs_err as fs;
 
 use crate::{
     domain::digest::{Algorithm, Hasher},
+    exit::{Exit, hint_of_io},
     fs::atomic,
     layout::Layout,
     shell::{
@@ -64,6 +66,26 @@ pub enum SetupError {
         /// Why.
         source: RecordError,
     },
+}
+
+impl SetupError {
+    /// The exit code of a command that fails so.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Record(source) => Exit::of_io(source),
+            Self::Unreadable { .. } => Exit::Failed,
+        }
+    }
+
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Record(source) => hint_of_io(source),
+            Self::Unreadable { path, .. } => Some(format!(
+                "`rm '{path}'`; then the shells' files are searched for ampup's lines"
+            )),
+        }
+    }
 }
 
 /// The changes that make every shell of `user` find ampup. Looks, and changes nothing.

@@ -4,6 +4,7 @@
 //! Everything here is text in, text out. Nothing looks at a file: `is_there` answers come from the caller.
 
 pub mod block;
+pub mod completions;
 pub mod record;
 
 use std::{fmt, str::FromStr};

@@ -1,11 +1,13 @@
 //! The command line.
 
+use std::io::IsTerminal as _;
+
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::commands::{
-    Error, Options, check, doctor, history, info, install, list, prune, search, undo, uninstall, update,
-    use_version, verify, which, why,
+    Error, Options, check, complete, completions, doctor, env, history, info, init, install, list, prune,
+    search, self_uninstall, self_update, undo, uninstall, update, use_version, verify, which, why,
 };
 
 /// Installs the components of Amp: the daemon, its client, and the PostgreSQL that it needs.
@@ -50,10 +52,10 @@ pub struct Global {
     #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
     pub progress: Progress,
     /// ampup's home [default: ~/.ampup] [env: AMPUP_HOME]
-    #[arg(long, global = true, value_name = "DIR", visible_alias = "install-dir")]
+    #[arg(long, global = true, value_name = "DIR", visible_alias = "install-dir", value_hint = ValueHint::DirPath)]
     pub home: Option<Utf8PathBuf>,
     /// A manifest file to use in place of the built-in registry [env: AMPUP_REGISTRY]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub registry: Option<String>,
     /// A mirror to ask before the origin [env: AMPUP_MIRROR]
     #[arg(long, global = true, value_name = "URL")]
@@ -76,6 +78,10 @@ impl Global {
             offline: self.offline,
             yes: self.yes,
             lock_timeout: self.lock_timeout,
+            ask: std::io::stdin()
+                .is_terminal()
+                .then_some(super::ask as fn(&str, bool) -> bool),
+            grammar: Some(Cli::command),
         }
     }
 }
@@ -138,9 +144,32 @@ pub enum Command {
     Prune(prune::Args),
     /// Say whether what is installed is still what was installed
     Verify(verify::Args),
+    /// Print what a shell reads to find ampup
+    Env(env::Args),
+    /// Print what a shell reads to complete ampup's command line
+    Completions(completions::Args),
+    /// Put ampup in place: what the install scripts call
+    Init(init::Args),
+    /// Update or remove ampup itself
+    #[command(name = "self", subcommand, arg_required_else_help = true)]
+    Itself(Itself),
+    /// Complete a command line
+    #[command(hide = true)]
+    Complete(complete::Args),
     /// Was in ampup 0.1
     #[command(hide = true, disable_help_flag = true)]
     Build(Gone),
+}
+
+/// The verbs that are about ampup.
+#[derive(Debug, Subcommand)]
+pub enum Itself {
+    /// Update ampup
+    Update(self_update::Args),
+    /// Remove ampup, all that it installed, and its lines in the shells' files
+    Uninstall(self_uninstall::Args),
+    /// Print ampup's version
+    Version,
 }
 
 /// Whatever stood behind a verb that is gone.

@@ -15,6 +15,7 @@ use crate::{
     remove::RemoveError,
     resolve::ResolveError,
     settings::SettingsError,
+    setup::SetupError,
 };
 
 /// Why a command failed.
@@ -37,6 +38,8 @@ pub enum Error {
     Install(#[from] InstallError),
     #[error(transparent)]
     Remove(#[from] RemoveError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// The home cannot be read or written.
     #[error("cannot {action} ampup's home")]
     Store { action: &'static str, source: io::Error },
@@ -55,6 +58,12 @@ pub enum Error {
     /// What was asked for is not there.
     #[error("{message}")]
     NotFound { message: String, hint: String },
+    /// It could be done, and another way is meant.
+    #[error("{message}")]
+    Refused { message: String, hint: String },
+    /// Something is not what it should be.
+    #[error("{message}")]
+    Integrity { message: String, hint: String },
 }
 
 impl Error {
@@ -73,6 +82,9 @@ impl Error {
             Self::Store { source, .. } | Self::File { source, .. } => Exit::of_io(source),
             Self::Damaged { .. } => Exit::Integrity,
             Self::NotFound { .. } => Exit::NotFound,
+            Self::Refused { .. } => Exit::Failed,
+            Self::Integrity { .. } => Exit::Integrity,
+            Self::Setup(error) => error.exit_code(),
         }
     }
 
@@ -92,7 +104,11 @@ impl Error {
             }
             Self::Store { source, .. } | Self::File { source, .. } => hint_of_io(source),
             Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
-            Self::Usage { hint, .. } | Self::NotFound { hint, .. } => Some(hint.clone()),
+            Self::Setup(error) => error.hint(),
+            Self::Usage { hint, .. }
+            | Self::NotFound { hint, .. }
+            | Self::Refused { hint, .. }
+            | Self::Integrity { hint, .. } => Some(hint.clone()),
         }
     }
 

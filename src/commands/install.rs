@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{Error, Outcome, Session};
+use super::{Error, Outcome, Session, self_update};
 use crate::{
     domain::{ComponentName, ComponentSpec, Requirement},
     exit::Exit,
     fetch::{Secret, Wire},
     install::{self, Done, Effect, GroupReport, Report, Workshop},
+    itself,
+    registry::Registry,
     resolve::{self, Action, GroupPlan, Plan},
 };
 
@@ -144,15 +146,41 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
     if let Some(done) = nothing_to_do(plan, session)? {
         return Ok(done);
     }
+    let report = carry_out(plan, how, session.registry()?, session)?;
+    if moves_ampup(&report) {
+        self_update::refresh(session);
+    }
+    told(plan, report, session)
+}
+
+/// Whether another ampup is active now.
+fn moves_ampup(report: &Report) -> bool {
+    let name = itself::name();
+    report.groups.iter().any(|group| match group {
+        GroupReport::Done(members) => members
+            .iter()
+            .any(|done| done.component == name && done.effect != Effect::AlreadyActive),
+        GroupReport::Failed { .. } => false,
+    })
+}
+
+/// Carries out a plan that was made from `registry`.
+pub(super) fn carry_out(
+    plan: &Plan,
+    how: &How,
+    registry: &Registry,
+    session: &Session,
+) -> Result<Report, Error> {
     session.prepare()?;
     let runtime = session.runtime()?;
     let wire = session.wire(github_token(how, session), how.require_pinned)?;
-    let report = workshop(session, &wire, &runtime, how.jobs)
-        .and_then(|workshop| Ok(install::carry_out(plan, &workshop)?));
+    let report = workshop(session, &wire, &runtime, how.jobs).and_then(|workshop| {
+        let workshop = Workshop { registry, ..workshop };
+        Ok(install::carry_out(plan, &workshop)?)
+    });
     // A name look-up that hangs must not keep us.
     runtime.shutdown_background();
-    let report = report?;
-    told(plan, report, session)
+    report
 }
 
 /// What an installation works with, as the user has settled it.
@@ -216,7 +244,7 @@ fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Erro
 
 /// Says what was done. A single group that failed is the command's own error; one of several is reported beside what
 /// succeeded.
-fn told(plan: &Plan, report: Report, session: &Session) -> Result<Outcome, Error> {
+pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Outcome, Error> {
     let mut talk = Vec::new();
     let mut json = Vec::new();
     let mut failures = Vec::new();
@@ -291,7 +319,10 @@ fn tell_channel(
         return Ok(());
     };
     let asked = |group: &&GroupPlan| group.components.contains(&done.component) && group.request.is_none();
-    let channel = session.component(&done.component)?.default_channel;
+    let Some(component) = session.registry()?.component(&done.component) else {
+        return Ok(());
+    };
+    let channel = component.default_channel;
     if plan.groups.iter().any(|group| asked(&group)) && channel != crate::domain::Channel::Stable {
         let names: Vec<&str> = members.iter().map(|done| done.component.as_str()).collect();
         talk.push(format!(

@@ -39,6 +39,10 @@ pub struct Options {
     pub yes: bool,
     /// `--lock-timeout`, in seconds
     pub lock_timeout: Option<u64>,
+    /// Puts a question to the user; the second argument is what Enter means. `None` where nobody is there to answer.
+    pub ask: Option<fn(&str, bool) -> bool>,
+    /// The command line's own definition, for completions and the manual.
+    pub grammar: Option<fn() -> clap::Command>,
 }
 
 /// One run of the program: where the home is, what is settled, and who is told.
@@ -378,6 +382,26 @@ impl Session {
     /// Tells the user something that is as expected.
     pub fn note(&self, text: impl Into<String>) {
         self.reporter.report(Event::Note(text.into()));
+    }
+
+    /// Tells the user something that is not as expected.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.reporter.report(Event::Warning(text.into()));
+    }
+
+    /// What the user says to a question; `--yes` says yes. `None` where nobody is there to answer.
+    pub fn ask(&self, question: &str, enter: bool) -> Option<bool> {
+        if self.options.yes || self.is_set("AMPUP_YES") {
+            return Some(true);
+        }
+        self.options.ask.map(|ask| ask(question, enter))
+    }
+
+    /// The command line's own definition.
+    pub fn grammar(&self) -> clap::Command {
+        self.options
+            .grammar
+            .map_or_else(|| clap::Command::new("ampup"), |grammar| grammar())
     }
 }
 

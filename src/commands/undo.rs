@@ -3,7 +3,11 @@
 use serde_json::json;
 
 use super::{Error, Outcome, Session, history::missing};
-use crate::{domain::ComponentName, store::generation};
+use crate::{
+    domain::{ActiveSet, Inventory},
+    itself,
+    store::generation::{self, Generation},
+};
 
 /// Arguments of `ampup undo`.
 #[derive(Debug, Clone, clap::Args)]
@@ -22,24 +26,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         action: "change",
         source,
     };
-    let nothing = || Error::NotFound {
-        message: "there is no generation to go back to".to_owned(),
-        hint: "`ampup history` shows them".to_owned(),
-    };
-    session.inventory()?.generation.ok_or_else(nothing)?;
+    session.inventory()?.generation.ok_or_else(|| nothing(false))?;
     let _lock = session.lock_store()?;
     let inventory = session.inventory()?;
-    let active = inventory.generation.ok_or_else(nothing)?;
-    let numbers = generation::numbers(&session.layout).map_err(failed)?;
-    let before = generation::read(&session.layout, active)
-        .map_err(failed)?
-        .record
-        .before;
-    let number = before
-        .filter(|before| numbers.contains(before))
-        .or_else(|| numbers.iter().copied().filter(|number| *number < active).max())
-        .ok_or_else(nothing)?;
-    let target = generation::read(&session.layout, number).map_err(failed)?;
+    let active = inventory.generation.ok_or_else(|| nothing(false))?;
+    let (number, target, set) = target(args, &inventory, active, session)?;
     let missing = missing(&inventory, &target);
     if !missing.is_empty() {
         return Err(Error::NotFound {
@@ -49,18 +40,6 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             ),
             hint: format!("`ampup install {}`", missing.join(" ")),
         });
-    }
-    let mut set = target.set.clone();
-    if !args.include_ampup {
-        let ampup: ComponentName = "ampup".parse().expect("a valid name");
-        set.components.remove(&ampup);
-        set.requests.remove(&ampup);
-        if let Some(tree) = inventory.active.components.get(&ampup) {
-            set.components.insert(ampup.clone(), tree.clone());
-        }
-        if let Some(request) = inventory.active.requests.get(&ampup) {
-            set.requests.insert(ampup, request.clone());
-        }
     }
     let reached = if set == target.set {
         generation::flip(&session.layout, number).map_err(failed)?;
@@ -90,4 +69,77 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk,
         json!({ "from": active, "generation": reached }),
     ))
+}
+
+/// The generation to go back to, and what will be active then. Where ampup stays, those that differ in nothing else are
+/// passed over.
+fn target(
+    args: &Args,
+    inventory: &Inventory,
+    active: u64,
+    session: &Session,
+) -> Result<(u64, Generation, ActiveSet), Error> {
+    let failed = |source| Error::Store {
+        action: "read",
+        source,
+    };
+    let numbers = generation::numbers(&session.layout).map_err(failed)?;
+    let mut from = active;
+    let mut passed_over = false;
+    let mut before = generation::read(&session.layout, active)
+        .map_err(failed)?
+        .record
+        .before;
+    // Each is seen at most once, whatever the records say.
+    for _ in &numbers {
+        let number = before
+            .filter(|before| numbers.contains(before))
+            .or_else(|| numbers.iter().copied().filter(|number| *number < from).max());
+        let Some(number) = number else { break };
+        let target = generation::read(&session.layout, number).map_err(failed)?;
+        let set = if args.include_ampup {
+            target.set.clone()
+        } else {
+            with_ampup_of(&inventory.active, &target.set)
+        };
+        if args.include_ampup || set != inventory.active {
+            return Ok((number, target, set));
+        }
+        passed_over |= target.set != inventory.active;
+        before = target.record.before;
+        from = number;
+    }
+    Err(nothing(passed_over))
+}
+
+fn with_ampup_of(active: &ActiveSet, target: &ActiveSet) -> ActiveSet {
+    let ampup = itself::name();
+    let mut set = target.clone();
+    set.components.remove(&ampup);
+    set.requests.remove(&ampup);
+    if let Some(tree) = active.components.get(&ampup) {
+        set.components.insert(ampup.clone(), tree.clone());
+    }
+    if let Some(request) = active.requests.get(&ampup) {
+        set.requests.insert(ampup, request.clone());
+    }
+    set
+}
+
+fn nothing(passed_over: bool) -> Error {
+    let (message, hint) = if passed_over {
+        (
+            "there is no generation to go back to in which more than ampup itself differs",
+            "`ampup undo --include-ampup` takes ampup back",
+        )
+    } else {
+        (
+            "there is no generation to go back to",
+            "`ampup history` shows them",
+        )
+    };
+    Error::NotFound {
+        message: message.to_owned(),
+        hint: hint.to_owned(),
+    }
 }

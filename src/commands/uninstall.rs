@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Error, Outcome, Session, install::daemon, use_version::installed};
 use crate::{
     domain::{Channel, ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName},
+    itself,
     postgres::projects::Projects,
     remove, store,
 };
@@ -36,6 +37,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     store::staging::sweep(&session.layout);
     let inventory = session.inventory()?;
     let doomed = find_all(&specs, &inventory, session)?;
+    if doomed
+        .iter()
+        .any(|(component, tree)| *component == itself::name() && inventory.is_active(component, tree))
+    {
+        return Err(Error::Usage {
+            message: "the active ampup is not uninstalled like a component".to_owned(),
+            hint: "`ampup self uninstall` removes it, and all that it installed".to_owned(),
+        });
+    }
     if !args.force {
         remove::check_needed(&inventory, &doomed, &Projects::new(&session.layout, &session.env))?;
     }

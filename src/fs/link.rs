@@ -33,10 +33,11 @@ pub fn executable(target: &Utf8Path, link: &Utf8Path) -> io::Result<()> {
     }
     #[cfg(windows)]
     {
-        // cmd, PowerShell and CreateProcess through PATHEXT all find `name.cmd`.
+        // cmd, PowerShell and CreateProcess through PATHEXT all find `name.cmd`. After `exit /b` cmd does not read on:
+        // `ampup self uninstall` has deleted the file by then.
         let shim = link.with_extension("cmd");
         let target = target.as_str().replace('/', "\\");
-        fs::write(shim, format!("@\"%~dp0{target}.exe\" %*\r\n"))
+        fs::write(shim, format!("@\"%~dp0{target}.exe\" %* & exit /b\r\n"))
     }
 }
 

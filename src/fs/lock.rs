@@ -133,6 +133,13 @@ impl Lock {
         self.file.file().try_clone()
     }
 
+    /// Gives the lock back at once, also where a `handle` of it is left. Merely dropping it may take a moment longer:
+    /// while another thread starts a process, that process has a copy of every open file until it becomes its program.
+    pub fn release(self) {
+        // The drop releases it too.
+        let _ = self.file.file().unlock();
+    }
+
     /// Writes down who holds the lock. Only a courtesy to whoever waits: a full disk must not keep us from working.
     pub fn name_holder(&self, pid: u32, command: &str) {
         let write = |mut file: &fs::File| {

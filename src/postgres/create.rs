@@ -117,6 +117,7 @@ fn fill(directory: &Utf8Path, plan: &Plan<'_>) -> Result<Made, CreateError> {
         amp_dir: directory.parent().unwrap_or(directory).to_owned(),
         source,
     };
+    close(directory).map_err(failed)?;
     give(directory, plan.owner).map_err(failed)?;
     let is_whole = |directory: &Utf8Path| matches!(facts::look(directory), Ok(Contents::Cluster { major }) if major == plan.major);
     let template = plan.template.filter(|template| is_whole(template));
@@ -149,6 +150,12 @@ fn fill(directory: &Utf8Path, plan: &Plan<'_>) -> Result<Made, CreateError> {
         });
     }
     Ok(made)
+}
+
+/// PostgreSQL serves no directory that others can enter.
+fn close(directory: &Utf8Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))
 }
 
 fn publish(directory: &Utf8Path, cluster: &Utf8Path) -> io::Result<()> {
@@ -191,6 +198,25 @@ fn empty(directory: &Utf8Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// How far the making of a cluster has come: a number that changes while files are written.
+pub fn progress(amp_dir: &Utf8Path) -> u64 {
+    fn size(path: &std::path::Path) -> u64 {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        entries
+            .map(|entry| match entry.metadata() {
+                Ok(found) if found.is_dir() => 1 + size(&entry.path()),
+                Ok(found) => 1 + found.len(),
+                Err(_) => 0,
+            })
+            .sum()
+    }
+    let entries = fs::read_dir(amp_dir).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(NEW))
+        .map(|entry| size(&entry.path()))
+        .sum()
 }
 
 /// Removes what killed makings left. Nobody has that data: it never was anybody's cluster. An initdb that still works in

@@ -1,12 +1,13 @@
 //! Looking at a cluster: the facts that `inspect` decides from.
 
-use std::{io, os::unix::fs::MetadataExt as _};
+use std::{io, os::unix::fs::MetadataExt as _, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::{
     access::{AccessError, Gate},
+    identity::servers_of,
     inspect::{Contents, FIRST_OF_USERS, Listing, contents},
     pid_file::{self, PidFile},
     socket::Socket,
@@ -15,6 +16,8 @@ use crate::fs::atomic;
 
 /// No file that is read here is larger.
 const LIMIT: u64 = 64 << 10;
+/// A lock file that is younger may be that of a server which is just starting.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// What the cluster's directory is.
 ///
@@ -38,28 +41,33 @@ fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
     listing.entries.sort();
     listing.version = text(&cluster.join("PG_VERSION"))?;
     listing.has_control = fs::metadata(cluster.join("global/pg_control")).is_ok_and(|file| file.len() > 0);
-    let databases = numbers(&cluster.join("base"));
+    let base = cluster.join("base");
+    let databases = numbers(&base)?;
     listing.databases = databases.len();
-    listing.has_users_objects = databases.iter().any(|number| *number >= FIRST_OF_USERS)
-        || databases.iter().any(|database| {
-            numbers(&cluster.join("base").join(database.to_string()))
-                .iter()
-                .any(|number| *number >= FIRST_OF_USERS)
-        });
+    let is_users = |number: &u64| *number >= FIRST_OF_USERS;
+    listing.has_users_objects = databases.iter().any(is_users);
+    for database in databases {
+        if !listing.has_users_objects {
+            listing.has_users_objects = numbers(&base.join(database.to_string()))?.iter().any(is_users);
+        }
+    }
     Ok(listing)
 }
 
-/// The names in a directory that begin with a number: databases in `base/`, tables in a database.
-fn numbers(directory: &Utf8Path) -> Vec<u64> {
-    fs::read_dir(directory)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name();
-            name.to_str()?.split(['.', '_']).next()?.parse().ok()
-        })
-        .collect()
+/// The names in a directory that begin with a number: databases in `base/`, tables in a database. A directory that is
+/// not there has none; one that cannot be read is an error, because nothing may be concluded from it.
+fn numbers(directory: &Utf8Path) -> io::Result<Vec<u64>> {
+    let entries = match fs::read_dir(directory) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.split(['.', '_']).next());
+        numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+    }
+    Ok(numbers)
 }
 
 /// A small file of the cluster; `None` when it is absent.
@@ -85,6 +93,38 @@ pub fn lock_files(cluster: &Utf8Path, socket: &Socket) -> [Utf8PathBuf; 2] {
 /// When it cannot be read.
 pub fn last_options(cluster: &Utf8Path) -> io::Result<String> {
     Ok(text(&cluster.join("postmaster.opts"))?.unwrap_or_default())
+}
+
+/// Removes lock files that are in PostgreSQL's way, if nobody is behind them. Gives whether they are gone.
+///
+/// Beside such a file PostgreSQL starts no server, so none can come while it is there. What could be is one that began a
+/// moment ago: it works in the directory before it writes the file, and one that cannot be seen from here has its socket
+/// a moment after.
+///
+/// # Errors
+/// When one cannot be looked at or removed.
+pub fn clear_lock_files(cluster: &Utf8Path, socket: &Socket) -> io::Result<bool> {
+    let files = lock_files(cluster, socket);
+    for file in &files {
+        let age = match fs::metadata(file) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
+            found => found?.modified()?.elapsed(),
+        };
+        // A time to come is a clock that was set, not a file of this moment.
+        if age.is_ok_and(|age| age < SETTLED) {
+            return Ok(false);
+        }
+    }
+    if !servers_of(cluster).is_empty() {
+        return Ok(false);
+    }
+    for file in files {
+        match fs::remove_file(file) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
+    }
+    Ok(true)
 }
 
 /// What the file of a lock says.

@@ -15,6 +15,12 @@ mod system;
 #[path = "identity/ps.rs"]
 mod system;
 
+// So that what macOS runs is compiled and its parsers are tested where most of us work.
+#[cfg(all(test, target_os = "linux"))]
+#[path = "identity/ps.rs"]
+#[expect(dead_code, reason = "only its tests run here")]
+mod ps;
+
 /// A process of PostgreSQL that works in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {

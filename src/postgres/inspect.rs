@@ -56,18 +56,22 @@ pub fn contents(listing: &Listing) -> Contents {
     if listing.entries.is_empty() {
         return Contents::Empty;
     }
+    // Every server writes its command line into this file, and initdb never runs one: where it is, somebody's data may
+    // be, whatever else is missing (a disk that is not mounted, for example).
+    let was_served = listing.entries.iter().any(|entry| entry == "postmaster.opts");
+    let is_virgin = !was_served && !listing.has_users_objects;
     let Some(version) = &listing.version else {
         let stranger = listing.entries.iter().find(|entry| !is_of_cluster(entry));
         return match stranger {
             Some(entry) => Contents::Foreign { entry: entry.clone() },
-            None if listing.has_users_objects => Contents::Damaged { lacks: "PG_VERSION" },
-            None => Contents::Unfinished,
+            None if is_virgin => Contents::Unfinished,
+            None => Contents::Damaged { lacks: "PG_VERSION" },
         };
     };
     // initdb makes `postgres` last, after template1 and template0.
     let is_whole = listing.has_control && listing.databases >= 3;
     match version.trim().parse() {
-        _ if !listing.has_users_objects && !is_whole => Contents::Unfinished,
+        _ if is_virgin && !is_whole => Contents::Unfinished,
         Err(_) => Contents::Damaged { lacks: "PG_VERSION" },
         Ok(_) if !listing.has_control => Contents::Damaged {
             lacks: "global/pg_control",
@@ -80,7 +84,15 @@ pub fn contents(listing: &Listing) -> Contents {
 /// (<https://www.postgresql.org/docs/current/storage-file-layout.html>).
 fn is_of_cluster(entry: &str) -> bool {
     entry.starts_with("pg_")
-        || ["base", "global", "data", "postmaster.pid", "postgresql.conf"].contains(&entry)
+        || [
+            "base",
+            "global",
+            "data",
+            "postmaster.opts",
+            "postmaster.pid",
+            "postgresql.conf",
+        ]
+        .contains(&entry)
 }
 
 /// What was seen of a cluster's server.
@@ -242,6 +254,11 @@ mod tests {
             without(|listing| listing.databases = 1),
             Contents::Cluster { major: 18 }
         );
+        let unmounted = |listing: &mut Listing| {
+            listing.entries.push("postmaster.opts".to_owned());
+            (listing.databases, listing.has_users_objects) = (0, false);
+        };
+        assert_eq!(without(unmounted), Contents::Cluster { major: 18 });
         let home = Listing {
             entries: vec!["base".to_owned(), "notes.txt".to_owned()],
             ..Listing::default()

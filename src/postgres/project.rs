@@ -6,7 +6,11 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::user::User;
-use crate::{env::Env, exit::Exit, fs::atomic};
+use crate::{
+    env::Env,
+    exit::{Exit, hint_of_io},
+    fs::atomic,
+};
 
 /// The name of the Amp directory in a project.
 const AMP: &str = ".amp";
@@ -55,6 +59,7 @@ impl ProjectError {
                 "run this in the project's own directory, or set `AMP_DIR` to the one that shall hold its data"
                     .to_owned(),
             ),
+            Self::Make { source, .. } if source.kind() == io::ErrorKind::StorageFull => hint_of_io(source),
             Self::Make { .. } => Some("choose a directory that you can write to, with `AMP_DIR` or `--amp-dir`".to_owned()),
         }
     }
@@ -160,17 +165,19 @@ impl Project {
             amp_dir: self.amp_dir.clone(),
             source,
         };
-        let is_new = self.amp_dir.symlink_metadata().is_err();
+        // The last that is made: whoever is interrupted before it begins again.
+        let is_new = self.logs().symlink_metadata().is_err();
         if let Some(parent) = self.amp_dir.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
         }
-        for directory in ["", "data", "providers", "manifests", "log"] {
-            make(&self.amp_dir.join(directory), owner).map_err(failed)?;
-        }
+        make(&self.amp_dir, owner).map_err(failed)?;
         let ignore = self.amp_dir.join(".gitignore");
         if is_new && ignore.symlink_metadata().is_err() {
             atomic::write(&ignore, b"*\n").map_err(failed)?;
             give(&ignore, owner).map_err(failed)?;
+        }
+        for directory in ["data", "providers", "manifests", "log"] {
+            make(&self.amp_dir.join(directory), owner).map_err(failed)?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::{
     create::Made,
     error::ClusterError,
     facts,
-    identity::postmaster,
+    identity::{postmaster, servers_of},
     inspect::SocketAnswer,
     server::Purpose,
     stop::{Force, Stopped},
@@ -79,7 +79,9 @@ impl Evidence {
             origin,
             made,
             version: String::new(),
-            pid: postmaster(&look.seen.processes).map(|server| server.pid),
+            // Not from the look: its processes were listed before its socket answered, and the server may have come
+            // in between.
+            pid: postmaster(&servers_of(&cluster.directory)).map(|server| server.pid),
             data_directory: cluster.directory.clone(),
             socket: look.socket.path(),
             user: look.role.clone(),
@@ -140,7 +142,10 @@ impl Server {
     /// As `stop`.
     pub fn leave(mut self, reporter: &dyn Reporter) -> Result<Left, ClusterError> {
         // Where the file system has no locks, nobody can know who else is there.
-        let blind = self.users.take().is_some_and(|users| users.warning().is_some());
+        let blind = self.users.as_ref().is_some_and(|users| users.warning().is_some());
+        if let Some(users) = self.users.take() {
+            users.release();
+        }
         let path = self.cluster.project.users();
         let Some(_last) = Lock::try_acquire(&path)? else {
             return Ok(Left::InUse);

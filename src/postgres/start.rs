@@ -1,6 +1,6 @@
 //! Starting: until a session is open, look at what is there, decide, do one thing, and look again.
 
-use std::{process::Child, time::Duration};
+use std::{process::Child, thread, time::Duration};
 
 use camino::Utf8Path;
 
@@ -27,6 +27,8 @@ use crate::{
 
 /// Nothing moves for so long: something is wrong that waiting does not cure.
 const STANDSTILL: Duration = Duration::from_secs(60);
+/// A server that is ready where we do not reach it will not come nearer.
+const OUT_OF_REACH: Duration = Duration::from_secs(15);
 /// A server opens its socket before it does anything that takes long.
 const NO_SOCKET: Duration = Duration::from_secs(10);
 /// Below this a database should not be started without a word.
@@ -64,7 +66,10 @@ impl Cluster {
         if let (Ok(programs), Some(user)) = (&programs, &run_as) {
             self.is_open_to(user, &programs.tree)?;
         }
-        self.project.prepare(run_as.as_ref())?;
+        // What root makes in somebody's project is theirs; in its own, only the cluster is another's.
+        let owner = facts::project_owner(self.project.amp_dir()).map_err(self.failed("look at"))?;
+        self.project
+            .prepare(run_as.as_ref().filter(|user| user.uid == owner))?;
         warn_of_little_room(self.project.amp_dir(), reporter);
         let users = self.enter(start.purpose)?;
         let starting = Starting {
@@ -197,15 +202,13 @@ impl Starting<'_> {
         }
         let programs = cluster.programs()?;
         let socket = cluster.make_socket(self.run_as.as_ref())?;
-        if clear_lock_files {
-            for path in facts::lock_files(&cluster.directory, &socket) {
-                match fs_err::remove_file(&path) {
-                    Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(cluster.failed("remove a stale lock file of")(cause));
-                    }
-                    _ => {}
-                }
-            }
+        if clear_lock_files
+            && !facts::clear_lock_files(&cluster.directory, &socket)
+                .map_err(cluster.failed("remove a stale lock file of"))?
+        {
+            // Looked at again.
+            thread::sleep(Duration::from_millis(50));
+            return Ok(());
         }
         let launch = Launch {
             project: &cluster.project,
@@ -238,9 +241,17 @@ impl Starting<'_> {
 
     fn pause(&self, wait: &mut Wait<Mark>, look: &Look, whom: Option<WaitFor>) -> Result<(), ClusterError> {
         let holder = lock::holder(&self.cluster.project.lock());
-        let mark = (self.log.length(), look.seen.clone(), holder.clone());
+        let making = match whom {
+            Some(WaitFor::LockHolder) => create::progress(self.cluster.project.amp_dir()),
+            _ => 0,
+        };
+        let mark = (self.log.length(), making, look.seen.clone(), holder.clone());
+        let named = look.seen.pid_file.entry();
         let standstill = match whom {
             Some(WaitFor::ServerWithoutSocket(_)) => NO_SOCKET,
+            Some(WaitFor::LockHolder) if named.is_some_and(|entry| entry.socket_directory.is_some()) => {
+                OUT_OF_REACH
+            }
             _ => STANDSTILL,
         };
         match wait.pause(mark, standstill) {
@@ -267,7 +278,7 @@ impl Starting<'_> {
 }
 
 /// What changes while a server makes progress.
-type Mark = (u64, Seen, String);
+type Mark = (u64, u64, Seen, String);
 
 /// Who is waited for, in words.
 fn told(whom: Option<WaitFor>, holder: &str) -> String {

@@ -143,7 +143,30 @@ pub fn current_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// The home directory that the passwd database has for a user.
+///
+/// # Errors
+/// When the passwd database cannot be asked.
+pub fn home_directory(uid: u32) -> Result<Option<String>, UserError> {
+    let uid = uid.to_string();
+    Ok(home_of(&passwd(&uid)?, &uid))
+}
+
+/// `name:password:uid:gid:gecos:home:shell`; macOS and the BSDs have `class:change:expire` after the gid.
+fn home_of(passwd: &str, uid: &str) -> Option<String> {
+    passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let home = fields.get(fields.len().checked_sub(2)?)?;
+        (fields.len() >= 7 && fields[2] == uid && !home.is_empty()).then(|| (*home).to_owned())
+    })
+}
+
 fn look_up(key: &str) -> Result<Option<User>, UserError> {
+    Ok(find(&passwd(key)?, key))
+}
+
+/// What the passwd database says about a name or a number, as lines of a passwd file.
+fn passwd(key: &str) -> Result<String, UserError> {
     let failed = |source| UserError::LookUp {
         key: key.to_owned(),
         source,
@@ -161,10 +184,10 @@ fn look_up(key: &str) -> Result<Option<User>, UserError> {
         .stderr(Stdio::null())
         .output();
     match asked {
-        Ok(answer) => Ok(find(&String::from_utf8_lossy(&answer.stdout), key)),
+        Ok(answer) => Ok(String::from_utf8_lossy(&answer.stdout).into_owned()),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
             let passwd = crate::fs::atomic::read("/etc/passwd".into(), 16 << 20).map_err(failed)?;
-            Ok(find(&String::from_utf8_lossy(&passwd), key))
+            Ok(String::from_utf8_lossy(&passwd).into_owned())
         }
         Err(cause) => Err(failed(cause)),
     }
@@ -199,6 +222,9 @@ mod tests {
         assert_eq!(find(passwd, "ann"), Some(ann));
         assert_eq!(find(passwd, "20"), None);
         assert_eq!(find(passwd, ""), None);
+        assert_eq!(home_of(passwd, "501").as_deref(), Some("/Users/ann"));
+        assert_eq!(home_of(passwd, "0").as_deref(), Some("/root"));
+        assert_eq!(home_of(passwd, "7"), None);
     }
 
     #[cfg(unix)]

@@ -129,7 +129,14 @@ fn carry_out(one: &Return) -> io::Result<()> {
         Undo::Rewrite(content) => rewrite(path, content),
         Undo::DeleteDirectory => match fs::remove_dir(path) {
             // Something of the user's lies in it by now; that is as it should be.
-            Err(cause) if cause.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            Err(cause)
+                if matches!(
+                    cause.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound
+                ) =>
+            {
+                Ok(())
+            }
             other => other,
         },
     }

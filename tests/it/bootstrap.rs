@@ -212,7 +212,7 @@ fn the_script_hands_over_to_the_verified_ampup_in_every_shell() {
         let home = machine.home();
         assert_eq!(
             run.stdout,
-            format!("<init><--home><{home}>\nstdin: <>\nin: the home\n"),
+            format!("<init><--home><{home}><--made><1>\nstdin: <>\nin: the home\n"),
             "{shell:?}"
         );
         assert_eq!(
@@ -237,7 +237,7 @@ fn every_option_reaches_ampup_whether_it_is_a_word_or_a_variable() {
     let mut machine = Machine::new();
     let home = machine.user().join("it's here/amp");
     let expected = format!(
-        "<init><--home><{home}><--yes><--no-modify-path><--dry-run><--component><postgres@18><--component><ampd>"
+        "<init><--home><{home}><--made><2><--allow-downgrade><--yes><--no-modify-path><--dry-run><--component><postgres@18><--component><ampd>"
     );
     let words = [
         "-y",

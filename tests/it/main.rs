@@ -6,12 +6,19 @@ mod bootstrap;
 mod care;
 mod choosing;
 mod commands;
+#[cfg(target_os = "linux")]
+mod completing;
 #[cfg(unix)]
 mod formats;
 mod house;
+#[cfg(target_os = "linux")]
+mod life;
 mod main_job;
 #[cfg(unix)]
 mod own_state;
+mod postgres_ampd;
+mod postgres_daemon;
+mod postgres_kills;
 mod postgres_law;
 mod postgres_life;
 mod postgres_paths;
@@ -26,9 +33,9 @@ mod setup;
 #[cfg(unix)]
 mod shells;
 mod support;
+#[cfg(unix)]
 mod trust;
 mod trust_commands;
-// Modes and symlinks, which Windows has not.
 #[cfg(unix)]
 mod unpack;
 mod wire;

@@ -73,6 +73,7 @@ fn a_directory_that_is_no_cluster_is_never_written_over() {
 fn what_a_killed_initdb_left_is_put_aside_and_a_cluster_with_data_never() {
     let project = TestProject::with_cluster(18);
     fs::remove_dir_all(project.data().join("base/5")).expect("as if initdb was killed before");
+    fs::remove_file(project.data().join("postmaster.opts")).expect("as if no server ever ran");
     let server = project.start();
     assert!(server.evidence().made.is_some());
     server.stop().expect("stopped");

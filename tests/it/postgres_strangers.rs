@@ -3,9 +3,11 @@
 use std::{
     os::unix::process::CommandExt as _,
     process::{Command, Stdio},
+    time::{Duration, SystemTime},
 };
 
 use ampup::postgres::Origin;
+use camino::Utf8Path;
 use fs_err as fs;
 
 use crate::support::postgres::{TestProject, run_as, sql};
@@ -18,6 +20,14 @@ fn stranger(same_user: bool) -> std::process::Child {
         sleep.uid(user.uid).gid(user.gid);
     }
     sleep.spawn().expect("started")
+}
+
+/// A file of a moment ago could be that of a server which is just starting, and would be waited for.
+fn write_long_ago(path: &Utf8Path, content: &str) {
+    fs::write(path, content).expect("written");
+    let file = fs::OpenOptions::new().write(true).open(path).expect("opened");
+    let then = SystemTime::now() - Duration::from_secs(60);
+    file.file().set_modified(then).expect("dated back");
 }
 
 #[test]
@@ -40,18 +50,16 @@ fn a_stale_pid_file_harms_nobody_and_stops_nothing() {
         String::new(),
     ];
     let pid_file = project.data().join("postmaster.pid");
+    let socket_lock = project.data().join(".s.PGSQL.5432.lock");
     for number in numbers {
         let data = project.data();
         for rest in [
             "",
             &format!("\n{data}\n1790000000\n5432\n{data}\n\n  5432001    196610\nready   \n"),
         ] {
-            fs::write(&pid_file, format!("{number}{rest}")).expect("written");
-            fs::write(
-                project.data().join(".s.PGSQL.5432.lock"),
-                format!("{number}{rest}"),
-            )
-            .expect("written");
+            for file in [&pid_file, &socket_lock] {
+                write_long_ago(file, &format!("{number}{rest}"));
+            }
             let server = project.start();
             assert_eq!(server.evidence().origin, Origin::Started, "{number}{rest}");
             sql(server.url(), "select 1").expect("it serves");

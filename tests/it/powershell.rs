@@ -1,7 +1,10 @@
 //! What is written in PowerShell is PowerShell: read with a real grammar, because few machines have the shell. The public
 //! CI runs it.
 
-use ampup::shell::{Setting, Shell};
+use ampup::{
+    setup::windows,
+    shell::{Setting, Shell, completions::Completing},
+};
 use tree_sitter::{Node, Parser, Tree};
 
 fn parse(text: &str) -> Tree {
@@ -86,5 +89,9 @@ fn what_profiles_read_is_powershell() {
         };
         assert_eq!(faults(&setting.env_text(Shell::PowerShell)), [""; 0]);
         assert_eq!(faults(&setting.line(Shell::PowerShell)), [""; 0]);
+        assert_eq!(faults(&windows::path_script(home.into())), [""; 0]);
+        let left = [home.into(), "C:\\left over".into()];
+        assert_eq!(faults(&windows::removal_script(7, &left, home.into())), [""; 0]);
     }
+    assert_eq!(faults(Completing::PowerShell.script()), [""; 0]);
 }

@@ -4,6 +4,8 @@ pub(crate) mod archives;
 #[cfg(target_os = "linux")]
 pub(crate) mod files;
 pub(crate) mod home;
+#[cfg(target_os = "linux")]
+pub(crate) mod person;
 pub(crate) mod postgres;
 #[cfg(unix)]
 pub(crate) mod programs;

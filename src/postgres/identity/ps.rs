@@ -74,3 +74,27 @@ fn answer(program: &str, arguments: &[&str]) -> String {
         .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::identity::Role;
+
+    #[test]
+    fn what_lsof_and_ps_say_is_read() {
+        let here = working_directories("p12\nfcwd\nn/Users/a b/.amp/metadb\np13\nfcwd\nn/\n");
+        assert_eq!(here[&12], "/Users/a b/.amp/metadb");
+        assert_eq!(here.len(), 2);
+        let line =
+            "   12     1   0:00.05 Fri Nov 20 10:50:16 2026     /t/bin/postgres -D /Users/a b/.amp/metadb";
+        let server = process(line, &[12, 14]).expect("a process");
+        assert_eq!(
+            (server.pid, server.parent, server.role),
+            (12, 1, Role::Postmaster)
+        );
+        assert_eq!(server.started, "Fri Nov 20 10:50:16 2026");
+        let line = "   14    12   0:00.00 Fri Nov 20 10:50:16 2026     postgres: checkpointer";
+        assert_eq!(process(line, &[12, 14]).expect("a process").role, Role::Backend);
+        assert_eq!(process("", &[]), None);
+    }
+}

@@ -61,7 +61,7 @@ fn without_any_such_tool_ampup_is_told_what_it_must_be() {
         let digest = sum.split(' ').next().expect("a word");
         assert!(
             run.stdout.contains(&format!(
-                "<init><--home><{}><--verify-self><{digest}>",
+                "<init><--home><{}><--made><1><--verify-self><{digest}>",
                 machine.home()
             )),
             "{}",

@@ -100,7 +100,14 @@ impl Home {
 
     /// The same as whoever runs the tests.
     pub(crate) fn command_as_we_are(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
+        let mut command = self.other_program(program());
+        command.args(arguments);
+        command
+    }
+
+    /// Another program in the same place, as whoever runs the tests.
+    pub(crate) fn other_program(&self, program: &Utf8Path) -> Command {
+        let mut command = Command::new(program);
         command.env_clear();
         for (name, value) in inherited() {
             command.env(name, value);
@@ -108,8 +115,7 @@ impl Home {
         command
             .env("HOME", self.world.path().join("user"))
             .current_dir(self.work())
-            .stdin(Stdio::null())
-            .args(arguments);
+            .stdin(Stdio::null());
         if !self.releases.is_empty() {
             command.env("AMPUP_REGISTRY", self.registry());
         }

@@ -120,6 +120,18 @@ fn ready_cluster(major: u64) -> Utf8PathBuf {
     ready
 }
 
+/// Waits for a while until it is so.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..2_000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("not within 20 s: {what}");
+}
+
 /// The digest of everything in a directory: names, kinds, permissions, contents.
 pub(crate) fn fingerprint(directory: &Utf8Path) -> String {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -209,16 +221,20 @@ pub(crate) fn postgres_tree(major: u64) -> Utf8PathBuf {
     tree
 }
 
-/// Where trees are kept: below the target directory, or where other users can enter it when we are root.
+/// Where trees and ready clusters are kept: below the target directory, or, where we cannot write to that or others cannot
+/// enter it, in a place that outlives a reboot. Each user has its own: a cluster belongs to somebody.
 fn cache() -> Utf8PathBuf {
     let target = Utf8Path::new(env!("CARGO_TARGET_TMPDIR"));
-    fs::create_dir_all(target).expect("made");
-    let parent = if run_as().is_none() || accessible(target) {
+    let is_usable = fs::create_dir_all(target).is_ok()
+        && tempfile::tempfile_in(target).is_ok()
+        && (run_as().is_none() || accessible(target));
+    let parent = if is_usable {
         target
     } else {
         Utf8Path::new("/var/tmp")
     };
-    let cache = parent.join("ampup-postgres-trees");
+    let user = ampup::postgres::user::current_uid();
+    let cache = parent.join(format!("ampup-postgres-{user}"));
     fs::create_dir_all(&cache).expect("made");
     cache
 }

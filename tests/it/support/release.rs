@@ -5,7 +5,7 @@ use std::process::Command;
 use ampup::domain::Target;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::world::write_program;
+use super::{home::TARGET, world::write_program};
 
 /// The version that a test's release has unless it says another.
 pub(crate) const VERSION: &str = "9.9.9";
@@ -57,6 +57,34 @@ impl Release {
         )
         .expect("linked");
         release
+    }
+
+    /// A release of the program that the tests were built with, or of `program`, which says that it is this version; for
+    /// this machine alone. It becomes the latest one.
+    pub(crate) fn of_this_machine(
+        directory: &Utf8Path,
+        version: &str,
+        program: impl AsRef<[u8]>,
+        releases: &str,
+    ) -> Utf8PathBuf {
+        let files = directory.join(format!("download/v{version}"));
+        write_program(&files.join(format!("ampup-{TARGET}")), &program);
+        let output = Command::new("sh")
+            .arg(repository().join("release/assemble"))
+            .args([files.as_str(), version])
+            .env("RELEASES", releases)
+            .output()
+            .expect("started");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        fs_err::create_dir_all(directory.join("latest")).expect("made");
+        let latest = directory.join("latest/download");
+        let _ = fs_err::remove_file(&latest);
+        fs_err::os::unix::fs::symlink(format!("../download/v{version}"), latest).expect("linked");
+        files
     }
 
     /// Where the release's files lie.

@@ -1,0 +1,467 @@
+//! `ampup init`: puts a running ampup in place. The install scripts end with it; run again, it repairs.
+
+mod intent;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use serde_json::json;
+
+use super::{
+    Error, Outcome, Session, env,
+    install::{self, How},
+    self_uninstall::{returns, user},
+};
+use crate::{
+    domain::{Algorithm, ComponentSpec},
+    exit::Exit,
+    fs::{atomic, lock::Lock},
+    install::{Effect, GroupReport},
+    itself, manual, migrate,
+    postgres::user::home_directory,
+    registry::Registry,
+    remove::home,
+    setup::{self, Action, removal},
+    shell::{Shell, quote},
+    verify::digest_of,
+};
+use intent::Intent;
+
+/// Arguments of `ampup init`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Leave the shells' files alone
+    #[arg(long)]
+    pub no_modify_path: bool,
+    /// List every file and line that would be touched, and touch none
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Install this too; may be repeated
+    #[arg(short, long = "component", value_name = "SPEC")]
+    pub components: Vec<ComponentSpec>,
+    /// Copy the versions that an ampup 0.1 installed in `~/.amp`; nothing changes there
+    #[arg(long)]
+    pub migrate: bool,
+    /// Also in place of a newer ampup
+    #[arg(long)]
+    pub allow_downgrade: bool,
+    /// What the install script knows and could not check: the SHA-256 of this very program
+    #[arg(long, hide = true, value_name = "HEX")]
+    verify_self: Option<String>,
+    /// So many directories, the home and those above it, were made by the install script
+    #[arg(long, hide = true, value_name = "N", default_value_t = 0)]
+    made: usize,
+    #[arg(long, hide = true)]
+    no_install_latest: bool,
+    #[arg(long, hide = true)]
+    github_token: Option<String>,
+}
+
+/// Puts this ampup into the store, makes the shells find it, and installs what was named.
+///
+/// # Errors
+/// When this is not the program it should be, the home cannot be made, or what was named cannot be installed; in the
+/// last case ampup itself is in place.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let program = program(session)?;
+    if let Some(expected) = &args.verify_self {
+        verify(&program, expected)?;
+    }
+    refuse_what_is_gone(args)?;
+    let intent = Intent::form(args, program, session)?;
+    if args.dry_run {
+        return show(args, &intent, session);
+    }
+    warn_of_another_home(session);
+    let lines = intent.lines();
+    if !lines.is_empty() && !agreed(&lines, session) {
+        return Ok(Outcome {
+            exit: Exit::Failed,
+            ..Outcome::done(vec!["nothing was changed".to_owned()], json!({ "done": false }))
+        });
+    }
+    let (mut talk, failed) = match establish(&intent, session) {
+        Ok(done) => done,
+        Err(error) => {
+            if intent.is_first {
+                take_back(&intent, session);
+            }
+            return Err(error);
+        }
+    };
+    talk.extend(shadows(&intent, session));
+    talk.extend(take_over(args, session)?);
+    talk.extend(what_next(args, session));
+    let json = json!({
+        "done": true, "version": itself::version(), "home": session.layout.home(), "by_hand": failed,
+    });
+    if args.components.is_empty() {
+        return Ok(Outcome::done(talk, json));
+    }
+    // Whatever comes of this, ampup itself is in place.
+    for line in talk {
+        session.note(line);
+    }
+    let components = install::Args {
+        components: args.components.clone(),
+        ..install::Args::default()
+    };
+    let outcome = install::run(&components, session)?;
+    let mut all = json;
+    all["components"] = outcome.json["components"].clone();
+    Ok(Outcome { json: all, ..outcome })
+}
+
+fn program(session: &Session) -> Result<Utf8PathBuf, Error> {
+    let program = session.env.current_exe().map(Utf8Path::to_owned);
+    program.ok_or_else(|| Error::Refused {
+        message: "this system does not say where this program is".to_owned(),
+        hint: "`install.sh` says more".to_owned(),
+    })
+}
+
+/// The install script found no tool that computes a digest: then this program proves itself, or does nothing.
+fn verify(program: &Utf8Path, expected: &str) -> Result<(), Error> {
+    let failed = |source| Error::File {
+        path: program.to_owned(),
+        source,
+    };
+    let mut file = fs::File::open(program).map_err(failed)?;
+    let (digest, _) = digest_of(&mut file, Algorithm::Sha256).map_err(failed)?;
+    if digest.hex() == expected {
+        return Ok(());
+    }
+    Err(Error::Integrity {
+        message: format!(
+            "the sha256 of `{program}` is {} instead of {expected}",
+            digest.hex()
+        ),
+        hint: "try again; if it stays so, report it".to_owned(),
+    })
+}
+
+fn refuse_what_is_gone(args: &Args) -> Result<(), Error> {
+    let (flag, hint) = if args.no_install_latest {
+        (
+            "--no-install-latest",
+            "leave it out: only what `--component` names is installed",
+        )
+    } else if args.github_token.is_some() {
+        (
+            "--github-token",
+            "leave it out; `ampup install --github-token` takes one",
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::Usage {
+        message: format!("`{flag}` of ampup 0.1 is gone"),
+        hint: hint.to_owned(),
+    })
+}
+
+fn show(args: &Args, intent: &Intent, session: &Session) -> Result<Outcome, Error> {
+    let mut data = String::new();
+    for line in intent.lines() {
+        data += &line;
+        data.push('\n');
+    }
+    let mut json = json!({ "dry_run": true, "home": session.layout.home(), "changes": intent.json() });
+    if !args.components.is_empty() {
+        let components = install::Args {
+            components: args.components.clone(),
+            how: How {
+                dry_run: true,
+                ..How::default()
+            },
+            ..install::Args::default()
+        };
+        let plan = install::run(&components, session)?;
+        data += &plan.data;
+        json["components"] = plan.json;
+    }
+    Ok(Outcome::answer(data, json))
+}
+
+/// Where there is nobody to ask, silence is consent: whoever pipes a script into a shell wants it.
+fn agreed(lines: &[String], session: &Session) -> bool {
+    let question = format!("{}\n\nGo on?", lines.join("\n"));
+    session.ask(&question, true).unwrap_or(true)
+}
+
+/// Under sudo HOME may still be the other user's; then files of root would lie there.
+fn warn_of_another_home(session: &Session) {
+    #[cfg(unix)]
+    {
+        let uid = crate::postgres::user::current_uid();
+        let is_sudo = ["SUDO_USER", "DOAS_USER"]
+            .iter()
+            .any(|name| session.env.var_os(name).is_some());
+        let own = home_directory(uid).ok().flatten();
+        if let (true, 0, Some(own), Some(home)) = (is_sudo, uid, own, session.env.user_home())
+            && own != home
+        {
+            session.warn(format!(
+                "HOME is `{home}`, and the home directory of root is `{own}`: run without sudo, or with `sudo -H`, or \
+                 files of root will lie in `{home}`"
+            ));
+        }
+    }
+}
+
+/// All but what may fail and leave a working ampup. Gives what to say, and the files that the user must change by hand.
+fn establish(intent: &Intent, session: &Session) -> Result<(Vec<String>, Vec<Utf8PathBuf>), Error> {
+    let mut talk = put_in_place(intent, session)?;
+    let (failed, mut about_shells) = set_up_shells(intent, session)?;
+    talk.append(&mut about_shells);
+    write_manual(session)?;
+    Ok((talk, failed))
+}
+
+/// The first `init` of a home failed: what it made goes again. What cannot go is for the next one.
+fn take_back(intent: &Intent, session: &Session) {
+    let layout = &session.layout;
+    // Another ampup may have come so far meanwhile; then all of it is wanted.
+    let lock = Lock::try_acquire(&layout.store_lock());
+    let is_ours = matches!(&lock, Ok(Some(_)) | Err(_));
+    let Ok(mut estate) = home::survey(layout) else {
+        return;
+    };
+    if !is_ours {
+        return;
+    }
+    if let Ok(returns) = returns(session) {
+        removal::apply(returns);
+    }
+    estate.ours.retain(|path| !intent.program.starts_with(path));
+    home::apply(&estate, layout);
+    for directory in intent.parents.iter().rev() {
+        // Only what is empty goes.
+        let _ = fs::remove_dir(directory);
+    }
+}
+
+/// The home, and this program in it.
+fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error> {
+    let failed = |source| Error::Store {
+        action: "make",
+        source,
+    };
+    session.prepare()?;
+    // Before anything else is made outside of the home: what must go again with it.
+    let mut record = setup::read_record(&session.layout)?;
+    for directory in &intent.parents {
+        record.make_directory(directory);
+    }
+    atomic::write(&session.layout.shells(), record.to_json().as_bytes()).map_err(failed)?;
+    itself::sweep(&session.layout, &intent.program);
+    match &intent.need {
+        itself::Need::Nothing => Ok(vec![format!(
+            "ampup v{} is in place in `{}`",
+            itself::version(),
+            session.layout.home()
+        )]),
+        itself::Need::Newer(version) => Ok(vec![format!(
+            "ampup v{version} is active, which is newer than this v{}; it stays (`--allow-downgrade` replaces it)",
+            itself::version()
+        )]),
+        itself::Need::Installation { plan, instead_of } => {
+            if let Some(tree) = instead_of {
+                let _lock = session.lock_store()?;
+                itself::make_way(&session.layout, tree).map_err(failed)?;
+            }
+            // Only the registry that this program was built with is sure to know it.
+            let registry = Registry::embedded();
+            let report = install::carry_out(plan, &How::default(), &registry, session)?;
+            Ok(install::told(plan, report, session)?.talk)
+        }
+    }
+}
+
+/// The files in the home that shells read, and the lines in the user's files that make them. Gives the files that the
+/// user must change by hand, and what to say.
+fn set_up_shells(intent: &Intent, session: &Session) -> Result<(Vec<Utf8PathBuf>, Vec<String>), Error> {
+    let Some(changes) = &intent.changes else {
+        setup::write_env_files(&intent.setting, &session.layout).map_err(|source| Error::Store {
+            action: "write",
+            source,
+        })?;
+        return Ok((Vec::new(), Vec::new()));
+    };
+    let mut failed = Vec::new();
+    let mut talk = Vec::new();
+    for change in setup::apply(changes.clone(), &intent.setting, &session.layout)? {
+        match &change.action {
+            Action::Nothing => {}
+            Action::ByHand(why) => {
+                session.warn(format!(
+                    "{}: {why}; add this line to it by hand:\n    {}",
+                    change.file.path, change.line
+                ));
+                failed.push(change.file.path);
+            }
+            Action::Make(..) => talk.push(format!("made `{}`", change.file.path)),
+            Action::Append(_) | Action::Rewrite(_) => {
+                talk.push(format!("added a line to `{}`", change.file.path));
+            }
+        }
+    }
+    Ok((failed, talk))
+}
+
+fn write_manual(session: &Session) -> Result<(), Error> {
+    let directory = session.layout.manual();
+    let written = atomic::make_directories(&directory).and_then(|()| {
+        manual::pages(session.grammar())
+            .iter()
+            .try_for_each(|(name, page)| atomic::write(&directory.join(name), page))
+    });
+    written.map_err(|source| Error::Store {
+        action: "write",
+        source,
+    })?;
+    // `man` asks the directories of PATH, unless MANPATH forbids it: an empty entry there means its own list.
+    let share = directory.parent().unwrap_or(&directory);
+    let manpath = session.env.var("MANPATH").unwrap_or_default();
+    let allows = manpath.is_empty() || manpath.split(':').any(|entry| entry.is_empty() || entry == share);
+    if !allows {
+        session.note(format!(
+            "`man ampup` needs `{share}` in MANPATH, which is set and has it not"
+        ));
+    }
+    Ok(())
+}
+
+/// Which other programs a shell would find in the place of ampup's.
+fn shadows(intent: &Intent, session: &Session) -> Vec<String> {
+    let names = ["ampup", "ampd", "ampctl", "initdb", "postgres"];
+    let bin = session.layout.bin();
+    let found = setup::shadows(&session.env.search_path(), &bin, &names);
+    // The program that runs may be on PATH itself, and was found there.
+    let others = found.into_iter().filter(|shadow| shadow.path != intent.program);
+    others
+        .map(|shadow| {
+            if shadow.stays || intent.changes.is_none() {
+                format!(
+                    "warning: `{}` comes before ampup's own on PATH: put `{bin}` first",
+                    shadow.path
+                )
+            } else {
+                format!(
+                    "warning: `{}` is on PATH too; a new shell finds the one in `{bin}` first",
+                    shadow.path
+                )
+            }
+        })
+        .collect()
+}
+
+/// The versions of an ampup 0.1, if the user wants them.
+fn take_over(args: &Args, session: &Session) -> Result<Vec<String>, Error> {
+    let Some(old) = migrate::find(&session.env) else {
+        let none = "there is no home of an ampup 0.1".to_owned();
+        return Ok(if args.migrate { vec![none] } else { Vec::new() });
+    };
+    let Some(target) = session.host()?.target else {
+        return Ok(Vec::new());
+    };
+    let registry = session.registry()?;
+    let takeover =
+        migrate::plan(&old, registry, &session.inventory()?, target).map_err(|source| Error::File {
+            path: old.home.clone(),
+            source,
+        })?;
+    let count = takeover.plan.groups.len();
+    if count == 0 && !args.migrate {
+        return Ok(Vec::new());
+    }
+    let offer = format!(
+        "`{}` has versions of an ampup 0.1: {}. Copy them? (Nothing changes there.)",
+        old.home,
+        old.tags.join(", ")
+    );
+    let wanted = args.migrate || (!session.options.yes && session.ask(&offer, false).unwrap_or(false));
+    if !wanted {
+        return Ok(vec![format!(
+            "`{}` has versions of an ampup 0.1; `ampup init --migrate` copies them",
+            old.home
+        )]);
+    }
+    let mut talk: Vec<String> = takeover
+        .passed_over
+        .iter()
+        .map(|why| format!("left in `{}`: {why}", old.home))
+        .collect();
+    if count > 0 {
+        let report = install::carry_out(&takeover.plan, &How::default(), registry, session)?;
+        for group in report.groups {
+            match group {
+                GroupReport::Done(members) => {
+                    for done in members {
+                        if matches!(done.effect, Effect::Installed { .. }) {
+                            let shown = session.style(&done.component)?.show(&done.version);
+                            talk.push(format!("copied {} {shown} from `{}`", done.component, old.home));
+                        }
+                    }
+                }
+                GroupReport::Failed { error, .. } => {
+                    let mut lines = Error::from(error).lines();
+                    lines[0] = lines[0].replacen("error:", "warning:", 1);
+                    talk.extend(lines);
+                }
+            }
+        }
+    }
+    Ok(talk)
+}
+
+/// What to type now.
+fn what_next(args: &Args, session: &Session) -> Vec<String> {
+    let mut lines = Vec::new();
+    let bin = session.layout.bin();
+    if !session.env.search_path().contains(&bin) && !cfg!(windows) {
+        let shell = env::usual(session).unwrap_or(Shell::Sh);
+        let file = quote(shell, session.layout.home().join(shell.env_file()).as_str());
+        let read = match shell {
+            Shell::Sh | Shell::Bash | Shell::Zsh | Shell::PowerShell => ".",
+            Shell::Fish | Shell::Nushell => "source",
+        };
+        let rest = if args.no_modify_path {
+            ""
+        } else {
+            "; new shells find it by themselves"
+        };
+        lines.push(format!("in this shell: `{read} {file}`{rest}"));
+    }
+    if args.components.is_empty() {
+        lines.push("next: `ampup install`".to_owned());
+    }
+    lines
+}
+
+/// The user whose files are changed, and the shells of this machine.
+fn shells(session: &Session) -> Option<crate::shell::User> {
+    let mut user = user(session)?;
+    let path = session.env.search_path();
+    let usual = env::usual(session);
+    let is_here = |shell: &Shell| {
+        let on_path = || {
+            shell
+                .programs()
+                .iter()
+                .any(|program| path.iter().any(|directory| directory.join(program).is_file()))
+        };
+        let has_file = || {
+            let one = crate::shell::User {
+                shells: vec![*shell],
+                ..user.clone()
+            };
+            let there = |path: &Utf8Path| fs::symlink_metadata(path).is_ok();
+            one.start_files(there)
+                .iter()
+                .any(|file| file.shell == *shell && there(&file.path))
+        };
+        usual == Some(*shell) || on_path() || has_file()
+    };
+    user.shells = Shell::ALL.into_iter().filter(is_here).collect();
+    Some(user)
+}

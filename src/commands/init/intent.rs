@@ -1,0 +1,137 @@
+//! What `ampup init` is about to do: `--dry-run` and the question show the very same.
+
+use camino::Utf8PathBuf;
+use serde_json::{Value, json};
+
+use super::{Args, shells};
+use crate::{
+    commands::{Error, Session, env},
+    itself::{self, Need},
+    setup::{self, Action, Change},
+    shell::{Setting, Shell},
+};
+
+/// All that is decided before the first change.
+pub(super) struct Intent {
+    /// The running program.
+    pub program: Utf8PathBuf,
+    /// What it takes to have it in the store.
+    pub need: Need,
+    /// What the shells' files say.
+    pub setting: Setting,
+    /// The changes to the user's own files; `None` where they are left alone.
+    pub changes: Option<Vec<Change>>,
+    /// The directories above the home that were made for it, parents first.
+    pub parents: Vec<Utf8PathBuf>,
+    /// Nothing of ampup is in the home.
+    pub is_first: bool,
+    home: Utf8PathBuf,
+}
+
+impl Intent {
+    /// Looks, and changes nothing.
+    pub(super) fn form(args: &Args, program: Utf8PathBuf, session: &Session) -> Result<Self, Error> {
+        let layout = &session.layout;
+        let failed = |source| Error::Store {
+            action: "look at",
+            source,
+        };
+        let setting = env::setting(session)?;
+        if let Some(path) = itself::obstacle(layout).map_err(failed)? {
+            return Err(Error::Usage {
+                message: format!("`{path}` is not ampup's: `{}` cannot be its home", layout.home()),
+                hint: "choose another home with `--home`".to_owned(),
+            });
+        }
+        let host = session.host()?;
+        let target = host.target.ok_or_else(|| Error::Refused {
+            message: format!("no component is built for {}", host.description),
+            hint: "ampup knows x86_64 and aarch64: Linux, macOS, and Windows".to_owned(),
+        })?;
+        let inventory = session.inventory()?;
+        let need =
+            itself::need(&program, layout, &inventory, target, args.allow_downgrade).map_err(|source| {
+                Error::File {
+                    path: program.clone(),
+                    source,
+                }
+            })?;
+        let user = if args.no_modify_path || cfg!(windows) {
+            None
+        } else {
+            shells(session)
+        };
+        let changes = user.map(|user| setup::plan(&user, &setting));
+        let mut parents: Vec<Utf8PathBuf> = layout
+            .home()
+            .ancestors()
+            .enumerate()
+            .skip(1)
+            .take_while(|(depth, path)| *depth < args.made || path.symlink_metadata().is_err())
+            .map(|(_, path)| path.to_owned())
+            .collect();
+        parents.reverse();
+        Ok(Self {
+            program,
+            need,
+            setting,
+            changes,
+            parents,
+            is_first: inventory.generation.is_none() && inventory.trees.is_empty(),
+            home: layout.home().to_owned(),
+        })
+    }
+
+    /// What will be done, for a person. Empty where everything is as it should be.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let version = itself::version();
+        if let Need::Installation { .. } = &self.need {
+            lines.push(format!("put ampup v{version} into `{}`", self.home));
+        }
+        for path in self.own_files() {
+            lines.push(format!("write `{path}`"));
+        }
+        for change in self.changes.iter().flatten() {
+            let path = &change.file.path;
+            let (what, text) = match &change.action {
+                Action::Nothing => continue,
+                Action::Make(content, _) => (format!("make `{path}`:"), text(content)),
+                Action::Append(added) => (format!("append to `{path}`:"), text(added)),
+                Action::Rewrite(_) => (format!("replace ampup's line in `{path}`:"), change.line.clone()),
+                Action::ByHand(why) => (format!("leave `{path}` to you ({why}):"), change.line.clone()),
+            };
+            lines.push(what);
+            let text = text.lines().filter(|line| !line.is_empty());
+            lines.extend(text.map(|line| format!("    {line}")));
+        }
+        lines
+    }
+
+    /// Files of the home, beside the store.
+    fn own_files(&self) -> Vec<Utf8PathBuf> {
+        let mut names: Vec<&str> = Shell::ALL.iter().map(|shell| shell.env_file()).collect();
+        names.dedup();
+        names.extend(["shells.json", "share/man/man1/ampup*.1"]);
+        names.into_iter().map(|name| self.home.join(name)).collect()
+    }
+
+    /// The same for programs.
+    pub(super) fn json(&self) -> Value {
+        let row = |change: &Change| {
+            let (action, why) = match &change.action {
+                Action::Nothing => ("none", None),
+                Action::Make(..) => ("make", None),
+                Action::Append(_) => ("append", None),
+                Action::Rewrite(_) => ("rewrite", None),
+                Action::ByHand(why) => ("by-hand", Some(why)),
+            };
+            json!({"path": change.file.path, "action": action, "line": change.line, "why": why})
+        };
+        self.changes.iter().flatten().map(row).collect()
+    }
+}
+
+fn text(content: &[u8]) -> String {
+    String::from_utf8_lossy(content).into_owned()
+}

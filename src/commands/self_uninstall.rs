@@ -1,0 +1,265 @@
+//! `ampup self uninstall`: ampup away, and nothing tells that it was there.
+
+use camino::Utf8PathBuf;
+use serde_json::json;
+
+use super::{Error, Outcome, Session, env};
+use crate::{
+    exit::Exit,
+    itself::{self, Whence},
+    layout::Layout,
+    postgres::projects::Projects,
+    remove::home::{self, Estate},
+    setup::{
+        removal::{self, Return, Undo},
+        windows,
+    },
+    shell::{Shell, User},
+    store::{in_use, place},
+};
+
+/// Arguments of `ampup self uninstall`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Leave the shells' files alone
+    #[arg(long)]
+    pub no_modify_path: bool,
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Removes the home, what belongs to it elsewhere, and ampup's lines in the shells' files. Projects are not touched.
+///
+/// # Errors
+/// When nobody is there to be asked, nothing is installed, or a project lies in the home. Nothing is changed then.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let layout = &session.layout;
+    let failed = |source| Error::Store {
+        action: "look at",
+        source,
+    };
+    if layout.home().symlink_metadata().is_err() {
+        return Err(Error::NotFound {
+            message: format!("there is no home of ampup at `{}`", layout.home()),
+            hint: "`--home` or `AMPUP_HOME` name another one".to_owned(),
+        });
+    }
+    let returns = if args.no_modify_path {
+        Vec::new()
+    } else {
+        returns(session)?
+    };
+    let estate = home::survey(layout).map_err(failed)?;
+    if estate.ours.is_empty() && returns.is_empty() {
+        return Err(Error::NotFound {
+            message: format!("`{}` has nothing of ampup", layout.home()),
+            hint: "`--home` or `AMPUP_HOME` name another one".to_owned(),
+        });
+    }
+    refuse_projects(&estate, session)?;
+    let lines = lines(&returns, &estate, layout);
+    let json = json!({
+        "home": layout.home(), "removed": estate.ours, "kept": estate.others,
+        "files": returns.iter().map(|one| &one.path).collect::<Vec<_>>(),
+    });
+    for user in users(&estate, session) {
+        session.warn(user);
+    }
+    if args.dry_run {
+        return Ok(Outcome::answer(lines.join("\n") + "\n", json));
+    }
+    if !place::is_writable(layout).map_err(failed)? {
+        return Err(Error::Store {
+            action: "remove",
+            source: std::io::Error::new(
+                std::io::ErrorKind::PermissionDenied,
+                format!("`{}` belongs to another user", layout.home()),
+            ),
+        });
+    }
+    let question = format!("{}\n\nRemove all of this?", lines.join("\n"));
+    match session.ask(&question, false) {
+        Some(true) => {}
+        Some(false) => {
+            return Ok(Outcome {
+                exit: Exit::Failed,
+                ..Outcome::done(vec!["nothing was removed".to_owned()], json!({ "removed": [] }))
+            });
+        }
+        None => {
+            return Err(Error::Usage {
+                message: "nobody is there to be asked".to_owned(),
+                hint: "`ampup self uninstall --dry-run` shows what goes, `ampup self uninstall --yes` removes it"
+                    .to_owned(),
+            });
+        }
+    }
+    remove(args, returns, &estate, session).map(|outcome| Outcome { json, ..outcome })
+}
+
+fn remove(args: &Args, returns: Vec<Return>, estate: &Estate, session: &Session) -> Result<Outcome, Error> {
+    let layout = &session.layout;
+    // Nobody works in this home from here on.
+    let lock = session.lock_store()?;
+    let directories: Vec<Return> = returns
+        .iter()
+        .filter(|one| one.action == Undo::DeleteDirectory)
+        .cloned()
+        .collect();
+    for one in removal::apply(returns) {
+        if let Undo::Stays(why) = one.action {
+            session.warn(format!("`{}` stays as it is: {why}", one.path));
+        }
+    }
+    // Taking the lock may have made a directory that was not there.
+    let mut again = home::survey(layout).unwrap_or_else(|_| estate.clone());
+    again.ours.extend(
+        estate
+            .ours
+            .iter()
+            .filter(|path| !path.starts_with(layout.home()))
+            .cloned(),
+    );
+    let mut left = home::apply(&again, layout);
+    drop(lock);
+    if cfg!(windows) {
+        leave_windows(&mut left, args, session);
+    }
+    // Those above the home, which are empty only now.
+    removal::apply(directories);
+    let mut talk = Vec::new();
+    let mut exit = Exit::Done;
+    for (path, cause) in &left {
+        exit = Exit::of_io(cause);
+        talk.push(format!("warning: `{path}` could not be removed: {cause}"));
+    }
+    if left.is_empty() {
+        talk.push(format!("ampup is gone from `{}`", layout.home()));
+    }
+    for path in &estate.others {
+        talk.push(format!("`{path}` is not ampup's, and stays"));
+    }
+    let program = session.env.current_exe().unwrap_or("ampup".into());
+    if let Whence::Elsewhere { remove, .. } = itself::whence(program, layout)
+        && program.is_file()
+    {
+        let command = if remove == "rm" {
+            format!("rm '{program}'")
+        } else {
+            remove
+        };
+        talk.push(format!(
+            "`{program}` was not installed by ampup; `{command}` removes it"
+        ));
+    }
+    Ok(Outcome {
+        exit,
+        ..Outcome::done(talk, json!({}))
+    })
+}
+
+/// The user's PATH, and what is still there because this program runs from it.
+fn leave_windows(left: &mut Vec<(Utf8PathBuf, std::io::Error)>, args: &Args, session: &Session) {
+    let layout = &session.layout;
+    if !args.no_modify_path
+        && let Err(cause) = windows::run(&windows::path_script(&layout.bin()))
+    {
+        session.warn(format!("`{}` stays in your PATH: {cause}", layout.bin()));
+    }
+    let paths: Vec<Utf8PathBuf> = left.iter().map(|(path, _)| path.clone()).collect();
+    let script = windows::removal_script(std::process::id(), &paths, layout.home());
+    if !left.is_empty() && windows::start(&script).is_ok() {
+        left.clear();
+    }
+}
+
+/// Whose files are changed; `None` where no home directory is known. Every shell is thought of.
+pub(super) fn user(session: &Session) -> Option<User> {
+    let absolute = |name: &str| {
+        session
+            .env
+            .var(name)
+            .map(Utf8PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    Some(User {
+        home: session.env.user_home()?.to_owned(),
+        zdotdir: absolute("ZDOTDIR"),
+        config_home: absolute("XDG_CONFIG_HOME"),
+        shells: Shell::ALL.to_vec(),
+    })
+}
+
+/// What there is to take back in the user's own files.
+///
+/// # Errors
+/// When the record of it is not understood.
+pub(super) fn returns(session: &Session) -> Result<Vec<Return>, Error> {
+    let Some(user) = user(session) else {
+        return Ok(Vec::new());
+    };
+    Ok(removal::plan(&user, &env::setting(session)?, &session.layout)?)
+}
+
+/// A project's data outlives everything: nobody should keep one in ampup's home, and if somebody does, it stays.
+fn refuse_projects(estate: &Estate, session: &Session) -> Result<(), Error> {
+    let projects = Projects::new(&session.layout, &session.env).read();
+    let is_doomed = |project: &&Utf8PathBuf| estate.ours.iter().any(|path| project.starts_with(path));
+    let there = |project: &&Utf8PathBuf| project.symlink_metadata().is_ok();
+    if let Some(project) = projects.iter().filter(is_doomed).find(there) {
+        return Err(Error::Refused {
+            message: format!("`{project}` has a project's data, and lies in what would be removed"),
+            hint: "move it elsewhere".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// What goes and what changes, for a person.
+fn lines(returns: &[Return], estate: &Estate, layout: &Layout) -> Vec<String> {
+    let mut lines = Vec::new();
+    for one in returns {
+        let path = &one.path;
+        lines.push(match &one.action {
+            Undo::Delete => format!("remove `{path}`"),
+            Undo::Truncate(_) | Undo::Rewrite(_) => format!("take ampup's lines out of `{path}`"),
+            Undo::DeleteDirectory => format!("remove `{path}`, if it is empty"),
+            Undo::Stays(why) => format!("leave `{path}` ({why})"),
+        });
+    }
+    let is_page = |path: &&Utf8PathBuf| path.starts_with(layout.manual());
+    for path in estate.ours.iter().filter(|path| !is_page(path)) {
+        lines.push(format!("remove `{path}`"));
+    }
+    if estate.ours.iter().any(|path| is_page(&path)) {
+        lines.push(format!("remove `{}/ampup*.1`", layout.manual()));
+    }
+    for path in &estate.others {
+        lines.push(format!("leave `{path}`, which is not ampup's"));
+    }
+    lines
+}
+
+/// The processes that run from what would be removed, but for this one.
+fn users(estate: &Estate, session: &Session) -> Vec<String> {
+    let mut places = vec![session.layout.components()];
+    places.extend(
+        estate
+            .ours
+            .iter()
+            .filter(|path| path.ends_with("components"))
+            .cloned(),
+    );
+    let mut told = Vec::new();
+    for user in places.iter().flat_map(|place| in_use::users_of(place)) {
+        let text = format!(
+            "process {} runs from there (`{}`), and may break",
+            user.pid, user.executable
+        );
+        if user.pid != std::process::id() && !told.contains(&text) {
+            told.push(text);
+        }
+    }
+    told
+}

@@ -1,0 +1,114 @@
+//! `ampup self update`: the component flow for ampup itself.
+
+use std::process::{Command, Stdio};
+
+use super::{
+    Error, Outcome, Session,
+    install::{How, perform},
+};
+use crate::{
+    domain::{ComponentSpec, Requirement},
+    exit::Exit,
+    itself::{self, Whence},
+    resolve::{self, Plan, Update},
+};
+
+/// Arguments of `ampup self update`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// This version in place of the newest
+    #[arg(value_name = "VERSION")]
+    pub version: Option<Requirement>,
+    /// Also to a lower version
+    #[arg(long)]
+    pub allow_downgrade: bool,
+    /// How to install.
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// Refreshes the registry, installs a newer ampup, proves that it runs, and makes it the active one.
+///
+/// # Errors
+/// When this ampup is not the home's own, the registry that comes is not proven, or the newer one cannot be installed; the old one then stays.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let program = session.env.current_exe().unwrap_or("ampup".into());
+    if let Whence::Elsewhere { update, .. } = itself::whence(program, &session.layout) {
+        return Err(Error::Refused {
+            message: format!("`{program}` was not installed by ampup, and so ampup does not update it"),
+            hint: format!("`{update}`"),
+        });
+    }
+    if !args.how.dry_run {
+        session.refresh()?;
+    }
+    let Some(plan) = plan(args, session)? else {
+        let current = itself::version();
+        return Ok(Outcome::done(
+            vec![format!("ampup v{current} is up to date")],
+            serde_json::json!({ "components": [], "generation": null }),
+        ));
+    };
+    let mut outcome = perform(&plan, &args.how, session)?;
+    if outcome.exit == Exit::Done && outcome.json["generation"].is_u64() {
+        outcome
+            .talk
+            .push("`ampup undo --include-ampup` goes back".to_owned());
+    }
+    Ok(outcome)
+}
+
+/// What is to be installed; `None` where there is nothing newer.
+fn plan(args: &Args, session: &Session) -> Result<Option<Plan>, Error> {
+    let (registry, inventory, host) = (session.registry()?, session.inventory()?, session.host()?);
+    let Some(requirement) = &args.version else {
+        let updates = resolve::update(registry, &inventory, &host, &[itself::name()], false)?;
+        return Ok(updates.into_iter().find_map(|update| match update {
+            Update::Available { plan, .. } => Some(Plan { groups: vec![plan] }),
+            Update::UpToDate { .. } | Update::Pinned { .. } => None,
+        }));
+    };
+    let spec = ComponentSpec {
+        name: itself::name(),
+        requirement: Some(requirement.clone()),
+    };
+    let mut plan = resolve::install(registry, &inventory, &host, &[spec])?;
+    if let Some(active) = inventory.active.components.get(&itself::name())
+        && !args.allow_downgrade
+    {
+        let active = active.version();
+        for group in &mut plan.groups {
+            let lower = group.choices[0].version.clone();
+            group
+                .choices
+                .retain(|choice| choice.version.cmp_precedence(active).is_ge());
+            if group.choices.is_empty() {
+                return Err(Error::Usage {
+                    message: format!("ampup v{lower} is lower than v{active}, which is active"),
+                    hint: format!("`ampup self update {requirement} --allow-downgrade`"),
+                });
+            }
+        }
+    }
+    Ok(Some(plan))
+}
+
+/// The new ampup writes its own files: what shells read, and the manual.
+pub(super) fn refresh(session: &Session) {
+    let program = format!("ampup{}", std::env::consts::EXE_SUFFIX);
+    let program = session
+        .layout
+        .active_tree(&itself::name())
+        .join("bin")
+        .join(program);
+    let home = session.layout.home().as_str();
+    let ended = Command::new(&program)
+        .args(["init", "--no-modify-path", "--yes", "--quiet", "--home", home])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !ended.is_ok_and(|status| status.success()) {
+        session.warn("the new ampup could not write its manual; `ampup init` tries again");
+    }
+}

@@ -1,0 +1,333 @@
+//! ampup as a component of its own home: a running ampup goes into the store through the same pipe as everything else.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use semver::Version;
+use url::Url;
+
+use crate::{
+    domain::{
+        Algorithm, Artifact, ComponentName, Digest, Inventory, Needs, Provider, Target, TreeName,
+        artifact::{Format, Integrity, Source},
+    },
+    layout::Layout,
+    resolve::{Action, Choice, GroupPlan, Plan, Step},
+    store::{self, place},
+    verify::digest_of,
+};
+
+/// The directory in the home that an install script downloads into; its process id follows.
+pub const BOOTSTRAP: &str = ".bootstrap-";
+
+/// The component's name.
+pub fn name() -> ComponentName {
+    "ampup".parse().expect("a valid name")
+}
+
+/// The version of this program.
+pub fn version() -> Version {
+    Version::parse(env!("CARGO_PKG_VERSION")).expect("cargo has read it")
+}
+
+/// Where a running ampup lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whence {
+    /// In the store of this home.
+    Store,
+    /// Where an install script put it, which proved it against the release's checksum.
+    Script,
+    /// Somewhere else. With the command that updates it there, and the one that removes it.
+    Elsewhere {
+        /// What updates it.
+        update: String,
+        /// What removes it.
+        remove: String,
+    },
+}
+
+/// Where the program at `program` lies, seen from a home.
+pub fn whence(program: &Utf8Path, layout: &Layout) -> Whence {
+    let real = |path: Utf8PathBuf| path.canonicalize_utf8().unwrap_or(path);
+    let program = real(program.to_owned());
+    if program.starts_with(real(layout.component(&name()))) {
+        return Whence::Store;
+    }
+    let directory = program.parent().unwrap_or(&program);
+    let is_download = directory
+        .file_name()
+        .is_some_and(|name| name.starts_with(BOOTSTRAP));
+    if is_download && directory.parent() == Some(&real(layout.home().to_owned())) {
+        return Whence::Script;
+    }
+    let (update, remove) = keeper(&program);
+    Whence::Elsewhere {
+        update: update.to_owned(),
+        remove: remove.to_owned(),
+    }
+}
+
+/// The commands of whoever put a program at this path.
+fn keeper(program: &Utf8Path) -> (&'static str, &'static str) {
+    let path = program.as_str();
+    let has = |part: &str| path.contains(part);
+    // Beside the `bin` that it installs into, cargo keeps its list.
+    let by_cargo = program
+        .ancestors()
+        .nth(2)
+        .is_some_and(|root| root.join(".crates.toml").exists());
+    if by_cargo || has("/.cargo/bin/") || has("\\.cargo\\bin\\") {
+        return (
+            "cargo install --locked --git https://github.com/edgeandnode/ampup",
+            "cargo uninstall ampup",
+        );
+    }
+    if has("/target/release/") || has("/target/debug/") {
+        return ("git pull && cargo build --release", "cargo clean");
+    }
+    if has("/Cellar/") || has("/homebrew/") || has("/linuxbrew/") {
+        return ("brew upgrade ampup", "brew uninstall ampup");
+    }
+    if path.starts_with("/nix/store/") {
+        return ("nix profile upgrade ampup", "nix profile remove ampup");
+    }
+    if path.starts_with("/snap/") {
+        return ("snap refresh ampup", "snap remove ampup");
+    }
+    let by_system = ["/usr/bin/", "/bin/", "/usr/sbin/", "/usr/lib/", "/usr/libexec/"];
+    if by_system.iter().any(|directory| path.starts_with(directory)) {
+        let managers = [
+            (
+                "/var/lib/dpkg",
+                "apt-get install --only-upgrade ampup",
+                "apt-get remove ampup",
+            ),
+            ("/var/lib/pacman", "pacman -Syu ampup", "pacman -R ampup"),
+            ("/lib/apk/db", "apk upgrade ampup", "apk del ampup"),
+            ("/var/lib/rpm", "dnf upgrade ampup", "dnf remove ampup"),
+        ];
+        for (mark, update, remove) in managers {
+            if Utf8Path::new(mark).exists() {
+                return (update, remove);
+            }
+        }
+    }
+    ("ampup init", "rm")
+}
+
+/// What it takes to have this program in the store and active.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Need {
+    /// Nothing: it is.
+    Nothing,
+    /// A newer one is active, and stays.
+    Newer(Version),
+    /// This plan. A tree of the same version that holds other bytes is in its place, and must go first.
+    Installation {
+        /// What is to be done.
+        plan: Plan,
+        /// The tree that is in its place.
+        instead_of: Option<TreeName>,
+    },
+}
+
+/// What it takes to have the program at `program` in the store and active.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn need(
+    program: &Utf8Path,
+    layout: &Layout,
+    inventory: &Inventory,
+    target: Target,
+    allow_downgrade: bool,
+) -> io::Result<Need> {
+    let whence = whence(program, layout);
+    if whence == Whence::Store {
+        return Ok(Need::Nothing);
+    }
+    let name = name();
+    let version = version();
+    let active = inventory.active.components.get(&name);
+    if let Some(active) = active
+        && active.version().cmp_precedence(&version).is_gt()
+        && !allow_downgrade
+    {
+        return Ok(Need::Newer(active.version().clone()));
+    }
+    let provider: Provider = if whence == Whence::Script { "amp" } else { "local" }
+        .parse()
+        .expect("a valid name");
+    let digest = digest(program)?;
+    let here = inventory.trees(&name).iter().find(|tree| {
+        let origin = tree.origin.as_ref();
+        origin.is_some_and(|origin| origin.version == version && origin.provider == provider)
+    });
+    let executable = format!("ampup{}", std::env::consts::EXE_SUFFIX);
+    let whole = here.filter(|tree| {
+        let installed = layout.tree(&name, &tree.name).join("bin").join(&executable);
+        self::digest(&installed).is_ok_and(|installed| installed == digest)
+    });
+    let action = match whole {
+        Some(tree) if inventory.is_active(&name, &tree.name) => return Ok(Need::Nothing),
+        Some(tree) => Action::Activate(tree.name.clone()),
+        None => Action::Acquire(vec![artifact(program, digest, provider, target)?]),
+    };
+    let instead_of = here.filter(|_| whole.is_none()).map(|tree| tree.name.clone());
+    let step = Step {
+        component: name.clone(),
+        version: version.clone(),
+        action,
+    };
+    let group = GroupPlan {
+        components: vec![name],
+        request: None,
+        choices: vec![Choice {
+            version,
+            steps: vec![step],
+        }],
+        passed_over: Vec::new(),
+    };
+    Ok(Need::Installation {
+        plan: Plan { groups: vec![group] },
+        instead_of,
+    })
+}
+
+fn digest(path: &Utf8Path) -> io::Result<Digest> {
+    digest_of(&mut fs::File::open(path)?, Algorithm::Sha256).map(|(digest, _)| digest)
+}
+
+/// A file of this machine as an artifact, with the digest that it has now.
+///
+/// # Errors
+/// When its path is no address.
+pub fn artifact(
+    program: &Utf8Path,
+    digest: Digest,
+    provider: Provider,
+    target: Target,
+) -> io::Result<Artifact> {
+    let url = Url::from_file_path(program).map_err(|()| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("`{program}` is no absolute path"),
+        )
+    })?;
+    Ok(Artifact {
+        target,
+        provider,
+        source: Source::File { url: url.into() },
+        format: Format::Raw,
+        root: None,
+        links: None,
+        integrity: Integrity::Pinned { digest },
+        size: None,
+        unpacked_size: None,
+        needs: Needs::default(),
+    })
+}
+
+/// Takes a tree of ampup out of the store, so that another one with its name can be installed. The caller holds the
+/// store lock.
+///
+/// # Errors
+/// When it cannot be moved.
+pub fn make_way(layout: &Layout, tree: &TreeName) -> io::Result<()> {
+    store::remove(layout, &layout.tree(&name(), tree))
+}
+
+/// Removes the downloads of install scripts that were killed; never the one that `program` runs from. What cannot be
+/// removed stays.
+pub fn sweep(layout: &Layout, program: &Utf8Path) {
+    let Ok(entries) = layout.home().read_dir_utf8() else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let Some(script) = entry.file_name().strip_prefix(BOOTSTRAP) else {
+            continue;
+        };
+        if !program.starts_with(entry.path()) && !is_running(script) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_running(pid: &str) -> bool {
+    use rustix::{io::Errno, process};
+    let pid = pid.parse().ok().and_then(process::Pid::from_raw);
+    pid.is_some_and(|pid| !matches!(process::test_kill_process(pid), Err(Errno::SRCH)))
+}
+
+#[cfg(not(unix))]
+fn is_running(_: &str) -> bool {
+    true
+}
+
+/// Why this directory cannot be a home: something of somebody else's is in the way.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn obstacle(layout: &Layout) -> io::Result<Option<Utf8PathBuf>> {
+    let directories = [layout.components(), layout.generations(), layout.staging()];
+    match fs::symlink_metadata(layout.bin()) {
+        // A junction is a link, too.
+        Ok(metadata) if !metadata.is_symlink() => return Ok(Some(layout.bin())),
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+        _ => {}
+    }
+    Ok(directories
+        .into_iter()
+        .find(|path| path.symlink_metadata().is_ok() && !path.is_dir()))
+}
+
+/// The place outside of the home that belongs to it, when there is one.
+pub fn elsewhere(layout: &Layout) -> Option<Utf8PathBuf> {
+    let target = layout.components().read_link_utf8().ok()?;
+    let place = target.parent()?;
+    // A home that was moved keeps the place of its old path.
+    let kin = place::elsewhere_of(layout.home());
+    let name = place.file_name()?;
+    let is_ours = place.parent() == kin.parent()
+        && name.len() == 16
+        && name.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_ours.then(|| place.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_installed_it_is_named() {
+        for (path, update) in [
+            ("/u/.cargo/bin/ampup", "cargo install"),
+            ("/w/ampup/target/release/ampup", "git pull"),
+            ("/opt/homebrew/Cellar/ampup/1/bin/ampup", "brew upgrade"),
+            ("/nix/store/0-ampup/bin/ampup", "nix profile"),
+            ("/opt/elsewhere/ampup", "ampup init"),
+        ] {
+            assert!(keeper(path.into()).0.starts_with(update), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_home_knows_its_own() {
+        let world = tempfile::tempdir().expect("a directory");
+        let home = Utf8Path::from_path(world.path())
+            .expect("UTF-8")
+            .canonicalize_utf8()
+            .expect("real");
+        let layout = Layout::new(&home);
+        let at = |path: &str| whence(&home.join(path), &layout);
+        assert_eq!(at("components/ampup/0.2.0/bin/ampup"), Whence::Store);
+        assert_eq!(at(".bootstrap-12/ampup-x"), Whence::Script);
+        assert!(matches!(
+            at("other/.bootstrap-12/ampup-x"),
+            Whence::Elsewhere { .. }
+        ));
+        assert!(matches!(at("ampup"), Whence::Elsewhere { .. }));
+    }
+}
