@@ -5,7 +5,7 @@
 
 use std::io;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     exit::Exit,
     fs::link,
     layout::Layout,
-    store::commit::Pending,
+    store::{commit::Pending, receipt::Receipt},
 };
 
 /// The major of PostgreSQL that new clusters get when nothing else is active: the registry's default requirement.
@@ -63,6 +63,14 @@ pub enum LocateError {
         /// Where it should be.
         place: Utf8PathBuf,
     },
+    /// Its tree is there, and nobody can say that it is whole, or it lies elsewhere.
+    #[error("`{place}` has no receipt that can be read: it may not be whole")]
+    Damaged {
+        /// Which component.
+        component: ComponentName,
+        /// Where it is.
+        place: Utf8PathBuf,
+    },
     /// The home cannot be read.
     #[error("cannot look up `{component}` in ampup's home")]
     Io {
@@ -102,6 +110,7 @@ impl LocateError {
             Self::Gone { component, name, .. } => {
                 Some(format!("`ampup install --component {component}@{name}`"))
             }
+            Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
             Self::Io { source, .. } => crate::exit::hint_of_io(source),
         }
     }
@@ -110,6 +119,7 @@ impl LocateError {
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::NotInstalled { .. } | Self::Gone { .. } => Exit::NotFound,
+            Self::Damaged { .. } => Exit::Integrity,
             Self::Home(_) => Exit::Failed,
             Self::Io { source, .. } => Exit::of_io(source),
         }
@@ -177,8 +187,8 @@ impl Locator {
                 .installed(&component)?
                 .into_iter()
                 .filter(|name| name.version().major == major && name.version().pre.is_empty())
-                .max()
-                .and_then(|name| self.located(&component, name))
+                .filter_map(|name| self.located(&component, name))
+                .max_by(|one, other| one.name.cmp(&other.name))
                 .ok_or_else(|| self.not_installed(&component, Some(major))),
         }
     }
@@ -204,11 +214,15 @@ impl Locator {
             .parse()
             .map_err(|cause| failed(io::Error::new(io::ErrorKind::InvalidData, cause)))?;
         match place.canonicalize_utf8() {
-            Ok(tree) => Ok(Some(Located {
+            Ok(tree) if self.is_vouched_for(component, &name, &tree) => Ok(Some(Located {
                 component: component.clone(),
                 name,
                 tree,
             })),
+            Ok(_) => Err(LocateError::Damaged {
+                component: component.clone(),
+                place,
+            }),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(LocateError::Gone {
                 place: self.layout.tree(component, &name),
                 component: component.clone(),
@@ -245,11 +259,19 @@ impl Locator {
 
     fn located(&self, component: &ComponentName, name: TreeName) -> Option<Located> {
         let tree = self.layout.tree(component, &name).canonicalize_utf8().ok()?;
-        Some(Located {
+        self.is_vouched_for(component, &name, &tree).then_some(Located {
             component: component.clone(),
             name,
             tree,
         })
+    }
+
+    /// Whether the tree lies among ours and has its receipt, which is written last. What a link of somebody else's leads
+    /// to, and what may be half of itself, is never run.
+    fn is_vouched_for(&self, component: &ComponentName, name: &TreeName, tree: &Utf8Path) -> bool {
+        let components = self.layout.components().canonicalize_utf8();
+        components.is_ok_and(|components| tree.starts_with(components))
+            && Receipt::read(tree, component, name.version()).is_ok()
     }
 
     fn not_installed(&self, component: &ComponentName, major: Option<u64>) -> LocateError {
@@ -280,7 +302,6 @@ fn titled(component: &ComponentName, major: Option<u64>) -> String {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use camino::Utf8Path;
 
     use super::*;
 
@@ -289,7 +310,15 @@ mod tests {
         let world = tempfile::tempdir().expect("a directory");
         let layout = Layout::new(Utf8Path::from_path(world.path()).expect("UTF-8"));
         for tree in trees {
-            fs::create_dir_all(layout.component(&postgres()).join(tree).join("bin")).expect("made");
+            let directory = layout.component(&postgres()).join(tree);
+            fs::create_dir_all(directory.join("bin")).expect("made");
+            let receipt = format!(
+                r#"{{"schema":1,"component":"postgres","version":"{tree}","target":"x86_64-unknown-linux-gnu",
+                "provider":"acme","source":{{"kind":"file","url":"file:///a"}},"digest":"sha256:{}",
+                "executables":[],"installed":"2026-01-01T00:00:00Z","ampup":"0.2.0"}}"#,
+                "0".repeat(64)
+            );
+            fs::write(directory.join(".receipt.json"), receipt).expect("written");
         }
         if let Some(active) = active {
             fs::create_dir_all(layout.generation(1)).expect("made");
@@ -315,6 +344,25 @@ mod tests {
         );
         let tree = locator.active(&postgres()).expect("found").tree;
         assert!(tree.ends_with("components/postgres/18.3.0"), "{tree}");
+    }
+
+    #[test]
+    fn what_nobody_vouches_for_is_not_run() {
+        let (_world, locator) = home(&["16.1.0", "18.3.0", "18.4.0"], Some("18.4.0"));
+        let tree = |name: &str| locator.layout().component(&postgres()).join(name);
+        fs::write(tree("18.4.0").join(".receipt.json"), "{").expect("written");
+        let damaged = locator.postgres(None).expect_err("damaged");
+        assert_eq!(damaged.exit_code(), Exit::Integrity);
+        assert_eq!(
+            locator.postgres(Some(18)).expect("another").name.to_string(),
+            "18.3.0"
+        );
+        // A link to a whole tree elsewhere is none of ours.
+        fs::create_dir(locator.layout().home().join("away")).expect("made");
+        let away = locator.layout().home().join("away/16.1.0");
+        fs::rename(tree("16.1.0"), &away).expect("moved");
+        link::directory(&away, &tree("16.1.0")).expect("linked");
+        assert!(locator.postgres(Some(16)).is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Error, Outcome, Session};
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
+    postgres::projects::Projects,
     prune::{self, Waste},
     remove,
 };
@@ -87,15 +88,24 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     ))
 }
 
+/// The inactive versions of the named components; but not the last PostgreSQL of a major that a known project needs.
 fn inactive(
     names: &[ComponentName],
     inventory: &Inventory,
     session: &Session,
 ) -> Vec<(ComponentName, TreeName)> {
-    names
-        .iter()
-        .flat_map(|name| prune::inactive(name, &session.layout, inventory))
-        .collect()
+    let projects = Projects::new(&session.layout, &session.env);
+    let mut doomed = Vec::new();
+    for name in names {
+        // From the lowest up, so that of several which would do for a project the highest stays.
+        for tree in prune::inactive(name, &session.layout, inventory) {
+            doomed.push(tree);
+            if remove::check_needed(inventory, &doomed, &projects).is_err() {
+                doomed.pop();
+            }
+        }
+    }
+    doomed
 }
 
 fn show(

@@ -27,7 +27,7 @@ pub struct Args {
     pub how: How,
 }
 
-/// Installs a newer ampup, proves that it runs, and makes it the active one.
+/// Refreshes the registry, installs a newer ampup, proves that it runs, and makes it the active one.
 ///
 /// # Errors
 /// When this ampup is not the home's own, the registry that comes is not proven, or the newer one cannot be installed; the old one then stays.

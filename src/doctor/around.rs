@@ -165,7 +165,9 @@ pub(super) fn project(env: &Env) -> Vec<Finding> {
 
 /// Variables that make ampd, or the PostgreSQL that it starts, do something else.
 pub(super) fn variables(env: &Env) -> Vec<Finding> {
-    let pitfalls: [(&str, fn(&str) -> bool, &str); 5] = [
+    /// A variable, which values of it hurt, and why.
+    type Pitfall = (&'static str, fn(&str) -> bool, &'static str);
+    let pitfalls: [Pitfall; 5] = [
         (
             "PGPORT",
             |value| value != "5432",
