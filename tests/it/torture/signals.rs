@@ -238,3 +238,66 @@ fn a_signal_that_was_ignored_stays_so() {
     });
     child.exits(0);
 }
+
+/// Bars are taken off, the cursor is there, and the settings of the terminal are what they were.
+#[test]
+fn a_terminal_is_left_as_it_was() {
+    let Some(program) = crate::support::programs::find("script") else {
+        return;
+    };
+    let mut home = Home::new();
+    let pids = home.directory("work").join("pids");
+    home.offer_script("slow", "1.0.0", &slow(&pids));
+    let plain = home.command(&["install", "slow"]);
+    let work = home.work();
+    let inside = format!(
+        "stty -g > {work}/before; {} install slow; echo code $?; stty -g > {work}/after",
+        plain.get_program().display()
+    );
+    let mut command = std::process::Command::new(program);
+    command
+        .args(["-qefc", &inside, "/dev/null"])
+        .current_dir(&work)
+        .env_clear()
+        .env("TERM", "xterm")
+        .env("SHELL", "/bin/sh")
+        .stdin(Stdio::null());
+    for (name, value) in plain.get_envs().filter(|(name, _)| *name != "CI") {
+        command.env(name, value.expect("set"));
+    }
+    if let Some(user) = crate::support::postgres::run_as() {
+        use std::os::unix::process::CommandExt as _;
+        command.uid(user.uid).gid(user.gid);
+    }
+    let shown = thread::scope(|scope| {
+        let run = scope.spawn(|| finish(command));
+        wait_until(|| pids.is_file());
+        // So long that the bar is drawn.
+        thread::sleep(Duration::from_millis(500));
+        let lock = fs::read_to_string(home.path().join("locks/slow-1.0.0")).expect("written");
+        let pid = lock
+            .split(' ')
+            .next()
+            .and_then(|pid| pid.parse().ok())
+            .expect("a pid");
+        kill(Pid::from_raw(pid), Signal::SIGINT).expect("sent");
+        run.join().expect("no panic").stdout
+    });
+    have_ended(&pids);
+    assert!(shown.contains("code 130"), "{shown:?}");
+    assert!(
+        shown.contains("proving that it runs here"),
+        "a bar was drawn: {shown:?}"
+    );
+    let (before, after) = shown.split_once("interrupted by SIGINT").expect("told");
+    let line = before.rsplit(['\r', '\n']).next().expect("a line");
+    assert!(!line.contains("proving"), "on a line of its own: {shown:?}");
+    assert!(!after.contains("proving"), "nothing is drawn after: {shown:?}");
+    assert_eq!(
+        shown.matches("\x1b[?25l").count(),
+        shown.matches("\x1b[?25h").count(),
+        "{shown:?}"
+    );
+    let settings = |name: &str| fs::read_to_string(work.join(name)).expect("written");
+    assert_eq!(settings("before"), settings("after"));
+}
