@@ -18,3 +18,15 @@ dist *TARGETS:
 # Kill and fault sweeps, whole: every call that changes something, killed and failing in every way (docs/torture.md).
 torture *FILTER:
     AMPUP_TORTURE=whole nice cargo test --test it torture::{{ FILTER }} -- --nocapture --test-threads 1
+
+# Each target of fuzz/ for MINUTES, or one of them; what is found lies in fuzz/artifacts, and belongs into fuzz/seeds.
+# It needs `cargo install cargo-fuzz`, and runs with the stable toolchain.
+fuzz MINUTES='10' TARGETS='spec pointer manifest receipt checksum_file archive':
+    #!/bin/sh
+    set -eu
+    export RUSTC_BOOTSTRAP=1
+    for target in {{ TARGETS }}; do
+        mkdir -p "fuzz/corpus/$target"
+        cargo fuzz run --sanitizer none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
+            -max_total_time=$(({{ MINUTES }} * 60)) -timeout=10 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1
+    done

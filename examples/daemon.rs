@@ -14,7 +14,7 @@ use ampup::{
     postgres::{Cluster, ClusterError, Project, Start},
 };
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -41,6 +41,7 @@ use self::{
 };
 pub use self::{
     error::{FetchError, Verdict},
+    published::{of_checksum_file, of_github_release},
     settings::{Limits, Secret, Settings},
 };
 use crate::{

@@ -104,6 +104,13 @@ pub fn size(path: &Utf8Path) -> u64 {
 fn downloads(layout: &Layout) -> Vec<Utf8PathBuf> {
     let free = |path: &Utf8PathBuf| {
         let written = path.as_str().strip_suffix(".json").unwrap_or(path.as_str());
+        // What is no file has no writer; opening a pipe would wait for one.
+        if !Utf8Path::new(written)
+            .symlink_metadata()
+            .is_ok_and(|metadata| metadata.is_file())
+        {
+            return true;
+        }
         match fs::File::open(written) {
             Ok(file) => !matches!(
                 file.into_file().try_lock_shared(),

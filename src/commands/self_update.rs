@@ -30,7 +30,7 @@ pub struct Args {
 /// Installs a newer ampup, proves that it runs, and makes it the active one.
 ///
 /// # Errors
-/// When this ampup is not the home's own, or the newer one cannot be installed; the old one then stays.
+/// When this ampup is not the home's own, the registry that comes is not proven, or the newer one cannot be installed; the old one then stays.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let program = session.env.current_exe().unwrap_or("ampup".into());
     if let Whence::Elsewhere { update, .. } = itself::whence(program, &session.layout) {
@@ -39,6 +39,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             hint: format!("`{update}`"),
         });
     }
+    if !args.how.dry_run {
+        session.refresh()?;
+    }
+    session.warn_of_age()?;
     let Some(plan) = plan(args, session)? else {
         let current = itself::version();
         return Ok(Outcome::done(

@@ -82,6 +82,24 @@ impl Wire {
         }
     }
 
+    /// Whether this user has npm's cache, or says where it is. Who never used npm should not find a `~/.npm` afterwards.
+    fn has_npm_cache(&self) -> bool {
+        let names = [
+            "npm_config_cache",
+            "NPM_CONFIG_CACHE",
+            "npm_config_userconfig",
+            "NPM_CONFIG_USERCONFIG",
+        ];
+        let is_there = |home: &Utf8Path| {
+            [".npm", ".npmrc"]
+                .iter()
+                .any(|name| home.join(name).symlink_metadata().is_ok())
+        };
+        cfg!(windows)
+            || names.iter().any(|name| self.env.var_os(name).is_some())
+            || self.env.user_home().is_none_or(is_there)
+    }
+
     /// Runs `npm pack` and gives the path of the one file that it made.
     async fn pack(&self, package: &str, room: &Room) -> Result<Utf8PathBuf, FetchError> {
         let limits = &self.settings.limits;
@@ -107,6 +125,9 @@ impl Wire {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        if !self.has_npm_cache() {
+            command.env("npm_config_cache", room.0.join("cache"));
+        }
         #[cfg(unix)]
         command.process_group(0);
         let failed = |cause: io::Error| FetchError::Npm {

@@ -11,7 +11,7 @@ use crate::domain::{Algorithm, Digest};
 ///
 /// # Errors
 /// What the file holds instead, in words.
-pub(super) fn of_checksum_file(text: &[u8], algorithm: Algorithm, file_name: &str) -> Result<Digest, String> {
+pub fn of_checksum_file(text: &[u8], algorithm: Algorithm, file_name: &str) -> Result<Digest, String> {
     let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
     let text = text.trim_start_matches('\u{feff}');
     let mut named: Option<Digest> = None;
@@ -55,7 +55,7 @@ pub(super) fn of_checksum_file(text: &[u8], algorithm: Algorithm, file_name: &st
 ///
 /// # Errors
 /// What the release holds instead, in words.
-pub(super) fn of_github_release(json: &[u8], asset: &str) -> Result<Digest, String> {
+pub fn of_github_release(json: &[u8], asset: &str) -> Result<Digest, String> {
     #[derive(Deserialize)]
     struct Release {
         assets: Vec<Asset>,

@@ -232,7 +232,11 @@ pub fn exchange(here: &Utf8Path, there: &Utf8Path) -> io::Result<()> {
 /// # Errors
 /// When it cannot be made.
 pub fn private_directory(parent: &Utf8Path, prefix: &str) -> io::Result<Utf8PathBuf> {
-    let made = tempfile::Builder::new()
+    let mut builder = tempfile::Builder::new();
+    // Without it the umask decides.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    let made = builder
         .prefix(prefix)
         .rand_bytes(12)
         .tempdir_in(parent)

@@ -117,6 +117,7 @@ fn fill(directory: &Utf8Path, plan: &Plan<'_>) -> Result<Made, CreateError> {
         amp_dir: directory.parent().unwrap_or(directory).to_owned(),
         source,
     };
+    close(directory).map_err(failed)?;
     give(directory, plan.owner).map_err(failed)?;
     let is_whole = |directory: &Utf8Path| matches!(facts::look(directory), Ok(Contents::Cluster { major }) if major == plan.major);
     let template = plan.template.filter(|template| is_whole(template));
@@ -149,6 +150,12 @@ fn fill(directory: &Utf8Path, plan: &Plan<'_>) -> Result<Made, CreateError> {
         });
     }
     Ok(made)
+}
+
+/// PostgreSQL serves no directory that others can enter.
+fn close(directory: &Utf8Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))
 }
 
 fn publish(directory: &Utf8Path, cluster: &Utf8Path) -> io::Result<()> {

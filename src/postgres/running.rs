@@ -10,7 +10,7 @@ use super::{
     create::Made,
     error::ClusterError,
     facts,
-    identity::postmaster,
+    identity::{postmaster, servers_of},
     inspect::SocketAnswer,
     server::Purpose,
     stop::{Force, Stopped},
@@ -79,7 +79,9 @@ impl Evidence {
             origin,
             made,
             version: String::new(),
-            pid: postmaster(&look.seen.processes).map(|server| server.pid),
+            // Not from the look: its processes were listed before its socket answered, and the server may have come
+            // in between.
+            pid: postmaster(&servers_of(&cluster.directory)).map(|server| server.pid),
             data_directory: cluster.directory.clone(),
             socket: look.socket.path(),
             user: look.role.clone(),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Newer;
 use crate::{
+    domain::{Algorithm, Digest, digest::Hasher},
     fs::atomic,
     layout::Layout,
     registry::{
@@ -56,6 +57,29 @@ pub(super) struct Accepted {
     /// What the server called its pointer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// The digest of all of the above: a serial that a failing disk has raised would keep every later registry out.
+    check: Digest,
+}
+
+impl Accepted {
+    fn new(id: &str, floor: Floor, etag: Option<String>) -> Self {
+        let check = check(id, &floor, etag.as_deref());
+        Self { floor, etag, check }
+    }
+
+    fn is_whole(&self, id: &str) -> bool {
+        self.check == check(id, &self.floor, self.etag.as_deref())
+    }
+}
+
+fn check(id: &str, floor: &Floor, etag: Option<&str>) -> Digest {
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    let (serial, digest) = (floor.serial.to_string(), floor.sha256.to_string());
+    for part in [id, &serial, &digest, &floor.issued, etag.unwrap_or_default()] {
+        hasher.update(part.as_bytes());
+        hasher.update(b"\n");
+    }
+    hasher.finish()
 }
 
 /// What was accepted last; where that cannot be read, a sentence that says so.
@@ -67,7 +91,10 @@ pub(super) fn accepted(origin: &Origin, layout: &Layout) -> Result<Option<Accept
         )
     };
     match read(layout) {
-        Ok(mut trust) => Ok(trust.registries.remove(&origin.id)),
+        Ok(mut trust) => match trust.registries.remove(&origin.id) {
+            Some(accepted) if !accepted.is_whole(&origin.id) => Err(damaged(&"its check does not match")),
+            accepted => Ok(accepted),
+        },
         Err(cause) => Err(damaged(&cause)),
     }
 }
@@ -111,10 +138,7 @@ pub(super) fn keep(newer: &Newer, origin: &Origin, layout: &Layout) -> io::Resul
     // A damaged one says nothing that could be kept.
     let mut trust = read(layout).unwrap_or_default();
     trust.schema = 1;
-    let accepted = Accepted {
-        floor: newer.signed.floor().clone(),
-        etag: newer.etag.clone(),
-    };
+    let accepted = Accepted::new(&origin.id, newer.signed.floor().clone(), newer.etag.clone());
     trust.registries.insert(origin.id.clone(), accepted);
     let mut text = serde_json::to_vec_pretty(&trust).expect("text and numbers are JSON");
     text.push(b'\n');

@@ -104,7 +104,7 @@ struct RawRelease {
 impl Registry {
     /// The registry that this ampup was built with.
     pub fn embedded() -> Self {
-        Self::parse(EMBEDDED.as_bytes()).expect("a test parses the embedded manifest")
+        Self::read(EMBEDDED.as_bytes()).expect("a test parses the embedded manifest")
     }
 
     /// Reads a manifest.
@@ -113,6 +113,10 @@ impl Registry {
     /// When it is not JSON, has a key twice, lacks what every manifest has, or is made for a newer ampup.
     pub fn parse(document: &[u8]) -> Result<Self, ManifestError> {
         unique::check(document).map_err(ManifestError::Malformed)?;
+        Self::read(document)
+    }
+
+    fn read(document: &[u8]) -> Result<Self, ManifestError> {
         let envelope: Envelope = serde_json::from_slice(document).map_err(ManifestError::Malformed)?;
         if envelope.schema > SCHEMA {
             return Err(ManifestError::TooNew {

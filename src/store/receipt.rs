@@ -68,7 +68,15 @@ impl Receipt {
     /// # Errors
     /// When it is missing, damaged, or another tree's.
     pub fn read(tree: &Utf8Path, component: &ComponentName, version: &Version) -> Result<Self, ReceiptError> {
-        let receipt: Self = serde_json::from_slice(&atomic::read_own(&tree.join(RECEIPT), LIMIT)?)?;
+        Self::parse(&atomic::read_own(&tree.join(RECEIPT), LIMIT)?, component, version)
+    }
+
+    /// The receipt in a file's content.
+    ///
+    /// # Errors
+    /// When it is damaged, or another tree's.
+    pub fn parse(json: &[u8], component: &ComponentName, version: &Version) -> Result<Self, ReceiptError> {
+        let receipt: Self = serde_json::from_slice(json)?;
         if receipt.component != *component || receipt.version.cmp_precedence(version).is_ne() {
             return Err(ReceiptError::OfAnotherTree {
                 component: receipt.component,

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod bootstrap;
+#[cfg(unix)]
 mod care;
 mod choosing;
 mod commands;
@@ -13,7 +14,10 @@ mod house;
 #[cfg(target_os = "linux")]
 mod life;
 mod main_job;
+#[cfg(unix)]
+mod own_state;
 mod postgres_ampd;
+mod postgres_daemon;
 mod postgres_kills;
 mod postgres_law;
 mod postgres_life;
@@ -22,6 +26,8 @@ mod postgres_programs;
 mod postgres_strangers;
 mod powershell;
 mod registry;
+#[cfg(unix)]
+mod seeds;
 #[cfg(target_os = "linux")]
 mod setup;
 #[cfg(unix)]

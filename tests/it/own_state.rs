@@ -1,0 +1,378 @@
+//! Every file that ampup writes for itself, damaged in every way: it is read as damaged, made anew or passed over, and
+//! nothing outside the home is touched.
+
+use std::{
+    os::unix::fs::symlink,
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ampup::{
+    commands::{Error, Options, Outcome, Session, check, doctor, history, list, prune, verify, which, why},
+    env::Env,
+    event::Silent,
+    exit::Exit,
+    registry::keys::{Keyring, Origin},
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::support::{
+    home::{Home, sha256},
+    signing::Signer,
+};
+
+/// All that is written by ampup itself, below the home.
+const FILES: [&str; 12] = [
+    "components/tool/2.0.0/.receipt.json",
+    "components/tool/2.0.0/.files.json",
+    "generations/2/generation.json",
+    "trust.json",
+    "cache/registry-amp.signed",
+    "config.toml",
+    "locks/store",
+    "locks/tool-2.0.0",
+    "cache/downloads/sha256-00.partial",
+    "cache/downloads/sha256-00.partial.json",
+    "projects.json",
+    "shells.json",
+];
+
+/// The longest that a command may take on this, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Scene {
+    home: Home,
+    signer: Signer,
+    copy: Utf8PathBuf,
+    precious: Utf8PathBuf,
+}
+
+impl Scene {
+    /// A home in which every such file is there, and a copy of it.
+    fn new() -> Self {
+        let mut home = Home::new();
+        home.offer("tool", "1.0.0").offer("tool", "2.0.0");
+        home.ampup(&["install", "tool@1.0.0"]).exits(0);
+        home.ampup(&["install", "tool@2"]).exits(0);
+        let signer = Signer::new(1);
+        let manifest = fs::read_to_string(home.registry()).expect("read");
+        let manifest = manifest
+            .replace("\"registry\":\"test\"", "\"registry\":\"amp\"")
+            .replace("\"serial\":1", "\"serial\":7");
+        let digest = sha256(manifest.as_bytes());
+        let write = |name: &str, content: &str| fs::write(home.path().join(name), content).expect("written");
+        write(
+            "cache/registry-amp.signed",
+            &format!("{}{manifest}", signer.sign("amp", 7, manifest.as_bytes())),
+        );
+        let (issued, etag) = ("2026-01-01T00:00:00Z", "\"x\"");
+        let check = sha256(format!("amp\n7\n{digest}\n{issued}\n{etag}\n").as_bytes());
+        let trust = serde_json::json!({"schema": 1, "registries": {"amp": {
+            "serial": 7, "sha256": digest, "issued": issued, "etag": etag, "check": check,
+        }}});
+        write("trust.json", &trust.to_string());
+        write("config.toml", "jobs = 3\nlock_timeout = 5\n");
+        write("cache/downloads/sha256-00.partial", "a part of it");
+        write(
+            "cache/downloads/sha256-00.partial.json",
+            r#"{"url":"https://example.com/a","value":"\"1\""}"#,
+        );
+        write("projects.json", r#"{"schema":1,"projects":["/nowhere/.amp"]}"#);
+        write("shells.json", r#"{"schema":1,"files":[],"directories":[]}"#);
+        home.give(&home.path());
+        let copy = home.work().join("copy");
+        let precious = home.work().join("precious");
+        fs::write(&precious, "precious").expect("written");
+        home.give(&home.work());
+        let scene = Self {
+            home,
+            signer,
+            copy,
+            precious,
+        };
+        run("cp", &["-a", scene.home.path().as_str(), scene.copy.as_str()]);
+        for name in FILES {
+            assert!(scene.home.path().join(name).is_file(), "{name}");
+        }
+        scene
+    }
+
+    /// Makes the home as it was.
+    fn restore(&self) {
+        fs::remove_dir_all(self.home.path()).expect("removed");
+        run("cp", &["-a", self.copy.as_str(), self.home.path().as_str()]);
+    }
+
+    fn session(&self) -> Result<Session, Error> {
+        let (home, user) = (self.home.path(), self.home.directory("user"));
+        let env = Env::from_variables(
+            [
+                ("AMPUP_HOME", home.as_str()),
+                ("HOME", user.as_str()),
+                ("PATH", "/usr/bin:/bin"),
+            ],
+            self.home.work().as_std_path(),
+        );
+        let mut session = Session::new(env, Options::default(), Arc::new(Silent), "ampup".to_owned())?;
+        session.origin = Origin {
+            id: "amp".to_owned(),
+            base: None,
+            keyring: Keyring::new(&[&self.signer.public()], "").expect("a key"),
+        };
+        Ok(session)
+    }
+
+    /// Runs what only reads, all of it or what starts no other program; gives how each ended.
+    fn read(&self, what: &str, all: bool) -> Vec<Exit> {
+        type Reader = fn(&Session) -> Result<Outcome, Error>;
+        let readers: [(&str, Reader); 8] = [
+            ("list", |session| {
+                list::run(
+                    &list::Args {
+                        available: false,
+                        all: true,
+                    },
+                    session,
+                )
+            }),
+            ("which", |session| {
+                let executable = "tool".to_owned();
+                which::run(
+                    &which::Args {
+                        executable,
+                        dir: false,
+                    },
+                    session,
+                )
+            }),
+            ("history", |session| history::run(&history::Args {}, session)),
+            ("why", |session| {
+                why::run(
+                    &why::Args {
+                        name: "tool".parse().expect("a name"),
+                    },
+                    session,
+                )
+            }),
+            ("verify", |session| verify::run(&verify::Args::default(), session)),
+            ("check", |session| {
+                check::run(&check::Args { names: Vec::new() }, session)
+            }),
+            ("doctor", |session| doctor::run(&doctor::Args::default(), session)),
+            ("prune", |session| {
+                prune::run(
+                    &prune::Args {
+                        names: Vec::new(),
+                        dry_run: true,
+                    },
+                    session,
+                )
+            }),
+        ];
+        let count = if all { readers.len() } else { 5 };
+        let mut exits = Vec::new();
+        for (name, reader) in readers.into_iter().take(count) {
+            let began = Instant::now();
+            exits.push(match self.session().and_then(|session| reader(&session)) {
+                Ok(outcome) => outcome.exit,
+                Err(error) => {
+                    assert!(!error.to_string().is_empty());
+                    error.exit_code()
+                }
+            });
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{what}: `{name}` took {:?}",
+                began.elapsed()
+            );
+        }
+        exits
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let status = Command::new(program).args(arguments).status().expect("started");
+    assert!(status.success(), "{program} {arguments:?}");
+}
+
+/// What may stand in the place of a file.
+const FAULTS: [&str; 9] = [
+    "empty",
+    "half",
+    "flipped",
+    "noise",
+    "directory",
+    "link",
+    "dangling",
+    "sparse",
+    "pipe",
+];
+
+fn damage(path: &Utf8Path, fault: &str, precious: &Utf8Path) {
+    let mut content = fs::read(path).expect("there");
+    let middle = content.len() / 2;
+    match fault {
+        "empty" => return fs::write(path, "").expect("written"),
+        "half" => return fs::write(path, &content[..middle]).expect("written"),
+        "flipped" => {
+            if let Some(octet) = content.get_mut(middle) {
+                *octet ^= 0x11;
+            }
+            return fs::write(path, content).expect("written");
+        }
+        "noise" => {
+            return fs::write(path, (0..=255).cycle().take(3000).collect::<Vec<u8>>()).expect("written");
+        }
+        "sparse" => {
+            let file = fs::File::create(path).expect("opened");
+            return file.set_len(1 << 30).expect("grown");
+        }
+        _ => fs::remove_file(path).expect("removed"),
+    }
+    match fault {
+        "directory" => {
+            fs::create_dir(path).expect("made");
+            fs::write(path.join("inside"), "").expect("written");
+        }
+        "link" => symlink(precious, path).expect("linked"),
+        "dangling" => symlink("nowhere", path).expect("linked"),
+        "pipe" => run("mkfifo", &[path.as_str()]),
+        other => panic!("{other}"),
+    }
+}
+
+/// Every truncation and every octet flipped, read by everything that reads; sampled here, whole when it is asked for.
+#[test]
+fn no_truncation_and_no_flipped_octet_makes_a_reader_fail_badly() {
+    sweep(8);
+}
+
+#[test]
+#[ignore = "takes long"]
+fn every_truncation_and_every_flipped_octet() {
+    sweep(usize::MAX);
+}
+
+fn sweep(samples: usize) {
+    let scene = Scene::new();
+    let healthy = scene.read("healthy", true);
+    assert_eq!(healthy[0], Exit::Done);
+    for name in FILES {
+        let path = scene.home.path().join(name);
+        let whole = fs::read(&path).expect("read");
+        let step = (whole.len() / samples).max(1);
+        for (count, at) in (0..whole.len()).step_by(step).enumerate() {
+            // What starts other programs is slow.
+            let all = count % 4 == 0;
+            fs::write(&path, &whole[..at]).expect("written");
+            scene.read(&format!("{name} cut at {at}"), all);
+            let mut flipped = whole.clone();
+            flipped[at] ^= if count % 2 == 0 { 0x01 } else { 0x80 };
+            fs::write(&path, &flipped).expect("written");
+            scene.read(&format!("{name} flipped at {at}"), all);
+        }
+        scene.restore();
+        assert_eq!(scene.read(name, true), healthy, "{name}");
+    }
+}
+
+/// The same for what is no such file at all, then everything that writes, then the fault gone.
+fn survives(names: &[&str]) {
+    let scene = Scene::new();
+    let store = scene.home.store();
+    for name in names {
+        for fault in FAULTS {
+            let what = format!("{name}: {fault}");
+            let path = scene.home.path().join(name);
+            damage(&path, fault, &scene.precious);
+            scene.home.give(path.parent().expect("a parent"));
+            scene.read(&what, true);
+            let commands: [&[&str]; 10] = [
+                &["list"],
+                &["which", "tool"],
+                &["history"],
+                &["install", "tool@2"],
+                &["update"],
+                &["use", "tool@1.0.0"],
+                &["undo"],
+                &["uninstall", "tool@1.0.0"],
+                &["verify", "--repair"],
+                &["prune"],
+            ];
+            for words in commands {
+                let began = Instant::now();
+                let run = scene.home.ampup(words);
+                assert!(
+                    began.elapsed() < PATIENCE,
+                    "{what}: {words:?} took {:?}",
+                    began.elapsed()
+                );
+                assert!(!run.stderr.contains("panicked"), "{what}: {words:?}: {run:#?}");
+                assert!(
+                    [0, 1, 2, 3, 4, 6, 7].contains(&run.code),
+                    "{what}: {words:?}: {run:#?}"
+                );
+                if run.code != 0 {
+                    let errors = run
+                        .stderr
+                        .lines()
+                        .filter(|line| line.starts_with("error: "))
+                        .count();
+                    assert!(errors == 1 || run.code == 4, "{what}: {words:?}: {run:#?}");
+                }
+            }
+            assert_eq!(
+                fs::read_to_string(&scene.precious).expect("there"),
+                "precious",
+                "{what}"
+            );
+            // The fault gone, everything works.
+            scene.restore();
+            assert_eq!(scene.home.store(), store, "{what}");
+        }
+    }
+    scene.home.ampup(&["install", "tool@1.0.0"]).exits(0);
+}
+
+#[test]
+fn a_tree_outlives_what_is_in_the_place_of_its_records() {
+    survives(&FILES[..3]);
+}
+
+#[test]
+fn a_home_outlives_what_is_in_the_place_of_its_records() {
+    survives(&FILES[3..8]);
+}
+
+#[test]
+fn a_home_outlives_what_is_in_the_place_of_its_notes() {
+    survives(&FILES[8..]);
+}
+
+/// With a damaged receipt, an installation or a repair makes the version anew, and until then it is not used.
+#[test]
+fn a_damaged_receipt_is_reported_and_mended() {
+    let scene = Scene::new();
+    let path = scene.home.path().join(FILES[0]);
+    for fault in FAULTS.into_iter().filter(|fault| *fault != "flipped") {
+        for mend in [
+            &["install", "tool@2"][..],
+            &["verify", "--repair", "tool"],
+            &["install", "tool@2.0.0"],
+        ] {
+            damage(&path, fault, &scene.precious);
+            scene.home.give(path.parent().expect("a parent"));
+            let run = scene.home.ampup(&["list"]).exits(0);
+            assert!(run.stdout.contains("tool 2.0.0 (damaged)"), "{fault}: {run:#?}");
+            scene.home.ampup(&["which", "tool"]).exits(4);
+            scene.home.ampup(&["use", "tool@2.0.0"]).exits(3);
+            scene.home.ampup(mend).exits(0);
+            scene.home.ampup(&["verify"]).exits(0);
+            let run = scene.home.ampup(&["which", "tool"]).exits(0);
+            assert!(run.stdout.contains("components/tool/2.0.0/"), "{fault}: {run:#?}");
+            scene.restore();
+        }
+    }
+}
