@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{
@@ -136,11 +136,12 @@ pub(super) struct Bars {
 static SHOWN: OnceLock<MultiProgress> = OnceLock::new();
 
 /// Takes the bars off the terminal, for good.
+#[cfg(unix)]
 pub(super) fn clear() {
     if let Some(bars) = SHOWN.get() {
         // A terminal that is gone needs no cleaning.
         let _ = bars.clear();
-        bars.set_draw_target(ProgressDrawTarget::hidden());
+        bars.set_draw_target(indicatif::ProgressDrawTarget::hidden());
     }
 }
 

@@ -5,7 +5,6 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
-use camino::Utf8Path;
 use serde_json::{Value, json};
 
 use super::args::{Global, When};
@@ -100,7 +99,7 @@ impl Face {
 
     /// Prints that a signal ended the run.
     #[cfg(unix)]
-    pub(super) fn interrupted(&self, signal: &str, home: Option<&Utf8Path>) {
+    pub(super) fn interrupted(&self, signal: &str, home: Option<&camino::Utf8Path>) {
         let mut message = format!("interrupted by {signal}");
         if let Some(home) = home {
             message += &format!("; what was unfinished lies in `{home}/staging` until the next command");

@@ -109,7 +109,7 @@ fn walk(top: &Utf8Path, path: &Utf8Path, found: &mut Vec<String>) {
 }
 
 /// What lies where no leftovers may lie: anything but the contract's names, and what is in `staging/` and `cache/`. With
-/// `settled`, those are empty too, and nothing is hidden from readers.
+/// `settled`, `staging/` is empty too, and nothing is hidden from readers. (A download is kept, for the same command again.)
 pub(super) fn leftovers(home: &Utf8Path, settled: bool) -> Vec<Utf8PathBuf> {
     const NAMES: &[&str] = &[
         "active",
@@ -177,7 +177,6 @@ pub(super) fn leftovers(home: &Utf8Path, settled: bool) -> Vec<Utf8PathBuf> {
     }
     if settled {
         found.extend(list(&layout.staging()));
-        found.extend(list(&layout.downloads()));
     }
     found
 }

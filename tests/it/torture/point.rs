@@ -93,6 +93,22 @@ pub(super) const POSTGRES: Case = Case {
     sampled: true,
 };
 
+/// ampup itself, newer. It is run from the home, as it must be.
+pub(super) const SELF_UPDATE: Case = Case {
+    name: "self update",
+    prepare: settled,
+    command: &["self", "update"],
+    once: false,
+    sampled: true,
+};
+
+fn settled(home: &mut Home) {
+    nothing(home);
+    home.ampup(&["init"]).exits(0);
+    home.ampup(&["install", "keeper@1.0.0"]).exits(0);
+    home.offer("ampup", "9.0.0");
+}
+
 /// ampup itself, which goes into the store, and into the files that shells read.
 pub(super) const INIT: Case = Case {
     name: "init",
@@ -197,13 +213,36 @@ impl<'a> Point<'a> {
         command
     }
 
+    /// The same with the ampup that is installed here, where there is one and it is about itself.
+    fn own_command(&self, arguments: &[&str]) -> Command {
+        let plain = self.command(arguments);
+        if arguments[0] != "self" {
+            return plain;
+        }
+        let mut command = Command::new(self.path().join("bin/ampup"));
+        command.args(arguments).current_dir(self.home.work()).env_clear();
+        for (name, value) in plain.get_envs() {
+            command.env(name, value.expect("set"));
+        }
+        command
+    }
+
     pub(super) fn run(&self, arguments: &[&str]) -> Run {
         finish(self.command(arguments))
     }
 
+    fn run_as_traced(&self, arguments: &[&str]) -> Run {
+        let mut command = self.own_command(arguments);
+        if let Some(user) = run_as() {
+            use std::os::unix::process::CommandExt as _;
+            command.uid(user.uid).gid(user.gid);
+        }
+        finish(command)
+    }
+
     pub(super) fn trace(&self, arguments: &[&str], deed: Deed) -> Traced {
         trace(
-            &self.command(arguments),
+            &self.own_command(arguments),
             run_as().map(|user| (user.uid, user.gid)),
             deed,
         )
@@ -298,7 +337,7 @@ pub(super) fn holds(case: &Case, point: &Point<'_>, reference: &Reference) -> Re
     if case.once && is_done {
         return Ok(true);
     }
-    let again = point.run(case.command);
+    let again = point.run_as_traced(case.command);
     if again.code != 0 {
         return Err(format!("again: {again:#?}"));
     }

@@ -32,9 +32,15 @@ fn offer_large(home: &mut Home, name: &str, files: usize, octets: usize, size: O
     home.offer_artifacts(name, "1.0.0", &[artifact]);
 }
 
-/// Runs a script with a tmpfs at `$small`, ampup's home in it, and `ampup` as the program. `None` where that is not
+/// Leaves four mebibytes of the twenty.
+const FILL_OCTETS: &str = "head -c 16777216 /dev/zero > $small/fill";
+/// Leaves about a hundred inodes of the four hundred.
+const FILL_INODES: &str =
+    "mkdir $small/fill; i=0; while [ $i -lt 300 ]; do : > $small/fill/$i; i=$((i + 1)); done";
+
+/// Runs a script with a tmpfs at `$small` that `fill` fills, ampup's home in it, and `ampup` as the program. `None` where that is not
 /// allowed.
-fn on_small_disk(home: &Home, options: &str, lines: &str) -> Option<Run> {
+fn on_small_disk(home: &Home, fill: &str, lines: &str) -> Option<Run> {
     let small = home.directory("user").join("small");
     fs::create_dir(&small).expect("made");
     let is_root = rustix::process::geteuid().is_root();
@@ -49,7 +55,7 @@ fn on_small_disk(home: &Home, options: &str, lines: &str) -> Option<Run> {
         format!("unshare --map-user={uid} --map-group={gid} -- ")
     };
     let script = format!(
-        "small={small}; mount -t tmpfs -o mode=755,{options} none $small || exit 99\n\
+        "small={small}; mount -t tmpfs -o mode=755,size=20m,nr_inodes=400 none $small || exit 99\n{fill}\n\
          export AMPUP_HOME=$small/home\n\
          ampup() {{ {again}{} \"$@\" 2>&1; echo \"code $?\"; }}\n{lines}",
         program()
@@ -96,8 +102,8 @@ fn what_is_needed_and_what_is_free_is_told_before_anything_is_written() {
     home.offer("tool", "1.0.0");
     offer_large(&mut home, "large", 10, 1 << 20, Some(11 << 20));
     let lines = "ampup install tool\nampup install large\nampup list\nls -A $small/home/staging\n\
-                 mount -o remount,size=64m $small\nampup install large\n";
-    let Some(run) = on_small_disk(&home, "size=4m", lines) else {
+                 rm -r $small/fill\nampup install large\n";
+    let Some(run) = on_small_disk(&home, FILL_OCTETS, lines) else {
         return;
     };
     let parts = parts(&run);
@@ -116,8 +122,8 @@ fn a_disk_that_is_full_in_the_middle_changes_nothing() {
     home.offer("tool", "1.0.0");
     offer_large(&mut home, "large", 10, 1 << 20, None);
     let lines = "ampup install tool\nampup install large\nampup list\nls -A $small/home/staging\n$small/home/bin/tool\n\
-                 mount -o remount,size=64m $small\nampup install large\nampup list\n";
-    let Some(run) = on_small_disk(&home, "size=4m", lines) else {
+                 rm -r $small/fill\nampup install large\nampup list\n";
+    let Some(run) = on_small_disk(&home, FILL_OCTETS, lines) else {
         return;
     };
     changes_nothing(&run);
@@ -129,8 +135,8 @@ fn a_disk_without_inodes_changes_nothing() {
     home.offer("tool", "1.0.0");
     offer_large(&mut home, "large", 200, 10, None);
     let lines = "ampup install tool\nampup install large\nampup list\nls -A $small/home/staging\n$small/home/bin/tool\n\
-                 mount -o remount,nr_inodes=10000 $small\nampup install large\nampup list\n";
-    let Some(run) = on_small_disk(&home, "size=64m,nr_inodes=100", lines) else {
+                 rm -r $small/fill\nampup install large\nampup list\n";
+    let Some(run) = on_small_disk(&home, FILL_INODES, lines) else {
         return;
     };
     changes_nothing(&run);

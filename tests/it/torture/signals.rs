@@ -21,7 +21,17 @@ use crate::support::{
     world::write_program,
 };
 
-const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+/// The signals that a program which we start hears: a shell sets some to be ignored for what runs in the background.
+fn signals() -> Vec<Signal> {
+    let status = fs::read_to_string("/proc/self/status").expect("read");
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = u64::from_str_radix(ignored.expect("it is there").trim(), 16).expect("a number");
+    let is_heard = |signal: &Signal| ignored >> (*signal as i32 - 1) & 1 == 0;
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
+        .into_iter()
+        .filter(is_heard)
+        .collect()
+}
 
 /// Starts a command, waits until `is_there`, sends the signal, and checks all that must hold then.
 fn interrupted(home: &Home, words: &[&str], path: Option<&str>, signal: Signal, is_there: impl Fn() -> bool) {
@@ -89,7 +99,7 @@ fn while_a_component_proves_that_it_runs() {
     home.offer_script("slow", "1.0.0", &slow(&pids));
     home.offer("tool", "1.0.0");
     home.ampup(&["install", "tool@1.0.0"]).exits(0);
-    for signal in SIGNALS {
+    for signal in signals() {
         interrupted(&home, &["install", "slow"], None, signal, || pids.is_file());
         have_ended(&pids);
     }
@@ -112,7 +122,7 @@ fn while_npm_downloads() {
         })],
     );
     let path = format!("{}:/usr/bin:/bin", home.directory("bin"));
-    for signal in SIGNALS {
+    for signal in signals() {
         interrupted(&home, &["install", "tool"], Some(&path), signal, || {
             pids.is_file()
         });
@@ -123,7 +133,7 @@ fn while_npm_downloads() {
 #[test]
 fn while_it_downloads_and_the_partial_download_stays() {
     let script = format!("{}# {}\n", script("tool", "1.0.0"), "x".repeat(200_000));
-    for signal in SIGNALS {
+    for signal in signals() {
         let mut home = Home::new();
         let content = script.clone().into_bytes();
         // The first answer stops in the middle; the second is asked for the rest.
@@ -162,7 +172,7 @@ fn while_it_waits_for_another() {
     home.offer("tool", "1.0.0");
     home.ampup(&["install", "tool"]).exits(0);
     let lock = home.path().join("locks/store");
-    for signal in SIGNALS {
+    for signal in signals() {
         // Not at once: a child that another test starts holds what we have open until it is its own program.
         let held = ampup::fs::lock::Lock::acquire(&lock, Duration::from_secs(10), |_| {}).expect("free");
         let began = Instant::now();
@@ -237,4 +247,70 @@ fn a_signal_that_was_ignored_stays_so() {
         run.join().expect("no panic")
     });
     child.exits(0);
+}
+
+/// Bars are taken off, the cursor is there, and the settings of the terminal are what they were.
+#[test]
+fn a_terminal_is_left_as_it_was() {
+    let Some(program) = crate::support::programs::find("script") else {
+        return;
+    };
+    if !signals().contains(&Signal::SIGINT) {
+        return;
+    }
+    let mut home = Home::new();
+    let pids = home.directory("work").join("pids");
+    home.offer_script("slow", "1.0.0", &slow(&pids));
+    let plain = home.command(&["install", "slow"]);
+    let work = home.work();
+    let inside = format!(
+        "stty -g > {work}/before; {} install slow; echo code $?; stty -g > {work}/after",
+        plain.get_program().display()
+    );
+    let mut command = std::process::Command::new(program);
+    command
+        .args(["-qefc", &inside, "/dev/null"])
+        .current_dir(&work)
+        .env_clear()
+        .env("TERM", "xterm")
+        .env("SHELL", "/bin/sh")
+        .stdin(Stdio::null());
+    for (name, value) in plain.get_envs().filter(|(name, _)| *name != "CI") {
+        command.env(name, value.expect("set"));
+    }
+    if let Some(user) = crate::support::postgres::run_as() {
+        use std::os::unix::process::CommandExt as _;
+        command.uid(user.uid).gid(user.gid);
+    }
+    let shown = thread::scope(|scope| {
+        let run = scope.spawn(|| finish(command));
+        wait_until(|| pids.is_file());
+        // So long that the bar is drawn.
+        thread::sleep(Duration::from_millis(500));
+        let lock = fs::read_to_string(home.path().join("locks/slow-1.0.0")).expect("written");
+        let pid = lock
+            .split(' ')
+            .next()
+            .and_then(|pid| pid.parse().ok())
+            .expect("a pid");
+        kill(Pid::from_raw(pid), Signal::SIGINT).expect("sent");
+        run.join().expect("no panic").stdout
+    });
+    have_ended(&pids);
+    assert!(shown.contains("code 130"), "{shown:?}");
+    assert!(
+        shown.contains("proving that it runs here"),
+        "a bar was drawn: {shown:?}"
+    );
+    let (before, after) = shown.split_once("interrupted by SIGINT").expect("told");
+    let line = before.rsplit(['\r', '\n']).next().expect("a line");
+    assert!(!line.contains("proving"), "on a line of its own: {shown:?}");
+    assert!(!after.contains("proving"), "nothing is drawn after: {shown:?}");
+    assert_eq!(
+        shown.matches("\x1b[?25l").count(),
+        shown.matches("\x1b[?25h").count(),
+        "{shown:?}"
+    );
+    let settings = |name: &str| fs::read_to_string(work.join(name)).expect("written");
+    assert_eq!(settings("before"), settings("after"));
 }

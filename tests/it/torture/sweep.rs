@@ -12,7 +12,7 @@ use nix::{errno::Errno, sys::signal::Signal};
 
 use super::{
     oracle::wrong_words,
-    point::{CASES, Case, INIT, POSTGRES, Point, Reference, holds, told},
+    point::{CASES, Case, INIT, POSTGRES, Point, Reference, SELF_UPDATE, holds, told},
     whole,
 };
 use crate::support::{
@@ -168,6 +168,13 @@ macro_rules! sweeps {
         fn an_init_is_whole_or_absent() {
             if whole() {
                 sweep(&INIT);
+            }
+        }
+
+        #[test]
+        fn a_self_update_is_whole_or_absent() {
+            if whole() {
+                sweep(&SELF_UPDATE);
             }
         }
 
