@@ -1,3 +1,10 @@
+# What the gate checks before the tests.
+check:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+    cargo clippy --no-default-features --lib -- -D warnings
+    shellcheck .ci/run install.sh release/assemble
+
 # The release of this machine (or of TARGETS) in target/dist, laid out as .github/workflows/release.yml publishes it:
 #   sh target/dist/install.sh --mirror "file://$PWD/target/dist"
 dist *TARGETS:

@@ -141,7 +141,7 @@ fn find(
         }
         return Err(Error::NotFound {
             message: format!(
-                "{spec} is not installed; installed are {}",
+                "{spec} is not installed; installed: {}",
                 installed(session, Some(&spec.name))?
             ),
             hint: "`ampup list` shows what is installed".to_owned(),

@@ -27,7 +27,7 @@ pub struct Lock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process held it for the whole time.
-    #[error("`{path}` is held by {holder} since before {seconds} s ago")]
+    #[error("`{path}` is held by {holder}, and was for {seconds} s")]
     Busy {
         /// The lock file.
         path: Utf8PathBuf,

@@ -222,11 +222,3 @@ pub fn is_writable(layout: &Layout) -> io::Result<bool> {
         Ok(true)
     }
 }
-
-/// Flushes the entries of the home itself, after its directories and links were made.
-///
-/// # Errors
-/// When it cannot be flushed.
-pub fn flush(layout: &Layout) -> io::Result<()> {
-    atomic::sync_directory(layout.home())
-}

@@ -239,7 +239,7 @@ fn use_switches_between_installed_versions_without_a_network() {
         .says("tool 1.0.0 is active already");
     home.ampup(&["use", "tool@3.0.0"])
         .exits(3)
-        .says("installed are `tool@1.0.0`, `tool@2.0.0`");
+        .says("installed: `tool@1.0.0`, `tool@2.0.0`");
 }
 
 #[test]

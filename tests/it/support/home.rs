@@ -228,6 +228,13 @@ impl Home {
     }
 }
 
+impl Drop for Home {
+    fn drop(&mut self) {
+        // What root's home has elsewhere is not below the world.
+        let _ = fs::remove_dir_all(ampup::store::place::elsewhere_of(&self.path()));
+    }
+}
+
 fn walk(top: &Utf8Path, path: &Utf8Path, found: &mut Vec<String>) {
     let Ok(metadata) = path.symlink_metadata() else {
         return;
