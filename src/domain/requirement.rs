@@ -97,12 +97,15 @@ impl Requirement {
     }
 }
 
+/// No requirement is longer, in octets.
+const LONGEST: usize = 256;
+
 impl FromStr for Requirement {
     type Err = InvalidRequirement;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidRequirement(text.to_owned());
-        if text.len() > 256 {
+        if text.len() > LONGEST {
             return Err(InvalidRequirement(format!(
                 "{}…",
                 text.chars().take(40).collect::<String>()
@@ -132,7 +135,12 @@ impl FromStr for Requirement {
         }
         match text.bytes().next() {
             Some(b'<' | b'>' | b'=' | b'^' | b'~') => {
-                VersionReq::parse(text).map(Self::Range).map_err(|_| invalid())
+                let range = VersionReq::parse(text).map(Self::Range).map_err(|_| invalid())?;
+                // It is written with more signs than it was read with, and what we write we must read again.
+                if range.to_string().len() > LONGEST {
+                    return Err(invalid());
+                }
+                Ok(range)
             }
             _ => Err(invalid()),
         }

@@ -14,7 +14,7 @@ mod house;
 #[cfg(target_os = "linux")]
 mod life;
 mod main_job;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod own_state;
 mod postgres_ampd;
 mod postgres_daemon;
