@@ -167,7 +167,7 @@ fn equip(command: &mut Command, server: &Server, cluster: &Cluster, session: &Se
     }
     if !command.cleared.is_empty() {
         session.note(format!(
-            "cleared {} for the command: it would lead it away from the project's database",
+            "cleared for the command, because it would lead away from the project's database: {}",
             command.cleared.join(", ")
         ));
     }

@@ -23,6 +23,12 @@ mod postgres_programs;
 mod postgres_strangers;
 mod powershell;
 mod registry;
+#[cfg(unix)]
+mod run;
+#[cfg(unix)]
+mod run_data;
+#[cfg(unix)]
+mod run_db;
 #[cfg(target_os = "linux")]
 mod setup;
 #[cfg(unix)]
