@@ -33,8 +33,11 @@ pub fn main() -> ExitCode {
         Err(refusal) => return ExitCode::from(report::refused(&refusal, &words).code()),
     };
     let face = Face::new(&cli.global, &env);
+    // What runs another program passes the signal on to it, and ends after it.
     #[cfg(unix)]
-    signals::watch(&face, cli.global.home.clone().or_else(|| env.ampup_home().ok()));
+    if !matches!(cli.command, Some(Command::Run(_) | Command::Db(_))) {
+        signals::watch(&face, cli.global.home.clone().or_else(|| env.ampup_home().ok()));
+    }
     let ended = perform(&cli, env, &words, &face);
     #[cfg(unix)]
     signals::settle();
@@ -66,6 +69,10 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
         Command::Itself(Itself::Update(args)) => commands::self_update::run(args, &session),
         Command::Itself(Itself::Uninstall(args)) => commands::self_uninstall::run(args, &session),
         Command::Itself(Itself::Version) => Ok(commands::version()),
+        #[cfg(unix)]
+        Command::Run(args) => commands::run::run(args, &session),
+        #[cfg(unix)]
+        Command::Db(verb) => commands::db::run(verb, &session),
         Command::Doctor(args) => commands::doctor::run(args, &session),
         Command::Why(args) => commands::why::run(args, &session),
         Command::Prune(args) => commands::prune::run(args, &session),
@@ -92,6 +99,16 @@ fn ask(question: &str, enter: bool) -> bool {
             _ => {}
         }
     }
+}
+
+/// Asks on stderr for a word.
+fn ask_for(question: &str) -> Option<String> {
+    let mut stderr = io::stderr().lock();
+    let _ = write!(stderr, "{question} ").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    read.is_ok_and(|octets| octets > 0)
+        .then(|| answer.trim().to_owned())
 }
 
 fn reporter(cli: &Cli, env: &Env, face: &Face) -> Arc<dyn Reporter> {

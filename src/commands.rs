@@ -2,8 +2,14 @@
 //! Nothing here prints.
 
 pub mod check;
+#[cfg(unix)]
+mod child;
 pub mod complete;
 pub mod completions;
+#[cfg(unix)]
+mod database;
+#[cfg(unix)]
+pub mod db;
 pub mod doctor;
 pub mod env;
 mod error;
@@ -13,6 +19,8 @@ pub mod init;
 pub mod install;
 pub mod list;
 pub mod prune;
+#[cfg(unix)]
+pub mod run;
 pub mod search;
 pub mod self_uninstall;
 pub mod self_update;
@@ -41,7 +49,7 @@ pub struct Outcome {
     pub data: String,
     /// What a person should know, one line each, for stderr.
     pub talk: Vec<String>,
-    /// The same for programs: an object.
+    /// The same for programs: an object; null where a command has answered in our place.
     pub json: Value,
 }
 

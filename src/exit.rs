@@ -4,26 +4,27 @@ use std::io;
 
 /// How a command ends. The numbers are part of the command line's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
     /// Done.
-    Done = 0,
+    Done,
     /// It failed, or what was installed does not run here.
-    Failed = 1,
+    Failed,
     /// The command line was wrong.
-    Usage = 2,
+    Usage,
     /// No such component or version, or it is not installed.
-    NotFound = 3,
+    NotFound,
     /// A digest, a signature, an archive or an installed tree is not what it should be.
-    Integrity = 4,
+    Integrity,
     /// The network.
-    Network = 5,
+    Network,
     /// Something is busy or in use.
-    Busy = 6,
+    Busy,
     /// The disk is full, read-only or not permitted.
-    Disk = 7,
+    Disk,
     /// There are updates (`check` alone).
-    UpdatesAvailable = 100,
+    UpdatesAvailable,
+    /// As the command that `run` or `db psql` ran.
+    Command(u8),
 }
 
 impl Exit {
@@ -41,7 +42,18 @@ impl Exit {
 
     /// The number.
     pub fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::Integrity => 4,
+            Self::Network => 5,
+            Self::Busy => 6,
+            Self::Disk => 7,
+            Self::UpdatesAvailable => 100,
+            Self::Command(code) => code,
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub mod socket;
 #[cfg(unix)]
 pub mod start;
 #[cfg(unix)]
+pub mod status;
+#[cfg(unix)]
 pub mod stop;
 #[cfg(unix)]
 mod wait;
@@ -51,5 +53,6 @@ pub use self::{
     running::{Evidence, Left, Origin, Server},
     server::Purpose,
     start::Start,
+    status::{ServerState, Serving, Status},
     stop::{Force, Stopped},
 };

@@ -9,6 +9,8 @@ use crate::commands::{
     Error, Options, check, complete, completions, doctor, env, history, info, init, install, list, prune,
     search, self_uninstall, self_update, undo, uninstall, update, use_version, verify, which, why,
 };
+#[cfg(unix)]
+use crate::commands::{db, run};
 
 /// Installs the components of Amp: the daemon, its client, and the PostgreSQL that it needs.
 #[derive(Debug, Parser)]
@@ -17,7 +19,8 @@ use crate::commands::{
     version,
     max_term_width = 100,
     after_help = "Exit codes: 0 done, 1 failed or does not run here, 2 usage, 3 no such component or version, or not \
-                  installed, 4 integrity, 5 network, 6 busy or in use, 7 disk, 100 updates available (`check`)."
+                  installed, 4 integrity, 5 network, 6 busy or in use, 7 disk, 100 updates available (`check`). `run` and `db psql` end as their command does; 128 and more: a \
+                  signal ended it."
 )]
 pub struct Cli {
     /// What holds for every command.
@@ -81,6 +84,9 @@ impl Global {
             ask: std::io::stdin()
                 .is_terminal()
                 .then_some(super::ask as fn(&str, bool) -> bool),
+            ask_for: std::io::stdin()
+                .is_terminal()
+                .then_some(super::ask_for as fn(&str) -> Option<String>),
             grammar: Some(Cli::command),
         }
     }
@@ -136,6 +142,13 @@ pub enum Command {
     History(history::Args),
     /// Print the path of an installed executable
     Which(which::Args),
+    /// Run a command with the project's database
+    #[cfg(unix)]
+    Run(run::Args),
+    /// The project's database
+    #[cfg(unix)]
+    #[command(subcommand, arg_required_else_help = true)]
+    Db(db::Db),
     /// Find what may be wrong, and say what to do about it
     Doctor(doctor::Args),
     /// Say why a component is at its version

@@ -75,7 +75,9 @@ impl Face {
     }
 
     fn outcome(&self, outcome: &Outcome) -> Exit {
-        let data = if self.json {
+        let data = if self.json && outcome.json.is_null() {
+            String::new()
+        } else if self.json {
             let mut object =
                 json!({ "schema": SCHEMA, "exit": outcome.exit.code(), "messages": outcome.talk });
             merge(&mut object, &outcome.json);

@@ -4,6 +4,8 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
+#[cfg(unix)]
+use crate::postgres::ClusterError;
 use crate::{
     domain::ComponentName,
     env::HomeError,
@@ -40,6 +42,17 @@ pub enum Error {
     Remove(#[from] RemoveError),
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The project's database.
+    #[cfg(unix)]
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The command of `run` cannot be started.
+    #[cfg(unix)]
+    #[error("cannot run `{command}`")]
+    NoCommand { command: String, source: io::Error },
+    /// A copy of a table needs room.
+    #[error("{} MB are free, and its largest table has {} MB", free >> 20, needed >> 20)]
+    NoRoom { needed: u64, free: u64 },
     /// The home cannot be read or written.
     #[error("cannot {action} ampup's home")]
     Store { action: &'static str, source: io::Error },
@@ -78,6 +91,12 @@ impl Error {
             Self::Lock(error) => exit_of_lock(error),
             Self::Install(error) => error.exit_code(),
             Self::Remove(error) => error.exit_code(),
+            #[cfg(unix)]
+            Self::Cluster(error) => error.exit_code(),
+            // As a shell says it.
+            #[cfg(unix)]
+            Self::NoCommand { source, .. } => Exit::Command(super::child::code_of(source)),
+            Self::NoRoom { .. } => Exit::Disk,
             Self::Store { source, .. } if is_damage(source) => Exit::Integrity,
             Self::Store { source, .. } | Self::File { source, .. } => Exit::of_io(source),
             Self::Damaged { .. } => Exit::Integrity,
@@ -99,6 +118,11 @@ impl Error {
             Self::Lock(error) => hint_of_lock(error),
             Self::Install(error) => error.hint(),
             Self::Remove(error) => error.hint(),
+            #[cfg(unix)]
+            Self::Cluster(error) => error.hint(),
+            #[cfg(unix)]
+            Self::NoCommand { command, source } => hint_of_command(command, source),
+            Self::NoRoom { .. } => Some("make room; nothing was changed".to_owned()),
             Self::Store { source, .. } if is_damage(source) => {
                 Some("`ampup verify --repair` mends what can be mended".to_owned())
             }
@@ -148,6 +172,18 @@ impl Error {
             .chain(causes)
             .chain(hint)
             .collect()
+    }
+}
+
+/// Amp's own programs can be installed.
+#[cfg(unix)]
+fn hint_of_command(command: &str, cause: &io::Error) -> Option<String> {
+    match (cause.kind(), command) {
+        (io::ErrorKind::NotFound, "ampd" | "ampctl") => {
+            Some(format!("`ampup install --component {command}`"))
+        }
+        (io::ErrorKind::NotFound, _) => Some("name a program that is on PATH, or give its path".to_owned()),
+        _ => None,
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Options {
     pub lock_timeout: Option<u64>,
     /// Puts a question to the user; the second argument is what Enter means. `None` where nobody is there to answer.
     pub ask: Option<fn(&str, bool) -> bool>,
+    /// Asks the user for a word; `None` where there is no answer.
+    pub ask_for: Option<fn(&str) -> Option<String>>,
     /// The command line's own definition, for completions and the manual.
     pub grammar: Option<fn() -> clap::Command>,
 }

@@ -262,6 +262,31 @@ pub fn holder(path: &Utf8Path) -> String {
     }
 }
 
+/// Whether somebody holds or shares the lock, without touching it: trying it would make others believe that it is held.
+/// `None` where the system does not say.
+pub fn is_held(path: &Utf8Path) -> Option<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let inode = match fs::metadata(path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Some(false),
+            found => found.ok()?.ino(),
+        };
+        // `1: FLOCK ADVISORY READ 1234 08:01:5678 0 EOF` (proc(5)). The device is left out: an overlay has another there.
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        let suffix = format!(":{inode}");
+        Some(locks.lines().any(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            words.next() == Some("FLOCK") && words.nth(3).is_some_and(|file| file.ends_with(&suffix))
+        }))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        None
+    }
+}
+
 fn has_no_locks(cause: &io::Error) -> bool {
     #[cfg(unix)]
     {

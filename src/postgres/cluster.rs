@@ -323,6 +323,12 @@ impl Cluster {
         }
     }
 
+    /// The superuser's likely name while nobody can be asked: the cluster's owner, who made it.
+    pub(super) fn superuser(&self) -> String {
+        let owner = facts::owner(&self.directory).unwrap_or_else(|_| current_uid());
+        roles(owner).swap_remove(0)
+    }
+
     pub(super) fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> ClusterError {
         let path = self.directory.clone();
         move |source| ClusterError::Io {

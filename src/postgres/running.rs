@@ -178,12 +178,21 @@ impl Cluster {
 
     /// Whether the server stays when its last user leaves.
     fn stays(&self) -> Result<bool, ClusterError> {
+        Ok(self.purpose()? == Purpose::Stay)
+    }
+
+    /// What the server that runs now is there for, as its command line and later wishes say.
+    pub(super) fn purpose(&self) -> Result<Purpose, ClusterError> {
         let options = facts::last_options(&self.directory).map_err(self.failed("read the options of"))?;
         if Purpose::of(&options) == Purpose::Stay {
-            return Ok(true);
+            return Ok(Purpose::Stay);
         }
         let kept = fs::read_to_string(self.project.keep()).unwrap_or_default();
-        Ok(!kept.is_empty() && self.running_server()? == kept)
+        Ok(if !kept.is_empty() && self.running_server()? == kept {
+            Purpose::Stay
+        } else {
+            Purpose::Session
+        })
     }
 
     /// Writes down that the server that runs now stays, also if it was started for a session.

@@ -26,6 +26,11 @@ mod postgres_programs;
 mod postgres_strangers;
 mod powershell;
 mod registry;
+mod run;
+#[cfg(unix)]
+mod run_data;
+#[cfg(unix)]
+mod run_db;
 #[cfg(unix)]
 mod seeds;
 #[cfg(target_os = "linux")]

@@ -16,7 +16,7 @@ use fs_err as fs;
 use crate::support::postgres::{TestProject, eventually, postgres_tree, run_as, sql};
 
 /// What ampd runs (metadb's postgres crate of March 2026), with `data` as its data directory.
-fn ampds_server(data: &Utf8Path) -> Child {
+pub(crate) fn ampds_server(data: &Utf8Path) -> Child {
     let (tree, user) = (postgres_tree(18), run_as());
     let postgres = Program {
         tree: &tree,
@@ -40,7 +40,7 @@ fn url(data: &Utf8Path) -> String {
     format!("postgresql:///postgres?host={data}&user={}", user.name)
 }
 
-fn serves(data: &Utf8Path) {
+pub(crate) fn serves(data: &Utf8Path) {
     eventually("ampd's server serves", || sql(&url(data), "select 1").is_ok());
 }
 

@@ -11,6 +11,8 @@ pub(crate) mod postgres;
 pub(crate) mod programs;
 #[cfg(target_os = "linux")]
 pub(crate) mod release;
+#[cfg(unix)]
+pub(crate) mod served;
 pub(crate) mod server;
 pub(crate) mod signing;
 #[cfg(target_os = "linux")]

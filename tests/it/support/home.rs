@@ -52,6 +52,13 @@ impl Run {
         self
     }
 
+    /// Fails the test unless stdout has this text.
+    #[track_caller]
+    pub(crate) fn prints_with(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "no `{text}` in {self:#?}");
+        self
+    }
+
     /// What `--json` printed.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {

@@ -1,0 +1,316 @@
+//! A command run in our place: its input, output and exit code are ours, and signals go on to it. With a database, that
+//! is started before and left after, however the command ends. Not a verb itself.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    sync::Arc,
+};
+
+use fs_err as fs;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Error, Session, database, run::told, run::variables};
+use crate::{
+    event::{Event, Reporter},
+    postgres::{Cluster, Server, Start},
+};
+
+/// What a shell says of a command that is not there, and of one that cannot be run (POSIX, 2.8.2).
+const NOT_FOUND: u8 = 127;
+const NOT_EXECUTABLE: u8 = 126;
+/// What a shell adds to the number of the signal that ended a command.
+const SIGNALLED: u8 = 128;
+
+/// The command to run.
+#[derive(Debug, Clone)]
+pub(super) struct Command {
+    program: PathBuf,
+    words: Vec<OsString>,
+    set: Vec<(&'static str, OsString)>,
+    cleared: Vec<&'static str>,
+    takes_url: bool,
+}
+
+/// The database that it is run with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct With<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) start: &'a Start,
+}
+
+impl Command {
+    pub(super) fn new(program: PathBuf, words: &[OsString]) -> Self {
+        Self {
+            program,
+            words: words.to_vec(),
+            set: Vec::new(),
+            cleared: Vec::new(),
+            takes_url: false,
+        }
+    }
+
+    pub(super) fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.set.push((name, value.into()));
+    }
+
+    /// The database's address becomes its first argument.
+    pub(super) fn with_url(mut self) -> Self {
+        self.takes_url = true;
+        self
+    }
+
+    fn prepared(&self) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(&self.program);
+        command.args(&self.words);
+        for name in &self.cleared {
+            command.env_remove(name);
+        }
+        for (name, value) in &self.set {
+            command.env(name, value);
+        }
+        command
+    }
+}
+
+/// The program that the first word means: a path as it is, a name on PATH, else one of ampup's own programs.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn find(words: &[OsString], session: &Session) -> Result<PathBuf, Error> {
+    let name = words.first().map(OsString::as_os_str).unwrap_or_default();
+    if name.as_encoded_bytes().contains(&b'/') {
+        return Ok(name.into());
+    }
+    let path = session.env.var_os("PATH").unwrap_or_default();
+    let ours = session.layout.bin();
+    std::env::split_paths(path)
+        .chain([ours.clone().into_std_path_buf()])
+        .map(|directory| directory.join(name))
+        .find(|path| is_executable(path))
+        .ok_or_else(|| Error::NoCommand {
+            command: name.to_string_lossy().into_owned(),
+            source: io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("neither on PATH nor in `{ours}`"),
+            ),
+        })
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// How a shell would name the failure to start a command.
+pub(super) fn code_of(cause: &io::Error) -> u8 {
+    match cause.kind() {
+        io::ErrorKind::NotFound => NOT_FOUND,
+        _ => NOT_EXECUTABLE,
+    }
+}
+
+/// Runs a command to its end and gives its exit code, or 128 and the signal's number.
+///
+/// # Errors
+/// When the database does not serve, or the command cannot be started.
+pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session) -> Result<u8, Error> {
+    let failed = |source| Error::NoCommand {
+        command: command.program.to_string_lossy().into_owned(),
+        source,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let ended = runtime.block_on(async {
+        // Before anything is started: from here on a signal ends the command, and not us.
+        let mut signals = Signals::listen().map_err(failed)?;
+        let Some(with) = with else {
+            return signals.drive(command.prepared()).await.map_err(failed);
+        };
+        let server = match signals.start(with, session.reporter.clone()).await? {
+            Started::Serves(server) => server,
+            Started::Interrupted(number) => return Ok(SIGNALLED + number),
+        };
+        let mut command = command.clone();
+        equip(&mut command, &server, with.cluster, session);
+        let ended = match signals.interrupted() {
+            Some(number) => Ok(SIGNALLED + number),
+            None => signals.drive(command.prepared()).await.map_err(failed),
+        };
+        leave(server, session);
+        ended
+    });
+    // A start that a second signal gave up on must not keep us.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Gives the command the way to the database, and takes from it what would lead it elsewhere.
+fn equip(command: &mut Command, server: &Server, cluster: &Cluster, session: &Session) {
+    let amp_dir = cluster.project().amp_dir();
+    let ours = variables::of_the_server(server.evidence(), server.url(), amp_dir);
+    let is_ours = |name: &str, value: &OsStr| {
+        ours.iter()
+            .any(|(own, same)| *own == name && same.as_str() == value)
+    };
+    for name in variables::LEADS_AWAY {
+        if let Some(value) = session.env.var_os(name)
+            && !is_ours(name, value)
+        {
+            command.cleared.push(name);
+        }
+    }
+    if !command.cleared.is_empty() {
+        session.note(format!(
+            "cleared for the command, because it would lead away from the project's database: {}",
+            command.cleared.join(", ")
+        ));
+    }
+    command.set(variables::URL, server.url());
+    command.set("AMP_DIR", amp_dir.as_str());
+    if command.takes_url {
+        command.words.insert(0, server.url().into());
+    }
+}
+
+/// The command has ended, and its exit code stands; that a database does not stop is said.
+fn leave(server: Server, session: &Session) {
+    let place = server.evidence().data_directory.clone();
+    match server.leave(session.reporter.as_ref()) {
+        Ok(left) => {
+            if let Some(line) = told(left, &place) {
+                session.note(line);
+            }
+        }
+        Err(error) => {
+            for line in Error::from(error).lines() {
+                session.warn(line);
+            }
+        }
+    }
+}
+
+/// The signals that ask a program to end.
+struct Signals {
+    streams: Vec<(rustix::process::Signal, Signal)>,
+    seen: Option<rustix::process::Signal>,
+}
+
+/// How a start ended.
+enum Started {
+    Serves(Server),
+    Interrupted(u8),
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        use rustix::process::Signal;
+        let ignored = ignored();
+        let mut streams = Vec::new();
+        for number in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+            let raw = number.as_raw();
+            // What nohup, or a shell that starts a job in the background, has switched off stays so, for the command too.
+            if ignored & (1 << (raw - 1)) == 0 {
+                streams.push((number, signal(SignalKind::from_raw(raw))?));
+            }
+        }
+        Ok(Self { streams, seen: None })
+    }
+
+    /// The next signal.
+    async fn next(&mut self) -> rustix::process::Signal {
+        std::future::poll_fn(|context| {
+            for (number, stream) in &mut self.streams {
+                if stream.poll_recv(context).is_ready() {
+                    return std::task::Poll::Ready(*number);
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
+    }
+
+    /// The signal that came during the start, if one did.
+    fn interrupted(&self) -> Option<u8> {
+        self.seen.map(number)
+    }
+
+    /// Starts the database. The first signal lets that come to its end, so that the database can be stopped in order;
+    /// the second gives up on it, and the next run finds what there is.
+    async fn start(&mut self, with: &With<'_>, reporter: Arc<dyn Reporter>) -> Result<Started, Error> {
+        let (cluster, start) = (with.cluster.clone(), with.start.clone());
+        let teller = reporter.clone();
+        let mut starting =
+            tokio::task::spawn_blocking(move || database::start(&cluster, &start, teller.as_ref()));
+        loop {
+            tokio::select! {
+                ended = &mut starting => {
+                    let ended = ended.map_err(|cause| Error::NoCommand {
+                        command: "postgres".to_owned(),
+                        source: io::Error::other(cause),
+                    })?;
+                    return Ok(Started::Serves(ended?));
+                }
+                signal = self.next() => {
+                    if self.seen.replace(signal).is_some() {
+                        return Ok(Started::Interrupted(number(signal)));
+                    }
+                    reporter.report(Event::Note("stopping as soon as the database has started".to_owned()));
+                }
+            }
+        }
+    }
+
+    /// Runs the command to its end, and passes signals on to it.
+    async fn drive(&mut self, mut command: tokio::process::Command) -> io::Result<u8> {
+        let mut child = command.spawn()?;
+        loop {
+            tokio::select! {
+                status = child.wait() => return Ok(code(status?)),
+                signal = self.next() => {
+                    // Ctrl-C and Ctrl-\ of a terminal reach the command by themselves: twice would be once more than meant.
+                    let is_keyboard = matches!(signal, rustix::process::Signal::INT | rustix::process::Signal::QUIT);
+                    if !(is_keyboard && has_terminal())
+                        && let Some(pid) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()))
+                    {
+                        // It may have ended just now.
+                        let _ = rustix::process::kill_process(pid, signal);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn number(signal: rustix::process::Signal) -> u8 {
+    u8::try_from(signal.as_raw()).unwrap_or_default()
+}
+
+fn code(status: ExitStatus) -> u8 {
+    let signal = || status.signal().and_then(|signal| u8::try_from(signal).ok());
+    match status.code() {
+        Some(code) => u8::try_from(code).unwrap_or(u8::MAX),
+        None => SIGNALLED.saturating_add(signal().unwrap_or_default()),
+    }
+}
+
+/// Whether we are what a terminal sends its signals to, and with us the command.
+fn has_terminal() -> bool {
+    let foreground = fs::File::open("/dev/tty")
+        .ok()
+        .and_then(|terminal| rustix::termios::tcgetpgrp(&terminal).ok());
+    foreground == Some(rustix::process::getpgrp())
+}
+
+/// The signals that are ignored, as bits: signal 1 is bit 0 (proc(5), `SigIgn`).
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,120 @@
+//! The project that a command is about, and its database started with a word to the user. Not a verb itself.
+
+use std::{sync::mpsc, thread, time::Duration};
+
+use camino::Utf8PathBuf;
+
+use super::{Error, Session};
+use crate::{
+    event::{Event, Reporter},
+    locate::Locator,
+    postgres::{Cluster, ClusterError, Origin, Project, Server, Start, user::User},
+};
+
+/// A start that takes longer is worth a line before it is done.
+const A_WHILE: Duration = Duration::from_secs(1);
+
+/// Which project.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Selected {
+    /// The project's Amp directory [default: .amp] [env: AMP_DIR]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub amp_dir: Option<Utf8PathBuf>,
+}
+
+impl Selected {
+    /// The project, with a word about how it was found where that is worth one.
+    ///
+    /// # Errors
+    /// When there is no working directory, or it is an older ampup's home.
+    pub(super) fn find(&self, session: &Session) -> Result<Project, Error> {
+        let project = Project::find(&session.env, self.amp_dir.as_deref()).map_err(ClusterError::from)?;
+        if let Some(note) = project.note() {
+            session.note(note);
+        }
+        Ok(project)
+    }
+
+    /// Its cluster.
+    ///
+    /// # Errors
+    /// As `find`.
+    pub(super) fn cluster(&self, session: &Session) -> Result<Cluster, Error> {
+        Ok(open(&self.find(session)?, session))
+    }
+}
+
+/// The cluster of a project, served by what is installed in this home.
+pub(super) fn open(project: &Project, session: &Session) -> Cluster {
+    Cluster::open(
+        project.clone(),
+        Locator::new(session.layout.clone()),
+        &session.env,
+    )
+}
+
+/// The user of this name.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn user(name: Option<&str>) -> Result<Option<User>, Error> {
+    let user = name.map(User::by_name).transpose();
+    Ok(user.map_err(ClusterError::from)?)
+}
+
+/// Starts the database, or finds it running, and says what came of it. A start that takes longer than a second is
+/// announced.
+///
+/// # Errors
+/// As `Cluster::start`.
+pub(super) fn start(
+    cluster: &Cluster,
+    start: &Start,
+    reporter: &dyn Reporter,
+) -> Result<Server, ClusterError> {
+    let (done, is_done) = mpsc::channel::<()>();
+    let server = thread::scope(|scope| {
+        scope.spawn(move || {
+            if is_done.recv_timeout(A_WHILE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                reporter.report(Event::Note("starting the project's database…".to_owned()));
+            }
+        });
+        let server = cluster.start(start, reporter);
+        drop(done);
+        server
+    })?;
+    for event in told(cluster, start, &server) {
+        reporter.report(event);
+    }
+    Ok(server)
+}
+
+/// What is worth a line about a server that serves now.
+fn told(cluster: &Cluster, start: &Start, server: &Server) -> Vec<Event> {
+    let evidence = server.evidence();
+    let place = &evidence.data_directory;
+    let version = &evidence.version;
+    let runs_as = match cluster.run_as(start.run_as.as_ref()) {
+        Ok(Some(user)) if evidence.origin == Origin::Started => format!(", which runs as `{}`", user.name),
+        Ok(_) | Err(_) => String::new(),
+    };
+    let line = match (evidence.made, evidence.origin) {
+        (Some(_), _) => format!("made the project's database in `{place}`: PostgreSQL {version}{runs_as}"),
+        (None, Origin::Started) => {
+            format!("started the database in `{place}`: PostgreSQL {version}{runs_as}")
+        }
+        (None, Origin::Found) => format!("using the running database in `{place}`: PostgreSQL {version}"),
+    };
+    let mut events = vec![Event::Note(line)];
+    if !evidence.is_durable {
+        let why = if start.ephemeral && evidence.made.is_some() {
+            "as asked"
+        } else {
+            "fsync, full_page_writes or synchronous_commit is off"
+        };
+        events.push(Event::Warning(format!(
+            "a crash of this machine may cost this database its data: {why}"
+        )));
+    }
+    events
+}

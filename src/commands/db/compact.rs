@@ -1,0 +1,99 @@
+//! `ampup db compact`: the room of deleted rows goes back to the disk.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::status::shown;
+use crate::{
+    commands::{
+        Error, Outcome, Session,
+        database::{self, Selected},
+    },
+    fs::space,
+    postgres::{
+        ClusterError, Evidence, Start,
+        wire::{self, Answer},
+    },
+};
+
+/// A table is rewritten without a word in between.
+const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Arguments of `ampup db compact`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Which project.
+    #[command(flatten)]
+    pub project: Selected,
+    /// As root: run the server as this user
+    #[arg(long, value_name = "USER")]
+    pub run_as: Option<String>,
+}
+
+/// Rewrites every table without its deleted rows, and counts anew what the planner goes by. Tables are locked meanwhile.
+///
+/// # Errors
+/// When there is no database, no room for a copy of its largest table, or the server refuses.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let cluster = args.project.cluster(session)?;
+    if cluster.status()?.url.is_none() {
+        return Err(super::url::none(&cluster));
+    }
+    let start = Start {
+        run_as: database::user(args.run_as.as_deref())?,
+        ..Start::default()
+    };
+    let server = database::start(&cluster, &start, session.reporter.as_ref())?;
+    let compacted = compact(server.evidence(), session);
+    let left = server.leave(session.reporter.as_ref());
+    let (before, after) = compacted?;
+    left?;
+    let line = format!(
+        "compacted the database: {} before, {} now",
+        shown(before),
+        shown(after)
+    );
+    let json = json!({ "cluster": cluster.project().cluster(), "before": before, "after": after });
+    Ok(Outcome::done(vec![line], json))
+}
+
+fn compact(evidence: &Evidence, session: &Session) -> Result<(u64, u64), Error> {
+    let refused = |message: String, code: String| {
+        Error::from(ClusterError::Refused {
+            cluster: evidence.data_directory.clone(),
+            code,
+            message,
+        })
+    };
+    let mut wire = match wire::connect(&evidence.socket, &evidence.user, PATIENCE) {
+        Answer::Ready(wire) => wire,
+        Answer::Refused { code, message } => return Err(refused(message, code)),
+        Answer::NotYet(message) => return Err(refused(message, "57P03".to_owned())),
+        Answer::Nobody => return Err(refused("nobody listens".to_owned(), "08006".to_owned())),
+    };
+    let mut number = |statement: &str| {
+        let answer = wire.value(statement);
+        answer
+            .map(|text| text.parse::<u64>().unwrap_or_default())
+            .map_err(|cause| refused(cause.to_string(), String::new()))
+    };
+    const SIZE: &str = "select pg_database_size(current_database())";
+    let before = number(SIZE)?;
+    let largest = number(
+        "select coalesce(max(pg_total_relation_size(oid)), 0) from pg_class where relkind in ('r', 'm')",
+    )?;
+    let room = space::free(&evidence.data_directory).ok().flatten();
+    if room.is_some_and(|room| room < largest) {
+        return Err(Error::NoRoom {
+            needed: largest,
+            free: room.unwrap_or_default(),
+        });
+    }
+    session.note("compacting: its tables are locked one after the other");
+    if let Err(cause) = wire.query("vacuum (full, analyze)") {
+        return Err(refused(cause.to_string(), String::new()));
+    }
+    let after = wire.value(SIZE).ok().and_then(|text| text.parse().ok());
+    Ok((before, after.unwrap_or(before)))
+}

@@ -1,0 +1,91 @@
+//! `ampup db list`: the databases of all known projects.
+
+use std::fmt::Write as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+
+use super::status::{described, shown, state, version};
+use crate::{
+    commands::{Error, Outcome, Session, database},
+    locate::Locator,
+    postgres::{Project, projects::Projects},
+};
+
+/// Arguments of `ampup db list`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {}
+
+/// One line a project: its Amp directory, the version, size and state of its database. Whether a server runs is read from
+/// the processes that work in the very directory, not from a process id that somebody wrote down.
+///
+/// # Errors
+/// None: what cannot be looked at is listed so.
+pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
+    let locator = Locator::new(session.layout.clone());
+    let mut known = Projects::new(locator.layout(), &session.env).read();
+    if let Ok(here) = Project::find(&session.env, None)
+        && here.cluster().symlink_metadata().is_ok()
+    {
+        known.insert(here.amp_dir().to_owned());
+    }
+    let rows: Vec<Row> = known.iter().map(|amp_dir| row(amp_dir, session)).collect();
+    let widths = |cell: fn(&Row) -> &str| {
+        rows.iter()
+            .map(|row| cell(row).chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let (project, version, size) = (
+        widths(|row| row.amp_dir.as_str()),
+        widths(|row| &row.version),
+        widths(|row| &row.size),
+    );
+    let mut text = String::new();
+    for row in &rows {
+        let _ = writeln!(
+            text,
+            "{:<project$}  {:<version$}  {:>size$}  {}",
+            row.amp_dir, row.version, row.size, row.state
+        );
+    }
+    let json = json!({ "projects": rows.into_iter().map(|row| row.json).collect::<Vec<_>>() });
+    Ok(Outcome::answer(text, json))
+}
+
+struct Row {
+    amp_dir: Utf8PathBuf,
+    version: String,
+    size: String,
+    state: String,
+    json: Value,
+}
+
+fn row(amp_dir: &Utf8Path, session: &Session) -> Row {
+    let looked = Project::at(amp_dir)
+        .map_err(|cause| cause.to_string())
+        .and_then(|project| {
+            let cluster = database::open(&project, session);
+            let status = cluster.status().map_err(|cause| cause.to_string())?;
+            Ok((cluster, status))
+        });
+    match looked {
+        Ok((cluster, status)) => Row {
+            amp_dir: amp_dir.to_owned(),
+            version: version(&status).unwrap_or_else(|| "-".to_owned()),
+            size: shown(status.size),
+            state: match amp_dir.symlink_metadata() {
+                Ok(_) => state(&status),
+                Err(_) => "gone".to_owned(),
+            },
+            json: described(&cluster, &status),
+        },
+        Err(cause) => Row {
+            amp_dir: amp_dir.to_owned(),
+            version: "-".to_owned(),
+            size: "-".to_owned(),
+            json: json!({ "amp_dir": amp_dir, "state": "unknown", "described": cause }),
+            state: cause,
+        },
+    }
+}

@@ -1,0 +1,51 @@
+//! `ampup db logs`: the server's log.
+
+use std::io;
+
+use serde_json::json;
+
+use crate::{
+    commands::{Error, Outcome, Session, child, database::Selected, run::ended},
+    fs::atomic,
+};
+
+/// A log is put aside when it is a thousandth of this and a server starts.
+const LIMIT: u64 = 1 << 30;
+
+/// Arguments of `ampup db logs`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Go on as it grows
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Which project.
+    #[command(flatten)]
+    pub project: Selected,
+}
+
+/// Prints the current log.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let project = args.project.find(session)?;
+    let path = project.log();
+    let text = match atomic::read(&path, LIMIT) {
+        Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::NotFound {
+                message: format!("there is no log in `{}`: no server was started", project.logs()),
+                hint: "`ampup db start`".to_owned(),
+            });
+        }
+        Err(source) => return Err(Error::File { path, source }),
+    };
+    if args.follow {
+        // By name, because a full log is put aside when a server starts.
+        let words = ["-n", "+1", "-F", path.as_str()].map(Into::into);
+        let tail = child::find(&["tail".into()], session)?;
+        return ended(child::run(&child::Command::new(tail, &words), None, session)?);
+    }
+    let json = json!({ "path": path, "text": text });
+    Ok(Outcome::answer(text, json))
+}

@@ -1,0 +1,77 @@
+//! `ampup db reset`: an empty database; the old one is kept under another name.
+
+use camino::Utf8Path;
+use serde_json::json;
+
+use crate::{
+    commands::{Error, Outcome, Session, database::Selected},
+    postgres::{Force, Project, inspect::Contents},
+};
+
+/// Arguments of `ampup db reset`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The project's name, that of its directory: says that this database is meant
+    #[arg(value_name = "PROJECT")]
+    pub name: Option<String>,
+    /// Which project.
+    #[command(flatten)]
+    pub project: Selected,
+}
+
+/// Stops the database and renames it. The next start makes a new one. `--yes` alone is not enough: a name is asked for.
+///
+/// # Errors
+/// When there is none, the name is another, or somebody uses it.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let cluster = args.project.cluster(session)?;
+    let project = cluster.project();
+    if matches!(cluster.contents()?, Contents::Absent | Contents::Empty) {
+        return Err(super::url::none(&cluster));
+    }
+    let name = name(project);
+    let question = format!(
+        "This puts the database of `{name}` aside and begins with an empty one. The project's name, to go on:"
+    );
+    let given = args
+        .name
+        .clone()
+        .or_else(|| session.options.ask_for.and_then(|ask_for| ask_for(&question)));
+    match given {
+        Some(given) if given == name => {}
+        Some(given) => {
+            return Err(Error::Refused {
+                message: format!("`{given}` is not this project's name; nothing was changed"),
+                hint: format!("`ampup db reset {name}`"),
+            });
+        }
+        None => {
+            return Err(Error::Usage {
+                message: "a database is put aside only when its project is named".to_owned(),
+                hint: format!("`ampup db reset {name}`"),
+            });
+        }
+    }
+    cluster.stop(Force::No, session.reporter.as_ref())?;
+    let aside = cluster.put_aside()?;
+    let talk = vec![
+        format!("the database is now in `{aside}`; the next start makes an empty one"),
+        format!(
+            "to go back: `ampup db stop`, and rename it to `{}`",
+            project.cluster()
+        ),
+    ];
+    Ok(Outcome::done(
+        talk,
+        json!({ "cluster": project.cluster(), "aside": aside }),
+    ))
+}
+
+/// The name of the directory that the project is.
+fn name(project: &Project) -> &str {
+    project
+        .amp_dir()
+        .parent()
+        .and_then(Utf8Path::file_name)
+        .unwrap_or("/")
+}

@@ -1,0 +1,46 @@
+//! `ampup db start`: a database that stays.
+
+use serde_json::json;
+
+use crate::{
+    commands::{
+        Error, Outcome, Session,
+        database::{self, Selected},
+    },
+    postgres::{Origin, Purpose, Start},
+};
+
+/// Arguments of `ampup db start`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Which project.
+    #[command(flatten)]
+    pub project: Selected,
+    /// Make the database so that it is faster and may lose its data; one that exists stays as it is
+    #[arg(long)]
+    pub ephemeral: bool,
+    /// As root: run the server as this user
+    #[arg(long, value_name = "USER")]
+    pub run_as: Option<String>,
+}
+
+/// Starts the database, which is made on first use, and leaves it running.
+///
+/// # Errors
+/// When it does not serve.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let cluster = args.project.cluster(session)?;
+    let start = Start {
+        run_as: database::user(args.run_as.as_deref())?,
+        ephemeral: args.ephemeral,
+        purpose: Purpose::Stay,
+    };
+    let server = database::start(&cluster, &start, session.reporter.as_ref())?;
+    let evidence = server.evidence();
+    let json = json!({
+        "url": server.url(), "version": evidence.version, "pid": evidence.pid, "socket": evidence.socket,
+        "cluster": evidence.data_directory, "user": evidence.user, "durable": evidence.is_durable,
+        "started": evidence.origin == Origin::Started, "made": evidence.made.is_some(),
+    });
+    Ok(Outcome::done(Vec::new(), json))
+}

@@ -1,0 +1,220 @@
+//! `ampup db status`: what is known of the project's database.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::{
+    commands::{Error, Outcome, Session, database::Selected},
+    postgres::{
+        Cluster, ClusterError, Purpose, ServerState, Serving, Status, inspect::Contents, status::LITTLE_ROOM,
+    },
+};
+
+/// Arguments of `ampup db status`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Which project.
+    #[command(flatten)]
+    pub project: Selected,
+}
+
+/// Says what the database is, what its server does, and what is wrong. Starts nothing.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let cluster = args.project.cluster(session)?;
+    let status = cluster.status()?;
+    let problems = problems(&cluster, &status);
+    let mut json = described(&cluster, &status);
+    json["problems"] = problems
+        .iter()
+        .map(|(problem, hint)| json!({ "problem": problem, "hint": hint }))
+        .collect();
+    let mut outcome = Outcome::answer(text(&cluster, &status), json);
+    for (problem, hint) in problems {
+        outcome.talk.push(format!("warning: {problem}"));
+        outcome.talk.extend(hint.map(|hint| format!("hint: {hint}")));
+    }
+    Ok(outcome)
+}
+
+/// In one word or a few.
+pub(super) fn state(status: &Status) -> String {
+    match (&status.server, &status.contents) {
+        (ServerState::Serves(serving), _) if serving.is_orphan == Some(true) => {
+            "running, left behind by a run that was killed; the next takes it over".to_owned()
+        }
+        (ServerState::Serves(_), _) => "running".to_owned(),
+        (ServerState::Busy { message, .. }, _) => format!("not serving: {message}"),
+        (ServerState::OutOfReach { holder }, _) => {
+            format!("held by {holder}, which cannot be seen from here")
+        }
+        (ServerState::Stopped, Contents::Absent | Contents::Empty) => "none".to_owned(),
+        (ServerState::Stopped, Contents::Unfinished) => "unfinished: a start makes it anew".to_owned(),
+        (ServerState::Stopped, Contents::Damaged { .. }) => "damaged".to_owned(),
+        (ServerState::Stopped, Contents::Foreign { .. }) => "not a database".to_owned(),
+        (ServerState::Stopped, Contents::Cluster { .. }) => "stopped".to_owned(),
+    }
+}
+
+/// PostgreSQL's version: the server's own, else the major that the files name.
+pub(super) fn version(status: &Status) -> Option<String> {
+    match (&status.server, &status.contents) {
+        (ServerState::Serves(serving), _) => Some(serving.version.clone()),
+        (_, Contents::Cluster { major }) => Some(major.to_string()),
+        _ => None,
+    }
+}
+
+/// For programs.
+pub(super) fn described(cluster: &Cluster, status: &Status) -> Value {
+    let word = match &status.server {
+        ServerState::Stopped => "stopped",
+        ServerState::Serves(_) => "running",
+        ServerState::Busy { .. } => "busy",
+        ServerState::OutOfReach { .. } => "out-of-reach",
+    };
+    let contents = match &status.contents {
+        Contents::Absent | Contents::Empty => "absent",
+        Contents::Cluster { .. } => "cluster",
+        Contents::Unfinished => "unfinished",
+        Contents::Damaged { .. } => "damaged",
+        Contents::Foreign { .. } => "foreign",
+    };
+    let serving = match &status.server {
+        ServerState::Serves(serving) => Some(serving),
+        _ => None,
+    };
+    json!({
+        "amp_dir": cluster.project().amp_dir(), "cluster": cluster.project().cluster(), "contents": contents,
+        "state": word, "described": state(status), "version": version(status),
+        "size": status.size, "free": status.free, "ephemeral": status.is_ephemeral,
+        "url": status.url, "socket": status.socket, "user": status.user,
+        "pid": serving.and_then(|serving| serving.pid),
+        "process_started": serving.and_then(|serving| serving.started.clone()),
+        "uptime": serving.map(|serving| serving.uptime),
+        "connections": serving.map(|serving| serving.connections),
+        "durable": serving.map(|serving| serving.is_durable),
+        "stays": serving.map(|serving| serving.purpose == Purpose::Stay),
+        "orphan": serving.and_then(|serving| serving.is_orphan),
+    })
+}
+
+fn text(cluster: &Cluster, status: &Status) -> String {
+    let mut text = String::new();
+    let mut line = |key: &str, value: &str| {
+        let _ = writeln!(text, "{key:<12} {value}");
+    };
+    line("database", cluster.project().cluster().as_str());
+    line("state", &state(status));
+    if let Some(version) = version(status) {
+        line("PostgreSQL", &version);
+    }
+    if let ServerState::Serves(serving) = &status.server {
+        line("up for", &lasting(serving.uptime));
+        if let Some(pid) = serving.pid {
+            line("process", &pid.to_string());
+        }
+        line("until", until(serving));
+        line("connections", &serving.connections.to_string());
+        line("durable", durable(serving, status));
+    } else if status.is_ephemeral {
+        line("durable", "no: it was made with --ephemeral");
+    }
+    if let Some(socket) = &status.socket {
+        line("socket", socket.as_str());
+    }
+    if status.url.is_some() {
+        line("size", &shown(status.size));
+    }
+    if let Some(free) = status.free {
+        line("free", &shown(free));
+    }
+    text
+}
+
+fn until(serving: &Serving) -> &'static str {
+    match serving.purpose {
+        Purpose::Session => "the last `ampup run` that uses it ends",
+        Purpose::Stay => "`ampup db stop`",
+    }
+}
+
+fn durable(serving: &Serving, status: &Status) -> &'static str {
+    match (serving.is_durable, status.is_ephemeral) {
+        (true, _) => "yes",
+        (false, true) => "no: it was made with --ephemeral",
+        (false, false) => "no: its server was started without fsync, as ampd does",
+    }
+}
+
+/// What is wrong, each with what to type.
+fn problems(cluster: &Cluster, status: &Status) -> Vec<(String, Option<String>)> {
+    let mut problems = Vec::new();
+    let mut refused = |error: ClusterError| problems.push((error.to_string(), error.hint()));
+    // A server that serves needs nothing of this now; its next start does.
+    if let Err(error) = cluster.programs() {
+        refused(error);
+    }
+    if let Err(error) = cluster.run_as(None) {
+        refused(error);
+    }
+    if let ServerState::Serves(serving) = &status.server
+        && !serving.is_durable
+        && !status.is_ephemeral
+    {
+        problems.push((
+            "a crash of this machine may cost the database its data: its server was started without fsync"
+                .to_owned(),
+            Some("`ampup db stop`, then `ampup run ampd solo`".to_owned()),
+        ));
+    }
+    if let Some(free) = status.free
+        && free < LITTLE_ROOM
+    {
+        problems.push((
+            format!("only {} are free for the database", shown(free)),
+            Some("make room; `ampup db compact` gives back what deleted rows take".to_owned()),
+        ));
+    }
+    problems
+}
+
+/// Octets for people.
+pub(super) fn shown(octets: u64) -> String {
+    match octets {
+        0..1_048_576 => format!("{} kB", octets >> 10),
+        1_048_576..10_737_418_240 => format!("{} MB", octets >> 20),
+        _ => format!("{} GB", octets >> 30),
+    }
+}
+
+/// Seconds for people.
+fn lasting(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_for_people() {
+        assert_eq!(
+            [shown(500), shown(5 << 20), shown(20 << 30)],
+            ["0 kB", "5 MB", "20 GB"]
+        );
+        assert_eq!(
+            [59, 60, 3_700, 90_000].map(lasting),
+            ["59 s", "1 min", "1 h 1 min", "1 d 1 h"]
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! `ampup db url`: the address for libpq, sqlx and tokio-postgres.
+
+use serde_json::json;
+
+use crate::{
+    commands::{Error, Outcome, Session, database::Selected},
+    postgres::{Cluster, ServerState, Status},
+};
+
+/// Arguments of `ampup db url`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Which project.
+    #[command(flatten)]
+    pub project: Selected,
+}
+
+/// The address that the project's database has, or will have when it runs.
+///
+/// # Errors
+/// When there is no database.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let cluster = args.project.cluster(session)?;
+    let (url, status) = of(&cluster, session)?;
+    let is_running = matches!(status.server, ServerState::Serves(_));
+    let json = json!({ "url": url, "running": is_running });
+    Ok(Outcome::answer(format!("{url}\n"), json))
+}
+
+/// The address of a cluster's server, and a word if none runs.
+pub(super) fn of(cluster: &Cluster, session: &Session) -> Result<(String, Status), Error> {
+    let status = cluster.status()?;
+    let Some(url) = status.url.clone() else {
+        return Err(none(cluster));
+    };
+    if !matches!(status.server, ServerState::Serves(_)) {
+        session.note("the database does not run now; `ampup db start` starts it");
+    }
+    Ok((url, status))
+}
+
+/// There is no cluster.
+pub(super) fn none(cluster: &Cluster) -> Error {
+    Error::NotFound {
+        message: format!("there is no database in `{}`", cluster.project().amp_dir()),
+        hint: "`ampup db start` makes one".to_owned(),
+    }
+}

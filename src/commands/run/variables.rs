@@ -1,0 +1,68 @@
+//! The environment of a command that uses the project's database.
+
+use crate::postgres::Evidence;
+use camino::Utf8Path;
+
+/// Where ampd takes the address of its database from.
+pub(crate) const URL: &str = "AMP_CONFIG_METADATA_DB__URL";
+
+/// What libpq and sqlx read and what would lead them away from the database, or make it refuse them
+/// (<https://www.postgresql.org/docs/current/libpq-envars.html>). Some of it is in the address too; ampd's own managed
+/// mode, and whatever looks at one variable alone, has no address. What says nothing about where and how to connect
+/// (PGAPPNAME, PGTZ, PGPASSWORD, …) stays.
+pub(crate) const LEADS_AWAY: &[&str] = &[
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGPORT",
+    "PGDATABASE",
+    "PGUSER",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGSSLMODE",
+    "PGREQUIRESSL",
+    "PGSSLNEGOTIATION",
+    "PGSSLCERT",
+    "PGSSLKEY",
+    "PGSSLROOTCERT",
+    "PGSSLCRL",
+    "PGSSLCERTMODE",
+    "PGSSLMINPROTOCOLVERSION",
+    "PGSSLMAXPROTOCOLVERSION",
+    "PGGSSENCMODE",
+    "PGREQUIREAUTH",
+    "PGREQUIREPEER",
+    "PGCHANNELBINDING",
+    "PGTARGETSESSIONATTRS",
+    "PGLOADBALANCEHOSTS",
+    "PGOPTIONS",
+    "PGDATA",
+];
+
+/// What `ampup db env` prints, and what `ampup run` need not clear where it says the same.
+pub(crate) fn of_the_cluster(
+    socket: &Utf8Path,
+    user: &str,
+    url: &str,
+    amp_dir: &Utf8Path,
+) -> Vec<(&'static str, String)> {
+    let directory = socket.parent().unwrap_or(socket);
+    let port = socket.extension().unwrap_or("5432");
+    vec![
+        (URL, url.to_owned()),
+        ("AMP_DIR", amp_dir.to_string()),
+        ("PGHOST", directory.to_string()),
+        ("PGPORT", port.to_owned()),
+        ("PGUSER", user.to_owned()),
+        ("PGDATABASE", "postgres".to_owned()),
+        ("PGSSLMODE", "disable".to_owned()),
+    ]
+}
+
+/// The same of a server that serves.
+pub(crate) fn of_the_server(
+    evidence: &Evidence,
+    url: &str,
+    amp_dir: &Utf8Path,
+) -> Vec<(&'static str, String)> {
+    of_the_cluster(&evidence.socket, &evidence.user, url, amp_dir)
+}

@@ -1,0 +1,235 @@
+//! What is known of a cluster and its server, without starting or changing anything.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::{
+    cluster::{Cluster, Look},
+    create,
+    error::ClusterError,
+    identity::postmaster,
+    inspect::{Contents, SocketAnswer},
+    server::Purpose,
+    wire::{Session, WireError},
+};
+use crate::fs::{lock, lock::Lock, space};
+
+/// Below this, free space is worth a warning.
+pub const LITTLE_ROOM: u64 = 1 << 30;
+
+/// What is known of a cluster.
+#[derive(Debug)]
+pub struct Status {
+    /// What its directory is.
+    pub contents: Contents,
+    /// Its server.
+    pub server: ServerState,
+    /// Octets on disk.
+    pub size: u64,
+    /// Octets that are free where it lies; `None` where the system cannot say.
+    pub free: Option<u64>,
+    /// It was made to be fast and may lose its data.
+    pub is_ephemeral: bool,
+    /// The address that its server has, or would have; `None` where there is no cluster.
+    pub url: Option<String>,
+    /// The socket of that address.
+    pub socket: Option<Utf8PathBuf>,
+    /// The superuser of that address.
+    pub user: Option<String>,
+}
+
+/// What is known of a server.
+#[derive(Debug)]
+pub enum ServerState {
+    /// There is none.
+    Stopped,
+    /// It serves.
+    Serves(Serving),
+    /// A process is there, and no session: it is starting, stopping, recovering, or stopped by a signal.
+    Busy {
+        /// Its process.
+        pid: Option<u32>,
+        /// What it said.
+        message: String,
+    },
+    /// Somebody holds its lock where we see no process.
+    OutOfReach {
+        /// Who.
+        holder: String,
+    },
+}
+
+/// What a server that serves says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serving {
+    /// Such as `18.4`.
+    pub version: String,
+    /// Its process; `None` where we cannot see processes.
+    pub pid: Option<u32>,
+    /// When that started, in the system's own measure: with the directory it makes a process one and not another.
+    pub started: Option<String>,
+    /// For how many seconds it has been up.
+    pub uptime: u64,
+    /// How many sessions are open beside ours.
+    pub connections: u64,
+    /// The superuser.
+    pub user: String,
+    /// fsync, full_page_writes and synchronous_commit are all on.
+    pub is_durable: bool,
+    /// Why it was started.
+    pub purpose: Purpose,
+    /// A session started it and none is there any more: the next one takes it over. `None` where the system cannot say.
+    pub is_orphan: Option<bool>,
+}
+
+impl Cluster {
+    /// Looks at the cluster and its server.
+    ///
+    /// # Errors
+    /// When it cannot be looked at, or another cluster's server is in its place.
+    pub fn status(&self) -> Result<Status, ClusterError> {
+        let contents = self.contents()?;
+        let mut look = self.look(false)?;
+        let is_cluster = matches!(contents, Contents::Cluster { .. } | Contents::Damaged { .. });
+        let user = is_cluster.then(|| match look.role.as_str() {
+            "" => self.superuser(),
+            role => role.to_owned(),
+        });
+        let nearest = self.project.amp_dir().ancestors().find(|path| path.exists());
+        Ok(Status {
+            server: self.server_state(&mut look)?,
+            size: size_of(&self.directory),
+            free: nearest.and_then(|path| space::free(path).ok().flatten()),
+            is_ephemeral: create::is_ephemeral(&self.directory),
+            contents,
+            url: user.as_ref().map(|user| look.socket.url(user)),
+            socket: is_cluster.then(|| look.socket.path()),
+            user,
+        })
+    }
+
+    fn server_state(&self, look: &mut Look) -> Result<ServerState, ClusterError> {
+        let process = postmaster(&look.seen.processes)
+            .or(look.seen.processes.first())
+            .cloned();
+        let pid = process.as_ref().map(|process| process.pid);
+        match (&mut look.session, look.seen.answer) {
+            (Ok(session), _) => {
+                let purpose = self.purpose()?;
+                let mut serving = Serving {
+                    version: session.version.clone(),
+                    pid,
+                    started: process.map(|process| process.started),
+                    uptime: 0,
+                    connections: 0,
+                    user: look.role.clone(),
+                    is_durable: false,
+                    purpose,
+                    is_orphan: match purpose {
+                        Purpose::Stay => Some(false),
+                        Purpose::Session => lock::is_held(&self.project.users()).map(|held| !held),
+                    },
+                };
+                if let Err(cause) = ask(session, &mut serving) {
+                    return Ok(ServerState::Busy {
+                        pid,
+                        message: cause.to_string(),
+                    });
+                }
+                Ok(ServerState::Serves(serving))
+            }
+            (Err((_, message)), SocketAnswer::Serves | SocketAnswer::NotYet) => Ok(ServerState::Busy {
+                pid,
+                message: message.clone(),
+            }),
+            (Err(_), SocketAnswer::Nobody) if pid.is_some() => Ok(ServerState::Busy {
+                pid,
+                message: "nobody answers on its socket".to_owned(),
+            }),
+            (Err(_), SocketAnswer::Nobody) => {
+                let path = self.project.lock();
+                // Shared, and for a moment: a start that meets it looks again.
+                let is_free = path.symlink_metadata().is_err() || Lock::try_share(&path)?.is_some();
+                Ok(if is_free {
+                    ServerState::Stopped
+                } else {
+                    ServerState::OutOfReach {
+                        holder: lock::holder(&path),
+                    }
+                })
+            }
+        }
+    }
+
+    /// An open session with the server that serves, if one does.
+    ///
+    /// # Errors
+    /// As `status`.
+    pub fn session(&self) -> Result<Option<Session>, ClusterError> {
+        Ok(self.look(false)?.session.ok())
+    }
+}
+
+fn ask(session: &mut Session, serving: &mut Serving) -> Result<(), WireError> {
+    let number = |text: String| text.parse().unwrap_or_default();
+    serving.uptime = number(
+        session.value("select extract(epoch from current_timestamp - pg_postmaster_start_time())::bigint")?,
+    );
+    serving.connections = number(session.value(
+        "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()",
+    )?);
+    let durable = "select current_setting('fsync') = 'on' and current_setting('full_page_writes') = 'on' \
+                   and current_setting('synchronous_commit') = 'on'";
+    serving.is_durable = session.value(durable)? == "t";
+    Ok(())
+}
+
+/// Octets of all files below; what goes while we look does not count.
+fn size_of(directory: &Utf8Path) -> u64 {
+    let mut size = 0;
+    let mut open = vec![directory.to_owned().into_std_path_buf()];
+    while let Some(path) = open.pop() {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        for entry in entries {
+            let Ok(found) = entry.metadata() else { continue };
+            if found.is_dir() {
+                open.push(entry.path());
+            } else if found.is_file() {
+                size += found.len();
+            }
+        }
+    }
+    size
+}
+
+impl Cluster {
+    /// Renames the cluster to `metadb.old-<time>`, after its server was stopped, and gives that place. The next start makes
+    /// a new one. Nothing is removed.
+    ///
+    /// # Errors
+    /// When somebody uses the cluster, or it cannot be renamed.
+    pub fn put_aside(&self) -> Result<Utf8PathBuf, ClusterError> {
+        let Some(_lock) = Lock::try_acquire(&self.project.lock())? else {
+            return Err(ClusterError::OutOfReach {
+                cluster: self.directory.clone(),
+                holder: lock::holder(&self.project.lock()),
+            });
+        };
+        let look = self.look(true)?;
+        if !look.seen.processes.is_empty() || look.seen.answer != SocketAnswer::Nobody {
+            return Err(ClusterError::OutOfReach {
+                cluster: self.directory.clone(),
+                holder: "another program than ampup".to_owned(),
+            });
+        }
+        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ");
+        let aside = self.project.amp_dir().join(format!("metadb.old-{now}"));
+        if aside.symlink_metadata().is_ok() {
+            return Err(self.failed("put aside")(io::ErrorKind::AlreadyExists.into()));
+        }
+        crate::fs::atomic::rename(&self.directory, &aside).map_err(self.failed("put aside"))?;
+        Ok(aside)
+    }
+}

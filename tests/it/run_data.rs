@@ -1,0 +1,235 @@
+//! The law of data safety as seen from the command line: no command removes or changes a cluster. The numbers are its
+//! lines.
+
+use std::{collections::BTreeSet, process::Command};
+
+use ampup::cli::args::Cli;
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::CommandFactory as _;
+use fs_err as fs;
+
+use crate::{
+    postgres_ampd::{ampds_server, serves},
+    support::{
+        home::finish,
+        postgres::{done, eventually, fingerprint, run_as},
+        served::{Served, ampup_in, run_in},
+    },
+};
+
+/// What a command is called with, beside the flag that is tried: its required arguments.
+fn words(command: &str) -> &'static [&'static str] {
+    match command {
+        "info" | "why" => &["postgres"],
+        "search" => &["post"],
+        "use" => &["postgres@18.4.0"],
+        "uninstall" => &["postgres"],
+        "which" => &["postgres"],
+        "completions" => &["sh"],
+        "complete" => &["--", "ampup", "in"],
+        "run" => &["true"],
+        "db reset" => &["work"],
+        "db psql" => &["-Xc", "select 1"],
+        _ => &[],
+    }
+}
+
+/// A value for a flag that takes one. A flag that is not known here fails the test: say what it shall be tried with.
+fn value(flag: &str, served: &Served) -> String {
+    match flag {
+        "color" | "progress" => "never".to_owned(),
+        "home" => served.home.path().to_string(),
+        "registry" => served.home.work().join("no-registry.json").to_string(),
+        "mirror" => "file:///nowhere".to_owned(),
+        "lock_timeout" | "jobs" | "made" => "1".to_owned(),
+        "line" => "ampup in".to_owned(),
+        "components" | "component" => "postgres@18.4.0".to_owned(),
+        "github_token" | "verify_self" | "repo" | "arch" | "platform" => "nothing".to_owned(),
+        "amp_dir" => served.amp_dir().to_string(),
+        "run_as" => run_as().map_or_else(|| "nobody".to_owned(), |user| user.name),
+        other => panic!("no value for `--{other}`"),
+    }
+}
+
+/// Every command, as words, with every flag of its own and of all.
+fn every_command(served: &Served) -> Vec<Vec<String>> {
+    fn walk(command: &clap::Command, path: &[String], served: &Served, found: &mut Vec<Vec<String>>) {
+        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+            let path = [path, &[verb.get_name().to_owned()]].concat();
+            if verb.has_subcommands() {
+                walk(verb, &path, served, found);
+                continue;
+            }
+            let rest: Vec<String> = words(&path.join(" "))
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect();
+            found.push([path.clone(), rest.clone()].concat());
+            for flag in verb.get_arguments().filter(|argument| !argument.is_positional()) {
+                let id = flag.get_id().as_str();
+                if ["help", "version", "follow"].contains(&id) {
+                    // `logs -f` goes on for ever; it reads as `logs` does.
+                    continue;
+                }
+                let name = flag.get_long().map_or_else(
+                    || format!("-{}", flag.get_short().expect("a flag has a name")),
+                    |long| format!("--{long}"),
+                );
+                let mut words = path.clone();
+                words.push(name);
+                if flag.get_action().takes_values() {
+                    words.push(value(id, served));
+                }
+                found.push([words, rest.clone()].concat());
+            }
+        }
+    }
+    let mut grammar = Cli::command();
+    grammar.build();
+    let mut found = Vec::new();
+    walk(&grammar, &[], served, &mut found);
+    found
+}
+
+/// Those that start the server on purpose: it writes in its own directory, so that the rows are compared.
+fn starts_the_server(words: &[String]) -> bool {
+    let [first, second] = [0, 1].map(|at| words.get(at).map_or("", String::as_str));
+    first == "run" || first == "db" && ["start", "psql", "compact"].contains(&second)
+}
+
+/// 10
+#[test]
+fn no_command_with_any_flag_removes_or_changes_a_cluster() {
+    let served = Served::new();
+    let rows = "select count(*) || ' ' || sum(x) from t";
+    served.sql("create table t as select generate_series(1, 1000) as x");
+    let mut before = fingerprint(&served.data());
+    let commands = every_command(&served);
+    let verbs: BTreeSet<&str> = commands.iter().map(|words| words[0].as_str()).collect();
+    assert!(commands.len() > 200 && verbs.contains("prune"), "{verbs:?}");
+    for words in &commands {
+        if !served.home.path().join("active/postgres/bin/postgres").exists() {
+            served.restore_home();
+        }
+        let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut command = served.home.command(&arguments);
+        command.env("AMPUP_OFFLINE", "1").env("AMPUP_YES", "1");
+        let run = finish(command);
+        assert!(run.code >= 0 && run.code != 101, "{words:?}: {run:?}");
+        if words[..2] == ["db", "reset"] {
+            // It renames, and nothing else; so does the way back.
+            let aside = aside(&served.amp_dir());
+            assert!(run.code == 0 && aside.len() == 1, "{words:?}: {run:?} {aside:?}");
+            let name = aside[0].file_name().expect("a name");
+            assert_eq!(
+                fingerprint(&aside[0]).replace(name, "metadb"),
+                before,
+                "{words:?}"
+            );
+            fs::rename(&aside[0], served.data()).expect("back");
+        } else if starts_the_server(words) {
+            finish(served.home.command(&["db", "stop"])).exits(0);
+            if served.home.path().join("active/postgres").exists() {
+                assert_eq!(served.sql(rows), "1000 500500", "{words:?}");
+            }
+            before = fingerprint(&served.data());
+        } else {
+            assert_eq!(fingerprint(&served.data()), before, "{words:?}: {run:?}");
+        }
+    }
+    served.restore_home();
+    assert_eq!(served.sql(rows), "1000 500500");
+}
+
+fn aside(amp_dir: &Utf8Path) -> Vec<Utf8PathBuf> {
+    amp_dir
+        .read_dir_utf8()
+        .expect("listed")
+        .map(|entry| entry.expect("an entry").into_path())
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.starts_with("metadb.old-"))
+        })
+        .collect()
+}
+
+/// 15
+#[test]
+fn a_copy_started_with_ampds_own_line_leaves_the_originals_rows_alone() {
+    let served = Served::new();
+    served.sql("create table t as select 'original' as x");
+    served.ampup(&["db", "start"]).exits(0);
+    let copy = served.home.work().parent().expect("a world").join("copy");
+    done(Command::new("cp").args(["-a", served.home.work().as_str(), copy.as_str()]));
+    let data = copy.join(".amp/metadb");
+    // The copied pid file names the original's living server: PostgreSQL refuses, or serves the copy; both are right.
+    let mut ampds = ampds_server(&data);
+    let mut is_over = false;
+    eventually("ampd's server serves the copy, or has refused", || {
+        is_over = ampds.try_wait().expect("asked").is_some();
+        let own = ampup::postgres::identity::servers_of(&data);
+        is_over || !own.is_empty() && data.join(".s.PGSQL.5432").exists()
+    });
+    let change = ["db", "psql", "-Xqc", "update t set x = 'copy'"];
+    run_in(&served, &copy, &change).exits(0);
+    run_in(&served, &copy, &["db", "stop"]).exits(0);
+    ampds.wait().expect("ended");
+    assert!(served.is_running(), "the original was never touched");
+    assert_eq!(served.sql("select x from t"), "original");
+    let mut ampds = ampds_server(&data);
+    serves(&data);
+    assert_eq!(served.sql("select x from t"), "original");
+    finish(ampup_in(
+        &served,
+        &copy,
+        &["db", "psql", "-XtAc", "select x from t"],
+    ))
+    .exits(0)
+    .prints("copy\n");
+    run_in(&served, &copy, &["db", "stop"]).exits(0);
+    ampds.wait().expect("ended");
+}
+
+/// 8. On a small file system of its own, which only root can make.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_refused_and_nothing_is_lost() {
+    let served = Served::new();
+    let disk = served.home.directory("disk");
+    let options = format!("size=140m,mode=0755,uid={}", run_as().map_or(0, |user| user.uid));
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", &options, "none", disk.as_str()])
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        return;
+    }
+    let _mount = Mount(disk.clone());
+    let psql = |statement: &str| run_in(&served, &disk, &["db", "psql", "-XtAc", statement]);
+    psql("create table t as select 1 as x")
+        .exits(0)
+        .says("MB are free");
+    psql("create unlogged table big as select repeat('x', 1000) from generate_series(1, 1000000)")
+        .exits(1)
+        .says("No space left on device");
+    let filler = disk.join("filler");
+    let mut filled = fs::File::create(&filler).expect("made");
+    std::io::copy(&mut std::io::repeat(0), &mut filled).expect_err("full");
+    let refused = psql("select 1");
+    // It may still serve: reading needs no room. If it cannot, it says why.
+    assert!(refused.code == 0 || refused.code == 7, "{refused:?}");
+    run_in(&served, &disk, &["db", "status"])
+        .exits(0)
+        .says("are free for the database");
+    fs::remove_file(&filler).expect("removed");
+    psql("select x from t").exits(0).prints("1\n");
+}
+
+#[cfg(target_os = "linux")]
+struct Mount(Utf8PathBuf);
+
+#[cfg(target_os = "linux")]
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").args(["-l", self.0.as_str()]).status();
+    }
+}

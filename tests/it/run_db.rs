@@ -1,0 +1,199 @@
+//! `ampup db`: what is said of a database, and what is done to it when asked.
+
+use camino::Utf8Path;
+use fs_err as fs;
+
+use crate::support::{
+    home::{Home, finish},
+    postgres::{fingerprint, sql},
+    programs,
+    served::Served,
+};
+
+#[test]
+fn a_database_is_started_described_and_stopped() {
+    let served = Served::new();
+    served.ampup(&["db", "status"]).exits(0).prints_with("none");
+    served.ampup(&["db", "url"]).exits(3).says("there is no database");
+    served.ampup(&["db", "stop"]).exits(0).says("no database runs");
+    served.ampup(&["db", "logs"]).exits(3).says("there is no log");
+    let started = served.ampup(&["--json", "db", "start"]).exits(0).json();
+    assert_eq!(
+        (&started["started"], &started["durable"]),
+        (&true.into(), &true.into())
+    );
+    served
+        .ampup(&["db", "start"])
+        .exits(0)
+        .says("using the running database");
+
+    let url = served.ampup(&["db", "url"]).exits(0).stdout;
+    assert_eq!(sql(url.trim(), "select 1").expect("served"), "1");
+    let status = served.ampup(&["--json", "db", "status"]).exits(0).json();
+    assert_eq!(status["state"], "running");
+    assert_eq!(status["version"], "18.4");
+    assert_eq!(status["url"], url.trim());
+    assert_eq!(status["durable"], true);
+    assert_eq!(status["stays"], true);
+    assert_eq!(status["connections"], 0);
+    assert_eq!(status["pid"], started["pid"]);
+    assert!(status["size"].as_u64().expect("octets") > 1 << 20, "{status}");
+    assert!(status["uptime"].is_u64() && status["free"].is_u64(), "{status}");
+    let shown = served.ampup(&["db", "status"]).exits(0);
+    for word in [
+        "running",
+        "18.4",
+        "connections",
+        "durable      yes",
+        ".s.PGSQL.5432",
+        "`ampup db stop`",
+    ] {
+        assert!(shown.stdout.contains(word), "{word}: {shown:?}");
+    }
+    let list = served.ampup(&["db", "list"]).exits(0).stdout;
+    assert!(
+        list.contains(served.amp_dir().as_str()) && list.contains("running"),
+        "{list}"
+    );
+    served
+        .ampup(&["db", "logs"])
+        .exits(0)
+        .prints_with("ready to accept connections");
+
+    served
+        .ampup(&["db", "stop"])
+        .exits(0)
+        .says("stopped the database");
+    served.ampup(&["db", "status"]).exits(0).prints_with("stopped");
+    served.ampup(&["db", "url"]).exits(0).prints(&url);
+    let elsewhere = served.home.directory("elsewhere");
+    let mut command = served
+        .home
+        .command(&["db", "status", "--amp-dir", served.amp_dir().as_str()]);
+    command.current_dir(elsewhere);
+    finish(command).exits(0).prints_with("stopped");
+}
+
+#[test]
+fn what_db_env_prints_leads_a_shells_programs_to_the_database() {
+    let served = Served::new();
+    served.ampup(&["db", "start"]).exits(0);
+    let sh = served.ampup(&["db", "env", "sh"]).exits(0).stdout;
+    let mut command = served.home.other_program("/bin/sh".into());
+    command.args([
+        "-c",
+        &format!("{sh}\npsql -XtAc 'select 6*7'; psql -XtAc 'select 2' \"$AMP_CONFIG_METADATA_DB__URL\""),
+    ]);
+    finish(command).exits(0).prints("42\n2\n");
+    for (shell, begin) in [
+        ("fish", "set -gx PGHOST '/"),
+        ("powershell", "$env:PGHOST = '/"),
+        ("nushell", "$env.PGHOST = \"/"),
+    ] {
+        served.ampup(&["db", "env", shell]).exits(0).prints_with(begin);
+    }
+    // In such a shell the database is still the project's own.
+    let mut command = served.home.other_program("/bin/sh".into());
+    command.args([
+        "-c",
+        &format!("{sh}\n\"$0\" run true"),
+        crate::support::home::program().as_str(),
+    ]);
+    if let Some(user) = crate::support::postgres::run_as() {
+        use std::os::unix::process::CommandExt as _;
+        command.uid(user.uid).gid(user.gid);
+    }
+    let run = finish(command).exits(0).says("using the running database");
+    assert!(!run.stderr.contains("cleared"), "{run:?}");
+}
+
+#[test]
+fn psql_is_the_components_or_the_systems_and_else_is_named() {
+    let served = Served::new();
+    assert_eq!(
+        served.sql("select current_user = (select rolname from pg_roles where oid = 10)"),
+        "t"
+    );
+    served
+        .ampup(&["db", "psql", "--", "-XtAc", "select nonsense"])
+        .exits(1);
+    assert!(!served.is_running(), "started for psql alone");
+    let empty = served.home.directory("empty");
+    let mut command = served.home.command(&["db", "psql"]);
+    command.env("PATH", empty);
+    finish(command).exits(3).says("postgres@18.6.0+theseus");
+    let own = served.home.path().join("components/postgres/18.4.0/bin/psql");
+    fs::write(&own, "#!/bin/sh\necho \"own $2\"\n").expect("written");
+    fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("made a program");
+    served.ampup(&["db", "psql", "-X"]).exits(0).prints("own -X\n");
+}
+
+#[test]
+fn reset_asks_for_the_projects_name_and_keeps_the_old_database() {
+    let served = Served::new();
+    served.sql("create table t as select 1 as x");
+    let before = fingerprint(&served.data());
+    for refused in [
+        &["db", "reset"][..],
+        &["db", "reset", "--yes"],
+        &["db", "reset", "other"],
+    ] {
+        let run = served.ampup(refused);
+        assert!([1, 2].contains(&run.code), "{run:?}");
+        run.says("`ampup db reset work`");
+    }
+    assert_eq!(fingerprint(&served.data()), before);
+    let reset = served.ampup(&["--json", "db", "reset", "work"]).exits(0).json();
+    let aside = Utf8Path::new(reset["aside"].as_str().expect("a path"));
+    let name = aside.file_name().expect("a name");
+    assert!(name.starts_with("metadb.old-"), "{name}");
+    assert_eq!(fingerprint(aside).replace(name, "metadb"), before, "only renamed");
+    assert_eq!(served.sql("select to_regclass('t') is null"), "t", "a new one");
+    served.ampup(&["db", "reset", "work"]).exits(0);
+    fs::rename(aside, served.data()).expect("back");
+    assert_eq!(served.sql("select x from t"), "1");
+    // A database that is in use is stopped first, as `db stop` would.
+    let mut running = served.running("echo ready; read x");
+    assert_eq!(running.line(), "ready");
+    served.ampup(&["db", "reset", "work"]).exits(0);
+    running.code();
+}
+
+#[test]
+fn compact_gives_room_back_and_keeps_every_row() {
+    let served = Served::new();
+    served.sql("create table t as select x, repeat('x', 500) as y from generate_series(1, 20000) x");
+    served.sql("delete from t where x > 10");
+    let compacted = served.ampup(&["--json", "db", "compact"]).exits(0).json();
+    let number = |key: &str| compacted[key].as_u64().expect("octets");
+    assert!(number("after") + (5 << 20) < number("before"), "{compacted}");
+    assert_eq!(served.sql("select count(*) from t"), "10");
+    assert!(!served.is_running());
+}
+
+#[test]
+fn a_followed_log_ends_with_a_signal() {
+    if programs::find("tail").is_none() {
+        return;
+    }
+    let served = Served::new();
+    served.sql("select 1");
+    let mut following = crate::support::served::Running::begin(served.home.command(&["db", "logs", "-f"]));
+    assert!(following.line().contains("starting PostgreSQL"));
+    following.signal("TERM");
+    assert_eq!(following.code(), 143);
+}
+
+#[test]
+fn a_missing_postgresql_is_the_same_everywhere() {
+    let home = Home::new();
+    for words in [&["db", "start"][..], &["db", "psql"]] {
+        home.ampup(words)
+            .exits(3)
+            .says("error: PostgreSQL 18 is not installed\n")
+            .says("hint: `ampup install --component postgres`\n");
+    }
+    home.ampup(&["db", "status"])
+        .exits(0)
+        .says("PostgreSQL 18 is not installed");
+}
