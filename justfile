@@ -1,3 +1,10 @@
+# What the gate checks before the tests.
+check:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+    cargo clippy --no-default-features --lib -- -D warnings
+    shellcheck .ci/run install.sh release/assemble
+
 # The release of this machine (or of TARGETS) in target/dist, laid out as .github/workflows/release.yml publishes it:
 #   sh target/dist/install.sh --mirror "file://$PWD/target/dist"
 dist *TARGETS:
@@ -26,3 +33,7 @@ fuzz MINUTES='10' TARGETS='spec pointer manifest receipt checksum_file archive':
         cargo fuzz run --sanitizer none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
             -max_total_time=$(({{ MINUTES }} * 60)) -timeout=10 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1
     done
+
+# Kill and fault sweeps, whole: every call that changes something, killed and failing in every way (docs/torture.md).
+torture *FILTER:
+    AMPUP_TORTURE=whole nice cargo test --test it torture::{{ FILTER }} -- --nocapture --test-threads 1

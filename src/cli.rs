@@ -3,6 +3,8 @@
 pub mod args;
 mod progress;
 mod report;
+#[cfg(unix)]
+mod signals;
 
 use std::{
     ffi::OsString,
@@ -15,7 +17,7 @@ use clap::Parser as _;
 
 use crate::{
     commands::{self, Error, Outcome, Session},
-    env::Env,
+    env::{Env, shown_command},
     event::{Reporter, Silent},
     exit::Exit,
 };
@@ -28,18 +30,21 @@ pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
-        Err(refusal) => return ExitCode::from(report::refused(&refusal, &words, &env).code()),
+        Err(refusal) => return ExitCode::from(report::refused(&refusal, &words).code()),
     };
     let face = Face::new(&cli.global, &env);
+    #[cfg(unix)]
+    signals::watch(&face, cli.global.home.clone().or_else(|| env.ampup_home().ok()));
     let ended = perform(&cli, env, &words, &face);
+    #[cfg(unix)]
+    signals::settle();
     ExitCode::from(face.ended(ended).code())
 }
 
 fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outcome, Error> {
     let reporter = reporter(cli, &env, face);
-    let command: Vec<_> = words.iter().skip(1).map(|word| word.to_string_lossy()).collect();
-    let command = format!("ampup {}", command.join(" ")).trim_end().to_owned();
-    let session = Session::new(env, cli.global.options(), reporter, redacted(&command))?;
+    let command = shown_command(words);
+    let session = Session::new(env, cli.global.options(), reporter, command)?;
     // As ever, `ampup` alone installs what Amp needs.
     let install = Command::Install(commands::install::Args::default());
     match cli.command.as_ref().unwrap_or(&install) {
@@ -87,19 +92,6 @@ fn ask(question: &str, enter: bool) -> bool {
             _ => {}
         }
     }
-}
-
-/// The history must not hold a token.
-fn redacted(command: &str) -> String {
-    let mut words: Vec<&str> = command.split(' ').collect();
-    for index in 0..words.len() {
-        if words[index].starts_with("--github-token=") {
-            words[index] = "--github-token=…";
-        } else if index > 0 && words[index - 1] == "--github-token" {
-            words[index] = "…";
-        }
-    }
-    words.join(" ")
 }
 
 fn reporter(cli: &Cli, env: &Env, face: &Face) -> Arc<dyn Reporter> {

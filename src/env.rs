@@ -146,6 +146,45 @@ impl Env {
     }
 }
 
+/// A command line as it may be written down and shown to others: the program's own name, and no token and no password.
+/// What stands behind `--` belongs to another program, and is left out.
+pub fn shown_command(words: &[OsString]) -> String {
+    let mut shown = Vec::new();
+    let mut secret_follows = false;
+    for (number, word) in words.iter().enumerate() {
+        let word = word.to_string_lossy();
+        if number == 0 {
+            let name = word.rsplit(['/', '\\']).next().unwrap_or_default();
+            shown.push(name.trim_end_matches(".exe").to_owned());
+        } else if word == "--" {
+            shown.push("-- …".to_owned());
+            break;
+        } else if std::mem::replace(&mut secret_follows, word == SECRET_FLAG) {
+            shown.push("…".to_owned());
+        } else if word.split_once('=').is_some_and(|(flag, _)| flag == SECRET_FLAG) {
+            shown.push(format!("{SECRET_FLAG}=…"));
+        } else {
+            shown.push(without_user(&word));
+        }
+    }
+    shown.join(" ")
+}
+
+/// The flag whose value is a secret.
+const SECRET_FLAG: &str = "--github-token";
+
+/// An address without the user and the password that it may hold.
+fn without_user(word: &str) -> String {
+    let Some((scheme, rest)) = word.split_once("://") else {
+        return word.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://…@{host}{}", &rest[end..]),
+        None => word.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,5 +210,32 @@ mod tests {
             env(&[("AMPUP_HOME", "a")]).ampup_home(),
             Err(HomeError::Relative { .. })
         ));
+    }
+
+    #[test]
+    fn a_command_is_shown_without_its_secrets() {
+        let shown = |words: &str| {
+            let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+            shown_command(&words)
+        };
+        assert_eq!(shown("/a/b/ampup install tool"), "ampup install tool");
+        assert_eq!(
+            shown("ampup install --github-token ghp_x -q"),
+            "ampup install --github-token … -q"
+        );
+        assert_eq!(
+            shown("ampup install --github-token=ghp_x"),
+            "ampup install --github-token=…"
+        );
+        assert_eq!(
+            shown("ampup --mirror https://u:p@w@h/x?y list"),
+            "ampup --mirror https://…@h/x?y list"
+        );
+        assert_eq!(
+            shown("ampup --mirror=https://u:p@h list"),
+            "ampup --mirror=https://…@h list"
+        );
+        assert_eq!(shown("ampup run -- sh -c secret"), "ampup run -- …");
+        assert_eq!(shown("ampup install a@1.0.0"), "ampup install a@1.0.0");
     }
 }

@@ -4,6 +4,7 @@
 mod acquire;
 mod commit;
 mod error;
+mod locks;
 mod rebuild;
 
 use std::{
@@ -25,6 +26,9 @@ use crate::{
 
 pub use rebuild::rebuild;
 
+use locks::Locks;
+
+pub use acquire::in_one_line;
 pub use error::{Attempt, AttemptError, InstallError};
 
 /// What an installation works with.
@@ -81,6 +85,8 @@ pub struct Done {
     pub tree: TreeName,
     /// What was needed.
     pub effect: Effect,
+    /// Whether it is the active one now: of a component that was asked for in two versions, only the last is.
+    pub active: bool,
 }
 
 /// What it needed to have a component active at a version.
@@ -102,6 +108,7 @@ pub enum Effect {
 /// # Errors
 /// When the commit fails: then nothing is changed.
 pub fn carry_out(plan: &Plan, workshop: &Workshop<'_>) -> Result<Report, InstallError> {
+    let locks = Locks::take(plan, workshop)?;
     let slots = Slots {
         free: Mutex::new(workshop.jobs.max(1)),
         changed: Condvar::new(),
@@ -110,7 +117,7 @@ pub fn carry_out(plan: &Plan, workshop: &Workshop<'_>) -> Result<Report, Install
         let running: Vec<_> = plan
             .groups
             .iter()
-            .map(|group| scope.spawn(|| prepare(group, workshop, &slots)))
+            .map(|group| scope.spawn(|| prepare(group, workshop, &locks, &slots)))
             .collect();
         running
             .into_iter()
@@ -137,10 +144,15 @@ enum Member {
 }
 
 /// Tries the choices of a group in order.
-fn prepare(group: &GroupPlan, workshop: &Workshop<'_>, slots: &Slots) -> Result<Prepared, InstallError> {
+fn prepare(
+    group: &GroupPlan,
+    workshop: &Workshop<'_>,
+    locks: &Locks,
+    slots: &Slots,
+) -> Result<Prepared, InstallError> {
     let mut attempts = Vec::new();
     for choice in &group.choices {
-        match prepare_choice(choice, workshop, slots) {
+        match prepare_choice(choice, workshop, locks, slots) {
             Ok(members) => {
                 if let Some(best) = group
                     .choices
@@ -170,6 +182,7 @@ fn prepare(group: &GroupPlan, workshop: &Workshop<'_>, slots: &Slots) -> Result<
 fn prepare_choice(
     choice: &Choice,
     workshop: &Workshop<'_>,
+    locks: &Locks,
     slots: &Slots,
 ) -> Result<Vec<Member>, InstallError> {
     thread::scope(|scope| {
@@ -179,7 +192,7 @@ fn prepare_choice(
             .map(|step| {
                 scope.spawn(|| {
                     let _slot = slots.take();
-                    prepare_step(step, workshop)
+                    prepare_step(step, workshop, locks)
                 })
             })
             .collect();
@@ -191,13 +204,13 @@ fn prepare_choice(
     })
 }
 
-fn prepare_step(step: &Step, workshop: &Workshop<'_>) -> Result<Member, InstallError> {
+fn prepare_step(step: &Step, workshop: &Workshop<'_>, locks: &Locks) -> Result<Member, InstallError> {
     match &step.action {
         Action::Keep(tree) | Action::Activate(tree) => Ok(Member::Present {
             step: step.clone(),
             tree: tree.clone(),
         }),
-        Action::Acquire(artifacts) => acquire::acquire(step, artifacts, workshop),
+        Action::Acquire(artifacts) => acquire::acquire(step, artifacts, workshop, locks),
     }
 }
 

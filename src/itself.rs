@@ -14,7 +14,11 @@ use crate::{
     },
     layout::Layout,
     resolve::{Action, Choice, GroupPlan, Plan, Step},
-    store::{self, place},
+    store::{
+        check::check,
+        commit::{Change, commit},
+        place,
+    },
     verify::digest_of,
 };
 
@@ -168,6 +172,7 @@ pub fn need(
     let whole = here.filter(|tree| {
         let installed = layout.tree(&name, &tree.name).join("bin").join(&executable);
         self::digest(&installed).is_ok_and(|installed| installed == digest)
+            && check(layout, &name, &tree.name).is_empty()
     });
     let action = match whole {
         Some(tree) if inventory.is_active(&name, &tree.name) => return Ok(Need::Nothing),
@@ -235,7 +240,14 @@ pub fn artifact(
 /// # Errors
 /// When it cannot be moved.
 pub fn make_way(layout: &Layout, tree: &TreeName) -> io::Result<()> {
-    store::remove(layout, &layout.tree(&name(), tree))
+    let change = Change {
+        adds: Vec::new(),
+        removes: vec![(name(), tree.clone())],
+        set: None,
+        command: "",
+        before: None,
+    };
+    commit(layout, &change).map(|_| ())
 }
 
 /// Removes the downloads of install scripts that were killed; never the one that `program` runs from. What cannot be

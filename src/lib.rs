@@ -7,6 +7,7 @@
 //! ARCHITECTURE.md names the floors; a module imports only from lower ones.
 
 // Floor 1: ground.
+pub mod children;
 pub mod domain;
 pub mod env;
 pub mod exit;

@@ -14,7 +14,7 @@ use crate::{
     exit::Exit,
     fs::link,
     layout::Layout,
-    store::receipt::Receipt,
+    store::{commit::Pending, receipt::Receipt},
 };
 
 /// The major of PostgreSQL that new clusters get when nothing else is active: the registry's default requirement.
@@ -234,6 +234,10 @@ impl Locator {
 
     /// The names of the installed trees of a component.
     fn installed(&self, component: &ComponentName) -> Result<Vec<TreeName>, LocateError> {
+        let pending = Pending::read(&self.layout).map_err(|source| LocateError::Io {
+            component: component.clone(),
+            source,
+        })?;
         let entries = match fs::read_dir(self.layout.component(component)) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             answer => answer,
@@ -244,6 +248,7 @@ impl Locator {
                 entries
                     .iter()
                     .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+                    .filter(|name| !pending.hides_tree(component, name))
                     .collect()
             })
             .map_err(|source| LocateError::Io {

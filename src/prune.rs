@@ -75,10 +75,14 @@ pub fn inactive(
 ///
 /// # Errors
 /// When it cannot be removed.
-pub fn remove(waste: &Waste) -> std::io::Result<()> {
-    let metadata = waste.path.symlink_metadata()?;
+pub fn remove(waste: &Waste, layout: &Layout) -> std::io::Result<()> {
+    let metadata = match waste.path.symlink_metadata() {
+        // It was swept already.
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
     if metadata.is_dir() {
-        fs::remove_dir_all(&waste.path)
+        staging::remove(layout, &waste.path)
     } else {
         fs::remove_file(&waste.path)
     }

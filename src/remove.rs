@@ -1,4 +1,4 @@
-//! Taking versions away: out of the active set first, in one generation, then out of the store.
+//! Taking versions away: out of the active set and out of the store, in one commit.
 
 pub mod home;
 
@@ -11,7 +11,10 @@ use crate::{
     exit::{Exit, hint_of_io},
     layout::Layout,
     postgres::projects::Projects,
-    store::{self, generation, in_use},
+    store::{
+        commit::{Change, commit},
+        in_use,
+    },
 };
 
 /// The component that clusters are bound to.
@@ -128,13 +131,12 @@ pub fn remove(
             set.requests.remove(component);
         }
     }
-    let generation = if set == inventory.active {
-        None
-    } else {
-        Some(generation::activate(layout, &set, command, inventory.generation)?)
+    let change = Change {
+        adds: Vec::new(),
+        removes: doomed.to_vec(),
+        set: (set != inventory.active).then_some(&set),
+        command,
+        before: inventory.generation,
     };
-    for (component, tree) in doomed {
-        store::remove(layout, &layout.tree(component, tree))?;
-    }
-    Ok(generation)
+    Ok(commit(layout, &change)?)
 }

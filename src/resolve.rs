@@ -194,7 +194,9 @@ fn grouped<'a>(registry: &'a Registry, specs: &[ComponentSpec]) -> Result<Vec<Jo
     let mut groups: Vec<Joined<'_>> = Vec::new();
     for spec in specs {
         registry.require(&spec.name)?;
-        let components = registry.group_of(&spec.name);
+        let mut components = registry.group_of(&spec.name);
+        // What was asked for is named first, also in an error.
+        components.sort_by_key(|component| component.name != spec.name);
         let same_group = |group: &&mut Joined<'_>| group.0[0].group == components[0].group;
         match groups.iter_mut().find(same_group) {
             // One component may be asked for in several versions: the last one becomes active.

@@ -122,7 +122,7 @@ pub fn apply(
         note(change, setting, &mut record);
     }
     // First the record, then the deed: whatever a kill leaves behind is known.
-    atomic::write(&layout.shells(), record.to_json().as_bytes()).map_err(SetupError::Record)?;
+    atomic::write_state(&layout.shells(), record.to_json().as_bytes()).map_err(SetupError::Record)?;
     for change in &mut changes {
         if let Err(cause) = carry_out(change) {
             change.action = Action::ByHand(cause.to_string());
@@ -138,7 +138,7 @@ pub fn apply(
 pub fn write_env_files(setting: &Setting, layout: &Layout) -> io::Result<()> {
     for shell in Shell::ALL {
         let path = layout.home().join(shell.env_file());
-        atomic::write(&path, setting.env_text(shell).as_bytes())?;
+        atomic::write_state(&path, setting.env_text(shell).as_bytes())?;
     }
     Ok(())
 }

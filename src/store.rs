@@ -5,6 +5,7 @@
 
 #[cfg(feature = "cli")]
 pub mod check;
+pub mod commit;
 pub mod generation;
 pub mod in_use;
 pub mod inventory;
@@ -13,14 +14,15 @@ pub mod place;
 pub mod receipt;
 pub mod staging;
 
-use std::io;
+use std::{io, time::Duration};
 
-use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
+use camino::Utf8Path;
 
 use crate::{
-    domain::{ComponentName, TreeName},
-    fs::atomic,
+    fs::{
+        atomic,
+        lock::{Lock, LockError},
+    },
     layout::{FILES, Layout, RECEIPT},
 };
 use receipt::Receipt;
@@ -37,42 +39,14 @@ pub fn seal(tree: &Utf8Path, files: &[u8], receipt: &Receipt) -> io::Result<()> 
     atomic::sync_tree(tree)
 }
 
-/// Publishes a sealed tree by one rename and gives its new path. The caller holds the store lock.
-///
-/// What had that name before, which can only be a damaged tree, is then where the sealed one was, in staging.
-///
-/// # Errors
-/// When the rename fails.
-pub fn publish(
-    layout: &Layout,
-    sealed: &Utf8Path,
-    component: &ComponentName,
-    name: &TreeName,
-) -> io::Result<Utf8PathBuf> {
-    let directory = layout.component(component);
-    if !directory.exists() {
-        fs::create_dir(&directory)?;
-        atomic::sync_directory(&layout.components())?;
-    }
-    let tree = layout.tree(component, name);
-    if tree.symlink_metadata().is_ok() {
-        atomic::exchange(sealed, &tree)?;
-    } else {
-        atomic::rename(sealed, &tree)?;
-    }
-    Ok(tree)
-}
-
-/// Removes a tree: out of sight by one rename, then deleted. The caller holds the store lock and knows that no process
-/// uses it.
+/// Takes the store lock and, under it, settles and sweeps what interrupted commands left behind. `waiting` is told the
+/// holder when that takes longer than a second.
 ///
 /// # Errors
-/// When the rename fails; the tree is then as it was.
-pub fn remove(layout: &Layout, tree: &Utf8Path) -> io::Result<()> {
-    atomic::remove_tree(tree, &place::staging_root(layout)?)?;
-    // The directory of a component without versions says nothing.
-    if let Some(component) = tree.parent() {
-        let _ = fs::remove_dir(component);
-    }
-    Ok(())
+/// When another process holds it for all of `patience`, or what was left cannot be settled.
+pub fn lock(layout: &Layout, patience: Duration, waiting: impl FnMut(&str)) -> Result<Lock, LockError> {
+    let path = layout.store_lock();
+    let lock = Lock::acquire(&path, patience, waiting)?;
+    staging::sweep(layout).map_err(|source| LockError::Io { path, source })?;
+    Ok(lock)
 }

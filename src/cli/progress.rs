@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Mutex,
+    sync::{Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -132,11 +132,24 @@ pub(super) struct Bars {
     bars: Mutex<BTreeMap<String, ProgressBar>>,
 }
 
+/// The bars of this run, so that an interrupted one leaves a clean terminal.
+static SHOWN: OnceLock<MultiProgress> = OnceLock::new();
+
+/// Takes the bars off the terminal, for good.
+#[cfg(unix)]
+pub(super) fn clear() {
+    if let Some(bars) = SHOWN.get() {
+        // A terminal that is gone needs no cleaning.
+        let _ = bars.clear();
+        bars.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+    }
+}
+
 impl Bars {
     pub(super) fn new(face: Face) -> Self {
         Self {
             face,
-            all: MultiProgress::new(),
+            all: SHOWN.get_or_init(MultiProgress::new).clone(),
             bars: Mutex::default(),
         }
     }

@@ -97,11 +97,30 @@ impl Face {
         }
     }
 
+    /// Prints that a signal ended the run.
+    #[cfg(unix)]
+    pub(super) fn interrupted(&self, signal: &str, home: Option<&camino::Utf8Path>) {
+        let mut message = format!("interrupted by {signal}");
+        if let Some(home) = home {
+            message += &format!("; what was unfinished lies in `{home}/staging` until the next command");
+        }
+        if self.json {
+            let object = json!({
+                "schema": SCHEMA, "signal": signal,
+                "error": { "message": message, "causes": [], "hint": null },
+            });
+            let _ = print(&pretty(&object));
+        } else {
+            // Not `talk`, which is silent by now.
+            let _ = writeln!(io::stderr().lock(), "{}", self.line(&format!("error: {message}")));
+        }
+    }
+
     fn error(&self, error: &Error) {
         if self.json {
             let object = json!({
                 "schema": SCHEMA, "exit": error.exit_code().code(),
-                "error": { "message": error.to_string(), "causes": error.causes(), "hint": error.hint() },
+                "error": error.json(),
             });
             // Nobody is left to be told that this failed.
             let _ = print(&pretty(&object));
@@ -114,19 +133,21 @@ impl Face {
 }
 
 /// Prints why the command line was refused (or help, or the version), and gives the exit code.
-pub(super) fn refused(refusal: &clap::Error, words: &[OsString], env: &Env) -> Exit {
-    let _ = env;
+pub(super) fn refused(refusal: &clap::Error, words: &[OsString]) -> Exit {
     let json = words
         .iter()
         .take_while(|word| *word != "--")
         .any(|word| word == "--json");
     if refusal.use_stderr() && json {
         let message = refusal.to_string();
-        let message = message
+        // The first paragraph: what follows is usage and tips for a person.
+        let message: Vec<&str> = message
             .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("error: ");
+            .take_while(|line| !line.is_empty())
+            .map(str::trim)
+            .collect();
+        let message = message.join(" ");
+        let message = message.trim_start_matches("error: ");
         let object = json!({
             "schema": SCHEMA, "exit": super::USAGE.code(),
             "error": { "message": message, "causes": [], "hint": "`ampup --help`" },
@@ -164,5 +185,9 @@ fn print(data: &str) -> io::Result<()> {
 
 /// Writes a line to stderr; when that is closed, nobody is left to be told.
 pub(super) fn talk(line: &str) {
+    // What an interrupted step says of its end is of no interest.
+    if crate::children::are_ending() {
+        return;
+    }
     let _ = writeln!(io::stderr().lock(), "{line}");
 }

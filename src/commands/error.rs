@@ -9,7 +9,7 @@ use crate::{
     env::HomeError,
     exit::{Exit, hint_of_io},
     fs::lock::LockError,
-    install::InstallError,
+    install::{InstallError, in_one_line},
     refresh::RefreshError,
     registry::manifest::ManifestError,
     remove::RemoveError,
@@ -115,7 +115,10 @@ impl Error {
     /// Its causes, outermost first. The attempts of an installation are causes side by side.
     pub fn causes(&self) -> Vec<String> {
         if let Self::Install(InstallError::Exhausted { attempts, .. }) = self {
-            return attempts.iter().map(|attempt| chain(attempt)).collect();
+            return attempts.iter().map(|attempt| in_one_line(attempt)).collect();
+        }
+        if let Self::Install(InstallError::Fatal(attempt)) = self {
+            return vec![in_one_line(attempt.as_ref())];
         }
         let mut causes = Vec::new();
         let mut cause = std::error::Error::source(self);
@@ -126,6 +129,11 @@ impl Error {
         // A transparent error repeats its source's text.
         causes.dedup();
         causes
+    }
+
+    /// The same for programs.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({ "message": self.to_string(), "causes": self.causes(), "hint": self.hint() })
     }
 
     /// All that a person is told of it, line by line.
@@ -149,20 +157,6 @@ fn is_damage(cause: &io::Error) -> bool {
         cause.kind(),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
     )
-}
-
-/// An error and its causes on one line; a transparent error's text is not repeated.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 /// The exit code when a lock was not had.

@@ -1,6 +1,7 @@
 //! `ampup init`: puts a running ampup in place. The install scripts end with it; run again, it repairs.
 
 mod intent;
+mod takeover;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -15,8 +16,7 @@ use crate::{
     domain::{Algorithm, ComponentSpec},
     exit::Exit,
     fs::{atomic, lock::Lock},
-    install::{Effect, GroupReport},
-    itself, manual, migrate,
+    itself, manual,
     postgres::user::home_directory,
     registry::Registry,
     remove::home,
@@ -89,7 +89,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
     };
     talk.extend(shadows(&intent, session));
-    talk.extend(take_over(args, session)?);
+    talk.extend(takeover::take_over(args, session)?);
     talk.extend(what_next(args, session));
     let json = json!({
         "done": true, "version": itself::version(), "home": session.layout.home(), "by_hand": failed,
@@ -102,7 +102,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         session.note(line);
     }
     let components = install::Args {
-        components: args.components.clone(),
+        components: args.components.iter().map(ToString::to_string).collect(),
         ..install::Args::default()
     };
     let outcome = install::run(&components, session)?;
@@ -168,7 +168,7 @@ fn show(args: &Args, intent: &Intent, session: &Session) -> Result<Outcome, Erro
     let mut json = json!({ "dry_run": true, "home": session.layout.home(), "changes": intent.json() });
     if !args.components.is_empty() {
         let components = install::Args {
-            components: args.components.clone(),
+            components: args.components.iter().map(ToString::to_string).collect(),
             how: How {
                 dry_run: true,
                 ..How::default()
@@ -190,22 +190,30 @@ fn agreed(lines: &[String], session: &Session) -> bool {
 
 /// Under sudo HOME may still be the other user's; then files of root would lie there.
 fn warn_of_another_home(session: &Session) {
-    #[cfg(unix)]
-    {
-        let uid = crate::postgres::user::current_uid();
-        let is_sudo = ["SUDO_USER", "DOAS_USER"]
-            .iter()
-            .any(|name| session.env.var_os(name).is_some());
-        let own = home_directory(uid).ok().flatten();
-        if let (true, 0, Some(own), Some(home)) = (is_sudo, uid, own, session.env.user_home())
-            && own != home
-        {
-            session.warn(format!(
-                "HOME is `{home}`, and the home directory of root is `{own}`: run without sudo, or with `sudo -H`, or \
-                 files of root will lie in `{home}`"
-            ));
-        }
+    let is_sudo = ["SUDO_USER", "DOAS_USER"]
+        .iter()
+        .any(|name| session.env.var_os(name).is_some());
+    if !is_sudo || !is_root() {
+        return;
     }
+    if let (Some(own), Some(home)) = (home_directory(0).ok().flatten(), session.env.user_home())
+        && own != home
+    {
+        session.warn(format!(
+            "HOME is `{home}`, and the home directory of root is `{own}`: run without sudo, or with `sudo -H`, or \
+             files of root will lie in `{home}`"
+        ));
+    }
+}
+
+#[cfg(unix)]
+fn is_root() -> bool {
+    crate::postgres::user::current_uid() == 0
+}
+
+#[cfg(not(unix))]
+fn is_root() -> bool {
+    false
 }
 
 /// All but what may fail and leave a working ampup. Gives what to say, and the files that the user must change by hand.
@@ -252,7 +260,7 @@ fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error
     for directory in &intent.parents {
         record.make_directory(directory);
     }
-    atomic::write(&session.layout.shells(), record.to_json().as_bytes()).map_err(failed)?;
+    atomic::write_state(&session.layout.shells(), record.to_json().as_bytes()).map_err(failed)?;
     itself::sweep(&session.layout, &intent.program);
     match &intent.need {
         itself::Need::Nothing => Ok(vec![format!(
@@ -353,65 +361,6 @@ fn shadows(intent: &Intent, session: &Session) -> Vec<String> {
             }
         })
         .collect()
-}
-
-/// The versions of an ampup 0.1, if the user wants them.
-fn take_over(args: &Args, session: &Session) -> Result<Vec<String>, Error> {
-    let Some(old) = migrate::find(&session.env) else {
-        let none = "there is no home of an ampup 0.1".to_owned();
-        return Ok(if args.migrate { vec![none] } else { Vec::new() });
-    };
-    let Some(target) = session.host()?.target else {
-        return Ok(Vec::new());
-    };
-    let registry = session.registry()?;
-    let takeover =
-        migrate::plan(&old, registry, &session.inventory()?, target).map_err(|source| Error::File {
-            path: old.home.clone(),
-            source,
-        })?;
-    let count = takeover.plan.groups.len();
-    if count == 0 && !args.migrate {
-        return Ok(Vec::new());
-    }
-    let offer = format!(
-        "`{}` has versions of an ampup 0.1: {}. Copy them? (Nothing changes there.)",
-        old.home,
-        old.tags.join(", ")
-    );
-    let wanted = args.migrate || (!session.options.yes && session.ask(&offer, false).unwrap_or(false));
-    if !wanted {
-        return Ok(vec![format!(
-            "`{}` has versions of an ampup 0.1; `ampup init --migrate` copies them",
-            old.home
-        )]);
-    }
-    let mut talk: Vec<String> = takeover
-        .passed_over
-        .iter()
-        .map(|why| format!("left in `{}`: {why}", old.home))
-        .collect();
-    if count > 0 {
-        let report = install::carry_out(&takeover.plan, &How::default(), registry, session)?;
-        for group in report.groups {
-            match group {
-                GroupReport::Done(members) => {
-                    for done in members {
-                        if matches!(done.effect, Effect::Installed { .. }) {
-                            let shown = session.style(&done.component)?.show(&done.version);
-                            talk.push(format!("copied {} {shown} from `{}`", done.component, old.home));
-                        }
-                    }
-                }
-                GroupReport::Failed { error, .. } => {
-                    let mut lines = Error::from(error).lines();
-                    lines[0] = lines[0].replacen("error:", "warning:", 1);
-                    talk.extend(lines);
-                }
-            }
-        }
-    }
-    Ok(talk)
 }
 
 /// What to type now.

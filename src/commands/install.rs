@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Error, Outcome, Session, self_update};
 use crate::{
-    domain::{ComponentName, ComponentSpec, Requirement},
+    domain::{ComponentName, ComponentSpec, Requirement, requirement::InvalidSpec},
     exit::Exit,
     fetch::{Secret, Wire},
     install::{self, Done, Effect, GroupReport, Report, Workshop},
@@ -24,7 +24,7 @@ pub struct Args {
     pub what: Vec<String>,
     /// A component, with a version if you like: `postgres`, `postgres@18`, `postgres@18.4.0+zonky`
     #[arg(short, long = "component", value_name = "SPEC")]
-    pub components: Vec<ComponentSpec>,
+    pub components: Vec<String>,
     /// How to install.
     #[command(flatten)]
     pub how: How,
@@ -37,7 +37,7 @@ pub struct How {
     #[arg(long)]
     pub dry_run: bool,
     /// How many components at once [default: 4]
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
     /// Refuse what the registry itself states no digest for
     #[arg(long)]
@@ -48,6 +48,14 @@ pub struct How {
     /// What is gone.
     #[command(flatten)]
     pub gone: Gone,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("it must be 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+        Err(cause) => Err(format!("{cause}")),
+    }
 }
 
 /// Flags of ampup 0.1 that have no meaning any more.
@@ -111,13 +119,12 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
                 name: daemon(),
                 requirement: Some(requirement),
             }),
-            Err(_) => specs.push(word.parse::<ComponentSpec>().map_err(|cause| Error::Usage {
-                message: cause.to_string(),
-                hint: "`ampup install postgres@18`, or `ampup install 0.0.35` for ampd and ampctl".to_owned(),
-            })?),
+            Err(_) => specs.push(spec(word, session)?),
         }
     }
-    specs.extend(args.components.iter().cloned());
+    for word in &args.components {
+        specs.push(spec(word, session)?);
+    }
     if specs.is_empty() {
         let defaults = session
             .registry()?
@@ -130,6 +137,26 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
         }));
     }
     Ok(specs)
+}
+
+fn spec(word: &str, session: &Session) -> Result<ComponentSpec, Error> {
+    word.parse().map_err(|cause: InvalidSpec| {
+        // A name of the registry in other letters is a component that is not there.
+        let name = word.split('@').next().unwrap_or_default().to_lowercase();
+        let known = session
+            .registry()
+            .is_ok_and(|registry| registry.components.contains_key(name.as_str()));
+        if known && matches!(cause, InvalidSpec::Name(_)) {
+            return Error::NotFound {
+                message: format!("there is no component `{word}`"),
+                hint: format!("did you mean `{name}`?"),
+            };
+        }
+        Error::Usage {
+            message: cause.to_string(),
+            hint: "`ampup install postgres@18`, or `ampup install 0.0.35` for ampd and ampctl".to_owned(),
+        }
+    })
 }
 
 /// The component that a version alone means; its client moves with it.
@@ -226,6 +253,7 @@ fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Erro
         for step in &group.choices[0].steps {
             match &step.action {
                 Action::Keep(tree) if request_stays => done.push(Done {
+                    active: true,
                     component: step.component.clone(),
                     version: step.version.clone(),
                     tree: tree.clone(),
@@ -275,7 +303,10 @@ pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Out
             json.push(json!({"name": component, "effect": "failed", "error": error.to_string(), "causes": error.causes()}));
         }
     }
-    let json = json!({ "components": json, "generation": report.generation });
+    let mut json = json!({ "components": json, "generation": report.generation });
+    if let Some((_, error)) = failures.first() {
+        json["error"] = error.json();
+    }
     Ok(Outcome {
         exit,
         ..Outcome::done(talk, json)
@@ -287,10 +318,12 @@ fn sentence(done: &Done, session: &Session) -> Result<String, Error> {
     let name = &done.component;
     Ok(match &done.effect {
         Effect::AlreadyActive => format!("{name} {shown} is installed and active already"),
-        Effect::Activated => format!("{name} {shown} was installed already and is active now"),
+        Effect::Activated if done.active => format!("{name} {shown} was installed already and is active now"),
+        Effect::Activated => format!("{name} {shown} was installed already"),
         Effect::Installed { provider } => format!(
-            "installed {name} {shown}, built by {provider}, in `{}`; it is active",
-            session.layout.tree(name, &done.tree)
+            "installed {name} {shown}, built by {provider}, in `{}`{}",
+            session.layout.tree(name, &done.tree),
+            if done.active { "; it is active" } else { "" }
         ),
     })
 }

@@ -43,16 +43,19 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if args.dry_run || (waste.is_empty() && trees.is_empty()) {
         return show(&waste, &trees, args.dry_run, session);
     }
+    let seen = waste;
     let _lock = session.lock_store()?;
-    // Look again: what was waste may be in use now.
+    // Look again: what was waste may be in use now; and what killed commands left went with taking the lock.
     let inventory = session.inventory()?;
     let waste = prune::find(&session.layout, &inventory);
+    let swept = |waste: &Waste| waste.path.symlink_metadata().is_err();
+    let waste: Vec<Waste> = seen.into_iter().filter(swept).chain(waste).collect();
     let trees = inactive(&args.names, &inventory, session);
     let mut talk = Vec::new();
     let mut octets = 0;
     let mut removed = Vec::new();
     for waste in &waste {
-        prune::remove(waste).map_err(|source| Error::Store {
+        prune::remove(waste, &session.layout).map_err(|source| Error::Store {
             action: "clean",
             source,
         })?;

@@ -42,6 +42,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if !args.how.dry_run {
         session.refresh()?;
     }
+    session.warn_of_age()?;
     let Some(plan) = plan(args, session)? else {
         let current = itself::version();
         return Ok(Outcome::done(

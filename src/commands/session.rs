@@ -21,6 +21,9 @@ use crate::{
     store,
 };
 
+/// Seconds to wait for another ampup.
+const LOCK_TIMEOUT: &str = "AMPUP_LOCK_TIMEOUT";
+
 /// How long a command waits for another ampup, unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -92,6 +95,14 @@ impl Session {
         };
         let layout = Layout::new(home);
         let settings = Settings::read(&layout.config())?;
+        if let Some(seconds) = env.var(LOCK_TIMEOUT)
+            && seconds.parse::<u64>().is_err()
+        {
+            return Err(Error::Usage {
+                message: format!("`{LOCK_TIMEOUT}` is `{seconds}`, which is no number of seconds"),
+                hint: format!("`{LOCK_TIMEOUT}=60`"),
+            });
+        }
         Ok(Self {
             env,
             layout,
@@ -119,6 +130,14 @@ impl Session {
     pub fn registry_and_source(&self) -> Result<(&Registry, &Source), Error> {
         if self.registry.get().is_none() {
             let found = match self.named_registry() {
+                Some(address) if address.starts_with("http://") || address.starts_with("https://") => {
+                    return Err(Error::Usage {
+                        message: format!(
+                            "the registry `{address}` is not a file, and only a file can be named"
+                        ),
+                        hint: "fetch it, look at it, and name the file: `--registry FILE`".to_owned(),
+                    });
+                }
                 Some(path) => {
                     let path = Utf8PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
                     let document = atomic::read(&path, manifest::LIMIT).map_err(|source| Error::File {
@@ -268,7 +287,13 @@ impl Session {
                 hint: "`--mirror https://mirror.example/amp`, or `file:///…`".to_owned(),
             })
         });
-        parsed.transpose()
+        match parsed.transpose()? {
+            Some(mirror) if !["https", "http", "file"].contains(&mirror.scheme()) => Err(Error::Usage {
+                message: format!("the mirror `{mirror}` is neither https, http nor file"),
+                hint: "`--mirror https://mirror.example/amp`, or `file:///…`".to_owned(),
+            }),
+            mirror => Ok(mirror),
+        }
     }
 
     /// A flag, else a variable, else a setting.
@@ -327,7 +352,7 @@ impl Session {
     /// When the home cannot be made, or another process holds the lock for too long.
     pub fn lock_store(&self) -> Result<Lock, Error> {
         self.prepare()?;
-        let lock = Lock::acquire(&self.layout.store_lock(), self.patience(), |holder| {
+        let lock = store::lock(&self.layout, self.patience(), |holder| {
             self.reporter.report(Event::Waiting {
                 name: "the store".to_owned(),
                 holder: holder.to_owned(),
@@ -344,6 +369,15 @@ impl Session {
     /// # Errors
     /// When one cannot be made.
     pub fn prepare(&self) -> Result<(), Error> {
+        if let Some(owner) = store::place::foreign_owner(&self.layout) {
+            // `sudo ampup`, most often: HOME is still the user's.
+            let text = format!(
+                "`{}` belongs to user {owner}, who cannot change what root writes there; run ampup as that user, or choose \
+                 another home with `--home`",
+                self.layout.home()
+            );
+            self.reporter.report(Event::Warning(text));
+        }
         store::place::prepare(&self.layout).map_err(|source| Error::Store {
             action: "make",
             source,
@@ -355,7 +389,7 @@ impl Session {
         let settled = self
             .options
             .lock_timeout
-            .or_else(|| self.env.var("AMPUP_LOCK_TIMEOUT")?.parse().ok())
+            .or_else(|| self.env.var(LOCK_TIMEOUT)?.parse().ok())
             .or(self.settings.lock_timeout);
         settled.map_or(PATIENCE, Duration::from_secs)
     }

@@ -92,9 +92,11 @@ fn target(
         .before;
     // Each is seen at most once, whatever the records say.
     for _ in &numbers {
-        let number = before
-            .filter(|before| numbers.contains(before))
-            .or_else(|| numbers.iter().copied().filter(|number| *number < from).max());
+        let number = match before {
+            // What was dropped meanwhile is not replaced by something that was not active then.
+            Some(before) => Some(before).filter(|before| numbers.contains(before)),
+            None => numbers.iter().copied().filter(|number| *number < from).max(),
+        };
         let Some(number) = number else { break };
         let target = generation::read(&session.layout, number).map_err(failed)?;
         let set = if args.include_ampup {

@@ -7,7 +7,7 @@ use crate::{
     domain::{Channel, ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName},
     itself,
     postgres::projects::Projects,
-    remove, store,
+    remove,
 };
 
 /// Arguments of `ampup uninstall`.
@@ -34,7 +34,6 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     // A first look, so that a question about nothing makes no home.
     find_all(&specs, &session.inventory()?, session)?;
     let _lock = session.lock_store()?;
-    store::staging::sweep(&session.layout);
     let inventory = session.inventory()?;
     let doomed = find_all(&specs, &inventory, session)?;
     if doomed
@@ -142,7 +141,7 @@ fn find(
         }
         return Err(Error::NotFound {
             message: format!(
-                "{spec} is not installed; installed are {}",
+                "{spec} is not installed; installed: {}",
                 installed(session, Some(&spec.name))?
             ),
             hint: "`ampup list` shows what is installed".to_owned(),

@@ -77,7 +77,7 @@ fn spec(args: &Args, session: &Session) -> Result<ComponentSpec, Error> {
     let Some(word) = &args.spec else {
         return Err(Error::Usage {
             message: format!(
-                "`ampup use` needs a version; installed are {}",
+                "`ampup use` needs a version; installed: {}",
                 installed(session, None)?
             ),
             hint: "`ampup use postgres@18.4`".to_owned(),
@@ -127,7 +127,7 @@ pub(super) fn installed(session: &Session, component: Option<&ComponentName>) ->
 fn not_installed(spec: &ComponentSpec, session: &Session) -> Result<Error, Error> {
     Ok(Error::NotFound {
         message: format!(
-            "{spec} is not installed; installed are {}",
+            "{spec} is not installed; installed: {}",
             installed(session, Some(&spec.name))?
         ),
         hint: format!("`ampup install {spec}`"),

@@ -11,13 +11,14 @@ use super::{
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, TreeName},
     exit::Exit,
-    install,
+    install, itself,
     resolve::{self, Action},
     store::{
         check::{Damage, check},
         generation, inventory,
         links::{self, Fault},
         receipt::Receipt,
+        staging,
     },
 };
 
@@ -86,7 +87,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .collect();
     if args.repair {
         for (component, tree) in &damaged {
-            talk.push(rebuild(component, tree, &inventory, session)?);
+            let rebuilt = rebuild(component, tree, &inventory, session);
+            talk.push(rebuilt.map_err(|error| of_itself(component, error))?);
         }
         if !faults.is_empty() {
             faults = mend_links(&faults, &mut talk, session)?;
@@ -107,6 +109,17 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk,
         ..Outcome::answer(data, json)
     })
+}
+
+/// ampup may have come from elsewhere than the registry: then whatever put it here repairs it.
+fn of_itself(component: &ComponentName, error: Error) -> Error {
+    match error {
+        Error::Resolve(cause) if *component == itself::name() => Error::NotFound {
+            message: format!("this ampup cannot be made anew from the registry: {cause}"),
+            hint: "run the install script again; it repairs".to_owned(),
+        },
+        error => error,
+    }
 }
 
 /// The trees to look at: all of the named components, and those that are active and gone.
@@ -166,7 +179,7 @@ fn mend_links(faults: &[Fault], talk: &mut Vec<String>, session: &Session) -> Re
         talk.push(format!("made generation {number} in place of the damaged one"));
     }
     for number in links::damaged_generations(&session.layout) {
-        generation::drop_one(&session.layout, number).map_err(failed)?;
+        staging::remove(&session.layout, &session.layout.generation(number)).map_err(failed)?;
     }
     let left = links::faults(&session.layout);
     for fault in faults.iter().filter(|fault| !left.contains(fault)) {

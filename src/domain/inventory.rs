@@ -8,7 +8,7 @@ use super::{ComponentName, Digest, Provider, Requirement, version::parse_full};
 
 /// The name of an installed tree, which is its directory: `<version>`, or `<version>+<provider>` for a second build of
 /// the same version. (`<version>.<provider>` where the version has build metadata of its own.)
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct TreeName(Version);
 
 /// Why a text is no name of a tree.

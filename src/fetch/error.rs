@@ -173,6 +173,9 @@ impl FetchError {
             Self::Unreachable { why, .. } if why.starts_with(super::tls::PREFIX) => {
                 "if your network inspects TLS, put its certificate in a file and name it in `SSL_CERT_FILE`"
             }
+            Self::Unreachable { host, .. } if host == "npm" => {
+                "`npm config get registry` shows what npm asks; `npm ping` tries it"
+            }
             Self::Unreachable { .. } => {
                 "set `https_proxy` if your network has a proxy, or name a mirror with `--mirror`"
             }

@@ -24,7 +24,11 @@ use super::{
     partial,
     telling::Telling,
 };
-use crate::{fs::atomic, verify::Verified};
+use crate::{
+    children::{self, Enlisted},
+    fs::atomic,
+    verify::Verified,
+};
 
 /// What npm's registry is called, whichever it is: only npm knows.
 pub(super) const HOST: &str = "npm";
@@ -78,6 +82,24 @@ impl Wire {
         }
     }
 
+    /// Whether this user has npm's cache, or says where it is. Who never used npm should not find a `~/.npm` afterwards.
+    fn has_npm_cache(&self) -> bool {
+        let names = [
+            "npm_config_cache",
+            "NPM_CONFIG_CACHE",
+            "npm_config_userconfig",
+            "NPM_CONFIG_USERCONFIG",
+        ];
+        let is_there = |home: &Utf8Path| {
+            [".npm", ".npmrc"]
+                .iter()
+                .any(|name| home.join(name).symlink_metadata().is_ok())
+        };
+        cfg!(windows)
+            || names.iter().any(|name| self.env.var_os(name).is_some())
+            || self.env.user_home().is_none_or(is_there)
+    }
+
     /// Runs `npm pack` and gives the path of the one file that it made.
     async fn pack(&self, package: &str, room: &Room) -> Result<Utf8PathBuf, FetchError> {
         let limits = &self.settings.limits;
@@ -103,13 +125,22 @@ impl Wire {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        if !self.has_npm_cache() {
+            command.env("npm_config_cache", room.0.join("cache"));
+        }
         #[cfg(unix)]
         command.process_group(0);
         let failed = |cause: io::Error| FetchError::Npm {
             package: package.to_owned(),
             why: format!("`{program}` does not start ({cause})"),
         };
-        let mut family = Family::of(command.spawn().map_err(failed)?);
+        let (child, enlisted) = children::enlist(|| command.spawn(), Child::id).map_err(failed)?;
+        let mut family = Family {
+            id: child.id(),
+            child,
+            ended: false,
+            _enlisted: enlisted,
+        };
         let stdout = family.child.stdout.take().expect("it was asked to be piped");
         let stderr = family.child.stderr.take().expect("it was asked to be piped");
         let (alive, mut sign) = watch::channel(false);
@@ -200,16 +231,7 @@ struct Family {
     child: Child,
     id: Option<u32>,
     ended: bool,
-}
-
-impl Family {
-    fn of(child: Child) -> Self {
-        Self {
-            id: child.id(),
-            child,
-            ended: false,
-        }
-    }
+    _enlisted: Enlisted,
 }
 
 impl Drop for Family {

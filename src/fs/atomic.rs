@@ -10,9 +10,49 @@ use fs_err as fs;
 /// # Errors
 /// Any of those steps' errors, naming the path; the old file is then as it was.
 pub fn write(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
-    let directory = path
-        .parent()
-        .expect("a file of ampup lies in a directory of ampup");
+    let directory = directory_of(path);
+    prepared(directory, path, content)?
+        .persist(path)
+        .map_err(|cause| named(cause.error, "replace", path))?;
+    sync_directory(directory)
+}
+
+/// Replaces (or makes) a file at the top of ampup's home, in the same way; but what a killed process leaves behind lies in
+/// `staging/` beside it, where it is swept.
+///
+/// # Errors
+/// As `write`.
+pub fn write_state(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    let staging = path.with_file_name("staging");
+    match prepared(&staging, path, content) {
+        Ok(made) => match made.persist(path) {
+            Ok(_) => sync_directory(directory_of(path)),
+            // The large directories of this home are elsewhere; or another command swept it, which cannot know who we are.
+            Err(cause)
+                if matches!(
+                    cause.error.kind(),
+                    io::ErrorKind::CrossesDevices | io::ErrorKind::NotFound
+                ) =>
+            {
+                write(path, content)
+            }
+            Err(cause) => Err(named(cause.error, "replace", path)),
+        },
+        // No home yet, or one that is not ours.
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            write(path, content)
+        }
+        Err(cause) => Err(cause),
+    }
+}
+
+/// The content of `path` in a file in `directory`, flushed.
+fn prepared(directory: &Utf8Path, path: &Utf8Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let mut beside = tempfile::Builder::new()
         .prefix(".new-")
         .tempfile_in(directory)
@@ -25,10 +65,12 @@ pub fn write(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
         .as_file()
         .sync_all()
         .map_err(|cause| named(cause, "flush", path))?;
-    beside
-        .persist(path)
-        .map_err(|cause| named(cause.error, "replace", path))?;
-    sync_directory(directory)
+    Ok(beside)
+}
+
+fn directory_of(path: &Utf8Path) -> &Utf8Path {
+    path.parent()
+        .expect("a file of ampup lies in a directory of ampup")
 }
 
 /// The content of a file of at most `limit` octets, which may be the user's own: a link is followed.
@@ -116,7 +158,8 @@ pub fn sync_tree(top: &Utf8Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         let file = fs::File::open(top)?;
-        rustix::fs::syncfs(&file).map_err(|cause| named(cause.into(), "flush", top))
+        rustix::io::retry_on_intr(|| rustix::fs::syncfs(&file))
+            .map_err(|cause| named(cause.into(), "flush", top))
     }
     #[cfg(not(target_os = "linux"))]
     {
@@ -145,52 +188,43 @@ pub fn sync_tree(top: &Utf8Path) -> io::Result<()> {
 /// The rename's own, naming both paths.
 pub fn rename(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
     fs::rename(from, to)?;
+    sync_parents(to, from)
+}
+
+fn sync_parents(to: &Utf8Path, from: &Utf8Path) -> io::Result<()> {
     for parent in [to.parent(), from.parent()].into_iter().flatten() {
         sync_directory(parent)?;
     }
     Ok(())
 }
 
-/// Puts `new` in the place of the tree `old`, and `old` in the place of `new`, so that a reader finds the one or the
-/// other. Where the system cannot do that in one step, there is nothing for a moment.
+/// Exchanges two directories on one file system, in one step where the system can do that, and puts the parent of `there`
+/// on disk. What is `here` must be flushed before.
 ///
 /// # Errors
-/// When the trees cannot be renamed.
-pub fn exchange(new: &Utf8Path, old: &Utf8Path) -> io::Result<()> {
+/// When that fails; `there` is then as it was, or (where the system cannot exchange) out of the way in `here`'s parent.
+pub fn exchange(here: &Utf8Path, there: &Utf8Path) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
-        let exchanged = renameat_with(
+        match renameat_with(
             CWD,
-            new.as_std_path(),
+            here.as_std_path(),
             CWD,
-            old.as_std_path(),
+            there.as_std_path(),
             RenameFlags::EXCHANGE,
-        );
-        if exchanged.is_ok() {
-            for parent in [old.parent(), new.parent()].into_iter().flatten() {
-                sync_directory(parent)?;
-            }
-            return Ok(());
+        ) {
+            // Some file systems, and the kernels of old.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {}
+            Err(cause) => return Err(named(cause.into(), "replace", there)),
+            Ok(()) => return sync_parents(there, here),
         }
     }
-    let parent = new.parent().expect("a staged tree lies in a directory");
-    let aside = unused_name(parent, "replaced-")?;
-    rename(old, &aside)?;
-    rename(new, old)
-}
-
-/// Removes a tree: first renamed into `staging`, so that nobody ever sees half of it, then deleted there. Links are
-/// removed, never followed.
-///
-/// # Errors
-/// When the rename fails; what cannot be deleted after it stays in `staging`, for the next sweep.
-pub fn remove_tree(tree: &Utf8Path, staging: &Utf8Path) -> io::Result<()> {
-    let doomed = unused_name(staging, "removed-")?;
-    rename(tree, &doomed)?;
-    // The tree is gone for every reader; leftovers are swept by a later command.
-    let _ = fs::remove_dir_all(&doomed);
-    Ok(())
+    let aside = Utf8PathBuf::from(format!("{here}.old"));
+    fs::rename(there, &aside)?;
+    fs::rename(here, there)?;
+    fs::rename(&aside, here)?;
+    sync_parents(there, here)
 }
 
 /// A fresh private directory under `parent`, with a random name. It is the caller's to remove.
@@ -215,11 +249,19 @@ pub fn private_directory(parent: &Utf8Path, prefix: &str) -> io::Result<Utf8Path
     ))
 }
 
-/// A name under `parent` that nothing has.
-fn unused_name(parent: &Utf8Path, prefix: &str) -> io::Result<Utf8PathBuf> {
-    let made = private_directory(parent, prefix)?;
-    fs::remove_dir(&made)?;
-    Ok(made)
+/// Makes a directory that everybody can read and its owner alone can write to, whatever the umask: who may enter a home
+/// is decided at its top.
+///
+/// # Errors
+/// When it cannot be made; `AlreadyExists` when something has that name.
+pub fn make_directory(path: &Utf8Path) -> io::Result<()> {
+    fs::create_dir(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
 }
 
 /// Makes a directory and its parents.

@@ -61,27 +61,27 @@ pub fn in_tree(target: &Utf8Path, link: &Utf8Path) -> io::Result<()> {
     }
 }
 
-/// Points the directory link `link` elsewhere, in one rename. Whoever follows it sees the old target or the new one.
+/// Points the directory link `link` elsewhere, in one rename. Whoever follows it sees the old target or the new one. The
+/// new link is made in `scratch`, a private directory on the same file system.
 ///
 /// On Windows a junction cannot be replaced by a rename: it is removed and made anew, and readers try again (`read`).
 ///
 /// # Errors
 /// When the new link cannot be made or moved into place; the old one is then as it was.
-pub fn replace_directory(target: &Utf8Path, link: &Utf8Path) -> io::Result<()> {
+pub fn replace_directory(target: &Utf8Path, link: &Utf8Path, scratch: &Utf8Path) -> io::Result<()> {
     let parent = link.parent().expect("a link lies in a directory");
     #[cfg(unix)]
     {
-        // The name is random, so that what a killed process left behind is in nobody's way.
-        let beside = parent.join(format!(".link-{:016x}", random()));
-        directory(target, &beside)?;
-        let replaced = fs::rename(&beside, link);
-        if replaced.is_err() {
-            let _ = fs::remove_file(&beside);
+        let beside = scratch.join("link");
+        match fs::remove_file(&beside) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+            _ => directory(target, &beside)?,
         }
-        replaced?;
+        fs::rename(&beside, link)?;
     }
     #[cfg(windows)]
     {
+        let _ = scratch;
         match fs::remove_dir(link) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
             _ => directory(target, link)?,
@@ -121,13 +121,6 @@ fn read_with_patience(link: &Utf8Path) -> io::Result<std::path::PathBuf> {
     junction::get_target(link)
 }
 
-/// A number nobody can guess, from the hasher seeds that the standard library draws from the system.
-#[cfg(unix)]
-fn random() -> u64 {
-    use std::hash::{BuildHasher as _, RandomState};
-    RandomState::new().hash_one(std::process::id())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,12 +131,13 @@ mod tests {
         let world = Utf8Path::from_path(world.path()).expect("UTF-8");
         fs::create_dir(world.join("a")).expect("made");
         fs::create_dir(world.join("b")).expect("made");
+        fs::create_dir(world.join("scratch")).expect("made");
         let link = world.join("link");
         for target in ["a", "b", "a"] {
-            replace_directory(target.into(), &link).expect("replaced");
+            replace_directory(target.into(), &link, &world.join("scratch")).expect("replaced");
             assert_eq!(read(&link).expect("a link").file_name(), Some(target));
         }
-        assert_eq!(fs::read_dir(world).expect("listed").count(), 3);
+        assert_eq!(fs::read_dir(world.join("scratch")).expect("listed").count(), 0);
         assert_eq!(
             read(&world.join("none")).expect_err("missing").kind(),
             io::ErrorKind::NotFound

@@ -7,6 +7,7 @@
 use std::{
     fs::TryLockError,
     io::{self, Seek as _, Write as _},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -26,7 +27,7 @@ pub struct Lock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process held it for the whole time.
-    #[error("`{path}` is held by {holder} since before {seconds} s ago")]
+    #[error("`{path}` is held by {holder}, and was for {seconds} s")]
     Busy {
         /// The lock file.
         path: Utf8PathBuf,
@@ -43,6 +44,16 @@ pub enum LockError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl From<LockError> for io::Error {
+    fn from(error: LockError) -> Self {
+        let kind = match &error {
+            LockError::Busy { .. } => io::ErrorKind::ResourceBusy,
+            LockError::Io { source, .. } => source.kind(),
+        };
+        Self::new(kind, error)
+    }
 }
 
 impl Lock {
@@ -102,14 +113,20 @@ impl Lock {
 
     fn try_lock(
         path: &Utf8Path,
-        take: impl FnOnce(&std::fs::File) -> Result<(), TryLockError>,
+        take: impl Fn(&std::fs::File) -> Result<(), TryLockError>,
     ) -> Result<Option<Self>, LockError> {
         let failed = |source| LockError::Io {
             path: path.to_owned(),
             source,
         };
         let file = open(path).map_err(failed)?;
-        match take(file.file()) {
+        let taken = loop {
+            match take(file.file()) {
+                Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Interrupted => {}
+                taken => break taken,
+            }
+        };
+        match taken {
             Ok(()) => Ok(Some(Self { file, warning: None })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {
@@ -150,9 +167,16 @@ impl Lock {
         let _: io::Result<()> = write(&self.file);
     }
 
-    /// What the user must know about this lock.
+    /// What the user must know about this lock. It is given once in a run, for the first such lock.
     pub fn warning(&self) -> Option<&str> {
-        self.warning.as_deref()
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        let warning = self.warning.as_deref()?;
+        (!TOLD.swap(true, Ordering::Relaxed)).then_some(warning)
+    }
+
+    /// Whether it keeps others away: where the file system has no locks, it does not.
+    pub fn holds(&self) -> bool {
+        self.warning.is_none()
     }
 }
 
@@ -164,7 +188,9 @@ fn open(path: &Utf8Path) -> io::Result<fs::File> {
     {
         use fs_err::os::unix::fs::OpenOptionsExt as _;
         // Root may lock in a directory of somebody who put a link there; what it leads to is not to be written to.
-        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        options
+            .mode(0o644)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
     }
     match options.open(path) {
         Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => fs::File::open(path).or(Err(cause)),
@@ -172,12 +198,10 @@ fn open(path: &Utf8Path) -> io::Result<fs::File> {
     }
 }
 
+/// This process's command, for whoever waits.
 fn command_line() -> String {
-    let words: Vec<_> = std::env::args_os()
-        .take(6)
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
-    words.join(" ")
+    let words: Vec<_> = std::env::args_os().take(12).collect();
+    crate::env::shown_command(&words)
 }
 
 /// Process ids mean nothing on another machine or in another container, and those have names of their own.
@@ -190,6 +214,27 @@ fn host_name() -> String {
         "localhost".to_owned()
     } else {
         name
+    }
+}
+
+/// Whether whoever wrote itself down as the holder is no more, as far as this machine can tell.
+pub fn holder_is_gone(path: &Utf8Path) -> bool {
+    let text = super::atomic::read(path, 4096).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let mut words = text.split_whitespace();
+    let (Some(Ok(pid)), Some(host)) = (words.next().map(str::parse::<i32>), words.next()) else {
+        return false;
+    };
+    #[cfg(unix)]
+    {
+        use rustix::process::{Pid, test_kill_process};
+        let gone = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+        host == host_name() && Pid::from_raw(pid).is_some_and(gone)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (pid, host);
+        false
     }
 }
 

@@ -7,27 +7,28 @@ use fs_err as fs;
 use super::{
     Member, Workshop,
     error::{Attempt, AttemptError, InstallError},
+    locks::Locks,
 };
 use crate::{
     accept::{Accepted, ProvenCluster, accept},
-    domain::{Artifact, Component, Digest, Provider, TreeName},
+    domain::{Artifact, Component, Digest, Provider, TreeName, component::Acceptance},
     event::{Event, Phase},
+    exit::Exit,
     fetch::{FetchError, Places, Verdict},
     fs::{atomic, lock::Lock, space},
+    postgres::user::User,
     resolve::Step,
-    store::{
-        self,
-        receipt::Receipt,
-        staging::{self, Staging},
-    },
+    store::{self, receipt::Receipt, staging::Staging},
     unpack::{Shape, unpack},
 };
 
 /// What an unpacked tree takes, where the manifest does not say: so many times the size of its artifact. (The builds of
 /// PostgreSQL that were measured take three.)
 const UNPACKED_RATIO: u64 = 4;
-/// Room for a throw-away cluster (40 MB), receipts and links.
-const SLACK: u64 = 64 << 20;
+/// Room for receipts and links.
+const SLACK: u64 = 1 << 20;
+/// Room for a throw-away cluster (40 MB).
+const CLUSTER: u64 = 63 << 20;
 
 /// A tree that was accepted, sealed and flushed, and only needs to be published.
 pub(super) struct Sealed {
@@ -36,7 +37,7 @@ pub(super) struct Sealed {
     /// Who built it.
     pub provider: Provider,
     /// Held until after the commit, so that whoever waits for this release finds it published.
-    pub _release: Lock,
+    pub _release: Option<Lock>,
     /// The directory in staging; dropped, and so removed, after the commit.
     pub _staging: Staging,
 }
@@ -46,10 +47,15 @@ pub(super) fn acquire(
     step: &Step,
     artifacts: &[Artifact],
     workshop: &Workshop<'_>,
+    locks: &Locks,
 ) -> Result<Member, InstallError> {
-    let release = lock_release(step, workshop)?;
+    let release = locks.of(step, workshop)?;
     // While we waited, another process may have done it.
-    if let Some(tree) = installed(step, artifacts, workshop)? {
+    let providers: Vec<Provider> = artifacts
+        .iter()
+        .map(|artifact| artifact.provider.clone())
+        .collect();
+    if let Some(tree) = installed(step, &providers, workshop)? {
         return Ok(Member::Present {
             step: step.clone(),
             tree,
@@ -65,7 +71,7 @@ pub(super) fn acquire(
 pub(super) fn build(
     step: &Step,
     artifacts: &[Artifact],
-    release: Lock,
+    release: Option<Lock>,
     workshop: &Workshop<'_>,
 ) -> Result<Sealed, InstallError> {
     let component = workshop
@@ -73,9 +79,12 @@ pub(super) fn build(
         .require(&step.component)
         .expect("the plan was made from this registry");
     let name = name_of(step, workshop);
+    if component.acceptance == Acceptance::Postgres {
+        // Nobody to run it as is better known before a large download than after it.
+        User::for_postgres().map_err(InstallError::User)?;
+    }
     let staging = {
         let _store = lock_store(workshop)?;
-        staging::sweep(workshop.layout);
         Staging::create(workshop.layout)?
     };
     let mut attempts = Vec::new();
@@ -121,12 +130,27 @@ fn tell(attempt: &Attempt, workshop: &Workshop<'_>) {
         AttemptError::Fetch(FetchError::Unreachable { .. }) => return,
         AttemptError::Fetch(error) => Event::Note(format!("{error}; going on without it")),
         error => Event::Warning(format!(
-            "the build by {} is not taken: {error}{}",
+            "the build by {} is not taken: {}{}",
             attempt.provider,
+            in_one_line(error),
             hinted(error)
         )),
     };
     workshop.reporter.report(event);
+}
+
+/// An error with its causes; a transparent error's text is not repeated.
+pub fn in_one_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = inner.source();
+    }
+    text
 }
 
 fn hinted(error: &AttemptError) -> String {
@@ -136,11 +160,12 @@ fn hinted(error: &AttemptError) -> String {
         .unwrap_or_default()
 }
 
-/// Whether what went wrong forbids to try elsewhere: wrong bytes from the origin, a hostile archive, our own disk.
+/// Whether what went wrong forbids to try elsewhere: wrong bytes from the origin, or our own disk. An archive that is
+/// refused is passed over like a build that does not run: its bytes are the promised ones, and another may be better.
 fn is_fatal(error: &AttemptError) -> bool {
     match error {
         AttemptError::Fetch(error) => error.verdict() == Verdict::Fatal,
-        AttemptError::Unpack(_) => true,
+        AttemptError::Unpack(error) => error.exit_code() != Exit::Integrity,
         AttemptError::Accept(error) => matches!(
             error,
             crate::accept::AcceptError::User(_) | crate::accept::AcceptError::Io(_)
@@ -233,7 +258,11 @@ fn keep_template(cluster: &ProvenCluster, digest: &Digest, workshop: &Workshop<'
 /// Looks before a large download whether there is room for it and for what is in it.
 fn check_room(component: &Component, artifact: &Artifact, place: &Utf8Path) -> Result<(), InstallError> {
     let Some(size) = artifact.size else { return Ok(()) };
-    let needed = size + artifact.unpacked_size.unwrap_or(size * UNPACKED_RATIO) + SLACK;
+    let cluster = match component.acceptance {
+        Acceptance::Postgres => CLUSTER,
+        Acceptance::Version => 0,
+    };
+    let needed = size + artifact.unpacked_size.unwrap_or(size * UNPACKED_RATIO) + SLACK + cluster;
     match space::free(place)? {
         Some(free) if free < needed => Err(InstallError::NoRoom {
             component: component.name.clone(),
@@ -246,19 +275,16 @@ fn check_room(component: &Component, artifact: &Artifact, place: &Utf8Path) -> R
 }
 
 /// The tree of this release, when another process has installed it meanwhile.
-fn installed(
+pub(super) fn installed(
     step: &Step,
-    artifacts: &[Artifact],
+    providers: &[Provider],
     workshop: &Workshop<'_>,
 ) -> Result<Option<TreeName>, InstallError> {
     let inventory = store::inventory::read(workshop.layout)?;
     let is_it = |tree: &&crate::domain::Tree| {
-        tree.origin.as_ref().is_some_and(|origin| {
-            origin.version == step.version
-                && artifacts
-                    .iter()
-                    .any(|artifact| artifact.provider == origin.provider)
-        })
+        tree.origin
+            .as_ref()
+            .is_some_and(|origin| origin.version == step.version && providers.contains(&origin.provider))
     };
     Ok(inventory
         .trees(&step.component)
@@ -278,25 +304,34 @@ fn name_of(step: &Step, workshop: &Workshop<'_>) -> String {
 
 pub(super) fn lock_release(step: &Step, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
     let path = workshop.layout.release_lock(&step.component, &step.version);
-    acquire_lock(&path, &name_of(step, workshop), workshop)
+    let name = name_of(step, workshop);
+    let lock = Lock::acquire(&path, workshop.patience, |holder| {
+        waiting(&name, holder, workshop)
+    })?;
+    Ok(told(lock, workshop))
 }
 
 /// The store lock, for a moment.
 pub(super) fn lock_store(workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
-    acquire_lock(&workshop.layout.store_lock(), "the store", workshop)
+    let waiting = |holder: &str| waiting("the store", holder, workshop);
+    Ok(told(
+        store::lock(workshop.layout, workshop.patience, waiting)?,
+        workshop,
+    ))
 }
 
-fn acquire_lock(path: &Utf8Path, name: &str, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
-    let lock = Lock::acquire(path, workshop.patience, |holder| {
-        workshop.reporter.report(Event::Waiting {
-            name: name.to_owned(),
-            holder: holder.to_owned(),
-        });
-    })?;
+fn waiting(name: &str, holder: &str, workshop: &Workshop<'_>) {
+    workshop.reporter.report(Event::Waiting {
+        name: name.to_owned(),
+        holder: holder.to_owned(),
+    });
+}
+
+fn told(lock: Lock, workshop: &Workshop<'_>) -> Lock {
     if let Some(warning) = lock.warning() {
         workshop.reporter.report(Event::Warning(warning.to_owned()));
     }
-    Ok(lock)
+    lock
 }
 
 /// The name under which a sealed tree is published: the version, unless a whole tree by another provider has that name.

@@ -1,15 +1,21 @@
 //! The commit: everything that was prepared becomes visible under the store lock. No network, no unpacking and no child
 //! process here.
 
+use camino::Utf8PathBuf;
+
 use super::{
     Done, Effect, GroupReport, Member, Prepared, Report, Workshop,
-    acquire::{Sealed, lock_store, tree_name},
+    acquire::{Sealed, installed, lock_store, tree_name},
     error::InstallError,
 };
 use crate::{
     domain::{ActiveSet, TreeName},
     resolve::{GroupPlan, Plan, Step},
-    store::{self, generation, in_use},
+    store::{
+        self,
+        commit::{Change, Spot},
+        in_use,
+    },
 };
 
 /// Publishes what is sealed, and activates every group that is ready, in one generation.
@@ -35,13 +41,11 @@ pub(super) fn commit(
     let before = store::inventory::read(workshop.layout)?;
     let mut set = before.active.clone();
     let mut groups = Vec::new();
+    let mut adds = Vec::new();
+    // With what was sealed go the release locks, so it stays until the commit is over.
     let mut held = Vec::new();
     for (group, prepared) in plan.groups.iter().zip(prepared) {
-        let published = match prepared {
-            Ok(prepared) => publish(prepared, &mut held, workshop),
-            Err(error) => Err(error),
-        };
-        match published {
+        match prepared.and_then(|prepared| settle(prepared, &mut adds, &mut held, workshop)) {
             Ok(members) => {
                 let members = members.into_iter().map(|(step, tree, effect)| {
                     let active = before.is_active(&step.component, &tree);
@@ -53,6 +57,7 @@ pub(super) fn commit(
                     Done {
                         component: step.component,
                         version: step.version,
+                        active: true,
                         tree,
                         effect,
                     }
@@ -62,32 +67,50 @@ pub(super) fn commit(
             Err(error) => groups.push(failed(group, Some(error))),
         }
     }
-    let generation = if set == before.active && before.generation.is_some() {
-        None
-    } else {
-        Some(generation::activate(
-            workshop.layout,
-            &set,
-            workshop.command,
-            before.generation,
-        )?)
+    for group in &mut groups {
+        if let GroupReport::Done(members) = group {
+            for done in members {
+                done.active = set.components.get(&done.component) == Some(&done.tree);
+            }
+        }
+    }
+    let is_new = set != before.active || before.generation.is_none();
+    if !is_new && adds.is_empty() {
+        return Ok(Report {
+            groups,
+            generation: None,
+        });
+    }
+    let change = Change {
+        adds,
+        removes: Vec::new(),
+        set: is_new.then_some(&set),
+        command: workshop.command,
+        before: before.generation,
     };
+    let generation = store::commit::commit(workshop.layout, &change)?;
     drop(held);
     Ok(Report { groups, generation })
 }
 
-/// Publishes the sealed trees of a group. What was sealed stays in `held` until the commit is over: with it go the
-/// release locks.
-fn publish(
+/// Decides which trees of a group are added, and under which names. Nothing is changed yet.
+fn settle(
     prepared: Prepared,
+    adds: &mut Vec<(Utf8PathBuf, Spot)>,
     held: &mut Vec<Sealed>,
     workshop: &Workshop<'_>,
 ) -> Result<Vec<(Step, TreeName, Effect)>, InstallError> {
     let mut members = Vec::new();
+    let mut more = Vec::new();
     for member in prepared.members {
-        members.push(match member {
+        let ready = match member {
             Member::Present { step, tree } => (step, tree, Effect::Activated),
             Member::Sealed { step, sealed } => {
+                // Two may have built it, where the one could not wait for the other.
+                if let Some(tree) = installed(&step, std::slice::from_ref(&sealed.provider), workshop)? {
+                    members.push((step, tree, Effect::Activated));
+                    continue;
+                }
                 let name = tree_name(&step, &sealed.provider, workshop)?;
                 let place = workshop.layout.tree(&step.component, &name);
                 if let Some(user) = in_use::users_of(&place).first() {
@@ -97,15 +120,17 @@ fn publish(
                         pid: user.pid,
                     });
                 }
-                store::publish(workshop.layout, &sealed.tree, &step.component, &name)?;
+                more.push((sealed.tree.clone(), (step.component.clone(), name.clone())));
                 let effect = Effect::Installed {
                     provider: sealed.provider.clone(),
                 };
                 held.push(*sealed);
                 (step, name, effect)
             }
-        });
+        };
+        members.push(ready);
     }
+    adds.append(&mut more);
     Ok(members)
 }
 

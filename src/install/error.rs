@@ -10,6 +10,7 @@ use crate::{
     exit::{Exit, hint_of_io},
     fetch::FetchError,
     fs::lock::LockError,
+    postgres::user::UserError,
     unpack::UnpackError,
 };
 
@@ -28,7 +29,7 @@ pub enum InstallError {
     #[error("could not install {}", .0.name())]
     Fatal(#[source] Box<Attempt>),
     /// There is too little room for it.
-    #[error("`{place}` has {free} bytes free, and {component} needs {needed}")]
+    #[error("`{place}` has {free} bytes free, and {component} needs {needed} bytes")]
     NoRoom {
         /// The component.
         component: ComponentName,
@@ -39,6 +40,9 @@ pub enum InstallError {
         /// What there is, in octets.
         free: u64,
     },
+    /// There is nobody to run PostgreSQL as.
+    #[error(transparent)]
+    User(UserError),
     /// Another ampup holds what this one needs.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -124,6 +128,7 @@ impl InstallError {
             }
             Self::Fatal(attempt) => attempt.error.exit_code(),
             Self::NoRoom { .. } => Exit::Disk,
+            Self::User(error) => error.exit_code(),
             Self::Lock(LockError::Busy { .. }) | Self::InUse { .. } => Exit::Busy,
             Self::Lock(LockError::Io { source, .. }) | Self::Store(source) => Exit::of_io(source),
         }
@@ -139,6 +144,7 @@ impl InstallError {
                 worst.or(attempts.first())?.error.hint()
             }
             Self::Fatal(attempt) => attempt.error.hint(),
+            Self::User(error) => error.hint(),
             Self::NoRoom { .. } => Some("make room, or choose another home with `AMPUP_HOME`".to_owned()),
             Self::Lock(LockError::Busy { .. }) => {
                 Some("wait for that process, end it, or wait longer with `--lock-timeout`".to_owned())

@@ -9,7 +9,10 @@ use super::{
 use crate::{
     domain::{Artifact, Provider, TreeName},
     resolve::Step,
-    store::{self, in_use},
+    store::{
+        commit::{Change, commit},
+        in_use,
+    },
 };
 
 /// Makes the tree `name` anew from one of these artifacts. Gives who built it.
@@ -23,7 +26,7 @@ pub fn rebuild(
     workshop: &Workshop<'_>,
 ) -> Result<Provider, InstallError> {
     let release = lock_release(step, workshop)?;
-    let sealed = build(step, artifacts, release, workshop)?;
+    let sealed = build(step, artifacts, Some(release), workshop)?;
     let _store = lock_store(workshop)?;
     let place = workshop.layout.tree(&step.component, name);
     if let Some(user) = in_use::users_of(&place).first() {
@@ -33,6 +36,13 @@ pub fn rebuild(
             pid: user.pid,
         });
     }
-    store::publish(workshop.layout, &sealed.tree, &step.component, name)?;
+    let change = Change {
+        adds: vec![(sealed.tree.clone(), (step.component.clone(), name.clone()))],
+        removes: Vec::new(),
+        set: None,
+        command: workshop.command,
+        before: None,
+    };
+    commit(workshop.layout, &change)?;
     Ok(sealed.provider.clone())
 }

@@ -12,7 +12,10 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{loading::LoadFailure, user::User};
-use crate::exit::Exit;
+use crate::{
+    children::{self, Enlisted},
+    exit::Exit,
+};
 
 /// A program that says nothing for so long is ended. A wait is bounded by silence and not by a total, because initdb
 /// takes minutes on a slow disk, and says so line by line.
@@ -242,10 +245,10 @@ impl Finished {
 
 /// Starts a command. A file that we have just written may be busy for a moment (ETXTBSY): a child that another thread
 /// starts meanwhile holds it open until it becomes its own program (<https://github.com/golang/go/issues/22315>).
-fn spawn(command: &mut Command) -> io::Result<Child> {
+fn spawn(command: &mut Command) -> io::Result<(Child, Enlisted)> {
     let began = Instant::now();
     loop {
-        match command.spawn() {
+        match children::enlist(|| command.spawn(), |child| Some(child.id())) {
             Err(cause)
                 if cause.kind() == io::ErrorKind::ExecutableFileBusy && began.elapsed() < NO_LONGER_BUSY =>
             {
@@ -258,6 +261,12 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
 
 /// Runs a command and reads all that it says, until both its streams are closed.
 fn watch(program: Utf8PathBuf, mut command: Command, input: &str) -> Result<Finished, ProgramError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt as _;
+        // So that it can be ended with all that it started.
+        command.process_group(0);
+    }
     command
         .stdin(if input.is_empty() {
             Stdio::null()
@@ -266,7 +275,7 @@ fn watch(program: Utf8PathBuf, mut command: Command, input: &str) -> Result<Fini
         })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = spawn(&mut command).map_err(|cause| cannot_spawn(&program, cause))?;
+    let (mut child, _enlisted) = spawn(&mut command).map_err(|cause| cannot_spawn(&program, cause))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that ends before it has read all of it tells why by itself.
         let _ = stdin.write_all(input.as_bytes());

@@ -103,7 +103,7 @@ fn add_to(file: &Utf8Path, amp_dir: &Utf8Path) -> io::Result<()> {
     projects.insert(amp_dir.to_owned());
     let document = Document { schema: 1, projects };
     let text = serde_json::to_vec_pretty(&document).map_err(io::Error::other)?;
-    atomic::write(file, &text)
+    atomic::write_state(file, &text)
 }
 
 #[cfg(test)]

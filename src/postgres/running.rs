@@ -142,7 +142,7 @@ impl Server {
     /// As `stop`.
     pub fn leave(mut self, reporter: &dyn Reporter) -> Result<Left, ClusterError> {
         // Where the file system has no locks, nobody can know who else is there.
-        let blind = self.users.as_ref().is_some_and(|users| users.warning().is_some());
+        let blind = self.users.as_ref().is_some_and(|users| !users.holds());
         if let Some(users) = self.users.take() {
             users.release();
         }

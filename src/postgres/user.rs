@@ -104,6 +104,23 @@ impl User {
         Self::by_uid(current_uid())
     }
 
+    /// Whoever runs this process. Windows has no numbers: they are 0.
+    ///
+    /// # Errors
+    /// When `whoami` cannot be asked.
+    #[cfg(not(unix))]
+    pub fn current() -> Result<Self, UserError> {
+        let asked = Command::new("whoami").stdin(Stdio::null()).output();
+        let answer = asked.map_err(|source| UserError::LookUp {
+            key: "whoami".to_owned(),
+            source,
+        })?;
+        // `machine\name`; initdb takes the name.
+        let text = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+        let name = text.rsplit('\\').next().unwrap_or_default().to_owned();
+        Ok(Self { name, uid: 0, gid: 0 })
+    }
+
     /// The user to run PostgreSQL as when we are root and nobody was named: `postgres`, else `nobody`.
     ///
     /// # Errors

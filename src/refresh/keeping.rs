@@ -142,5 +142,5 @@ pub(super) fn keep(newer: &Newer, origin: &Origin, layout: &Layout) -> io::Resul
     trust.registries.insert(origin.id.clone(), accepted);
     let mut text = serde_json::to_vec_pretty(&trust).expect("text and numbers are JSON");
     text.push(b'\n');
-    atomic::write(&layout.trust(), &text)
+    atomic::write_state(&layout.trust(), &text)
 }

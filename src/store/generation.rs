@@ -6,7 +6,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use super::{place, receipt::Receipt};
+pub use super::commit::flip;
+use super::{
+    commit::{Change, Pending, Spot, commit},
+    receipt::Receipt,
+};
 use crate::{
     domain::{ActiveSet, ComponentName, Requirement, TreeName},
     fs::{atomic, link},
@@ -101,11 +105,18 @@ pub fn read(layout: &Layout, number: u64) -> io::Result<Generation> {
     })
 }
 
-/// The numbers of all generations, lowest first.
+/// The numbers of all generations that were ever active, lowest first.
 ///
 /// # Errors
 /// When the directory cannot be read.
 pub fn numbers(layout: &Layout) -> io::Result<Vec<u64>> {
+    let pending = Pending::read(layout)?;
+    let mut numbers = all_numbers(layout)?;
+    numbers.retain(|number| !pending.hides_generation(*number));
+    Ok(numbers)
+}
+
+fn all_numbers(layout: &Layout) -> io::Result<Vec<u64>> {
     let entries = match fs::read_dir(layout.generations()) {
         Ok(entries) => entries,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -128,30 +139,21 @@ pub fn numbers(layout: &Layout) -> io::Result<Vec<u64>> {
 /// number. The caller holds the store lock.
 ///
 /// # Errors
-/// When anything cannot be written; the active generation is then as it was.
+/// When anything cannot be written or flushed.
 pub fn activate(layout: &Layout, set: &ActiveSet, command: &str, before: Option<u64>) -> io::Result<u64> {
-    let number = claim(layout)?;
-    let record = Record {
-        made: jiff::Timestamp::now().to_string(),
-        command: command.to_owned(),
+    let change = Change {
+        adds: Vec::new(),
+        removes: Vec::new(),
+        set: Some(set),
+        command,
         before,
-        requests: set.requests.clone(),
     };
-    let written = fill(layout, number, set, &record).and_then(|()| flip(layout, number));
-    if let Err(cause) = written {
-        let _ = fs::remove_dir_all(layout.generation(number));
-        return Err(cause);
-    }
-    drop_old(layout);
-    Ok(number)
+    Ok(commit(layout, &change)?.expect("there is a set"))
 }
 
-/// Makes an existing generation the active one, by one rename. The caller holds the store lock.
-///
-/// # Errors
-/// When the link cannot be replaced; it is then as it was.
-pub fn flip(layout: &Layout, number: u64) -> io::Result<()> {
-    link::replace_directory(&link_to(number), &layout.active())
+/// Points `active` at a generation, by one rename of a link that is made in `scratch`.
+pub(super) fn flip_in(layout: &Layout, number: u64, scratch: &Utf8Path) -> io::Result<()> {
+    link::replace_directory(&link_to(number), &layout.active(), scratch)
 }
 
 /// What `active` holds for a generation.
@@ -188,30 +190,33 @@ fn number_of(name: &str) -> Option<u64> {
     name.parse().ok().filter(ours)
 }
 
-/// Claims the next number by making its directory, so that not even two writers without locks share one.
-fn claim(layout: &Layout) -> io::Result<u64> {
-    let mut number = numbers(layout)?.last().map_or(1, |last| last + 1);
-    loop {
-        match fs::create_dir(layout.generation(number)) {
-            Ok(()) => return Ok(number),
-            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => number += 1,
-            Err(cause) => return Err(cause),
-        }
-    }
+/// A number that no generation has.
+pub(super) fn next(layout: &Layout) -> io::Result<u64> {
+    Ok(all_numbers(layout)?.last().map_or(1, |last| last + 1))
 }
 
-/// Writes the content of a generation and puts it on disk.
-fn fill(layout: &Layout, number: u64, set: &ActiveSet, record: &Record) -> io::Result<()> {
-    let directory = layout.generation(number);
+/// Makes `directory` a generation and puts it on disk. Trees in `sealed` are published later.
+pub(super) fn fill(
+    layout: &Layout,
+    sealed: &[(Utf8PathBuf, Spot)],
+    set: &ActiveSet,
+    record: &Record,
+    directory: &Utf8Path,
+) -> io::Result<()> {
     let bin = directory.join("bin");
-    fs::create_dir(&bin)?;
+    atomic::make_directory(directory)?;
+    atomic::make_directory(&bin)?;
     for (component, tree) in &set.components {
         link::directory(
             &link_to_tree(component, tree),
             &directory.join(component.as_str()),
         )?;
         // A tree without a receipt is not known to be whole: nothing of it is put on PATH.
-        let receipt = Receipt::read(&layout.tree(component, tree), component, tree.version());
+        let place = sealed
+            .iter()
+            .find(|(_, (name, version))| name == component && version == tree)
+            .map_or_else(|| layout.tree(component, tree), |(place, _)| place.clone());
+        let receipt = Receipt::read(&place, component, tree.version());
         for executable in receipt.map(|receipt| receipt.executables).unwrap_or_default() {
             let target = Utf8PathBuf::from("..")
                 .join(component.as_str())
@@ -228,34 +233,24 @@ fn fill(layout: &Layout, number: u64, set: &ActiveSet, record: &Record) -> io::R
     text.push(b'\n');
     atomic::write(&directory.join(RECORD), &text)?;
     atomic::sync_directory(&bin)?;
-    atomic::sync_directory(&directory)?;
-    atomic::sync_directory(&layout.generations())
+    atomic::sync_directory(directory)
 }
 
-/// The generations beyond the newest that are kept; never the active one, and never what `undo` would go to from there.
+/// The generations beyond the newest that are kept; never the active one, and never what `undo` can go to from there.
 pub fn old(layout: &Layout) -> Vec<u64> {
     let (Ok(numbers), Ok(active)) = (numbers(layout), active(layout)) else {
         return Vec::new();
     };
-    let before = active.and_then(|active| read(layout, active).ok()?.record.before);
-    let is_needed = |number: &u64| Some(*number) == active || Some(*number) == before;
+    let before = |number: &u64| read(layout, *number).ok()?.record.before;
+    let needed: Vec<u64> = std::iter::successors(active, before).take(KEPT + 1).collect();
     let old = numbers.iter().rev().skip(KEPT).copied();
-    old.filter(|number| !is_needed(number)).collect()
-}
-
-/// Removes a generation that is not active, out of sight by one rename. Its links are removed, never followed. The
-/// caller holds the store lock.
-///
-/// # Errors
-/// When it cannot be moved.
-pub fn drop_one(layout: &Layout, number: u64) -> io::Result<()> {
-    atomic::remove_tree(&layout.generation(number), &place::staging_root(layout)?)
+    old.filter(|number| !needed.contains(number)).collect()
 }
 
 /// Drops what is old.
-fn drop_old(layout: &Layout) {
+pub(super) fn drop_old(layout: &Layout, scratch: &Utf8Path) {
     for number in old(layout) {
-        // An old generation that cannot be removed does no harm.
-        let _ = fs::remove_dir_all(layout.generation(number));
+        // Moved first, so that nobody ever sees half of it. One that cannot be removed does no harm.
+        let _ = fs::rename(layout.generation(number), scratch.join(format!("old-{number}")));
     }
 }

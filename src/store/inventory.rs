@@ -5,18 +5,36 @@ use std::io;
 use camino::Utf8Path;
 use fs_err as fs;
 
-use super::{generation, receipt::Receipt};
+use super::{commit::Pending, generation, receipt::Receipt};
 use crate::{
     domain::{ComponentName, Inventory, Tree, TreeName, inventory::Origin},
     layout::Layout,
 };
+
+/// So often a reader looks again because somebody writes.
+const PATIENCE: usize = 100;
 
 /// Everything that is installed. A home that does not exist holds nothing.
 ///
 /// # Errors
 /// When a directory of the home cannot be read. A damaged receipt or generation is no error: it is shown as such.
 pub fn read(layout: &Layout) -> io::Result<Inventory> {
-    let mut inventory = trees(layout)?;
+    // A commit may happen meanwhile. What is read between two looks that show the same is of one moment.
+    let look = || Ok::<_, io::Error>((generation::active(layout)?, Pending::read(layout)?));
+    let mut before = look()?;
+    for _ in 0..PATIENCE {
+        let inventory = read_once(layout, &before.1);
+        let after = look()?;
+        if before == after {
+            return inventory;
+        }
+        before = after;
+    }
+    read_once(layout, &before.1)
+}
+
+fn read_once(layout: &Layout, pending: &Pending) -> io::Result<Inventory> {
+    let mut inventory = trees_without(layout, pending)?;
     if let Some(number) = generation::active(layout)? {
         inventory.generation = Some(number);
         let active = generation::read(layout, number).map_err(|cause| match cause.kind() {
@@ -39,14 +57,21 @@ pub fn read(layout: &Layout) -> io::Result<Inventory> {
 /// # Errors
 /// When a directory of the home cannot be read.
 pub fn trees(layout: &Layout) -> io::Result<Inventory> {
+    trees_without(layout, &Pending::read(layout)?)
+}
+
+fn trees_without(layout: &Layout, pending: &Pending) -> io::Result<Inventory> {
     let mut inventory = Inventory::default();
     for component in names::<ComponentName>(&layout.components())? {
         let mut trees: Vec<Tree> = names::<TreeName>(&layout.component(&component))?
             .into_iter()
+            .filter(|name| !pending.hides_tree(&component, name))
             .map(|name| Tree {
                 origin: origin(layout, &component, &name),
                 name,
             })
+            // One that was removed while we looked is not damaged.
+            .filter(|tree| tree.origin.is_some() || layout.tree(&component, &tree.name).is_dir())
             .collect();
         trees.sort_by(|one, other| one.name.cmp(&other.name));
         if !trees.is_empty() {

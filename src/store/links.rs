@@ -5,7 +5,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::generation;
+use super::{generation, place, staging::Staging};
 use crate::{
     domain::{ActiveSet, ComponentName, TreeName},
     fs::link,
@@ -68,7 +68,8 @@ pub fn mend(layout: &Layout) -> io::Result<()> {
     let mut bin = Found::default();
     bin.exact(&layout.bin(), "active/bin".into());
     if !bin.0.is_empty() && is_link(&layout.bin()) {
-        link::replace_directory("active/bin".into(), &layout.bin())?;
+        let work = Staging::create_in(&place::generations_scratch(layout)?)?;
+        link::replace_directory("active/bin".into(), &layout.bin(), work.path())?;
     }
     Ok(())
 }

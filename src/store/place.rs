@@ -10,6 +10,9 @@ use crate::{
     layout::Layout,
 };
 
+/// Unfinished work beside what it becomes, where `staging/` is on another file system.
+const BESIDE: &str = ".staging";
+
 /// Makes the directories that a command which writes needs. Does nothing where they are.
 ///
 /// As root, where others cannot enter the home (`/root` is 0700), `components`, `staging` and `cache` are made as links
@@ -18,7 +21,7 @@ use crate::{
 /// # Errors
 /// When one cannot be made; `Unsupported` when the file system has no symbolic links.
 pub fn prepare(layout: &Layout) -> io::Result<()> {
-    fs::create_dir_all(layout.home())?;
+    make_home(layout)?;
     for directory in [layout.generations(), layout.locks()] {
         make(&directory)?;
     }
@@ -27,7 +30,7 @@ pub fn prepare(layout: &Layout) -> io::Result<()> {
         match (&elsewhere, directory.symlink_metadata()) {
             (Some(elsewhere), Err(_)) => {
                 let target = elsewhere.join(directory.file_name().expect("Layout joins a name"));
-                fs::create_dir_all(&target)?;
+                make(&target)?;
                 make_link(&target, &directory)?;
             }
             _ => make(&directory)?,
@@ -41,6 +44,46 @@ pub fn prepare(layout: &Layout) -> io::Result<()> {
     Ok(())
 }
 
+/// The umask says who may look into a new home; nobody but its owner may write to it.
+fn make_home(layout: &Layout) -> io::Result<()> {
+    let home = layout.home();
+    if home.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(home)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(home)?.permissions().mode();
+        if mode & 0o022 != 0 {
+            fs::set_permissions(home, std::fs::Permissions::from_mode(mode & 0o755))?;
+        }
+    }
+    Ok(())
+}
+
+/// The user to whom the home belongs (or the directory in which it will be made), when this is root and it is not
+/// root's.
+pub fn foreign_owner(layout: &Layout) -> Option<u32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        let there = layout
+            .home()
+            .ancestors()
+            .find_map(|path| fs::metadata(path).ok())?;
+        Some(there.uid()).filter(|owner| *owner != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = layout;
+        None
+    }
+}
+
 /// Where unfinished work lies: in `staging/`, unless `components` is a link into another file system, from which a
 /// rename could not come. The path is resolved, so that another user who may not enter the home can enter it.
 ///
@@ -50,13 +93,35 @@ pub fn staging_root(layout: &Layout) -> io::Result<Utf8PathBuf> {
     if same_file_system(&layout.staging(), &layout.components())? {
         return layout.staging().canonicalize_utf8();
     }
-    let root = layout.components().join(".staging");
+    let root = layout.components().join(BESIDE);
     make(&root)?;
     root.canonicalize_utf8()
 }
 
+/// Where generations are made and links are replaced: in `staging/`, unless that is on another file system.
+///
+/// # Errors
+/// When neither can be asked about, or the directory cannot be made.
+pub fn generations_scratch(layout: &Layout) -> io::Result<Utf8PathBuf> {
+    if same_file_system(&layout.staging(), &layout.generations())? {
+        return layout.staging().canonicalize_utf8();
+    }
+    let root = layout.generations().join(BESIDE);
+    make(&root)?;
+    root.canonicalize_utf8()
+}
+
+/// Every directory that may hold unfinished work. Not all of them exist.
+pub fn staging_roots(layout: &Layout) -> Vec<Utf8PathBuf> {
+    let beside = [layout.components(), layout.generations()].map(|directory| directory.join(BESIDE));
+    std::iter::once(layout.staging())
+        .chain(beside)
+        .filter(|root| root.is_dir())
+        .collect()
+}
+
 fn make(directory: &Utf8Path) -> io::Result<()> {
-    match fs::create_dir(directory) {
+    match atomic::make_directory(directory) {
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
         made => made,
     }
@@ -104,7 +169,10 @@ fn elsewhere(layout: &Layout) -> io::Result<Option<Utf8PathBuf>> {
     for directory in home.ancestors() {
         if fs::metadata(directory)?.mode() & 0o001 == 0 {
             let place = elsewhere_of(layout.home());
-            fs::create_dir_all(&place)?;
+            if let Some(parent) = place.parent() {
+                make(parent)?;
+            }
+            make(&place)?;
             return Ok(Some(place));
         }
     }
@@ -153,12 +221,4 @@ pub fn is_writable(layout: &Layout) -> io::Result<bool> {
         let _ = layout;
         Ok(true)
     }
-}
-
-/// Flushes the entries of the home itself, after its directories and links were made.
-///
-/// # Errors
-/// When it cannot be flushed.
-pub fn flush(layout: &Layout) -> io::Result<()> {
-    atomic::sync_directory(layout.home())
 }

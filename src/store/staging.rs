@@ -6,11 +6,11 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::place;
+use super::{commit, place};
 use crate::{
     fs::{
         atomic,
-        lock::{Lock, LockError},
+        lock::{self, Lock, LockError},
     },
     layout::Layout,
 };
@@ -30,14 +30,23 @@ impl Staging {
     /// # Errors
     /// When it cannot be made or locked.
     pub fn create(layout: &Layout) -> Result<Self, LockError> {
+        let root = place::staging_root(layout).map_err(|source| LockError::Io {
+            path: layout.staging(),
+            source,
+        })?;
+        Self::create_in(&root)
+    }
+
+    /// Makes one in this directory.
+    pub(super) fn create_in(root: &Utf8Path) -> Result<Self, LockError> {
         let made = || -> io::Result<Utf8PathBuf> {
-            let path = atomic::private_directory(&place::staging_root(layout)?, "")?;
+            let path = atomic::private_directory(root, "")?;
             // As root, acceptance runs what lies here as another user, who must be able to enter.
             open_to_readers(&path)?;
             Ok(path)
         };
         let path = made().map_err(|source| LockError::Io {
-            path: layout.staging(),
+            path: root.to_owned(),
             source,
         })?;
         let lock = Lock::try_acquire(&path.join(LOCK))?.expect("nobody else knows the name");
@@ -64,44 +73,109 @@ impl Staging {
     }
 }
 
-impl Drop for Staging {
-    fn drop(&mut self) {
-        // What stays behind is swept by a later command.
-        let _ = fs::remove_dir_all(&self.path);
+impl Staging {
+    /// Removes it, for good: after this it does not come back with a power cut either.
+    pub(super) fn discard(mut self) -> io::Result<()> {
+        let path = std::mem::take(&mut self.path);
+        clear(&path);
+        match path.parent() {
+            Some(root) => atomic::sync_directory(root),
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves it to the next command.
+    pub(super) fn leave(mut self) {
+        self.path = Utf8PathBuf::new();
     }
 }
 
-/// Removes what killed commands left behind. The caller holds the store lock. Whatever cannot be removed stays.
-pub fn sweep(layout: &Layout) {
-    for path in abandoned(layout) {
-        let removed = match path.symlink_metadata() {
-            Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&path),
-            _ => fs::remove_file(&path),
-        };
-        drop(removed);
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if !self.path.as_str().is_empty() {
+            clear(&self.path);
+        }
     }
+}
+
+/// Removes a directory of the home: out of sight by one rename where that is possible, so that nobody ever sees half of it,
+/// then deleted. Links are removed, never followed. The caller holds the store lock.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove(layout: &Layout, directory: &Utf8Path) -> io::Result<()> {
+    for root in [place::generations_scratch(layout), place::staging_root(layout)] {
+        // A full disk has no room for a new directory, and must be emptied all the same.
+        if let Ok(work) = root.and_then(|root| Ok(Staging::create_in(&root)?))
+            && fs::rename(directory, work.path().join("removed")).is_ok()
+        {
+            return Ok(());
+        }
+    }
+    fs::remove_dir_all(directory)
+}
+
+/// Removes a directory of unfinished work, the note of a commit last. What stays behind is swept by a later command.
+fn clear(work: &Utf8Path) {
+    if let Ok(entries) = fs::read_dir(work) {
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if entry.file_name() == commit::JOURNAL || entry.file_name() == LOCK {
+                continue;
+            }
+            let _ = match entry.file_type() {
+                Ok(kind) if kind.is_dir() => fs::remove_dir_all(path),
+                _ => fs::remove_file(path),
+            };
+        }
+    }
+    let _ = fs::remove_dir_all(work);
+}
+
+/// Settles what killed commands began to commit, and removes what they left behind. The caller holds the store lock.
+/// What cannot be removed stays.
+///
+/// # Errors
+/// When a commit cannot be settled.
+pub fn sweep(layout: &Layout) -> io::Result<()> {
+    for path in abandoned(layout) {
+        match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => {
+                commit::settle(layout, &path)?;
+                clear(&path);
+            }
+            _ => drop(fs::remove_file(&path)),
+        }
+    }
+    for root in place::staging_roots(layout) {
+        // A note that was settled must not come back with a power cut, when another generation is active.
+        atomic::sync_directory(&root)?;
+    }
+    Ok(())
 }
 
 /// What killed commands left behind.
 pub fn abandoned(layout: &Layout) -> Vec<Utf8PathBuf> {
-    let Ok(entries) = place::staging_root(layout).and_then(fs::read_dir) else {
-        return Vec::new();
-    };
     let path = |entry: fs::DirEntry| {
         let path = Utf8PathBuf::from_path_buf(entry.path()).ok()?;
         let is_directory = entry.file_type().ok()?.is_dir();
         (!is_directory || is_abandoned(&path)).then_some(path)
     };
+    let roots = place::staging_roots(layout).into_iter();
+    let entries = roots.filter_map(|root| fs::read_dir(root).ok()).flatten();
     entries.flatten().filter_map(path).collect()
 }
 
 /// Work is made and locked under the store lock, which the caller holds: without a lock file it has no maker any more.
-/// Where the file system has no locks, nobody can tell, and it stays.
+/// Where the file system has no locks, its maker's process id tells.
 fn is_abandoned(work: &Utf8Path) -> bool {
-    let lock = work.join(LOCK);
-    match lock.symlink_metadata() {
+    let path = work.join(LOCK);
+    match path.symlink_metadata() {
         Err(cause) => cause.kind() == io::ErrorKind::NotFound,
-        Ok(_) => matches!(Lock::try_acquire(&lock), Ok(Some(lock)) if lock.warning().is_none()),
+        Ok(_) => match Lock::try_share(&path) {
+            Ok(Some(lock)) => lock.holds() || lock::holder_is_gone(&path),
+            _ => false,
+        },
     }
 }
 

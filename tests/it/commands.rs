@@ -239,7 +239,7 @@ fn use_switches_between_installed_versions_without_a_network() {
         .says("tool 1.0.0 is active already");
     home.ampup(&["use", "tool@3.0.0"])
         .exits(3)
-        .says("installed are `tool@1.0.0`, `tool@2.0.0`");
+        .says("installed: `tool@1.0.0`, `tool@2.0.0`");
 }
 
 #[test]
@@ -493,4 +493,170 @@ fn the_flags_of_todays_ampup_work_or_say_what_replaced_them() {
     for flag in ["--repo", "--arch", "--platform"] {
         home.ampup(&["install", flag, "x"]).exits(2).says("hint: ");
     }
+}
+
+/// Each of two processes holds what the other wants next, if locks are taken as the work comes.
+#[test]
+fn two_installations_in_opposite_order_do_not_wait_for_each_other() {
+    let mut home = Home::new();
+    for component in ["alpha", "beta"] {
+        // Slow enough that both processes are at work at once.
+        let script = format!("#!/bin/sh\nsleep 1\necho \"{component} 1.0.0\"\n");
+        home.offer_script(component, "1.0.0", &script);
+    }
+    let start = |names: [&str; 2]| {
+        let mut command =
+            home.command(&[&["--lock-timeout", "60", "install", "--jobs", "1"][..], &names].concat());
+        command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        command.spawn().expect("started")
+    };
+    let both = [start(["alpha", "beta"]), start(["beta", "alpha"])];
+    let ended = both.map(|child| child.wait_with_output().expect("ended"));
+    let installed = ended
+        .iter()
+        .filter(|output| String::from_utf8_lossy(&output.stderr).contains("installed alpha"));
+    assert_eq!(installed.count(), 1, "the second finds it done: {ended:?}");
+    assert!(ended.iter().all(|output| output.status.success()), "{ended:?}");
+    home.ampup(&["list"])
+        .exits(0)
+        .prints("alpha 1.0.0 (active)\nbeta  1.0.0 (active)\n");
+}
+
+#[test]
+fn of_one_component_in_two_versions_only_the_last_is_said_to_be_active() {
+    let home = home();
+    let run = home.ampup(&["install", "tool@1.0.0", "tool@2.0.0"]).exits(0);
+    let lines: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("installed"))
+        .collect();
+    assert!(
+        !lines[0].ends_with("it is active") && lines[1].ends_with("it is active"),
+        "{run:#?}"
+    );
+    home.ampup(&["list"])
+        .exits(0)
+        .prints("tool 2.0.0 (active)\ntool 1.0.0\n");
+}
+
+#[test]
+fn undo_never_goes_to_what_was_not_active_before() {
+    let home = home();
+    home.ampup(&["install", "tool@1.0.0"]).exits(0);
+    home.ampup(&["install", "tool@2.0.0"]).exits(0);
+    for _ in 0..5 {
+        home.ampup(&["use", "tool@1.0.0"]).exits(0);
+        home.ampup(&["use", "tool@2.0.0"]).exits(0);
+    }
+    for _ in 0..9 {
+        home.ampup(&["undo"]).exits(0);
+    }
+    let reached = active(&home, "tool");
+    home.ampup(&["install", "ampd@0.0.34"]).exits(0);
+    home.ampup(&["install", "ampd@0.0.35"]).exits(0);
+    home.ampup(&["undo"]).exits(0);
+    assert_eq!(
+        (active(&home, "ampd").as_str(), active(&home, "tool")),
+        ("0.0.34", reached.clone())
+    );
+    home.ampup(&["undo"]).exits(0);
+    assert_eq!(
+        (active(&home, "ampd").as_str(), active(&home, "tool")),
+        ("", reached)
+    );
+}
+
+#[test]
+fn a_part_that_failed_is_an_error_in_json_too() {
+    let mut home = home();
+    home.offer_script("broken", "1.0.0", "#!/bin/sh\nexit 9\n");
+    let answer = home
+        .ampup(&["--json", "install", "tool", "broken"])
+        .exits(1)
+        .json();
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .expect("text")
+            .contains("broken"),
+        "{answer}"
+    );
+    let usage = home.ampup(&["--json", "which"]).exits(2).json();
+    assert!(
+        usage["error"]["message"]
+            .as_str()
+            .expect("text")
+            .contains("<EXECUTABLE>"),
+        "{usage}"
+    );
+}
+
+#[test]
+fn a_refused_archive_leads_to_the_next_build() {
+    let mut home = Home::new();
+    let good = crate::support::home::script("tool", "1.0.0").into_bytes();
+    let artifact = |home: &Home, provider: &str, format: &str, octets: &[u8]| {
+        let path = home.directory("work").join(provider);
+        fs::write(&path, octets).expect("written");
+        serde_json::json!({
+            "target": crate::support::home::TARGET, "provider": provider, "format": format,
+            "source": {"kind": "file", "url": format!("file://{path}")},
+            "integrity": {"kind": "pinned", "digest": sha256(octets)},
+        })
+    };
+    let builds = [
+        artifact(&home, "theseus", "tar.gz", b"no archive"),
+        artifact(&home, "zonky", "raw", &good),
+    ];
+    home.offer_artifacts("tool", "1.0.0", &builds);
+    home.ampup(&["install", "tool"])
+        .exits(0)
+        .says("the build by theseus is not taken")
+        .says("built by zonky");
+    home.offer_artifacts("other", "1.0.0", &builds[..1]);
+    home.ampup(&["install", "other"]).exits(4);
+}
+
+#[test]
+fn no_secret_is_written_down_or_shown_to_others() {
+    let home = home();
+    let secret = "ghp_averysecrettoken";
+    let mirror = "http://user:averysecretpassword@127.0.0.1:9/";
+    home.ampup(&[
+        "install",
+        "tool@1.0.0",
+        "--github-token",
+        secret,
+        "--mirror",
+        mirror,
+    ])
+    .exits(0);
+    let mut found = finish({
+        let mut command = std::process::Command::new("grep");
+        command.args(["-rl", "averysecret", home.path().as_str()]);
+        command
+    });
+    found.stdout.retain(|letter| letter != '\n');
+    assert_eq!(found.stdout, "");
+}
+
+#[test]
+fn settings_without_sense_are_named() {
+    let home = home();
+    home.ampup(&["--mirror", "ftp://x/", "install", "tool"])
+        .exits(2)
+        .says("neither https, http nor file");
+    home.ampup(&["--registry", "https://example.com/", "list"])
+        .exits(2)
+        .says("is not a file");
+    home.ampup(&["install", "--jobs", "0", "tool"]).exits(2);
+    home.ampup(&["install", "Tool"])
+        .exits(3)
+        .says("did you mean `tool`?");
+    let mut command = home.command(&["list"]);
+    command.env("AMPUP_LOCK_TIMEOUT", "soon");
+    finish(command).exits(2).says("AMPUP_LOCK_TIMEOUT");
 }

@@ -33,6 +33,8 @@ mod setup;
 #[cfg(unix)]
 mod shells;
 mod support;
+#[cfg(target_os = "linux")]
+mod torture;
 #[cfg(unix)]
 mod trust;
 mod trust_commands;

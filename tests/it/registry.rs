@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use ampup::{domain::ComponentName, registry::Registry};
+use ampup::{
+    domain::{ComponentName, Target},
+    registry::Registry,
+};
 
 fn manifest() -> serde_json::Value {
     serde_json::from_str(include_str!("../../registry/manifest.json")).expect("JSON")
@@ -69,4 +72,41 @@ fn the_default_components_are_the_daemon_its_client_and_its_database() {
         .map(|one| one.name.as_str())
         .collect();
     assert_eq!(defaults, BTreeSet::from(["ampctl", "ampd", "postgres"]));
+}
+
+/// The workflow builds it, the scripts ask for it, and the recipe leads to it: one name for each target.
+#[test]
+fn a_release_of_ampup_has_the_same_names_everywhere() {
+    let recipe: toml::Table = include_str!("../../registry/ampup.toml").parse().expect("TOML");
+    let origin = &recipe["origin"][0];
+    let url = origin["url"].as_str().expect("text");
+    assert!(
+        url.ends_with("/releases/download/{tag}/ampup-{platform}"),
+        "{url}"
+    );
+    let workflow = include_str!("../../.github/workflows/release.yml");
+    let built = workflow
+        .lines()
+        .filter_map(|line| line.split_once("{ target: ")?.1.split_once(','));
+    let built: BTreeSet<&str> = built.map(|(target, _)| target).collect();
+    let all: BTreeSet<&str> = Target::ALL.iter().map(|target| target.as_str()).collect();
+    assert_eq!(built, all);
+    for target in Target::ALL {
+        let platform = origin["targets"][target.as_str()]["platform"].as_str();
+        let suffix = if target == Target::X86_64Windows {
+            ".exe"
+        } else {
+            ""
+        };
+        assert_eq!(platform, Some(format!("{target}{suffix}").as_str()));
+    }
+    let script = include_str!("../../install.sh");
+    assert!(script.contains("asset=ampup-$target\n"));
+    let releases = url.split("/download/").next().expect("a part");
+    assert!(script.contains(&format!("RELEASES='{releases}'")));
+    let floor = recipe["needs"][0]["glibc"].as_str().expect("text");
+    assert!(script.contains(&format!("GLIBC_FLOOR='{floor}'")));
+    let script = include_str!("../../install.ps1");
+    assert!(script.contains("$asset = \"ampup-$target.exe\""));
+    assert!(script.contains(&format!("$Releases = '{releases}'")));
 }

@@ -13,5 +13,7 @@ pub(crate) mod programs;
 pub(crate) mod release;
 pub(crate) mod server;
 pub(crate) mod signing;
+#[cfg(target_os = "linux")]
+pub(crate) mod tracer;
 #[cfg(unix)]
 pub(crate) mod world;

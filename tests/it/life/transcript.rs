@@ -55,6 +55,7 @@ fn registry(person: &mut Person) -> Utf8PathBuf {
 fn the_readmes_first_transcript_is_what_happens() {
     for who in Who::all() {
         let mut person = Person::new(who);
+        let before = snapshot(&person.directory());
         let publisher = Publisher::new(&person);
         publisher.publish_now();
         let registry = registry(&mut person);
@@ -103,5 +104,10 @@ fn the_readmes_first_transcript_is_what_happens() {
             }
         }
         person.ampup(&["self", "uninstall", "--yes"]).exits(0);
+        assert_eq!(
+            snapshot(&person.directory()),
+            before,
+            "npm, which was never here, left nothing either"
+        );
     }
 }

@@ -228,6 +228,13 @@ impl Home {
     }
 }
 
+impl Drop for Home {
+    fn drop(&mut self) {
+        // What root's home has elsewhere is not below the world.
+        let _ = fs::remove_dir_all(ampup::store::place::elsewhere_of(&self.path()));
+    }
+}
+
 fn walk(top: &Utf8Path, path: &Utf8Path, found: &mut Vec<String>) {
     let Ok(metadata) = path.symlink_metadata() else {
         return;
@@ -287,7 +294,9 @@ pub(crate) fn program() -> &'static Utf8Path {
     static PROGRAM: OnceLock<Utf8PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let built = Utf8Path::new(env!("CARGO_BIN_EXE_ampup"));
-        if run_as().is_none() || accessible(built) {
+        // A torture run takes long; nobody must wait for it with the next build.
+        let is_long = ampup::env::Env::capture().var("AMPUP_TORTURE").is_some();
+        if !is_long && (run_as().is_none() || accessible(built)) {
             return built.to_owned();
         }
         let directory = tempfile::Builder::new()

@@ -1,0 +1,96 @@
+//! The programs that we start and wait for. They are written down, so that they can be ended when we are: none of them
+//! outlives us. (A project's server does, and is not one of them.)
+
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+#[cfg(unix)]
+use std::{thread, time::Instant};
+
+/// The groups of those that live; `None` once no more may be started.
+static ALIVE: Mutex<Known> = Mutex::new(Known {
+    groups: BTreeSet::new(),
+    ending: false,
+});
+
+struct Known {
+    groups: BTreeSet<u32>,
+    ending: bool,
+}
+
+/// A child that was written down. Dropped when it was waited for.
+#[derive(Debug)]
+pub struct Enlisted {
+    group: Option<u32>,
+}
+
+/// Starts a child that is the first of a process group of its own, and writes it down.
+///
+/// # Errors
+/// The start's own; `Interrupted` when we are ending.
+pub fn enlist<C>(
+    start: impl FnOnce() -> io::Result<C>,
+    id: impl FnOnce(&C) -> Option<u32>,
+) -> io::Result<(C, Enlisted)> {
+    let mut known = known();
+    if known.ending {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    let child = start()?;
+    let group = id(&child);
+    known.groups.extend(group);
+    Ok((child, Enlisted { group }))
+}
+
+impl Drop for Enlisted {
+    fn drop(&mut self) {
+        if let Some(group) = self.group {
+            known().groups.remove(&group);
+        }
+    }
+}
+
+/// Whether we are ending, so that what a child says of its end is of no interest.
+pub fn are_ending() -> bool {
+    known().ending
+}
+
+/// Ends all of them with all that they started: first asked, so that they can tidy up, and after `patience` not asked.
+pub fn end_all(patience: Duration) {
+    let groups = {
+        let mut known = known();
+        known.ending = true;
+        known.groups.clone()
+    };
+    #[cfg(unix)]
+    {
+        use rustix::process::Signal;
+        signal(&groups, Signal::TERM);
+        let began = Instant::now();
+        while !known().groups.is_empty() && began.elapsed() < patience {
+            thread::sleep(Duration::from_millis(5));
+        }
+        // Those that they left behind, too.
+        signal(&groups, Signal::KILL);
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (groups, patience);
+    }
+}
+
+#[cfg(unix)]
+fn signal(groups: &BTreeSet<u32>, signal: rustix::process::Signal) {
+    let pids = groups.iter().filter_map(|group| i32::try_from(*group).ok());
+    for group in pids.filter_map(rustix::process::Pid::from_raw) {
+        // It may have ended by itself a moment ago.
+        let _ = rustix::process::kill_process_group(group, signal);
+    }
+}
+
+fn known() -> MutexGuard<'static, Known> {
+    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}

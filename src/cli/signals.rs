@@ -1,0 +1,98 @@
+//! What ends us from outside: SIGINT, SIGTERM and SIGHUP. Whatever we were doing, the store is as before or as after, so
+//! nothing is tidied here but what others see: our children end, the terminal is as it was, the reason is told, and the
+//! exit code is what a shell says of a program that such a signal ended. SIGPIPE is ignored, as ever in Rust: work is
+//! done to its end although nobody listens any more.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use camino::Utf8PathBuf;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{progress, report::Face};
+use crate::children;
+
+/// How long children may take to end by themselves.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Held by whoever tells how the run ended: its end, or its interruption.
+static LAST_WORD: Mutex<()> = Mutex::new(());
+
+/// Listens from now on. Where that is not possible, the signals do what they always do.
+pub(super) fn watch(face: &Face, staging: Option<Utf8PathBuf>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let Ok(runtime) = runtime else { return };
+    let mut listening = Vec::new();
+    {
+        let _entered = runtime.enter();
+        for (name, kind) in [
+            ("SIGINT", SignalKind::interrupt()),
+            ("SIGTERM", SignalKind::terminate()),
+            ("SIGHUP", SignalKind::hangup()),
+        ] {
+            // `nohup` and background jobs of a script set some to be ignored.
+            if !is_ignored(kind)
+                && let Ok(signal) = signal(kind)
+            {
+                listening.push((name, kind, signal));
+            }
+        }
+    }
+    if listening.is_empty() {
+        return;
+    }
+    let face = face.clone();
+    thread::spawn(move || {
+        let (name, kind) = runtime.block_on(first(listening));
+        children::end_all(PATIENCE);
+        for _ in 0..100 {
+            if let Ok(_last_word) = LAST_WORD.try_lock() {
+                progress::clear();
+                face.interrupted(name, staging.as_deref());
+                std::process::exit(128 + kind.as_raw_value());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        // The end is being told, to somebody who does not read it.
+        std::process::exit(128 + kind.as_raw_value());
+    });
+}
+
+/// Waits for ever if we are being interrupted; else nothing that is told after this is cut short by a signal.
+pub(super) fn settle() {
+    let last_word = LAST_WORD.lock().unwrap_or_else(PoisonError::into_inner);
+    if children::are_ending() {
+        drop(last_word);
+        loop {
+            thread::park();
+        }
+    }
+    // Never given back: we end.
+    std::mem::forget(last_word);
+}
+
+/// The first of the signals that comes.
+async fn first(listening: Vec<(&'static str, SignalKind, Signal)>) -> (&'static str, SignalKind) {
+    let waiting = listening.into_iter().map(|(name, kind, mut signal)| {
+        Box::pin(async move {
+            signal.recv().await;
+            (name, kind)
+        })
+    });
+    futures_util::future::select_all(waiting).await.0
+}
+
+/// Whether a signal was set to be ignored when we were started, where the system says so (proc(5), `SigIgn`).
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = crate::fs::atomic::read("/proc/self/status".into(), 1 << 16).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
+    mask >> (kind.as_raw_value() - 1) & 1 == 1
+}

@@ -1,0 +1,64 @@
+//! The release locks of one installation.
+//!
+//! Several are held at once, so they are taken in one order, before any work begins; nobody ever waits for one while
+//! holding another. A release that is only fallen back to is not waited for: where another process has its lock, the
+//! work is done twice, and the commit takes whichever came first.
+
+use std::{collections::BTreeMap, sync::Mutex};
+
+use semver::Version;
+
+use super::{Workshop, acquire::lock_release, error::InstallError};
+use crate::{
+    domain::ComponentName,
+    fs::lock::Lock,
+    resolve::{Action, Plan, Step},
+};
+
+/// The release locks that are not handed to a worker yet.
+pub(super) struct Locks {
+    taken: Mutex<BTreeMap<(ComponentName, Version), Lock>>,
+    /// One component alone is installed: nothing else is held while a lock is waited for.
+    alone: bool,
+}
+
+impl Locks {
+    /// Takes the locks of every release that is tried first, in the order of their names.
+    pub(super) fn take(plan: &Plan, workshop: &Workshop<'_>) -> Result<Self, InstallError> {
+        let first = plan.groups.iter().filter_map(|group| group.choices.first());
+        let wanted: BTreeMap<_, &Step> = first
+            .flat_map(|choice| &choice.steps)
+            .filter(|step| matches!(step.action, Action::Acquire(_)))
+            .map(|step| (key(step), step))
+            .collect();
+        let alone = plan.groups.len() == 1 && plan.groups[0].components.len() == 1;
+        let mut taken = BTreeMap::new();
+        for (key, step) in wanted {
+            taken.insert(key, lock_release(step, workshop)?);
+        }
+        Ok(Self {
+            taken: Mutex::new(taken),
+            alone,
+        })
+    }
+
+    /// The lock of a step; `None` where another process has it and may not be waited for.
+    pub(super) fn of(&self, step: &Step, workshop: &Workshop<'_>) -> Result<Option<Lock>, InstallError> {
+        let taken = self
+            .taken
+            .lock()
+            .expect("nobody panics with it")
+            .remove(&key(step));
+        match taken {
+            Some(lock) => Ok(Some(lock)),
+            None if self.alone => lock_release(step, workshop).map(Some),
+            None => Ok(Lock::try_acquire(
+                &workshop.layout.release_lock(&step.component, &step.version),
+            )?),
+        }
+    }
+}
+
+fn key(step: &Step) -> (ComponentName, Version) {
+    (step.component.clone(), step.version.clone())
+}

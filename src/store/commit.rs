@@ -1,0 +1,370 @@
+//! A change of the store in one step. What is added, what is removed and what becomes active are several renames; whoever
+//! looks at the store sees all of them or none, because the commit is written down before the first (`.commit.json`, in
+//! its own directory of unfinished work) and counts as done from the moment that `active` names its generation.
+//!
+//! Readers leave out what an unfinished commit added and what a finished one still has to remove (`Pending`). The next
+//! command that writes settles what an interrupted one left: it takes back, or it completes (`settle`).
+
+use std::{collections::BTreeSet, io};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    generation::{self, Record},
+    in_use, place,
+    staging::Staging,
+};
+use crate::{
+    domain::{ActiveSet, ComponentName, TreeName},
+    fs::atomic,
+    layout::Layout,
+};
+
+/// The name of a commit in its directory of unfinished work.
+pub(super) const JOURNAL: &str = ".commit.json";
+/// No commit is written down in more octets.
+const LIMIT: u64 = 1 << 20;
+
+/// What is to become of the store.
+#[derive(Debug)]
+pub struct Change<'a> {
+    /// Sealed trees that are published, each with its place. One that is there already is exchanged.
+    pub adds: Vec<(Utf8PathBuf, Spot)>,
+    /// Trees that go.
+    pub removes: Vec<Spot>,
+    /// What is active afterwards; `None` when nothing of that changes.
+    pub set: Option<&'a ActiveSet>,
+    /// The command that does it, for the history.
+    pub command: &'a str,
+    /// The generation that `undo` goes to from the new one.
+    pub before: Option<u64>,
+}
+
+/// Where a tree lies: its component and its name.
+pub type Spot = (ComponentName, TreeName);
+
+/// Carries out a change. Gives the number of the new generation, if the active set changed. The caller holds the store
+/// lock.
+///
+/// # Errors
+/// When anything cannot be written. The store is then as it was, or as it should be and not all of it flushed or tidied.
+pub fn commit(layout: &Layout, change: &Change<'_>) -> io::Result<Option<u64>> {
+    let work = Staging::create(layout)?;
+    let beside = scratch(layout, &work)?;
+    let beside = beside.as_ref().unwrap_or(&work);
+    let mut journal = Journal {
+        generation: None,
+        adds: change.adds.iter().map(|(_, spot)| spot.clone()).collect(),
+        removes: change.removes.clone(),
+    };
+    // A whole tree that takes the place of a damaged one is not taken back.
+    journal
+        .adds
+        .retain(|(component, name)| is_absent(&layout.tree(component, name)));
+    if let Some(set) = change.set {
+        let record = Record {
+            made: jiff::Timestamp::now().to_string(),
+            command: change.command.to_owned(),
+            before: change.before,
+            requests: set.requests.clone(),
+        };
+        journal.generation = Some(generation::next(layout)?);
+        let filled = generation::fill(
+            layout,
+            &change.adds,
+            set,
+            &record,
+            &beside.path().join("generation"),
+        );
+        filled?;
+    }
+    journal.write(work.path())?;
+    match carry_out(change, &mut journal, layout, &work, beside) {
+        Ok(()) => {}
+        Err(Cut::Before(cause)) => {
+            // Where it cannot be taken back, readers leave it out, and the next command tries again.
+            if take_back(&journal, layout, work.path(), beside.path()).is_err() {
+                work.leave();
+            }
+            return Err(cause);
+        }
+        Err(Cut::After(cause)) => {
+            work.leave();
+            return Err(cause);
+        }
+    }
+    if journal.generation.is_some() {
+        generation::drop_old(layout, beside.path());
+    }
+    work.discard()?;
+    Ok(journal.generation)
+}
+
+/// When a commit was cut: before it counts, or after.
+enum Cut {
+    Before(io::Error),
+    After(io::Error),
+}
+
+fn carry_out(
+    change: &Change<'_>,
+    journal: &mut Journal,
+    layout: &Layout,
+    work: &Staging,
+    beside: &Staging,
+) -> Result<(), Cut> {
+    for (sealed, (component, name)) in &change.adds {
+        publish(layout, sealed, component, name).map_err(Cut::Before)?;
+    }
+    if let Some(mut number) = journal.generation {
+        let made = beside.path().join("generation");
+        loop {
+            match atomic::rename(&made, &layout.generation(number)) {
+                Ok(()) => break,
+                // A generation is never empty, so a rename claims the number also where there are no locks.
+                Err(cause) if is_taken(&cause) => {
+                    number += 1;
+                    journal.generation = Some(number);
+                    journal.write(work.path()).map_err(Cut::Before)?;
+                }
+                Err(cause) => return Err(Cut::Before(cause)),
+            }
+        }
+        if let Err(cause) = generation::flip_in(layout, number, beside.path()) {
+            // Renamed, but perhaps not flushed: it counts.
+            return Err(match generation::active(layout) {
+                Ok(Some(active)) if active == number => Cut::After(cause),
+                _ => Cut::Before(cause),
+            });
+        }
+    }
+    remove(&change.removes, layout, work.path()).map_err(Cut::After)
+}
+
+fn is_taken(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
+    )
+}
+
+/// Gives a sealed tree its place. What had that place before, which can only be a damaged tree, is exchanged for it, and
+/// goes with the sealed one's directory.
+fn publish(layout: &Layout, sealed: &Utf8Path, component: &ComponentName, name: &TreeName) -> io::Result<()> {
+    let directory = layout.component(component);
+    match atomic::make_directory(&directory) {
+        Ok(()) => atomic::sync_directory(&layout.components())?,
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(cause) => return Err(cause),
+    }
+    let tree = layout.tree(component, name);
+    if is_absent(&tree) {
+        atomic::rename(sealed, &tree)
+    } else {
+        atomic::exchange(sealed, &tree)
+    }
+}
+
+/// Moves trees out of sight, into a directory of unfinished work that goes as a whole.
+fn remove(trees: &[Spot], layout: &Layout, work: &Utf8Path) -> io::Result<()> {
+    for (component, name) in trees {
+        let tree = layout.tree(component, name);
+        if is_absent(&tree) {
+            continue;
+        }
+        let doomed = atomic::private_directory(work, "removed-")?;
+        atomic::rename(&tree, &doomed.join("tree"))?;
+    }
+    for (component, _) in trees {
+        // The directory of a component without versions says nothing.
+        let _ = fs::remove_dir(layout.component(component));
+    }
+    Ok(())
+}
+
+/// Makes everything as it was before a commit that does not count.
+fn take_back(journal: &Journal, layout: &Layout, work: &Utf8Path, beside: &Utf8Path) -> io::Result<()> {
+    let (used, idle): (Vec<_>, Vec<_>) = journal
+        .adds
+        .iter()
+        .cloned()
+        .partition(|(component, name)| !in_use::users_of(&layout.tree(component, name)).is_empty());
+    // It is whole, and somebody who found it runs it already: it stays, installed and not active.
+    drop(used);
+    remove(&idle, layout, work)?;
+    if let Some(number) = journal.generation {
+        let made = layout.generation(number);
+        if generation::active(layout)? != Some(number) && !is_absent(&made) {
+            atomic::rename(
+                &made,
+                &atomic::private_directory(beside, "removed-")?.join("generation"),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Settles what an interrupted commit left in a directory of unfinished work that nobody holds any more: one that counts
+/// is completed, one that does not is taken back. The caller holds the store lock.
+///
+/// # Errors
+/// When that is not possible; nothing else may be changed then, and readers go on leaving it out.
+pub(super) fn settle(layout: &Layout, work: &Utf8Path) -> io::Result<()> {
+    let Some(journal) = Journal::read(work)? else {
+        return Ok(());
+    };
+    if journal.counts(generation::active(layout)?) {
+        let (used, idle): (Vec<_>, Vec<_>) = journal
+            .removes
+            .into_iter()
+            .partition(|(component, name)| !in_use::users_of(&layout.tree(component, name)).is_empty());
+        // Never under a running process: it stays, installed and not active.
+        drop(used);
+        remove(&idle, layout, work)
+    } else {
+        let beside = atomic::private_directory(&place::generations_scratch(layout)?, "settled-")?;
+        let taken = take_back(&journal, layout, work, &beside);
+        // What stays is swept by a later command.
+        let _ = fs::remove_dir_all(&beside);
+        taken
+    }
+}
+
+/// What a commit does, written down before it does it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Journal {
+    /// The generation with which it counts; without one it counts as soon as it is written.
+    generation: Option<u64>,
+    adds: Vec<Spot>,
+    removes: Vec<Spot>,
+}
+
+impl Journal {
+    fn write(&self, work: &Utf8Path) -> io::Result<()> {
+        let text = serde_json::to_vec(self).expect("names and numbers are JSON");
+        atomic::write(&work.join(JOURNAL), &text)
+    }
+
+    /// The journal of a directory of unfinished work. One that is damaged, which no crash of ours leaves, is none.
+    fn read(work: &Utf8Path) -> io::Result<Option<Self>> {
+        match atomic::read(&work.join(JOURNAL), LIMIT) {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(cause)
+                if matches!(
+                    cause.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidData
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(cause) => Err(cause),
+        }
+    }
+
+    fn counts(&self, active: Option<u64>) -> bool {
+        self.generation.is_none() || self.generation == active
+    }
+}
+
+/// What a reader leaves out while a commit is on its way, or was cut.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pending {
+    trees: BTreeSet<Spot>,
+    generations: BTreeSet<u64>,
+}
+
+impl Pending {
+    /// Reads all commits that are on their way.
+    ///
+    /// # Errors
+    /// When `active` cannot be read.
+    pub fn read(layout: &Layout) -> io::Result<Self> {
+        let mut pending = Self::default();
+        let mut active = None;
+        for root in place::staging_roots(layout) {
+            let Ok(entries) = fs::read_dir(&root) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                let Ok(work) = Utf8PathBuf::from_path_buf(entry.path()) else {
+                    continue;
+                };
+                // A directory that went away or is somebody else's has no commit of ours.
+                let Ok(Some(journal)) = Journal::read(&work) else {
+                    continue;
+                };
+                let active = match active {
+                    Some(active) => active,
+                    None => *active.insert(generation::active(layout)?),
+                };
+                if journal.counts(active) {
+                    pending.trees.extend(journal.removes);
+                } else {
+                    pending.trees.extend(journal.adds);
+                    pending.generations.extend(journal.generation);
+                }
+            }
+        }
+        Ok(pending)
+    }
+
+    /// Whether a tree is not here yet, or not any more, whatever the disk shows.
+    pub fn hides_tree(&self, component: &ComponentName, name: &TreeName) -> bool {
+        self.trees.contains(&(component.clone(), name.clone()))
+    }
+
+    /// Whether a generation was never active.
+    pub fn hides_generation(&self, number: u64) -> bool {
+        self.generations.contains(&number)
+    }
+}
+
+/// A place for a generation in the making, where `staging/` is on another file system than `generations/`.
+fn scratch(layout: &Layout, work: &Staging) -> io::Result<Option<Staging>> {
+    let root = place::generations_scratch(layout)?;
+    if work.path().parent() == Some(&root) {
+        return Ok(None);
+    }
+    Ok(Some(Staging::create_in(&root)?))
+}
+
+fn is_absent(path: &Utf8Path) -> bool {
+    matches!(path.symlink_metadata(), Err(cause) if cause.kind() == io::ErrorKind::NotFound)
+}
+
+/// Points `active` at a generation that exists, by one rename. The caller holds the store lock.
+///
+/// # Errors
+/// When the link cannot be replaced; or it was, and could not be flushed.
+pub fn flip(layout: &Layout, number: u64) -> io::Result<()> {
+    let work = Staging::create_in(&place::generations_scratch(layout)?)?;
+    generation::flip_in(layout, number, work.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_down_is_read_again_and_what_is_no_commit_is_none() {
+        let world = tempfile::tempdir().expect("tempdir");
+        let work = Utf8Path::from_path(world.path()).expect("UTF-8");
+        let spot = (
+            "tool".parse().expect("a name"),
+            "1.0.0".parse().expect("a version"),
+        );
+        let journal = Journal {
+            generation: Some(7),
+            adds: vec![spot],
+            removes: Vec::new(),
+        };
+        journal.write(work).expect("written");
+        assert_eq!(Journal::read(work).expect("read"), Some(journal.clone()));
+        assert!(journal.counts(Some(7)) && !journal.counts(Some(6)) && !journal.counts(None));
+        fs::write(work.join(JOURNAL), "{").expect("written");
+        assert_eq!(Journal::read(work).expect("read"), None);
+        assert_eq!(Journal::read(&work.join("none")).expect("read"), None);
+    }
+}

@@ -1,0 +1,223 @@
+//! The last minute: nothing tells that ampup was there.
+
+use super::*;
+use crate::support::home::{Home, Run};
+
+/// The name by which PATH and SHELL know each shell.
+const SHELLS: [&str; 6] = ["dash", "bash", "zsh", "fish", "nu", "pwsh"];
+
+#[test]
+fn home_is_as_it_was_after_install_and_uninstall_for_every_shell() {
+    for who in Who::all() {
+        let publisher = Person::new(who);
+        let files = Publisher::new(&publisher).publish_now();
+        for shell in SHELLS {
+            for existing in [false, true] {
+                let person = Person::new(who);
+                if existing {
+                    for (name, content) in FILES {
+                        person.write(name, content);
+                    }
+                }
+                // A machine with this shell alone.
+                let tools = person.home.work().join("tools");
+                for tool in TOOLS {
+                    let path = programs::find(tool).expect("a part of every system");
+                    link(&path, &tools.join(tool));
+                }
+                write_program(&tools.join(shell), "#!/bin/sh\n");
+                let shown = format!("{who:?} {shell} {existing}");
+                let before = snapshot(&person.directory());
+                let run = |mut command: std::process::Command| {
+                    command.env("PATH", &tools).env("SHELL", tools.join(shell));
+                    finish(command)
+                };
+                let mirror = format!("file://{files}");
+                let mut script =
+                    person.command("/bin/sh".into(), &["-s", "--", "--yes", "--mirror", &mirror]);
+                script.stdin(
+                    fs::File::open(files.join("install.sh"))
+                        .expect("there")
+                        .into_parts()
+                        .0,
+                );
+                run(script).exits(0).says("installed ampup");
+                let after = snapshot(&person.directory());
+                assert!(
+                    after.iter().any(|line| line.contains(own_file(shell))),
+                    "{shown}: {after:#?}"
+                );
+                let ampup = person.home.path().join("bin/ampup");
+                run(person.command(&ampup, &["self", "uninstall", "--yes"])).exits(0);
+                assert_eq!(snapshot(&person.directory()), before, "{shown}");
+            }
+        }
+    }
+}
+
+const TOOLS: [&str; 12] = [
+    "cat",
+    "chmod",
+    "cp",
+    "getconf",
+    "head",
+    "id",
+    "mkdir",
+    "rm",
+    "rmdir",
+    "sha256sum",
+    "uname",
+    "wc",
+];
+
+fn link(target: &Utf8Path, link: &Utf8Path) {
+    fs::create_dir_all(link.parent().expect("a parent")).expect("made");
+    fs_err::os::unix::fs::symlink(target, link).expect("linked");
+}
+
+/// The file that only this shell reads.
+fn own_file(shell: &str) -> &'static str {
+    match shell {
+        "bash" => ".bashrc",
+        "zsh" => ".zshenv",
+        "fish" => "conf.d/ampup.fish",
+        "nu" => "autoload/ampup.nu",
+        "pwsh" => "powershell/profile.ps1",
+        _ => ".profile",
+    }
+}
+
+/// What root keeps outside of the home goes, too; and so do directories that were made for a home.
+#[test]
+fn nothing_is_left_outside_of_the_home_either() {
+    for who in Who::all() {
+        let person = Person::new(who);
+        let files = Publisher::new(&person).publish_now();
+        let before = snapshot(&person.directory());
+        let home = person.directory().join("a/b/it's amp");
+        person.install(&files, &["--home", home.as_str()]).exits(0);
+        let elsewhere = home.join("components").read_link_utf8().ok();
+        assert_eq!(elsewhere.is_some(), who == Who::Root);
+        let own = home.join("bin/ampup");
+        let asked =
+            finish(person.command(&own, &["self", "uninstall", "--dry-run", "--home", home.as_str()]))
+                .exits(0);
+        if let Some(elsewhere) = &elsewhere {
+            let place = elsewhere.parent().expect("the home's own place");
+            assert!(
+                asked.stdout.contains(&format!("remove `{place}`\n")),
+                "{asked:#?}"
+            );
+        }
+        finish(person.command(&own, &["self", "uninstall", "--yes", "--home", home.as_str()])).exits(0);
+        assert_eq!(snapshot(&person.directory()), before, "{who:?}");
+        assert!(elsewhere.is_none_or(|path| path.parent().expect("a parent").symlink_metadata().is_err()));
+    }
+}
+
+/// A person at a terminal is asked, and no is no.
+#[test]
+fn a_no_changes_nothing() {
+    let person = Person::new(Who::Ordinary);
+    let Some(script) = programs::find("script") else {
+        return;
+    };
+    let answer = |program: &Utf8Path, words: &str, answer: &str| -> Run {
+        use std::io::Write as _;
+        let mut command = person.command(
+            &script,
+            &["-q", "-e", "/dev/null", "-c", &format!("{program} {words}")],
+        );
+        command
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().expect("started");
+        child
+            .stdin
+            .take()
+            .expect("piped")
+            .write_all(answer.as_bytes())
+            .expect("written");
+        let output = child.wait_with_output().expect("ended");
+        Run {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::new(),
+        }
+    };
+    let before = snapshot(&person.directory());
+    let built = crate::support::home::program();
+    let run = answer(built, "init", "n\n").exits(1);
+    assert!(
+        run.stdout.contains("Go on? [Y/n]") && run.stdout.contains("nothing was changed"),
+        "{run:#?}"
+    );
+    assert_eq!(snapshot(&person.directory()), before);
+    answer(built, "init", "what?\n\n").exits(0);
+    let before = snapshot(&person.directory());
+    let own = person.home.path().join("bin/ampup");
+    let run = answer(&own, "self uninstall", "\n").exits(1);
+    assert!(run.stdout.contains("Remove all of this? [y/N]"), "{run:#?}");
+    assert_eq!(snapshot(&person.directory()), before);
+    // Nobody to ask: nothing is removed without a word.
+    person.ampup(&["self", "uninstall"]).exits(2).says("--yes");
+    assert_eq!(snapshot(&person.directory()), before);
+    answer(&own, "self uninstall", "y\n").exits(0);
+    assert_eq!(snapshot(&person.directory()), [""; 0]);
+}
+
+#[test]
+fn what_is_not_ampups_stays_and_projects_are_not_touched() {
+    let person = Person::new(Who::Ordinary);
+    person.built(&["init"]).exits(0);
+    let project = person.write("project/.amp/metadb/PG_VERSION", "18\n");
+    let notes = person.write(".ampup/notes.txt", "mine\n");
+    let page = person.write(".ampup/share/man/man1/other.1", "theirs\n");
+    person
+        .ampup(&["self", "uninstall", "--yes"])
+        .exits(0)
+        .says("is not ampup's, and stays");
+    assert!(project.exists() && notes.exists() && page.exists());
+    let left: Vec<String> = snapshot(&person.home.path());
+    assert_eq!(left.len(), 5, "{left:#?}");
+    let run = person.built(&["self", "uninstall", "--yes"]).exits(3);
+    assert!(run.stderr.contains("has nothing of ampup"), "{run:#?}");
+}
+
+#[test]
+fn a_server_that_runs_from_the_home_is_named() {
+    let person = Person::new(Who::Ordinary);
+    person.built(&["init"]).exits(0);
+    let running: Utf8PathBuf = person
+        .home
+        .path()
+        .join(format!("components/ampup/{NOW}/bin/postgres"));
+    fs::copy("/bin/sleep", &running).expect("copied");
+    let mut child = person.command(&running, &["60"]).spawn().expect("started");
+    let run = person.ampup(&["self", "uninstall", "--dry-run"]).exits(0);
+    let text = format!("warning: process {} runs from there (`{running}`)", child.id());
+    assert!(run.stderr.contains(&text), "{run:#?}");
+    person.ampup(&["self", "uninstall", "--yes"]).exits(0).says(&text);
+    child.kill().expect("ended");
+    child.wait().expect("reaped");
+}
+
+#[test]
+fn the_active_ampup_is_not_uninstalled_like_a_component() {
+    let person = Person::new(Who::Ordinary);
+    person.built(&["init"]).exits(0);
+    person
+        .ampup(&["uninstall", "ampup"])
+        .exits(2)
+        .says("`ampup self uninstall`");
+    person.ampup(&["--version"]).exits(0);
+}
+
+#[test]
+fn nothing_is_uninstalled_where_nothing_is() {
+    let home = Home::new();
+    home.ampup(&["self", "uninstall", "--yes"])
+        .exits(3)
+        .says("there is no home of ampup");
+    assert!(!home.path().exists());
+}

@@ -1,0 +1,149 @@
+//! Bad input, a full disk, a kill: a clear message, a code, and nothing left behind but what it names.
+
+use super::*;
+
+#[test]
+fn what_is_wrong_ends_it_before_anything_is_made() {
+    let person = Person::new(Who::Ordinary);
+    person.write("taken/bin/theirs", "");
+    let before = snapshot(&person.directory());
+    let taken = person.directory().join("taken");
+    let zeros = "0".repeat(64);
+    for (arguments, code, says) in [
+        (&["--verify-self", zeros.as_str()][..], 4, "instead of 0000"),
+        (&["--no-install-latest"], 2, "only what `--component` names"),
+        (&["--home", taken.as_str()], 2, "is not ampup's"),
+        (&["--home", "/a:b"], 2, "cannot be put on PATH"),
+        (&["--home", "/proc/nothing"], 1, "error:"),
+        (&["--no-such-flag"], 2, "error:"),
+        (&["--component", "../x"], 2, "error:"),
+    ] {
+        let run = person.built(&[&["init"], arguments].concat());
+        assert!(
+            run.code == code || (run.code != 0 && code == 1),
+            "{arguments:?} {run:#?}"
+        );
+        assert!(run.stderr.contains(says), "{arguments:?} {run:#?}");
+        assert_eq!(snapshot(&person.directory()), before, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_damaged_ampup_is_repaired_and_old_downloads_are_swept() {
+    let person = Person::new(Who::Ordinary);
+    person.built(&["init"]).exits(0);
+    let program = person
+        .home
+        .path()
+        .join(format!("components/ampup/{NOW}/bin/ampup"));
+    let good = fs::read(&program).expect("read");
+    fs::write(&program, "#!/bin/sh\nexit 3\n").expect("written");
+    let left = person.write(".ampup/.bootstrap-3999999/ampup-x", "half a download");
+    person.built(&["init"]).exits(0).says("installed ampup");
+    assert_eq!(fs::read(&program).expect("read"), good);
+    person.ampup(&["verify"]).exits(0);
+    // What only `verify` sees is repaired, too.
+    let list = person
+        .home
+        .path()
+        .join(format!("components/ampup/{NOW}/.files.json"));
+    fs::write(&list, "x").expect("written");
+    person
+        .ampup(&["verify", "--repair"])
+        .exits(3)
+        .says("run the install script again");
+    person.built(&["init"]).exits(0);
+    person.ampup(&["verify"]).exits(0);
+    assert!(!left.exists(), "its script is not running any more");
+}
+
+/// The download fits, and what becomes of it does not. Only root can make a small disk.
+#[test]
+fn a_disk_that_fills_up_is_left_as_it_was() {
+    let allowed = std::process::Command::new("unshare")
+        .args(["-m", "true"])
+        .output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let person = Person::new(Who::Root);
+    let files = Publisher::new(&person).publish_now();
+    let program = fs::metadata(crate::support::home::program())
+        .expect("there")
+        .len();
+    let place = person.home.directory("place");
+    for kilobytes in [program / 1024 * 5 / 4, program / 1024 * 19 / 10] {
+        let line = format!(
+            "mount -t tmpfs -o size={kilobytes}k none '{place}' && \
+             sh -s -- --yes --home '{place}/amp' --mirror 'file://{files}' <'{files}/install.sh'; \
+             code=$?; find '{place}'; exit $code"
+        );
+        let mut command = std::process::Command::new("unshare");
+        command
+            .args(["-m", "sh", "-c", &line])
+            .env("HOME", person.directory());
+        let run = finish(command).exits(7).says("error: ");
+        assert_eq!(run.stdout, format!("{place}\n"), "{run:#?}");
+        assert_eq!(snapshot(&person.directory()), [""; 0]);
+    }
+}
+
+/// The same for everybody: files of this user may not be so large.
+#[test]
+fn a_limit_that_is_met_leaves_everything_as_it_was() {
+    for who in Who::all() {
+        let person = Person::new(who);
+        person.write(".bashrc", "mine");
+        let before = snapshot(&person.directory());
+        let program = crate::support::home::program();
+        let line = format!("trap '' XFSZ; ulimit -f 20000; exec {program} init --home \"$HOME/a/b\"");
+        let run = finish(person.command("/bin/sh".into(), &["-c", &line])).exits(7);
+        assert!(run.stderr.contains("error: "), "{run:#?}");
+        assert_eq!(snapshot(&person.directory()), before);
+    }
+}
+
+#[test]
+fn what_was_named_and_cannot_be_had_leaves_ampup_in_place() {
+    let person = Person::new(Who::Ordinary);
+    let run = person
+        .built(&["--offline", "init", "--component", "postgres@18.4"])
+        .exits(5);
+    assert!(
+        run.stderr.contains("installed ampup") && run.stderr.contains("error: could not install postgres"),
+        "{run:#?}"
+    );
+    person.ampup(&["--version"]).exits(0);
+    let run = person.ampup(&["init", "--component", "nothing"]).exits(3);
+    assert!(run.stderr.contains("there is no component `nothing`"), "{run:#?}");
+}
+
+/// Killed at any moment, either of them can be run again, and then leaves nothing.
+#[test]
+fn init_and_uninstall_that_were_killed_are_finished_by_the_next() {
+    let person = Person::new(Who::Ordinary);
+    for (name, content) in FILES {
+        person.write(name, content);
+    }
+    let before = snapshot(&person.directory());
+    let kill = |arguments: &[&str], milliseconds: u64| {
+        let mut command = person.command(crate::support::home::program(), arguments);
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        let mut child = command.spawn().expect("started");
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        // It may have ended by itself.
+        let _ = child.kill();
+        child.wait().expect("reaped");
+    };
+    for milliseconds in [5, 20, 50, 90, 140, 200, 280] {
+        kill(&["init"], milliseconds);
+        person.built(&["init"]).exits(0);
+        person.ampup(&["--version"]).exits(0);
+        kill(&["self", "uninstall", "--yes"], milliseconds / 4);
+        let run = person.built(&["self", "uninstall", "--yes"]);
+        assert!([0, 3].contains(&run.code), "{run:#?}");
+        assert_eq!(snapshot(&person.directory()), before, "{milliseconds} ms");
+    }
+}

@@ -1,0 +1,18 @@
+//! What must hold after any interrupted or failed command: docs/torture.md. In the suite it is sampled; with
+//! `AMPUP_TORTURE=whole` (`just torture`) every point is tried.
+
+mod crowd;
+mod oracle;
+mod places;
+mod point;
+mod power;
+mod room;
+mod signals;
+mod sweep;
+
+use ampup::env::Env;
+
+/// Whether everything is tried, and not only a sample.
+fn whole() -> bool {
+    Env::capture().var("AMPUP_TORTURE") == Some("whole")
+}

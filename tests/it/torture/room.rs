@@ -1,0 +1,160 @@
+//! Full disks: small file systems of their own, made where a user namespace is allowed, or as root.
+
+use std::process::Command;
+
+use fs_err as fs;
+use serde_json::json;
+
+use crate::support::{
+    archives::{TarEntry, tar_gz},
+    home::{Home, Run, TARGET, finish, program, script, sha256},
+};
+
+/// Offers a component with so many files of so many octets, which shrink to nothing in its archive.
+fn offer_large(home: &mut Home, name: &str, files: usize, octets: usize, size: Option<u64>) {
+    let mut main = TarEntry::file(&format!("bin/{name}"), &script(name, "1.0.0"));
+    main.mode = 0o755;
+    let mut entries = vec![main];
+    for number in 0..files {
+        entries.push(TarEntry::file(&format!("share/{number}"), &"x".repeat(octets)));
+    }
+    let archive = tar_gz(&entries);
+    let path = home.directory("work").join(format!("{name}.tar.gz"));
+    fs::write(&path, &archive).expect("written");
+    let mut artifact = json!({
+        "target": TARGET, "provider": "acme", "format": "tar.gz", "source": {"kind": "file", "url": format!("file://{path}")},
+        "integrity": {"kind": "pinned", "digest": sha256(&archive)},
+    });
+    if let Some(unpacked) = size {
+        artifact["size"] = archive.len().into();
+        artifact["unpacked_size"] = unpacked.into();
+    }
+    home.offer_artifacts(name, "1.0.0", &[artifact]);
+}
+
+/// Leaves four mebibytes of the twenty.
+const FILL_OCTETS: &str = "head -c 16777216 /dev/zero > $small/fill";
+/// Leaves about a hundred inodes of the four hundred.
+const FILL_INODES: &str =
+    "mkdir $small/fill; i=0; while [ $i -lt 300 ]; do : > $small/fill/$i; i=$((i + 1)); done";
+
+/// Runs a script with a tmpfs at `$small` that `fill` fills, ampup's home in it, and `ampup` as the program. `None` where that is not
+/// allowed.
+fn on_small_disk(home: &Home, fill: &str, lines: &str) -> Option<Run> {
+    let small = home.directory("user").join("small");
+    fs::create_dir(&small).expect("made");
+    let is_root = rustix::process::geteuid().is_root();
+    let (uid, gid) = (
+        rustix::process::getuid().as_raw(),
+        rustix::process::getgid().as_raw(),
+    );
+    // Mounting makes us root in a namespace of our own; ampup runs as who we are.
+    let again = if is_root {
+        String::new()
+    } else {
+        format!("unshare --map-user={uid} --map-group={gid} -- ")
+    };
+    let script = format!(
+        "small={small}; mount -t tmpfs -o mode=755,size=20m,nr_inodes=400 none $small || exit 99\n{fill}\n\
+         export AMPUP_HOME=$small/home\n\
+         ampup() {{ {again}{} \"$@\" 2>&1; echo \"code $?\"; }}\n{lines}",
+        program()
+    );
+    let plain = home.command_as_we_are(&[]);
+    let mut command = Command::new("unshare");
+    command.args(if is_root { &["-m"][..] } else { &["-rm"] });
+    command
+        .args(["sh", "-c", &script])
+        .current_dir(home.work())
+        .env_clear();
+    for (name, value) in plain.get_envs() {
+        command.env(name, value.expect("set"));
+    }
+    let run = finish(command);
+    if run.code == 99 || run.stderr.contains("unshare failed") {
+        skip(&run.stderr);
+        return None;
+    }
+    Some(run)
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+fn skip(why: &str) {
+    eprintln!("skipped: no small file system here: {why}");
+}
+
+/// The parts of a script's output, each with the code of its ampup.
+fn parts(run: &Run) -> Vec<(i32, String)> {
+    let mut parts = Vec::new();
+    let mut text = String::new();
+    for line in run.stdout.lines() {
+        match line.strip_prefix("code ") {
+            Some(code) => parts.push((code.parse().expect("a number"), std::mem::take(&mut text))),
+            None => text += &format!("{line}\n"),
+        }
+    }
+    parts
+}
+
+#[test]
+fn what_is_needed_and_what_is_free_is_told_before_anything_is_written() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    offer_large(&mut home, "large", 10, 1 << 20, Some(11 << 20));
+    let lines = "ampup install tool\nampup install large\nampup list\nls -A $small/home/staging\n\
+                 rm -r $small/fill\nampup install large\n";
+    let Some(run) = on_small_disk(&home, FILL_OCTETS, lines) else {
+        return;
+    };
+    let parts = parts(&run);
+    assert_eq!(parts.len(), 4, "{run:#?}");
+    assert_eq!((parts[0].0, parts[1].0), (0, 7), "{run:#?}");
+    assert!(parts[1].1.contains("bytes free, and large needs 12"), "{run:#?}");
+    assert!(parts[1].1.contains("/small/home/staging"), "{run:#?}");
+    assert_eq!(parts[2].1, "tool 1.0.0 (active)\n");
+    assert_eq!(parts[3].0, 0, "and nothing was in staging: {run:#?}");
+    assert!(parts[3].1.starts_with("unpacked large"), "{run:#?}");
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_changes_nothing() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    offer_large(&mut home, "large", 10, 1 << 20, None);
+    let lines = "ampup install tool\nampup install large\nampup list\nls -A $small/home/staging\n$small/home/bin/tool\n\
+                 rm -r $small/fill\nampup install large\nampup list\n";
+    let Some(run) = on_small_disk(&home, FILL_OCTETS, lines) else {
+        return;
+    };
+    changes_nothing(&run);
+}
+
+#[test]
+fn a_disk_without_inodes_changes_nothing() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    offer_large(&mut home, "large", 200, 10, None);
+    let lines = "ampup install tool\nampup install large\nampup list\nls -A $small/home/staging\n$small/home/bin/tool\n\
+                 rm -r $small/fill\nampup install large\nampup list\n";
+    let Some(run) = on_small_disk(&home, FILL_INODES, lines) else {
+        return;
+    };
+    changes_nothing(&run);
+}
+
+fn changes_nothing(run: &Run) {
+    let parts = parts(run);
+    assert_eq!(parts.len(), 5, "{run:#?}");
+    assert_eq!((parts[0].0, parts[1].0), (0, 7), "{run:#?}");
+    assert_eq!(parts[1].1.matches("error:").count(), 1, "{run:#?}");
+    assert!(
+        parts[1].1.contains("/small/home/") && parts[1].1.contains("No space left"),
+        "{run:#?}"
+    );
+    assert_eq!(parts[2].1, "tool 1.0.0 (active)\n");
+    assert!(
+        parts[3].0 == 0 && parts[3].1.starts_with("tool 1.0.0\n"),
+        "nothing in staging: {run:#?}"
+    );
+    assert_eq!(parts[4].1, "large 1.0.0 (active)\ntool  1.0.0 (active)\n");
+}

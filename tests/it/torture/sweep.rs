@@ -1,0 +1,205 @@
+//! Kill and fault sweeps: each command, cut before every call that changes something, and with each of them failing.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use nix::{errno::Errno, sys::signal::Signal};
+
+use super::{
+    oracle::wrong_words,
+    point::{CASES, Case, INIT, POSTGRES, Point, Reference, SELF_UPDATE, holds, told},
+    whole,
+};
+use crate::support::{
+    home::Home,
+    tracer::{Call, Deed, Traced},
+};
+
+/// Tries one point.
+///
+/// # Errors
+/// What is wrong.
+fn attempt(case: &Case, home: &Home, reference: &Reference, deed: Deed, name: &str) -> Result<(), String> {
+    let point = Point::new(home, name);
+    let traced = point.trace(case.command, deed);
+    let complain = |what: String| format!("{}, {deed:?}: {what}\n{}", case.name, told(&traced));
+    let is_done = holds(case, &point, reference).map_err(complain)?;
+    // 3. It failed and said so, or did it.
+    let wrong = match traced.code {
+        Some(0) if !is_done => Some("exit 0, and not done".to_owned()),
+        Some(0) if traced.stderr.contains("error:") => Some("exit 0 with an error".to_owned()),
+        Some(0) => None,
+        Some(143) if matches!(deed, Deed::SignalBefore(..)) => wrong_words(1, &traced.stdout, &traced.stderr),
+        Some(code) => {
+            wrong_words(code, &traced.stdout, &traced.stderr).or_else(|| wrong_code(&traced, deed, code))
+        }
+        None if matches!(deed, Deed::KillBefore(_)) => None,
+        None => Some(format!("ended by {:?}", traced.signal)),
+    };
+    let lives_on = (traced.outlived > 0).then(|| format!("{} processes live on", traced.outlived));
+    wrong.or(lives_on).map_or(Ok(()), |what| Err(complain(what)))
+}
+
+/// What the disk refuses ends with code 7; what is interrupted is made again.
+fn wrong_code(traced: &Traced, deed: Deed, code: i32) -> Option<String> {
+    let Deed::Fail { errno, .. } = deed else {
+        return None;
+    };
+    let failed = traced.calls.iter().find(|call| call.failed)?;
+    let of_disk = [Errno::ENOSPC, Errno::EDQUOT, Errno::EROFS, Errno::EACCES].contains(&errno);
+    if of_disk && failed.of_program && code != 7 {
+        return Some(format!("exit code {code} where the disk refused"));
+    }
+    let ours = |call: &&Call| call.of_program && call.is_interruptible();
+    if errno == Errno::EINTR
+        && traced
+            .calls
+            .iter()
+            .filter(|call| call.failed)
+            .all(|call| ours(&call))
+    {
+        return Some(format!("it failed because `{}` was interrupted", failed.name));
+    }
+    None
+}
+
+const ERRORS: [Errno; 7] = [
+    Errno::ENOSPC,
+    Errno::EDQUOT,
+    Errno::EIO,
+    Errno::EACCES,
+    Errno::EROFS,
+    Errno::EMFILE,
+    Errno::EINTR,
+];
+
+/// All points of a command.
+fn points(count: usize) -> [Vec<Deed>; 3] {
+    let kills = (1..=count).map(Deed::KillBefore).collect();
+    let signals = (1..=count).map(|number| Deed::SignalBefore(number, Signal::SIGTERM));
+    let mut faults = Vec::new();
+    for errno in ERRORS {
+        for on in [false, true] {
+            faults.extend((1..=count).map(|number| Deed::Fail { number, errno, on }));
+        }
+    }
+    [kills, signals.collect(), faults]
+}
+
+/// So many of them, spread evenly.
+fn sample(deeds: Vec<Deed>, kept: usize) -> impl Iterator<Item = Deed> {
+    // Odd, so that a step and the number of calls seldom share a factor, and all kinds of calls are met.
+    let step = deeds.len().div_ceil(kept).max(1) | 1;
+    deeds.into_iter().step_by(step)
+}
+
+fn sweep(case: &Case) {
+    let sampled = if case.sampled {
+        Some([15, 5, 30])
+    } else {
+        (!whole()).then_some([12, 4, 24])
+    };
+    let mut home = Home::new();
+    (case.prepare)(&mut home);
+    let reference = Reference::of(case, &home);
+    let count = reference.watched.count();
+    let deeds: Vec<Deed> = match sampled {
+        Some(kept) => points(count)
+            .into_iter()
+            .zip(kept)
+            .flat_map(|(all, kept)| sample(all, kept))
+            .collect(),
+        None => points(count).concat(),
+    };
+    let next = AtomicUsize::new(0);
+    let wrong = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(deed) = deeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let name = format!("{deed:?}").replace([' ', '{', '}', ':', ','], "");
+                    if let Err(what) = attempt(case, &home, &reference, *deed, &name) {
+                        wrong.lock().expect("no panic while held").push(what);
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().expect("no panic while held");
+    report(case.name, count, deeds.len(), wrong.len());
+    assert!(
+        wrong.is_empty(),
+        "{} of {} points are wrong; some of them:\n{}",
+        wrong.len(),
+        deeds.len(),
+        wrong
+            .iter()
+            .take(12)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n----\n")
+    );
+}
+
+#[expect(clippy::print_stderr, reason = "docs/torture.md is written from it")]
+fn report(name: &str, calls: usize, tried: usize, wrong: usize) {
+    eprintln!("torture: {name}: {calls} calls, {tried} points tried, {wrong} wrong");
+}
+
+fn case(name: &str) -> &'static Case {
+    CASES.iter().find(|case| case.name == name).expect("a case")
+}
+
+/// One test a case, so that they are found and run by name.
+macro_rules! sweeps {
+    ($($test:ident => $name:literal,)*) => {
+        $(#[test]
+        fn $test() {
+            sweep(case($name));
+        })*
+
+        /// The program is large, so this is for a torture run alone, at fifty points.
+        #[test]
+        fn an_init_is_whole_or_absent() {
+            if whole() {
+                sweep(&INIT);
+            }
+        }
+
+        #[test]
+        fn a_self_update_is_whole_or_absent() {
+            if whole() {
+                sweep(&SELF_UPDATE);
+            }
+        }
+
+        /// The real one: in a torture run alone, at fifty points.
+        #[test]
+        fn an_install_of_postgresql_is_whole_or_absent() {
+            if whole() {
+                sweep(&POSTGRES);
+            }
+        }
+
+        #[test]
+        fn no_case_is_forgotten() {
+            assert_eq!([$($name),*].as_slice(), CASES.map(|case| case.name).as_slice());
+        }
+    };
+}
+
+sweeps! {
+    a_first_install_is_whole_or_absent => "first install",
+    an_install_is_whole_or_absent => "install",
+    an_install_over_another_is_whole_or_absent => "install over",
+    an_update_is_whole_or_absent => "update",
+    a_use_is_whole_or_absent => "use",
+    an_undo_is_whole_or_absent => "undo",
+    an_uninstall_is_whole_or_absent => "uninstall",
+    an_uninstall_of_what_is_not_active_is_whole_or_absent => "uninstall what is not active",
+}
