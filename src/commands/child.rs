@@ -133,7 +133,7 @@ pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session)
             return signals.drive(command.prepared()).await.map_err(failed);
         };
         let server = match signals.start(with, session.reporter.clone()).await? {
-            Started::Serves(server) => server,
+            Started::Serves(server) => *server,
             Started::Interrupted(number) => return Ok(SIGNALLED + number),
         };
         let mut command = command.clone();
@@ -203,7 +203,7 @@ struct Signals {
 
 /// How a start ended.
 enum Started {
-    Serves(Server),
+    Serves(Box<Server>),
     Interrupted(u8),
 }
 
@@ -254,7 +254,7 @@ impl Signals {
                         command: "postgres".to_owned(),
                         source: io::Error::other(cause),
                     })?;
-                    return Ok(Started::Serves(ended?));
+                    return Ok(Started::Serves(Box::new(ended?)));
                 }
                 signal = self.next() => {
                     if self.seen.replace(signal).is_some() {
