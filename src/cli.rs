@@ -19,6 +19,8 @@ use crate::{
     event::{Reporter, Silent},
     exit::Exit,
 };
+#[cfg(unix)]
+use args::Db;
 use args::{Cli, Command, Itself};
 use report::Face;
 
@@ -61,6 +63,14 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
         Command::Itself(Itself::Update(args)) => commands::self_update::run(args, &session),
         Command::Itself(Itself::Uninstall(args)) => commands::self_uninstall::run(args, &session),
         Command::Itself(Itself::Version) => Ok(commands::version()),
+        #[cfg(unix)]
+        Command::Db(Db::Backup(args)) => commands::db::backup::run(args, &session),
+        #[cfg(unix)]
+        Command::Db(Db::Restore(args)) => commands::db::restore::run(args, &session),
+        #[cfg(unix)]
+        Command::Db(Db::Import(args)) => commands::db::import::run(args, &session),
+        #[cfg(unix)]
+        Command::Db(Db::Upgrade(args)) => commands::db::upgrade::run(args, &session),
         Command::Doctor(args) => commands::doctor::run(args, &session),
         Command::Why(args) => commands::why::run(args, &session),
         Command::Prune(args) => commands::prune::run(args, &session),

@@ -4,6 +4,8 @@
 pub mod check;
 pub mod complete;
 pub mod completions;
+#[cfg(unix)]
+pub mod db;
 pub mod doctor;
 pub mod env;
 mod error;

@@ -5,6 +5,8 @@ use std::io::IsTerminal as _;
 use camino::Utf8PathBuf;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 
+#[cfg(unix)]
+use crate::commands::db;
 use crate::commands::{
     Error, Options, check, complete, completions, doctor, env, history, info, init, install, list, prune,
     search, self_uninstall, self_update, undo, uninstall, update, use_version, verify, which, why,
@@ -153,6 +155,10 @@ pub enum Command {
     /// Update or remove ampup itself
     #[command(name = "self", subcommand, arg_required_else_help = true)]
     Itself(Itself),
+    /// The project's database
+    #[cfg(unix)]
+    #[command(subcommand, arg_required_else_help = true)]
+    Db(Db),
     /// Complete a command line
     #[command(hide = true)]
     Complete(complete::Args),
@@ -170,6 +176,20 @@ pub enum Itself {
     Uninstall(self_uninstall::Args),
     /// Print ampup's version
     Version,
+}
+
+/// The verbs that are about the project's database.
+#[cfg(unix)]
+#[derive(Debug, Subcommand)]
+pub enum Db {
+    /// Copy it into a file
+    Backup(db::backup::Args),
+    /// Bring it back from such a file
+    Restore(db::restore::Args),
+    /// Copy another database into it
+    Import(db::import::Args),
+    /// Dump and restore it into a new one of another major of PostgreSQL
+    Upgrade(db::upgrade::Args),
 }
 
 /// Whatever stood behind a verb that is gone.

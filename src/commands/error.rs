@@ -4,6 +4,8 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
+#[cfg(unix)]
+use crate::{backup::BackupError, postgres::ClusterError, transfer::TransferError};
 use crate::{
     domain::ComponentName,
     env::HomeError,
@@ -40,6 +42,15 @@ pub enum Error {
     Remove(#[from] RemoveError),
     #[error(transparent)]
     Setup(#[from] SetupError),
+    #[cfg(unix)]
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[cfg(unix)]
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[cfg(unix)]
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// The home cannot be read or written.
     #[error("cannot {action} ampup's home")]
     Store { action: &'static str, source: io::Error },
@@ -85,6 +96,12 @@ impl Error {
             Self::Refused { .. } => Exit::Failed,
             Self::Integrity { .. } => Exit::Integrity,
             Self::Setup(error) => error.exit_code(),
+            #[cfg(unix)]
+            Self::Cluster(error) => error.exit_code(),
+            #[cfg(unix)]
+            Self::Backup(error) => error.exit_code(),
+            #[cfg(unix)]
+            Self::Transfer(error) => error.exit_code(),
         }
     }
 
@@ -105,6 +122,12 @@ impl Error {
             Self::Store { source, .. } | Self::File { source, .. } => hint_of_io(source),
             Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
             Self::Setup(error) => error.hint(),
+            #[cfg(unix)]
+            Self::Cluster(error) => error.hint(),
+            #[cfg(unix)]
+            Self::Backup(error) => error.hint(),
+            #[cfg(unix)]
+            Self::Transfer(error) => error.hint(),
             Self::Usage { hint, .. }
             | Self::NotFound { hint, .. }
             | Self::Refused { hint, .. }

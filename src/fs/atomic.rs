@@ -157,6 +157,20 @@ pub fn rename(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
 /// # Errors
 /// When the trees cannot be renamed.
 pub fn exchange(new: &Utf8Path, old: &Utf8Path) -> io::Result<()> {
+    if exchange_at_once(new, old)? {
+        return Ok(());
+    }
+    let parent = new.parent().expect("a staged tree lies in a directory");
+    let aside = unused_name(parent, "replaced-")?;
+    rename(old, &aside)?;
+    rename(new, old)
+}
+
+/// Exchanges two directories in one step. Gives `false`, and does nothing, where the system cannot.
+///
+/// # Errors
+/// When they were exchanged and that cannot be flushed.
+pub fn exchange_at_once(new: &Utf8Path, old: &Utf8Path) -> io::Result<bool> {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -171,13 +185,11 @@ pub fn exchange(new: &Utf8Path, old: &Utf8Path) -> io::Result<()> {
             for parent in [old.parent(), new.parent()].into_iter().flatten() {
                 sync_directory(parent)?;
             }
-            return Ok(());
+            return Ok(true);
         }
     }
-    let parent = new.parent().expect("a staged tree lies in a directory");
-    let aside = unused_name(parent, "replaced-")?;
-    rename(old, &aside)?;
-    rename(new, old)
+    let _ = (new, old);
+    Ok(false)
 }
 
 /// Removes a tree: first renamed into `staging`, so that nobody ever sees half of it, then deleted there. Links are

@@ -223,7 +223,7 @@ pub(crate) fn postgres_tree(major: u64) -> Utf8PathBuf {
 
 /// Where trees and ready clusters are kept: below the target directory, or, where we cannot write to that or others cannot
 /// enter it, in a place that outlives a reboot. Each user has its own: a cluster belongs to somebody.
-fn cache() -> Utf8PathBuf {
+pub(super) fn cache() -> Utf8PathBuf {
     let target = Utf8Path::new(env!("CARGO_TARGET_TMPDIR"));
     let is_usable = fs::create_dir_all(target).is_ok()
         && tempfile::tempfile_in(target).is_ok()
@@ -283,7 +283,7 @@ fn unpack(version: &str, staging: &Utf8Path, tree: &Utf8Path) {
     fs::rename(&native, tree).expect("published");
 }
 
-fn done(command: &mut Command) -> String {
+pub(super) fn done(command: &mut Command) -> String {
     let output = command.output().expect("started");
     assert!(output.status.success(), "{command:?}: {output:?}");
     String::from_utf8(output.stdout).expect("UTF-8")
