@@ -109,8 +109,8 @@ pub fn import(
         reporter,
     };
     let imported = match source {
-        Source::Address(address) => importing.from_server(address),
-        Source::File(path) => importing.from_file(path),
+        Source::Address(address) => importing.a_server(address),
+        Source::File(path) => importing.a_file(path),
     };
     let held = imported.and_then(|counts| Ok((counts, cluster.hold(reporter)?)));
     let ((counts, is_compared), hold) = match held {
@@ -151,7 +151,7 @@ impl Importing<'_> {
         Tools::find(names, &majors, self.cluster, self.env, self.run_as)
     }
 
-    fn from_server(&self, address: &str) -> Result<(transfer::Counts, bool), TransferError> {
+    fn a_server(&self, address: &str) -> Result<(transfer::Counts, bool), TransferError> {
         let side = side(address)?;
         let tools = self.tools(&["psql", "pg_dump"], 0)?;
         let snapshot = Snapshot::take(&tools, &side)?;
@@ -195,7 +195,7 @@ impl Importing<'_> {
         })
     }
 
-    fn from_file(&self, path: &Utf8Path) -> Result<(transfer::Counts, bool), TransferError> {
+    fn a_file(&self, path: &Utf8Path) -> Result<(transfer::Counts, bool), TransferError> {
         let failed = |source| TransferError::File {
             path: path.to_owned(),
             source,

@@ -120,6 +120,8 @@ pub(crate) fn pour(
             }
         }
     })();
+    // pg_dumpall's own pg_dump outlives it, and ends only when nobody reads what it writes.
+    drop(content);
     // The end of its input is the end of its work, and only if all came: what is cut off must not be committed.
     let is_whole = match (&poured, &mut giver) {
         (Ok(()), Some((child, name))) => {

@@ -9,7 +9,9 @@ use crate::{
     event::{Event, Reporter},
     fs::space,
     locate::Located,
-    postgres::{Cluster, ClusterError, Purpose, Start, inspect::Contents, replace::Change, user::User},
+    postgres::{
+        Cluster, ClusterError, Origin, Purpose, Start, inspect::Contents, replace::Change, user::User,
+    },
     prune,
     transfer::{self, From, Keep, Side, Tools, TransferError},
 };
@@ -137,6 +139,13 @@ fn copy(
         ..Start::default()
     };
     let old = cluster.start(&start, reporter)?;
+    if old.evidence().origin == Origin::Found {
+        // ampd was faster, and its server takes writes that the new cluster would not have.
+        return Err(TransferError::Cluster(ClusterError::InUse {
+            cluster: cluster.project().cluster(),
+            holder: "a server that was started a moment ago".to_owned(),
+        }));
+    }
     let copied = fill(change, new, run_as, reporter, |next| {
         let (from, to) = (Side::of(&old), next);
         let Side::Socket { user, .. } = to else {
