@@ -208,6 +208,16 @@ impl Importing<'_> {
             Kind::Custom => self.tools(&["pg_restore", "psql"], 0)?,
             Kind::Plain => self.tools(&["psql"], 0)?,
         };
+        let said = match kind {
+            Kind::Custom => file::Said::default(),
+            Kind::Plain => file::scan(path).map_err(failed)?,
+        };
+        if said.is_cut_off {
+            return Err(TransferError::Refused {
+                message: format!("`{path}` was cut off: its end is missing"),
+                hint: "dump it again, best with `pg_dump --format=custom`".to_owned(),
+            });
+        }
         step(self.reporter, format!("reading `{path}`"));
         fill(self.change, self.programs, self.run_as, self.reporter, |next| {
             let mut rows = Rows::default();
@@ -224,8 +234,7 @@ impl Importing<'_> {
                     transfer::pour(From::File(opened), load, &mut |_| Keep::YesAndAllAfter)?;
                 }
                 Kind::Plain => {
-                    let roles = file::owners(path).map_err(failed)?;
-                    for role in roles {
+                    for role in &said.roles {
                         // One that is there already is the superuser.
                         let _ = tools.ask(next, DATABASE, &format!("create role {role} nologin;"));
                     }

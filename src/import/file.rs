@@ -55,25 +55,43 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
     Ok(Kind::Plain)
 }
 
-/// The roles that own something in a dump, quoted as they are there.
-pub(super) fn owners(path: &Utf8Path) -> io::Result<BTreeSet<String>> {
+/// What the text of a dump says.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// The roles that own something, quoted as they are there.
+    pub(super) roles: BTreeSet<String>,
+    /// Its end is missing. psql takes the end of a file for the end of the rows, and is content.
+    pub(super) is_cut_off: bool,
+}
+
+/// Reads a plain dump from end to end.
+pub(super) fn scan(path: &Utf8Path) -> io::Result<Said> {
     let mut roles = BTreeSet::new();
+    let (mut begins, mut ends) = (false, false);
     let mut rows = Rows::default();
     let mut content = BufReader::with_capacity(1 << 17, fs::File::open(path)?);
     let mut line = Vec::new();
     while content.read_until(b'\n', &mut line)? > 0 {
         if !rows.see(&line)
             && let Ok(text) = str::from_utf8(&line)
-            && text.starts_with("ALTER ")
-            && let Some((_, role)) = text.trim_end().rsplit_once(" OWNER TO ")
-            && let Some(role) = role.strip_suffix(';')
-            && is_name(role)
         {
-            roles.insert(role.to_owned());
+            // As pg_dump writes it, whatever its version.
+            begins = begins || text.trim_end() == "-- PostgreSQL database dump";
+            ends = ends || text.trim_end() == "-- PostgreSQL database dump complete";
+            if text.starts_with("ALTER ")
+                && let Some((_, role)) = text.trim_end().rsplit_once(" OWNER TO ")
+                && let Some(role) = role.strip_suffix(';')
+                && is_name(role)
+            {
+                roles.insert(role.to_owned());
+            }
         }
         line.clear();
     }
-    Ok(roles)
+    Ok(Said {
+        roles,
+        is_cut_off: rows.is_inside || begins && !ends,
+    })
 }
 
 /// A plain name, or one in quotes.
