@@ -47,8 +47,12 @@ pub mod locate;
 pub mod postgres;
 
 // Floor 5: flows, where wire, disk and database meet.
+#[cfg(all(feature = "cli", unix))]
+pub mod backup;
 #[cfg(feature = "cli")]
 pub mod doctor;
+#[cfg(all(feature = "cli", unix))]
+pub mod import;
 #[cfg(feature = "cli")]
 pub mod install;
 #[cfg(feature = "cli")]
@@ -61,6 +65,10 @@ pub mod prune;
 pub mod refresh;
 #[cfg(feature = "cli")]
 pub mod remove;
+#[cfg(all(feature = "cli", unix))]
+pub mod transfer;
+#[cfg(all(feature = "cli", unix))]
+pub mod upgrade;
 
 // Floor 6: commands.
 #[cfg(feature = "cli")]

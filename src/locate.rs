@@ -193,6 +193,21 @@ impl Locator {
         }
     }
 
+    /// Every installed PostgreSQL, the highest version first.
+    ///
+    /// # Errors
+    /// When the home cannot be read.
+    pub fn every_postgres(&self) -> Result<Vec<Located>, LocateError> {
+        let component = postgres();
+        let mut names = self.installed(&component)?;
+        names.sort();
+        Ok(names
+            .into_iter()
+            .rev()
+            .filter_map(|name| self.located(&component, name))
+            .collect())
+    }
+
     fn try_active(&self, component: &ComponentName) -> Result<Option<Located>, LocateError> {
         let failed = |source| LocateError::Io {
             component: component.clone(),

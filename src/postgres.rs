@@ -21,6 +21,8 @@ pub mod error;
 #[cfg(unix)]
 pub mod facts;
 #[cfg(unix)]
+pub mod hold;
+#[cfg(unix)]
 pub mod identity;
 #[cfg(unix)]
 pub mod inspect;
@@ -29,6 +31,8 @@ pub mod log;
 pub mod pid_file;
 pub mod project;
 pub mod projects;
+#[cfg(unix)]
+pub mod replace;
 #[cfg(unix)]
 pub mod running;
 #[cfg(unix)]

@@ -55,6 +55,27 @@ pub fn find(layout: &Layout, inventory: &Inventory) -> Vec<Waste> {
     found
 }
 
+/// What the projects keep that nobody serves any more: old clusters, backups, old logs. It goes only when it is named.
+pub fn kept(amp_dirs: &BTreeSet<Utf8PathBuf>) -> Vec<Waste> {
+    let mut found = Vec::new();
+    for amp_dir in amp_dirs {
+        let below = [
+            (amp_dir.clone(), "metadb.old-", "old cluster"),
+            (amp_dir.join("backups"), "metadb-", "backup"),
+            (amp_dir.join("log"), "postgres-", "old log"),
+        ];
+        for (directory, begin, what) in below {
+            let named = entries(&directory)
+                .into_iter()
+                .filter(|path| path.file_name().is_some_and(|name| name.starts_with(begin)));
+            let mut paths: Vec<_> = named.collect();
+            paths.sort();
+            found.extend(paths.into_iter().map(|path| Waste::new(path, what)));
+        }
+    }
+    found
+}
+
 /// The versions of a component that are not active, and that no process runs from.
 pub fn inactive(
     component: &ComponentName,

@@ -1,17 +1,24 @@
 //! `ampup db`: the project's database, one verb a file.
 
+pub mod backup;
 pub mod compact;
 pub mod env;
+pub mod import;
 pub mod list;
 pub mod logs;
 pub mod psql;
 pub mod reset;
+pub mod restore;
 pub mod start;
 pub mod status;
 pub mod stop;
+pub mod upgrade;
 pub mod url;
 
+use camino::{Utf8Path, Utf8PathBuf};
+
 use super::{Error, Outcome, Session};
+use crate::{domain::Channel, transfer::TransferError};
 
 /// The verbs.
 #[derive(Debug, clap::Subcommand)]
@@ -36,6 +43,14 @@ pub enum Db {
     Compact(compact::Args),
     /// Begin with an empty database; the old one is kept under another name
     Reset(reset::Args),
+    /// Copy it into a file
+    Backup(backup::Args),
+    /// Bring it back from such a file
+    Restore(restore::Args),
+    /// Copy another database into it
+    Import(import::Args),
+    /// Dump and restore it into a new one of another major of PostgreSQL
+    Upgrade(upgrade::Args),
 }
 
 /// Runs one of them.
@@ -54,5 +69,55 @@ pub fn run(verb: &Db, session: &Session) -> Result<Outcome, Error> {
         Db::List(args) => list::run(args, session),
         Db::Compact(args) => compact::run(args, session),
         Db::Reset(args) => reset::run(args, session),
+        Db::Backup(args) => backup::run(args, session),
+        Db::Restore(args) => restore::run(args, session),
+        Db::Import(args) => import::run(args, session),
+        Db::Upgrade(args) => upgrade::run(args, session),
+    }
+}
+
+/// A path that the user named, from the working directory.
+fn named(path: &Utf8Path, session: &Session) -> Utf8PathBuf {
+    session
+        .env
+        .current_dir()
+        .map_or_else(|| path.to_owned(), |here| here.join(path))
+}
+
+/// The builder whose PostgreSQL has all client programs.
+const COMPLETE: &str = "theseus";
+
+/// Says which build has the programs that are missing, where the registry has one for this host.
+fn with_build(error: TransferError, session: &Session) -> Error {
+    let TransferError::NoTools { majors, .. } = &error else {
+        return error.into();
+    };
+    let build = || {
+        let target = session.host().ok()?.target?;
+        let component = session.registry().ok()?.component(&crate::locate::postgres())?;
+        component
+            .releases
+            .iter()
+            .filter(|release| release.channel == Channel::Stable && majors.contains(&release.version.major))
+            .filter(|release| {
+                let is_complete = |artifact: &crate::domain::Artifact| {
+                    artifact.target == target && artifact.provider.as_str() == COMPLETE
+                };
+                release.artifacts.iter().any(is_complete)
+            })
+            .max_by(|one, other| one.version.cmp(&other.version))
+            .map(|release| {
+                format!(
+                    "`ampup install --component postgres@{}+{COMPLETE}`",
+                    release.version
+                )
+            })
+    };
+    match build() {
+        Some(hint) => Error::NotFound {
+            message: error.to_string(),
+            hint: format!("{hint} brings them, or put them in PATH"),
+        },
+        None => error.into(),
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use camino::Utf8PathBuf;
 
 #[cfg(unix)]
-use crate::postgres::ClusterError;
+use crate::{backup::BackupError, postgres::ClusterError, transfer::TransferError};
 use crate::{
     domain::ComponentName,
     env::HomeError,
@@ -53,6 +53,12 @@ pub enum Error {
     /// A copy of a table needs room.
     #[error("{} MB are free, and its largest table has {} MB", free >> 20, needed >> 20)]
     NoRoom { needed: u64, free: u64 },
+    #[cfg(unix)]
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[cfg(unix)]
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// The home cannot be read or written.
     #[error("cannot {action} ampup's home")]
     Store { action: &'static str, source: io::Error },
@@ -104,6 +110,10 @@ impl Error {
             Self::Refused { .. } => Exit::Failed,
             Self::Integrity { .. } => Exit::Integrity,
             Self::Setup(error) => error.exit_code(),
+            #[cfg(unix)]
+            Self::Backup(error) => error.exit_code(),
+            #[cfg(unix)]
+            Self::Transfer(error) => error.exit_code(),
         }
     }
 
@@ -129,6 +139,10 @@ impl Error {
             Self::Store { source, .. } | Self::File { source, .. } => hint_of_io(source),
             Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
             Self::Setup(error) => error.hint(),
+            #[cfg(unix)]
+            Self::Backup(error) => error.hint(),
+            #[cfg(unix)]
+            Self::Transfer(error) => error.hint(),
             Self::Usage { hint, .. }
             | Self::NotFound { hint, .. }
             | Self::Refused { hint, .. }

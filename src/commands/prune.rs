@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
 use super::{Error, Outcome, Session};
@@ -17,17 +18,20 @@ use crate::{
 pub struct Args {
     /// Of these components, the installed versions that are not active too
     pub names: Vec<ComponentName>,
+    /// An old cluster, backup or log of a project too: such as `.amp/metadb.old-20260101T000000Z`
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
+    pub kept: Vec<Utf8PathBuf>,
     /// Show what would go, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
 }
 
 /// Removes downloads, cluster templates of removed versions, leftovers of killed commands, and generations beyond the
-/// newest ten. Installed versions stay, unless they are inactive and their component is named. Projects and their clusters
-/// are never touched.
+/// newest ten. Installed versions stay, unless they are inactive and their component is named. Of projects, the old
+/// clusters, backups and logs are listed, and only those go that are named; their clusters are never touched.
 ///
 /// # Errors
-/// When a named component is not installed, or the home cannot be written.
+/// When a named component is not installed, a named path is nothing that may go, or the home cannot be written.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let inventory = session.inventory()?;
     for name in &args.names {
@@ -38,8 +42,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             });
         }
     }
-    let waste = prune::find(&session.layout, &inventory);
+    let known = prune::kept(&Projects::new(&session.layout, &session.env).read());
+    let named = named(&args.kept, &known, session)?;
+    let mut waste = prune::find(&session.layout, &inventory);
+    waste.extend(named.iter().cloned());
     let trees = inactive(&args.names, &inventory, session);
+    tell_of_kept(&known, &named, session);
     if args.dry_run || (waste.is_empty() && trees.is_empty()) {
         return show(&waste, &trees, args.dry_run, session);
     }
@@ -49,7 +57,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let inventory = session.inventory()?;
     let waste = prune::find(&session.layout, &inventory);
     let swept = |waste: &Waste| waste.path.symlink_metadata().is_err();
-    let waste: Vec<Waste> = seen.into_iter().filter(swept).chain(waste).collect();
+    let seen: Vec<Waste> = seen.into_iter().filter(swept).collect();
+    let waste: Vec<Waste> = seen.into_iter().chain(waste).chain(named).collect();
     let trees = inactive(&args.names, &inventory, session);
     let mut talk = Vec::new();
     let mut octets = 0;
@@ -86,6 +95,34 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk,
         json!({ "removed": removed, "bytes": octets }),
     ))
+}
+
+/// The paths that the user named, each of which must be one of those that projects keep.
+fn named(paths: &[Utf8PathBuf], known: &[Waste], session: &Session) -> Result<Vec<Waste>, Error> {
+    let here = session.env.current_dir().unwrap_or(Utf8Path::new("/"));
+    let find = |path: &Utf8PathBuf| {
+        let path = here.join(path);
+        // By its directory: the last name is not followed, so that a link is no other's name.
+        let real = path.parent().and_then(|parent| parent.canonicalize_utf8().ok());
+        let real = real.zip(path.file_name()).map(|(parent, name)| parent.join(name));
+        let found = known.iter().find(|waste| Some(&waste.path) == real.as_ref());
+        found.cloned().ok_or_else(|| Error::NotFound {
+            message: format!("`{path}` is no old cluster, backup or log of a known project"),
+            hint: "`ampup prune --dry-run` lists them".to_owned(),
+        })
+    };
+    paths.iter().map(find).collect()
+}
+
+/// Lists what projects keep and nobody named.
+fn tell_of_kept(known: &[Waste], named: &[Waste], session: &Session) {
+    for waste in known.iter().filter(|waste| !named.contains(waste)) {
+        let size = amount(waste.octets);
+        session.note(format!(
+            "kept: `{}`, {}, {size}; `--kept {}` removes it",
+            waste.path, waste.what, waste.path
+        ));
+    }
 }
 
 /// The inactive versions of the named components; but not the last PostgreSQL of a major that a known project needs.

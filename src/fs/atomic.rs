@@ -204,6 +204,21 @@ fn sync_parents(to: &Utf8Path, from: &Utf8Path) -> io::Result<()> {
 /// # Errors
 /// When that fails; `there` is then as it was, or (where the system cannot exchange) out of the way in `here`'s parent.
 pub fn exchange(here: &Utf8Path, there: &Utf8Path) -> io::Result<()> {
+    if exchange_at_once(here, there)? {
+        return Ok(());
+    }
+    let aside = Utf8PathBuf::from(format!("{here}.old"));
+    fs::rename(there, &aside)?;
+    fs::rename(here, there)?;
+    fs::rename(&aside, here)?;
+    sync_parents(there, here)
+}
+
+/// Exchanges two directories in one step. Gives `false`, and does nothing, where the system cannot.
+///
+/// # Errors
+/// When they cannot be exchanged, or were and that cannot be flushed.
+pub fn exchange_at_once(here: &Utf8Path, there: &Utf8Path) -> io::Result<bool> {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -217,14 +232,11 @@ pub fn exchange(here: &Utf8Path, there: &Utf8Path) -> io::Result<()> {
             // Some file systems, and the kernels of old.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {}
             Err(cause) => return Err(named(cause.into(), "replace", there)),
-            Ok(()) => return sync_parents(there, here),
+            Ok(()) => return sync_parents(there, here).map(|()| true),
         }
     }
-    let aside = Utf8PathBuf::from(format!("{here}.old"));
-    fs::rename(there, &aside)?;
-    fs::rename(here, there)?;
-    fs::rename(&aside, here)?;
-    sync_parents(there, here)
+    let _ = (here, there);
+    Ok(false)
 }
 
 /// A fresh private directory under `parent`, with a random name. It is the caller's to remove.

@@ -34,6 +34,8 @@ pub struct Cluster {
     pub(super) directory: Utf8PathBuf,
     pub(super) locator: Locator,
     pub(super) projects: Projects,
+    /// Its project is one that people know.
+    pub(super) is_known: bool,
     given: Option<Located>,
     runtime: Option<Utf8PathBuf>,
     sudo_caller: Option<u32>,
@@ -56,6 +58,7 @@ impl Cluster {
             project,
             projects: Projects::new(locator.layout(), env),
             locator,
+            is_known: true,
             given: None,
             runtime: env
                 .var("XDG_RUNTIME_DIR")
@@ -72,6 +75,22 @@ impl Cluster {
             given: Some(programs),
             ..self
         }
+    }
+
+    /// The cluster of another Amp directory, which is ours alone.
+    pub(super) fn of_project(&self, project: Project) -> Self {
+        Self {
+            directory: project.cluster(),
+            project,
+            is_known: false,
+            given: None,
+            ..self.clone()
+        }
+    }
+
+    /// What is installed.
+    pub fn locator(&self) -> &Locator {
+        &self.locator
     }
 
     /// Its project.

@@ -114,6 +114,14 @@ pub enum ClusterError {
         /// The cluster.
         cluster: Utf8PathBuf,
     },
+    /// Others need it as it is.
+    #[error("`{cluster}` is in use by {holder}")]
+    InUse {
+        /// The cluster.
+        cluster: Utf8PathBuf,
+        /// By whom.
+        holder: String,
+    },
     /// A server is there that we cannot see, so it cannot be stopped from here.
     #[error(
         "the server of `{cluster}` runs where its process cannot be seen from here: it was started by {holder}"
@@ -161,6 +169,7 @@ impl ClusterError {
                 _ => None,
             },
             Self::OtherCluster { socket, .. } => Some(format!("stop that server, or remove `{socket}` if none is there")),
+            Self::InUse { .. } => Some("end that first, then run the same command again".to_owned()),
             Self::OutOfReach { .. } => Some("stop it there".to_owned()),
         }
     }
@@ -185,7 +194,7 @@ impl ClusterError {
             | Self::EarlyEnd { .. }
             | Self::Refused { .. }
             | Self::OtherCluster { .. } => Exit::Failed,
-            Self::Stuck { .. } | Self::OutOfReach { .. } => Exit::Busy,
+            Self::Stuck { .. } | Self::InUse { .. } | Self::OutOfReach { .. } => Exit::Busy,
         }
     }
 }

@@ -54,6 +54,14 @@ fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
     Ok(listing)
 }
 
+/// Whether a cluster holds what its users made.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn has_users_objects(cluster: &Utf8Path) -> io::Result<bool> {
+    Ok(list(cluster, fs::read_dir(cluster)?)?.has_users_objects)
+}
+
 /// The names in a directory that begin with a number: databases in `base/`, tables in a database. A directory that is
 /// not there has none; one that cannot be read is an error, because nothing may be concluded from it.
 fn numbers(directory: &Utf8Path) -> io::Result<Vec<u64>> {

@@ -128,6 +128,14 @@ impl Server {
         &self.evidence
     }
 
+    /// Stops the server, whoever uses it.
+    ///
+    /// # Errors
+    /// When it does not stop.
+    pub fn end(mut self, reporter: &dyn Reporter) -> Result<Stopped, ClusterError> {
+        self.cluster.stop_with(Force::No, self.child.take(), reporter)
+    }
+
     /// Leaves the server. Whoever leaves last stops it, and only if it was started for a session.
     ///
     /// # Errors
@@ -164,7 +172,7 @@ impl Server {
 impl Cluster {
     /// Joins those who use the server. Waits while its last user is stopping it.
     pub(super) fn enter(&self, purpose: Purpose) -> Result<Option<Lock>, ClusterError> {
-        if purpose == Purpose::Stay {
+        if purpose != Purpose::Session {
             return Ok(None);
         }
         loop {
@@ -177,7 +185,7 @@ impl Cluster {
     }
 
     /// Whether the server stays when its last user leaves.
-    fn stays(&self) -> Result<bool, ClusterError> {
+    pub(super) fn stays(&self) -> Result<bool, ClusterError> {
         Ok(self.purpose()? == Purpose::Stay)
     }
 

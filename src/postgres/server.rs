@@ -27,6 +27,8 @@ pub enum Purpose {
     Session,
     /// To stay.
     Stay,
+    /// To be read while another cluster is made of it: nobody shall write what that one will not have.
+    Change,
 }
 
 impl Purpose {
@@ -34,16 +36,16 @@ impl Purpose {
         match self {
             Self::Session => "session",
             Self::Stay => "start",
+            Self::Change => "change",
         }
     }
 
     /// Why the server with this command line was started. Whoever else starts one, ampd for example, wants it to stay.
     pub fn of(command_line: &str) -> Self {
-        if command_line.contains(&format!("{STARTED_BY}={}", Self::Session.as_str())) {
-            Self::Session
-        } else {
-            Self::Stay
-        }
+        [Self::Session, Self::Change]
+            .into_iter()
+            .find(|purpose| command_line.contains(&format!("{STARTED_BY}={}", purpose.as_str())))
+            .unwrap_or(Self::Stay)
     }
 }
 
@@ -112,6 +114,9 @@ fn settings(launch: &Launch<'_>) -> Vec<String> {
         "log_destination=stderr".to_owned(),
         format!("{STARTED_BY}={}", launch.purpose.as_str()),
     ];
+    if launch.purpose == Purpose::Change {
+        settings.push("default_transaction_read_only=on".to_owned());
+    }
     if launch.durable {
         settings.extend(["fsync=on", "full_page_writes=on", "synchronous_commit=on"].map(str::to_owned));
     }

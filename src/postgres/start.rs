@@ -14,6 +14,7 @@ use super::{
     loading::LoadFailure,
     log::Log,
     program::ProgramError,
+    replace,
     running::{Evidence, Origin, Server},
     server::{Launch, Purpose, spawn},
     user::User,
@@ -58,6 +59,9 @@ impl Cluster {
             return Err(refused);
         }
         let run_as = self.run_as(start.run_as.as_ref())?;
+        if start.purpose != Purpose::Change {
+            self.end_leftover(reporter)?;
+        }
         let is_served = postmaster(&servers_of(&self.directory)).is_some();
         let programs = match programs {
             Err(missing) if !is_served => return Err(missing),
@@ -84,7 +88,9 @@ impl Cluster {
         };
         let (look, child, made) = starting.until_served(programs)?;
         // Only a memory aid: a project whose name cannot be written down is served all the same.
-        let _ = self.projects.add(self.project.amp_dir());
+        if self.is_known {
+            let _ = self.projects.add(self.project.amp_dir());
+        }
         let (origin, child) = match child {
             Some(child) => (Origin::Started, Some(child)),
             None => (Origin::Found, None),
@@ -189,6 +195,8 @@ impl Starting<'_> {
         // Look again: another ampup may have made it while we waited for the lock.
         match cluster.contents()? {
             Contents::Cluster { .. } => {}
+            // A change of the cluster that was killed between two renames is finished first.
+            Contents::Absent if replace::finish(&cluster.project)? => return Ok(()),
             Contents::Absent | Contents::Empty => self.made = Some(self.make(programs)?),
             Contents::Unfinished => {
                 let aside = create::set_aside(&cluster.project).map_err(cluster.failed("put aside"))?;

@@ -129,7 +129,9 @@ impl Cluster {
                     purpose,
                     is_orphan: match purpose {
                         Purpose::Stay => Some(false),
-                        Purpose::Session => lock::is_held(&self.project.users()).map(|held| !held),
+                        Purpose::Session | Purpose::Change => {
+                            lock::is_held(&self.project.users()).map(|held| !held)
+                        }
                     },
                 };
                 if let Err(cause) = ask(session, &mut serving) {

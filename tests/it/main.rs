@@ -8,6 +8,12 @@ mod choosing;
 mod commands;
 #[cfg(target_os = "linux")]
 mod completing;
+#[cfg(target_os = "linux")]
+mod database_backup;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod database_import;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod database_upgrade;
 #[cfg(unix)]
 mod formats;
 mod house;

@@ -167,6 +167,7 @@ impl Scene {
                     &prune::Args {
                         names: Vec::new(),
                         dry_run: true,
+                        kept: Vec::new(),
                     },
                     session,
                 )

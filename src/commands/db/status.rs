@@ -139,6 +139,7 @@ fn until(serving: &Serving) -> &'static str {
     match serving.purpose {
         Purpose::Session => "the last `ampup run` that uses it ends",
         Purpose::Stay => "`ampup db stop`",
+        Purpose::Change => "the upgrade that reads it ends",
     }
 }
 

@@ -1,0 +1,229 @@
+//! Backups: a cold physical copy of the project's cluster in one file, and the way back. No tool of PostgreSQL is needed.
+//!
+//! A backup is a gzipped tar: `ampup-backup.json` (what it is), the cluster's files, and `ampup-digests.json` (what they
+//! must be). It is read again and compared after it was written, and while it is restored; a cluster that is not exactly
+//! what was written down is never put in place.
+
+mod archive;
+mod error;
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+pub use self::error::BackupError;
+use crate::{
+    event::{Event, Reporter},
+    fs::space,
+    postgres::{Cluster, ClusterError, inspect::Contents, user::User},
+};
+
+/// How many backups are kept in the default place.
+pub const KEPT: usize = 3;
+/// The format of what is written.
+const SCHEMA: u32 = 1;
+/// What the files of the default place are called, with the time between.
+const NAME: (&str, &str) = ("metadb-", ".tar.gz");
+
+/// What a backup says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The format.
+    pub schema: u32,
+    /// PostgreSQL's major, the only one that can open it.
+    pub major: u64,
+    /// When it was made.
+    pub created: String,
+    /// Octets of the cluster's files together.
+    pub octets: u64,
+}
+
+/// A backup that was made and proven.
+#[derive(Debug)]
+pub struct Made {
+    /// Where it is.
+    pub path: Utf8PathBuf,
+    /// What it says.
+    pub header: Header,
+    /// Its size.
+    pub octets: u64,
+    /// Older ones in the default place that were removed.
+    pub removed: Vec<Utf8PathBuf>,
+    /// Whether the server was stopped for it and started again.
+    pub resumed: bool,
+}
+
+/// A backup that was restored.
+#[derive(Debug)]
+pub struct Restored {
+    /// What it says.
+    pub header: Header,
+    /// Where the cluster is that was there before.
+    pub aside: Option<Utf8PathBuf>,
+    /// Whether the server was stopped for it and started again.
+    pub resumed: bool,
+}
+
+/// Makes a backup of the cluster: in `file`, or, where none is named, in the default place.
+///
+/// # Errors
+/// When there is no cluster, it is in use, or the file cannot be written or is not what was written; a server that ran
+/// runs again, and there is no half backup.
+pub fn back_up(
+    cluster: &Cluster,
+    file: Option<&Utf8Path>,
+    reporter: &dyn Reporter,
+) -> Result<Made, BackupError> {
+    let Contents::Cluster { major } = cluster.contents()? else {
+        return Err(BackupError::NoCluster(cluster.project().cluster()));
+    };
+    let run_as = cluster.run_as(None)?;
+    let path = match file {
+        Some(file) => file.to_owned(),
+        None => default_path(cluster, run_as.as_ref())?,
+    };
+    if path.symlink_metadata().is_ok() {
+        return Err(BackupError::Exists(path));
+    }
+    // Nobody changes the cluster meanwhile.
+    let _change = cluster.change(reporter)?;
+    let hold = cluster.hold(reporter)?;
+    let was = hold.was_running();
+    let written = archive::write(&cluster.project().cluster(), major, &path).and_then(|written| {
+        cluster.is_still(&hold)?;
+        Ok(written)
+    });
+    hold.release();
+    let resumed = cluster.resume(was, run_as.clone(), reporter);
+    // The copy's failure is what was asked about, and a server that does not start again must not hide it.
+    let written = written?;
+    resumed?;
+    let header = archive::publish(written, &path, run_as.as_ref())?;
+    let removed = if file.is_none() { rotate(&path) } else { Vec::new() };
+    Ok(Made {
+        octets: fs::metadata(&path).map(|found| found.len()).unwrap_or_default(),
+        path,
+        header,
+        removed,
+        resumed: was.is_some(),
+    })
+}
+
+/// Restores a backup: the cluster that is there is renamed, never deleted.
+///
+/// # Errors
+/// When the file is no backup or damaged, or its programs are not installed; the cluster is then as it was.
+pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> Result<Restored, BackupError> {
+    let header = archive::header(file)?;
+    // A foreign directory in the cluster's place is nobody's to rename.
+    let present = cluster.contents()?;
+    if let Contents::Foreign { entry } = present {
+        let cluster = cluster.project().cluster();
+        return Err(ClusterError::Foreign { cluster, entry }.into());
+    }
+    if let Err(source) = cluster.locator().postgres(Some(header.major)) {
+        return Err(BackupError::OtherMajor {
+            file: file.to_owned(),
+            major: header.major,
+            source,
+        });
+    }
+    let run_as = cluster.run_as(None)?;
+    cluster
+        .project()
+        .prepare(run_as.as_ref())
+        .map_err(ClusterError::from)?;
+    let amp_dir = cluster.project().amp_dir();
+    let free = space::free(amp_dir).map_err(failed("look at", amp_dir))?;
+    if let Some(free) = free.filter(|free| *free < header.octets) {
+        return Err(BackupError::NoRoom {
+            amp_dir: amp_dir.to_owned(),
+            needed: header.octets,
+            free,
+        });
+    }
+    let change = cluster.change(reporter)?;
+    let next = change.next().project().clone();
+    let unpacked = next
+        .prepare(run_as.as_ref())
+        .map_err(|cause| ClusterError::from(cause).into())
+        .and_then(|()| archive::unpack(file, &next.cluster(), run_as.as_ref()));
+    if let Err(error) = unpacked {
+        change.abandon(cluster, reporter)?;
+        return Err(error);
+    }
+    let hold = match cluster.hold(reporter) {
+        Ok(hold) => hold,
+        Err(error) => {
+            change.abandon(cluster, reporter)?;
+            return Err(error.into());
+        }
+    };
+    let was = hold.was_running();
+    let aside = change.publish(cluster, &hold);
+    hold.release();
+    let resumed = cluster.resume(was, run_as, reporter);
+    let aside = aside?;
+    if let Err(error) = resumed {
+        reporter.report(Event::Warning(
+            "the backup is restored, and its server does not start".to_owned(),
+        ));
+        return Err(error.into());
+    }
+    Ok(Restored {
+        header,
+        aside,
+        resumed: was.is_some(),
+    })
+}
+
+/// The backups in a project's default place, oldest first.
+pub fn kept(amp_dir: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let directory = amp_dir.join("backups");
+    let mut found: Vec<_> = fs::read_dir(&directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str().map(str::to_owned))
+        .filter(|name| name.starts_with(NAME.0) && name.ends_with(NAME.1))
+        .map(|name| directory.join(name))
+        .collect();
+    // The time in the name.
+    found.sort();
+    found
+}
+
+fn default_path(cluster: &Cluster, owner: Option<&User>) -> Result<Utf8PathBuf, BackupError> {
+    let directory = cluster.project().amp_dir().join("backups");
+    match fs::create_dir(&directory) {
+        Ok(()) => archive::own(&directory, true, owner).map_err(failed("make", &directory))?,
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(cause) => return Err(failed("make", &directory)(cause)),
+    }
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ");
+    Ok(directory.join(format!("{}{now}{}", NAME.0, NAME.1)))
+}
+
+/// Removes the oldest beside this one. One that cannot be removed stays.
+fn rotate(newest: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let Some(amp_dir) = newest.parent().and_then(Utf8Path::parent) else {
+        return Vec::new();
+    };
+    let all = kept(amp_dir);
+    let surplus = all.len().saturating_sub(KEPT);
+    all.into_iter()
+        .take(surplus)
+        .filter(|old| fs::remove_file(old).is_ok())
+        .collect()
+}
+
+fn failed(action: &'static str, path: &Utf8Path) -> impl Fn(io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::Io {
+        action,
+        path: path.clone(),
+        source,
+    }
+}

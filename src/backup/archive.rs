@@ -1,0 +1,420 @@
+//! The file of a backup. What is read from one is a stranger's: only plain files and directories with plain names below
+//! the cluster are taken, each once, and every octet is compared with what was written down.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+};
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tempfile::{NamedTempFile, TempPath};
+
+use super::{BackupError, Header, SCHEMA, failed};
+use crate::{
+    fs::{atomic, link},
+    postgres::user::User,
+};
+
+const HEADER: &str = "ampup-backup.json";
+const DIGESTS: &str = "ampup-digests.json";
+/// Where the cluster's files lie in the archive.
+const TOP: &str = "metadb";
+/// A header is small; a list has a line for each file.
+const HEADER_LIMIT: u64 = 1 << 16;
+const DIGESTS_LIMIT: u64 = 256 << 20;
+
+/// What the files must be: name to size and digest; directories have neither.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Digests {
+    files: BTreeMap<String, (u64, String)>,
+    directories: Vec<String>,
+}
+
+/// An archive beside its place, which was not compared yet.
+pub(super) struct Written(TempPath);
+
+/// Copies a cluster that nobody works in into a file beside `path`.
+pub(super) fn write(cluster: &Utf8Path, major: u64, path: &Utf8Path) -> Result<Written, BackupError> {
+    let mut entries = Vec::new();
+    list(cluster, Utf8Path::new(""), &mut entries)?;
+    let sizes = entries.iter().filter_map(|entry| entry.size);
+    let header = Header {
+        schema: SCHEMA,
+        major,
+        created: jiff::Timestamp::now().to_string(),
+        octets: sizes.sum(),
+    };
+    let directory = path.parent().filter(|parent| !parent.as_str().is_empty());
+    let failed_at = failed("write", path);
+    let beside = NamedTempFile::with_prefix_in(".new-", directory.unwrap_or(Utf8Path::new(".")))
+        .map_err(&failed_at)?;
+    let copy = || -> io::Result<TempPath> {
+        let (file, beside) = beside.into_parts();
+        let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::fast()));
+        append(&mut archive, HEADER, &serde_json::to_vec_pretty(&header)?)?;
+        let mut digests = Digests::default();
+        for entry in &entries {
+            let name = Utf8Path::new(TOP).join(&entry.name);
+            match entry.size {
+                None => {
+                    let mut head = head(0, tar::EntryType::Directory);
+                    archive.append_data(&mut head, &name, io::empty())?;
+                    digests.directories.push(entry.name.to_string());
+                }
+                Some(size) => {
+                    let mut hashing = Hashing::new(fs::File::open(cluster.join(&entry.name))?.take(size));
+                    let mut head = head(size, tar::EntryType::Regular);
+                    archive.append_data(&mut head, &name, &mut hashing)?;
+                    let (octets, digest) = hashing.finish();
+                    if octets != size {
+                        return Err(io::Error::other(format!(
+                            "`{}` became shorter while it was copied",
+                            entry.name
+                        )));
+                    }
+                    digests.files.insert(entry.name.to_string(), (size, digest));
+                }
+            }
+        }
+        append(&mut archive, DIGESTS, &serde_json::to_vec(&digests)?)?;
+        let file = archive.into_inner()?.finish()?;
+        file.sync_all()?;
+        Ok(beside)
+    };
+    copy().map(Written).map_err(&failed_at)
+}
+
+/// Compares what was written with what should be, and gives it its name.
+pub(super) fn publish(
+    written: Written,
+    path: &Utf8Path,
+    owner: Option<&User>,
+) -> Result<Header, BackupError> {
+    let beside = Utf8PathBuf::from_path_buf(written.0.to_path_buf()).map_err(|_| BackupError::Damaged {
+        file: path.to_owned(),
+        why: "its path is not UTF-8".to_owned(),
+    })?;
+    let header = read(&beside, &mut |_, content| {
+        io::copy(content, &mut io::sink()).map(drop)
+    })?;
+    give(&beside, owner).map_err(failed("give away", path))?;
+    written
+        .0
+        .persist_noclobber(path)
+        .map_err(|cause| failed("write", path)(cause.error))?;
+    if let Some(directory) = path.parent().filter(|parent| !parent.as_str().is_empty()) {
+        atomic::sync_directory(directory).map_err(failed("flush", directory))?;
+    }
+    Ok(header)
+}
+
+/// What a backup says of itself.
+pub(super) fn header(file: &Utf8Path) -> Result<Header, BackupError> {
+    let mut archive = open(file)?;
+    let mut entries = archive.entries().map_err(|cause| damaged(file, &cause))?;
+    let first = entries.next().ok_or_else(|| damaged(file, &"it is empty"))?;
+    let mut first = first.map_err(|cause| damaged(file, &cause))?;
+    header_of(&mut first).map_err(|cause| damaged(file, &cause))
+}
+
+/// Unpacks a backup into a directory that is not there yet.
+pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&User>) -> Result<(), BackupError> {
+    fs::create_dir(into)
+        .and_then(|()| own(into, true, owner))
+        .map_err(failed("make", into))?;
+    let mut broken = None;
+    let done = read(file, &mut |place, content| {
+        // A disk that is full is not the backup's fault.
+        let mut content = Reading {
+            from: content,
+            has_failed: false,
+        };
+        let written = match place {
+            Place::Directory(name) => {
+                fs::create_dir(into.join(name)).and_then(|()| own(&into.join(name), true, owner))
+            }
+            Place::File(name) => {
+                let path = into.join(name);
+                fs::OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .open(&path)
+                    .and_then(|mut target| io::copy(&mut content, &mut target))
+                    .and_then(|_| own(&path, false, owner))
+            }
+        };
+        let is_its_own = |cause: &io::Error| {
+            // What it names twice, or in a directory that it does not name.
+            matches!(
+                cause.kind(),
+                io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound
+            )
+        };
+        written.map_err(|cause| {
+            if content.has_failed || is_its_own(&cause) {
+                return cause;
+            }
+            let kind = cause.kind();
+            broken = Some(cause);
+            io::Error::from(kind)
+        })
+    });
+    if let Some(cause) = broken {
+        return Err(failed("restore into", into)(cause));
+    }
+    done?;
+    link::directory(".".into(), &into.join("data")).map_err(failed("restore into", into))
+}
+
+enum Place<'a> {
+    Directory(&'a Utf8Path),
+    File(&'a Utf8Path),
+}
+
+type Visit<'v> = dyn FnMut(Place<'_>, &mut dyn Read) -> io::Result<()> + 'v;
+
+/// Reads a whole backup and compares it with its own list.
+fn read(file: &Utf8Path, visit: &mut Visit<'_>) -> Result<Header, BackupError> {
+    read_entries(open(file)?, visit).map_err(|cause| damaged(file, &cause))
+}
+
+fn read_entries<R: Read>(mut archive: tar::Archive<R>, visit: &mut Visit<'_>) -> io::Result<Header> {
+    let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+    let mut found = Digests::default();
+    let (mut header, mut stated) = (None, None);
+    let mut octets = 0;
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let Some(header) = &header else {
+            header = Some(header_of(&mut entry)?);
+            continue;
+        };
+        if stated.is_some() {
+            return Err(bad("something follows its list".to_owned()));
+        }
+        let name = entry.path()?.to_str().map(Utf8PathBuf::from);
+        let name = name.ok_or_else(|| bad("a name in it is not UTF-8".to_owned()))?;
+        if name == DIGESTS {
+            let text = limited(&mut entry, DIGESTS_LIMIT)?;
+            stated = Some(serde_json::from_slice::<Digests>(&text)?);
+            continue;
+        }
+        let inside = plain(&name)
+            .ok_or_else(|| bad(format!("it holds `{name}`")))?
+            .to_owned();
+        let key = inside.to_string();
+        match entry.header().entry_type() {
+            tar::EntryType::Directory => {
+                visit(Place::Directory(&inside), &mut io::empty())?;
+                found.directories.push(key);
+            }
+            tar::EntryType::Regular => {
+                octets += entry.size();
+                if octets > header.octets || found.files.contains_key(&key) {
+                    return Err(bad(format!("`{name}` is more than it says")));
+                }
+                let mut hashing = Hashing::new(&mut entry);
+                visit(Place::File(&inside), &mut hashing)?;
+                found.files.insert(key, hashing.finish());
+            }
+            _ => return Err(bad(format!("`{name}` is neither a file nor a directory"))),
+        }
+    }
+    let stated = stated.ok_or_else(|| bad("its list is missing: it was cut off".to_owned()))?;
+    // To its very end: only there is gzip's own checksum.
+    io::copy(&mut archive.into_inner(), &mut io::sink())?;
+    if let Some((name, _)) = stated
+        .files
+        .iter()
+        .find(|(name, file)| found.files.get(*name) != Some(file))
+    {
+        return Err(bad(format!("`{name}` is not what was written")));
+    }
+    if found != stated {
+        return Err(bad("it holds what was not written".to_owned()));
+    }
+    let header = header.ok_or_else(|| bad("it is empty".to_owned()))?;
+    match found.files.contains_key("PG_VERSION") {
+        true => Ok(header),
+        false => Err(bad("it holds no cluster".to_owned())),
+    }
+}
+
+fn header_of<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Header> {
+    let bad = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why);
+    if entry.path()?.to_str() != Some(HEADER) {
+        return Err(bad("it was not made by `ampup db backup`"));
+    }
+    let header: Header = serde_json::from_slice(&limited(entry, HEADER_LIMIT)?)?;
+    match header.schema {
+        SCHEMA => Ok(header),
+        _ => Err(bad("a newer ampup made it")),
+    }
+}
+
+fn limited(from: &mut impl Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    from.take(limit + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a part of it is too large",
+        ));
+    }
+    Ok(text)
+}
+
+/// The name below the cluster, if it is one that a cluster's file may have.
+fn plain(name: &Utf8Path) -> Option<&Utf8Path> {
+    let inside = name.strip_prefix(TOP).ok()?;
+    let is_plain = inside.components().all(|part| match part {
+        Utf8Component::Normal(part) => !part.contains(['\\', '\0']),
+        _ => false,
+    });
+    (is_plain && !inside.as_str().is_empty() && inside.as_str().len() < 1024).then_some(inside)
+}
+
+struct Entry {
+    name: Utf8PathBuf,
+    /// Of a file.
+    size: Option<u64>,
+}
+
+/// What of a cluster is copied. Sockets and the lock file of a server are no data; `data -> .` is made anew.
+fn list(cluster: &Utf8Path, below: &Utf8Path, entries: &mut Vec<Entry>) -> Result<(), BackupError> {
+    let directory = cluster.join(below);
+    let failed_at = failed("read", &directory);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&directory).map_err(&failed_at)? {
+        let name = entry.map_err(&failed_at)?.file_name();
+        names.push(name.into_string().map_err(|_| {
+            failed_at(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a name that PostgreSQL does not make",
+            ))
+        })?);
+    }
+    names.sort();
+    for name in names {
+        let is_top = below.as_str().is_empty();
+        let name = below.join(&name);
+        let path = cluster.join(&name);
+        let found = fs::symlink_metadata(&path).map_err(&failed_at)?;
+        let kind = found.file_type();
+        let is_servers =
+            ["postmaster.pid", "data"].contains(&name.as_str()) || name.as_str().starts_with(".s.PGSQL.");
+        if kind.is_socket() || is_top && is_servers && !kind.is_dir() {
+            continue;
+        }
+        if kind.is_dir() {
+            entries.push(Entry {
+                name: name.clone(),
+                size: None,
+            });
+            list(cluster, &name, entries)?;
+        } else if kind.is_file() {
+            entries.push(Entry {
+                name,
+                size: Some(found.len()),
+            });
+        } else {
+            // A tablespace, or a write-ahead log on another disk.
+            return Err(BackupError::Outside(path));
+        }
+    }
+    Ok(())
+}
+
+fn open(file: &Utf8Path) -> Result<tar::Archive<GzDecoder<io::BufReader<fs::File>>>, BackupError> {
+    let found = fs::metadata(file).map_err(failed("read", file))?;
+    if !found.is_file() {
+        return Err(damaged(file, &"it is not a file"));
+    }
+    let opened = fs::File::open(file).map_err(failed("read", file))?;
+    Ok(tar::Archive::new(GzDecoder::new(io::BufReader::new(opened))))
+}
+
+fn append(archive: &mut tar::Builder<impl io::Write>, name: &str, content: &[u8]) -> io::Result<()> {
+    let mut head = head(content.len() as u64, tar::EntryType::Regular);
+    archive.append_data(&mut head, name, content)
+}
+
+fn head(size: u64, kind: tar::EntryType) -> tar::Header {
+    let mut head = tar::Header::new_gnu();
+    head.set_size(size);
+    head.set_entry_type(kind);
+    head.set_mode(if kind == tar::EntryType::Directory {
+        0o700
+    } else {
+        0o600
+    });
+    head
+}
+
+/// Closes a path to others, and gives it to whoever the server runs as.
+pub(super) fn own(path: &Utf8Path, is_directory: bool, owner: Option<&User>) -> io::Result<()> {
+    let mode = if is_directory { 0o700 } else { 0o600 };
+    fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    give(path, owner)
+}
+
+fn give(path: &Utf8Path, owner: Option<&User>) -> io::Result<()> {
+    match owner {
+        Some(user) => fs_err::os::unix::fs::lchown(path, Some(user.uid), Some(user.gid)),
+        None => Ok(()),
+    }
+}
+
+fn damaged(file: &Utf8Path, why: &dyn std::fmt::Display) -> BackupError {
+    BackupError::Damaged {
+        file: file.to_owned(),
+        why: why.to_string(),
+    }
+}
+
+/// Knows whether it was the reading that failed.
+struct Reading<'a> {
+    from: &'a mut dyn Read,
+    has_failed: bool,
+}
+
+impl Read for Reading<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.from.read(buffer).inspect_err(|_| self.has_failed = true)
+    }
+}
+
+/// Hashes what is read through it.
+struct Hashing<R> {
+    from: R,
+    octets: u64,
+    hasher: Sha256,
+}
+
+impl<R: Read> Hashing<R> {
+    fn new(from: R) -> Self {
+        Self {
+            from,
+            octets: 0,
+            hasher: Sha256::new(),
+        }
+    }
+
+    fn finish(self) -> (u64, String) {
+        (self.octets, hex::encode(self.hasher.finalize()))
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        self.octets += count as u64;
+        Ok(count)
+    }
+}

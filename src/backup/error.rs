@@ -1,0 +1,100 @@
+//! Why there is no backup, or none was restored.
+
+use std::io;
+
+use camino::Utf8PathBuf;
+
+use crate::{
+    exit::{Exit, hint_of_io},
+    locate::LocateError,
+    postgres::ClusterError,
+};
+
+/// Why there is no backup, or none was restored.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// Nothing is there to copy.
+    #[error("there is no cluster in `{0}`")]
+    NoCluster(Utf8PathBuf),
+    /// Nothing is written over.
+    #[error("`{0}` is there already")]
+    Exists(Utf8PathBuf),
+    /// A part of the cluster lies elsewhere.
+    #[error("the cluster has `{0}`, which lies outside of it, and a backup of it would not be whole")]
+    Outside(Utf8PathBuf),
+    /// It is something else, or a part of one.
+    #[error("`{file}` is no whole backup: {why}")]
+    Damaged {
+        /// The file.
+        file: Utf8PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Only PostgreSQL of its own major opens it.
+    #[error("`{file}` is a backup of PostgreSQL {major}")]
+    OtherMajor {
+        /// The file.
+        file: Utf8PathBuf,
+        /// Its major.
+        major: u64,
+        /// That this is not here.
+        source: LocateError,
+    },
+    /// It would not fit.
+    #[error("the cluster needs {} MB and `{amp_dir}` has {} MB free", needed >> 20, free >> 20)]
+    NoRoom {
+        /// Where it would go.
+        amp_dir: Utf8PathBuf,
+        /// How much it is.
+        needed: u64,
+        /// How much there is.
+        free: u64,
+    },
+    /// A file operation.
+    #[error("cannot {action} `{path}`")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: Utf8PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl BackupError {
+    /// The next command to type.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Cluster(error) => error.hint(),
+            Self::NoCluster(_) => Some("`ampup db start` makes one".to_owned()),
+            Self::Exists(_) => Some("name another file, or none".to_owned()),
+            Self::Outside(_) => {
+                Some("copy it with `pg_dumpall`, or move the tablespace back into the cluster".to_owned())
+            }
+            Self::Damaged { .. } => Some("use another backup; `.amp/backups/` has the last three".to_owned()),
+            Self::OtherMajor { source, .. } => source.hint(),
+            Self::NoRoom { .. } => {
+                Some("make room (`ampup prune` lists what can go) and run the same command again".to_owned())
+            }
+            Self::Io { source, .. } => hint_of_io(source),
+        }
+    }
+
+    /// How the program ends.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Cluster(error) => error.exit_code(),
+            Self::NoCluster(_) => Exit::NotFound,
+            Self::Exists(_) | Self::Outside(_) => Exit::Failed,
+            Self::Damaged { .. } => Exit::Integrity,
+            Self::OtherMajor { source, .. } => source.exit_code(),
+            Self::NoRoom { .. } => Exit::Disk,
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
+            Self::Io { source, .. } => Exit::of_io(source),
+        }
+    }
+}

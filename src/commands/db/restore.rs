@@ -1,0 +1,43 @@
+//! `ampup db restore`: the project's database as it was when a backup was made.
+
+use camino::Utf8PathBuf;
+use serde_json::json;
+
+use super::{super::database::Selected, Error, Session, named};
+use crate::{backup, commands::Outcome};
+
+/// Arguments of `ampup db restore`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// A file that `ampup db backup` wrote
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    pub file: Utf8PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a text here would be printed in the help")]
+    pub which: Selected,
+}
+
+/// Puts a backup in the cluster's place and keeps what is there under another name.
+///
+/// # Errors
+/// When the file is no whole backup, PostgreSQL of its major is not installed, or the cluster is in use; nothing is
+/// changed then.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let cluster = args.which.cluster(session)?;
+    let restored = backup::restore(&cluster, &named(&args.file, session), session.reporter.as_ref())?;
+    let mut talk = vec![format!(
+        "restored the PostgreSQL {} cluster of {}",
+        restored.header.major, restored.header.created
+    )];
+    talk.extend(
+        restored
+            .aside
+            .iter()
+            .map(|aside| format!("what was there is kept in `{aside}`")),
+    );
+    let json = json!({
+        "major": restored.header.major, "created": restored.header.created, "kept": restored.aside,
+        "restarted": restored.resumed,
+    });
+    Ok(Outcome::done(talk, json))
+}

@@ -1,0 +1,54 @@
+//! `ampup db upgrade`: the project's database with another major of PostgreSQL.
+
+use serde_json::json;
+
+use super::{super::database::Selected, Error, Session, with_build};
+use crate::{
+    commands::Outcome,
+    upgrade::{self, Upgraded},
+};
+
+/// Arguments of `ampup db upgrade`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The major to upgrade to [default: the active version's]
+    #[arg(long, value_name = "MAJOR")]
+    pub to: Option<u64>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a text here would be printed in the help")]
+    pub which: Selected,
+}
+
+/// Dumps the cluster into a new one, counts every row, and exchanges them; the old one is kept.
+///
+/// # Errors
+/// When PostgreSQL of either major or its client programs are missing, there is too little room, or it is in use.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let cluster = args.which.cluster(session)?;
+    let upgraded = upgrade::upgrade(&cluster, args.to, &session.env, session.reporter.as_ref())
+        .map_err(|error| with_build(error, session))?;
+    Ok(match upgraded {
+        Upgraded::AlreadyThere { major } => Outcome::done(
+            vec![format!("the cluster is of PostgreSQL {major} already")],
+            json!({ "from": major, "to": major, "upgraded": false }),
+        ),
+        Upgraded::Upgraded {
+            from,
+            to,
+            rows,
+            kept,
+            resumed,
+        } => Outcome::done(
+            vec![
+                format!(
+                    "upgraded PostgreSQL {from} to {}: {rows} rows, every table counted on both sides",
+                    to.major()
+                ),
+                format!("the old cluster, with its postgresql.conf, is kept in `{kept}`"),
+            ],
+            json!({
+                "from": from, "to": to.major(), "upgraded": true, "rows": rows, "kept": kept, "restarted": resumed,
+            }),
+        ),
+    })
+}

@@ -1,0 +1,326 @@
+//! Importing a database into the project's cluster: from a server that runs, which is only read, or from a dump. A new
+//! cluster is built beside the project's, filled, counted, and exchanged with it; what was there is kept.
+
+mod file;
+mod snapshot;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use url::Url;
+
+use self::{
+    file::{Kind, Rows},
+    snapshot::Snapshot,
+};
+use crate::{
+    env::Env,
+    event::Reporter,
+    locate::Located,
+    postgres::{
+        Cluster, ClusterError, facts, inspect::Contents, replace::Change, socket::DATABASE, user::User,
+    },
+    transfer::{self, From, Keep, Side, Tools, TransferError},
+    upgrade::{fill, has_room, step},
+};
+
+/// What is imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A server's database.
+    Address(String),
+    /// A dump.
+    File(Utf8PathBuf),
+}
+
+/// What was imported.
+#[derive(Debug)]
+pub struct Imported {
+    /// Tables.
+    pub tables: usize,
+    /// Their rows.
+    pub rows: u64,
+    /// Whether the rows were counted on both sides.
+    pub is_compared: bool,
+    /// Where the cluster is that was there before.
+    pub kept: Option<Utf8PathBuf>,
+    /// Whether the server was stopped for it and started again.
+    pub resumed: bool,
+}
+
+/// Whether a cluster with tables may be put aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Present {
+    /// It is refused.
+    Stays,
+    /// It is renamed.
+    IsPutAside,
+}
+
+impl Source {
+    /// An address or a path, as the user wrote it.
+    pub fn parse(text: &str, here: Option<&Utf8Path>) -> Self {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Self::Address(text.to_owned());
+        }
+        Self::File(here.map_or_else(|| text.into(), |here| here.join(text)))
+    }
+}
+
+/// Imports a database.
+///
+/// # Errors
+/// When it cannot be read, the programs for it are not there, the project has tables already, or not every row came; the
+/// project is then as it was. The source is never changed.
+pub fn import(
+    cluster: &Cluster,
+    source: &Source,
+    present: Present,
+    env: &Env,
+    reporter: &dyn Reporter,
+) -> Result<Imported, TransferError> {
+    // Of its own major where there is one, and whatever forbids to use its place.
+    let programs = cluster.programs()?;
+    let run_as = cluster.run_as(None)?;
+    let place = cluster.project().cluster();
+    let has_tables = matches!(cluster.contents()?, Contents::Cluster { .. })
+        && facts::has_users_objects(&place).map_err(|source| ClusterError::Io {
+            action: "look at",
+            path: place.clone(),
+            source,
+        })?;
+    if has_tables && present == Present::Stays {
+        return Err(TransferError::Refused {
+            message: format!("`{place}` holds tables already"),
+            hint: "`ampup db import --replace …` puts it aside, under the name `metadb.old-<time>`"
+                .to_owned(),
+        });
+    }
+    cluster
+        .project()
+        .prepare(run_as.as_ref())
+        .map_err(ClusterError::from)?;
+    let change = cluster.change(reporter)?;
+    let importing = Importing {
+        cluster,
+        change: &change,
+        programs: &programs,
+        run_as: run_as.as_ref(),
+        env,
+        reporter,
+    };
+    let imported = match source {
+        Source::Address(address) => importing.a_server(address),
+        Source::File(path) => importing.a_file(path),
+    };
+    let held = imported.and_then(|counts| Ok((counts, cluster.hold(reporter)?)));
+    let ((counts, is_compared), hold) = match held {
+        Ok(held) => held,
+        Err(error) => {
+            change.abandon(cluster, reporter)?;
+            return Err(error);
+        }
+    };
+    let was = hold.was_running();
+    let kept = change.publish(cluster, &hold);
+    hold.release();
+    let resumed = cluster.resume(was, run_as.clone(), reporter);
+    let kept = kept?;
+    resumed?;
+    Ok(Imported {
+        tables: counts.len(),
+        rows: transfer::total(&counts),
+        is_compared,
+        kept,
+        resumed: was.is_some(),
+    })
+}
+
+struct Importing<'a> {
+    cluster: &'a Cluster,
+    change: &'a Change,
+    programs: &'a Located,
+    run_as: Option<&'a User>,
+    env: &'a Env,
+    reporter: &'a dyn Reporter,
+}
+
+impl Importing<'_> {
+    fn tools(&self, names: &[&'static str], lowest: u64) -> Result<Tools, TransferError> {
+        // What a later pg_dump writes, an earlier server may not understand.
+        let majors = lowest..=self.programs.major();
+        Tools::find(names, &majors, self.cluster, self.env, self.run_as)
+    }
+
+    fn a_server(&self, address: &str) -> Result<(transfer::Counts, bool), TransferError> {
+        let side = side(address)?;
+        let tools = self.tools(&["psql", "pg_dump"], 0)?;
+        let snapshot = Snapshot::take(&tools, &side)?;
+        let major = snapshot.server / 10_000;
+        if major > self.programs.major() {
+            return Err(TransferError::Refused {
+                message: format!(
+                    "that server is of PostgreSQL {major}, and this project's is {}",
+                    self.programs.major()
+                ),
+                hint: format!(
+                    "`ampup install --component postgres@{major}`, then run the same command again"
+                ),
+            });
+        }
+        let tools = if tools.major < major {
+            self.tools(&["psql", "pg_dump"], major)?
+        } else {
+            tools
+        };
+        has_room(self.cluster.project().amp_dir(), snapshot.octets)?;
+        step(
+            self.reporter,
+            format!("copying {} tables from PostgreSQL {major}", snapshot.counts.len()),
+        );
+        fill(self.change, self.programs, self.run_as, self.reporter, |next| {
+            let mut dump = tools.command("pg_dump", &side, DATABASE);
+            dump.args([
+                "-w",
+                "--no-owner",
+                "--no-privileges",
+                "--snapshot",
+                &snapshot.name,
+            ]);
+            let mut load = tools.psql(next, DATABASE);
+            load.arg("--single-transaction");
+            transfer::pour(From::Program(dump), load, &mut |_| Keep::YesAndAllAfter)?;
+            let counts = transfer::count(&tools, next, DATABASE)?;
+            transfer::compare(DATABASE, &snapshot.counts, &counts)?;
+            Ok((counts, true))
+        })
+    }
+
+    fn a_file(&self, path: &Utf8Path) -> Result<(transfer::Counts, bool), TransferError> {
+        let failed = |source| TransferError::File {
+            path: path.to_owned(),
+            source,
+        };
+        let kind = file::kind(path)?;
+        let size = fs::metadata(path).map_err(failed)?.len();
+        has_room(self.cluster.project().amp_dir(), size)?;
+        let opened = fs::File::open(path).map_err(failed)?;
+        let tools = match kind {
+            Kind::Custom => self.tools(&["pg_restore", "psql"], 0)?,
+            Kind::Plain => self.tools(&["psql"], 0)?,
+        };
+        let said = match kind {
+            Kind::Custom => file::Said::default(),
+            Kind::Plain => file::scan(path).map_err(failed)?,
+        };
+        if said.is_cut_off {
+            return Err(TransferError::Refused {
+                message: format!("`{path}` was cut off: its end is missing"),
+                hint: "dump it again, best with `pg_dump --format=custom`".to_owned(),
+            });
+        }
+        step(self.reporter, format!("reading `{path}`"));
+        fill(self.change, self.programs, self.run_as, self.reporter, |next| {
+            let mut rows = Rows::default();
+            match kind {
+                Kind::Custom => {
+                    let mut load = tools.command("pg_restore", next, DATABASE);
+                    load.args([
+                        "-w",
+                        "--no-owner",
+                        "--no-privileges",
+                        "--exit-on-error",
+                        "--single-transaction",
+                    ]);
+                    transfer::pour(From::File(opened), load, &mut |_| Keep::YesAndAllAfter)?;
+                }
+                Kind::Plain => {
+                    for role in &said.roles {
+                        // One that is there already is the superuser.
+                        let _ = tools.ask(next, DATABASE, &format!("create role {role} nologin;"));
+                    }
+                    let mut load = tools.psql(next, DATABASE);
+                    load.arg("--single-transaction");
+                    transfer::pour(From::File(opened), load, &mut |line| {
+                        rows.see(line);
+                        Keep::Yes
+                    })?;
+                }
+            }
+            let counts = transfer::count(&tools, next, DATABASE)?;
+            if transfer::total(&counts) < rows.count {
+                return Err(TransferError::RowsDiffer {
+                    database: DATABASE.to_owned(),
+                    expected: format!("{} rows in the file", rows.count),
+                    found: format!("{} rows", transfer::total(&counts)),
+                });
+            }
+            Ok((counts, rows.count > 0))
+        })
+    }
+}
+
+/// The server with this address. Its password is kept apart: every user of the machine can list the processes.
+fn side(address: &str) -> Result<Side, TransferError> {
+    let wrong = |cause: &str| TransferError::Refused {
+        message: format!("that is no address of a database: {cause}"),
+        hint: "`ampup db import postgresql://user:password@localhost:5432/database`".to_owned(),
+    };
+    let mut url = Url::parse(address).map_err(|cause| wrong(&cause.to_string()))?;
+    let password = url.password().map(decoded);
+    if password.is_some() {
+        url.set_password(None)
+            .map_err(|()| wrong("it has a password and no host"))?;
+    }
+    Ok(Side::Address {
+        address: url.to_string(),
+        password,
+    })
+}
+
+/// Percent-decoded (RFC 3986, section 2.1).
+fn decoded(text: &str) -> String {
+    let mut octets = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, more @ ..] = rest {
+        let hex = more.get(..2).and_then(|two| str::from_utf8(two).ok());
+        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            Some(octet) if *first == b'%' => {
+                octets.push(octet);
+                rest = &more[2..];
+            }
+            _ => {
+                octets.push(*first);
+                rest = more;
+            }
+        }
+    }
+    String::from_utf8_lossy(&octets).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_kept_apart() {
+        let Side::Address { address, password } = side("postgresql://me:a%2Fb%@h:1/d").expect("an address")
+        else {
+            panic!("a socket");
+        };
+        assert_eq!(
+            (address.as_str(), password.as_deref()),
+            ("postgresql://me@h:1/d", Some("a/b%"))
+        );
+        assert!(side("postgresql://h:port/d").is_err());
+    }
+
+    #[test]
+    fn what_begins_like_an_address_is_one() {
+        let source = |text| Source::parse(text, Some(Utf8Path::new("/w")));
+        assert_eq!(
+            source("postgres://h/d"),
+            Source::Address("postgres://h/d".to_owned())
+        );
+        assert_eq!(source("d.sql"), Source::File("/w/d.sql".into()));
+    }
+}

@@ -1,0 +1,142 @@
+//! Dumps in files: which kind one is, and what its text says.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, BufRead as _, BufReader, Read as _},
+};
+
+use camino::Utf8Path;
+use fs_err as fs;
+
+use crate::transfer::TransferError;
+
+/// Which kind of dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// SQL, as pg_dump writes it by default.
+    Plain,
+    /// `pg_dump --format=custom`.
+    Custom,
+}
+
+/// Looks at the beginning of a file.
+pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
+    let failed = |source| TransferError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let refused = |what: &str, hint: &str| TransferError::Refused {
+        message: format!("`{path}` {what}"),
+        hint: hint.to_owned(),
+    };
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        let hint = "write it with `pg_dump --format=custom`, into one file";
+        return Err(refused("is not a file", hint));
+    }
+    let mut begin = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(512).read_to_end(&mut begin))
+        .map_err(failed)?;
+    if begin.starts_with(b"PGDMP") {
+        return Ok(Kind::Custom);
+    }
+    if begin.starts_with(&[0x1f, 0x8b]) {
+        return Err(refused(
+            "is compressed",
+            &format!("`gunzip {path}`, or `ampup db restore {path}` if `ampup db backup` wrote it"),
+        ));
+    }
+    if begin.is_empty() || begin.contains(&0) {
+        return Err(refused(
+            "is no dump of PostgreSQL",
+            "write one with `pg_dump --format=custom`",
+        ));
+    }
+    Ok(Kind::Plain)
+}
+
+/// What the text of a dump says.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// The roles that own something, quoted as they are there.
+    pub(super) roles: BTreeSet<String>,
+    /// Its end is missing. psql takes the end of a file for the end of the rows, and is content.
+    pub(super) is_cut_off: bool,
+}
+
+/// Reads a plain dump from end to end.
+pub(super) fn scan(path: &Utf8Path) -> io::Result<Said> {
+    let mut roles = BTreeSet::new();
+    let (mut begins, mut ends) = (false, false);
+    let mut rows = Rows::default();
+    let mut content = BufReader::with_capacity(1 << 17, fs::File::open(path)?);
+    let mut line = Vec::new();
+    while content.read_until(b'\n', &mut line)? > 0 {
+        if !rows.see(&line)
+            && let Ok(text) = str::from_utf8(&line)
+        {
+            // As pg_dump writes it, whatever its version.
+            begins = begins || text.trim_end() == "-- PostgreSQL database dump";
+            ends = ends || text.trim_end() == "-- PostgreSQL database dump complete";
+            if text.starts_with("ALTER ")
+                && let Some((_, role)) = text.trim_end().rsplit_once(" OWNER TO ")
+                && let Some(role) = role.strip_suffix(';')
+                && is_name(role)
+            {
+                roles.insert(role.to_owned());
+            }
+        }
+        line.clear();
+    }
+    Ok(Said {
+        roles,
+        is_cut_off: rows.is_inside || begins && !ends,
+    })
+}
+
+/// A plain name, or one in quotes.
+fn is_name(role: &str) -> bool {
+    let is_plain = role
+        .bytes()
+        .all(|letter| letter.is_ascii_alphanumeric() || letter == b'_');
+    let inner = role.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    !role.is_empty()
+        && (is_plain || inner.is_some_and(|name| !name.is_empty() && !name.contains(['"', '\0'])))
+}
+
+/// Counts the rows of a plain dump's COPY sections
+/// (<https://www.postgresql.org/docs/current/sql-copy.html>: they end with `\.`).
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) count: u64,
+    is_inside: bool,
+}
+
+impl Rows {
+    /// Takes a line. Gives whether it is data.
+    pub(super) fn see(&mut self, line: &[u8]) -> bool {
+        let text = line.trim_ascii_end();
+        if self.is_inside {
+            self.is_inside = text != b"\\.";
+            self.count += u64::from(self.is_inside);
+            return true;
+        }
+        self.is_inside = text.starts_with(b"COPY ") && text.ends_with(b" FROM stdin;");
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_counted_and_data_is_not_read_as_sql() {
+        let mut rows = Rows::default();
+        let dump = "CREATE TABLE a ();\nCOPY a (x) FROM stdin;\n1\nALTER TABLE a OWNER TO eve;\n\\.\nALTER TABLE a OWNER TO bob;\n";
+        let data: Vec<bool> = dump.lines().map(|line| rows.see(line.as_bytes())).collect();
+        assert_eq!(data, [false, false, true, true, true, false]);
+        assert_eq!(rows.count, 2);
+        assert!(is_name("bob") && is_name("\"a b\"") && !is_name("a;b") && !is_name("\"a\"b\""));
+    }
+}

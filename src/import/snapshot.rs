@@ -1,0 +1,99 @@
+//! A server as it is at one moment, although others write to it: its rows are counted, and pg_dump reads them, in one
+//! snapshot (<https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-SNAPSHOT-SYNCHRONIZATION>).
+
+use std::{
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    process::{Child, ChildStdin, Stdio},
+};
+
+use crate::transfer::{COUNT, Counts, Side, Tools, TransferError};
+
+/// What psql says last.
+const END: &str = "ampup: that was all";
+
+/// A snapshot, which lasts as long as this value.
+pub(super) struct Snapshot {
+    /// What pg_dump calls it.
+    pub(super) name: String,
+    /// `server_version_num`.
+    pub(super) server: u64,
+    /// The size of the database.
+    pub(super) octets: u64,
+    /// The rows of its tables.
+    pub(super) counts: Counts,
+    session: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Snapshot {
+    /// Connects to a server, and counts.
+    pub(super) fn take(tools: &Tools, side: &Side) -> Result<Self, TransferError> {
+        let mut command = tools.psql(side, "");
+        let program = command.get_program().to_string_lossy().into_owned();
+        let spawn = |source| TransferError::Spawn {
+            program: program.clone(),
+            source,
+        };
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut session = command.spawn().map_err(spawn)?;
+        let mut stdin = session.stdin.take().expect("it is piped");
+        let stdout = session.stdout.take().expect("it is piped");
+        let statements = format!(
+            "begin isolation level repeatable read, read only;\n\
+             select pg_catalog.pg_export_snapshot();\n\
+             select pg_catalog.current_setting('server_version_num');\n\
+             select pg_catalog.pg_database_size(pg_catalog.current_database());\n\
+             {COUNT}\\echo {END}\n"
+        );
+        // A psql that could not connect tells why by itself.
+        let _ = stdin
+            .write_all(statements.as_bytes())
+            .and_then(|()| stdin.flush());
+        let mut lines = Vec::new();
+        for line in BufReader::new(stdout).lines() {
+            match line {
+                Ok(line) if line == END => break,
+                Ok(line) => lines.push(line),
+                Err(_) => break,
+            }
+        }
+        let mut first = lines.drain(..lines.len().min(3));
+        let name = first.next();
+        let numbers = (first.next(), first.next());
+        drop(first);
+        let numbers = (
+            numbers.0.and_then(|text| text.parse().ok()),
+            numbers.1.and_then(|text| text.parse().ok()),
+        );
+        let ended = session.try_wait().map_err(spawn)?;
+        if let (Some(name), (Some(server), Some(octets)), None) = (name, numbers, ended) {
+            lines.sort();
+            return Ok(Self {
+                name,
+                server,
+                octets,
+                counts: lines,
+                session,
+                stdin: Some(stdin),
+            });
+        }
+        drop(stdin);
+        let status = session.wait().map_err(spawn)?;
+        let mut said = String::new();
+        if let Some(stderr) = session.stderr.take() {
+            let _: io::Result<_> = stderr.take(1 << 16).read_to_string(&mut said);
+        }
+        Err(TransferError::failed(program, status, &said))
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        // The end of its input ends the session, and with it the transaction, which wrote nothing.
+        drop(self.stdin.take());
+        let _ = self.session.wait();
+    }
+}

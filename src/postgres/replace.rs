@@ -1,0 +1,213 @@
+//! Putting another cluster in the place of a project's: built beside it in `metadb.next/`, and exchanged with it in one
+//! step. The old one is kept as `metadb.old-<time>`. Whoever is killed on the way leaves the old cluster in its place,
+//! or the new one, and never neither: where the system cannot exchange, the next start finishes.
+//!
+//! It is not built under `metadb.new-*`, because those are swept: what is in `metadb.next/` may, for a moment, be the
+//! old cluster.
+
+use std::{io, os::unix::fs::MetadataExt as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use super::{cluster::Cluster, error::ClusterError, hold::Hold, project::Project, stop::Force};
+use crate::{
+    event::Reporter,
+    fs::{atomic, lock, lock::Lock},
+};
+
+/// The directory in which the next cluster is built: an Amp directory of its own.
+const NEXT: &str = "metadb.next";
+/// Written into it when the next cluster is whole and flushed.
+const READY: &str = "ready.json";
+
+/// What was about to happen when `ready.json` was written.
+#[derive(Debug, Serialize, Deserialize)]
+struct Ready {
+    /// The file number of the next cluster's directory, which a rename keeps.
+    inode: u64,
+    /// The name that the old one gets.
+    aside: String,
+}
+
+/// The right to change a project's cluster: one process at a time has it.
+#[derive(Debug)]
+pub struct Change {
+    next: Cluster,
+    _lock: Lock,
+}
+
+impl Cluster {
+    /// Begins to build another cluster for this project. What a killed change left is finished or cleared away first.
+    /// The Amp directory must be there.
+    ///
+    /// # Errors
+    /// When another process changes it, or a leftover cannot be cleared away.
+    pub fn change(&self, reporter: &dyn Reporter) -> Result<Change, ClusterError> {
+        let path = self.change_lock();
+        let Some(lock) = Lock::try_acquire(&path)? else {
+            return Err(ClusterError::InUse {
+                cluster: self.directory.clone(),
+                holder: lock::holder(&path),
+            });
+        };
+        let next = self.of_project(Project::at(&self.project.amp_dir().join(NEXT))?);
+        let change = Change { next, _lock: lock };
+        change.clear(&self.project, reporter)?;
+        Ok(change)
+    }
+}
+
+impl Cluster {
+    pub(super) fn change_lock(&self) -> Utf8PathBuf {
+        self.project.amp_dir().join("metadb.change")
+    }
+}
+
+impl Change {
+    /// The cluster that is built. Nothing is there at first.
+    pub fn next(&self) -> &Cluster {
+        &self.next
+    }
+
+    /// Puts the next cluster, which is whole and stopped, in the project's place. Gives where the old one is now.
+    ///
+    /// # Errors
+    /// When something cannot be flushed or renamed; one of the two is then in its place.
+    pub fn publish(self, cluster: &Cluster, hold: &Hold) -> Result<Option<Utf8PathBuf>, ClusterError> {
+        cluster.is_still(hold)?;
+        let project = &cluster.project;
+        let place = project.cluster();
+        let failed = |action| cluster.failed(action);
+        let new = self.next.project.cluster();
+        atomic::sync_tree(&new).map_err(failed("flush the successor of"))?;
+        let aside = unused(project.amp_dir());
+        let ready = Ready {
+            inode: fs::metadata(&new)
+                .map_err(failed("look at the successor of"))?
+                .ino(),
+            aside: aside.file_name().unwrap_or_default().to_owned(),
+        };
+        let text = serde_json::to_vec(&ready).expect("a number and a name");
+        atomic::write(&ready_file(project), &text).map_err(failed("prepare the successor of"))?;
+        let kept = match place.symlink_metadata() {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                atomic::rename(&new, &place).map_err(failed("put the successor in place of"))?;
+                None
+            }
+            Err(cause) => return Err(failed("look at")(cause)),
+            Ok(_) => {
+                exchange(&new, &place, &aside).map_err(failed("put the successor in place of"))?;
+                Some(aside)
+            }
+        };
+        clear(project).map_err(failed("clear up beside"))?;
+        Ok(kept)
+    }
+
+    /// Gives up: what was built is removed.
+    ///
+    /// # Errors
+    /// When its server does not stop, or it cannot be removed.
+    pub fn abandon(self, cluster: &Cluster, reporter: &dyn Reporter) -> Result<(), ClusterError> {
+        self.clear(&cluster.project, reporter)
+    }
+
+    fn clear(&self, project: &Project, reporter: &dyn Reporter) -> Result<(), ClusterError> {
+        if self.next.project.amp_dir().symlink_metadata().is_err() {
+            return Ok(());
+        }
+        // A killed change leaves its server. After the exchange it is the old one's directory, which has none.
+        self.next.stop(Force::Yes, reporter)?;
+        finish(project)?;
+        clear(project).map_err(self.next.failed("clear away"))
+    }
+}
+
+/// Finishes an exchange that was killed, as far as one cluster must come to its place. Gives whether something was done.
+///
+/// # Errors
+/// When something cannot be renamed.
+pub(super) fn finish(project: &Project) -> Result<bool, ClusterError> {
+    let place = project.cluster();
+    let Some(ready) = ready(project) else {
+        return Ok(false);
+    };
+    let next = next_of(project);
+    if place.symlink_metadata().is_ok() || inode(&next) != Some(ready.inode) {
+        return Ok(false);
+    }
+    atomic::rename(&next, &place).map_err(|source| ClusterError::Io {
+        action: "finish what was begun with",
+        path: place.clone(),
+        source,
+    })?;
+    Ok(true)
+}
+
+/// Puts `new` in `place`, and what is there to `aside`.
+fn exchange(new: &Utf8Path, place: &Utf8Path, aside: &Utf8Path) -> io::Result<()> {
+    if atomic::exchange_at_once(new, place)? {
+        atomic::rename(new, aside)
+    } else {
+        atomic::rename(place, aside)?;
+        atomic::rename(new, place)
+    }
+}
+
+/// Removes `metadb.next`, unless what is in it may be the old cluster: then that is put aside.
+fn clear(project: &Project) -> io::Result<()> {
+    let next = next_of(project);
+    let top = project.amp_dir().join(NEXT);
+    if let (Some(ready), Some(left)) = (ready(project), inode(&next)) {
+        let is_successor = left == ready.inode;
+        // The successor is only then of no use when there is something in the place that it was made for.
+        if !is_successor || inode(&project.cluster()).is_none() {
+            let wanted = project.amp_dir().join(&ready.aside);
+            let is_name = ready.aside.starts_with("metadb.old-") && !ready.aside.contains('/');
+            let aside = if is_name && wanted.symlink_metadata().is_err() {
+                wanted
+            } else {
+                unused(project.amp_dir())
+            };
+            atomic::rename(&next, &aside)?;
+        }
+    }
+    // The cluster first: while `ready.json` is there, what is beside it can be told.
+    for path in [next, top] {
+        match fs::remove_dir_all(&path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
+    }
+    Ok(())
+}
+
+fn next_of(project: &Project) -> Utf8PathBuf {
+    project.amp_dir().join(NEXT).join("metadb")
+}
+
+fn ready_file(project: &Project) -> Utf8PathBuf {
+    project.amp_dir().join(NEXT).join(READY)
+}
+
+fn ready(project: &Project) -> Option<Ready> {
+    let text = atomic::read_own(&ready_file(project), 4096).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+fn inode(path: &Utf8Path) -> Option<u64> {
+    fs::symlink_metadata(path).ok().map(|found| found.ino())
+}
+
+/// A name for an old cluster that nothing has, with the time in it.
+fn unused(amp_dir: &Utf8Path) -> Utf8PathBuf {
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let names = std::iter::once(format!("metadb.old-{now}"))
+        .chain((2..).map(|number| format!("metadb.old-{now}-{number}")));
+    names
+        .map(|name| amp_dir.join(name))
+        .find(|path| path.symlink_metadata().is_err())
+        .expect("there are more numbers than directories")
+}

@@ -1,0 +1,196 @@
+//! Moving rows from one server to another with PostgreSQL's own programs, and proving that all came: one program's output
+//! goes straight into the next one's input, and the rows of every table are counted on both sides.
+
+mod error;
+mod tools;
+
+use std::{
+    io::{self, BufRead as _, BufReader, Read, Write as _},
+    process::{Child, Command, Stdio},
+    thread,
+};
+
+pub use self::{
+    error::TransferError,
+    tools::{Side, Tools},
+};
+
+/// The rows of every table: lines of `schema.table|count`, sorted.
+pub type Counts = Vec<String>;
+
+/// Asks for the number of rows of each table that is not PostgreSQL's own. psql runs what comes out.
+pub(crate) const COUNT: &str = "select format('select %L, count(*) from only %I.%I', n.nspname || '.' || c.relname, n.nspname, c.relname) \
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+    where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema') \
+    and n.nspname !~ '^pg_toast' and not exists (select from pg_catalog.pg_depend d where d.objid = c.oid and d.deptype = 'e') \
+    \\gexec\n";
+
+/// Counts every row of a database.
+///
+/// # Errors
+/// When psql fails.
+pub fn count(tools: &Tools, side: &Side, database: &str) -> Result<Counts, TransferError> {
+    let said = tools.ask(side, database, COUNT)?;
+    let mut lines: Counts = said.lines().map(str::to_owned).collect();
+    lines.sort();
+    Ok(lines)
+}
+
+/// That both sides have the same rows.
+///
+/// # Errors
+/// With the first table that differs.
+pub fn compare(database: &str, from: &Counts, to: &Counts) -> Result<(), TransferError> {
+    if from == to {
+        return Ok(());
+    }
+    let lost = from.iter().find(|line| !to.contains(line));
+    let found = to.iter().find(|line| !from.contains(line));
+    Err(TransferError::RowsDiffer {
+        database: database.to_owned(),
+        expected: lost.cloned().unwrap_or_default(),
+        found: found.cloned().unwrap_or_default(),
+    })
+}
+
+/// Rows of all tables together.
+pub fn total(counts: &Counts) -> u64 {
+    counts
+        .iter()
+        .filter_map(|line| line.rsplit('|').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+/// Where SQL comes from.
+pub(crate) enum From {
+    /// A program's stdout.
+    Program(Command),
+    /// A file.
+    File(fs_err::File),
+}
+
+/// Feeds SQL into a program, less the lines that `keep` does not want; `keep` is asked until it says that it has seen
+/// enough.
+pub(crate) fn pour(
+    from: From,
+    mut into: Command,
+    keep: &mut dyn FnMut(&[u8]) -> Keep,
+) -> Result<(), TransferError> {
+    into.stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let loader_name = program_of(&into);
+    let failed = |program: &str| {
+        let program = program.to_owned();
+        move |source| TransferError::Spawn { program, source }
+    };
+    let (mut giver, mut content): (Option<(Child, String)>, Box<dyn Read>) = match from {
+        From::Program(mut command) => {
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            let name = program_of(&command);
+            let mut child = command.spawn().map_err(failed(&name))?;
+            let stdout = child.stdout.take().expect("it is piped");
+            (Some((child, name)), Box::new(stdout))
+        }
+        From::File(file) => (None, Box::new(file)),
+    };
+    let mut loader = into.spawn().map_err(failed(&loader_name))?;
+    let loader_said = listen(&mut loader);
+    let giver_said = giver.as_mut().map(|(child, _)| listen(child));
+    let mut stdin = loader.stdin.take().expect("it is piped");
+    let poured = (|| -> io::Result<()> {
+        let mut content = BufReader::with_capacity(1 << 17, &mut content);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if content.read_until(b'\n', &mut line)? == 0 {
+                return Ok(());
+            }
+            match keep(&line) {
+                Keep::Yes => stdin.write_all(&line)?,
+                Keep::No => {}
+                Keep::YesAndAllAfter => {
+                    stdin.write_all(&line)?;
+                    io::copy(&mut content, &mut stdin)?;
+                    return Ok(());
+                }
+            }
+        }
+    })();
+    // pg_dumpall's own pg_dump outlives it, and ends only when nobody reads what it writes.
+    drop(content);
+    // The end of its input is the end of its work, and only if all came: what is cut off must not be committed.
+    let is_whole = match (&poured, &mut giver) {
+        (Ok(()), Some((child, name))) => {
+            let status = child.wait().map_err(failed(name))?;
+            status.success().then_some(()).ok_or(Some(status))
+        }
+        (Ok(()), None) => Ok(()),
+        (Err(_), _) => Err(None),
+    };
+    if is_whole.is_err() {
+        let _ = loader.kill();
+    }
+    drop(stdin);
+    let status = loader.wait().map_err(failed(&loader_name))?;
+    let loader_said = loader_said.join().unwrap_or_default();
+    if let Some((mut child, name)) = giver {
+        if is_whole.is_err() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let said = giver_said.and_then(|said| said.join().ok()).unwrap_or_default();
+        if let Err(Some(status)) = is_whole {
+            return Err(TransferError::failed(name, status, &said));
+        }
+    }
+    if !status.success() && (poured.is_ok() || !loader_said.trim().is_empty()) {
+        return Err(TransferError::failed(loader_name, status, &loader_said));
+    }
+    poured.map_err(failed(&loader_name))
+}
+
+/// Whether a line goes on.
+pub(crate) enum Keep {
+    Yes,
+    No,
+    YesAndAllAfter,
+}
+
+fn listen(child: &mut Child) -> thread::JoinHandle<String> {
+    let stderr = child.stderr.take();
+    thread::spawn(move || {
+        let mut said = Vec::new();
+        if let Some(stderr) = stderr {
+            // A program that complains of each row must not fill the memory.
+            let mut stderr = stderr.take(1 << 20);
+            let _ = stderr.read_to_end(&mut said);
+            let _ = io::copy(&mut stderr.into_inner(), &mut io::sink());
+        }
+        String::from_utf8_lossy(&said).into_owned()
+    })
+}
+
+fn program_of(command: &Command) -> String {
+    command.get_program().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_with_fewer_rows_is_named() {
+        let counts = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Counts>();
+        let (from, to) = (counts(&["a.b|7", "a.c|1"]), counts(&["a.b|6", "a.c|1"]));
+        assert!(compare("x", &from, &from).is_ok());
+        let differ = compare("x", &from, &to)
+            .expect_err("one row is missing")
+            .to_string();
+        assert!(differ.contains("a.b|7") && differ.contains("a.b|6"), "{differ}");
+        assert_eq!(total(&from), 8);
+    }
+}

@@ -1,0 +1,152 @@
+//! Why rows were not moved.
+
+use std::{io, ops::RangeInclusive, process::ExitStatus};
+
+use camino::Utf8PathBuf;
+
+use crate::{
+    exit::{Exit, hint_of_io},
+    postgres::ClusterError,
+};
+
+/// Why rows were not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// A cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// Not every build of PostgreSQL has its client programs.
+    #[error(
+        "no {names} of PostgreSQL {} is installed or in PATH{}",
+        ranged(.majors),
+        .searched.iter().map(|place| format!("\n  not in `{place}`")).collect::<String>()
+    )]
+    NoTools {
+        /// The programs.
+        names: String,
+        /// Of which majors they must be.
+        majors: RangeInclusive<u64>,
+        /// Where they are not.
+        searched: Vec<Utf8PathBuf>,
+    },
+    /// A program cannot be run.
+    #[error("cannot run `{program}`")]
+    Spawn {
+        /// Which.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A program failed.
+    #[error("`{program}` failed ({status}){}", .last_lines.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    Failed {
+        /// Which.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it said last.
+        last_lines: Vec<String>,
+    },
+    /// Not everything came.
+    #[error("database `{database}` has other rows after the move: `{expected}` became `{found}`")]
+    RowsDiffer {
+        /// Where.
+        database: String,
+        /// A table and its rows as they were.
+        expected: String,
+        /// A table and its rows as they are.
+        found: String,
+    },
+    /// It would not fit.
+    #[error("a second cluster needs about {} MB and `{amp_dir}` has {} MB free", needed >> 20, free >> 20)]
+    NoRoom {
+        /// Where it would go.
+        amp_dir: Utf8PathBuf,
+        /// How much it is.
+        needed: u64,
+        /// How much there is.
+        free: u64,
+    },
+    /// There is nothing to do it with, or no sense in it.
+    #[error("{message}")]
+    Refused {
+        /// What is the case.
+        message: String,
+        /// What would work.
+        hint: String,
+    },
+    /// A file that the user named.
+    #[error("cannot read `{path}`")]
+    File {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl TransferError {
+    pub(crate) fn failed(program: String, status: ExitStatus, said: &str) -> Self {
+        let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        Self::Failed {
+            program,
+            status,
+            // The first error of psql is the reason, and the last line of pg_dump is the query.
+            last_lines: lines.iter().take(8).map(|line| (*line).to_owned()).collect(),
+        }
+    }
+
+    /// The next command to type.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Cluster(error) => error.hint(),
+            // The command knows the registry, and says which build has them.
+            Self::NoTools { majors, .. } => Some(format!(
+                "install the client programs of PostgreSQL {}, and put them in PATH",
+                majors.end()
+            )),
+            Self::Spawn { source, .. } => hint_of_io(source),
+            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some("name a file that is there, or an address `postgresql://…`".to_owned())
+            }
+            Self::File { source, .. } => hint_of_io(source),
+            Self::Failed { .. } => None,
+            Self::RowsDiffer { .. } => {
+                Some("nothing was changed; end what writes to it and run the same command again".to_owned())
+            }
+            Self::NoRoom { .. } => {
+                Some("make room (`ampup prune` lists what can go) and run the same command again".to_owned())
+            }
+            Self::Refused { hint, .. } => Some(hint.clone()),
+        }
+    }
+
+    /// How the program ends.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Cluster(error) => error.exit_code(),
+            Self::NoTools { .. } => Exit::NotFound,
+            Self::Spawn { source, .. } => Exit::of_io(source),
+            Self::Failed { last_lines, .. }
+                if last_lines
+                    .iter()
+                    .any(|line| line.contains("No space left on device")) =>
+            {
+                Exit::Disk
+            }
+            Self::Failed { .. } | Self::Refused { .. } => Exit::Failed,
+            Self::RowsDiffer { .. } => Exit::Integrity,
+            Self::NoRoom { .. } => Exit::Disk,
+            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
+            Self::File { source, .. } => Exit::of_io(source),
+        }
+    }
+}
+
+fn ranged(majors: &RangeInclusive<u64>) -> String {
+    match (majors.start(), majors.end()) {
+        (low, high) if low == high => low.to_string(),
+        (0, high) => format!("{high} or lower"),
+        (low, high) => format!("{low} to {high}"),
+    }
+}

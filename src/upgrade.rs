@@ -1,0 +1,233 @@
+//! Upgrading the project's cluster to another major of PostgreSQL: dumped from the old one, restored into a new one beside
+//! it, every table's rows counted on both sides, then exchanged. Never in place and never with hard links: the old cluster
+//! is not touched until the new one is built, compared, stopped and flushed, and it is kept.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    env::Env,
+    event::{Event, Reporter},
+    fs::space,
+    locate::Located,
+    postgres::{
+        Cluster, ClusterError, Origin, Purpose, Start, inspect::Contents, replace::Change, user::User,
+    },
+    prune,
+    transfer::{self, From, Keep, Side, Tools, TransferError},
+};
+
+/// What is needed beside the size of the old cluster, for the new one's write-ahead log.
+const LOG_ROOM: u64 = 128 << 20;
+/// A fresh cluster is about so large.
+pub(crate) const FRESH: u64 = 64 << 20;
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Upgraded {
+    /// It is of that major.
+    AlreadyThere {
+        /// Its major.
+        major: u64,
+    },
+    /// It was upgraded.
+    Upgraded {
+        /// From this major.
+        from: u64,
+        /// To this version.
+        to: Located,
+        /// Rows, of all tables of all databases.
+        rows: u64,
+        /// Where the old one is.
+        kept: Utf8PathBuf,
+        /// Whether the server was stopped for it and started again.
+        resumed: bool,
+    },
+}
+
+/// Upgrades the cluster to this major; where none is named, to the active version's.
+///
+/// # Errors
+/// When PostgreSQL of either major or the client programs are not there, there is too little room, it is in use, or not
+/// every row came; the old cluster is then in its place, and its server runs again if it ran.
+pub fn upgrade(
+    cluster: &Cluster,
+    to: Option<u64>,
+    env: &Env,
+    reporter: &dyn Reporter,
+) -> Result<Upgraded, TransferError> {
+    let Contents::Cluster { major: from } = cluster.contents()? else {
+        // Decided once more for its error.
+        cluster.programs()?;
+        return Err(TransferError::Refused {
+            message: format!("there is no cluster in `{}`", cluster.project().cluster()),
+            hint: "`ampup db start` makes one".to_owned(),
+        });
+    };
+    let new = cluster.locator().postgres(to).map_err(ClusterError::from)?;
+    if new.major() == from {
+        return Ok(Upgraded::AlreadyThere { major: from });
+    }
+    if new.major() < from {
+        return Err(TransferError::Refused {
+            message: format!(
+                "the cluster is of PostgreSQL {from}, and does not go back to {}",
+                new.major()
+            ),
+            hint: format!("`ampup install --component postgres@{from}`: it is served by its own major"),
+        });
+    }
+    // Both, before anything starts.
+    cluster.programs()?;
+    let run_as = cluster.run_as(None)?;
+    let tools = Tools::find(
+        &["pg_dumpall", "psql", "pg_dump"],
+        &(from..=new.major()),
+        cluster,
+        env,
+        run_as.as_ref(),
+    )?;
+    let directory = cluster.project().cluster();
+    has_room(
+        cluster.project().amp_dir(),
+        prune::size(&directory).saturating_add(LOG_ROOM),
+    )?;
+
+    let change = cluster.change(reporter)?;
+    let hold = cluster.hold(reporter)?;
+    let was = hold.was_running();
+    let ajar = hold.open();
+    step(
+        reporter,
+        format!("copying every row from PostgreSQL {from} to {}", new.major()),
+    );
+    let copied = copy(cluster, &change, &new, &tools, run_as.as_ref(), reporter);
+    let hold = cluster.close(ajar)?;
+    let done = match copied {
+        Ok(rows) => change
+            .publish(cluster, &hold)
+            .map(|kept| (rows, kept))
+            .map_err(TransferError::from),
+        Err(error) => change
+            .abandon(cluster, reporter)
+            .map_err(TransferError::from)
+            .and(Err(error)),
+    };
+    hold.release();
+    let resumed = cluster.resume(was, run_as, reporter);
+    let (rows, kept) = done?;
+    resumed?;
+    Ok(Upgraded::Upgraded {
+        from,
+        to: new,
+        rows,
+        kept: kept.unwrap_or_default(),
+        resumed: was.is_some(),
+    })
+}
+
+fn copy(
+    cluster: &Cluster,
+    change: &Change,
+    new: &Located,
+    tools: &Tools,
+    run_as: Option<&User>,
+    reporter: &dyn Reporter,
+) -> Result<u64, TransferError> {
+    let start = Start {
+        run_as: run_as.cloned(),
+        purpose: Purpose::Change,
+        ..Start::default()
+    };
+    let old = cluster.start(&start, reporter)?;
+    if old.evidence().origin == Origin::Found {
+        // ampd was faster, and its server takes writes that the new cluster would not have.
+        return Err(TransferError::Cluster(ClusterError::InUse {
+            cluster: cluster.project().cluster(),
+            holder: "a server that was started a moment ago".to_owned(),
+        }));
+    }
+    let copied = fill(change, new, run_as, reporter, |next| {
+        let (from, to) = (Side::of(&old), next);
+        let Side::Socket { user, .. } = to else {
+            return Ok(0);
+        };
+        // The one role that both have.
+        let role = format!(
+            "CREATE ROLE {};",
+            tools.ask(&from, "postgres", &quoted(user))?.trim()
+        );
+        let mut has_connected = false;
+        let mut keep = |line: &[u8]| {
+            has_connected = has_connected || line.starts_with(b"\\connect");
+            if has_connected {
+                Keep::YesAndAllAfter
+            } else if line.trim_ascii() == role.as_bytes() {
+                Keep::No
+            } else {
+                Keep::Yes
+            }
+        };
+        let mut dump = tools.command("pg_dumpall", &from, "postgres");
+        dump.arg("-w");
+        transfer::pour(From::Program(dump), tools.psql(to, "postgres"), &mut keep)?;
+        let databases = "select datname from pg_catalog.pg_database where datallowconn order by 1;";
+        let mut rows = 0;
+        for database in tools.ask(&from, "postgres", databases)?.lines() {
+            let counts = transfer::count(tools, &from, database)?;
+            transfer::compare(database, &counts, &transfer::count(tools, to, database)?)?;
+            rows += transfer::total(&counts);
+        }
+        Ok(rows)
+    });
+    let ended = old.end(reporter);
+    let rows = copied?;
+    ended?;
+    Ok(rows)
+}
+
+/// Makes a new cluster beside the project's, serves it while `work` fills it, and stops it.
+pub(crate) fn fill<T>(
+    change: &Change,
+    programs: &Located,
+    run_as: Option<&User>,
+    reporter: &dyn Reporter,
+    work: impl FnOnce(&Side) -> Result<T, TransferError>,
+) -> Result<T, TransferError> {
+    let start = Start {
+        run_as: run_as.cloned(),
+        ..Start::default()
+    };
+    let next = change.next().clone().with_programs(programs.clone());
+    let server = next.start(&start, reporter)?;
+    let worked = work(&Side::of(&server));
+    let ended = server.end(reporter);
+    let worked = worked?;
+    ended?;
+    Ok(worked)
+}
+
+pub(crate) fn has_room(amp_dir: &Utf8Path, needed: u64) -> Result<(), TransferError> {
+    let needed = needed.saturating_add(FRESH);
+    let free = space::free(amp_dir).map_err(|source| ClusterError::Io {
+        action: "look at",
+        path: amp_dir.to_owned(),
+        source,
+    })?;
+    match free {
+        Some(free) if free < needed => Err(TransferError::NoRoom {
+            amp_dir: amp_dir.to_owned(),
+            needed,
+            free,
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+pub(crate) fn step(reporter: &dyn Reporter, text: String) {
+    reporter.report(Event::Note(text));
+}
+
+/// Asks PostgreSQL to quote a name as pg_dumpall does.
+fn quoted(name: &str) -> String {
+    format!("select pg_catalog.quote_ident('{}');", name.replace('\'', "''"))
+}

@@ -1,0 +1,215 @@
+//! `ampup db import`: from a server that wants a password, as Docker's does, and from dumps.
+
+use std::{
+    net::TcpListener,
+    os::unix::process::CommandExt as _,
+    process::{Child, Command, Stdio},
+};
+
+use ampup::{
+    event::Silent,
+    postgres::{Purpose, Server, Start},
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::support::{
+    database::{Build, DEBIAN, Ends},
+    home::Home,
+    postgres::{eventually, run_as, sql},
+};
+
+/// A server on a port of its own, with a password, as people have one in a container.
+struct Elsewhere {
+    server: Child,
+    address: String,
+    data: Utf8PathBuf,
+}
+
+impl Elsewhere {
+    fn start(home: &Home) -> Self {
+        let directory = home.directory("elsewhere");
+        let data = directory.join("data");
+        let password = directory.join("password");
+        fs::write(&password, "p%ss/word\n").expect("written");
+        home.give(&directory);
+        let ran = as_user(&format!("{DEBIAN}/bin/initdb"))
+            .args([
+                "-D",
+                data.as_str(),
+                "-U",
+                "postgres",
+                "-A",
+                "scram-sha-256",
+                "--no-sync",
+            ])
+            .arg(format!("--pwfile={password}"))
+            .output()
+            .expect("started");
+        assert!(ran.status.success(), "{ran:?}");
+        let port = TcpListener::bind("127.0.0.1:0")
+            .expect("a port")
+            .local_addr()
+            .expect("known")
+            .port();
+        let server = as_user(&format!("{DEBIAN}/bin/postgres"))
+            .args([
+                "-D",
+                data.as_str(),
+                "-k",
+                directory.as_str(),
+                "-p",
+                &port.to_string(),
+            ])
+            .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
+            .spawn()
+            .expect("started");
+        let address = format!("postgresql://postgres:p%25ss%2Fword@127.0.0.1:{port}/postgres");
+        eventually("it serves", || sql(&address, "select 1").is_ok());
+        let elsewhere = Self {
+            server,
+            address,
+            data,
+        };
+        sql(
+            &elsewhere.address,
+            "create role app login; create table t as select generate_series(1, 3000) as x, E'a\\tb\\n\\\\.' as y; \
+             alter table t owner to app; create table empty (x int); create view v as select count(*) from t",
+        )
+        .expect("written");
+        elsewhere
+    }
+
+    fn dump(&self, home: &Home, format: &str, name: &str) {
+        let file = fs::File::create(home.work().join(name)).expect("made");
+        let status = Command::new(format!("{DEBIAN}/bin/pg_dump"))
+            .args(["-d", &self.address, format])
+            .stdout(file.into_parts().0)
+            .status();
+        assert!(status.expect("started").success());
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        if let Ok(text) = fs::read_to_string(self.data.join("postmaster.pid"))
+            && let Some(pid) = text.lines().next().and_then(|line| line.parse().ok())
+        {
+            crate::postgres_law::signal(pid, rustix::process::Signal::INT);
+        }
+        let _ = self.server.wait();
+    }
+}
+
+fn as_user(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env("LC_ALL", "C")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    if let Some(user) = run_as() {
+        command.uid(user.uid).gid(user.gid);
+    }
+    command
+}
+
+fn start(home: &Home) -> Server {
+    let start = Start {
+        purpose: Purpose::Session,
+        ..Start::default()
+    };
+    home.cluster().start(&start, &Silent).expect("started")
+}
+
+fn ask(home: &Home, statement: &str) -> String {
+    let server = start(home);
+    let answer = sql(server.url(), statement).expect("answered");
+    server.stop().expect("left");
+    answer
+}
+
+#[test]
+fn a_running_database_and_its_dumps_are_copied_row_by_row() {
+    let home = Home::with_postgres(&[Build::Wheel16]);
+    let _ends = Ends(&home);
+    let elsewhere = Elsewhere::start(&home);
+    let rows = "select count(*) from t where y = E'a\\tb\\n\\\\.'";
+
+    fs::create_dir_all(home.work().join(".amp")).expect("made");
+    home.give(&home.work());
+    fs::write(
+        home.work().join(".amp/config.toml"),
+        "[metadata_db]\nurl = \"postgresql://x/y\"\n",
+    )
+    .expect("written");
+    home.db(&["import", &elsewhere.address])
+        .exits(0)
+        .says("2 tables with 3000 rows, counted on both sides")
+        .says("remove `url` below `[metadata_db]`");
+    assert_eq!(ask(&home, rows), "3000");
+    assert_eq!(
+        sql(&elsewhere.address, "select count(*) from t").expect("answered"),
+        "3000"
+    );
+
+    // What is there is put aside only when asked.
+    home.db(&["import", &elsewhere.address])
+        .exits(1)
+        .says("holds tables already")
+        .says("--replace");
+    elsewhere.dump(&home, "--format=custom", "custom.dump");
+    elsewhere.dump(&home, "--format=plain", "plain.sql");
+    home.db(&["import", "--replace", "custom.dump"])
+        .exits(0)
+        .says("2 tables with 3000 rows");
+    assert_eq!(ask(&home, rows), "3000");
+    assert_eq!(home.in_amp("metadb.old-").len(), 1);
+
+    // Debian's pg_dump writes `\restrict`, which psql 16.2 does not know: PATH's psql would, and is not asked.
+    let text = fs::read_to_string(home.work().join("plain.sql")).expect("read");
+    let text: String = text
+        .lines()
+        .filter(|line| !line.contains("restrict "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    fs::write(home.work().join("plain.sql"), &text).expect("written");
+    home.db(&["import", "--replace", "plain.sql"])
+        .exits(0)
+        .says("3000 rows, counted on both sides");
+    assert_eq!(ask(&home, rows), "3000");
+
+    // What cannot be imported changes nothing.
+    fs::write(home.work().join("cut.sql"), &text[..text.len() / 2]).expect("written");
+    let custom = fs::read(home.work().join("custom.dump")).expect("read");
+    fs::write(home.work().join("cut.dump"), &custom[..custom.len() / 2]).expect("written");
+    fs::write(
+        home.work().join("wrong.sql"),
+        "create table t (x int);\nnonsense;\n",
+    )
+    .expect("written");
+    fs::write(home.work().join("empty"), "").expect("written");
+    for (source, code) in [
+        ("cut.sql", 1),
+        ("cut.dump", 1),
+        ("wrong.sql", 1),
+        ("empty", 1),
+        ("absent", 3),
+        (".", 1),
+        ("postgresql://nobody:x@127.0.0.1:1/none", 1),
+        (&elsewhere.address.replace("p%25ss", "other"), 1),
+    ] {
+        home.db(&["import", "--replace", source]).exits(code);
+        assert!(home.in_amp("metadb.next").is_empty(), "{source}");
+    }
+    assert_eq!(home.in_amp("metadb.old-").len(), 2);
+    assert_eq!(ask(&home, rows), "3000");
+    is_not_in_the_list(&elsewhere, &home.work());
+}
+
+/// The password was shown to nobody: what failed is told without it.
+fn is_not_in_the_list(elsewhere: &Elsewhere, work: &Utf8Path) {
+    let log = fs::read_to_string(work.join(".amp/log/postgres.log")).expect("read");
+    assert!(!log.contains("p%ss/word") && !log.contains(&elsewhere.address));
+}

