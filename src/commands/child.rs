@@ -142,7 +142,7 @@ pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session)
             Some(number) => Ok(SIGNALLED + number),
             None => signals.drive(command.prepared()).await.map_err(failed),
         };
-        leave(server, session);
+        leave(*server, session);
         ended
     });
     // A start that a second signal gave up on must not keep us.
@@ -203,7 +203,7 @@ struct Signals {
 
 /// How a start ended.
 enum Started {
-    Serves(Server),
+    Serves(Box<Server>),
     Interrupted(u8),
 }
 
@@ -254,7 +254,7 @@ impl Signals {
                         command: "postgres".to_owned(),
                         source: io::Error::other(cause),
                     })?;
-                    return Ok(Started::Serves(ended?));
+                    return Ok(Started::Serves(Box::new(ended?)));
                 }
                 signal = self.next() => {
                     if self.seen.replace(signal).is_some() {
