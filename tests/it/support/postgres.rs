@@ -134,23 +134,22 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// The digest of everything in a directory: names, kinds, permissions, contents.
 pub(crate) fn fingerprint(directory: &Utf8Path) -> String {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut paths = vec![directory.to_owned()];
     let mut lines = Vec::new();
     while let Some(path) = paths.pop() {
         let found = fs::symlink_metadata(&path).expect("there");
-        let mut hasher = DefaultHasher::new();
+        let mut content = Vec::new();
         if found.is_dir() {
             for entry in fs::read_dir(&path).expect("listed") {
                 paths.push(Utf8PathBuf::from_path_buf(entry.expect("listed").path()).expect("UTF-8"));
             }
         } else if found.is_file() {
-            fs::read(&path).expect("read").hash(&mut hasher);
+            content = fs::read(&path).expect("read");
         }
         lines.push(format!(
-            "{path} {:o} {:x}",
+            "{path} {:o} {}",
             found.permissions().mode(),
-            hasher.finish()
+            super::home::sha256(&content)
         ));
     }
     lines.sort();
