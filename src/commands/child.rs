@@ -142,7 +142,7 @@ pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session)
             Some(number) => Ok(SIGNALLED + number),
             None => signals.drive(command.prepared()).await.map_err(failed),
         };
-        leave(*server, session);
+        leave(server, session);
         ended
     });
     // A start that a second signal gave up on must not keep us.
