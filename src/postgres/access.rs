@@ -362,7 +362,7 @@ mod tests {
         let closed = [
             gate("/", 0, 0, 0o755),
             gate("/root", 0, 0, 0o700),
-            gate("/root/p", 7, 70, 0o077),
+            gate("/srv/p", 7, 70, 0o077),
         ];
         assert_eq!(
             first_closed(&user, &closed).map(|gate| gate.path.as_str()),
