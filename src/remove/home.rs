@@ -70,7 +70,14 @@ const LAST: [&str; 6] = [
 const NEW: &str = ".new-";
 
 fn is_ours(name: &str) -> bool {
-    let known = ["staging", "cache", "trust.json", "projects.json", "config.toml"];
+    let known = [
+        "staging",
+        "cache",
+        "trust.json",
+        "projects.json",
+        "projects.json.lock",
+        "config.toml",
+    ];
     known.contains(&name)
         || Shell::ALL.iter().any(|shell| shell.env_file() == name)
         || [itself::BOOTSTRAP, NEW, ".link-"]
