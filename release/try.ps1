@@ -1,4 +1,4 @@
-# Installs from a release's files with its own install.ps1, and looks at what came of it. Run by the release workflow in
+# Installs from a release's files with its own install.ps1, and looks at what came of it. Run by the workflows in
 # Windows PowerShell 5.1 and in PowerShell 7; it changes the user's PATH.
 #
 #     release/try.ps1 DIRECTORY
