@@ -77,11 +77,12 @@ pub fn upgrade(
         });
     }
     // Both, before anything starts.
-    cluster.programs()?;
+    let old = cluster.programs()?;
     let run_as = cluster.run_as(None)?;
     let tools = Tools::find(
         &["pg_dumpall", "psql", "pg_dump"],
         &(from..=new.major()),
+        transfer::version_of(&old),
         cluster,
         env,
         run_as.as_ref(),

@@ -66,7 +66,6 @@ fn has_every_row(url: &str) {
 }
 
 #[test]
-#[ignore = "PostgreSQL 15.20 keeps a column option that the 16.2 to be had here cannot load; with an older 15: `cargo test -- --ignored database_`"]
 fn every_row_comes_along_and_the_old_cluster_is_kept() {
     let home = with_16(home());
     let _ends = Ends(&home);
@@ -133,7 +132,6 @@ fn without_client_programs_it_says_what_brings_them_and_touches_nothing() {
 
 /// Wherever it is killed: one of the two clusters serves every row, and a second run finishes.
 #[test]
-#[ignore = "PostgreSQL 15.20 keeps a column option that the 16.2 to be had here cannot load; with an older 15: `cargo test -- --ignored database_`"]
 fn wherever_it_is_killed_every_row_is_served_and_the_second_run_finishes() {
     #[expect(clippy::disallowed_methods, reason = "the tests' own environment")]
     let points = std::env::var("AMPUP_TEST_POINTS").map_or(8, |points| points.parse().expect("a number"));
