@@ -78,6 +78,7 @@ pub fn import(
     env: &Env,
     reporter: &dyn Reporter,
 ) -> Result<Imported, TransferError> {
+    cluster.settle(reporter)?;
     // Of its own major where there is one, and whatever forbids to use its place.
     let programs = cluster.programs()?;
     let run_as = cluster.run_as(None)?;

@@ -55,6 +55,7 @@ pub fn upgrade(
     env: &Env,
     reporter: &dyn Reporter,
 ) -> Result<Upgraded, TransferError> {
+    cluster.settle(reporter)?;
     let Contents::Cluster { major: from } = cluster.contents()? else {
         // Decided once more for its error.
         cluster.programs()?;
