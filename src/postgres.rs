@@ -45,6 +45,8 @@ pub mod status;
 #[cfg(unix)]
 pub mod stop;
 #[cfg(unix)]
+mod tie;
+#[cfg(unix)]
 mod wait;
 #[cfg(unix)]
 pub mod wire;

@@ -55,6 +55,7 @@ pub fn upgrade(
     env: &Env,
     reporter: &dyn Reporter,
 ) -> Result<Upgraded, TransferError> {
+    cluster.settle(reporter)?;
     let Contents::Cluster { major: from } = cluster.contents()? else {
         // Decided once more for its error.
         cluster.programs()?;
@@ -77,11 +78,12 @@ pub fn upgrade(
         });
     }
     // Both, before anything starts.
-    cluster.programs()?;
+    let old = cluster.programs()?;
     let run_as = cluster.run_as(None)?;
     let tools = Tools::find(
         &["pg_dumpall", "psql", "pg_dump"],
         &(from..=new.major()),
+        transfer::version_of(&old),
         cluster,
         env,
         run_as.as_ref(),

@@ -10,6 +10,7 @@ use super::{
     program::{Program, cannot_spawn},
     project::Project,
     socket::Socket,
+    tie::Tie,
     user::User,
 };
 use crate::fs::lock::Lock;
@@ -64,6 +65,8 @@ pub(super) struct Launch<'a> {
     pub(super) durable: bool,
     /// Why.
     pub(super) purpose: Purpose,
+    /// Whether it ends with us.
+    pub(super) tie: Option<&'a Tie>,
 }
 
 /// Starts a server, which then holds `lock` as long as any of its processes lives.
@@ -114,6 +117,7 @@ fn settings(launch: &Launch<'_>) -> Vec<String> {
         "log_destination=stderr".to_owned(),
         format!("{STARTED_BY}={}", launch.purpose.as_str()),
     ];
+    settings.extend(launch.tie.map(|tie| tie.setting().to_owned()));
     if launch.purpose == Purpose::Change {
         settings.push("default_transaction_read_only=on".to_owned());
     }
