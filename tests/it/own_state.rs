@@ -272,7 +272,7 @@ fn no_truncation_and_no_flipped_octet_makes_a_reader_fail_badly() {
 }
 
 #[test]
-#[ignore = "every octet of every file takes long: `cargo test -- --ignored own_state`"]
+#[ignore = "every octet of every file takes long: `just own-state`"]
 fn every_truncation_and_every_flipped_octet() {
     sweep(usize::MAX);
 }
@@ -377,7 +377,7 @@ fn a_home_outlives_what_is_in_the_place_of_its_notes() {
 }
 
 #[test]
-#[ignore = "every octet of every file takes long: `cargo test -- --ignored own_state`"]
+#[ignore = "every octet of every file takes long: `just own-state`"]
 fn a_home_outlives_everything_in_the_place_of_every_record() {
     survives(&FILES, true);
 }

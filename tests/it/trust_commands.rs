@@ -10,7 +10,7 @@ use std::{
 };
 
 use ampup::{
-    commands::{Error, Options, Outcome, Session, Source, update},
+    commands::{Error, Options, Outcome, Session, Source, install, self_update, update},
     env::Env,
     event::{Event, Reporter},
     exit::Exit,
@@ -256,6 +256,40 @@ fn an_update_fetches_proves_keeps_and_then_asks_once_with_a_condition() {
 
     publisher.publish(8).update().expect("updated");
     assert_eq!(publisher.in_use(), (8, Source::Fetched));
+}
+
+#[test]
+fn an_update_of_ampup_itself_asks_first_and_refuses_what_is_not_proven() {
+    let publisher = Publisher::new();
+    publisher.publish(7);
+    let own = publisher.home().join("components/ampup/0.2.0/bin/ampup");
+    fs::create_dir_all(own.parent().expect("a parent")).expect("made");
+    fs::write(&own, "").expect("written");
+    let update_itself = || {
+        let session = publisher.session_with(|session| session.env = session.env.clone().of_program(&own));
+        let args = self_update::Args {
+            version: None,
+            allow_downgrade: false,
+            how: install::How::default(),
+        };
+        self_update::run(&args, &session)
+    };
+    // The registry has no ampup; what it has was asked for all the same.
+    let _ = update_itself();
+    assert_eq!(publisher.in_use(), (7, Source::Fetched));
+    let kept = publisher.kept();
+    let document = manifest(8, &issued(0));
+    let forged = Signer::new(2).sign("amp", 8, &document);
+    publisher.publish(8);
+    publisher
+        .site
+        .put("registry.minisig", Page::Body(forged.into_bytes()));
+    let error = update_itself().expect_err("forged");
+    assert_eq!(error.exit_code(), Exit::Integrity, "{error}");
+    assert_eq!(
+        (publisher.kept(), publisher.in_use()),
+        (kept, (7, Source::Fetched))
+    );
 }
 
 #[test]

@@ -24,13 +24,15 @@ pub(super) struct Case {
     pub(super) extent: Extent,
 }
 
-/// How much of a command a torture run tries.
+/// How much of a command is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// Every point.
+    /// Every point, and forty in the suite.
     Whole,
-    /// Fifty points: it is large.
-    Sampled,
+    /// It is large: so many kills, signals and faults, and ten in the suite.
+    Large([usize; 3]),
+    /// The same, and nothing in the suite.
+    VeryLarge([usize; 3]),
 }
 
 /// Further commands are a line each.
@@ -99,7 +101,7 @@ pub(super) const POSTGRES: Case = Case {
     prepare: |_| {},
     command: &["install", "postgres@18.4.0+zonky"],
     once: false,
-    extent: Extent::Sampled,
+    extent: Extent::VeryLarge([15, 5, 30]),
 };
 
 /// ampup itself, newer. It is run from the home, as it must be.
@@ -108,7 +110,7 @@ pub(super) const SELF_UPDATE: Case = Case {
     prepare: settled,
     command: &["self", "update"],
     once: false,
-    extent: Extent::Whole,
+    extent: Extent::Large([usize::MAX; 3]),
 };
 
 fn settled(home: &mut Home) {
@@ -124,7 +126,7 @@ pub(super) const INIT: Case = Case {
     prepare: nothing,
     command: &["init"],
     once: false,
-    extent: Extent::Whole,
+    extent: Extent::Large([usize::MAX, 20, 400]),
 };
 
 fn nothing(home: &mut Home) {

@@ -29,8 +29,8 @@ const NOT_DONE: &str = "it failed: ";
 
 /// Runs `job` in another process.
 fn other(job: &str, deed: Deed) -> Traced {
-    #[expect(clippy::disallowed_methods, reason = "the other process is this program")]
-    let program = std::env::current_exe().expect("this program");
+    // This program, also when it was built anew meanwhile.
+    let program = format!("/proc/{}/exe", std::process::id());
     let mut command = Command::new(program);
     command
         .args([

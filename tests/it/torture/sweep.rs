@@ -120,24 +120,23 @@ fn telling(calls: &[Call]) -> Vec<usize> {
 }
 
 fn sweep(case: &Case) {
-    let sampled = match case.extent {
-        Extent::Sampled => Some([15, 5, 30]),
-        Extent::Whole if !whole() => Some([12, 4, 24]),
-        Extent::Whole => None,
+    let kept = match (case.extent, whole()) {
+        (Extent::Whole, true) => [usize::MAX; 3],
+        (Extent::Whole, false) => [12, 4, 24],
+        (Extent::Large(kept) | Extent::VeryLarge(kept), true) => kept,
+        (Extent::Large(_), false) => [3, 1, 6],
+        (Extent::VeryLarge(_), false) => return,
     };
     let mut home = Home::new();
     (case.prepare)(&mut home);
     let reference = Reference::of(case, &home);
     let numbers = telling(&reference.watched.calls);
     let points = points_at(&numbers, Signal::SIGTERM);
-    let deeds: Vec<Deed> = match sampled {
-        Some(kept) => points
-            .into_iter()
-            .zip(kept)
-            .flat_map(|(all, kept)| sample(all, kept))
-            .collect(),
-        None => points.concat(),
-    };
+    let deeds: Vec<Deed> = points
+        .into_iter()
+        .zip(kept)
+        .flat_map(|(all, kept)| sample(all, kept))
+        .collect();
     all(case.name, reference.watched.count(), &deeds, |deed, name| {
         attempt(case, &home, &reference, deed, name)
     });
@@ -193,27 +192,20 @@ macro_rules! sweeps {
             sweep(case($name));
         })*
 
-        /// The program is large, so this is for a torture run alone.
         #[test]
         fn an_init_is_whole_or_absent() {
-            if whole() {
-                sweep(&INIT);
-            }
+            sweep(&INIT);
         }
 
         #[test]
         fn a_self_update_is_whole_or_absent() {
-            if whole() {
-                sweep(&SELF_UPDATE);
-            }
+            sweep(&SELF_UPDATE);
         }
 
-        /// The real one: in a torture run alone, at fifty points.
+        /// The real one, in a torture run alone.
         #[test]
         fn an_install_of_postgresql_is_whole_or_absent() {
-            if whole() {
-                sweep(&POSTGRES);
-            }
+            sweep(&POSTGRES);
         }
 
         #[test]
