@@ -174,6 +174,8 @@ impl Starting<'_> {
                     (None, Some(missing)) => return Err(missing),
                     (None, None) => self.pause(&mut wait, &look, None)?,
                 },
+                // It was asked to stop by somebody who is gone, and would never end.
+                Next::Wait(WaitFor::Server(Some(_))) if self.cluster.end_if_forgotten(self.reporter)? => {}
                 Next::Wait(whom) => self.pause(&mut wait, &look, Some(whom))?,
             }
         }
