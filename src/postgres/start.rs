@@ -301,6 +301,12 @@ impl Starting<'_> {
                 name: "the project's database".to_owned(),
                 holder: told(whom, &holder),
             }),
+            Patience::Over if standstill == OUT_OF_REACH => {
+                return Err(ClusterError::OutOfReach {
+                    cluster: self.cluster.directory.clone(),
+                    holder,
+                });
+            }
             Patience::Over => {
                 let why = match &look.session {
                     Err((_, message)) if !message.is_empty() => format!(" ({message})"),
