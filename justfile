@@ -46,3 +46,7 @@ torture-database POINTS='200':
 # Law 7: twenty power cuts under a project's database, on an ext4 image. As root, with loop devices.
 power-cut:
     AMPUP_TORTURE=whole nice cargo test --test it torture::outage -- --nocapture --test-threads 1
+
+# Every file that ampup writes for itself, cut at every octet, with every octet flipped, and with all that may stand in its place.
+own-state:
+    nice cargo test --test it -- --ignored own_state

@@ -1,5 +1,6 @@
 //! 9: `ampup db upgrade`, from Debian's 15 to a real 16.
 
+mod failures;
 mod kills;
 
 use ampup::{
@@ -124,31 +125,4 @@ fn without_client_programs_it_says_what_brings_them_and_touches_nothing() {
     let refused = crate::support::home::finish(command).exits(3);
     refused.says("no pg_dumpall, psql, pg_dump of PostgreSQL 17 to 18 is installed or in PATH");
     assert_eq!(fingerprint(&home.work().join(".amp/metadb")), before);
-}
-
-/// A failure on the way: the disk is full, a table cannot be read, a program is missing.
-#[test]
-fn what_fails_on_the_way_leaves_the_old_cluster_running() {
-    let home = with_16(home());
-    let _ends = Ends(&home);
-    let stays = start(&home, Purpose::Stay);
-    let url = stays.url().to_owned();
-    drop(stays);
-    // A function that the new server cannot make.
-    sql(
-        &url,
-        "create function g() returns int language internal as 'int4pl'",
-    )
-    .expect("made");
-    sql(
-        &url,
-        "update pg_proc set prosrc = 'no_such_function' where proname = 'g'",
-    )
-    .expect("changed");
-    let refused = home.db(&["upgrade"]);
-    assert_ne!(refused.code, 0, "{refused:?}");
-    assert_eq!(major(&home), 15);
-    has_every_row(&url);
-    assert!(home.in_amp("metadb.next").is_empty());
-    assert!(home.in_amp("metadb.old-").is_empty());
 }
