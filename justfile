@@ -37,3 +37,7 @@ fuzz MINUTES='10' TARGETS='spec pointer manifest receipt checksum_file archive':
 # Kill and fault sweeps, whole: every call that changes something, killed and failing in every way (docs/torture.md).
 torture *FILTER:
     AMPUP_TORTURE=whole nice cargo test --test it torture::{{ FILTER }} -- --nocapture --test-threads 1
+
+# Every file that ampup writes for itself, cut at every octet, with every octet flipped, and with all that may stand in its place.
+own-state:
+    nice cargo test --test it -- --ignored own_state

@@ -122,7 +122,7 @@ pub fn apply(
         note(change, setting, &mut record);
     }
     // First the record, then the deed: whatever a kill leaves behind is known.
-    atomic::write_state(&layout.shells(), record.to_json().as_bytes()).map_err(SetupError::Record)?;
+    atomic::write_state(&layout.shells(), &record.to_json()).map_err(SetupError::Record)?;
     for change in &mut changes {
         if let Err(cause) = carry_out(change) {
             change.action = Action::ByHand(cause.to_string());

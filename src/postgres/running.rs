@@ -12,6 +12,7 @@ use super::{
     facts,
     identity::{postmaster, servers_of},
     inspect::SocketAnswer,
+    project::put,
     server::Purpose,
     start::Served,
     stop::{Force, Stopped},
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     event::{Reporter, Silent},
-    fs::{atomic, lock::Lock},
+    fs::lock::Lock,
 };
 
 /// A server that serves. Dropping it leaves it running, unless it is there for a change of the cluster only.
@@ -212,7 +213,12 @@ impl Cluster {
     /// Writes down that the server that runs now stays, also if it was started for a session.
     fn keep(&self) -> Result<(), ClusterError> {
         let server = self.running_server()?;
-        atomic::write(&self.project.keep(), server.as_bytes()).map_err(self.failed("keep the server of"))
+        let path = self.project.keep();
+        if fs::read_to_string(&path).is_ok_and(|kept| kept == server) {
+            return Ok(());
+        }
+        // What is there speaks of a server that is no more, and so does a part of this one's name.
+        put(&path, server.as_bytes()).map_err(self.failed("keep the server of"))
     }
 
     /// Process and start time, as the server wrote them.

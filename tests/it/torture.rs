@@ -8,6 +8,8 @@ mod point;
 mod power;
 mod room;
 mod signals;
+mod start;
+mod state;
 mod sweep;
 
 use ampup::env::Env;
