@@ -3,4 +3,5 @@
 pub mod atomic;
 pub mod link;
 pub mod lock;
+pub mod mounts;
 pub mod space;

@@ -135,6 +135,14 @@ impl Server {
         &self.evidence
     }
 
+    /// Lets the programs that this process runs from here on use the server in its stead: should this process be killed,
+    /// nobody stops the server under them. Where that cannot be, they are no worse off than without it.
+    pub fn hand_on(&self) {
+        if let Some(users) = &self.users {
+            let _ = users.hand_on();
+        }
+    }
+
     /// Stops the server, whoever uses it.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 mod crowd;
 mod oracle;
+mod outage;
 mod places;
 mod point;
 mod power;
