@@ -88,10 +88,10 @@ impl ProgramError {
         match self {
             Self::DoesNotLoad { failure, .. } => failure.hint(&crate::libraries::os_release()),
             Self::Spawn { source, .. } => crate::exit::hint_of_io(source),
-            Self::NoLoader { .. }
-            | Self::Failed { .. }
-            | Self::UnexpectedAnswer { .. }
-            | Self::Silent { .. } => None,
+            Self::Failed { last_lines, .. } => {
+                disk_in(last_lines).and_then(|kind| crate::exit::hint_of_io(&kind.into()))
+            }
+            Self::NoLoader { .. } | Self::UnexpectedAnswer { .. } | Self::Silent { .. } => None,
         }
     }
 
@@ -99,13 +99,30 @@ impl ProgramError {
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::Spawn { source, .. } => Exit::of_io(source),
+            Self::Failed { last_lines, .. } => {
+                disk_in(last_lines).map_or(Exit::Failed, |kind| Exit::of_io(&kind.into()))
+            }
             Self::DoesNotLoad { .. }
             | Self::NoLoader { .. }
-            | Self::Failed { .. }
             | Self::UnexpectedAnswer { .. }
             | Self::Silent { .. } => Exit::Failed,
         }
     }
+}
+
+/// What the disk refused a program, by the system's texts, which PostgreSQL's programs pass on.
+pub(super) fn disk_in(lines: &[String]) -> Option<io::ErrorKind> {
+    const TEXTS: [(&str, io::ErrorKind); 4] = [
+        ("No space left on device", io::ErrorKind::StorageFull),
+        ("Disk quota exceeded", io::ErrorKind::QuotaExceeded),
+        ("Read-only file system", io::ErrorKind::ReadOnlyFilesystem),
+        ("Permission denied", io::ErrorKind::PermissionDenied),
+    ];
+    let is_said = |text: &str| lines.iter().any(|line| line.contains(text));
+    TEXTS
+        .into_iter()
+        .find(|(text, _)| is_said(text))
+        .map(|(_, kind)| kind)
 }
 
 /// A program of a tree, and whom it runs as.
@@ -372,4 +389,33 @@ pub(super) fn last_lines(text: &str) -> Vec<String> {
 /// Lines below a message.
 pub(super) fn indented(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  {line}")).collect()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_the_disk_refuses_a_program_ends_as_it_does_for_us() {
+        for (line, code) in [
+            ("initdb: error: could not write \"a\": No space left on device", 7),
+            ("FATAL:  could not create lock file: Read-only file system", 7),
+            (
+                "initdb: error: could not create directory \"a\": Permission denied",
+                7,
+            ),
+            ("initdb: error: could not write \"a\": Disk quota exceeded", 7),
+            ("initdb: error: invalid locale name \"x\"", 1),
+        ] {
+            let failed = ProgramError::Failed {
+                program: "/p/bin/initdb".into(),
+                status: ExitStatus::from_raw(256),
+                last_lines: vec![line.to_owned()],
+            };
+            assert_eq!(failed.exit_code().code(), code, "{line}");
+            assert_eq!(failed.hint().is_some(), code == 7, "{line}");
+        }
+    }
 }
