@@ -152,7 +152,7 @@ pub fn accept(
             if let Some(user) = &run_as {
                 give_to(work, user)?;
             }
-            initdb(tree, &path, run_as.as_ref(), Flush::No).map_err(AcceptError::DoesNotRun)?;
+            initdb(tree, &path, run_as.as_ref(), None, Flush::No).map_err(AcceptError::DoesNotRun)?;
             single_user_select(tree, &path, run_as.as_ref()).map_err(AcceptError::DoesNotRun)?;
             Some(ProvenCluster { path, user })
         }

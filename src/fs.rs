@@ -3,4 +3,5 @@
 pub mod atomic;
 pub mod link;
 pub mod lock;
+pub mod node;
 pub mod space;

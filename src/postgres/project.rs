@@ -9,7 +9,7 @@ use super::user::User;
 use crate::{
     env::Env,
     exit::{Exit, hint_of_io},
-    fs::atomic,
+    fs::{atomic, node},
 };
 
 /// The name of the Amp directory in a project.
@@ -141,6 +141,11 @@ impl Project {
         self.amp_dir.join("metadb.keep")
     }
 
+    /// The superuser's password, where the cluster is reached with one.
+    pub fn password(&self) -> Utf8PathBuf {
+        self.amp_dir.join("metadb.password")
+    }
+
     /// The directory of logs.
     pub fn logs(&self) -> Utf8PathBuf {
         self.amp_dir.join("log")
@@ -192,12 +197,9 @@ fn make(directory: &Utf8Path, owner: Option<&User>) -> io::Result<()> {
 }
 
 /// Gives a path to a user, if one is named. Only what was made a moment ago is ever given away.
-pub(super) fn give(path: &Utf8Path, owner: Option<&User>) -> io::Result<()> {
+pub(crate) fn give(path: &Utf8Path, owner: Option<&User>) -> io::Result<()> {
     match owner {
-        #[cfg(unix)]
-        Some(user) => fs_err::os::unix::fs::lchown(path, Some(user.uid), Some(user.gid)),
-        #[cfg(not(unix))]
-        Some(_) => Ok(()),
+        Some(user) => node::give(path, user.uid, user.gid),
         None => Ok(()),
     }
 }

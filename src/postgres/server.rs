@@ -19,6 +19,13 @@ use crate::fs::lock::Lock;
 /// into `postmaster.opts`.
 const STARTED_BY: &str = "ampup.started_by";
 
+/// Process creation flags of Windows
+/// (<https://learn.microsoft.com/windows/win32/procthread/process-creation-flags>).
+#[cfg(windows)]
+const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+#[cfg(windows)]
+const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+
 /// Why a server was started, which decides whether it goes with its last user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Purpose {
@@ -82,20 +89,34 @@ pub(super) fn spawn(launch: &Launch<'_>, lock: &Lock) -> Result<(Child, Log), Cl
         name: "postgres",
         run_as: launch.run_as,
     };
+    let host = launch.socket.host.as_str();
+    let (addresses, directories) = match &launch.socket.password {
+        Some(_) => (host, ""),
+        None => ("", host),
+    };
     let mut command = postgres.command();
     command
-        .args(["-D", cluster.as_str(), "-k", launch.socket.directory.as_str()])
-        .args(settings(launch).iter().flat_map(|setting| ["-c", setting]))
+        .args(["-D", cluster.as_str(), "-k", directories])
+        .args(
+            settings(launch, addresses)
+                .iter()
+                .flat_map(|setting| ["-c", setting]),
+        )
         // The lock: an open file is the one thing that every process of a server inherits, and stdin is the one that the
         // standard library hands on. A server does not read it.
         .stdin(held)
         .stdout(file.into_parts().0)
         .stderr(copy.into_parts().0);
+    // Ctrl-C is for the command that the terminal runs, not for a database that others may use.
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt as _;
-        // Ctrl-C is for the command that the terminal runs, not for a database that others may use.
         command.process_group(0);
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt as _;
+        command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
     }
     let child = command
         .spawn()
@@ -104,10 +125,10 @@ pub(super) fn spawn(launch: &Launch<'_>, lock: &Lock) -> Result<(Child, Log), Cl
     Ok((child, log))
 }
 
-fn settings(launch: &Launch<'_>) -> Vec<String> {
+fn settings(launch: &Launch<'_>, addresses: &str) -> Vec<String> {
     let mut settings = vec![
-        // No TCP, whatever postgresql.conf says.
-        "listen_addresses=".to_owned(),
+        // No TCP where there is a socket, whatever postgresql.conf says.
+        format!("listen_addresses={addresses}"),
         format!("port={}", launch.socket.port),
         // Our log, whatever it says.
         "logging_collector=off".to_owned(),

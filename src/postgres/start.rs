@@ -5,7 +5,7 @@ use std::{process::Child, thread, time::Duration};
 use camino::Utf8Path;
 
 use super::{
-    cluster::{Cluster, Look},
+    cluster::{Cluster, Look, Reach},
     create::{self, Plan},
     error::ClusterError,
     facts,
@@ -232,16 +232,25 @@ impl Starting<'_> {
     }
 
     fn make(&self, programs: &Located) -> Result<create::Made, ClusterError> {
-        let owner = match &self.run_as {
-            Some(user) => user.name.clone(),
-            None => User::current()?.name,
+        let template = match self.cluster.reach {
+            Reach::Socket => {
+                let owner = match &self.run_as {
+                    Some(user) => user.name.clone(),
+                    None => User::current()?.name,
+                };
+                self.cluster.template(programs, &owner)
+            }
+            Reach::Loopback => {
+                self.cluster.make_password(self.run_as.as_ref())?;
+                None
+            }
         };
-        let template = self.cluster.template(programs, &owner);
         let plan = Plan {
             tree: &programs.tree,
             major: programs.major(),
             owner: self.run_as.as_ref(),
             template: template.as_deref(),
+            password: self.cluster.password_file(),
             ephemeral: self.start.ephemeral,
         };
         Ok(create::make(&self.cluster.project, &plan)?)

@@ -5,12 +5,10 @@
 
 use std::{process::Child, time::Duration};
 
-use rustix::process::Signal;
-
 use super::{
     cluster::Cluster,
     error::ClusterError,
-    identity::{self, Process, Role, postmaster},
+    identity::{self, Process, Role, Signal, postmaster},
     inspect::SocketAnswer,
     log::Log,
     wait::{Patience, Wait},
