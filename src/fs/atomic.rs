@@ -192,7 +192,10 @@ pub fn sync_tree(top: &Utf8Path) -> io::Result<()> {
             if kind.is_dir() {
                 sync_tree(&path)?;
             } else if kind.is_file() {
-                fs::File::open(&path)?.sync_all()?;
+                // Windows flushes only what was opened to be written.
+                let mut options = fs::OpenOptions::new();
+                options.read(true).write(cfg!(windows));
+                options.open(&path)?.sync_all()?;
             }
         }
         sync_directory(top)

@@ -9,7 +9,7 @@ use super::user::User;
 use crate::{
     env::Env,
     exit::{Exit, hint_of_io},
-    fs::{atomic, node},
+    fs::{atomic, link, node},
 };
 
 /// The name of the Amp directory in a project.
@@ -210,7 +210,7 @@ fn resolved(path: &Utf8Path) -> Utf8PathBuf {
     let mut missing = Vec::new();
     let mut there = path.to_owned();
     loop {
-        if let Ok(real) = there.canonicalize_utf8() {
+        if let Ok(real) = link::real(&there) {
             return missing.into_iter().rev().fold(real, |path, name| path.join(name));
         }
         let Some(Utf8Component::Normal(name)) = there.components().next_back() else {

@@ -5,6 +5,8 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+use crate::fs::link;
+
 /// A process that runs from a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -16,7 +18,7 @@ pub struct User {
 
 /// The processes whose executable lies below `tree`, as far as this user may know them.
 pub fn users_of(tree: &Utf8Path) -> Vec<User> {
-    let Ok(tree) = tree.canonicalize_utf8() else {
+    let Ok(tree) = link::real(tree) else {
         return Vec::new();
     };
     let executables = if cfg!(target_os = "linux") {
