@@ -76,6 +76,7 @@ pub fn back_up(
     file: Option<&Utf8Path>,
     reporter: &dyn Reporter,
 ) -> Result<Made, BackupError> {
+    cluster.settle(reporter)?;
     let Contents::Cluster { major } = cluster.contents()? else {
         return Err(BackupError::NoCluster(cluster.project().cluster()));
     };
@@ -117,6 +118,7 @@ pub fn back_up(
 /// When the file is no backup or damaged, or its programs are not installed; the cluster is then as it was.
 pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> Result<Restored, BackupError> {
     let header = archive::header(file)?;
+    cluster.settle(reporter)?;
     // A foreign directory in the cluster's place is nobody's to rename.
     let present = cluster.contents()?;
     if let Contents::Foreign { entry } = present {

@@ -9,7 +9,7 @@ use fs_err as fs;
 use url::Url;
 
 use self::{
-    file::{Kind, Rows},
+    file::{Kind, PROBE, Restriction, Rows},
     snapshot::Snapshot,
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     postgres::{
         Cluster, ClusterError, facts, inspect::Contents, replace::Change, socket::DATABASE, user::User,
     },
-    transfer::{self, From, Keep, Side, Tools, TransferError},
+    transfer::{self, From, Keep, Side, Tools, TransferError, Version},
     upgrade::{fill, has_room, step},
 };
 
@@ -78,6 +78,7 @@ pub fn import(
     env: &Env,
     reporter: &dyn Reporter,
 ) -> Result<Imported, TransferError> {
+    cluster.settle(reporter)?;
     // Of its own major where there is one, and whatever forbids to use its place.
     let programs = cluster.programs()?;
     let run_as = cluster.run_as(None)?;
@@ -145,17 +146,18 @@ struct Importing<'a> {
 }
 
 impl Importing<'_> {
-    fn tools(&self, names: &[&'static str], lowest: u64) -> Result<Tools, TransferError> {
+    /// For a server of this version; where there is none, or it is not known, for the project's.
+    fn tools(&self, names: &[&'static str], server: Option<Version>) -> Result<Tools, TransferError> {
         // What a later pg_dump writes, an earlier server may not understand.
-        let majors = lowest..=self.programs.major();
-        Tools::find(names, &majors, self.cluster, self.env, self.run_as)
+        let majors = server.map_or(0, |server| server.0)..=self.programs.major();
+        let server = server.unwrap_or_else(|| transfer::version_of(self.programs));
+        Tools::find(names, &majors, server, self.cluster, self.env, self.run_as)
     }
 
     fn a_server(&self, address: &str) -> Result<(transfer::Counts, bool), TransferError> {
         let side = side(address)?;
-        let tools = self.tools(&["psql", "pg_dump"], 0)?;
-        let snapshot = Snapshot::take(&tools, &side)?;
-        let major = snapshot.server / 10_000;
+        let snapshot = Snapshot::take(&self.tools(&["psql"], None)?, &side)?;
+        let major = snapshot.server.0;
         if major > self.programs.major() {
             return Err(TransferError::Refused {
                 message: format!(
@@ -167,11 +169,7 @@ impl Importing<'_> {
                 ),
             });
         }
-        let tools = if tools.major < major {
-            self.tools(&["psql", "pg_dump"], major)?
-        } else {
-            tools
-        };
+        let tools = self.tools(&["psql", "pg_dump"], Some(snapshot.server))?;
         has_room(self.cluster.project().amp_dir(), snapshot.octets)?;
         step(
             self.reporter,
@@ -205,8 +203,8 @@ impl Importing<'_> {
         has_room(self.cluster.project().amp_dir(), size)?;
         let opened = fs::File::open(path).map_err(failed)?;
         let tools = match kind {
-            Kind::Custom => self.tools(&["pg_restore", "psql"], 0)?,
-            Kind::Plain => self.tools(&["psql"], 0)?,
+            Kind::Custom => self.tools(&["pg_restore", "psql"], None)?,
+            Kind::Plain => self.tools(&["psql"], None)?,
         };
         let said = match kind {
             Kind::Custom => file::Said::default(),
@@ -240,9 +238,15 @@ impl Importing<'_> {
                     }
                     let mut load = tools.psql(next, DATABASE);
                     load.arg("--single-transaction");
+                    let is_known = tools.ask(next, DATABASE, PROBE).is_ok();
+                    let mut restriction = Restriction::default();
                     transfer::pour(From::File(opened), load, &mut |line| {
-                        rows.see(line);
-                        Keep::Yes
+                        let is_data = rows.see(line);
+                        if !is_data && restriction.is(line) && !is_known {
+                            Keep::No
+                        } else {
+                            Keep::Yes
+                        }
                     })?;
                 }
             }

@@ -12,7 +12,7 @@ use std::{
 
 pub use self::{
     error::TransferError,
-    tools::{Side, Tools},
+    tools::{Side, Tools, Version, version_of},
 };
 
 /// The rows of every table: lines of `schema.table|count`, sorted.

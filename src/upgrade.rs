@@ -18,6 +18,8 @@ use crate::{
 
 /// What is needed beside the size of the old cluster, for the new one's write-ahead log.
 const LOG_ROOM: u64 = 128 << 20;
+/// PostgreSQL makes its write-ahead log in files of this size.
+const ONE_FILE: u64 = 16 << 20;
 /// A fresh cluster is about so large.
 pub(crate) const FRESH: u64 = 64 << 20;
 
@@ -55,6 +57,7 @@ pub fn upgrade(
     env: &Env,
     reporter: &dyn Reporter,
 ) -> Result<Upgraded, TransferError> {
+    cluster.settle(reporter)?;
     let Contents::Cluster { major: from } = cluster.contents()? else {
         // Decided once more for its error.
         cluster.programs()?;
@@ -77,11 +80,12 @@ pub fn upgrade(
         });
     }
     // Both, before anything starts.
-    cluster.programs()?;
+    let old = cluster.programs()?;
     let run_as = cluster.run_as(None)?;
     let tools = Tools::find(
         &["pg_dumpall", "psql", "pg_dump"],
         &(from..=new.major()),
+        transfer::version_of(&old),
         cluster,
         env,
         run_as.as_ref(),
@@ -199,11 +203,26 @@ pub(crate) fn fill<T>(
     };
     let next = change.next().clone().with_programs(programs.clone());
     let server = next.start(&start, reporter)?;
-    let worked = work(&Side::of(&server));
+    // Looked at while what it wrote is still there.
+    let worked = work(&Side::of(&server)).map_err(|error| with_room(error, next.project().amp_dir()));
     let ended = server.end(reporter);
     let worked = worked?;
     ended?;
     Ok(worked)
+}
+
+/// A server whose disk is full breaks off without a word to its client.
+fn with_room(mut error: TransferError, amp_dir: &Utf8Path) -> TransferError {
+    if let TransferError::Failed { last_lines, .. } = &mut error
+        && let Ok(Some(free)) = space::free(amp_dir)
+        && free < ONE_FILE
+    {
+        last_lines.push(format!(
+            "No space left on device: {} MB are free in `{amp_dir}`",
+            free >> 20
+        ));
+    }
+    error
 }
 
 pub(crate) fn has_room(amp_dir: &Utf8Path, needed: u64) -> Result<(), TransferError> {

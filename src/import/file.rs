@@ -126,6 +126,40 @@ impl Rows {
     }
 }
 
+/// What a psql that knows `\restrict` reads without a word.
+pub(super) const PROBE: &str = "\\restrict ampup\n\\unrestrict ampup\n";
+
+/// Finds the lines with which pg_dump forbids psql all other commands of its own between them
+/// (`\restrict KEY`, <https://www.postgresql.org/docs/current/app-psql.html>; since 18.0, 17.6, 16.10, 15.14). A psql that
+/// does not know them takes the same dump without.
+#[derive(Debug, Default)]
+pub(super) struct Restriction {
+    key: Option<Vec<u8>>,
+    /// A statement came outside of such a pair: what follows may be a text that only looks like one.
+    is_over: bool,
+}
+
+impl Restriction {
+    /// Takes a line that is not data. Gives whether it is one of them.
+    pub(super) fn is(&mut self, line: &[u8]) -> bool {
+        let text = line.trim_ascii_end();
+        if let Some(key) = &self.key {
+            let is_end = text.strip_prefix(b"\\unrestrict ") == Some(key);
+            if is_end {
+                self.key = None;
+            }
+            return is_end;
+        }
+        let key = text
+            .strip_prefix(b"\\restrict ")
+            .filter(|key| key.iter().all(u8::is_ascii_alphanumeric) && !self.is_over);
+        self.key = key.map(<[u8]>::to_vec);
+        let is_silent = text.is_empty() || text.starts_with(b"--") || text.starts_with(b"\\connect ");
+        self.is_over = self.is_over || key.is_none() && !is_silent;
+        key.is_some()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,5 +172,27 @@ mod tests {
         assert_eq!(data, [false, false, true, true, true, false]);
         assert_eq!(rows.count, 2);
         assert!(is_name("bob") && is_name("\"a b\"") && !is_name("a;b") && !is_name("\"a\"b\""));
+    }
+    #[test]
+    fn only_pg_dumps_own_pairs_are_taken_for_restrictions() {
+        let found = |dump: &str| {
+            let mut restriction = Restriction::default();
+            let lines = dump.lines().filter(|line| restriction.is(line.as_bytes()));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        // pg_dumpall's: one pair for the roles, and one for each database.
+        let dump = "--\n-- PostgreSQL\n\n\\restrict a1\nSELECT '\n\\restrict b\n\\unrestrict b\n';\n\\unrestrict a1\n\n\
+            \\connect x\n\n\\restrict c2\nSELECT 1;\n\\unrestrict c2\n";
+        assert_eq!(
+            found(dump),
+            [
+                "\\restrict a1",
+                "\\unrestrict a1",
+                "\\restrict c2",
+                "\\unrestrict c2"
+            ]
+        );
+        assert!(found("SELECT '\n\\restrict b\n';\n").is_empty());
+        assert!(found("\\restrict a b\n\\unrestrict a\n").is_empty());
     }
 }

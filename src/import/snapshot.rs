@@ -6,7 +6,7 @@ use std::{
     process::{Child, ChildStdin, Stdio},
 };
 
-use crate::transfer::{COUNT, Counts, Side, Tools, TransferError};
+use crate::transfer::{COUNT, Counts, Side, Tools, TransferError, Version};
 
 /// What psql says last.
 const END: &str = "ampup: that was all";
@@ -15,8 +15,8 @@ const END: &str = "ampup: that was all";
 pub(super) struct Snapshot {
     /// What pg_dump calls it.
     pub(super) name: String,
-    /// `server_version_num`.
-    pub(super) server: u64,
+    /// The server's.
+    pub(super) server: Version,
     /// The size of the database.
     pub(super) octets: u64,
     /// The rows of its tables.
@@ -69,11 +69,12 @@ impl Snapshot {
             numbers.1.and_then(|text| text.parse().ok()),
         );
         let ended = session.try_wait().map_err(spawn)?;
-        if let (Some(name), (Some(server), Some(octets)), None) = (name, numbers, ended) {
+        if let (Some(name), (Some::<u64>(server), Some(octets)), None) = (name, numbers, ended) {
             lines.sort();
             return Ok(Self {
                 name,
-                server,
+                // `server_version_num`, 150020: before 10 the third number was the minor, and no such server is met.
+                server: (server / 10_000, server % 10_000),
                 octets,
                 counts: lines,
                 session,

@@ -80,10 +80,10 @@ impl Cluster {
         } else {
             Purpose::Session
         };
-        let options = facts::last_options(&self.directory).map_err(self.failed("read the options of"))?;
-        let is_leftover = Purpose::of(&options) == Purpose::Change;
-        let was = match self.stop(Force::No, reporter)? {
-            Stopped::Stopped { .. } => (!is_leftover).then_some(purpose),
+        let stopped = self.stop(Force::No, reporter)?;
+        // Asked after its end: by then it has said what it was for.
+        let was = match stopped {
+            Stopped::Stopped { .. } => (!self.is_for_change()?).then_some(purpose),
             Stopped::WasNotRunning => None,
         };
         self.close(Ajar { users, was })
@@ -115,8 +115,7 @@ impl Cluster {
 
     /// Ends the server that a killed change of the cluster left: it takes no writes.
     pub(super) fn end_leftover(&self, reporter: &dyn Reporter) -> Result<(), ClusterError> {
-        let options = facts::last_options(&self.directory).map_err(self.failed("read the options of"))?;
-        if Purpose::of(&options) != Purpose::Change || identity::servers_of(&self.directory).is_empty() {
+        if !self.is_for_change()? || identity::servers_of(&self.directory).is_empty() {
             return Ok(());
         }
         let path = self.change_lock();
@@ -127,6 +126,12 @@ impl Cluster {
             });
         };
         self.stop(Force::No, reporter).map(drop)
+    }
+
+    /// Whether the last server was there to be read for a change.
+    pub(super) fn is_for_change(&self) -> Result<bool, ClusterError> {
+        let options = facts::last_options(&self.directory).map_err(self.failed("read the options of"))?;
+        Ok(Purpose::of(&options) == Purpose::Change)
     }
 
     /// That no server works in the cluster: ampd starts one without asking for our lock.

@@ -42,6 +42,9 @@ pub struct Process {
     pub used: String,
     /// What it does.
     pub role: Role,
+    /// It sleeps, and its postmaster would have to wake it: the postmaster itself, a checkpointer without a checkpoint, or
+    /// one that reads and writes for others.
+    pub idles: bool,
 }
 
 /// What a process of PostgreSQL does.
@@ -97,9 +100,70 @@ fn role(command_line: &str, parent_is_server: bool) -> Role {
     }
 }
 
+/// Whether a process waits for nobody but its postmaster, by its state (`S`, or `I` on macOS: it sleeps, and not for a disk)
+/// and its command line, where PostgreSQL says what it does ("checkpointer performing shutdown checkpoint").
+#[cfg(unix)]
+fn idles(state: &str, command_line: &str, role: Role) -> bool {
+    let title = command_line.trim_end_matches(['\0', ' ']);
+    let is_called_on =
+        role == Role::Postmaster || title.ends_with("checkpointer") || title.contains("io worker ");
+    state.starts_with(['S', 'I']) && is_called_on
+}
+
+/// Whether the only ones left are those whom a postmaster ends last, and none of them does anything: one that was asked to
+/// stop has forgotten to tell them.
+pub fn is_forgotten(processes: &[Process]) -> bool {
+    let helpers = processes.iter().filter(|process| process.role == Role::Backend);
+    postmaster(processes).is_some() && helpers.count() > 0 && processes.iter().all(|process| process.idles)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_in_which_somebody_works_is_not_forgotten() {
+        let process = |state: &str, command_line: &str| {
+            let role = role(command_line, false);
+            Process {
+                pid: 7,
+                parent: 1,
+                started: "1".to_owned(),
+                used: "0".to_owned(),
+                role,
+                idles: idles(state, command_line, role),
+            }
+        };
+        let left = |rest: &[(&str, &str)]| {
+            let server = [("S", "/t/bin/postgres\0-D\0/p\0")];
+            let all: Vec<_> = server
+                .iter()
+                .chain(rest)
+                .map(|(state, line)| process(state, line))
+                .collect();
+            is_forgotten(&all)
+        };
+        assert!(left(&[
+            ("S", "postgres: checkpointer \0\0"),
+            ("S", "postgres: io worker 0\0")
+        ]));
+        assert!(left(&[("Ss", "postgres: amp: checkpointer")]));
+        for working in [
+            ("S", "postgres: checkpointer performing shutdown checkpoint\0"),
+            ("D", "postgres: checkpointer \0"),
+            ("R", "postgres: io worker 1\0"),
+            ("T", "postgres: checkpointer \0"),
+            ("S", "postgres: startup recovering 000000010000000000000002\0"),
+            ("S", "postgres: postgres postgres [local] idle\0"),
+            ("S", "postgres: archiver archiving 000000010000000000000002\0"),
+        ] {
+            assert!(
+                !left(&[("S", "postgres: checkpointer \0"), working]),
+                "{working:?}"
+            );
+        }
+        assert!(!left(&[]), "one that has just begun");
+    }
 
     #[test]
     fn roles_are_read_from_command_lines() {

@@ -278,6 +278,7 @@ mod tests {
             started: "1".to_owned(),
             used: "0".to_owned(),
             role,
+            idles: false,
         }
     }
 

@@ -57,9 +57,21 @@ impl Cluster {
         change.clear(&self.project, reporter)?;
         Ok(change)
     }
-}
 
-impl Cluster {
+    /// Finishes, or clears away, what a killed change left, unless somebody changes the cluster now.
+    ///
+    /// # Errors
+    /// When something cannot be renamed or removed.
+    pub fn settle(&self, reporter: &dyn Reporter) -> Result<(), ClusterError> {
+        if self.project.amp_dir().join(NEXT).symlink_metadata().is_err() {
+            return Ok(());
+        }
+        match self.change(reporter) {
+            Ok(_) | Err(ClusterError::InUse { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) fn change_lock(&self) -> Utf8PathBuf {
         self.project.amp_dir().join("metadb.change")
     }

@@ -14,14 +14,16 @@ use super::{
     inspect::SocketAnswer,
     server::Purpose,
     socket::Socket,
+    start::Served,
     stop::{Force, Stopped},
+    tie::Tie,
 };
 use crate::{
     event::{Reporter, Silent},
     fs::{atomic, lock::Lock},
 };
 
-/// A server that serves. Dropping it leaves it running.
+/// A server that serves. Dropping it leaves it running, unless it is there for a change of the cluster only.
 #[derive(Debug)]
 pub struct Server {
     cluster: Cluster,
@@ -29,6 +31,8 @@ pub struct Server {
     evidence: Evidence,
     child: Option<Child>,
     users: Option<Lock>,
+    /// Lets go after the server has ended.
+    _tie: Option<Tie>,
 }
 
 /// Whether a server was there before.
@@ -94,9 +98,10 @@ impl Evidence {
 impl Server {
     pub(super) fn new(
         cluster: &Cluster,
-        mut look: Look,
+        Served {
+            mut look, child, tie, ..
+        }: Served,
         mut evidence: Evidence,
-        child: Option<Child>,
         users: Option<Lock>,
         purpose: Purpose,
     ) -> Result<Self, ClusterError> {
@@ -115,6 +120,7 @@ impl Server {
             evidence,
             child,
             users,
+            _tie: tie,
         })
     }
 

@@ -16,7 +16,8 @@ use super::{
     program::ProgramError,
     replace,
     running::{Evidence, Origin, Server},
-    server::{Launch, Purpose, spawn},
+    server::{Launch, Purpose, has_done_its_part, spawn},
+    tie::Tie,
     user::User,
     wait::{Patience, Wait},
 };
@@ -54,6 +55,10 @@ impl Cluster {
     /// When PostgreSQL is not installed, the cluster is not one that may be served here, or the server does not serve;
     /// the cluster's data is then as it was.
     pub fn start(&self, start: &Start, reporter: &dyn Reporter) -> Result<Server, ClusterError> {
+        if self.is_known && start.purpose != Purpose::Change {
+            // What cannot be tidied up keeps nobody from the cluster that is there.
+            let _ = self.settle(reporter);
+        }
         let programs = self.programs();
         if let Err(refused @ ClusterError::Foreign { .. }) = programs {
             return Err(refused);
@@ -83,21 +88,35 @@ impl Cluster {
             reporter,
             lock: None,
             child: None,
+            tie: None,
             made: None,
             log: Log::of(&self.project),
         };
-        let (look, child, made) = starting.until_served(programs)?;
+        let served = starting.until_served(programs)?;
+        // One that had only begun when it was looked for, and had not said yet what it is for.
+        if served.child.is_none() && start.purpose != Purpose::Change && self.is_for_change()? {
+            self.end_leftover(reporter)?;
+            return self.start(start, reporter);
+        }
         // Only a memory aid: a project whose name cannot be written down is served all the same.
         if self.is_known {
             let _ = self.projects.add(self.project.amp_dir());
         }
-        let (origin, child) = match child {
-            Some(child) => (Origin::Started, Some(child)),
-            None => (Origin::Found, None),
+        let origin = match served.child {
+            Some(_) => Origin::Started,
+            None => Origin::Found,
         };
-        let evidence = Evidence::read(self, &look, origin, made);
-        Server::new(self, look, evidence, child, users, start.purpose)
+        let evidence = Evidence::read(self, &served.look, origin, served.made);
+        Server::new(self, served, evidence, users, start.purpose)
     }
+}
+
+/// A server that serves, and what we know because we started it.
+pub(super) struct Served {
+    pub(super) look: Look,
+    pub(super) child: Option<Child>,
+    pub(super) tie: Option<Tie>,
+    made: Option<create::Made>,
 }
 
 struct Starting<'a> {
@@ -107,15 +126,13 @@ struct Starting<'a> {
     reporter: &'a dyn Reporter,
     lock: Option<Lock>,
     child: Option<Child>,
+    tie: Option<Tie>,
     made: Option<create::Made>,
     log: Log,
 }
 
 impl Starting<'_> {
-    fn until_served(
-        mut self,
-        programs: Result<Located, ClusterError>,
-    ) -> Result<(Look, Option<Child>, Option<create::Made>), ClusterError> {
+    fn until_served(mut self, programs: Result<Located, ClusterError>) -> Result<Served, ClusterError> {
         let (programs, mut missing) = match programs {
             Ok(programs) => (Some(programs), None),
             Err(missing) => (None, Some(missing)),
@@ -134,7 +151,14 @@ impl Starting<'_> {
             match decision {
                 Next::Adopt => match look.session {
                     // Dropping our lock does not free it: the server that we started has it too.
-                    Ok(_) => return Ok((look, self.child, self.made)),
+                    Ok(_) => {
+                        return Ok(Served {
+                            look,
+                            child: self.child,
+                            tie: self.tie,
+                            made: self.made,
+                        });
+                    }
                     Err((code, message)) => {
                         return Err(ClusterError::Refused {
                             cluster: self.cluster.directory.clone(),
@@ -150,6 +174,8 @@ impl Starting<'_> {
                     (None, Some(missing)) => return Err(missing),
                     (None, None) => self.pause(&mut wait, &look, None)?,
                 },
+                // It was asked to stop by somebody who is gone, and would never end.
+                Next::Wait(WaitFor::Server(Some(_))) if self.cluster.end_if_forgotten(self.reporter)? => {}
                 Next::Wait(whom) => self.pause(&mut wait, &look, Some(whom))?,
             }
         }
@@ -168,6 +194,9 @@ impl Starting<'_> {
     /// Why the server that we started is not there any more, if it is not.
     fn child_ended(&mut self, programs: Option<&Located>) -> Option<ClusterError> {
         let status = self.child.as_mut()?.try_wait().ok().flatten()?;
+        if has_done_its_part(status) {
+            return None;
+        }
         self.child = None;
         let end = self.log.end();
         if let Some(failure) = LoadFailure::find(&end) {
@@ -218,6 +247,12 @@ impl Starting<'_> {
             thread::sleep(Duration::from_millis(50));
             return Ok(());
         }
+        // Nobody but us wants it: it is read for a change, or serves what a change makes. Where there is no shell, what a
+        // kill leaves is ended by the next start.
+        let is_ours_alone = self.start.purpose == Purpose::Change || !cluster.is_known;
+        self.tie = is_ours_alone
+            .then(|| Tie::new(&cluster.directory, self.run_as.as_ref()).ok())
+            .flatten();
         let launch = Launch {
             project: &cluster.project,
             tree: &programs.tree,
@@ -225,6 +260,7 @@ impl Starting<'_> {
             socket: &socket,
             durable: !create::is_ephemeral(&cluster.directory),
             purpose: self.start.purpose,
+            tie: self.tie.as_ref(),
         };
         let (child, log) = spawn(&launch, lock)?;
         (self.child, self.log) = (Some(child), log);

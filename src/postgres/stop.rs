@@ -3,7 +3,11 @@
 //! (<https://www.postgresql.org/docs/current/server-shutdown.html>: SIGTERM would wait for clients for ever, SIGINT ends
 //! their transactions and flushes, SIGQUIT leaves recovery to the next start, and SIGKILL leaves shared memory too.)
 
-use std::{process::Child, time::Duration};
+use std::{
+    process::Child,
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{
     cluster::Cluster,
@@ -22,6 +26,8 @@ use crate::{
 const STANDSTILL: Duration = Duration::from_secs(60);
 /// How long a forced stop waits between its signals.
 const FORCED: Duration = Duration::from_secs(5);
+/// For so long a server is seen to do nothing before it counts as forgotten by its postmaster.
+const FORGOTTEN: Duration = Duration::from_secs(3);
 
 /// Whether a server that does not stop is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +118,7 @@ impl Cluster {
     ) -> Result<(), ClusterError> {
         let log = Log::of(&self.project);
         let mut wait = Wait::begin();
+        let mut is_dropped = false;
         loop {
             if let Some(child) = &mut child {
                 // A child that nobody waits for stays in the process table.
@@ -121,12 +128,13 @@ impl Cluster {
             if left.is_empty() {
                 return Ok(());
             }
+            is_dropped = is_dropped || self.end_if_forgotten(reporter)?;
             let number = left.len();
             match wait.pause((left, log.length()), standstill) {
                 Patience::Going => {}
                 Patience::Tell => reporter.report(Event::Waiting {
                     name: "the end of the project's database".to_owned(),
-                    holder: format!("its {number} processes"),
+                    holder: format!("its server ({number} processes)"),
                 }),
                 Patience::Over => {
                     return Err(ClusterError::Stuck {
@@ -138,6 +146,33 @@ impl Cluster {
                 }
             }
         }
+    }
+
+    /// Ends a server that was asked to stop, and whose last processes wait for a word that their postmaster will not say.
+    ///
+    /// PostgreSQL does so (18.4, and by its source others too) when it is asked while it recovers from the crash of one of
+    /// its own processes, for example where the disk of `pg_wal` is full: its startup process ends as told, and the
+    /// postmaster believes that it told the others before the crash. SIGQUIT is not SIGKILL: it takes its memory and its
+    /// children along, and what was committed is in the write-ahead log, from which it was recovering anyway. Gives whether
+    /// it was sent.
+    pub(super) fn end_if_forgotten(&self, reporter: &dyn Reporter) -> Result<bool, ClusterError> {
+        let processes = self.servers();
+        let pids = |processes: &[Process]| processes.iter().map(|process| process.pid).collect::<Vec<_>>();
+        let began = Instant::now();
+        let mut now = processes.clone();
+        while identity::is_forgotten(&now) && pids(&now) == pids(&processes) {
+            if began.elapsed() >= FORGOTTEN {
+                reporter.report(Event::Note(
+                    "the server hangs in its shutdown after a crash and is told to drop everything; the next start recovers \
+                     what was committed"
+                        .to_owned(),
+                ));
+                return self.send(Signal::QUIT).map(|()| true);
+            }
+            thread::sleep(Duration::from_millis(20));
+            now = self.servers();
+        }
+        Ok(false)
     }
 
     /// That no server is there that we cannot see.

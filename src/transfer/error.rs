@@ -110,6 +110,15 @@ impl TransferError {
                 Some("name a file that is there, or an address `postgresql://…`".to_owned())
             }
             Self::File { source, .. } => hint_of_io(source),
+            // What a later minor release of a server keeps, and an earlier pg_dump does not know.
+            Self::Failed { last_lines, .. }
+                if last_lines.iter().any(|line| line.contains("unrecognized parameter")) =>
+            {
+                Some(
+                    "pg_dump was older than the server that it read: put that server's own into PATH, or import a file that it wrote"
+                        .to_owned(),
+                )
+            }
             Self::Failed { .. } => None,
             Self::RowsDiffer { .. } => {
                 Some("nothing was changed; end what writes to it and run the same command again".to_owned())

@@ -10,15 +10,18 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::TransferError;
 use crate::{
     env::Env,
+    locate::Located,
     postgres::{Cluster, ClusterError, Server, program, socket::Socket, user::User},
 };
 
-/// A directory with programs of one major.
+/// Major and minor: 15 and 20.
+pub type Version = (u64, u64);
+
+/// A directory with programs of one version.
 #[derive(Debug, Clone)]
 pub struct Tools {
     directory: Utf8PathBuf,
-    /// Their major.
-    pub major: u64,
+    version: Version,
     run_as: Option<User>,
     home: Option<Utf8PathBuf>,
 }
@@ -85,49 +88,67 @@ fn connection_string(database: &str) -> String {
 }
 
 impl Tools {
-    /// The programs of these names, all in one directory: the highest major of these that is installed, else PATH.
+    /// The programs of these names, all in one directory, so that each understands what another writes: a component's,
+    /// else PATH's.
+    ///
+    /// Of the majors that would do, the one nearest to `server`'s is taken, which is its own where that is to be had, and
+    /// there, before all, a version that is not older than the server. A minor release may keep something in its catalogues
+    /// that only a pg_dump of its time leaves out of a dump (15.20 does, and what 16.2 dumps from it no server loads),
+    /// while every later major loads what an earlier pg_dump wrote.
     ///
     /// # Errors
     /// When they are nowhere.
     pub fn find(
         names: &[&'static str],
         majors: &RangeInclusive<u64>,
+        server: Version,
         cluster: &Cluster,
         env: &Env,
         run_as: Option<&User>,
     ) -> Result<Self, TransferError> {
         let installed = cluster.locator().every_postgres().map_err(ClusterError::from)?;
         let has_all = |directory: &Utf8Path| names.iter().all(|name| program_in(directory, name).is_file());
-        let tools = |directory: Utf8PathBuf, major| Self {
+        let tools = |directory: Utf8PathBuf, version| Self {
             directory,
-            major,
+            version,
             run_as: run_as.cloned(),
             home: env.user_home().map(Utf8Path::to_owned),
         };
-        let component = installed
+        let components = installed
             .iter()
-            .filter(|located| majors.contains(&located.major()))
-            .find(|located| has_all(&located.tree.join("bin")));
-        if let Some(located) = component {
-            return Ok(tools(located.tree.join("bin"), located.major()));
-        }
-        env.search_path()
+            .filter(|located| has_all(&located.tree.join("bin")))
+            .map(|located| tools(located.tree.join("bin"), version_of(located)));
+        let in_path = env
+            .search_path()
             .into_iter()
             .filter(|directory| directory.is_absolute() && has_all(directory))
             .filter_map(|directory| {
                 // psql alone would say little: a wrapper may choose each program's version for itself.
                 let mut found = names.iter().map(|name| version(&program_in(&directory, name)));
-                let major = found.next()??;
+                let version = found.next()??;
                 found
-                    .all(|other| other == Some(major))
-                    .then(|| tools(directory, major))
-            })
-            .find(|tools| majors.contains(&tools.major))
-            .ok_or_else(|| TransferError::NoTools {
-                names: names.join(", "),
-                majors: majors.clone(),
-                searched: installed.iter().map(|located| located.tree.join("bin")).collect(),
-            })
+                    .all(|other| other == Some(version))
+                    .then(|| tools(directory, version))
+            });
+        let mut best: Option<Self> = None;
+        for tools in components.chain(in_path) {
+            let is_better = best
+                .as_ref()
+                .is_none_or(|best| rank(tools.version, server) < rank(best.version, server));
+            if majors.contains(&tools.version.0) && is_better {
+                let is_best = rank(tools.version, server) == (0, false);
+                best = Some(tools);
+                // PATH's programs are not even run then.
+                if is_best {
+                    break;
+                }
+            }
+        }
+        best.ok_or_else(|| TransferError::NoTools {
+            names: names.join(", "),
+            majors: majors.clone(),
+            searched: installed.iter().map(|located| located.tree.join("bin")).collect(),
+        })
     }
 
     /// A program, connected to this database of this server. Nothing of our environment reaches it but where the user's
@@ -182,18 +203,55 @@ fn program_in(directory: &Utf8Path, name: &str) -> Utf8PathBuf {
     directory.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// `psql (PostgreSQL) 15.18 (Debian …)`: 15.
-fn version(program: &Utf8Path) -> Option<u64> {
+/// How good programs are for a server: the lower the better.
+fn rank(programs: Version, server: Version) -> (u64, bool) {
+    (programs.0.abs_diff(server.0), programs < server)
+}
+
+/// The version of a component.
+pub fn version_of(located: &Located) -> Version {
+    let version = located.name.version();
+    (version.major, version.minor)
+}
+
+/// What a program says of itself.
+fn version(program: &Utf8Path) -> Option<Version> {
     let mut command = program::bare_command(program, None);
     command.arg("--version");
     let output = command.stdin(Stdio::null()).output().ok()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let number = said
+    parsed(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// `psql (PostgreSQL) 15.18 (Debian …)`: 15 and 18. A beta, `19beta1`, has no minor.
+fn parsed(said: &str) -> Option<Version> {
+    let word = said
         .split_whitespace()
         .find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
-    number
-        .split(|letter: char| !letter.is_ascii_digit())
-        .next()?
-        .parse()
-        .ok()
+    let mut numbers = word.split(|letter: char| !letter.is_ascii_digit());
+    let major = numbers.next()?.parse().ok()?;
+    let minor = numbers.next().and_then(|minor| minor.parse().ok());
+    Some((major, minor.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_own_programs_are_the_best_for_it() {
+        let from_best = [(15, 20), (15, 18), (16, 2), (18, 4)];
+        assert!(from_best.is_sorted_by_key(|programs| rank(*programs, (15, 20))));
+        assert_eq!(rank((15, 21), (15, 20)), rank((15, 20), (15, 20)));
+    }
+
+    #[test]
+    fn a_version_is_read_from_what_a_program_says() {
+        assert_eq!(
+            parsed("psql (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)\n"),
+            Some((15, 20))
+        );
+        assert_eq!(parsed("pg_dump (PostgreSQL) 16.2\n"), Some((16, 2)));
+        assert_eq!(parsed("psql (PostgreSQL) 18devel\n"), Some((18, 0)));
+        assert_eq!(parsed("no such thing"), None);
+    }
 }

@@ -1,10 +1,7 @@
-//! 9: `ampup db upgrade`, from Debian's 15 to a real 16, with kills. `AMPUP_TEST_POINTS=200` kills more often.
+//! 9: `ampup db upgrade`, from Debian's 15 to a real 16.
 
-use std::{
-    process::Stdio,
-    thread,
-    time::{Duration, Instant},
-};
+mod failures;
+mod kills;
 
 use ampup::{
     event::Silent,
@@ -66,7 +63,6 @@ fn has_every_row(url: &str) {
 }
 
 #[test]
-#[ignore = "PostgreSQL 15.20 keeps a column option that the 16.2 to be had here cannot load; with an older 15: `cargo test -- --ignored database_`"]
 fn every_row_comes_along_and_the_old_cluster_is_kept() {
     let home = with_16(home());
     let _ends = Ends(&home);
@@ -129,92 +125,4 @@ fn without_client_programs_it_says_what_brings_them_and_touches_nothing() {
     let refused = crate::support::home::finish(command).exits(3);
     refused.says("no pg_dumpall, psql, pg_dump of PostgreSQL 17 to 18 is installed or in PATH");
     assert_eq!(fingerprint(&home.work().join(".amp/metadb")), before);
-}
-
-/// Wherever it is killed: one of the two clusters serves every row, and a second run finishes.
-#[test]
-#[ignore = "PostgreSQL 15.20 keeps a column option that the 16.2 to be had here cannot load; with an older 15: `cargo test -- --ignored database_`"]
-fn wherever_it_is_killed_every_row_is_served_and_the_second_run_finishes() {
-    #[expect(clippy::disallowed_methods, reason = "the tests' own environment")]
-    let points = std::env::var("AMPUP_TEST_POINTS").map_or(8, |points| points.parse().expect("a number"));
-    let home = with_16(home());
-    let _ends = Ends(&home);
-    let amp = home.work().join(".amp");
-    let original = home.work().join("original");
-    let copy = |from: &camino::Utf8Path, to: &camino::Utf8Path| {
-        let status = std::process::Command::new("cp")
-            .args(["-a", from.as_str(), to.as_str()])
-            .status();
-        assert!(status.expect("started").success());
-    };
-    copy(&amp, &original);
-    let began = Instant::now();
-    home.db(&["upgrade"]).exits(0);
-    let duration = began.elapsed();
-    let mut seen = [0, 0];
-    for point in 0..points {
-        fs_err::remove_dir_all(&amp).expect("removed");
-        copy(&original, &amp);
-        let mut command = home.command(&["db", "upgrade"]);
-        let mut running = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("started");
-        // More often at the end, where the renames are.
-        let part = if point % 2 == 0 {
-            duration * point / points
-        } else {
-            duration * (90 + 10 * point / points) / 100
-        };
-        thread::sleep(part.max(Duration::from_millis(1)));
-        let _ = running.kill();
-        running.wait().expect("waited for");
-        // Whoever comes next is served, and may write.
-        let server = start(&home, Purpose::Session);
-        has_every_row(server.url());
-        sql(
-            server.url(),
-            "create table after_the_kill (x int); insert into after_the_kill values (1)",
-        )
-        .unwrap_or_else(|error| panic!("point {point}: {error}"));
-        server.stop().expect("stopped");
-        seen[usize::from(major(&home) == 16)] += 1;
-        home.db(&["upgrade"]).exits(0);
-        assert_eq!(major(&home), 16, "point {point}");
-        let server = start(&home, Purpose::Session);
-        has_every_row(server.url());
-        let written = sql(server.url(), "select count(*) from after_the_kill").expect("it is there");
-        assert_eq!(written, "1", "point {point}");
-        server.stop().expect("stopped");
-        assert!(home.in_amp("metadb.next").is_empty(), "point {point}");
-    }
-    assert!(seen[0] > 0, "some kills came before the exchange: {seen:?}");
-}
-
-/// A failure on the way: the disk is full, a table cannot be read, a program is missing.
-#[test]
-fn what_fails_on_the_way_leaves_the_old_cluster_running() {
-    let home = with_16(home());
-    let _ends = Ends(&home);
-    let stays = start(&home, Purpose::Stay);
-    let url = stays.url().to_owned();
-    drop(stays);
-    // A function that the new server cannot make.
-    sql(
-        &url,
-        "create function g() returns int language internal as 'int4pl'",
-    )
-    .expect("made");
-    sql(
-        &url,
-        "update pg_proc set prosrc = 'no_such_function' where proname = 'g'",
-    )
-    .expect("changed");
-    let refused = home.db(&["upgrade"]);
-    assert_ne!(refused.code, 0, "{refused:?}");
-    assert_eq!(major(&home), 15);
-    has_every_row(&url);
-    assert!(home.in_amp("metadb.next").is_empty());
-    assert!(home.in_amp("metadb.old-").is_empty());
 }

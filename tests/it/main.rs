@@ -10,6 +10,8 @@ mod commands;
 mod completing;
 #[cfg(target_os = "linux")]
 mod database_backup;
+#[cfg(target_os = "linux")]
+mod database_exchange;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod database_import;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -1,15 +1,15 @@
 //! The law of data safety: what no command, no kill and no stranger may do to a cluster. The numbers are its lines.
 
-use std::{thread, time::Duration};
+use std::{sync::Mutex, thread, time::Duration};
 
 use ampup::{
-    event::Silent,
-    postgres::{ClusterError, Force, Origin, Start, identity},
+    event::{Event, Reporter, Silent},
+    postgres::{ClusterError, Force, Origin, Start, Stopped, identity},
 };
 use fs_err as fs;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::postgres::{TestProject, cluster, fingerprint, sql};
+use crate::support::postgres::{TestProject, cluster, eventually, fingerprint, sql};
 
 pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("not 0");
@@ -206,6 +206,89 @@ fn a_server_that_does_not_stop_is_killed_only_when_forced() {
     let server = project.start();
     assert_eq!(sql(server.url(), "select x from t").expect("recovered"), "1");
     server.stop().expect("stopped");
+}
+
+/// 6
+///
+/// Asked to stop while it recovers from the crash of one of its processes, PostgreSQL 18.4 waits for ever for those that it
+/// ends last. Whether it is we who ask or somebody who is gone since.
+#[test]
+fn a_server_that_hangs_in_its_shutdown_is_ended_and_nothing_is_lost() {
+    let project = TestProject::with_cluster(18);
+    // Enough to recover for a while.
+    sql(
+        project.start().url(),
+        "create table t as select generate_series(1, 100000) as x",
+    )
+    .expect("written");
+    for is_ours in [true, false] {
+        let has_hung = (0..3).any(|_| {
+            crash(&project);
+            let told = Notes::default();
+            if is_ours {
+                let stopped = project.cluster(18).stop(Force::No, &told).expect("stopped");
+                assert!(matches!(stopped, Stopped::Stopped { .. }), "{stopped:?}");
+                assert!(identity::servers_of(&project.data()).is_empty());
+            } else {
+                let left = identity::servers_of(&project.data());
+                signal(identity::postmaster(&left).expect("there").pid, Signal::INT);
+            }
+            let server = project
+                .cluster(18)
+                .start(&Start::default(), &told)
+                .expect("started");
+            assert_eq!(server.evidence().origin, Origin::Started);
+            let rows = "select count(*) || ' ' || sum(x) from t";
+            assert_eq!(sql(server.url(), rows).expect("recovered"), "100000 5000050000");
+            told.0
+                .into_inner()
+                .expect("whole")
+                .contains("hangs in its shutdown")
+        });
+        assert!(
+            has_hung,
+            "the test has never met what it is about (ours: {is_ours})"
+        );
+    }
+    project.cluster(18).stop(Force::No, &Silent).expect("stopped");
+}
+
+/// Kills a session after something that takes a while to recover, and comes back when the server begins with that.
+fn crash(project: &TestProject) {
+    let server = project.start();
+    sql(server.url(), "update t set x = x + 0").expect("acknowledged");
+    let log = project.project().log();
+    let crashes = || {
+        fs::read_to_string(&log)
+            .expect("read")
+            .matches("reinitializing")
+            .count()
+    };
+    let before = crashes();
+    let url = server.url().to_owned();
+    let victim = thread::spawn(move || sql(&url, "select pg_sleep(600)"));
+    let asleep =
+        "select pid from pg_stat_activity where query like 'select pg_sleep%' and pid <> pg_backend_pid()";
+    let mut pid = String::new();
+    eventually("a session to kill", || {
+        pid = sql(server.url(), asleep).expect("asked");
+        !pid.is_empty()
+    });
+    signal(pid.parse().expect("a pid"), Signal::KILL);
+    victim.join().expect("ended").expect_err("killed");
+    eventually("the server begins anew", || crashes() > before);
+}
+
+/// What was told.
+#[derive(Default)]
+struct Notes(Mutex<String>);
+
+impl Reporter for Notes {
+    fn report(&self, event: Event) {
+        if let Event::Note(text) = event {
+            self.0.lock().expect("whole").push_str(&text);
+        }
+    }
 }
 
 /// 15

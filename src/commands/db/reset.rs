@@ -25,6 +25,7 @@ pub struct Args {
 /// When there is none, the name is another, or somebody uses it.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
+    cluster.settle(session.reporter.as_ref())?;
     let project = cluster.project();
     if matches!(cluster.contents()?, Contents::Absent | Contents::Empty) {
         return Err(super::url::none(&cluster));

@@ -9,7 +9,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal},
 };
 
-use super::{Process, role};
+use super::{Process, idles, role};
 
 pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
     let (Ok(directory), Ok(entries)) = (fs::metadata(directory), fs::read_dir("/proc")) else {
@@ -22,15 +22,19 @@ pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
         .filter_map(|pid| Found::look(pid, place))
         .collect();
     here.iter()
-        .map(|found| Process {
-            pid: found.pid,
-            parent: found.parent,
-            started: found.started.clone(),
-            used: found.used.clone(),
-            role: role(
+        .map(|found| {
+            let role = role(
                 &found.command_line,
                 here.iter().any(|other| other.pid == found.parent),
-            ),
+            );
+            Process {
+                pid: found.pid,
+                parent: found.parent,
+                started: found.started.clone(),
+                used: found.used.clone(),
+                role,
+                idles: idles(&found.state, &found.command_line, role),
+            }
         })
         .collect()
 }
@@ -40,6 +44,7 @@ struct Found {
     parent: u32,
     started: String,
     used: String,
+    state: String,
     command_line: String,
 }
 
@@ -65,6 +70,7 @@ impl Found {
             parent: fields.get(1)?.parse().ok()?,
             started: (*fields.get(19)?).to_owned(),
             used: format!("{}+{}", fields.get(11)?, fields.get(12)?),
+            state: (*fields.first()?).to_owned(),
             command_line: String::from_utf8_lossy(&fs::read(of("cmdline")).ok()?).into_owned(),
         })
     }

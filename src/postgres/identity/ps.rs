@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use fs_err as fs;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Process, role};
+use super::{Process, idles, role};
 
 pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
     let Ok(place) = fs::metadata(directory) else {
@@ -24,7 +24,12 @@ pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
     let pids: Vec<_> = here.iter().map(u32::to_string).collect();
     let lines = answer(
         "ps",
-        &["-o", "pid=,ppid=,time=,lstart=,command=", "-p", &pids.join(",")],
+        &[
+            "-o",
+            "pid=,ppid=,time=,lstart=,state=,command=",
+            "-p",
+            &pids.join(","),
+        ],
     );
     lines.lines().filter_map(|line| process(line, &here)).collect()
 }
@@ -42,17 +47,19 @@ fn working_directories(text: &str) -> BTreeMap<u32, String> {
     found
 }
 
-/// `pid ppid time lstart command`; `lstart` has five words.
+/// `pid ppid time lstart state command`; `lstart` has five words.
 fn process(line: &str, here: &[u32]) -> Option<Process> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let parent = words.get(1)?.parse().ok()?;
-    let command = words.get(8..)?.join(" ");
+    let command = words.get(9..)?.join(" ");
+    let role = role(&command, here.contains(&parent));
     Some(Process {
         pid: words.first()?.parse().ok()?,
         parent,
         started: words.get(3..8)?.join(" "),
         used: (*words.get(2)?).to_owned(),
-        role: role(&command, here.contains(&parent)),
+        role,
+        idles: idles(words.get(8)?, &command, role),
     })
 }
 
@@ -86,15 +93,16 @@ mod tests {
         assert_eq!(here[&12], "/Users/a b/.amp/metadb");
         assert_eq!(here.len(), 2);
         let line =
-            "   12     1   0:00.05 Fri Nov 20 10:50:16 2026     /t/bin/postgres -D /Users/a b/.amp/metadb";
+            "   12     1   0:00.05 Fri Nov 20 10:50:16 2026 Ss     /t/bin/postgres -D /Users/a b/.amp/metadb";
         let server = process(line, &[12, 14]).expect("a process");
         assert_eq!(
             (server.pid, server.parent, server.role),
             (12, 1, Role::Postmaster)
         );
         assert_eq!(server.started, "Fri Nov 20 10:50:16 2026");
-        let line = "   14    12   0:00.00 Fri Nov 20 10:50:16 2026     postgres: checkpointer";
-        assert_eq!(process(line, &[12, 14]).expect("a process").role, Role::Backend);
+        let line = "   14    12   0:00.00 Fri Nov 20 10:50:16 2026 Ss     postgres: checkpointer";
+        let helper = process(line, &[12, 14]).expect("a process");
+        assert_eq!((helper.role, helper.idles), (Role::Backend, true));
         assert_eq!(process("", &[]), None);
     }
 }

@@ -55,6 +55,8 @@ pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
                     &words.join(" "),
                     here.iter().any(|other| Some(other.pid()) == parent),
                 ),
+                // The system does not say.
+                idles: false,
             }
         })
         .collect()

@@ -30,7 +30,7 @@ pub(crate) enum Build {
 }
 
 impl Build {
-    fn version(self) -> String {
+    pub(crate) fn version(self) -> String {
         match self {
             Self::Npm(16) => "16.14.0".to_owned(),
             Self::Npm(17) => "17.10.0".to_owned(),

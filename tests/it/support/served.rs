@@ -44,7 +44,7 @@ impl Served {
     }
 
     /// Makes the home what it was, after a command that removed from it.
-    pub(crate) fn restore_home(&self) {
+    fn restore_home(&self) {
         done(Command::new("rm").args(["-rf", self.home.path().as_str()]));
         done(Command::new("cp").args(["-a", ready_home().as_str(), self.home.path().as_str()]));
     }

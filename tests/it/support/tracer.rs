@@ -35,8 +35,12 @@ pub(crate) enum Deed {
     SignalBefore(usize, Signal),
     /// The call of this number fails so; with `on`, every later one too.
     Fail { number: usize, errno: Errno, on: bool },
-    /// Every call of this name fails so.
-    FailAll { name: &'static str, errno: Errno },
+    /// Every call of this name fails so; with a number, everything is killed before the call of that number.
+    FailAll {
+        name: &'static str,
+        errno: Errno,
+        killed_before: Option<usize>,
+    },
 }
 
 /// How a traced program ended, and what it did.
@@ -287,14 +291,18 @@ impl Tracing<'_> {
                 errno,
                 on: true,
             } => (self.counted >= number).then_some(errno),
-            Deed::FailAll { name: all, errno } => (name == all).then_some(errno),
+            Deed::FailAll { name: all, errno, .. } => (name == all).then_some(errno),
             Deed::Watch | Deed::KillBefore(_) | Deed::SignalBefore(..) => None,
         };
         call.failed = fails.is_some();
         (self.before)(&call);
         self.calls.push(call);
         match self.deed {
-            Deed::KillBefore(number) if number == self.counted => self.kill_all(),
+            Deed::KillBefore(number)
+            | Deed::FailAll {
+                killed_before: Some(number),
+                ..
+            } if number == self.counted => self.kill_all(),
             Deed::SignalBefore(number, signal) if number == self.counted => {
                 let _ = kill(self.root, signal);
             }

@@ -305,7 +305,11 @@ fn a_file_system_without_locks_is_one_warning() {
         let mut home = Home::new();
         home.offer("tool", "1.0.0");
         let user = run_as().map(|user| (user.uid, user.gid));
-        let deed = Deed::FailAll { name: "flock", errno };
+        let deed = Deed::FailAll {
+            name: "flock",
+            errno,
+            killed_before: None,
+        };
         let traced = trace(&home.command(&["install", "tool"]), user, deed);
         assert_eq!(traced.code, Some(0), "{traced:#?}");
         assert!(
