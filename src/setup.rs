@@ -289,7 +289,7 @@ fn carry_out(change: &Change) -> io::Result<()> {
 /// Replaces a user's file whole, with the permissions and the owner it has.
 fn rewrite(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     // Through a link: what it points to is replaced, not the link.
-    let path = link::real(&path)?;
+    let path = link::real(path)?;
     let metadata = fs::metadata(&path)?;
     let directory = path.parent().expect("a file lies in a directory");
     let mut beside = tempfile::Builder::new()
