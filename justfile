@@ -62,3 +62,16 @@ embedded:
     cd "$place"
     $as ./embedded project
     $as ./embedded project
+
+# Law 2 whole: the making of a database killed at 200 points. And every length of a project's path (law 11).
+torture-database POINTS='200':
+    AMPUP_TORTURE=whole AMPUP_TEST_POINTS={{ POINTS }} nice cargo test --test it -- --nocapture --test-threads 1 \
+        wherever_the_making_is_killed a_project_may_have_any_path
+
+# Law 7: twenty power cuts under a project's database, on an ext4 image. As root, with loop devices.
+power-cut:
+    AMPUP_TORTURE=whole nice cargo test --test it torture::outage -- --nocapture --test-threads 1
+
+# Every file that ampup writes for itself, cut at every octet, with every octet flipped, and with all that may stand in its place.
+own-state:
+    nice cargo test --test it -- --ignored own_state

@@ -2,6 +2,7 @@
 //! Nothing here touches a file, the network, the clock or the environment.
 
 pub mod artifact;
+pub mod checked;
 pub mod component;
 pub mod digest;
 pub mod file_list;

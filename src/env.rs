@@ -72,6 +72,15 @@ impl Env {
         }
     }
 
+    /// The same environment for a program at this path.
+    #[must_use]
+    pub fn of_program(self, program: impl Into<PathBuf>) -> Self {
+        Self {
+            current_exe: Some(program.into()),
+            ..self
+        }
+    }
+
     /// A variable as it is; one that is empty counts as absent.
     pub fn var_os(&self, name: &str) -> Option<&OsStr> {
         self.variables

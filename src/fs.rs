@@ -3,5 +3,6 @@
 pub mod atomic;
 pub mod link;
 pub mod lock;
+pub mod mounts;
 pub mod node;
 pub mod space;

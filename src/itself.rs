@@ -16,6 +16,7 @@ use crate::{
     layout::Layout,
     resolve::{Action, Choice, GroupPlan, Plan, Step},
     store::{
+        Held,
         check::check,
         commit::{Change, commit},
         place,
@@ -235,18 +236,18 @@ pub fn artifact(
     })
 }
 
-/// Takes a tree of ampup out of the store, so that another one with its name can be installed. The caller holds the
-/// store lock.
+/// Takes a tree of ampup out of the store, so that another one with its name can be installed.
 ///
 /// # Errors
 /// When it cannot be moved.
-pub fn make_way(layout: &Layout, tree: &TreeName) -> io::Result<()> {
+pub fn make_way(layout: &Layout, tree: &TreeName, store: &Held) -> io::Result<()> {
     let change = Change {
         adds: Vec::new(),
         removes: vec![(name(), tree.clone())],
         set: None,
         command: "",
         before: None,
+        processes: &store.processes,
     };
     commit(layout, &change).map(|_| ())
 }

@@ -9,7 +9,7 @@ use fs_err as fs;
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
     layout::Layout,
-    store::{generation, in_use, receipt::Receipt, staging},
+    store::{generation, in_use::Processes, receipt::Receipt, staging},
 };
 
 /// A file that was being written longer ago than this has no writer any more.
@@ -81,13 +81,14 @@ pub fn inactive(
     component: &ComponentName,
     layout: &Layout,
     inventory: &Inventory,
+    processes: &Processes,
 ) -> Vec<(ComponentName, TreeName)> {
     inventory
         .trees(component)
         .iter()
         .map(|tree| tree.name.clone())
         .filter(|tree| !inventory.is_active(component, tree))
-        .filter(|tree| in_use::users_of(&layout.tree(component, tree)).is_empty())
+        .filter(|tree| processes.of(&layout.tree(component, tree)).is_empty())
         .map(|tree| (component.clone(), tree))
         .collect()
 }

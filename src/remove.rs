@@ -12,8 +12,8 @@ use crate::{
     layout::Layout,
     postgres::projects::Projects,
     store::{
+        Held,
         commit::{Change, commit},
-        in_use,
     },
 };
 
@@ -104,7 +104,7 @@ pub fn check_needed(
 }
 
 /// Removes trees. All are checked before the first is touched. Gives the new generation, where one of them was active.
-/// The caller holds the store lock and read `inventory` under it.
+/// `inventory` was read under the store lock.
 ///
 /// # Errors
 /// When a process runs from one of them (nothing is changed then), or the home cannot be written.
@@ -113,9 +113,15 @@ pub fn remove(
     inventory: &Inventory,
     doomed: &[(ComponentName, TreeName)],
     command: &str,
+    store: &Held,
 ) -> Result<Option<u64>, RemoveError> {
     for (component, tree) in doomed {
-        if let Some(user) = in_use::users_of(&layout.tree(component, tree)).into_iter().next() {
+        if let Some(user) = store
+            .processes
+            .of(&layout.tree(component, tree))
+            .into_iter()
+            .next()
+        {
             return Err(RemoveError::InUse {
                 component: component.clone(),
                 version: tree.clone(),
@@ -137,6 +143,7 @@ pub fn remove(
         set: (set != inventory.active).then_some(&set),
         command,
         before: inventory.generation,
+        processes: &store.processes,
     };
     Ok(commit(layout, &change)?)
 }

@@ -25,6 +25,7 @@ use crate::{
     },
     layout::{FILES, Layout, RECEIPT},
 };
+use in_use::Processes;
 use receipt::Receipt;
 
 /// Completes a staged tree: writes its list of files and its receipt, the receipt last, and puts all of it on disk.
@@ -39,14 +40,24 @@ pub fn seal(tree: &Utf8Path, files: &[u8], receipt: &Receipt) -> io::Result<()> 
     atomic::sync_tree(tree)
 }
 
+/// The store lock, and who runs what.
+#[derive(Debug)]
+pub struct Held {
+    /// The lock, until this value is dropped.
+    pub lock: Lock,
+    /// The processes of this machine, looked at before the lock was taken where looking starts another.
+    pub processes: Processes,
+}
+
 /// Takes the store lock and, under it, settles and sweeps what interrupted commands left behind. `waiting` is told the
 /// holder when that takes longer than a second.
 ///
 /// # Errors
 /// When another process holds it for all of `patience`, or what was left cannot be settled.
-pub fn lock(layout: &Layout, patience: Duration, waiting: impl FnMut(&str)) -> Result<Lock, LockError> {
+pub fn lock(layout: &Layout, patience: Duration, waiting: impl FnMut(&str)) -> Result<Held, LockError> {
     let path = layout.store_lock();
+    let processes = Processes::look();
     let lock = Lock::acquire(&path, patience, waiting)?;
-    staging::sweep(layout).map_err(|source| LockError::Io { path, source })?;
-    Ok(lock)
+    staging::sweep(layout, &processes).map_err(|source| LockError::Io { path, source })?;
+    Ok(Held { lock, processes })
 }

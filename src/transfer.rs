@@ -2,6 +2,7 @@
 //! goes straight into the next one's input, and the rows of every table are counted on both sides.
 
 mod error;
+pub(crate) mod settings;
 mod tools;
 
 use std::{

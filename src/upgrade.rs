@@ -13,7 +13,7 @@ use crate::{
         Cluster, ClusterError, Origin, Purpose, Start, inspect::Contents, replace::Change, user::User,
     },
     prune,
-    transfer::{self, From, Keep, Side, Tools, TransferError},
+    transfer::{self, From, Keep, Side, Tools, TransferError, settings},
 };
 
 /// What is needed beside the size of the old cluster, for the new one's write-ahead log.
@@ -41,6 +41,8 @@ pub enum Upgraded {
         rows: u64,
         /// Where the old one is.
         kept: Utf8PathBuf,
+        /// What the user changed in its files, and is not in those of the new one.
+        left_behind: Vec<String>,
         /// Whether the server was stopped for it and started again.
         resumed: bool,
     },
@@ -107,9 +109,9 @@ pub fn upgrade(
     let copied = copy(cluster, &change, &new, &tools, run_as.as_ref(), reporter);
     let hold = cluster.close(ajar)?;
     let done = match copied {
-        Ok(rows) => change
+        Ok(copied) => change
             .publish(cluster, &hold)
-            .map(|kept| (rows, kept))
+            .map(|kept| (copied, kept))
             .map_err(TransferError::from),
         Err(error) => change
             .abandon(cluster, reporter)
@@ -118,15 +120,21 @@ pub fn upgrade(
     };
     hold.release();
     let resumed = cluster.resume(was, run_as, reporter);
-    let (rows, kept) = done?;
+    let (copied, kept) = done?;
     resumed?;
     Ok(Upgraded::Upgraded {
         from,
         to: new,
-        rows,
+        rows: copied.rows,
         kept: kept.unwrap_or_default(),
+        left_behind: copied.left_behind,
         resumed: was.is_some(),
     })
+}
+
+struct Copied {
+    rows: u64,
+    left_behind: Vec<String>,
 }
 
 fn copy(
@@ -136,7 +144,7 @@ fn copy(
     tools: &Tools,
     run_as: Option<&User>,
     reporter: &dyn Reporter,
-) -> Result<u64, TransferError> {
+) -> Result<Copied, TransferError> {
     let start = Start {
         run_as: run_as.cloned(),
         purpose: Purpose::Change,
@@ -152,8 +160,9 @@ fn copy(
     }
     let copied = fill(change, new, run_as, reporter, |next| {
         let (from, to) = (Side::of(&old), next);
-        let Side::Socket { user, .. } = to else {
-            return Ok(0);
+        let user = match to {
+            Side::Socket { user, .. } => user,
+            Side::Address { .. } => unreachable!("a project's server has a socket"),
         };
         // The one role that both have.
         let role = format!(
@@ -181,12 +190,15 @@ fn copy(
             transfer::compare(database, &counts, &transfer::count(tools, to, database)?)?;
             rows += transfer::total(&counts);
         }
-        Ok(rows)
+        // They are told of, and no reason to give up.
+        let left_behind = settings::left_behind(tools, &from, to)
+            .unwrap_or_else(|_| vec!["settings that could not be read".to_owned()]);
+        Ok(Copied { rows, left_behind })
     });
     let ended = old.end(reporter);
-    let rows = copied?;
+    let copied = copied?;
     ended?;
-    Ok(rows)
+    Ok(copied)
 }
 
 /// Makes a new cluster beside the project's, serves it while `work` fills it, and stops it.

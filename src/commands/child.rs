@@ -140,6 +140,7 @@ pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session)
         };
         let mut command = command.clone();
         equip(&mut command, &server, with.cluster, session);
+        server.hand_on();
         let ended = match watch.interrupted() {
             Some(number) => Ok(SIGNALLED + number),
             None => watch.drive(command.prepared()).await.map_err(failed),

@@ -260,7 +260,7 @@ fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error
     for directory in &intent.parents {
         record.make_directory(directory);
     }
-    atomic::write_state(&session.layout.shells(), record.to_json().as_bytes()).map_err(failed)?;
+    atomic::write_state(&session.layout.shells(), &record.to_json()).map_err(failed)?;
     itself::sweep(&session.layout, &intent.program);
     match &intent.need {
         itself::Need::Nothing => Ok(vec![format!(
@@ -274,8 +274,8 @@ fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error
         )]),
         itself::Need::Installation { plan, instead_of } => {
             if let Some(tree) = instead_of {
-                let _lock = session.lock_store()?;
-                itself::make_way(&session.layout, tree).map_err(failed)?;
+                let store = session.lock_store()?;
+                itself::make_way(&session.layout, tree, &store).map_err(failed)?;
             }
             // Only the registry that this program was built with is sure to know it.
             let registry = Registry::embedded();
@@ -321,7 +321,9 @@ fn write_manual(session: &Session) -> Result<(), Error> {
     let written = atomic::make_directories(&directory).and_then(|()| {
         manual::pages(session.grammar())
             .iter()
-            .try_for_each(|(name, page)| atomic::write(&directory.join(name), page))
+            .try_for_each(|(name, page)| {
+                atomic::write_through(&session.layout.staging(), &directory.join(name), page)
+            })
     });
     written.map_err(|source| Error::Store {
         action: "write",

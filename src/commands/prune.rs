@@ -12,6 +12,7 @@ use crate::{
     postgres::projects::Projects,
     prune::{self, Waste},
     remove,
+    store::in_use::Processes,
 };
 
 /// Arguments of `ampup prune`.
@@ -47,20 +48,20 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let named = named(&args.kept, &known, session)?;
     let mut waste = prune::find(&session.layout, &inventory);
     waste.extend(named.iter().cloned());
-    let trees = inactive(&args.names, &inventory, session);
+    let trees = inactive(&args.names, &inventory, &Processes::look(), session);
     tell_of_kept(&known, &named, session);
     if args.dry_run || (waste.is_empty() && trees.is_empty()) {
         return show(&waste, &trees, args.dry_run, session);
     }
     let seen = waste;
-    let _lock = session.lock_store()?;
+    let store = session.lock_store()?;
     // Look again: what was waste may be in use now; and what killed commands left went with taking the lock.
     let inventory = session.inventory()?;
     let waste = prune::find(&session.layout, &inventory);
     let swept = |waste: &Waste| waste.path.symlink_metadata().is_err();
     let seen: Vec<Waste> = seen.into_iter().filter(swept).collect();
     let waste: Vec<Waste> = seen.into_iter().chain(waste).chain(named).collect();
-    let trees = inactive(&args.names, &inventory, session);
+    let trees = inactive(&args.names, &inventory, &store.processes, session);
     let mut talk = Vec::new();
     let mut octets = 0;
     let mut removed = Vec::new();
@@ -80,6 +81,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             &inventory,
             &[(component.clone(), tree.clone())],
             &session.command,
+            &store,
         )?;
         octets += size;
         talk.push(format!(
@@ -130,13 +132,14 @@ fn tell_of_kept(known: &[Waste], named: &[Waste], session: &Session) {
 fn inactive(
     names: &[ComponentName],
     inventory: &Inventory,
+    processes: &Processes,
     session: &Session,
 ) -> Vec<(ComponentName, TreeName)> {
     let projects = Projects::new(&session.layout, &session.env);
     let mut doomed = Vec::new();
     for name in names {
         // From the lowest up, so that of several which would do for a project the highest stays.
-        for tree in prune::inactive(name, &session.layout, inventory) {
+        for tree in prune::inactive(name, &session.layout, inventory, processes) {
             doomed.push(tree);
             if remove::check_needed(inventory, &doomed, &projects).is_err() {
                 doomed.pop();

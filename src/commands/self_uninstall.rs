@@ -15,7 +15,7 @@ use crate::{
         windows,
     },
     shell::{Shell, User},
-    store::{in_use, place},
+    store::{in_use::Processes, place},
 };
 
 /// Arguments of `ampup self uninstall`.
@@ -252,7 +252,8 @@ fn users(estate: &Estate, session: &Session) -> Vec<String> {
             .cloned(),
     );
     let mut told = Vec::new();
-    for user in places.iter().flat_map(|place| in_use::users_of(place)) {
+    let processes = Processes::look();
+    for user in places.iter().flat_map(|place| processes.of(place)) {
         let text = format!(
             "process {} runs from there (`{}`), and may break",
             user.pid, user.executable

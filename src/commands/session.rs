@@ -12,13 +12,13 @@ use crate::{
     env::Env,
     event::{Event, Reporter},
     fetch::{self, Secret, Wire},
-    fs::{atomic, lock::Lock},
+    fs::atomic,
     host::Host,
     layout::Layout,
     refresh::{self, Answer, Kept, Loaded, Provenance},
     registry::{Registry, keys::Origin, manifest, trust},
     settings::Settings,
-    store,
+    store::{self, Held},
 };
 
 /// Seconds to wait for another ampup.
@@ -352,18 +352,18 @@ impl Session {
     ///
     /// # Errors
     /// When the home cannot be made, or another process holds the lock for too long.
-    pub fn lock_store(&self) -> Result<Lock, Error> {
+    pub fn lock_store(&self) -> Result<Held, Error> {
         self.prepare()?;
-        let lock = store::lock(&self.layout, self.patience(), |holder| {
+        let held = store::lock(&self.layout, self.patience(), |holder| {
             self.reporter.report(Event::Waiting {
                 name: "the store".to_owned(),
                 holder: holder.to_owned(),
             });
         })?;
-        if let Some(warning) = lock.warning() {
+        if let Some(warning) = held.lock.warning() {
             self.reporter.report(Event::Warning(warning.to_owned()));
         }
-        Ok(lock)
+        Ok(held)
     }
 
     /// Makes the home's directories.

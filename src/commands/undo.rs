@@ -27,7 +27,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         source,
     };
     session.inventory()?.generation.ok_or_else(|| nothing(false))?;
-    let _lock = session.lock_store()?;
+    let store = session.lock_store()?;
     let inventory = session.inventory()?;
     let active = inventory.generation.ok_or_else(|| nothing(false))?;
     let (number, target, set) = target(args, &inventory, active, session)?;
@@ -46,7 +46,14 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         number
     } else {
         // Further back from there is further back from the target.
-        generation::activate(&session.layout, &set, &session.command, target.record.before).map_err(failed)?
+        generation::activate(
+            &session.layout,
+            &set,
+            &session.command,
+            target.record.before,
+            &store,
+        )
+        .map_err(failed)?
     };
     let mut talk = vec![format!("went back from generation {active} to {reached}")];
     for (component, tree) in &set.components {

@@ -33,7 +33,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .collect::<Result<Vec<_>, _>>()?;
     // A first look, so that a question about nothing makes no home.
     find_all(&specs, &session.inventory()?, session)?;
-    let _lock = session.lock_store()?;
+    let store = session.lock_store()?;
     let inventory = session.inventory()?;
     let doomed = find_all(&specs, &inventory, session)?;
     if doomed
@@ -48,7 +48,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if !args.force {
         remove::check_needed(&inventory, &doomed, &Projects::new(&session.layout, &session.env))?;
     }
-    let generation = remove::remove(&session.layout, &inventory, &doomed, &session.command)?;
+    let generation = remove::remove(&session.layout, &inventory, &doomed, &session.command, &store)?;
     let mut talk = Vec::new();
     for (component, tree) in &doomed {
         let shown = session.style(component)?.show(tree.version());

@@ -23,7 +23,7 @@ pub struct Args {
 /// When it is not installed, or no version is named.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let spec = spec(args, session)?;
-    let _lock = session.lock_store()?;
+    let store = session.lock_store()?;
     let inventory = session.inventory()?;
     let plan = resolve::install(
         session.registry()?,
@@ -64,7 +64,13 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     let mut number = inventory.generation;
     if set != inventory.active {
-        let made = generation::activate(&session.layout, &set, &session.command, inventory.generation);
+        let made = generation::activate(
+            &session.layout,
+            &set,
+            &session.command,
+            inventory.generation,
+            &store,
+        );
         number = Some(made.map_err(|source| Error::Store {
             action: "change",
             source,

@@ -163,7 +163,7 @@ fn mend_pointers(session: &Session) -> Result<(), Error> {
 
 /// Makes a new generation where the active one has wrong links. Gives what cannot be mended.
 fn mend_links(faults: &[Fault], talk: &mut Vec<String>, session: &Session) -> Result<Vec<Fault>, Error> {
-    let _lock = session.lock_store()?;
+    let store = session.lock_store()?;
     if let Some(set) = links::set_anew(&session.layout).map_err(failed)? {
         // The damaged one goes: `undo` leads to the one before it.
         let before = match generation::active(&session.layout).map_err(failed)? {
@@ -175,7 +175,8 @@ fn mend_links(faults: &[Fault], talk: &mut Vec<String>, session: &Session) -> Re
             }
             None => None,
         };
-        let number = generation::activate(&session.layout, &set, &session.command, before).map_err(failed)?;
+        let number =
+            generation::activate(&session.layout, &set, &session.command, before, &store).map_err(failed)?;
         talk.push(format!("made generation {number} in place of the damaged one"));
     }
     for number in links::damaged_generations(&session.layout) {

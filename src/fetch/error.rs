@@ -101,8 +101,10 @@ pub enum FetchError {
         why: String,
     },
     /// npm failed in a way that is neither of the above.
-    #[error("npm could not fetch {package}: {why}")]
+    #[error("`{program}` could not fetch {package}: {why}")]
     Npm {
+        /// Which npm.
+        program: Utf8PathBuf,
         /// The package and its version.
         package: String,
         /// What npm said.

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     children::{self, Enlisted},
+    event::Event,
     fs::atomic,
     verify::Verified,
 };
@@ -63,7 +64,17 @@ impl Wire {
         if let Some(size) = wanted.size {
             download::enough_room(staging, size)?;
         }
-        let packed = self.pack(package, &room).await?;
+        let own_cache = !self.has_npm_cache();
+        let packed = match self.pack(package, &room, own_cache).await {
+            // `sudo npm` leaves files of root's in a user's cache, and a home may be full or read-only: ours is neither.
+            Err(FetchError::Disk { path, source }) if !own_cache && !path.starts_with(&room.0) => {
+                self.reporter.report(Event::Note(format!(
+                    "npm cannot use `{path}` ({source}); it gets a cache of its own for this once"
+                )));
+                self.pack(package, &room, true).await?
+            }
+            packed => packed?,
+        };
         let path = wanted.path();
         let disk = |cause| FetchError::disk(&path)(cause);
         move_file(&packed, &path).map_err(disk)?;
@@ -100,8 +111,23 @@ impl Wire {
             || self.env.user_home().is_none_or(is_there)
     }
 
+    /// Where npm keeps what it downloads, as far as we can tell without asking it.
+    fn npm_cache(&self, room: &Room, own_cache: bool) -> Utf8PathBuf {
+        let said = || {
+            let named = ["npm_config_cache", "NPM_CONFIG_CACHE"]
+                .into_iter()
+                .find_map(|name| self.env.var(name))
+                .map(Utf8PathBuf::from);
+            named.or_else(|| Some(self.env.user_home()?.join(".npm")))
+        };
+        (!own_cache)
+            .then(said)
+            .flatten()
+            .unwrap_or_else(|| room.0.join("cache"))
+    }
+
     /// Runs `npm pack` and gives the path of the one file that it made.
-    async fn pack(&self, package: &str, room: &Room) -> Result<Utf8PathBuf, FetchError> {
+    async fn pack(&self, package: &str, room: &Room, own_cache: bool) -> Result<Utf8PathBuf, FetchError> {
         let limits = &self.settings.limits;
         let Some(program) = self.npm() else {
             return Err(self.out_of_reach(HOST.to_owned(), MISSING.to_owned()));
@@ -125,14 +151,18 @@ impl Wire {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        if !self.has_npm_cache() {
-            command.env("npm_config_cache", room.0.join("cache"));
+        let cache = self.npm_cache(room, own_cache);
+        if own_cache {
+            command
+                .env_remove("NPM_CONFIG_CACHE")
+                .env("npm_config_cache", &cache);
         }
         #[cfg(unix)]
         command.process_group(0);
         let failed = |cause: io::Error| FetchError::Npm {
+            program: program.clone(),
             package: package.to_owned(),
-            why: format!("`{program}` does not start ({cause})"),
+            why: format!("it does not start ({cause})"),
         };
         let (child, enlisted) = children::enlist(|| command.spawn(), Child::id).map_err(failed)?;
         let mut family = Family {
@@ -180,7 +210,7 @@ impl Wire {
         let output = ended.map_err(failed)?;
         family.ended = true;
         if !output.status.success() {
-            return Err(match said::failure(package, &room.0, &output) {
+            return Err(match said::failure(&program, package, &cache, &output) {
                 FetchError::Unreachable { host, why } => self.out_of_reach(host, why),
                 error => error,
             });
@@ -188,6 +218,7 @@ impl Wire {
         only_file(&out)
             .map_err(FetchError::disk(&out))?
             .ok_or_else(|| FetchError::Npm {
+                program: program.clone(),
                 package: package.to_owned(),
                 why: "it says that it is done, and there is not exactly one file".to_owned(),
             })
@@ -214,7 +245,10 @@ impl Room {
     fn prepare(&self) -> io::Result<Utf8PathBuf> {
         fs::write(self.0.join("package.json"), "{}\n")?;
         let out = self.0.join("out");
-        fs::create_dir(&out)?;
+        match fs::remove_dir_all(&out) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+            _ => fs::create_dir(&out)?,
+        }
         Ok(out)
     }
 }

@@ -35,8 +35,15 @@ pub fn write_private(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As `write`.
 pub fn write_state(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
-    let staging = path.with_file_name("staging");
-    match prepared(&staging, path, content, 0o644) {
+    write_through(&path.with_file_name("staging"), path, content)
+}
+
+/// The same for a file anywhere in the home, whose `staging/` this is.
+///
+/// # Errors
+/// As `write`.
+pub fn write_through(staging: &Utf8Path, path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    match prepared(staging, path, content, 0o644) {
         Ok(made) => match made.persist(path) {
             Ok(_) => sync_directory(directory_of(path)),
             // The large directories of this home are elsewhere; or another command swept it, which cannot know who we are.
@@ -63,6 +70,19 @@ pub fn write_state(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
+/// What an unfinished file is called.
+const UNFINISHED: &str = ".new-";
+
+/// Removes what killed processes left of files in a directory that is not in ampup's home. The caller holds the one lock
+/// under which anybody writes there. What cannot be removed stays.
+pub fn sweep(directory: &Utf8Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// The content of `path` in a file in `directory`, flushed.
 fn prepared(
     directory: &Utf8Path,
@@ -71,7 +91,7 @@ fn prepared(
     mode: u32,
 ) -> io::Result<tempfile::NamedTempFile> {
     let mut beside = tempfile::Builder::new()
-        .prefix(".new-")
+        .prefix(UNFINISHED)
         .tempfile_in(directory)
         .map_err(|cause| named(cause, "make a file in", directory))?;
     beside

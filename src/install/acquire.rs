@@ -18,7 +18,7 @@ use crate::{
     fs::{atomic, lock::Lock, space},
     postgres::user::User,
     resolve::Step,
-    store::{self, receipt::Receipt, staging::Staging},
+    store::{self, Held, receipt::Receipt, staging::Staging},
     unpack::{Shape, unpack},
 };
 
@@ -29,6 +29,11 @@ const UNPACKED_RATIO: u64 = 4;
 const SLACK: u64 = 1 << 20;
 /// Room for a throw-away cluster (40 MB).
 const CLUSTER: u64 = 63 << 20;
+/// Files and directories that any installation makes. No manifest says how many there are in an archive, so this is the
+/// least that it takes.
+const ENTRIES: u64 = 16;
+/// And those of the smallest PostgreSQL that was measured, with its throw-away cluster.
+const ENTRIES_OF_POSTGRES: u64 = 1_500;
 
 /// A tree that was accepted, sealed and flushed, and only needs to be published.
 pub(super) struct Sealed {
@@ -257,11 +262,19 @@ fn keep_template(cluster: &ProvenCluster, digest: &Digest, workshop: &Workshop<'
 
 /// Looks before a large download whether there is room for it and for what is in it.
 fn check_room(component: &Component, artifact: &Artifact, place: &Utf8Path) -> Result<(), InstallError> {
-    let Some(size) = artifact.size else { return Ok(()) };
-    let cluster = match component.acceptance {
-        Acceptance::Postgres => CLUSTER,
-        Acceptance::Version => 0,
+    let (cluster, entries) = match component.acceptance {
+        Acceptance::Postgres => (CLUSTER, ENTRIES_OF_POSTGRES),
+        Acceptance::Version => (0, ENTRIES),
     };
+    if let Some(free) = space::free_entries(place)?.filter(|free| *free < entries) {
+        return Err(InstallError::NoEntries {
+            component: component.name.clone(),
+            place: place.to_string(),
+            needed: entries,
+            free,
+        });
+    }
+    let Some(size) = artifact.size else { return Ok(()) };
     let needed = size + artifact.unpacked_size.unwrap_or(size * UNPACKED_RATIO) + SLACK + cluster;
     match space::free(place)? {
         Some(free) if free < needed => Err(InstallError::NoRoom {
@@ -308,16 +321,16 @@ pub(super) fn lock_release(step: &Step, workshop: &Workshop<'_>) -> Result<Lock,
     let lock = Lock::acquire(&path, workshop.patience, |holder| {
         waiting(&name, holder, workshop)
     })?;
-    Ok(told(lock, workshop))
+    tell_warning(&lock, workshop);
+    Ok(lock)
 }
 
 /// The store lock, for a moment.
-pub(super) fn lock_store(workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
+pub(super) fn lock_store(workshop: &Workshop<'_>) -> Result<Held, InstallError> {
     let waiting = |holder: &str| waiting("the store", holder, workshop);
-    Ok(told(
-        store::lock(workshop.layout, workshop.patience, waiting)?,
-        workshop,
-    ))
+    let held = store::lock(workshop.layout, workshop.patience, waiting)?;
+    tell_warning(&held.lock, workshop);
+    Ok(held)
 }
 
 fn waiting(name: &str, holder: &str, workshop: &Workshop<'_>) {
@@ -327,11 +340,10 @@ fn waiting(name: &str, holder: &str, workshop: &Workshop<'_>) {
     });
 }
 
-fn told(lock: Lock, workshop: &Workshop<'_>) -> Lock {
+fn tell_warning(lock: &Lock, workshop: &Workshop<'_>) {
     if let Some(warning) = lock.warning() {
         workshop.reporter.report(Event::Warning(warning.to_owned()));
     }
-    lock
 }
 
 /// The name under which a sealed tree is published: the version, unless a whole tree by another provider has that name.

@@ -12,9 +12,8 @@ use crate::{
     domain::{ActiveSet, TreeName},
     resolve::{GroupPlan, Plan, Step},
     store::{
-        self,
+        self, Held,
         commit::{Change, Spot},
-        in_use,
     },
 };
 
@@ -36,7 +35,7 @@ pub(super) fn commit(
             generation: None,
         });
     }
-    let _store = lock_store(workshop)?;
+    let store = lock_store(workshop)?;
     // Look again: another process may have changed the active set meanwhile.
     let before = store::inventory::read(workshop.layout)?;
     let mut set = before.active.clone();
@@ -45,7 +44,7 @@ pub(super) fn commit(
     // With what was sealed go the release locks, so it stays until the commit is over.
     let mut held = Vec::new();
     for (group, prepared) in plan.groups.iter().zip(prepared) {
-        match prepared.and_then(|prepared| settle(prepared, &mut adds, &mut held, workshop)) {
+        match prepared.and_then(|prepared| settle(prepared, &mut adds, &mut held, &store, workshop)) {
             Ok(members) => {
                 let members = members.into_iter().map(|(step, tree, effect)| {
                     let active = before.is_active(&step.component, &tree);
@@ -87,6 +86,7 @@ pub(super) fn commit(
         set: is_new.then_some(&set),
         command: workshop.command,
         before: before.generation,
+        processes: &store.processes,
     };
     let generation = store::commit::commit(workshop.layout, &change)?;
     drop(held);
@@ -98,6 +98,7 @@ fn settle(
     prepared: Prepared,
     adds: &mut Vec<(Utf8PathBuf, Spot)>,
     held: &mut Vec<Sealed>,
+    store: &Held,
     workshop: &Workshop<'_>,
 ) -> Result<Vec<(Step, TreeName, Effect)>, InstallError> {
     let mut members = Vec::new();
@@ -113,7 +114,7 @@ fn settle(
                 }
                 let name = tree_name(&step, &sealed.provider, workshop)?;
                 let place = workshop.layout.tree(&step.component, &name);
-                if let Some(user) = in_use::users_of(&place).first() {
+                if let Some(user) = store.processes.of(&place).first() {
                     return Err(InstallError::InUse {
                         component: step.component,
                         version: step.version,

@@ -40,6 +40,18 @@ pub enum InstallError {
         /// What there is, in octets.
         free: u64,
     },
+    /// The file system takes too few further files, however small.
+    #[error("`{place}` has room for {free} more files, and {component} needs at least {needed}")]
+    NoEntries {
+        /// The component.
+        component: ComponentName,
+        /// Where it should go.
+        place: String,
+        /// How many files and directories it takes at least.
+        needed: u64,
+        /// How many more there can be.
+        free: u64,
+    },
     /// There is nobody to run PostgreSQL as.
     #[error(transparent)]
     User(UserError),
@@ -127,7 +139,7 @@ impl InstallError {
                     .unwrap_or(Exit::Failed)
             }
             Self::Fatal(attempt) => attempt.error.exit_code(),
-            Self::NoRoom { .. } => Exit::Disk,
+            Self::NoRoom { .. } | Self::NoEntries { .. } => Exit::Disk,
             Self::User(error) => error.exit_code(),
             Self::Lock(LockError::Busy { .. }) | Self::InUse { .. } => Exit::Busy,
             Self::Lock(LockError::Io { source, .. }) | Self::Store(source) => Exit::of_io(source),
@@ -145,7 +157,9 @@ impl InstallError {
             }
             Self::Fatal(attempt) => attempt.error.hint(),
             Self::User(error) => error.hint(),
-            Self::NoRoom { .. } => Some("make room, or choose another home with `AMPUP_HOME`".to_owned()),
+            Self::NoRoom { .. } | Self::NoEntries { .. } => {
+                Some("make room, or choose another home with `AMPUP_HOME`".to_owned())
+            }
             Self::Lock(LockError::Busy { .. }) => {
                 Some("wait for that process, end it, or wait longer with `--lock-timeout`".to_owned())
             }

@@ -9,10 +9,7 @@ use super::{
 use crate::{
     domain::{Artifact, Provider, TreeName},
     resolve::Step,
-    store::{
-        commit::{Change, commit},
-        in_use,
-    },
+    store::commit::{Change, commit},
 };
 
 /// Makes the tree `name` anew from one of these artifacts. Gives who built it.
@@ -27,9 +24,9 @@ pub fn rebuild(
 ) -> Result<Provider, InstallError> {
     let release = lock_release(step, workshop)?;
     let sealed = build(step, artifacts, Some(release), workshop)?;
-    let _store = lock_store(workshop)?;
+    let store = lock_store(workshop)?;
     let place = workshop.layout.tree(&step.component, name);
-    if let Some(user) = in_use::users_of(&place).first() {
+    if let Some(user) = store.processes.of(&place).first() {
         return Err(InstallError::InUse {
             component: step.component.clone(),
             version: step.version.clone(),
@@ -42,6 +39,7 @@ pub fn rebuild(
         set: None,
         command: workshop.command,
         before: None,
+        processes: &store.processes,
     };
     commit(workshop.layout, &change)?;
     Ok(sealed.provider.clone())

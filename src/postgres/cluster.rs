@@ -453,12 +453,22 @@ impl Cluster {
         roles
     }
 
+    /// What a failed look at the cluster means: another's is closed to us, which is to be said so.
     pub(super) fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> ClusterError {
         let path = self.directory.clone();
-        move |source| ClusterError::Io {
-            action,
-            path: path.clone(),
-            source,
+        move |source| {
+            let us = current_uid();
+            match facts::owner(&path) {
+                Ok(owner) if owner != us && source.kind() == io::ErrorKind::PermissionDenied => {
+                    let cluster = path.clone();
+                    AccessError::OfAnother { cluster, owner, us }.into()
+                }
+                _ => ClusterError::Io {
+                    action,
+                    path: path.clone(),
+                    source,
+                },
+            }
         }
     }
 }

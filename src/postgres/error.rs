@@ -144,7 +144,7 @@ impl ClusterError {
             Self::User(cause) => cause.hint(),
             Self::Lock(_) => None,
             Self::Program(cause) | Self::Create(CreateError::Program(cause)) => cause.hint(),
-            Self::Create(CreateError::Io { source, .. }) | Self::Io { source, .. } => hint_of_io(source),
+            Self::Create(CreateError::Io { source, .. }) | Self::Io { source, .. } => hint_of_database(source),
             Self::Create(CreateError::NotWhole { .. }) => Some("`ampup verify --repair postgres`".to_owned()),
             Self::MajorDiffers { data, .. } => Some(format!(
                 "`ampup install --component postgres@{data}` brings the programs of that data; both can be installed"
@@ -196,6 +196,17 @@ impl ClusterError {
             | Self::OtherCluster { .. } => Exit::Failed,
             Self::Stuck { .. } | Self::InUse { .. } | Self::OutOfReach { .. } => Exit::Busy,
         }
+    }
+}
+
+/// A project's database is not in ampup's home.
+fn hint_of_database(cause: &io::Error) -> Option<String> {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    match cause.kind() {
+        PermissionDenied | ReadOnlyFilesystem | Unsupported => {
+            Some("choose a directory that you can write to, with `AMP_DIR` or `--amp-dir`".to_owned())
+        }
+        _ => hint_of_io(cause),
     }
 }
 

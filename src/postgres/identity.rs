@@ -63,6 +63,15 @@ pub fn servers_of(directory: &Utf8Path) -> Vec<Process> {
     system::processes_in(directory)
 }
 
+/// The processes of a server whose data directory was removed, while that path names nothing: none where the system does
+/// not say. PostgreSQL looks for its lock file once a minute, and ends when that is gone.
+pub fn servers_of_removed(directory: &Utf8Path) -> Vec<Process> {
+    if directory.symlink_metadata().is_ok() {
+        return Vec::new();
+    }
+    system::processes_in_removed(directory)
+}
+
 /// The one of them to talk to.
 pub fn postmaster(processes: &[Process]) -> Option<&Process> {
     processes.iter().find(|process| process.role == Role::Postmaster)

@@ -1,6 +1,6 @@
 //! A project: a directory with an Amp directory, which is where ampd looks for it.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -9,7 +9,7 @@ use super::user::User;
 use crate::{
     env::Env,
     exit::{Exit, hint_of_io},
-    fs::{atomic, link, node},
+    fs::{link, node},
 };
 
 /// The name of the Amp directory in a project.
@@ -177,8 +177,10 @@ impl Project {
         }
         make(&self.amp_dir, owner).map_err(failed)?;
         let ignore = self.amp_dir.join(".gitignore");
-        if is_new && ignore.symlink_metadata().is_err() {
-            atomic::write(&ignore, b"*\n").map_err(failed)?;
+        // An empty one was cut between its making and its one line.
+        let is_made = |found: std::fs::Metadata| !found.is_file() || found.len() > 0;
+        if is_new && !ignore.symlink_metadata().is_ok_and(is_made) {
+            put(&ignore, b"*\n").map_err(failed)?;
             give(&ignore, owner).map_err(failed)?;
         }
         for directory in ["data", "providers", "manifests", "log"] {
@@ -192,6 +194,21 @@ fn make(directory: &Utf8Path, owner: Option<&User>) -> io::Result<()> {
     match fs::create_dir(directory) {
         Ok(()) => give(directory, owner),
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// Makes a small file of which a part, or none, does no harm. It is written in its place: nobody sweeps an Amp directory,
+/// and a second file would stay if we were killed. A link in its place is replaced, not followed.
+pub(super) fn put(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+        _ => {}
+    }
+    match fs::OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => file.write_all(content),
+        // Another ampup came first, with the same content.
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(cause) => Err(cause),
     }
 }

@@ -78,7 +78,9 @@ impl Projects {
             if number > 0 {
                 atomic::make_directories(parent)?;
             }
-            result = add_to(file, amp_dir);
+            // In the home it is `staging/` that is swept.
+            let beside = (number > 0).then_some(parent);
+            result = add_to(file, beside, amp_dir);
             if result.is_ok() {
                 break;
             }
@@ -96,9 +98,10 @@ fn read(file: &Utf8Path) -> BTreeSet<Utf8PathBuf> {
         .unwrap_or_default()
 }
 
-fn add_to(file: &Utf8Path, amp_dir: &Utf8Path) -> io::Result<()> {
+fn add_to(file: &Utf8Path, beside: Option<&Utf8Path>, amp_dir: &Utf8Path) -> io::Result<()> {
     let lock = file.with_extension("json.lock");
     let _lock = Lock::acquire(&lock, PATIENCE, |_| {}).map_err(io::Error::other)?;
+    beside.into_iter().for_each(atomic::sweep);
     let mut projects = read(file);
     projects.insert(amp_dir.to_owned());
     let document = Document { schema: 1, projects };

@@ -12,6 +12,7 @@ use super::{
     facts,
     identity::{postmaster, servers_of},
     inspect::SocketAnswer,
+    project::put,
     server::Purpose,
     socket::Socket,
     start::Served,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     event::{Reporter, Silent},
-    fs::{atomic, lock::Lock},
+    fs::lock::Lock,
 };
 
 /// A server that serves. Dropping it leaves it running, unless it is there for a change of the cluster only.
@@ -135,6 +136,14 @@ impl Server {
         &self.evidence
     }
 
+    /// Lets the programs that this process runs from here on use the server in its stead: should this process be killed,
+    /// nobody stops the server under them. Where that cannot be, they are no worse off than without it.
+    pub fn hand_on(&self) {
+        if let Some(users) = &self.users {
+            let _ = users.hand_on();
+        }
+    }
+
     /// Stops the server, whoever uses it.
     ///
     /// # Errors
@@ -213,7 +222,12 @@ impl Cluster {
     /// Writes down that the server that runs now stays, also if it was started for a session.
     fn keep(&self) -> Result<(), ClusterError> {
         let server = self.running_server()?;
-        atomic::write(&self.project.keep(), server.as_bytes()).map_err(self.failed("keep the server of"))
+        let path = self.project.keep();
+        if fs::read_to_string(&path).is_ok_and(|kept| kept == server) {
+            return Ok(());
+        }
+        // What is there speaks of a server that is no more, and so does a part of this one's name.
+        put(&path, server.as_bytes()).map_err(self.failed("keep the server of"))
     }
 
     /// Process and start time, as the server wrote them.

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     event::{Event, Reporter},
-    fs::{lock, lock::Lock, space},
+    fs::{lock, lock::Lock, mounts, space},
     locate::Located,
 };
 
@@ -80,6 +80,9 @@ impl Cluster {
         self.project
             .prepare(run_as.as_ref().filter(|user| user.uid == owner))?;
         warn_of_little_room(self.project.amp_dir(), reporter);
+        if !is_served && self.directory.symlink_metadata().is_err() {
+            warn_of_network(self.project.amp_dir(), reporter);
+        }
         let users = self.enter(start.purpose)?;
         let starting = Starting {
             cluster: self,
@@ -313,6 +316,12 @@ impl Starting<'_> {
                 name: "the project's database".to_owned(),
                 holder: told(whom, &holder),
             }),
+            Patience::Over if standstill == OUT_OF_REACH => {
+                return Err(ClusterError::OutOfReach {
+                    cluster: self.cluster.directory.clone(),
+                    holder,
+                });
+            }
             Patience::Over => {
                 let why = match &look.session {
                     Err((_, message)) if !message.is_empty() => format!(" ({message})"),
@@ -343,6 +352,16 @@ fn told(whom: Option<WaitFor>, holder: &str) -> String {
         Some(WaitFor::Survivors(pid)) => format!("what outlives its server (process {pid})"),
         Some(WaitFor::Single(pid)) => format!("a PostgreSQL that works alone (process {pid})"),
         Some(WaitFor::LockHolder) => holder.to_owned(),
+    }
+}
+
+/// Said once, before there is anything to lose.
+fn warn_of_network(amp_dir: &Utf8Path, reporter: &dyn Reporter) {
+    if let Some(kind) = mounts::network(amp_dir) {
+        reporter.report(Event::Warning(format!(
+            "`{amp_dir}` lies on a network file system ({kind}): the database is as durable as that, and slower; \
+             `AMP_DIR` names another place"
+        )));
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     socket::Socket,
     wire::{Session, WireError},
 };
-use crate::fs::{lock, lock::Lock, space};
+use crate::fs::{lock, lock::Lock, mounts, space};
 
 /// Below this, free space is worth a warning.
 pub const LITTLE_ROOM: u64 = 1 << 30;
@@ -31,6 +31,8 @@ pub struct Status {
     pub size: u64,
     /// Octets that are free where it lies; `None` where the system cannot say.
     pub free: Option<u64>,
+    /// The kind of network file system that it lies on, if it does.
+    pub network: Option<String>,
     /// It was made to be fast and may lose its data.
     pub is_ephemeral: bool,
     /// The address that its server has, or would have; `None` where there is no cluster.
@@ -103,6 +105,7 @@ impl Cluster {
             server: self.server_state(&mut look)?,
             size: size_of(&self.directory),
             free: nearest.and_then(|path| space::free(path).ok().flatten()),
+            network: mounts::network(self.project.amp_dir()),
             is_ephemeral: create::is_ephemeral(&self.directory),
             contents,
             url: user.as_ref().map(|user| look.socket.url(user)),

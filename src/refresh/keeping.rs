@@ -134,7 +134,7 @@ pub(super) fn drop_copy(origin: &Origin, layout: &Layout, why: &str) -> String {
 /// Keeps all of it: the copy first, so that the floor never rises above what is here.
 pub(super) fn keep(newer: &Newer, origin: &Origin, layout: &Layout) -> io::Result<()> {
     let copy = [newer.pointer.as_slice(), newer.document.as_slice()].concat();
-    atomic::write(&layout.registry_copy(&origin.id), &copy)?;
+    atomic::write_through(&layout.staging(), &layout.registry_copy(&origin.id), &copy)?;
     // A damaged one says nothing that could be kept.
     let mut trust = read(layout).unwrap_or_default();
     trust.schema = 1;

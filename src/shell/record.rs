@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Place;
+use crate::domain::checked::{self, CheckError};
 
 /// The record of one home.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +35,7 @@ pub struct Touched {
 pub enum RecordError {
     /// Not the JSON of a record.
     #[error("the record of what ampup made is damaged")]
-    Damaged(#[source] serde_json::Error),
+    Damaged(#[source] CheckError),
     /// Written by a newer ampup.
     #[error("the record of what ampup made has schema {0}, and this ampup knows 1")]
     Newer(u32),
@@ -56,7 +57,7 @@ impl Record {
     /// # Errors
     /// When it is none, or a newer one.
     pub fn parse(json: &[u8]) -> Result<Self, RecordError> {
-        let record: Self = serde_json::from_slice(json).map_err(RecordError::Damaged)?;
+        let record: Self = checked::read(json).map_err(RecordError::Damaged)?;
         if record.schema > Self::SCHEMA {
             return Err(RecordError::Newer(record.schema));
         }
@@ -64,10 +65,8 @@ impl Record {
     }
 
     /// Its JSON.
-    pub fn to_json(&self) -> String {
-        let mut json = serde_json::to_string_pretty(self).expect("strings, lists and numbers are JSON");
-        json.push('\n');
-        json
+    pub fn to_json(&self) -> Vec<u8> {
+        checked::written(self)
     }
 
     /// Notes that a file was written. What an earlier `init` made stays noted as made.
@@ -109,7 +108,7 @@ mod tests {
         let mut record = Record::new();
         record.touch(touched(true, "a"));
         record.make_directory("/u/.config".into());
-        let mut again = Record::parse(record.to_json().as_bytes()).expect("what we wrote");
+        let mut again = Record::parse(&record.to_json()).expect("what we wrote");
         assert_eq!(again, record);
         again.touch(touched(false, "b"));
         again.make_directory("/u/.config".into());

@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     generation::{self, Record},
-    in_use, place,
+    in_use::Processes,
+    place,
     staging::Staging,
 };
 use crate::{
-    domain::{ActiveSet, ComponentName, TreeName},
+    domain::{ActiveSet, ComponentName, TreeName, checked},
     fs::atomic,
     layout::Layout,
 };
@@ -40,6 +41,8 @@ pub struct Change<'a> {
     pub command: &'a str,
     /// The generation that `undo` goes to from the new one.
     pub before: Option<u64>,
+    /// Who runs what: what is in use is not taken back.
+    pub processes: &'a Processes,
 }
 
 /// Where a tree lies: its component and its name.
@@ -85,7 +88,7 @@ pub fn commit(layout: &Layout, change: &Change<'_>) -> io::Result<Option<u64>> {
         Ok(()) => {}
         Err(Cut::Before(cause)) => {
             // Where it cannot be taken back, readers leave it out, and the next command tries again.
-            if take_back(&journal, layout, work.path(), beside.path()).is_err() {
+            if take_back(&journal, layout, work.path(), beside.path(), change.processes).is_err() {
                 work.leave();
             }
             return Err(cause);
@@ -185,12 +188,18 @@ fn remove(trees: &[Spot], layout: &Layout, work: &Utf8Path) -> io::Result<()> {
 }
 
 /// Makes everything as it was before a commit that does not count.
-fn take_back(journal: &Journal, layout: &Layout, work: &Utf8Path, beside: &Utf8Path) -> io::Result<()> {
+fn take_back(
+    journal: &Journal,
+    layout: &Layout,
+    work: &Utf8Path,
+    beside: &Utf8Path,
+    processes: &Processes,
+) -> io::Result<()> {
     let (used, idle): (Vec<_>, Vec<_>) = journal
         .adds
         .iter()
         .cloned()
-        .partition(|(component, name)| !in_use::users_of(&layout.tree(component, name)).is_empty());
+        .partition(|(component, name)| !processes.of(&layout.tree(component, name)).is_empty());
     // It is whole, and somebody who found it runs it already: it stays, installed and not active.
     drop(used);
     remove(&idle, layout, work)?;
@@ -211,7 +220,7 @@ fn take_back(journal: &Journal, layout: &Layout, work: &Utf8Path, beside: &Utf8P
 ///
 /// # Errors
 /// When that is not possible; nothing else may be changed then, and readers go on leaving it out.
-pub(super) fn settle(layout: &Layout, work: &Utf8Path) -> io::Result<()> {
+pub(super) fn settle(layout: &Layout, work: &Utf8Path, processes: &Processes) -> io::Result<()> {
     let Some(journal) = Journal::read(work)? else {
         return Ok(());
     };
@@ -219,13 +228,13 @@ pub(super) fn settle(layout: &Layout, work: &Utf8Path) -> io::Result<()> {
         let (used, idle): (Vec<_>, Vec<_>) = journal
             .removes
             .into_iter()
-            .partition(|(component, name)| !in_use::users_of(&layout.tree(component, name)).is_empty());
+            .partition(|(component, name)| !processes.of(&layout.tree(component, name)).is_empty());
         // Never under a running process: it stays, installed and not active.
         drop(used);
         remove(&idle, layout, work)
     } else {
         let beside = atomic::private_directory(&place::generations_scratch(layout)?, "settled-")?;
-        let taken = take_back(&journal, layout, work, &beside);
+        let taken = take_back(&journal, layout, work, &beside, processes);
         // What stays is swept by a later command.
         let _ = fs::remove_dir_all(&beside);
         taken
@@ -243,14 +252,13 @@ struct Journal {
 
 impl Journal {
     fn write(&self, work: &Utf8Path) -> io::Result<()> {
-        let text = serde_json::to_vec(self).expect("names and numbers are JSON");
-        atomic::write(&work.join(JOURNAL), &text)
+        atomic::write(&work.join(JOURNAL), &checked::written(self))
     }
 
     /// The journal of a directory of unfinished work. One that is damaged, which no crash of ours leaves, is none.
     fn read(work: &Utf8Path) -> io::Result<Option<Self>> {
         match atomic::read(&work.join(JOURNAL), LIMIT) {
-            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Ok(text) => Ok(checked::read(&text).ok()),
             Err(cause)
                 if matches!(
                     cause.kind(),

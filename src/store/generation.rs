@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 
 pub use super::commit::flip;
 use super::{
+    Held,
     commit::{Change, Pending, Spot, commit},
     receipt::Receipt,
 };
 use crate::{
-    domain::{ActiveSet, ComponentName, Requirement, TreeName},
+    domain::{ActiveSet, ComponentName, Requirement, TreeName, checked},
     fs::{atomic, link},
     layout::Layout,
 };
@@ -93,16 +94,19 @@ pub fn read(layout: &Layout, number: u64) -> io::Result<Generation> {
             components.insert(name, tree);
         }
     }
-    let record: Record = atomic::read_own(&directory.join(RECORD), LIMIT)
-        .ok()
-        .and_then(|text| serde_json::from_slice(&text).ok())
-        .unwrap_or_default();
+    let record = read_record(layout, number).unwrap_or_default();
     let requests = record.requests.clone();
     Ok(Generation {
         number,
         record,
         set: ActiveSet { components, requests },
     })
+}
+
+/// How a generation came to be; `None` where that cannot be read any more.
+pub(super) fn read_record(layout: &Layout, number: u64) -> Option<Record> {
+    let text = atomic::read_own(&layout.generation(number).join(RECORD), LIMIT).ok()?;
+    checked::read(&text).ok()
 }
 
 /// The numbers of all generations that were ever active, lowest first.
@@ -136,17 +140,24 @@ fn all_numbers(layout: &Layout) -> io::Result<Vec<u64>> {
 }
 
 /// Writes a new generation that holds `set`, makes it the active one by one rename, and drops old ones. Gives its
-/// number. The caller holds the store lock.
+/// number.
 ///
 /// # Errors
 /// When anything cannot be written or flushed.
-pub fn activate(layout: &Layout, set: &ActiveSet, command: &str, before: Option<u64>) -> io::Result<u64> {
+pub fn activate(
+    layout: &Layout,
+    set: &ActiveSet,
+    command: &str,
+    before: Option<u64>,
+    store: &Held,
+) -> io::Result<u64> {
     let change = Change {
         adds: Vec::new(),
         removes: Vec::new(),
         set: Some(set),
         command,
         before,
+        processes: &store.processes,
     };
     Ok(commit(layout, &change)?.expect("there is a set"))
 }
@@ -229,9 +240,7 @@ pub(super) fn fill(
             }
         }
     }
-    let mut text = serde_json::to_vec_pretty(record).expect("a record has only text and numbers");
-    text.push(b'\n');
-    atomic::write(&directory.join(RECORD), &text)?;
+    atomic::write(&directory.join(RECORD), &checked::written(record))?;
     atomic::sync_directory(&bin)?;
     atomic::sync_directory(directory)
 }

@@ -16,20 +16,35 @@ pub struct User {
     pub executable: Utf8PathBuf,
 }
 
-/// The processes whose executable lies below `tree`, as far as this user may know them.
-pub fn users_of(tree: &Utf8Path) -> Vec<User> {
-    let Ok(tree) = link::real(tree) else {
-        return Vec::new();
-    };
-    let executables = if cfg!(target_os = "linux") {
-        from_proc()
-    } else {
-        from_ps()
-    };
-    executables
-        .into_iter()
-        .filter(|user| user.executable.starts_with(&tree))
-        .collect()
+/// The processes of this machine, as far as this user may know them.
+///
+/// On Linux they are looked at whenever it is asked. Elsewhere that takes a child process, and none is started under the
+/// store lock: there they are as they were when this value was made, before the lock was taken. A program that starts
+/// later is missed, as is one that starts right after any look.
+#[derive(Debug)]
+pub struct Processes {
+    seen: Option<Vec<User>>,
+}
+
+impl Processes {
+    /// Looks at them.
+    pub fn look() -> Self {
+        Self {
+            seen: (!cfg!(target_os = "linux")).then(from_ps),
+        }
+    }
+
+    /// Those whose executable lies below `tree`.
+    pub fn of(&self, tree: &Utf8Path) -> Vec<User> {
+        let Ok(tree) = link::real(tree) else {
+            return Vec::new();
+        };
+        let below = |user: &User| user.executable.starts_with(&tree);
+        match &self.seen {
+            Some(seen) => seen.iter().filter(|user| below(user)).cloned().collect(),
+            None => from_proc().into_iter().filter(below).collect(),
+        }
+    }
 }
 
 /// `/proc/<pid>/exe` (proc(5)); the ones of other users cannot be read and are left out.

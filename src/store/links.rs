@@ -170,6 +170,12 @@ impl Found {
 
     fn generation(&mut self, layout: &Layout, number: u64, is_active: bool) {
         let directory = layout.generation(number);
+        if is_active && generation::read_record(layout, number).is_none() {
+            self.add(
+                &directory.join(generation::RECORD),
+                "is damaged: how it was made, and what was asked for, is not known",
+            );
+        }
         for path in entries(&directory) {
             let name = path.file_name().unwrap_or_default();
             if ["bin", generation::RECORD].contains(&name) {

@@ -7,7 +7,10 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{ComponentName, Digest, Provider, Source, Target},
+    domain::{
+        ComponentName, Digest, Provider, Source, Target,
+        checked::{self, CheckError},
+    },
     fs::atomic,
     layout::RECEIPT,
 };
@@ -46,9 +49,9 @@ pub enum ReceiptError {
     /// It cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is no receipt.
+    /// It is no receipt, or not as it was written.
     #[error("the receipt is damaged")]
-    Malformed(#[from] serde_json::Error),
+    Damaged(#[from] CheckError),
     /// An executable of it would be linked from outside `bin/`.
     #[error("the receipt names the executable `{}`", .0.escape_debug())]
     Executable(String),
@@ -76,7 +79,7 @@ impl Receipt {
     /// # Errors
     /// When it is damaged, or another tree's.
     pub fn parse(json: &[u8], component: &ComponentName, version: &Version) -> Result<Self, ReceiptError> {
-        let receipt: Self = serde_json::from_slice(json)?;
+        let receipt: Self = checked::read(json)?;
         if receipt.component != *component || receipt.version.cmp_precedence(version).is_ne() {
             return Err(ReceiptError::OfAnotherTree {
                 component: receipt.component,
@@ -92,8 +95,6 @@ impl Receipt {
 
     /// The receipt as the content of its file.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut text = serde_json::to_vec_pretty(self).expect("a receipt has only text and lists of text");
-        text.push(b'\n');
-        text
+        checked::written(self)
     }
 }

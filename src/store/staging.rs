@@ -6,7 +6,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{commit, place};
+use super::{commit, in_use::Processes, place};
 use crate::{
     fs::{
         atomic,
@@ -137,11 +137,11 @@ fn clear(work: &Utf8Path) {
 ///
 /// # Errors
 /// When a commit cannot be settled.
-pub fn sweep(layout: &Layout) -> io::Result<()> {
+pub(super) fn sweep(layout: &Layout, processes: &Processes) -> io::Result<()> {
     for path in abandoned(layout) {
         match path.symlink_metadata() {
             Ok(metadata) if metadata.is_dir() => {
-                commit::settle(layout, &path)?;
+                commit::settle(layout, &path, processes)?;
                 clear(&path);
             }
             _ => drop(fs::remove_file(&path)),

@@ -80,9 +80,22 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     let stays = start(&home, Purpose::Stay);
     let url = stays.url().to_owned();
     drop(stays);
+    sql(&url, "alter system set work_mem = '7MB'").expect("set");
+    for (name, line) in [
+        ("postgresql.conf", "maintenance_work_mem = 70MB\n"),
+        ("pg_hba.conf", "local all somebody reject\n"),
+    ] {
+        let path = home.work().join(".amp/metadb").join(name);
+        let text = fs_err::read_to_string(&path).expect("read");
+        fs_err::write(&path, text + line).expect("written");
+    }
     home.db(&["upgrade"])
         .exits(0)
-        .says("5002 rows, every table counted on both sides");
+        .says("5002 rows, every table counted on both sides")
+        .says(
+            "bring over: maintenance_work_mem = 70MB (postgresql.conf), work_mem = 7MB (postgresql.auto.conf), \
+             rules (pg_hba.conf)\n",
+        );
     assert_eq!(major(&home), 16);
     has_every_row(&url);
     assert_eq!(sql(&url, "select nextval('q')").expect("answered"), "2");

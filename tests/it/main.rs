@@ -41,6 +41,8 @@ mod run_data;
 #[cfg(unix)]
 mod run_db;
 #[cfg(unix)]
+mod run_law;
+#[cfg(unix)]
 mod seeds;
 #[cfg(target_os = "linux")]
 mod setup;

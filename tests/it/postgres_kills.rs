@@ -37,6 +37,18 @@ fn other_process(through: &[&str], what: &str, project: &TestProject) -> Command
     command
 }
 
+/// Process ids, shared memory and a host name of its own.
+#[cfg(target_os = "linux")]
+const CONTAINER: &[&str] = &[
+    "unshare",
+    "--pid",
+    "--ipc",
+    "--uts",
+    "--mount-proc",
+    "--fork",
+    "--kill-child",
+];
+
 /// Another user of a database; it leaves when its stdin is closed.
 struct Other {
     child: Child,
@@ -136,15 +148,6 @@ fn two_processes_share_one_server_and_the_last_stops_it() {
 #[cfg(target_os = "linux")]
 #[test]
 fn one_server_across_containers_also_where_it_cannot_be_reached() {
-    const CONTAINER: &[&str] = &[
-        "unshare",
-        "--pid",
-        "--ipc",
-        "--uts",
-        "--mount-proc",
-        "--fork",
-        "--kill-child",
-    ];
     let ours = ampup::postgres::user::current_uid();
     let through: Vec<&str> = match ours {
         0 => CONTAINER.to_vec(),
@@ -184,6 +187,50 @@ fn one_server_across_containers_also_where_it_cannot_be_reached() {
     assert_eq!(outside.stop().expect("left"), Left::InUse);
     let stopped = project.cluster(18).stop(Force::No, &Silent).expect("stopped");
     assert!(matches!(stopped, Stopped::Stopped { .. }));
+    inside.leave();
+}
+
+/// 3: a host and its container, which share the project and not the directory of the socket of a long path.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_whose_socket_is_out_of_reach_is_named_and_no_second_one_starts() {
+    if ampup::postgres::user::current_uid() != 0 {
+        // Nobody else may mount something over a directory.
+        return;
+    }
+    let mut project = TestProject::with_cluster(18);
+    let long = project.world.path().join("p".repeat(100));
+    fs_err::rename(&project.directory, &long).expect("moved");
+    project.directory = long;
+    let outside = project.start();
+    let socket = outside.evidence().socket.clone();
+    assert!(!socket.host.starts_with(&project.directory), "{socket}");
+    let hide = format!(
+        "mount -t tmpfs none '{}' && hostname container && exec \"$@\"",
+        socket.host
+    );
+    let through: Vec<&str> = CONTAINER
+        .iter()
+        .copied()
+        .chain(["sh", "-c", &hide, "sh"])
+        .collect();
+    let start = other_process(&through, "postgres_kills::other_starts", &project)
+        .output()
+        .expect("ran");
+    let said = String::from_utf8_lossy(&start.stdout).into_owned();
+    let pid = outside.evidence().pid.expect("seen");
+    for words in [
+        "cannot be seen from here",
+        &format!("process {pid} on `"),
+        "postgres -D",
+    ] {
+        assert!(said.contains(words), "no `{words}` in {said}");
+    }
+    sql(outside.url(), "create table t (x int)").expect("it serves on");
+    assert_eq!(outside.stop().expect("left"), Left::Stopped);
+    // Once it has ended, the other one may.
+    let mut inside = Other::start(&through[..CONTAINER.len()], &project);
+    inside.says("url ");
     inside.leave();
 }
 

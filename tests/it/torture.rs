@@ -3,11 +3,14 @@
 
 mod crowd;
 mod oracle;
+mod outage;
 mod places;
 mod point;
 mod power;
 mod room;
 mod signals;
+mod start;
+mod state;
 mod sweep;
 
 use ampup::env::Env;

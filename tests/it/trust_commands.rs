@@ -10,13 +10,13 @@ use std::{
 };
 
 use ampup::{
-    commands::{Error, Options, Outcome, Session, Source, update},
+    commands::{Error, Options, Outcome, Session, Source, install, self_update, update},
     env::Env,
     event::{Event, Reporter},
     exit::Exit,
     registry::keys::{Keyring, Origin},
 };
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::support::{
@@ -105,7 +105,7 @@ impl Reporter for Told {
     }
 }
 
-struct Publisher {
+pub(crate) struct Publisher {
     world: World,
     site: Arc<Site>,
     port: u16,
@@ -124,8 +124,27 @@ fn manifest(serial: u64, issued: &str) -> Vec<u8> {
         .into_bytes()
 }
 
+/// A session with the home in a directory, that asks the publisher at a port.
+pub(crate) fn session_at(world: &Utf8Path, port: u16, reporter: Arc<dyn Reporter>) -> Session {
+    let home = world.join("home");
+    let env = Env::from_variables([("AMPUP_HOME", home.as_str())], world.as_std_path());
+    let mut session =
+        Session::new(env, Options::default(), reporter, "ampup update".to_owned()).expect("a session");
+    session.origin = Origin {
+        id: "amp".to_owned(),
+        base: Some(format!("http://127.0.0.1:{port}")),
+        keyring: Keyring::new(&[&signer().public()], "").expect("a key"),
+    };
+    session
+}
+
+/// The publisher's key, which is the same in every process.
+fn signer() -> Signer {
+    Signer::new(1)
+}
+
 impl Publisher {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let site = Arc::new(Site::default());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("bound").port();
@@ -141,12 +160,12 @@ impl Publisher {
             world: World::new(),
             site,
             port,
-            signer: Signer::new(1),
+            signer: signer(),
             told: Arc::default(),
         }
     }
 
-    fn publish(&self, serial: u64) -> &Self {
+    pub(crate) fn publish(&self, serial: u64) -> &Self {
         self.publish_issued(serial, &issued(DAYS_AGO_3))
     }
 
@@ -160,6 +179,14 @@ impl Publisher {
         self
     }
 
+    pub(crate) fn world(&self) -> &Utf8Path {
+        self.world.path()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn home(&self) -> Utf8PathBuf {
         self.world.path().join("home")
     }
@@ -169,21 +196,12 @@ impl Publisher {
     }
 
     fn session_with(&self, change: impl FnOnce(&mut Session)) -> Session {
-        let home = self.home();
-        let env = Env::from_variables([("AMPUP_HOME", home.as_str())], self.world.path().as_std_path());
-        let reporter = Arc::clone(&self.told);
-        let mut session =
-            Session::new(env, Options::default(), reporter, "ampup update".to_owned()).expect("a session");
-        session.origin = Origin {
-            id: "amp".to_owned(),
-            base: Some(format!("http://127.0.0.1:{}", self.port)),
-            keyring: Keyring::new(&[&self.signer.public()], "").expect("a key"),
-        };
+        let mut session = session_at(self.world.path(), self.port, Arc::clone(&self.told) as _);
         change(&mut session);
         session
     }
 
-    fn update(&self) -> Result<Outcome, Error> {
+    pub(crate) fn update(&self) -> Result<Outcome, Error> {
         update::run(&update::Args::default(), &self.session())
     }
 
@@ -238,6 +256,40 @@ fn an_update_fetches_proves_keeps_and_then_asks_once_with_a_condition() {
 
     publisher.publish(8).update().expect("updated");
     assert_eq!(publisher.in_use(), (8, Source::Fetched));
+}
+
+#[test]
+fn an_update_of_ampup_itself_asks_first_and_refuses_what_is_not_proven() {
+    let publisher = Publisher::new();
+    publisher.publish(7);
+    let own = publisher.home().join("components/ampup/0.2.0/bin/ampup");
+    fs::create_dir_all(own.parent().expect("a parent")).expect("made");
+    fs::write(&own, "").expect("written");
+    let update_itself = || {
+        let session = publisher.session_with(|session| session.env = session.env.clone().of_program(&own));
+        let args = self_update::Args {
+            version: None,
+            allow_downgrade: false,
+            how: install::How::default(),
+        };
+        self_update::run(&args, &session)
+    };
+    // The registry has no ampup; what it has was asked for all the same.
+    let _ = update_itself();
+    assert_eq!(publisher.in_use(), (7, Source::Fetched));
+    let kept = publisher.kept();
+    let document = manifest(8, &issued(0));
+    let forged = Signer::new(2).sign("amp", 8, &document);
+    publisher.publish(8);
+    publisher
+        .site
+        .put("registry.minisig", Page::Body(forged.into_bytes()));
+    let error = update_itself().expect_err("forged");
+    assert_eq!(error.exit_code(), Exit::Integrity, "{error}");
+    assert_eq!(
+        (publisher.kept(), publisher.in_use()),
+        (kept, (7, Source::Fetched))
+    );
 }
 
 #[test]

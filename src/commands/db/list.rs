@@ -9,7 +9,11 @@ use super::status::{described, shown, state, version};
 use crate::{
     commands::{Error, Outcome, Session, database},
     locate::Locator,
-    postgres::{Project, projects::Projects},
+    postgres::{
+        Project,
+        identity::{postmaster, servers_of_removed},
+        projects::Projects,
+    },
 };
 
 /// Arguments of `ampup db list`.
@@ -70,16 +74,31 @@ fn row(amp_dir: &Utf8Path, session: &Session) -> Row {
             Ok((cluster, status))
         });
     match looked {
-        Ok((cluster, status)) => Row {
-            amp_dir: amp_dir.to_owned(),
-            version: version(&status).unwrap_or_else(|| "-".to_owned()),
-            size: shown(status.size),
-            state: match amp_dir.symlink_metadata() {
-                Ok(_) => state(&status),
-                Err(_) => "gone".to_owned(),
-            },
-            json: described(&cluster, &status),
-        },
+        Ok((cluster, status)) => {
+            let mut json = described(&cluster, &status);
+            let left = servers_of_removed(&cluster.project().cluster());
+            let state = match (amp_dir.symlink_metadata(), postmaster(&left)) {
+                (_, Some(server)) => {
+                    json["state"] = "removed".into();
+                    json["pid"] = server.pid.into();
+                    json["orphan"] = true.into();
+                    format!(
+                        "removed, and its server (process {}) ends within a minute",
+                        server.pid
+                    )
+                }
+                (Ok(_), None) if status.is_ephemeral => format!("{}, ephemeral", state(&status)),
+                (Ok(_), None) => state(&status),
+                (Err(_), None) => "gone".to_owned(),
+            };
+            Row {
+                amp_dir: amp_dir.to_owned(),
+                version: version(&status).unwrap_or_else(|| "-".to_owned()),
+                size: shown(status.size),
+                state,
+                json,
+            }
+        }
         Err(cause) => Row {
             amp_dir: amp_dir.to_owned(),
             version: "-".to_owned(),

@@ -92,6 +92,7 @@ pub(super) fn described(cluster: &Cluster, status: &Status) -> Value {
         "amp_dir": cluster.project().amp_dir(), "cluster": cluster.project().cluster(), "contents": contents,
         "state": word, "described": state(status), "version": version(status),
         "size": status.size, "free": status.free, "ephemeral": status.is_ephemeral,
+        "network": status.network,
         "url": status.url, "user": status.user,
         "socket": status.socket.as_ref().and_then(Socket::path),
         "address": status.socket.as_ref().and_then(Socket::address),
@@ -178,6 +179,14 @@ fn problems(cluster: &Cluster, status: &Status) -> Vec<(String, Option<String>)>
             "a crash of this machine may cost the database its data: its server was started without fsync"
                 .to_owned(),
             Some("`ampup db stop`, then `ampup run ampd solo`".to_owned()),
+        ));
+    }
+    if let Some(kind) = &status.network {
+        problems.push((
+            format!(
+                "the database lies on a network file system ({kind}): it is as durable as that, and slower"
+            ),
+            Some("move the project, or let `AMP_DIR` name a directory on a disk of this machine".to_owned()),
         ));
     }
     if let Some(free) = status.free

@@ -37,18 +37,27 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             to,
             rows,
             kept,
+            left_behind,
             resumed,
-        } => Outcome::done(
-            vec![
+        } => {
+            let mut talk = vec![
                 format!(
                     "upgraded PostgreSQL {from} to {}: {rows} rows, every table counted on both sides",
                     to.major()
                 ),
-                format!("the old cluster, with its postgresql.conf, is kept in `{kept}`"),
-            ],
-            json!({
-                "from": from, "to": to.major(), "upgraded": true, "rows": rows, "kept": kept, "restarted": resumed,
-            }),
-        ),
+                format!("the old cluster is kept in `{kept}`"),
+            ];
+            if !left_behind.is_empty() {
+                talk.push(format!(
+                    "its own settings stay there, and are yours to bring over: {}",
+                    left_behind.join(", ")
+                ));
+            }
+            let json = json!({
+                "from": from, "to": to.major(), "upgraded": true, "rows": rows, "kept": kept,
+                "settings_left_behind": left_behind, "restarted": resumed,
+            });
+            Outcome::done(talk, json)
+        }
     })
 }

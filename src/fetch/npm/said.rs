@@ -2,15 +2,16 @@
 
 use std::{io, process::Output};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
 use super::HOST;
 use crate::fetch::FetchError;
 
-/// What npm's failure means.
-pub(super) fn failure(package: &str, room: &Utf8Path, output: &Output) -> FetchError {
+/// What npm's failure means. `cache` is named where npm does not say which file the disk refused it.
+pub(super) fn failure(program: &Utf8Path, package: &str, cache: &Utf8Path, output: &Output) -> FetchError {
     let (code, summary) = said(&output.stdout, &output.stderr);
+    let path = detail(&output.stderr, "path ");
     let origin = format!("npm {package}");
     let why = match (code.as_str(), summary.as_str()) {
         ("", "") => format!("{}, and it did not say why", output.status),
@@ -21,12 +22,23 @@ pub(super) fn failure(package: &str, room: &Utf8Path, output: &Output) -> FetchE
     match code.as_str() {
         "E404" | "E410" | "ETARGET" | "ENOVERSIONS" => FetchError::Gone { origin, why },
         "E401" | "E403" | "E407" | "ENEEDAUTH" | "EOTP" => FetchError::Refused { origin, why },
-        "ENOSPC" | "EDQUOT" => FetchError::disk(room)(io::Error::new(io::ErrorKind::StorageFull, why)),
+        // A firewall forbids with the same word.
+        "EACCES" | "EPERM" if detail(&output.stderr, "syscall ").as_deref() == Some("connect") => {
+            FetchError::Unreachable {
+                host: HOST.to_owned(),
+                why,
+            }
+        }
+        code if let Some(kind) = of_disk(code) => {
+            let path = path.map_or_else(|| cache.to_owned(), Utf8PathBuf::from);
+            FetchError::disk(path)(io::Error::new(kind, why))
+        }
         code if is_of_network(code) => FetchError::Unreachable {
             host: HOST.to_owned(),
             why,
         },
         _ => FetchError::Npm {
+            program: program.to_owned(),
             package: package.to_owned(),
             why,
         },
@@ -47,12 +59,7 @@ fn said(stdout: &[u8], stderr: &[u8]) -> (String, String) {
     let (code, summary) = match serde_json::from_slice::<Said>(stdout) {
         Ok(Said { error }) => (error.code, error.summary),
         Err(_) => {
-            let text = String::from_utf8_lossy(stderr);
-            let mut lines = text.lines().filter_map(|line| {
-                line.strip_prefix("npm error ")
-                    .or_else(|| line.strip_prefix("npm ERR! "))
-                    .map(str::to_owned)
-            });
+            let mut lines = errors(stderr).into_iter();
             let code = lines
                 .clone()
                 .find_map(|line| line.strip_prefix("code ").map(str::to_owned));
@@ -74,6 +81,37 @@ fn said(stdout: &[u8], stderr: &[u8]) -> (String, String) {
         line.escape_debug().to_string()
     };
     (first_line(code), first_line(summary))
+}
+
+/// The lines of an error on stderr.
+fn errors(stderr: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(stderr);
+    let line = |line: &str| {
+        line.strip_prefix("npm error ")
+            .or_else(|| line.strip_prefix("npm ERR! "))
+            .map(str::to_owned)
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// One detail of an error, such as `path /home/me/.npm/_cacache`, which npm tells on stderr only.
+fn detail(stderr: &[u8], begin: &str) -> Option<String> {
+    let found = errors(stderr)
+        .into_iter()
+        .find_map(|line| line.strip_prefix(begin).map(|rest| rest.trim().to_owned()))?;
+    (!found.is_empty()).then(|| found.escape_debug().to_string())
+}
+
+/// Node's names for what a disk does.
+fn of_disk(code: &str) -> Option<io::ErrorKind> {
+    Some(match code {
+        "ENOSPC" => io::ErrorKind::StorageFull,
+        "EDQUOT" => io::ErrorKind::QuotaExceeded,
+        "EROFS" => io::ErrorKind::ReadOnlyFilesystem,
+        "EACCES" | "EPERM" => io::ErrorKind::PermissionDenied,
+        "EIO" | "EMFILE" | "ENFILE" | "ENOTDIR" | "EEXIST" => io::ErrorKind::Other,
+        _ => return None,
+    })
 }
 
 /// Node's names for what a network does, and OpenSSL's.
@@ -128,6 +166,10 @@ mod tests {
             );
         }
         assert_eq!(said(b"{}", b"Segmentation fault"), (String::new(), String::new()));
+        let refused =
+            b"npm http fetch\nnpm error code EACCES\nnpm error syscall open\nnpm error path /u/.npm/a b\n";
+        assert_eq!(detail(refused, "path ").as_deref(), Some("/u/.npm/a b"));
+        assert_eq!(detail(refused, "dest "), None);
     }
 
     #[test]

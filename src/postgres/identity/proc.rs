@@ -12,14 +12,27 @@ use rustix::{
 use super::{Process, idles, role};
 
 pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
-    let (Ok(directory), Ok(entries)) = (fs::metadata(directory), fs::read_dir("/proc")) else {
+    let Ok(directory) = fs::metadata(directory) else {
         return Vec::new();
     };
     let place = (directory.dev(), directory.ino());
+    processes(|cwd| fs::metadata(cwd).is_ok_and(|works_in| (works_in.dev(), works_in.ino()) == place))
+}
+
+pub(super) fn processes_in_removed(directory: &Utf8Path) -> Vec<Process> {
+    let link = format!("{directory} (deleted)");
+    processes(|cwd| fs::read_link(cwd).is_ok_and(|works_in| works_in.as_os_str() == link.as_str()))
+}
+
+/// Those of PostgreSQL whose working directory is the one.
+fn processes(is_there: impl Fn(&str) -> bool) -> Vec<Process> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     let here: Vec<_> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|pid| Found::look(pid, place))
+        .filter_map(|pid| Found::look(pid, &is_there))
         .collect();
     here.iter()
         .map(|found| {
@@ -49,7 +62,7 @@ struct Found {
 }
 
 impl Found {
-    fn look(pid: u32, place: (u64, u64)) -> Option<Self> {
+    fn look(pid: u32, is_there: &impl Fn(&str) -> bool) -> Option<Self> {
         let of = |file: &str| format!("/proc/{pid}/{file}");
         let executable = fs::read_link(of("exe")).ok()?;
         // A server whose tree was removed is still a server.
@@ -57,8 +70,7 @@ impl Found {
         if name.strip_suffix(" (deleted)").unwrap_or(name) != "postgres" {
             return None;
         }
-        let works_in = fs::metadata(of("cwd")).ok()?;
-        if (works_in.dev(), works_in.ino()) != place {
+        if !is_there(&of("cwd")) {
             return None;
         }
         // `pid (name) state parent …`: the name may hold spaces and brackets.

@@ -34,6 +34,11 @@ pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
     lines.lines().filter_map(|line| process(line, &here)).collect()
 }
 
+/// lsof has no name for a directory that was removed.
+pub(super) fn processes_in_removed(_: &Utf8Path) -> Vec<Process> {
+    Vec::new()
+}
+
 /// `p<pid>` and `n<path>` lines (lsof(8), "Output for other programs").
 fn working_directories(text: &str) -> BTreeMap<u32, String> {
     let (mut found, mut pid) = (BTreeMap::new(), None);

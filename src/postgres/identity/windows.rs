@@ -62,6 +62,11 @@ pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
         .collect()
 }
 
+/// A directory in which a process works cannot be removed here.
+pub(super) fn processes_in_removed(_: &Utf8Path) -> Vec<Process> {
+    Vec::new()
+}
+
 pub(super) fn send(pid: u32, signal: Signal, is_still_there: impl Fn() -> bool) -> io::Result<bool> {
     if !is_still_there() {
         return Ok(false);

@@ -23,8 +23,16 @@ use super::{
 pub(crate) enum Build {
     /// npm's, which has no client programs.
     Npm(u64),
+    #[cfg_attr(
+        not(all(target_os = "linux", target_arch = "x86_64")),
+        expect(dead_code, reason = "only there it is tried")
+    )]
     /// Debian's 15, with all programs. Its `share/` is compiled in, and is the system's; `bin/` and `lib/` are moved.
     Debian15,
+    #[cfg_attr(
+        not(all(target_os = "linux", target_arch = "x86_64")),
+        expect(dead_code, reason = "only there it is tried")
+    )]
     /// 16.2 with all programs, as a Python wheel has it.
     Wheel16,
 }

@@ -143,6 +143,7 @@ fn readers_beside_writers_see_whole_versions_only() {
         home.offer("tool", version);
     }
     home.offer("other", "1.0.0").offer("third", "1.0.0");
+    home.offer("fourth", "1.0.0").offer("fourth", "2.0.0");
     home.ampup(&["install", "tool@1.0.0"]).exits(0);
     home.ampup(&["install", "tool@2.0.0"]).exits(0);
     let (over, rounds) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -161,6 +162,14 @@ fn readers_beside_writers_see_whole_versions_only() {
             scope.spawn(|| write(&[&["use", "tool@1.0.0"], &["use", "tool@2.0.0"]])),
             scope.spawn(|| write(&[&["install", "other@1.0.0"], &["uninstall", "other"]])),
             scope.spawn(|| write(&[&["install", "third", "tool"], &["uninstall", "third@1.0.0"]])),
+            scope.spawn(|| {
+                write(&[
+                    &["install", "fourth@1.0.0"],
+                    &["install", "fourth@2.0.0"],
+                    &["prune", "fourth"],
+                    &["prune"],
+                ]);
+            }),
         ];
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {

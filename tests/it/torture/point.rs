@@ -20,8 +20,19 @@ pub(super) struct Case {
     pub(super) command: &'static [&'static str],
     /// Whether the same command says that there is nothing left to do (exit 3) after it was done.
     pub(super) once: bool,
-    /// Whether a sample is all that there is time for.
-    pub(super) sampled: bool,
+    /// How much of it a torture run tries.
+    pub(super) extent: Extent,
+}
+
+/// How much of a command is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Every point, and forty in the suite.
+    Whole,
+    /// It is large: so many kills, signals and faults, and ten in the suite.
+    Large([usize; 3]),
+    /// The same, and nothing in the suite.
+    VeryLarge([usize; 3]),
 }
 
 /// Further commands are a line each.
@@ -31,56 +42,56 @@ pub(super) const CASES: [Case; 8] = [
         prepare: nothing,
         command: &["install", "tool@1.0.0"],
         once: false,
-        sampled: false,
+        extent: Extent::Whole,
     },
     Case {
         name: "install",
         prepare: keeper,
         command: &["install", "tool@1.0.0"],
         once: false,
-        sampled: false,
+        extent: Extent::Whole,
     },
     Case {
         name: "install over",
         prepare: first,
         command: &["install", "tool@2.0.0"],
         once: false,
-        sampled: false,
+        extent: Extent::Whole,
     },
     Case {
         name: "update",
         prepare: outdated,
         command: &["update"],
         once: false,
-        sampled: false,
+        extent: Extent::Whole,
     },
     Case {
         name: "use",
         prepare: both,
         command: &["use", "tool@1.0.0"],
         once: false,
-        sampled: false,
+        extent: Extent::Whole,
     },
     Case {
         name: "undo",
         prepare: both,
         command: &["undo"],
         once: true,
-        sampled: false,
+        extent: Extent::Whole,
     },
     Case {
         name: "uninstall",
         prepare: both,
         command: &["uninstall", "tool@2.0.0"],
         once: true,
-        sampled: false,
+        extent: Extent::Whole,
     },
     Case {
         name: "uninstall what is not active",
         prepare: both,
         command: &["uninstall", "tool@1.0.0"],
         once: true,
-        sampled: false,
+        extent: Extent::Whole,
     },
 ];
 
@@ -90,7 +101,7 @@ pub(super) const POSTGRES: Case = Case {
     prepare: |_| {},
     command: &["install", "postgres@18.4.0+zonky"],
     once: false,
-    sampled: true,
+    extent: Extent::VeryLarge([15, 5, 30]),
 };
 
 /// ampup itself, newer. It is run from the home, as it must be.
@@ -99,7 +110,7 @@ pub(super) const SELF_UPDATE: Case = Case {
     prepare: settled,
     command: &["self", "update"],
     once: false,
-    sampled: true,
+    extent: Extent::Large([usize::MAX; 3]),
 };
 
 fn settled(home: &mut Home) {
@@ -115,7 +126,7 @@ pub(super) const INIT: Case = Case {
     prepare: nothing,
     command: &["init"],
     once: false,
-    sampled: true,
+    extent: Extent::Large([usize::MAX, 20, 400]),
 };
 
 fn nothing(home: &mut Home) {

@@ -142,6 +142,34 @@ fn a_disk_without_inodes_changes_nothing() {
     changes_nothing(&run);
 }
 
+/// How many entries an archive has is said nowhere; but fewer than any installation makes are told before it begins.
+#[test]
+fn a_disk_for_too_few_files_is_told_before_anything_is_written() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    home.offer("other", "1.0.0");
+    let fill = "i=0; mkdir $small/fill";
+    let lines = "ampup install tool\nwhile true > $small/fill/$i; do i=$((i + 1)); done 2>/dev/null\n\
+                 rm $small/fill/0 $small/fill/1 $small/fill/2 $small/fill/3 $small/fill/4 $small/fill/5\n\
+                 ampup install other\nampup list\nls -A $small/home/staging\nrm -r $small/fill\nampup install other\n";
+    let Some(run) = on_small_disk(&home, fill, lines) else {
+        return;
+    };
+    let parts = parts(&run);
+    assert_eq!(parts.len(), 4, "{run:#?}");
+    assert_eq!((parts[0].0, parts[1].0), (0, 7), "{run:#?}");
+    assert!(
+        parts[1].1.contains("more files, and other needs at least 16"),
+        "{run:#?}"
+    );
+    assert!(
+        parts[1].1.contains("/small/home/") && parts[1].1.contains("hint: make room"),
+        "{run:#?}"
+    );
+    assert_eq!(parts[2].1, "tool 1.0.0 (active)\n");
+    assert_eq!(parts[3].0, 0, "and nothing was in staging: {run:#?}");
+}
+
 fn changes_nothing(run: &Run) {
     let parts = parts(run);
     assert_eq!(parts.len(), 5, "{run:#?}");

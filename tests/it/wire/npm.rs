@@ -199,6 +199,61 @@ fn what_npm_says_is_sorted_into_kinds() {
 }
 
 #[test]
+fn what_the_disk_refuses_npm_is_named_with_its_path() {
+    let lines = |code: &str| {
+        format!(
+            "echo 'npm error code {code}' >&2; echo 'npm error syscall open' >&2; echo 'npm error path /full/x' >&2; exit 1"
+        )
+    };
+    for (code, exit) in [
+        ("ENOSPC", 7),
+        ("EDQUOT", 7),
+        ("EROFS", 7),
+        ("EACCES", 7),
+        ("EIO", 1),
+    ] {
+        let world = scripted(&lines(code));
+        let error = world.fetch(&package(b"abc")).expect_err(code);
+        assert_eq!(error.to_string(), "cannot use `/full/x`", "{code}");
+        assert_eq!(
+            (error.verdict(), error.exit_code().code()),
+            (Verdict::Fatal, exit)
+        );
+    }
+    let world = scripted("echo 'npm error code EACCES' >&2; echo 'npm error syscall connect' >&2; exit 1");
+    let error = world.fetch(&package(b"abc")).expect_err("forbidden");
+    assert!(matches!(error, FetchError::Unreachable { .. }), "{error}");
+}
+
+/// `sudo npm` leaves files of root's in a user's cache; a home may be read-only.
+#[test]
+fn a_cache_that_npm_cannot_use_is_passed_over() {
+    let server = registry(Reply::whole);
+    let Some(mut world) = real(&server.url("/")) else {
+        return;
+    };
+    let cache = world.path().join("no-directory");
+    fs_err::write(&cache, "").expect("written");
+    let below = cache.join("npm");
+    world
+        .variables
+        .insert("npm_config_cache".to_owned(), below.to_string());
+    let bytes = packed();
+    assert_eq!(read(&world.fetch(&package(&bytes)).expect("fetched")), bytes);
+    let lines = world.lines();
+    assert!(
+        lines.len() == 1 && lines[0].contains("npm cannot use `") && lines[0].contains(cache.as_str()),
+        "{lines:?}"
+    );
+    assert_eq!(
+        fs_err::read_dir(world.path().join("staging"))
+            .expect("there")
+            .count(),
+        0
+    );
+}
+
+#[test]
 fn npm_is_started_as_the_design_says() {
     let world = scripted(
         r#"for last; do :; done; pwd > "$0.where"; printf '%s\n' "$@" > "$0.arguments"; cat > "$0.input"

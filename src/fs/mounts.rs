@@ -1,0 +1,113 @@
+//! What kind of file system a path lies on.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// The kinds that lie on another machine, as `/proc/self/mountinfo` names them.
+const NETWORK: &[&str] = &[
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "ceph",
+    "afs",
+    "lustre",
+    "gpfs",
+    "glusterfs",
+    "beegfs",
+    "ncpfs",
+    "coda",
+    "fuse.sshfs",
+    "fuse.glusterfs",
+    "fuse.rclone",
+    "fuse.s3fs",
+    "fuse.davfs",
+    "fuse.ceph",
+    "fuse.juicefs",
+];
+
+/// The kind of network file system that a path lies on; `None` where it is none, or the system does not say.
+pub fn network(path: &Utf8Path) -> Option<String> {
+    // Only Linux has it.
+    let mounts = fs_err::read_to_string("/proc/self/mountinfo").ok()?;
+    kind(&mounts, path).filter(|kind| NETWORK.contains(&kind.as_str()))
+}
+
+/// The kind of the file system at an absolute path, from `/proc/self/mountinfo` (proc(5)): `36 35 98:0 /root /at options
+/// tags - kind source options`. Of mounts at one place the last is seen.
+fn kind(mounts: &str, path: &Utf8Path) -> Option<String> {
+    let mut found: Option<(Utf8PathBuf, String)> = None;
+    for line in mounts.lines() {
+        let Some((place, rest)) = line.split_once(" - ") else {
+            continue;
+        };
+        let (Some(at), Some(kind)) = (place.split(' ').nth(4), rest.split(' ').next()) else {
+            continue;
+        };
+        let at = Utf8PathBuf::from(unescaped(at));
+        let is_nearer = found.as_ref().is_none_or(|(nearest, _)| at.starts_with(nearest));
+        if path.starts_with(&at) && is_nearer {
+            found = Some((at, kind.to_owned()));
+        }
+    }
+    found.map(|(_, kind)| kind)
+}
+
+/// Space, tab, newline and backslash are written as `\040`.
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split('\\');
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part
+            .split_at_checked(3)
+            .map(|(code, rest)| (u8::from_str_radix(code, 8), rest))
+        {
+            Some((Ok(code), rest)) => {
+                whole.push(char::from(code));
+                whole.push_str(rest);
+            }
+            _ => {
+                whole.push('\\');
+                whole.push_str(part);
+            }
+        }
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOUNTS: &str = "\
+21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+40 21 0:44 / /home rw,relatime shared:2 - nfs4 server:/home rw,vers=4.2
+41 40 0:45 / /home/ann/my\\040disk rw - fuse.sshfs ann@there: rw
+42 21 0:46 / /mnt rw - 9p host rw
+43 42 0:47 / /mnt rw - tmpfs none rw
+";
+
+    #[test]
+    fn the_nearest_and_last_mount_counts() {
+        let of = |path: &str| kind(MOUNTS, path.into()).expect("some");
+        assert_eq!(of("/srv/project/.amp"), "ext4");
+        assert_eq!(of("/home/ann/project/.amp"), "nfs4");
+        assert_eq!(of("/homes/ann"), "ext4");
+        assert_eq!(of("/home/ann/my disk/.amp"), "fuse.sshfs");
+        assert_eq!(of("/mnt/project"), "tmpfs");
+        assert_eq!(kind("nonsense\n", "/".into()), None);
+        for kind in ["nfs4", "fuse.sshfs", "9p"] {
+            assert!(NETWORK.contains(&kind), "{kind}");
+        }
+        assert!(!NETWORK.contains(&"ext4") && !NETWORK.contains(&"tmpfs"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn this_machines_own_mounts_are_read() {
+        let mounts = fs_err::read_to_string("/proc/self/mountinfo").expect("read");
+        assert_eq!(kind(&mounts, "/proc/self".into()).as_deref(), Some("proc"));
+        assert_eq!(network("/proc".into()), None);
+    }
+}

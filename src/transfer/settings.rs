@@ -1,0 +1,48 @@
+//! What a dump does not hold: the settings of a server that are in its files. They stay behind on purpose. One that names
+//! a library, for example, is taken by every server and then keeps the next one from starting.
+
+use super::{Side, Tools, TransferError};
+
+/// Each setting of the files that counts, and each rule of pg_hba.conf, as a line.
+const LINES: &str = "select 'postgresql', s.name || ' = ' || translate(s.setting, E'\\n', ' ') || ' (' || \
+        regexp_replace(s.sourcefile, '.*/', '') || ')' \
+    from (select distinct on (name) * from pg_catalog.pg_file_settings order by name, seqno desc) s; \
+    select 'pg_hba', concat_ws(' ', type, database, user_name, address, netmask, auth_method, options) \
+    from pg_catalog.pg_hba_file_rules;";
+
+/// What the files of a server say and those of the other one do not, in words.
+pub(crate) fn left_behind(tools: &Tools, from: &Side, to: &Side) -> Result<Vec<String>, TransferError> {
+    let ask = |side| tools.ask(side, "postgres", LINES);
+    Ok(differing(&ask(from)?, &ask(to)?))
+}
+
+fn differing(from: &str, to: &str) -> Vec<String> {
+    let there: Vec<_> = to.lines().collect();
+    let left = from.lines().filter(|line| !there.contains(line));
+    let mut words: Vec<_> = left
+        .map(|line| match line.split_once('|') {
+            Some(("postgresql", setting)) => setting.to_owned(),
+            _ => "rules (pg_hba.conf)".to_owned(),
+        })
+        .collect();
+    words.dedup();
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_user_changed_is_told() {
+        let fresh = "postgresql|max_connections = 100 (postgresql.conf)\npg_hba|local {all} {all} trust\n";
+        let changed = "postgresql|max_connections = 100 (postgresql.conf)\n\
+            postgresql|work_mem = 7MB (postgresql.auto.conf)\npg_hba|local {all} {all} trust\npg_hba|local {all} {eve} reject\n";
+        assert!(differing(fresh, fresh).is_empty());
+        assert_eq!(
+            differing(changed, fresh),
+            ["work_mem = 7MB (postgresql.auto.conf)", "rules (pg_hba.conf)"]
+        );
+        assert!(differing(fresh, changed).is_empty());
+    }
+}
