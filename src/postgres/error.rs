@@ -113,7 +113,7 @@ pub enum ClusterError {
     #[error("the server on `{socket}` serves another directory than `{cluster}`")]
     OtherCluster {
         /// The socket.
-        socket: Utf8PathBuf,
+        socket: String,
         /// The cluster.
         cluster: Utf8PathBuf,
     },

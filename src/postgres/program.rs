@@ -136,6 +136,52 @@ pub struct Program<'a> {
     pub run_as: Option<&'a User>,
 }
 
+/// A command that runs a program of PostgreSQL as this user; `None`: as ourselves. Paths among its arguments must be
+/// absolute.
+///
+/// Nothing of our environment reaches it: PG* would change port, data directory, user and options; LD_LIBRARY_PATH
+/// and DYLD_* are searched before the tree's own `lib/` (conda and HPC modules bring another libcrypto); LD_PRELOAD
+/// is loaded into the server; the host's locale must decide nothing, and macOS makes a server without LC_ALL
+/// multi-threaded, which it refuses to be. It works in `/`, which everyone can enter: initdb gives up where it
+/// cannot look at its working directory, and a server must keep no directory busy but its own.
+pub fn bare_command(program: &Utf8Path, run_as: Option<&User>) -> Command {
+    let mut command = Command::new(program);
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt as _;
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+            .current_dir("/");
+        if let Some(user) = run_as {
+            // When we are root, the standard library drops our supplementary groups too.
+            command.uid(user.uid).gid(user.gid);
+        }
+    }
+    #[cfg(windows)]
+    {
+        // There are no other users to run it as. Windows programs need SystemRoot and its like, so here only what does harm
+        // is taken away.
+        let _ = run_as;
+        for name in [
+            "PGDATA",
+            "PGDATABASE",
+            "PGHOST",
+            "PGHOSTADDR",
+            "PGOPTIONS",
+            "PGPASSWORD",
+            "PGPORT",
+            "PGSERVICE",
+            "PGSSLMODE",
+            "PGUSER",
+        ] {
+            command.env_remove(name);
+        }
+    }
+    command.env("LC_ALL", "C");
+    command
+}
+
 impl Program<'_> {
     /// Its path.
     pub fn path(&self) -> Utf8PathBuf {
@@ -144,44 +190,9 @@ impl Program<'_> {
             .join(format!("{}{}", self.name, std::env::consts::EXE_SUFFIX))
     }
 
-    /// A command that runs it. Paths among its arguments must be absolute.
-    ///
-    /// Nothing of our environment reaches it: PG* would change port, data directory, user and options; LD_LIBRARY_PATH
-    /// and DYLD_* are searched before the tree's own `lib/` (conda and HPC modules bring another libcrypto); LD_PRELOAD
-    /// is loaded into the server; the host's locale must decide nothing, and macOS makes a server without LC_ALL
-    /// multi-threaded, which it refuses to be. It works in `/`, which everyone can enter: initdb gives up where it
-    /// cannot look at its working directory, and a server must keep no directory busy but its own.
+    /// A command that runs it, as `bare_command` does.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(self.path());
-        #[cfg(unix)]
-        {
-            use std::os::unix::process::CommandExt as _;
-            command
-                .env_clear()
-                .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
-                .current_dir("/");
-            if let Some(user) = self.run_as {
-                // When we are root, the standard library drops our supplementary groups too.
-                command.uid(user.uid).gid(user.gid);
-            }
-        }
-        #[cfg(not(unix))]
-        {
-            // Windows programs need SystemRoot and its like, so here only what does harm is taken away.
-            for name in [
-                "PGDATA",
-                "PGHOST",
-                "PGOPTIONS",
-                "PGPASSWORD",
-                "PGPORT",
-                "PGSSLMODE",
-                "PGUSER",
-            ] {
-                command.env_remove(name);
-            }
-        }
-        command.env("LC_ALL", "C");
-        command
+        bare_command(&self.path(), self.run_as)
     }
 
     /// Runs a command made by `command` to its end, with `input` on its stdin, and gives its stdout.
