@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 
 use super::{
     access::AccessError, create::CreateError, program::ProgramError, program::indented,
-    project::ProjectError, user::UserError,
+    project::ProjectError, start::TOO_MANY, user::UserError,
 };
 use crate::{
     exit::{Exit, hint_of_io},
@@ -160,8 +160,7 @@ impl ClusterError {
                 .then(|| "make room and run the same command again; nothing is lost".to_owned()),
             Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
             Self::Refused { code, .. } => match code.as_str() {
-                // too_many_connections
-                "53300" => Some("close some of its sessions".to_owned()),
+                TOO_MANY => Some("close some of its sessions".to_owned()),
                 // invalid_authorization_specification, invalid_password
                 "28000" | "28P01" => {
                     Some("it was made by other means than ampup or ampd; give its URL to ampd in `metadata_db.url`".to_owned())
