@@ -286,31 +286,50 @@ fn carry_out(change: &Change) -> io::Result<()> {
     }
 }
 
-/// Replaces a user's file whole, with the permissions and the owner it has.
+/// Replaces a user's file whole, with the permissions and the owner it has. It is made beside it, because a home directory
+/// may lie on another file system than ampup's; under one name, so that what a kill leaves there goes with the next change
+/// of that file.
 fn rewrite(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     // Through a link: what it points to is replaced, not the link.
     let path = path.canonicalize_utf8()?;
-    let metadata = fs::metadata(&path)?;
-    let directory = path.parent().expect("a file lies in a directory");
-    let mut beside = tempfile::Builder::new()
-        .prefix(".ampup-")
-        .tempfile_in(directory)?;
-    beside.write_all(content)?;
-    let file = beside.as_file();
+    let name = path.file_name().expect("a file has a name");
+    let beside = path.with_file_name(format!(".{name}.ampup-new"));
+    match fs::remove_file(&beside) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+        _ => {}
+    }
+    let replaced = write_like(&path, content, &beside).and_then(|()| fs::rename(&beside, &path));
+    if replaced.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    replaced?;
+    atomic::sync_directory(path.parent().expect("a file lies in a directory"))
+}
+
+/// Makes a file with this content, and the permissions and the owner of another.
+fn write_like(other: &Utf8Path, content: &[u8], path: &Utf8Path) -> io::Result<()> {
+    let metadata = fs::metadata(other)?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use fs_err::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path)?;
+    file.write_all(content)?;
     file.set_permissions(metadata.permissions())?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
         let ours = file.metadata()?;
         if (ours.uid(), ours.gid()) != (metadata.uid(), metadata.gid()) {
-            std::os::unix::fs::fchown(file, Some(metadata.uid()), Some(metadata.gid()))?;
+            std::os::unix::fs::fchown(&file, Some(metadata.uid()), Some(metadata.gid()))?;
             // A change of owner takes special bits away.
             file.set_permissions(metadata.permissions())?;
         }
     }
-    file.sync_all()?;
-    beside.persist(&path).map_err(|cause| cause.error)?;
-    atomic::sync_directory(directory)
+    file.sync_all()
 }
 
 /// A program that is found before ampup's own.

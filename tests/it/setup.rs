@@ -162,6 +162,8 @@ fn a_home_that_moved_has_its_lines_replaced() {
             .iter()
             .all(|change| matches!(change.action, Action::Rewrite(_)))
     );
+    // What a killed one left goes with the next.
+    write(&home.file("..bashrc.ampup-new"), "half of it");
     setup::apply(changes, &setting, &elsewhere).expect("done");
     let returns = removal::plan(&home.user(), &setting, &elsewhere).expect("planned");
     removal::apply(returns);
