@@ -151,7 +151,14 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
     let unpacked = next
         .prepare(run_as.as_ref())
         .map_err(|cause| ClusterError::from(cause).into())
-        .and_then(|()| archive::unpack(file, &next.cluster(), run_as.as_ref()));
+        .and_then(|()| archive::unpack(file, &next.cluster(), run_as.as_ref()))
+        .and_then(|()| match change.next().contents()? {
+            Contents::Cluster { major } if major == header.major => Ok(()),
+            _ => Err(BackupError::Damaged {
+                file: file.to_owned(),
+                why: format!("it holds no cluster of PostgreSQL {}", header.major),
+            }),
+        });
     if let Err(error) = unpacked {
         change.abandon(cluster, reporter)?;
         return Err(error);

@@ -1,15 +1,22 @@
 //! `ampup db backup` and `ampup db restore`, on real PostgreSQL.
 
+use std::os::unix::process::CommandExt as _;
+
 use ampup::{
     event::Silent,
     postgres::{Purpose, Server, Start},
 };
+use camino::Utf8Path;
 use fs_err as fs;
+use serde_json::json;
 
 use crate::support::{
+    archives::{TarEntry, tar_gz},
     database::{Build, Ends},
-    home::Home,
-    postgres::{fingerprint, sql},
+    disk::SmallDisk,
+    home::{Home, finish, program, sha256},
+    postgres::{fingerprint, run_as, sql},
+    programs,
 };
 
 fn start(home: &Home, purpose: Purpose) -> Server {
@@ -117,4 +124,242 @@ fn what_is_no_whole_backup_changes_nothing() {
         .exits(3)
         .says("is a backup of PostgreSQL 18")
         .says("hint: `ampup install --component postgres`");
+}
+
+/// An archive with these entries, and a list that fits them.
+fn forged(header: &serde_json::Value, entries: &[TarEntry], change: fn(&mut serde_json::Value)) -> Vec<u8> {
+    let (mut files, mut directories) = (serde_json::Map::new(), Vec::new());
+    for entry in entries {
+        let name = String::from_utf8_lossy(&entry.name).replacen("metadb/", "", 1);
+        if entry.kind == b'5' {
+            directories.push(name);
+        } else {
+            let digest = sha256(&entry.content).replace("sha256:", "");
+            files.insert(name, json!([entry.content.len(), digest]));
+        }
+    }
+    let mut list = json!({ "files": files, "directories": directories });
+    change(&mut list);
+    let header = TarEntry::file("ampup-backup.json", &header.to_string());
+    let list = TarEntry::file("ampup-digests.json", &list.to_string());
+    tar_gz(&[&[header], entries, &[list]].concat())
+}
+
+#[test]
+fn a_forged_backup_changes_nothing() {
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    ask(&home, "create table t (x int)");
+    let before = fingerprint(&home.work());
+    let bad = home.work().join("bad.tar.gz");
+    let refused = |octets: &[u8], code: i32, why: &str| {
+        fs::write(&bad, octets).expect("written");
+        home.db(&["restore", "bad.tar.gz"]).exits(code).says(why);
+        fs::remove_file(&bad).expect("removed");
+        let _ = fs::remove_file(home.work().join(".amp/metadb.change"));
+        assert_eq!(fingerprint(&home.work()), before, "{why}");
+    };
+
+    let head = |schema: u32, major: u32, octets: u32| json!({ "schema": schema, "major": major, "created": "2026-01-01T00:00:00Z", "octets": octets });
+    let (header, same) = (head(1, 18, 1_000), |_: &mut serde_json::Value| {});
+    let version = TarEntry::file("metadb/PG_VERSION", "18\n");
+    let with = |entries: &[TarEntry]| [std::slice::from_ref(&version), entries].concat();
+    let file = |name: &str| TarEntry::file(name, "evil");
+    for (entries, why) in [
+        (with(&[file("metadb/../evil")]), "it holds `metadb/../evil`"),
+        (with(&[file("/evil")]), "it holds `/evil`"),
+        (with(&[file("evil")]), "it holds `evil`"),
+        (with(&[file("metadb/.")]), "it holds `metadb/.`"),
+        (
+            with(&[TarEntry::symlink("metadb/base", "/etc")]),
+            "neither a file nor a directory",
+        ),
+        (
+            with(&[TarEntry::hard_link("metadb/a", "metadb/PG_VERSION")]),
+            "neither a file nor a directory",
+        ),
+        (
+            with(&[TarEntry::new(b'3', "metadb/device")]),
+            "neither a file nor a directory",
+        ),
+        (
+            with(&[file("metadb/a"), file("metadb/a")]),
+            "is more than it says",
+        ),
+        (
+            with(&[TarEntry::file("metadb/a", &"x".repeat(1_000))]),
+            "is more than it says",
+        ),
+        (with(&[file("metadb/absent/a")]), "is no whole backup"),
+        (
+            with(&[TarEntry::directory("metadb/a"), file("metadb/a")]),
+            "is no whole backup",
+        ),
+        (vec![file("metadb/a")], "it holds no cluster"),
+        (Vec::new(), "it holds no cluster"),
+        // All is as it says, and that is not enough.
+        (with(&[]), "it holds no cluster of PostgreSQL 18"),
+    ] {
+        refused(&forged(&header, &entries, same), 4, why);
+    }
+    for (change, why) in [
+        (
+            (|list| list["files"]["PG_VERSION"][1] = json!("0")) as fn(&mut serde_json::Value),
+            "`PG_VERSION` is not what",
+        ),
+        (
+            |list| list["files"]["PG_VERSION"][0] = json!(4),
+            "`PG_VERSION` is not what",
+        ),
+        (
+            |list| list["files"]["more"] = json!([0, "0"]),
+            "`more` is not what",
+        ),
+        (|list| list["files"] = json!({}), "it holds what was not written"),
+        (
+            |list| list["directories"] = json!(["base"]),
+            "it holds what was not written",
+        ),
+        (|list| *list = json!([]), "is no whole backup"),
+    ] {
+        refused(&forged(&header, &with(&[]), change), 4, why);
+    }
+    for (header, code, why) in [
+        (head(2, 18, 1_000), 4, "a newer ampup made it"),
+        (head(1, 99, 1_000), 3, "is a backup of PostgreSQL 99"),
+        (head(1, 18, 2), 4, "is more than it says"),
+        (json!({}), 4, "is no whole backup"),
+    ] {
+        refused(&forged(&header, &with(&[]), same), code, why);
+    }
+    let after = [
+        TarEntry::file("ampup-backup.json", &header.to_string()),
+        TarEntry::file("ampup-digests.json", "{}"),
+        version.clone(),
+    ];
+    refused(&tar_gz(&after), 4, "is no whole backup");
+    refused(&tar_gz(&[version]), 4, "it was not made by `ampup db backup`");
+}
+
+/// On a small file system, which only root can make.
+#[test]
+fn without_room_nothing_is_begun_or_nothing_is_left() {
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let amp = home.work().join(".amp");
+    fs::create_dir(&amp).expect("made");
+    let Some(disk) = SmallDisk::mount(&amp, 400 << 20) else {
+        return;
+    };
+    let _ends = Ends(&home);
+    ask(
+        &home,
+        "create table t as select repeat(md5(x::text), 30) as x from generate_series(1, 60000) as x",
+    );
+    home.db(&["backup", "b.tar.gz"]).exits(0);
+
+    disk.leave(20 << 20);
+    let before = fingerprint(&amp.join("metadb"));
+    home.db(&["restore", "b.tar.gz"]).exits(7).says("has 20 MB free");
+    assert_eq!(fingerprint(&amp.join("metadb")), before);
+    home.db(&["compact"]).exits(7).says("its largest table has");
+
+    // How large a backup will be, nobody knows. The server that was stopped for it runs again.
+    let stays = start(&home, Purpose::Stay);
+    let url = stays.url().to_owned();
+    drop(stays);
+    disk.leave(1 << 20);
+    home.db(&["backup"]).exits(7).says("No space left on device");
+    assert_eq!(amp.join("backups").read_dir_utf8().expect("listed").count(), 0);
+    disk.grow();
+    assert_eq!(
+        sql(&url, "select count(*) from t").expect("it runs again"),
+        "60000"
+    );
+    home.db(&["compact"]).exits(0);
+    home.db(&["restore", "b.tar.gz"]).exits(0);
+}
+
+#[test]
+fn what_a_project_keeps_goes_only_when_it_is_named() {
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    ask(&home, "create table t (x int)");
+    home.db(&["backup"]).exits(0);
+    home.db(&["reset", "work"]).exits(0);
+    ask(&home, "select 1");
+    let amp = home.work().join(".amp");
+    fs::write(amp.join("log/postgres-20260101T000000Z.log"), "old\n").expect("written");
+    home.give(&amp.join("log"));
+    let only = |directory: &Utf8Path, begin: &str| {
+        let entries = directory.read_dir_utf8().expect("listed").flatten();
+        let mut found = entries.filter(|entry| entry.file_name().starts_with(begin));
+        found.next().expect("one is there").into_path()
+    };
+    let kept = [
+        only(&amp, "metadb.old-"),
+        only(&amp.join("backups"), "metadb-"),
+        only(&amp.join("log"), "postgres-"),
+    ];
+    let link = home.work().join("link");
+    fs_err::os::unix::fs::symlink(&kept[0], &link).expect("linked");
+
+    let listed = home.ampup(&["prune"]).exits(0);
+    for path in &kept {
+        assert!(listed.stderr.contains(path.as_str()), "{listed:?}");
+    }
+    for other in [
+        ".amp/metadb",
+        ".amp/log/postgres.log",
+        ".amp",
+        "link",
+        "/etc/hostname",
+        ".amp/metadb.old-x",
+    ] {
+        home.ampup(&["prune", "--kept", other])
+            .exits(3)
+            .says("is no old cluster");
+    }
+    for (index, path) in kept.iter().enumerate() {
+        assert!(kept[index..].iter().all(|path| path.exists()), "{path}");
+        home.ampup(&["prune", "--dry-run", "--kept", path.as_str()])
+            .exits(0);
+        assert!(path.exists());
+        home.ampup(&["prune", "--kept", path.as_str()]).exits(0);
+        assert!(!path.exists());
+    }
+    ask(&home, "select 1");
+}
+
+#[test]
+fn a_person_is_asked_for_the_name_before_a_reset() {
+    let Some(script) = programs::find("script") else {
+        return;
+    };
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    ask(&home, "create table t (x int)");
+    let answer = |word: &str| {
+        // A terminal of its own for the program; what is typed comes from a file.
+        let mut command = home.other_program(&script);
+        command.args(["-qec", &format!("{} db reset", program()), "/dev/null"]);
+        if let Some(user) = run_as() {
+            command.uid(user.uid).gid(user.gid);
+        }
+        let typed = home.work().join("typed");
+        fs::write(&typed, word).expect("written");
+        command.stdin(fs::File::open(&typed).expect("there").into_parts().0);
+        finish(command)
+    };
+    for word in ["\n", "yes\n", "other\n", "\u{4}"] {
+        let run = answer(word);
+        assert!([1, 2].contains(&run.code), "{word:?}: {run:?}");
+        assert!(run.stdout.contains("The project's name, to go on:"), "{run:?}");
+        assert!(home.in_amp("metadb.old-").is_empty());
+    }
+    let run = answer("work\n").exits(0);
+    assert!(
+        run.stdout.contains("the next start makes an empty one"),
+        "{run:?}"
+    );
+    assert_eq!(home.in_amp("metadb.old-").len(), 1);
 }

@@ -207,3 +207,34 @@ fn is_not_in_the_list(elsewhere: &Elsewhere, work: &Utf8Path) {
     let log = fs::read_to_string(work.join(".amp/log/postgres.log")).expect("read");
     assert!(!log.contains("p%ss/word") && !log.contains(&elsewhere.address));
 }
+
+/// From the address that `ampup db url` prints in another project.
+#[test]
+fn another_projects_database_is_copied_and_that_of_a_later_major_refused() {
+    let old = Home::with_postgres(&[Build::Debian15]);
+    let new = Home::with_postgres(&[Build::Wheel16]);
+    let _ends = (Ends(&old), Ends(&new));
+    let (of_old, of_new) = (start(&old), start(&new));
+    for server in [&of_old, &of_new] {
+        sql(
+            server.url(),
+            "create table t as select generate_series(1, 9) as x",
+        )
+        .expect("written");
+    }
+    old.db(&["import", "--replace", of_new.url()])
+        .exits(1)
+        .says("that server is of PostgreSQL 16, and this project's is 15")
+        .says("hint: `ampup install --component postgres@16`");
+    assert!(old.in_amp("metadb.old-").is_empty() && old.in_amp("metadb.next").is_empty());
+    assert_eq!(
+        sql(of_old.url(), "select count(*) from t").expect("it serves on"),
+        "9"
+    );
+    of_new.stop().expect("left");
+    new.db(&["import", "--replace", of_old.url()])
+        .exits(0)
+        .says("1 tables with 9 rows, counted on both sides");
+    assert_eq!(ask(&new, "select count(*) from t"), "9");
+    of_old.stop().expect("left");
+}

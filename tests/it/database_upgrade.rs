@@ -10,7 +10,7 @@ use ampup::{
 
 use crate::support::{
     database::{Build, Ends},
-    home::Home,
+    home::{Home, TARGET, finish, sha256},
     postgres::{fingerprint, sql},
 };
 
@@ -135,7 +135,25 @@ fn without_client_programs_it_says_what_brings_them_and_touches_nothing() {
     home.ampup(&["install", "--component", "postgres@18"]).exits(0);
     let mut command = home.command(&["db", "upgrade"]);
     command.env("PATH", "/nonexistent");
-    let refused = crate::support::home::finish(command).exits(3);
+    let refused = finish(command).exits(3);
     refused.says("no pg_dumpall, psql, pg_dump of PostgreSQL 17 to 18 is installed or in PATH");
     assert_eq!(fingerprint(&home.work().join(".amp/metadb")), before);
+
+    // The registry knows a build that has them.
+    let theseus = serde_json::json!({
+        "target": TARGET, "provider": "theseus", "format": "tar.gz",
+        "source": {"kind": "file", "url": "file:///absent"},
+        "integrity": {"kind": "pinned", "digest": sha256(b"")},
+    });
+    home.offer_artifacts("postgres", "17.11.0", &[theseus]);
+    for words in [
+        &["db", "upgrade"][..],
+        &["db", "import", "--replace", "postgresql://127.0.0.1:1/x"],
+    ] {
+        let mut command = home.command(words);
+        command.env("PATH", "/nonexistent");
+        finish(command).exits(3).says(
+            "hint: `ampup install --component postgres@17.11.0+theseus` brings them, or put them in PATH",
+        );
+    }
 }

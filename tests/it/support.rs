@@ -4,6 +4,8 @@ pub(crate) mod archives;
 #[cfg(target_os = "linux")]
 pub(crate) mod database;
 #[cfg(target_os = "linux")]
+pub(crate) mod disk;
+#[cfg(target_os = "linux")]
 pub(crate) mod files;
 pub(crate) mod home;
 #[cfg(target_os = "linux")]

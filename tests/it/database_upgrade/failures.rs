@@ -9,8 +9,9 @@ use fs_err as fs;
 use super::{has_every_row, home, major, start, with_16};
 use crate::support::{
     database::{Build, Ends},
+    disk::SmallDisk,
     home::{Home, finish},
-    postgres::{done, fingerprint, run_as, sql},
+    postgres::{done, fingerprint, sql},
     world::write_program,
 };
 
@@ -70,17 +71,6 @@ fn what_fails_on_the_way_leaves_the_old_cluster_running() {
     has_every_row(&url);
 }
 
-/// Enough for two clusters.
-const LARGE: u64 = 600 << 20;
-
-struct Mount(Utf8PathBuf);
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").args(["-l", self.0.as_str()]).status();
-    }
-}
-
 /// On a small file system of its own, which only root can make.
 #[test]
 fn a_disk_that_is_full_is_said_and_nothing_is_lost() {
@@ -93,24 +83,14 @@ fn a_disk_that_is_full_is_said_and_nothing_is_lost() {
     let (amp, original) = (home.work().join(".amp"), home.work().join("original"));
     fs::rename(&amp, &original).expect("moved");
     fs::create_dir(&amp).expect("made");
-    let mount = |options: &str| {
-        let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", options, "none", amp.as_str()]);
-        command.status().is_ok_and(|status| status.success())
-    };
-    let user = run_as().map_or((0, 0), |user| (user.uid, user.gid));
-    if !mount(&format!("size={LARGE},mode=0755,uid={},gid={}", user.0, user.1)) {
+    // Enough for two clusters.
+    let Some(disk) = SmallDisk::mount(&amp, 600 << 20) else {
         return;
-    }
-    let _mount = Mount(amp.clone());
-    done(Command::new("cp").args(["-aT", original.as_str(), amp.as_str()]));
-    let leave = |octets: u64| {
-        let free = ampup::fs::space::free(&amp).expect("asked").expect("known");
-        mount(&format!("remount,size={}", LARGE - free + octets))
     };
+    done(Command::new("cp").args(["-aT", original.as_str(), amp.as_str()]));
 
     // What is needed is asked for first.
-    assert!(leave(150 << 20));
+    disk.leave(150 << 20);
     let before = fingerprint(&amp.join("metadb"));
     home.db(&["upgrade"])
         .exits(7)
@@ -118,7 +98,7 @@ fn a_disk_that_is_full_is_said_and_nothing_is_lost() {
     assert_eq!(fingerprint(&amp.join("metadb")), before, "no server was started");
 
     // It goes while rows are copied.
-    assert!(mount(&format!("remount,size={LARGE}")));
+    disk.grow();
     let command = home.command(&["db", "upgrade"]);
     let next = amp.join("metadb.next/metadb/base");
     let running = thread::spawn(|| finish(command));
@@ -126,14 +106,14 @@ fn a_disk_that_is_full_is_said_and_nothing_is_lost() {
         assert!(!running.is_finished(), "{:?}", running.join());
         thread::sleep(Duration::from_millis(1));
     }
-    while !leave(1 << 20) {}
+    disk.leave(1 << 20);
     running
         .join()
         .expect("ended")
         .exits(7)
         .says("No space left on device");
     assert!(home.in_amp("metadb.next").is_empty());
-    assert!(mount(&format!("remount,size={LARGE}")));
+    disk.grow();
     let server = start(&home, Purpose::Session);
     let all = "select count(*) from s.\"odd | name\"";
     assert_eq!(sql(server.url(), all).expect("answered"), "600002");
