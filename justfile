@@ -38,6 +38,31 @@ fuzz MINUTES='10' TARGETS='spec pointer manifest receipt checksum_file archive':
 torture *FILTER:
     AMPUP_TORTURE=whole nice cargo test --test it torture::{{ FILTER }} -- --nocapture --test-threads 1
 
+# A daemon with the crate postgresql_embedded on the PostgreSQL that ampup installed: its cluster is made, then found again.
+# PostgreSQL refuses root: as root this runs as `nobody`.
+embedded:
+    #!/bin/sh
+    set -eu
+    cargo build --quiet
+    cargo build --quiet --manifest-path examples/embedded/Cargo.toml
+    place=$(mktemp -d)
+    trap 'rm -rf "$place"' EXIT
+    chmod 755 "$place"
+    export AMPUP_HOME="$place/home"
+    target/debug/ampup install --component postgres
+    mkdir "$place/project"
+    as=''
+    if [ "$(id -u)" = 0 ]; then
+        chown nobody "$place/project"
+        install -m 755 examples/embedded/target/debug/embedded "$place/embedded"
+        as='setpriv --reuid nobody --clear-groups'
+    else
+        cp examples/embedded/target/debug/embedded "$place/embedded"
+    fi
+    cd "$place"
+    $as ./embedded project
+    $as ./embedded project
+
 # Law 2 whole: the making of a database killed at 200 points. And every length of a project's path (law 11).
 torture-database POINTS='200':
     AMPUP_TORTURE=whole AMPUP_TEST_POINTS={{ POINTS }} nice cargo test --test it -- --nocapture --test-threads 1 \

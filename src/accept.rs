@@ -152,8 +152,12 @@ pub fn accept(
             if let Some(user) = &run_as {
                 give_to(work, user)?;
             }
-            initdb(tree, &path, run_as.as_ref(), Flush::No).map_err(AcceptError::DoesNotRun)?;
-            single_user_select(tree, &path, run_as.as_ref()).map_err(AcceptError::DoesNotRun)?;
+            initdb(tree, &path, run_as.as_ref(), None, Flush::No).map_err(AcceptError::DoesNotRun)?;
+            // On Windows initdb puts off administrative rights, with which no server runs, before it runs one in single-user
+            // mode itself; we cannot (`postgres::server`).
+            if !cfg!(windows) {
+                single_user_select(tree, &path, run_as.as_ref()).map_err(AcceptError::DoesNotRun)?;
+            }
             Some(ProvenCluster { path, user })
         }
     };

@@ -69,9 +69,7 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
         Command::Itself(Itself::Update(args)) => commands::self_update::run(args, &session),
         Command::Itself(Itself::Uninstall(args)) => commands::self_uninstall::run(args, &session),
         Command::Itself(Itself::Version) => Ok(commands::version()),
-        #[cfg(unix)]
         Command::Run(args) => commands::run::run(args, &session),
-        #[cfg(unix)]
         Command::Db(verb) => commands::db::run(verb, &session),
         Command::Doctor(args) => commands::doctor::run(args, &session),
         Command::Why(args) => commands::why::run(args, &session),

@@ -2,13 +2,10 @@
 //! Nothing here prints.
 
 pub mod check;
-#[cfg(unix)]
 mod child;
 pub mod complete;
 pub mod completions;
-#[cfg(unix)]
 mod database;
-#[cfg(unix)]
 pub mod db;
 pub mod doctor;
 pub mod env;
@@ -19,7 +16,6 @@ pub mod init;
 pub mod install;
 pub mod list;
 pub mod prune;
-#[cfg(unix)]
 pub mod run;
 pub mod search;
 pub mod self_uninstall;

@@ -4,4 +4,5 @@ pub mod atomic;
 pub mod link;
 pub mod lock;
 pub mod mounts;
+pub mod node;
 pub mod space;

@@ -12,6 +12,7 @@ use crate::{
         Algorithm, Artifact, ComponentName, Digest, Inventory, Needs, Provider, Target, TreeName,
         artifact::{Format, Integrity, Source},
     },
+    fs::link,
     layout::Layout,
     resolve::{Action, Choice, GroupPlan, Plan, Step},
     store::{
@@ -54,7 +55,7 @@ pub enum Whence {
 
 /// Where the program at `program` lies, seen from a home.
 pub fn whence(program: &Utf8Path, layout: &Layout) -> Whence {
-    let real = |path: Utf8PathBuf| path.canonicalize_utf8().unwrap_or(path);
+    let real = |path: Utf8PathBuf| link::real(&path).unwrap_or(path);
     let program = real(program.to_owned());
     if program.starts_with(real(layout.component(&name()))) {
         return Whence::Store;

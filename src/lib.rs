@@ -47,11 +47,11 @@ pub mod locate;
 pub mod postgres;
 
 // Floor 5: flows, where wire, disk and database meet.
-#[cfg(all(feature = "cli", unix))]
+#[cfg(feature = "cli")]
 pub mod backup;
 #[cfg(feature = "cli")]
 pub mod doctor;
-#[cfg(all(feature = "cli", unix))]
+#[cfg(feature = "cli")]
 pub mod import;
 #[cfg(feature = "cli")]
 pub mod install;
@@ -65,9 +65,9 @@ pub mod prune;
 pub mod refresh;
 #[cfg(feature = "cli")]
 pub mod remove;
-#[cfg(all(feature = "cli", unix))]
+#[cfg(feature = "cli")]
 pub mod transfer;
-#[cfg(all(feature = "cli", unix))]
+#[cfg(feature = "cli")]
 pub mod upgrade;
 
 // Floor 6: commands.

@@ -214,7 +214,7 @@ impl Locator {
             source,
         };
         // Resolved in two steps, so that both come from one generation also while it is switched.
-        let generation = match self.layout.active().canonicalize_utf8() {
+        let generation = match link::real(&self.layout.active()) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             answer => answer.map_err(failed)?,
         };
@@ -228,7 +228,7 @@ impl Locator {
             .unwrap_or_default()
             .parse()
             .map_err(|cause| failed(io::Error::new(io::ErrorKind::InvalidData, cause)))?;
-        match place.canonicalize_utf8() {
+        match link::real(&place) {
             Ok(tree) if self.is_vouched_for(component, &name, &tree) => Ok(Some(Located {
                 component: component.clone(),
                 name,
@@ -273,7 +273,7 @@ impl Locator {
     }
 
     fn located(&self, component: &ComponentName, name: TreeName) -> Option<Located> {
-        let tree = self.layout.tree(component, &name).canonicalize_utf8().ok()?;
+        let tree = link::real(&self.layout.tree(component, &name)).ok()?;
         self.is_vouched_for(component, &name, &tree).then_some(Located {
             component: component.clone(),
             name,
@@ -284,7 +284,7 @@ impl Locator {
     /// Whether the tree lies among ours and has its receipt, which is written last. What a link of somebody else's leads
     /// to, and what may be half of itself, is never run.
     fn is_vouched_for(&self, component: &ComponentName, name: &TreeName, tree: &Utf8Path) -> bool {
-        let components = self.layout.components().canonicalize_utf8();
+        let components = link::real(&self.layout.components());
         components.is_ok_and(|components| tree.starts_with(components))
             && Receipt::read(tree, component, name.version()).is_ok()
     }

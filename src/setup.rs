@@ -14,7 +14,7 @@ use fs_err as fs;
 use crate::{
     domain::digest::{Algorithm, Hasher},
     exit::{Exit, hint_of_io},
-    fs::atomic,
+    fs::{atomic, link},
     layout::Layout,
     shell::{
         Place, Setting, Shell, StartFile, User,
@@ -291,7 +291,7 @@ fn carry_out(change: &Change) -> io::Result<()> {
 /// of that file.
 fn rewrite(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     // Through a link: what it points to is replaced, not the link.
-    let path = path.canonicalize_utf8()?;
+    let path = link::real(path)?;
     let name = path.file_name().expect("a file has a name");
     let beside = path.with_file_name(format!(".{name}.ampup-new"));
     match fs::remove_file(&beside) {

@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeMap,
     io::{self, Read},
-    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
 };
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
@@ -16,8 +15,8 @@ use tempfile::{NamedTempFile, TempPath};
 
 use super::{BackupError, Header, SCHEMA, failed};
 use crate::{
-    fs::{atomic, link},
-    postgres::user::User,
+    fs::{atomic, node},
+    postgres::{create, project::give, user::User},
 };
 
 const HEADER: &str = "ampup-backup.json";
@@ -168,7 +167,7 @@ pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&User>) -> 
         return Err(failed("restore into", into)(cause));
     }
     done?;
-    link::directory(".".into(), &into.join("data")).map_err(failed("restore into", into))
+    create::link_data(into).map_err(failed("restore into", into))
 }
 
 enum Place<'a> {
@@ -308,7 +307,7 @@ fn list(cluster: &Utf8Path, below: &Utf8Path, entries: &mut Vec<Entry>) -> Resul
         let kind = found.file_type();
         let is_servers =
             ["postmaster.pid", "data"].contains(&name.as_str()) || name.as_str().starts_with(".s.PGSQL.");
-        if kind.is_socket() || is_top && is_servers && !kind.is_dir() {
+        if is_socket(kind) || is_top && is_servers && !kind.is_dir() {
             continue;
         }
         if kind.is_dir() {
@@ -358,15 +357,20 @@ fn head(size: u64, kind: tar::EntryType) -> tar::Header {
 
 /// Closes a path to others, and gives it to whoever the server runs as.
 pub(super) fn own(path: &Utf8Path, is_directory: bool, owner: Option<&User>) -> io::Result<()> {
-    let mode = if is_directory { 0o700 } else { 0o600 };
-    fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    node::close(path, is_directory)?;
     give(path, owner)
 }
 
-fn give(path: &Utf8Path, owner: Option<&User>) -> io::Result<()> {
-    match owner {
-        Some(user) => fs_err::os::unix::fs::lchown(path, Some(user.uid), Some(user.gid)),
-        None => Ok(()),
+fn is_socket(kind: std::fs::FileType) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        kind.is_socket()
+    }
+    #[cfg(windows)]
+    {
+        let _ = kind;
+        false
     }
 }
 

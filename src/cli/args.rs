@@ -9,7 +9,6 @@ use crate::commands::{
     Error, Options, check, complete, completions, doctor, env, history, info, init, install, list, prune,
     search, self_uninstall, self_update, undo, uninstall, update, use_version, verify, which, why,
 };
-#[cfg(unix)]
 use crate::commands::{db, run};
 
 /// Installs the components of Amp: the daemon, its client, and the PostgreSQL that it needs.
@@ -143,10 +142,8 @@ pub enum Command {
     /// Print the path of an installed executable
     Which(which::Args),
     /// Run a command with the project's database
-    #[cfg(unix)]
     Run(run::Args),
     /// The project's database
-    #[cfg(unix)]
     #[command(subcommand, arg_required_else_help = true)]
     Db(db::Db),
     /// Find what may be wrong, and say what to do about it

@@ -1,18 +1,21 @@
 //! A command run in our place: its input, output and exit code are ours, and signals go on to it. With a database, that
 //! is started before and left after, however the command ends. Not a verb itself.
 
+#[cfg(unix)]
+mod signals;
+#[cfg(windows)]
+#[path = "child/console.rs"]
+mod signals;
+
 use std::{
     ffi::{OsStr, OsString},
     io,
-    os::unix::process::ExitStatusExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitStatus,
     sync::Arc,
 };
 
-use fs_err as fs;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
+use self::signals::{Signal, Signals, ended_by, is_executable, number, pass_on};
 use super::{Error, Session, database, run::told, run::variables};
 use crate::{
     event::{Event, Reporter},
@@ -82,14 +85,18 @@ impl Command {
 /// When there is none.
 pub(super) fn find(words: &[OsString], session: &Session) -> Result<PathBuf, Error> {
     let name = words.first().map(OsString::as_os_str).unwrap_or_default();
-    if name.as_encoded_bytes().contains(&b'/') {
+    if std::path::Path::new(name).components().count() > 1 || name.as_encoded_bytes().contains(&b'/') {
         return Ok(name.into());
     }
     let path = session.env.var_os("PATH").unwrap_or_default();
     let ours = session.layout.bin();
     std::env::split_paths(path)
         .chain([ours.clone().into_std_path_buf()])
-        .map(|directory| directory.join(name))
+        .flat_map(|directory| {
+            let mut with_suffix = name.to_owned();
+            with_suffix.push(std::env::consts::EXE_SUFFIX);
+            [directory.join(name), directory.join(with_suffix)]
+        })
         .find(|path| is_executable(path))
         .ok_or_else(|| Error::NoCommand {
             command: name.to_string_lossy().into_owned(),
@@ -98,11 +105,6 @@ pub(super) fn find(words: &[OsString], session: &Session) -> Result<PathBuf, Err
                 format!("neither on PATH nor in `{ours}`"),
             ),
         })
-}
-
-fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 /// How a shell would name the failure to start a command.
@@ -128,20 +130,20 @@ pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session)
         .map_err(failed)?;
     let ended = runtime.block_on(async {
         // Before anything is started: from here on a signal ends the command, and not us.
-        let mut signals = Signals::listen().map_err(failed)?;
+        let mut watch = Watch::begin().map_err(failed)?;
         let Some(with) = with else {
-            return signals.drive(command.prepared()).await.map_err(failed);
+            return watch.drive(command.prepared()).await.map_err(failed);
         };
-        let server = match signals.start(with, session.reporter.clone()).await? {
+        let server = match watch.start(with, session.reporter.clone()).await? {
             Started::Serves(server) => *server,
             Started::Interrupted(number) => return Ok(SIGNALLED + number),
         };
         let mut command = command.clone();
         equip(&mut command, &server, with.cluster, session);
         server.hand_on();
-        let ended = match signals.interrupted() {
+        let ended = match watch.interrupted() {
             Some(number) => Ok(SIGNALLED + number),
-            None => signals.drive(command.prepared()).await.map_err(failed),
+            None => watch.drive(command.prepared()).await.map_err(failed),
         };
         leave(server, session);
         ended
@@ -175,7 +177,13 @@ fn equip(command: &mut Command, server: &Server, cluster: &Cluster, session: &Se
     command.set(variables::URL, server.url());
     command.set("AMP_DIR", amp_dir.as_str());
     if command.takes_url {
-        command.words.insert(0, server.url().into());
+        let socket = &server.evidence().socket;
+        command
+            .words
+            .insert(0, socket.url_to_show(&server.evidence().user).into());
+        if let Some(password) = &socket.password {
+            command.set("PGPASSWORD", password.reveal());
+        }
     }
 }
 
@@ -196,10 +204,10 @@ fn leave(server: Server, session: &Session) {
     }
 }
 
-/// The signals that ask a program to end.
-struct Signals {
-    streams: Vec<(rustix::process::Signal, Signal)>,
-    seen: Option<rustix::process::Signal>,
+/// Whoever starts a database or a command, and what asks it to end meanwhile.
+struct Watch {
+    signals: Signals,
+    seen: Option<Signal>,
 }
 
 /// How a start ended.
@@ -208,32 +216,12 @@ enum Started {
     Interrupted(u8),
 }
 
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        use rustix::process::Signal;
-        let ignored = ignored();
-        let mut streams = Vec::new();
-        for number in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
-            let raw = number.as_raw();
-            // What nohup, or a shell that starts a job in the background, has switched off stays so, for the command too.
-            if ignored & (1 << (raw - 1)) == 0 {
-                streams.push((number, signal(SignalKind::from_raw(raw))?));
-            }
-        }
-        Ok(Self { streams, seen: None })
-    }
-
-    /// The next signal.
-    async fn next(&mut self) -> rustix::process::Signal {
-        std::future::poll_fn(|context| {
-            for (number, stream) in &mut self.streams {
-                if stream.poll_recv(context).is_ready() {
-                    return std::task::Poll::Ready(*number);
-                }
-            }
-            std::task::Poll::Pending
+impl Watch {
+    fn begin() -> io::Result<Self> {
+        Ok(Self {
+            signals: Signals::listen()?,
+            seen: None,
         })
-        .await
     }
 
     /// The signal that came during the start, if one did.
@@ -257,7 +245,7 @@ impl Signals {
                     })?;
                     return Ok(Started::Serves(Box::new(ended?)));
                 }
-                signal = self.next() => {
+                signal = self.signals.next() => {
                     if self.seen.replace(signal).is_some() {
                         return Ok(Started::Interrupted(number(signal)));
                     }
@@ -273,45 +261,15 @@ impl Signals {
         loop {
             tokio::select! {
                 status = child.wait() => return Ok(code(status?)),
-                signal = self.next() => {
-                    // Ctrl-C and Ctrl-\ of a terminal reach the command by themselves: twice would be once more than meant.
-                    let is_keyboard = matches!(signal, rustix::process::Signal::INT | rustix::process::Signal::QUIT);
-                    if !(is_keyboard && has_terminal())
-                        && let Some(pid) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()))
-                    {
-                        // It may have ended just now.
-                        let _ = rustix::process::kill_process(pid, signal);
-                    }
-                }
+                signal = self.signals.next() => pass_on(signal, &child),
             }
         }
     }
 }
 
-fn number(signal: rustix::process::Signal) -> u8 {
-    u8::try_from(signal.as_raw()).unwrap_or_default()
-}
-
 fn code(status: ExitStatus) -> u8 {
-    let signal = || status.signal().and_then(|signal| u8::try_from(signal).ok());
     match status.code() {
         Some(code) => u8::try_from(code).unwrap_or(u8::MAX),
-        None => SIGNALLED.saturating_add(signal().unwrap_or_default()),
+        None => SIGNALLED.saturating_add(ended_by(status)),
     }
-}
-
-/// Whether we are what a terminal sends its signals to, and with us the command.
-fn has_terminal() -> bool {
-    let foreground = fs::File::open("/dev/tty")
-        .ok()
-        .and_then(|terminal| rustix::termios::tcgetpgrp(&terminal).ok());
-    foreground == Some(rustix::process::getpgrp())
-}
-
-/// The signals that are ignored, as bits: signal 1 is bit 0 (proc(5), `SigIgn`).
-fn ignored() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or_default()
 }

@@ -4,7 +4,6 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
-#[cfg(unix)]
 use crate::{backup::BackupError, postgres::ClusterError, transfer::TransferError};
 use crate::{
     domain::ComponentName,
@@ -43,20 +42,16 @@ pub enum Error {
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// The project's database.
-    #[cfg(unix)]
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// The command of `run` cannot be started.
-    #[cfg(unix)]
     #[error("cannot run `{command}`")]
     NoCommand { command: String, source: io::Error },
     /// A copy of a table needs room.
     #[error("{} MB are free, and its largest table has {} MB", free >> 20, needed >> 20)]
     NoRoom { needed: u64, free: u64 },
-    #[cfg(unix)]
     #[error(transparent)]
     Backup(#[from] BackupError),
-    #[cfg(unix)]
     #[error(transparent)]
     Transfer(#[from] TransferError),
     /// The home cannot be read or written.
@@ -97,10 +92,8 @@ impl Error {
             Self::Lock(error) => exit_of_lock(error),
             Self::Install(error) => error.exit_code(),
             Self::Remove(error) => error.exit_code(),
-            #[cfg(unix)]
             Self::Cluster(error) => error.exit_code(),
             // As a shell says it.
-            #[cfg(unix)]
             Self::NoCommand { source, .. } => Exit::Command(super::child::code_of(source)),
             Self::NoRoom { .. } => Exit::Disk,
             Self::Store { source, .. } if is_damage(source) => Exit::Integrity,
@@ -110,9 +103,7 @@ impl Error {
             Self::Refused { .. } => Exit::Failed,
             Self::Integrity { .. } => Exit::Integrity,
             Self::Setup(error) => error.exit_code(),
-            #[cfg(unix)]
             Self::Backup(error) => error.exit_code(),
-            #[cfg(unix)]
             Self::Transfer(error) => error.exit_code(),
         }
     }
@@ -128,9 +119,7 @@ impl Error {
             Self::Lock(error) => hint_of_lock(error),
             Self::Install(error) => error.hint(),
             Self::Remove(error) => error.hint(),
-            #[cfg(unix)]
             Self::Cluster(error) => error.hint(),
-            #[cfg(unix)]
             Self::NoCommand { command, source } => hint_of_command(command, source),
             Self::NoRoom { .. } => Some("make room; nothing was changed".to_owned()),
             Self::Store { source, .. } if is_damage(source) => {
@@ -139,9 +128,7 @@ impl Error {
             Self::Store { source, .. } | Self::File { source, .. } => hint_of_io(source),
             Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
             Self::Setup(error) => error.hint(),
-            #[cfg(unix)]
             Self::Backup(error) => error.hint(),
-            #[cfg(unix)]
             Self::Transfer(error) => error.hint(),
             Self::Usage { hint, .. }
             | Self::NotFound { hint, .. }
@@ -190,7 +177,6 @@ impl Error {
 }
 
 /// Amp's own programs can be installed.
-#[cfg(unix)]
 fn hint_of_command(command: &str, cause: &io::Error) -> Option<String> {
     match (cause.kind(), command) {
         (io::ErrorKind::NotFound, "ampd" | "ampctl") => {

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Error, Outcome, Session};
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
+    fs::link,
     postgres::projects::Projects,
     prune::{self, Waste},
     remove,
@@ -105,7 +106,7 @@ fn named(paths: &[Utf8PathBuf], known: &[Waste], session: &Session) -> Result<Ve
     let find = |path: &Utf8PathBuf| {
         let path = here.join(path);
         // By its directory: the last name is not followed, so that a link is no other's name.
-        let real = path.parent().and_then(|parent| parent.canonicalize_utf8().ok());
+        let real = path.parent().and_then(|parent| link::real(parent).ok());
         let real = real.zip(path.file_name()).map(|(parent, name)| parent.join(name));
         let found = known.iter().find(|waste| Some(&waste.path) == real.as_ref());
         found.cloned().ok_or_else(|| Error::NotFound {

@@ -3,6 +3,8 @@
 use camino::Utf8PathBuf;
 use serde_json::json;
 
+use crate::fs::link;
+
 use super::{Error, Outcome, Session};
 
 /// Arguments of `ampup which`.
@@ -36,8 +38,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                     version: session.style(component)?.show(name.version()),
                 });
             }
-            let tree = tree.canonicalize_utf8().unwrap_or(tree);
-            let executable = executable.canonicalize_utf8().unwrap_or(executable);
+            let tree = link::real(&tree).unwrap_or(tree);
+            let executable = link::real(&executable).unwrap_or(executable);
             let path = if args.dir { &tree } else { &executable };
             let json = json!({
                 "executable": args.executable, "path": executable, "directory": tree,

@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::Finding;
-use crate::{env::Env, layout::Layout};
+use crate::{env::Env, fs::link, layout::Layout};
 
 /// The socket of a project's server, as ampd puts it.
 const SOCKET: &str = "/metadb/.s.PGSQL.5432";
@@ -89,8 +89,7 @@ fn is_program(file: &Utf8Path) -> bool {
 
 /// Whether two directories are one, also through links.
 fn is_same(one: &Utf8Path, other: &Utf8Path) -> bool {
-    one == other
-        || matches!((one.canonicalize_utf8(), other.canonicalize_utf8()), (Ok(one), Ok(other)) if one == other)
+    one == other || matches!((link::real(one), link::real(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Whether this user can run PostgreSQL.
@@ -151,7 +150,7 @@ pub(super) fn project(env: &Env) -> Vec<Finding> {
             "work in a directory of the project's own",
         ));
     }
-    let real = amp_dir.canonicalize_utf8().unwrap_or(amp_dir);
+    let real = link::real(&amp_dir).unwrap_or(amp_dir);
     let length = real.as_str().len() + SOCKET.len();
     if length > LONGEST {
         findings.push(Finding::problem(

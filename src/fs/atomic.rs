@@ -11,7 +11,19 @@ use fs_err as fs;
 /// Any of those steps' errors, naming the path; the old file is then as it was.
 pub fn write(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     let directory = directory_of(path);
-    prepared(directory, path, content)?
+    prepared(directory, path, content, 0o644)?
+        .persist(path)
+        .map_err(|cause| named(cause.error, "replace", path))?;
+    sync_directory(directory)
+}
+
+/// The same for what is nobody else's to read.
+///
+/// # Errors
+/// As `write`.
+pub fn write_private(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    let directory = directory_of(path);
+    prepared(directory, path, content, 0o600)?
         .persist(path)
         .map_err(|cause| named(cause.error, "replace", path))?;
     sync_directory(directory)
@@ -31,7 +43,7 @@ pub fn write_state(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As `write`.
 pub fn write_through(staging: &Utf8Path, path: &Utf8Path, content: &[u8]) -> io::Result<()> {
-    match prepared(staging, path, content) {
+    match prepared(staging, path, content, 0o644) {
         Ok(made) => match made.persist(path) {
             Ok(_) => sync_directory(directory_of(path)),
             // The large directories of this home are elsewhere; or another command swept it, which cannot know who we are.
@@ -72,7 +84,12 @@ pub fn sweep(directory: &Utf8Path) {
 }
 
 /// The content of `path` in a file in `directory`, flushed.
-fn prepared(directory: &Utf8Path, path: &Utf8Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+fn prepared(
+    directory: &Utf8Path,
+    path: &Utf8Path,
+    content: &[u8],
+    mode: u32,
+) -> io::Result<tempfile::NamedTempFile> {
     let mut beside = tempfile::Builder::new()
         .prefix(UNFINISHED)
         .tempfile_in(directory)
@@ -80,7 +97,7 @@ fn prepared(directory: &Utf8Path, path: &Utf8Path, content: &[u8]) -> io::Result
     beside
         .write_all(content)
         .map_err(|cause| named(cause, "write", path))?;
-    set_mode(beside.as_file(), 0o644).map_err(|cause| named(cause, "write", path))?;
+    set_mode(beside.as_file(), mode).map_err(|cause| named(cause, "write", path))?;
     beside
         .as_file()
         .sync_all()
@@ -195,7 +212,10 @@ pub fn sync_tree(top: &Utf8Path) -> io::Result<()> {
             if kind.is_dir() {
                 sync_tree(&path)?;
             } else if kind.is_file() {
-                fs::File::open(&path)?.sync_all()?;
+                // Windows flushes only what was opened to be written.
+                let mut options = fs::OpenOptions::new();
+                options.read(true).write(cfg!(windows));
+                options.open(&path)?.sync_all()?;
             }
         }
         sync_directory(top)

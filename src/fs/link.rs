@@ -6,6 +6,25 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+/// The path that this one leads to: absolute and without links.
+///
+/// Windows' own answer begins with `\\?\`, which PostgreSQL and many others do not take; here it does so only where the path
+/// has no other name.
+///
+/// # Errors
+/// When nothing is there, or the path is no text.
+pub fn real(path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    #[cfg(unix)]
+    {
+        path.canonicalize_utf8()
+    }
+    #[cfg(windows)]
+    {
+        let real = dunce::canonicalize(path)?;
+        Utf8PathBuf::from_path_buf(real).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+}
+
 /// Makes a link `link` to a directory. `target` is relative to the link's own directory.
 ///
 /// # Errors

@@ -153,14 +153,20 @@ impl Lock {
     /// Lets every program that this process runs from here on hold the lock too, until it ends or the lock is released.
     ///
     /// # Errors
-    /// When the system does not let us.
-    #[cfg(unix)]
+    /// When the system does not let us, as Windows does not: there a lock is its process's.
     pub fn hand_on(&self) -> io::Result<()> {
-        // An open file is inherited unless it says otherwise, and the lock is the open file's.
-        Ok(rustix::io::fcntl_setfd(
-            self.file.file(),
-            rustix::io::FdFlags::empty(),
-        )?)
+        #[cfg(unix)]
+        {
+            // An open file is inherited unless it says otherwise, and the lock is the open file's.
+            Ok(rustix::io::fcntl_setfd(
+                self.file.file(),
+                rustix::io::FdFlags::empty(),
+            )?)
+        }
+        #[cfg(windows)]
+        {
+            Err(io::ErrorKind::Unsupported.into())
+        }
     }
 
     /// Gives the lock back at once, also where a `handle` of it is left. Merely dropping it may take a moment longer:

@@ -1,6 +1,10 @@
 //! A project's cluster, whatever state it is in. Its state is read when it is asked for, and never remembered.
 
-use std::{io, os::unix::fs::MetadataExt as _, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, TcpListener},
+    time::Duration,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -12,18 +16,24 @@ use super::{
     identity::{self, Process, postmaster},
     inspect::{Contents, Seen, SocketAnswer},
     pid_file::PidFile,
-    project::Project,
+    project::{Project, give},
     projects::Projects,
-    socket::{self, Socket},
+    socket::{self, LOOPBACK, Password, Socket},
     user::{User, current_uid},
     wire::{self, Answer, Session},
 };
 use crate::{
     env::Env,
+    fs::{
+        atomic,
+        node::{Node, is_same},
+    },
     locate::{Located, Locator},
     store::receipt::Receipt,
 };
 
+/// The superuser's name where it is not the owner's.
+pub(super) const SUPERUSER: &str = "postgres";
 /// How long a server may take for its next word. One that is stopped (SIGSTOP) never says it.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -37,8 +47,20 @@ pub struct Cluster {
     /// Its project is one that people know.
     pub(super) is_known: bool,
     given: Option<Located>,
+    pub(super) reach: Reach,
+    /// Where the superuser's password is written down, if the cluster is reached with one.
+    password: Utf8PathBuf,
     runtime: Option<Utf8PathBuf>,
     sudo_caller: Option<u32>,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Through a socket in a directory of the user's.
+    Socket,
+    /// Through a port that every user of the machine can connect to, and so with a password.
+    Loopback,
 }
 
 /// What was seen of a cluster's server, and the session that was opened to see it.
@@ -55,8 +77,14 @@ impl Cluster {
     pub fn open(project: Project, locator: Locator, env: &Env) -> Self {
         Self {
             directory: project.cluster(),
+            password: project.password(),
             project,
             projects: Projects::new(locator.layout(), env),
+            reach: if cfg!(windows) {
+                Reach::Loopback
+            } else {
+                Reach::Socket
+            },
             locator,
             is_known: true,
             given: None,
@@ -77,7 +105,19 @@ impl Cluster {
         }
     }
 
-    /// The cluster of another Amp directory, which is ours alone.
+    /// The same, reached as on Windows, which has no Unix sockets for PostgreSQL to count on: through a port of the
+    /// loopback interface that is free when the server starts, with a password that lies beside the cluster. A cluster
+    /// that was made the one way is not served the other.
+    #[must_use]
+    pub fn on_loopback(self) -> Self {
+        Self {
+            reach: Reach::Loopback,
+            ..self
+        }
+    }
+
+    /// The cluster of another Amp directory, which is ours alone. It gets this one's password, because it may come to its
+    /// place.
     pub(super) fn of_project(&self, project: Project) -> Self {
         Self {
             directory: project.cluster(),
@@ -202,11 +242,17 @@ impl Cluster {
     /// Where the socket of a server that runs as this user goes: into the cluster, or into a short directory where its
     /// path does not do. It is made.
     pub(super) fn make_socket(&self, run_as: Option<&User>) -> Result<Socket, ClusterError> {
+        if self.reach == Reach::Loopback {
+            let password = self.make_password(run_as)?;
+            let port = free_port(self.last_port()?).map_err(self.failed("find a port for the server of"))?;
+            return Ok(Socket::on_loopback(port, password));
+        }
         let socket = self.socket_of(run_as.map_or_else(current_uid, |user| user.uid));
-        if socket.directory != self.directory {
+        #[cfg(unix)]
+        if socket.host != self.directory {
             let owner = run_as.map(|user| (user.uid, user.gid));
-            let above = socket.directory.parent().expect("made below a runtime directory");
-            for directory in [above, &socket.directory] {
+            let above = socket.host.parent().expect("made below a runtime directory");
+            for directory in [above, &socket.host] {
                 socket::make_private(directory, owner).map_err(|source| ClusterError::Io {
                     action: "use the runtime directory",
                     path: directory.to_owned(),
@@ -230,12 +276,42 @@ impl Cluster {
         Socket::new(short.unwrap_or_else(|| socket::elsewhere(&everyones, &self.directory)))
     }
 
+    /// The password that is written down for the superuser; one is made where there is none.
+    pub(super) fn make_password(&self, run_as: Option<&User>) -> Result<Password, ClusterError> {
+        if let Some(password) = self.password() {
+            return Ok(password);
+        }
+        let failed = self.failed("make a password for");
+        let password = Password::random().map_err(&failed)?;
+        let text = format!("{}\n", password.reveal());
+        atomic::write_private(&self.password, text.as_bytes()).map_err(&failed)?;
+        give(&self.password, run_as).map_err(&failed)?;
+        Ok(password)
+    }
+
+    fn password(&self) -> Option<Password> {
+        Password::parse(&fs::read_to_string(&self.password).ok()?)
+    }
+
+    /// The file that holds it, for initdb.
+    pub(super) fn password_file(&self) -> Option<&Utf8Path> {
+        (self.reach == Reach::Loopback).then_some(&self.password)
+    }
+
+    /// The port that the last server had: addresses that people wrote down stay true where that is possible.
+    fn last_port(&self) -> Result<Option<u16>, ClusterError> {
+        let options = facts::last_options(&self.directory).map_err(self.failed("read the options of"))?;
+        let words = options.split(['"', ' ', '\n']);
+        Ok(words
+            .filter_map(|word| word.strip_prefix("port=")?.parse().ok())
+            .next_back())
+    }
+
     /// Looks at the server: its processes, its socket, its pid file.
     pub(super) fn look(&self, lock_is_ours: bool) -> Result<Look, ClusterError> {
         // The process list comes first: a server that ends while we look is then still seen, and waited for.
         let processes = identity::servers_of(&self.directory);
-        let [pid_file, _] = facts::lock_files(&self.directory, &Socket::new(self.directory.clone()));
-        let pid_file = facts::lock_file(&pid_file).map_err(self.failed("read the pid file of"))?;
+        let pid_file = facts::pid_file(&self.directory).map_err(self.failed("read the pid file of"))?;
         let owner = facts::owner(&self.directory).unwrap_or_else(|_| current_uid());
         let sockets = self.sockets(&pid_file, owner);
         let (mut answer, mut found) = (SocketAnswer::Nobody, None);
@@ -245,7 +321,12 @@ impl Cluster {
                 break;
             }
         }
-        let ours = self.socket_of(owner);
+        let ours = match (self.reach, self.password()) {
+            (Reach::Loopback, Some(password)) => {
+                Socket::on_loopback(self.last_port()?.unwrap_or_default(), password)
+            }
+            _ => self.socket_of(owner),
+        };
         let locks = facts::lock_files(&self.directory, &ours);
         let named_process_exists = locks
             .iter()
@@ -271,6 +352,17 @@ impl Cluster {
 
     /// Where a server of this cluster may listen: where its pid file says, else where we would put it.
     fn sockets(&self, pid_file: &PidFile, owner: u32) -> Vec<Socket> {
+        if self.reach == Reach::Loopback {
+            let entry = pid_file
+                .entry()
+                .filter(|entry| entry.address.as_deref() == Some(LOOPBACK));
+            let port = entry.and_then(|entry| entry.port);
+            return port
+                .zip(self.password())
+                .map(|(port, password)| Socket::on_loopback(port, password))
+                .into_iter()
+                .collect();
+        }
         let mut sockets = Vec::new();
         if let Some(entry) = pid_file.entry()
             && let Some(directory) = &entry.socket_directory
@@ -295,11 +387,11 @@ impl Cluster {
         owner: u32,
         processes: &[Process],
     ) -> Result<Option<(SocketAnswer, (String, Result<Session, (String, String)>))>, ClusterError> {
-        let is_inside = is_same_directory(&socket.directory, &self.directory);
+        let is_inside = is_same(&socket.host, &self.directory);
         let is_seen = postmaster(processes).is_some();
         let mut refused = None;
-        for role in roles(owner) {
-            match wire::connect(&socket.path(), &role, ANSWER) {
+        for role in self.roles(owner) {
+            match wire::connect(socket, &role, ANSWER) {
                 Answer::Nobody => return Ok(None),
                 Answer::NotYet(message) => {
                     let counts = is_inside || is_seen;
@@ -312,7 +404,7 @@ impl Cluster {
                         Some(false) => None,
                         None => {
                             return Err(ClusterError::OtherCluster {
-                                socket: socket.path(),
+                                socket: socket.to_string(),
                                 cluster: self.directory.clone(),
                             });
                         }
@@ -332,10 +424,10 @@ impl Cluster {
     fn serves_this(&self, session: &mut Session, is_inside: bool, is_seen: bool) -> Option<bool> {
         let directory = session.value("select current_setting('data_directory')").ok();
         // From within another container its path may mean nothing here.
-        let there = directory.and_then(|directory| fs::metadata(directory).ok());
-        let here = fs::metadata(&self.directory).ok();
+        let there = directory.and_then(|directory| Node::of(directory.as_str().into()).ok());
+        let here = Node::of(&self.directory).ok();
         match (here, there) {
-            (Some(here), Some(there)) if (here.dev(), here.ino()) == (there.dev(), there.ino()) => Some(true),
+            (Some(here), Some(there)) if here.id == there.id => Some(true),
             (_, None) => Some(is_inside || is_seen),
             _ if is_inside => None,
             _ => Some(false),
@@ -345,7 +437,20 @@ impl Cluster {
     /// The superuser's likely name while nobody can be asked: the cluster's owner, who made it.
     pub(super) fn superuser(&self) -> String {
         let owner = facts::owner(&self.directory).unwrap_or_else(|_| current_uid());
-        roles(owner).swap_remove(0)
+        self.roles(owner).swap_remove(0)
+    }
+
+    /// The names that the superuser may have: its owner's, or what most other programs choose, and we on a loopback.
+    fn roles(&self, owner: u32) -> Vec<String> {
+        let of_owner = match self.reach {
+            Reach::Socket => User::by_uid(owner).ok(),
+            Reach::Loopback => None,
+        };
+        let mut roles: Vec<String> = of_owner.map(|user| user.name).into_iter().collect();
+        if roles.iter().all(|role| role != SUPERUSER) {
+            roles.push(SUPERUSER.to_owned());
+        }
+        roles
     }
 
     /// What a failed look at the cluster means: another's is closed to us, which is to be said so.
@@ -368,18 +473,12 @@ impl Cluster {
     }
 }
 
-/// The names that the superuser of a cluster may have: its owner's, or what most other programs choose.
-fn roles(owner: u32) -> Vec<String> {
-    let mut roles: Vec<String> = User::by_uid(owner).map(|user| user.name).into_iter().collect();
-    if roles.iter().all(|role| role != "postgres") {
-        roles.push("postgres".to_owned());
-    }
-    roles
-}
-
-fn is_same_directory(one: &Utf8Path, other: &Utf8Path) -> bool {
-    match (fs::metadata(one), fs::metadata(other)) {
-        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
-        _ => false,
-    }
+/// A port that nobody listens on: this one, if it can be. Somebody may take it before the server does, which then says so.
+fn free_port(wanted: Option<u16>) -> io::Result<u16> {
+    let wanted = wanted.and_then(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    let listener = match wanted {
+        Some(listener) => listener,
+        None => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
+    };
+    Ok(listener.local_addr()?.port())
 }

@@ -14,7 +14,9 @@ use super::{
     project::{Project, give},
     user::User,
 };
-use crate::fs::{atomic, link};
+#[cfg(unix)]
+use crate::fs::link;
+use crate::fs::{atomic, node};
 
 /// What an unfinished cluster is called.
 const NEW: &str = "metadb.new-";
@@ -66,6 +68,8 @@ pub struct Plan<'a> {
     pub owner: Option<&'a User>,
     /// A cluster of the same tree and owner to copy.
     pub template: Option<&'a Utf8Path>,
+    /// A file that holds the superuser's password, where connecting takes one. Nobody has such a template.
+    pub password: Option<&'a Utf8Path>,
     /// Its data may be lost.
     pub ephemeral: bool,
 }
@@ -117,25 +121,27 @@ fn fill(directory: &Utf8Path, plan: &Plan<'_>) -> Result<Made, CreateError> {
         amp_dir: directory.parent().unwrap_or(directory).to_owned(),
         source,
     };
-    close(directory).map_err(failed)?;
+    // PostgreSQL serves no directory that others can enter.
+    node::close(directory, true).map_err(failed)?;
     give(directory, plan.owner).map_err(failed)?;
     let is_whole = |directory: &Utf8Path| matches!(facts::look(directory), Ok(Contents::Cluster { major }) if major == plan.major);
-    let template = plan.template.filter(|template| is_whole(template));
+    let template = plan
+        .template
+        .filter(|template| plan.password.is_none() && is_whole(template));
     let made = match template.map(|template| copy(template, directory, plan.owner)) {
         Some(Ok(())) => Made::FromTemplate,
         Some(Err(_)) => {
             // A template that cannot be copied (or a disk that is full, which initdb will say) costs time, no more.
             empty(directory).map_err(failed)?;
-            initdb(plan.tree, directory, plan.owner, Flush::No)?;
+            initdb(plan.tree, directory, plan.owner, plan.password, Flush::No)?;
             Made::ByInitdb
         }
         None => {
-            initdb(plan.tree, directory, plan.owner, Flush::No)?;
+            initdb(plan.tree, directory, plan.owner, plan.password, Flush::No)?;
             Made::ByInitdb
         }
     };
-    // ampd's data directory has this name in some versions, and so both are one cluster with one lock file.
-    link::directory(".".into(), &directory.join("data")).map_err(failed)?;
+    link_data(directory).map_err(failed)?;
     if plan.ephemeral {
         let mut settings = fs::OpenOptions::new()
             .append(true)
@@ -152,10 +158,21 @@ fn fill(directory: &Utf8Path, plan: &Plan<'_>) -> Result<Made, CreateError> {
     Ok(made)
 }
 
-/// PostgreSQL serves no directory that others can enter.
-fn close(directory: &Utf8Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))
+/// Makes `data` in a cluster a link to the cluster: ampd's data directory has this name in some versions, and so both are one
+/// cluster with one lock file. There is no ampd on Windows, where such a link would name the place before a rename.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn link_data(cluster: &Utf8Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        link::directory(".".into(), &cluster.join("data"))
+    }
+    #[cfg(windows)]
+    {
+        let _ = cluster;
+        Ok(())
+    }
 }
 
 fn publish(directory: &Utf8Path, cluster: &Utf8Path) -> io::Result<()> {

@@ -5,8 +5,11 @@ use std::{io, process::ExitStatus};
 use camino::Utf8PathBuf;
 
 use super::{
-    access::AccessError, create::CreateError, program::ProgramError, program::indented,
-    project::ProjectError, user::UserError,
+    access::AccessError,
+    create::CreateError,
+    program::{ProgramError, disk_in, indented},
+    project::ProjectError,
+    user::UserError,
 };
 use crate::{
     exit::{Exit, hint_of_io},
@@ -110,7 +113,7 @@ pub enum ClusterError {
     #[error("the server on `{socket}` serves another directory than `{cluster}`")]
     OtherCluster {
         /// The socket.
-        socket: Utf8PathBuf,
+        socket: String,
         /// The cluster.
         cluster: Utf8PathBuf,
     },
@@ -143,6 +146,10 @@ impl ClusterError {
             Self::Access(cause) => cause.hint(),
             Self::User(cause) => cause.hint(),
             Self::Lock(_) => None,
+            Self::Program(ProgramError::Failed { last_lines, .. })
+            | Self::Create(CreateError::Program(ProgramError::Failed { last_lines, .. })) => {
+                disk_in(last_lines).and_then(|kind| hint_of_database(&kind.into()))
+            }
             Self::Program(cause) | Self::Create(CreateError::Program(cause)) => cause.hint(),
             Self::Create(CreateError::Io { source, .. }) | Self::Io { source, .. } => hint_of_database(source),
             Self::Create(CreateError::NotWhole { .. }) => Some("`ampup verify --repair postgres`".to_owned()),
@@ -156,8 +163,12 @@ impl ClusterError {
                 "restore a backup with `ampup db restore`, or begin anew with `ampup db reset`, which keeps the old one"
                     .to_owned(),
             ),
-            Self::EarlyEnd { last_lines, .. } => disk_is_full(last_lines)
-                .then(|| "make room and run the same command again; nothing is lost".to_owned()),
+            Self::EarlyEnd { last_lines, .. } => disk_in(last_lines).and_then(|kind| match kind {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    Some("make room and run the same command again; nothing is lost".to_owned())
+                }
+                other => hint_of_database(&other.into()),
+            }),
             Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
             Self::Refused { code, .. } => match code.as_str() {
                 // too_many_connections
@@ -186,7 +197,7 @@ impl ClusterError {
             | Self::Io { source, .. }
             | Self::Create(CreateError::Io { source, .. }) => Exit::of_io(source),
             Self::Program(cause) | Self::Create(CreateError::Program(cause)) => cause.exit_code(),
-            Self::EarlyEnd { last_lines, .. } if disk_is_full(last_lines) => Exit::Disk,
+            Self::EarlyEnd { last_lines, .. } if disk_in(last_lines).is_some() => Exit::Disk,
             Self::Create(CreateError::NotWhole { .. })
             | Self::MajorDiffers { .. }
             | Self::Foreign { .. }
@@ -208,9 +219,4 @@ fn hint_of_database(cause: &io::Error) -> Option<String> {
         }
         _ => hint_of_io(cause),
     }
-}
-
-/// The text of ENOSPC, which PostgreSQL passes on.
-fn disk_is_full(lines: &[String]) -> bool {
-    lines.iter().any(|line| line.contains("No space left on device"))
 }

@@ -1,6 +1,6 @@
 //! Looking at a cluster: the facts that `inspect` decides from.
 
-use std::{io, os::unix::fs::MetadataExt as _, time::Duration};
+use std::{io, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -12,7 +12,7 @@ use super::{
     pid_file::{self, PidFile},
     socket::Socket,
 };
-use crate::fs::atomic;
+use crate::fs::{atomic, node::Node};
 
 /// No file that is read here is larger.
 const LIMIT: u64 = 64 << 10;
@@ -88,11 +88,22 @@ fn text(path: &Utf8Path) -> io::Result<Option<String>> {
 }
 
 /// The lock files that PostgreSQL would stumble over: that of the data directory, and that of the socket.
-pub fn lock_files(cluster: &Utf8Path, socket: &Socket) -> [Utf8PathBuf; 2] {
-    [
-        cluster.join(pid_file::NAME),
-        Utf8PathBuf::from(format!("{}.lock", socket.path())),
-    ]
+pub fn lock_files(cluster: &Utf8Path, socket: &Socket) -> Vec<Utf8PathBuf> {
+    let of_socket = socket
+        .path()
+        .map(|path| Utf8PathBuf::from(format!("{path}.lock")));
+    [Some(cluster.join(pid_file::NAME)), of_socket]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// What the data directory's lock file says.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn pid_file(cluster: &Utf8Path) -> io::Result<PidFile> {
+    lock_file(&cluster.join(pid_file::NAME))
 }
 
 /// The command line of the last server that started, as it wrote it down.
@@ -143,7 +154,14 @@ pub fn lock_file(path: &Utf8Path) -> io::Result<PidFile> {
     Ok(text(path)?.map_or(PidFile::Absent, |content| PidFile::parse(&content)))
 }
 
+/// Whether any process has this id. (On Windows a server looks for the memory of another, and not for its process.)
+#[cfg(windows)]
+pub fn exists(_: u32) -> bool {
+    false
+}
+
 /// Whether any process has this id.
+#[cfg(unix)]
 pub fn exists(pid: u32) -> bool {
     let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else {
         return false;
@@ -159,7 +177,7 @@ pub fn exists(pid: u32) -> bool {
 /// # Errors
 /// When it cannot be looked at.
 pub fn owner(path: &Utf8Path) -> io::Result<u32> {
-    Ok(fs::symlink_metadata(path)?.uid())
+    Ok(Node::at(path)?.uid)
 }
 
 /// The owner of a project: of its Amp directory unless that is root, else of the nearest directory above that is there.
@@ -204,7 +222,7 @@ pub fn is_link(cluster: &Utf8Path) -> io::Result<Option<Result<(), AccessError>>
 /// # Errors
 /// When it cannot be looked at.
 pub fn is_private(cluster: &Utf8Path) -> io::Result<Result<(), AccessError>> {
-    let mode = fs::symlink_metadata(cluster)?.mode() & 0o7777;
+    let mode = Node::at(cluster)?.mode;
     Ok(if mode & 0o027 == 0 {
         Ok(())
     } else {
@@ -220,12 +238,12 @@ pub fn way_to(path: &Utf8Path) -> Vec<Gate> {
     let mut way: Vec<_> = path
         .ancestors()
         .filter_map(|directory| {
-            let found = fs::metadata(directory).ok().filter(std::fs::Metadata::is_dir)?;
+            let found = Node::of(directory).ok().filter(|_| directory.is_dir())?;
             Some(Gate {
                 path: directory.to_owned(),
-                uid: found.uid(),
-                gid: found.gid(),
-                mode: found.mode(),
+                uid: found.uid,
+                gid: found.gid,
+                mode: found.mode,
             })
         })
         .collect();

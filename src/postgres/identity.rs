@@ -11,9 +11,17 @@ use camino::Utf8Path;
 #[cfg(target_os = "linux")]
 #[path = "identity/proc.rs"]
 mod system;
-#[cfg(not(target_os = "linux"))]
+#[cfg(all(unix, not(target_os = "linux")))]
 #[path = "identity/ps.rs"]
 mod system;
+#[cfg(windows)]
+#[path = "identity/windows.rs"]
+mod system;
+
+#[cfg(unix)]
+pub use rustix::process::Signal;
+#[cfg(windows)]
+pub use system::Signal;
 
 // So that what macOS runs is compiled and its parsers are tested where most of us work.
 #[cfg(all(test, target_os = "linux"))]
@@ -74,7 +82,7 @@ pub fn postmaster(processes: &[Process]) -> Option<&Process> {
 ///
 /// # Errors
 /// When the system does not permit it.
-pub fn signal(directory: &Utf8Path, process: &Process, signal: rustix::process::Signal) -> io::Result<bool> {
+pub fn signal(directory: &Utf8Path, process: &Process, signal: Signal) -> io::Result<bool> {
     let is_still_there = || {
         servers_of(directory)
             .iter()
@@ -88,7 +96,11 @@ pub fn signal(directory: &Utf8Path, process: &Process, signal: rustix::process::
 /// A backend writes `postgres: what it does` over its command line; until then it has its parent's.
 fn role(command_line: &str, parent_is_server: bool) -> Role {
     let mut words = command_line.split(['\0', ' ']);
-    if command_line.starts_with("postgres: ") || parent_is_server {
+    // Where a process cannot be forked, it is started with `--fork…`.
+    let is_forked = command_line
+        .split(['\0', ' '])
+        .any(|word| word.starts_with("--fork"));
+    if command_line.starts_with("postgres: ") || parent_is_server || is_forked {
         Role::Backend
     } else if words.any(|word| matches!(word, "--single" | "--boot" | "--check" | "--describe-config")) {
         Role::Single
@@ -99,6 +111,7 @@ fn role(command_line: &str, parent_is_server: bool) -> Role {
 
 /// Whether a process waits for nobody but its postmaster, by its state (`S`, or `I` on macOS: it sleeps, and not for a disk)
 /// and its command line, where PostgreSQL says what it does ("checkpointer performing shutdown checkpoint").
+#[cfg(unix)]
 fn idles(state: &str, command_line: &str, role: Role) -> bool {
     let title = command_line.trim_end_matches(['\0', ' ']);
     let is_called_on =
@@ -166,6 +179,10 @@ mod tests {
         assert_eq!(role("/t/bin/postgres\0-D\0/p\0", false), Role::Postmaster);
         assert_eq!(role("/t/bin/postgres\0-D\0/p\0", true), Role::Backend);
         assert_eq!(role("postgres: checkpointer \0\0", false), Role::Backend);
+        assert_eq!(
+            role("C:/t/postgres.exe --forkchild=\"checkpointer\" 712", false),
+            Role::Backend
+        );
         assert_eq!(role("/t/bin/postgres --single -F template1", false), Role::Single);
     }
 }

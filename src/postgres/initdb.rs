@@ -3,6 +3,7 @@
 use camino::Utf8Path;
 
 use super::{
+    cluster::SUPERUSER,
     program::{Program, ProgramError},
     user::User,
 };
@@ -20,7 +21,8 @@ pub enum Flush {
 ///
 /// The flags are ampd's own, so that a cluster is the same whoever made it
 /// (<https://www.postgresql.org/docs/current/app-initdb.html>): the host's locale decides nothing, and whoever may enter
-/// the directory, which is its owner alone, may connect. The superuser is named after `run_as`, or us.
+/// the directory, which is its owner alone, may connect. The superuser is named after `run_as`, or us. With a file that
+/// holds a password everybody may connect who knows it, and the superuser is `postgres`.
 ///
 /// # Errors
 /// When initdb does not run here or fails; what it made it removes.
@@ -28,6 +30,7 @@ pub fn initdb(
     tree: &Utf8Path,
     directory: &Utf8Path,
     run_as: Option<&User>,
+    password: Option<&Utf8Path>,
     flush: Flush,
 ) -> Result<(), ProgramError> {
     let initdb = Program {
@@ -38,7 +41,13 @@ pub fn initdb(
     let mut command = initdb.command();
     command
         .args(["-D", directory.as_str()])
-        .args(["--locale=C", "--encoding=UTF8", "--auth=trust"]);
+        .args(["--locale=C", "--encoding=UTF8"]);
+    match password {
+        None => command.arg("--auth=trust"),
+        Some(file) => command
+            .args(["--auth=scram-sha-256", "--username", SUPERUSER])
+            .arg(format!("--pwfile={file}")),
+    };
     if flush == Flush::No {
         command.arg("--no-sync");
     }

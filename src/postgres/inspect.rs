@@ -331,6 +331,7 @@ mod tests {
             started: None,
             port: None,
             socket_directory: None,
+            address: None,
         });
         let clears = |pid_file: &PidFile, named_process_exists, lock_is_ours| {
             let seen = Seen {

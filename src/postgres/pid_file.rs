@@ -31,6 +31,8 @@ pub struct Entry {
     pub port: Option<u16>,
     /// Where its socket is.
     pub socket_directory: Option<String>,
+    /// The address that it listens on, if it listens on one.
+    pub address: Option<String>,
 }
 
 impl PidFile {
@@ -57,6 +59,7 @@ impl PidFile {
             started: line(3).and_then(|text| text.parse().ok()),
             port: line(4).and_then(|text| text.parse().ok()),
             socket_directory: line(5).map(str::to_owned),
+            address: line(6).map(str::to_owned),
         })
     }
 
@@ -82,6 +85,14 @@ mod tests {
         assert_eq!((entry.pid, entry.single, entry.port), (4711, false, Some(5432)));
         assert_eq!(entry.started, Some(1_790_000_000));
         assert_eq!(entry.socket_directory.as_deref(), Some("/p/.amp/metadb"));
+        assert_eq!(entry.address, None);
+        let on_loopback = "4711\n/p\n1790000000\n49152\n\n127.0.0.1\n";
+        assert_eq!(
+            PidFile::parse(on_loopback)
+                .entry()
+                .and_then(|entry| entry.address.as_deref()),
+            Some("127.0.0.1")
+        );
         let begun = PidFile::parse("-12\n/p\n");
         assert_eq!(
             begun.entry().map(|entry| (entry.pid, entry.single)),

@@ -88,10 +88,10 @@ impl ProgramError {
         match self {
             Self::DoesNotLoad { failure, .. } => failure.hint(&crate::libraries::os_release()),
             Self::Spawn { source, .. } => crate::exit::hint_of_io(source),
-            Self::NoLoader { .. }
-            | Self::Failed { .. }
-            | Self::UnexpectedAnswer { .. }
-            | Self::Silent { .. } => None,
+            Self::Failed { last_lines, .. } => {
+                disk_in(last_lines).and_then(|kind| crate::exit::hint_of_io(&kind.into()))
+            }
+            Self::NoLoader { .. } | Self::UnexpectedAnswer { .. } | Self::Silent { .. } => None,
         }
     }
 
@@ -99,13 +99,30 @@ impl ProgramError {
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::Spawn { source, .. } => Exit::of_io(source),
+            Self::Failed { last_lines, .. } => {
+                disk_in(last_lines).map_or(Exit::Failed, |kind| Exit::of_io(&kind.into()))
+            }
             Self::DoesNotLoad { .. }
             | Self::NoLoader { .. }
-            | Self::Failed { .. }
             | Self::UnexpectedAnswer { .. }
             | Self::Silent { .. } => Exit::Failed,
         }
     }
+}
+
+/// What the disk refused a program, by the system's texts, which PostgreSQL's programs pass on.
+pub(super) fn disk_in(lines: &[String]) -> Option<io::ErrorKind> {
+    const TEXTS: [(&str, io::ErrorKind); 4] = [
+        ("No space left on device", io::ErrorKind::StorageFull),
+        ("Disk quota exceeded", io::ErrorKind::QuotaExceeded),
+        ("Read-only file system", io::ErrorKind::ReadOnlyFilesystem),
+        ("Permission denied", io::ErrorKind::PermissionDenied),
+    ];
+    let is_said = |text: &str| lines.iter().any(|line| line.contains(text));
+    TEXTS
+        .into_iter()
+        .find(|(text, _)| is_said(text))
+        .map(|(_, kind)| kind)
 }
 
 /// A program of a tree, and whom it runs as.
@@ -119,6 +136,52 @@ pub struct Program<'a> {
     pub run_as: Option<&'a User>,
 }
 
+/// A command that runs a program of PostgreSQL as this user; `None`: as ourselves. Paths among its arguments must be
+/// absolute.
+///
+/// Nothing of our environment reaches it: PG* would change port, data directory, user and options; LD_LIBRARY_PATH
+/// and DYLD_* are searched before the tree's own `lib/` (conda and HPC modules bring another libcrypto); LD_PRELOAD
+/// is loaded into the server; the host's locale must decide nothing, and macOS makes a server without LC_ALL
+/// multi-threaded, which it refuses to be. It works in `/`, which everyone can enter: initdb gives up where it
+/// cannot look at its working directory, and a server must keep no directory busy but its own.
+pub fn bare_command(program: &Utf8Path, run_as: Option<&User>) -> Command {
+    let mut command = Command::new(program);
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt as _;
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+            .current_dir("/");
+        if let Some(user) = run_as {
+            // When we are root, the standard library drops our supplementary groups too.
+            command.uid(user.uid).gid(user.gid);
+        }
+    }
+    #[cfg(windows)]
+    {
+        // There are no other users to run it as. Windows programs need SystemRoot and its like, so here only what does harm
+        // is taken away.
+        let _ = run_as;
+        for name in [
+            "PGDATA",
+            "PGDATABASE",
+            "PGHOST",
+            "PGHOSTADDR",
+            "PGOPTIONS",
+            "PGPASSWORD",
+            "PGPORT",
+            "PGSERVICE",
+            "PGSSLMODE",
+            "PGUSER",
+        ] {
+            command.env_remove(name);
+        }
+    }
+    command.env("LC_ALL", "C");
+    command
+}
+
 impl Program<'_> {
     /// Its path.
     pub fn path(&self) -> Utf8PathBuf {
@@ -127,44 +190,9 @@ impl Program<'_> {
             .join(format!("{}{}", self.name, std::env::consts::EXE_SUFFIX))
     }
 
-    /// A command that runs it. Paths among its arguments must be absolute.
-    ///
-    /// Nothing of our environment reaches it: PG* would change port, data directory, user and options; LD_LIBRARY_PATH
-    /// and DYLD_* are searched before the tree's own `lib/` (conda and HPC modules bring another libcrypto); LD_PRELOAD
-    /// is loaded into the server; the host's locale must decide nothing, and macOS makes a server without LC_ALL
-    /// multi-threaded, which it refuses to be. It works in `/`, which everyone can enter: initdb gives up where it
-    /// cannot look at its working directory, and a server must keep no directory busy but its own.
+    /// A command that runs it, as `bare_command` does.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(self.path());
-        #[cfg(unix)]
-        {
-            use std::os::unix::process::CommandExt as _;
-            command
-                .env_clear()
-                .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
-                .current_dir("/");
-            if let Some(user) = self.run_as {
-                // When we are root, the standard library drops our supplementary groups too.
-                command.uid(user.uid).gid(user.gid);
-            }
-        }
-        #[cfg(not(unix))]
-        {
-            // Windows programs need SystemRoot and its like, so here only what does harm is taken away.
-            for name in [
-                "PGDATA",
-                "PGHOST",
-                "PGOPTIONS",
-                "PGPASSWORD",
-                "PGPORT",
-                "PGSSLMODE",
-                "PGUSER",
-            ] {
-                command.env_remove(name);
-            }
-        }
-        command.env("LC_ALL", "C");
-        command
+        bare_command(&self.path(), self.run_as)
     }
 
     /// Runs a command made by `command` to its end, with `input` on its stdin, and gives its stdout.
@@ -372,4 +400,33 @@ pub(super) fn last_lines(text: &str) -> Vec<String> {
 /// Lines below a message.
 pub(super) fn indented(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  {line}")).collect()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_the_disk_refuses_a_program_ends_as_it_does_for_us() {
+        for (line, code) in [
+            ("initdb: error: could not write \"a\": No space left on device", 7),
+            ("FATAL:  could not create lock file: Read-only file system", 7),
+            (
+                "initdb: error: could not create directory \"a\": Permission denied",
+                7,
+            ),
+            ("initdb: error: could not write \"a\": Disk quota exceeded", 7),
+            ("initdb: error: invalid locale name \"x\"", 1),
+        ] {
+            let failed = ProgramError::Failed {
+                program: "/p/bin/initdb".into(),
+                status: ExitStatus::from_raw(256),
+                last_lines: vec![line.to_owned()],
+            };
+            assert_eq!(failed.exit_code().code(), code, "{line}");
+            assert_eq!(failed.hint().is_some(), code == 7, "{line}");
+        }
+    }
 }

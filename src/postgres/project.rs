@@ -9,6 +9,7 @@ use super::user::User;
 use crate::{
     env::Env,
     exit::{Exit, hint_of_io},
+    fs::{link, node},
 };
 
 /// The name of the Amp directory in a project.
@@ -140,6 +141,11 @@ impl Project {
         self.amp_dir.join("metadb.keep")
     }
 
+    /// The superuser's password, where the cluster is reached with one.
+    pub fn password(&self) -> Utf8PathBuf {
+        self.amp_dir.join("metadb.password")
+    }
+
     /// The directory of logs.
     pub fn logs(&self) -> Utf8PathBuf {
         self.amp_dir.join("log")
@@ -208,12 +214,9 @@ pub(super) fn put(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Gives a path to a user, if one is named. Only what was made a moment ago is ever given away.
-pub(super) fn give(path: &Utf8Path, owner: Option<&User>) -> io::Result<()> {
+pub(crate) fn give(path: &Utf8Path, owner: Option<&User>) -> io::Result<()> {
     match owner {
-        #[cfg(unix)]
-        Some(user) => fs_err::os::unix::fs::lchown(path, Some(user.uid), Some(user.gid)),
-        #[cfg(not(unix))]
-        Some(_) => Ok(()),
+        Some(user) => node::give(path, user.uid, user.gid),
         None => Ok(()),
     }
 }
@@ -224,7 +227,7 @@ fn resolved(path: &Utf8Path) -> Utf8PathBuf {
     let mut missing = Vec::new();
     let mut there = path.to_owned();
     loop {
-        if let Ok(real) = there.canonicalize_utf8() {
+        if let Ok(real) = link::real(&there) {
             return missing.into_iter().rev().fold(real, |path, name| path.join(name));
         }
         let Some(Utf8Component::Normal(name)) = there.components().next_back() else {

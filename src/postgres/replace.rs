@@ -5,7 +5,7 @@
 //! It is not built under `metadb.new-*`, because those are swept: what is in `metadb.next/` may, for a moment, be the
 //! old cluster.
 
-use std::{io, os::unix::fs::MetadataExt as _};
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{cluster::Cluster, error::ClusterError, hold::Hold, project::Project, stop::Force};
 use crate::{
     event::Reporter,
-    fs::{atomic, lock, lock::Lock},
+    fs::{atomic, lock, lock::Lock, node::Node},
 };
 
 /// The directory in which the next cluster is built: an Amp directory of its own.
@@ -101,9 +101,7 @@ impl Change {
         atomic::sync_tree(&new).map_err(failed("flush the successor of"))?;
         let aside = unused(project.amp_dir());
         let ready = Ready {
-            inode: fs::metadata(&new)
-                .map_err(failed("look at the successor of"))?
-                .ino(),
+            inode: Node::of(&new).map_err(failed("look at the successor of"))?.id.1,
             aside: aside.file_name().unwrap_or_default().to_owned(),
         };
         let text = serde_json::to_vec(&ready).expect("a number and a name");
@@ -215,7 +213,7 @@ fn ready(project: &Project) -> Option<Ready> {
 }
 
 fn inode(path: &Utf8Path) -> Option<u64> {
-    fs::symlink_metadata(path).ok().map(|found| found.ino())
+    Node::at(path).ok().map(|found| found.id.1)
 }
 
 /// A name for an old cluster that nothing has, with the time in it.

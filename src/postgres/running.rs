@@ -14,6 +14,7 @@ use super::{
     inspect::SocketAnswer,
     project::put,
     server::Purpose,
+    socket::Socket,
     start::Served,
     stop::{Force, Stopped},
     tie::Tie,
@@ -58,7 +59,7 @@ pub struct Evidence {
     /// The cluster.
     pub data_directory: Utf8PathBuf,
     /// The socket that answered.
-    pub socket: Utf8PathBuf,
+    pub socket: Socket,
     /// The superuser that the session was opened as.
     pub user: String,
     /// fsync, full_page_writes and synchronous_commit are all on.
@@ -88,7 +89,7 @@ impl Evidence {
             // in between.
             pid: postmaster(&servers_of(&cluster.directory)).map(|server| server.pid),
             data_directory: cluster.directory.clone(),
-            socket: look.socket.path(),
+            socket: look.socket.clone(),
             user: look.role.clone(),
             is_durable: false,
         }

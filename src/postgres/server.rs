@@ -1,6 +1,6 @@
 //! Starting a server process. Waiting for it, and everything that is decided about it, is `cluster`'s.
 
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 
 use camino::Utf8Path;
 
@@ -78,39 +78,140 @@ pub(super) fn spawn(launch: &Launch<'_>, lock: &Lock) -> Result<(Child, Log), Cl
         move |source| ClusterError::Io { action, path, source }
     };
     let (log, file) = Log::begin(project, launch.run_as).map_err(failed("open the log", &project.log()))?;
-    let copy = file.try_clone().map_err(failed("open the log", &project.log()))?;
-    let held = lock.handle().map_err(failed("hand on", &project.lock()))?;
-    let postgres = Program {
-        tree: launch.tree,
-        name: "postgres",
-        run_as: launch.run_as,
+    let host = launch.socket.host.as_str();
+    let (addresses, directories) = match &launch.socket.password {
+        Some(_) => (host, ""),
+        None => ("", host),
     };
-    let mut command = postgres.command();
-    command
-        .args(["-D", cluster.as_str(), "-k", launch.socket.directory.as_str()])
-        .args(settings(launch).iter().flat_map(|setting| ["-c", setting]))
-        // The lock: an open file is the one thing that every process of a server inherits, and stdin is the one that the
-        // standard library hands on. A server does not read it.
-        .stdin(held)
-        .stdout(file.into_parts().0)
-        .stderr(copy.into_parts().0);
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt as _;
-        // Ctrl-C is for the command that the terminal runs, not for a database that others may use.
-        command.process_group(0);
-    }
-    let child = command
-        .spawn()
-        .map_err(|source| cannot_spawn(&postgres.path(), source))?;
+    let settings = settings(launch, addresses);
+    let options = ["-k", directories]
+        .into_iter()
+        .chain(settings.iter().flat_map(|setting| ["-c", setting.as_str()]));
+    let (program, mut command) = system::command(launch, &cluster, options.collect(), &log);
+    system::equip(&mut command, lock, file).map_err(failed("hand on what is open in", project.amp_dir()))?;
+    let child = command.spawn().map_err(|source| cannot_spawn(&program, source))?;
     lock.name_holder(child.id(), &format!("postgres -D {cluster}"));
     Ok((child, log))
 }
 
-fn settings(launch: &Launch<'_>) -> Vec<String> {
+/// Whether the process that was started has ended as it should while its server serves.
+pub(super) fn has_done_its_part(status: ExitStatus) -> bool {
+    cfg!(windows) && status.success()
+}
+
+/// The server is our child, and has our lock.
+#[cfg(unix)]
+mod system {
+    use std::{io, os::unix::process::CommandExt as _, process::Command};
+
+    use camino::{Utf8Path, Utf8PathBuf};
+    use fs_err as fs;
+
+    use super::{Launch, Lock, Log, Program};
+
+    pub(super) fn command(
+        launch: &Launch<'_>,
+        cluster: &Utf8Path,
+        options: Vec<&str>,
+        _: &Log,
+    ) -> (Utf8PathBuf, Command) {
+        let postgres = Program {
+            tree: launch.tree,
+            name: "postgres",
+            run_as: launch.run_as,
+        };
+        let mut command = postgres.command();
+        command.args(["-D", cluster.as_str()]).args(options);
+        // Ctrl-C is for the command that the terminal runs, not for a database that others may use.
+        command.process_group(0);
+        (postgres.path(), command)
+    }
+
+    /// The lock: an open file is the one thing that every process of a server inherits, and stdin is the one that the
+    /// standard library hands on. A server does not read it.
+    pub(super) fn equip(command: &mut Command, lock: &Lock, log: fs::File) -> io::Result<()> {
+        let copy = log.try_clone()?;
+        command
+            .stdin(lock.handle()?)
+            .stdout(log.into_parts().0)
+            .stderr(copy.into_parts().0);
+        Ok(())
+    }
+}
+
+/// The server is started by pg_ctl, which puts off administrative rights first: with them PostgreSQL does not run, and only
+/// unsafe code can put them off (<https://www.postgresql.org/docs/current/app-pg-ctl.html>). It ends when the server serves,
+/// or has ended. Locks are not inherited here; PostgreSQL's own keeps two servers apart, since all processes of one Windows
+/// see each other.
+#[cfg(windows)]
+mod system {
+    use std::{
+        io,
+        os::windows::process::CommandExt as _,
+        process::{Command, Stdio},
+    };
+
+    use camino::{Utf8Path, Utf8PathBuf};
+    use fs_err as fs;
+
+    use super::{Launch, Lock, Log, Program};
+
+    /// Process creation flags (<https://learn.microsoft.com/windows/win32/procthread/process-creation-flags>): Ctrl-C is
+    /// for the command that the console runs, and a server has no window.
+    const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+    const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+    /// How long pg_ctl waits is decided here and not there.
+    const A_DAY: &str = "86400";
+
+    pub(super) fn command(
+        launch: &Launch<'_>,
+        cluster: &Utf8Path,
+        options: Vec<&str>,
+        log: &Log,
+    ) -> (Utf8PathBuf, Command) {
+        let pg_ctl = Program {
+            tree: launch.tree,
+            name: "pg_ctl",
+            run_as: launch.run_as,
+        };
+        // pg_ctl gives them to a shell. None has a space or a quote; one may be empty.
+        let options: Vec<String> = options
+            .iter()
+            .map(|option| match *option {
+                "" => "\"\"".to_owned(),
+                option => option.to_owned(),
+            })
+            .collect();
+        let mut command = pg_ctl.command();
+        command
+            .args([
+                "start",
+                "--wait",
+                "--silent",
+                "--timeout",
+                A_DAY,
+                "-D",
+                cluster.as_str(),
+            ])
+            .args(["-l", log.path().as_str(), "-o", &options.join(" ")])
+            .creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
+        (pg_ctl.path(), command)
+    }
+
+    /// The server opens the log itself.
+    pub(super) fn equip(command: &mut Command, _: &Lock, _: fs::File) -> io::Result<()> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Ok(())
+    }
+}
+
+fn settings(launch: &Launch<'_>, addresses: &str) -> Vec<String> {
     let mut settings = vec![
-        // No TCP, whatever postgresql.conf says.
-        "listen_addresses=".to_owned(),
+        // No TCP where there is a socket, whatever postgresql.conf says.
+        format!("listen_addresses={addresses}"),
         format!("port={}", launch.socket.port),
         // Our log, whatever it says.
         "logging_collector=off".to_owned(),

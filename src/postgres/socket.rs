@@ -1,8 +1,15 @@
-//! Where a server's Unix socket lies, and the URL that leads to it.
+//! Where a server listens, and the URL that leads there: on a Unix socket in a directory; where the system has none, on a
+//! port of the loopback interface, with a password.
 
-use std::{fmt::Write as _, io};
+use std::{
+    fmt::{self, Write as _},
+    io,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
+
+#[cfg(unix)]
+use crate::fs::node::Node;
 
 /// The number in the socket's name. Servers do not collide: each has a directory of its own. ampd looks for this one.
 pub const PORT: u16 = 5432;
@@ -11,27 +18,94 @@ pub const DATABASE: &str = "postgres";
 /// What fits into `sun_path` with its final zero (unix(7); macOS, unix(4)), less `/.s.PGSQL.5432`.
 const LONGEST_DIRECTORY: usize = if cfg!(target_os = "macos") { 89 } else { 93 };
 
+/// What a server listens on where there is no Unix socket. Every user of the machine can connect there.
+pub const LOOPBACK: &str = "127.0.0.1";
+
 /// A server's socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Socket {
-    /// Where it lies.
-    pub directory: Utf8PathBuf,
-    /// The number in its name.
+    /// As libpq has it: the directory that it lies in, or an address.
+    pub host: Utf8PathBuf,
+    /// The number in its name, or its port.
     pub port: u16,
+    /// What the superuser must know. A socket in a directory needs none: who can enter may connect.
+    pub password: Option<Password>,
+}
+
+/// A password: hexadecimal digits. It is not printed with what holds it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// One that nobody can guess.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn random() -> io::Result<Self> {
+        let mut octets = [0; 16];
+        getrandom::fill(&mut octets).map_err(io::Error::other)?;
+        Ok(Self(hex::encode(octets)))
+    }
+
+    /// One that was written down; `None` where that is no password of ours.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let is_hex = !text.is_empty() && text.bytes().all(|letter| letter.is_ascii_hexdigit());
+        is_hex.then(|| Self(text.to_owned()))
+    }
+
+    /// What the server is told.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Password(…)")
+    }
+}
+
+/// Its path, or its address and port.
+impl fmt::Display for Socket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path() {
+            Some(path) => path.fmt(formatter),
+            None => formatter.write_str(&self.address().unwrap_or_default()),
+        }
+    }
 }
 
 impl Socket {
     /// The socket of a server that ampup or ampd starts in this directory.
     pub fn new(directory: impl Into<Utf8PathBuf>) -> Self {
         Self {
-            directory: directory.into(),
+            host: directory.into(),
             port: PORT,
+            password: None,
         }
     }
 
-    /// Its path.
-    pub fn path(&self) -> Utf8PathBuf {
-        self.directory.join(format!(".s.PGSQL.{}", self.port))
+    /// A port of this machine's loopback interface.
+    pub fn on_loopback(port: u16, password: Password) -> Self {
+        Self {
+            host: LOOPBACK.into(),
+            port,
+            password: Some(password),
+        }
+    }
+
+    /// Where it lies, if it has a path.
+    pub fn path(&self) -> Option<Utf8PathBuf> {
+        let name = format!(".s.PGSQL.{}", self.port);
+        self.password.is_none().then(|| self.host.join(name))
+    }
+
+    /// Its address and port, if it has no path.
+    pub fn address(&self) -> Option<String> {
+        self.password
+            .as_ref()
+            .map(|_| format!("{}:{}", self.host, self.port))
     }
 
     /// The URL of the database on it. It says everything that libpq and sqlx would otherwise take from PGPORT, PGUSER
@@ -39,9 +113,18 @@ impl Socket {
     ///
     /// User and host are parameters because the place before the `@` wants a host name, which a socket has not.
     pub fn url(&self, user: &str) -> String {
+        let password = match &self.password {
+            Some(password) => format!("&password={}", password.reveal()),
+            None => String::new(),
+        };
+        self.url_to_show(user) + &password
+    }
+
+    /// The same for a command line, which others may see: without the password.
+    pub fn url_to_show(&self, user: &str) -> String {
         format!(
             "postgresql:///{DATABASE}?host={}&port={}&user={}&sslmode=disable",
-            encoded(self.directory.as_str()),
+            encoded(self.host.as_str()),
             self.port,
             encoded(user)
         )
@@ -82,9 +165,7 @@ fn encoded(text: &str) -> String {
 /// When it cannot be made, is a link, is another's, or is open to others.
 #[cfg(unix)]
 pub fn make_private(directory: &Utf8Path, owner: Option<(u32, u32)>) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-
-    use fs_err as fs;
+    use std::os::unix::fs::DirBuilderExt as _;
 
     let mut builder = std::fs::DirBuilder::new();
     builder.mode(0o700);
@@ -97,9 +178,10 @@ pub fn make_private(directory: &Utf8Path, owner: Option<(u32, u32)>) -> io::Resu
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
         Err(cause) => return Err(cause),
     }
-    let found = fs::symlink_metadata(directory)?;
+    let found = Node::at(directory)?;
+    let is_directory = fs_err::symlink_metadata(directory)?.is_dir();
     let uid = owner.map_or_else(super::user::current_uid, |(uid, _)| uid);
-    if found.is_dir() && found.uid() == uid && found.mode() & 0o077 == 0 {
+    if is_directory && found.uid == uid && found.mode & 0o077 == 0 {
         return Ok(());
     }
     Err(io::Error::new(
@@ -130,6 +212,25 @@ mod tests {
         assert_eq!(
             Socket::new("/a b&c+é").url("x@y"),
             "postgresql:///postgres?host=/a%20b%26c%2B%C3%A9&port=5432&user=x%40y&sslmode=disable"
+        );
+    }
+
+    #[test]
+    fn a_password_is_in_the_address_and_nowhere_else() {
+        let password = Password::random().expect("random");
+        assert_ne!(password, Password::random().expect("random"));
+        assert_eq!(
+            Password::parse(&format!("{}\n", password.reveal())),
+            Some(password.clone())
+        );
+        assert!(Password::parse("").is_none() && Password::parse("a b").is_none());
+        let socket = Socket::on_loopback(49_152, password.clone());
+        let (shown, whole) = (socket.url_to_show("postgres"), socket.url("postgres"));
+        assert_eq!(whole, format!("{shown}&password={}", password.reveal()));
+        assert!(!format!("{socket:?} {socket} {shown}").contains(password.reveal()));
+        assert_eq!(
+            (socket.to_string().as_str(), socket.path()),
+            ("127.0.0.1:49152", None)
         );
     }
 }

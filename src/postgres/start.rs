@@ -5,7 +5,7 @@ use std::{process::Child, thread, time::Duration};
 use camino::Utf8Path;
 
 use super::{
-    cluster::{Cluster, Look},
+    cluster::{Cluster, Look, Reach},
     create::{self, Plan},
     error::ClusterError,
     facts,
@@ -16,7 +16,7 @@ use super::{
     program::ProgramError,
     replace,
     running::{Evidence, Origin, Server},
-    server::{Launch, Purpose, spawn},
+    server::{Launch, Purpose, has_done_its_part, spawn},
     tie::Tie,
     user::User,
     wait::{Patience, Wait},
@@ -197,6 +197,9 @@ impl Starting<'_> {
     /// Why the server that we started is not there any more, if it is not.
     fn child_ended(&mut self, programs: Option<&Located>) -> Option<ClusterError> {
         let status = self.child.as_mut()?.try_wait().ok().flatten()?;
+        if has_done_its_part(status) {
+            return None;
+        }
         self.child = None;
         let end = self.log.end();
         if let Some(failure) = LoadFailure::find(&end) {
@@ -268,16 +271,25 @@ impl Starting<'_> {
     }
 
     fn make(&self, programs: &Located) -> Result<create::Made, ClusterError> {
-        let owner = match &self.run_as {
-            Some(user) => user.name.clone(),
-            None => User::current()?.name,
+        let template = match self.cluster.reach {
+            Reach::Socket => {
+                let owner = match &self.run_as {
+                    Some(user) => user.name.clone(),
+                    None => User::current()?.name,
+                };
+                self.cluster.template(programs, &owner)
+            }
+            Reach::Loopback => {
+                self.cluster.make_password(self.run_as.as_ref())?;
+                None
+            }
         };
-        let template = self.cluster.template(programs, &owner);
         let plan = Plan {
             tree: &programs.tree,
             major: programs.major(),
             owner: self.run_as.as_ref(),
             template: template.as_deref(),
+            password: self.cluster.password_file(),
             ephemeral: self.start.ephemeral,
         };
         Ok(create::make(&self.cluster.project, &plan)?)

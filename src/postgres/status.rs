@@ -12,6 +12,7 @@ use super::{
     identity::postmaster,
     inspect::{Contents, SocketAnswer},
     server::Purpose,
+    socket::Socket,
     wire::{Session, WireError},
 };
 use crate::fs::{lock, lock::Lock, mounts, space};
@@ -37,7 +38,7 @@ pub struct Status {
     /// The address that its server has, or would have; `None` where there is no cluster.
     pub url: Option<String>,
     /// The socket of that address.
-    pub socket: Option<Utf8PathBuf>,
+    pub socket: Option<Socket>,
     /// The superuser of that address.
     pub user: Option<String>,
 }
@@ -108,7 +109,7 @@ impl Cluster {
             is_ephemeral: create::is_ephemeral(&self.directory),
             contents,
             url: user.as_ref().map(|user| look.socket.url(user)),
-            socket: is_cluster.then(|| look.socket.path()),
+            socket: is_cluster.then(|| look.socket.clone()),
             user,
         })
     }

@@ -9,12 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::Signal;
-
 use super::{
     cluster::Cluster,
     error::ClusterError,
-    identity::{self, Process, Role, postmaster},
+    identity::{self, Process, Role, Signal, postmaster},
     inspect::SocketAnswer,
     log::Log,
     wait::{Patience, Wait},

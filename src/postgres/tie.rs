@@ -3,26 +3,26 @@
 //!
 //! A shell waits at the end of a pipe that only we hold. When we are gone, even by a kill, it reads the pipe's end and asks
 //! the server for a fast shutdown, which loses nothing. (Linux could do so by itself, with PR_SET_PDEATHSIG; others cannot.)
-//! Should the shell be killed too, the next start ends the server (`Cluster::end_leftover`).
+//! Should the shell be killed too, the next start ends the server (`Cluster::end_leftover`); on Windows, which has no such
+//! shell, that is all there is.
 
-use std::{
-    io,
-    os::unix::process::CommandExt as _,
-    process::{Child, Command, Stdio},
-};
+use std::io;
+#[cfg(unix)]
+use std::process::{Child, Command, Stdio};
 
 use camino::Utf8Path;
 
 use super::user::User;
 
-/// What the shell does: `$1` is the cluster, `$2` what the server has on its command line. While `postmaster.opts` has that,
-/// the last server there is this one, and `postmaster.pid` is its own, or gone with it. One that has only just begun has
-/// written neither.
+/// What the shell does: `$1` is the cluster, `$2` what the server has on its command line and nobody else. The pid file only
+/// says where to look. A server that has only just begun has not written it.
+#[cfg(unix)]
 const WATCH: &str = r#"
 read -r _
 for try in 1 2 3 4 5 6 7 8 9 10; do
-    if grep -qF "$2" "$1/postmaster.opts"; then
-        read -r pid <"$1/postmaster.pid" && kill -INT "$pid"
+    if read -r pid <"$1/postmaster.pid" &&
+        { grep -qF "$2" "/proc/$pid/cmdline" || ps -o command= -p "$pid" | grep -qF "$2"; }; then
+        kill -INT "$pid"
         exit
     fi
     sleep 1
@@ -33,6 +33,7 @@ done
 #[derive(Debug)]
 pub(super) struct Tie {
     setting: String,
+    #[cfg(unix)]
     shell: Child,
 }
 
@@ -41,22 +42,15 @@ impl Tie {
     pub(super) fn new(cluster: &Utf8Path, run_as: Option<&User>) -> io::Result<Self> {
         let now = jiff::Timestamp::now().as_nanosecond();
         let setting = format!("ampup.tied_to={}-{now}", std::process::id());
-        let mut command = Command::new("/bin/sh");
-        command
-            .args(["-c", WATCH, "ampup", cluster.as_str(), &setting])
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // Ctrl-C is for us, and the shell must outlive us.
-            .process_group(0);
-        if let Some(user) = run_as {
-            command.uid(user.uid).gid(user.gid);
-        }
-        let shell = command.spawn()?;
-        Ok(Self { setting, shell })
+        #[cfg(unix)]
+        let shell = watch(cluster, &setting, run_as)?;
+        #[cfg(windows)]
+        let _ = (cluster, run_as);
+        Ok(Self {
+            setting,
+            #[cfg(unix)]
+            shell,
+        })
     }
 
     /// What the server must have on its command line.
@@ -65,10 +59,32 @@ impl Tie {
     }
 }
 
+#[cfg(unix)]
 impl Drop for Tie {
     fn drop(&mut self) {
         // The end of its input. It is not waited for: it may have to look for a server that never came.
         drop(self.shell.stdin.take());
         let _ = self.shell.try_wait();
     }
+}
+
+#[cfg(unix)]
+fn watch(cluster: &Utf8Path, setting: &str, run_as: Option<&User>) -> io::Result<Child> {
+    use std::os::unix::process::CommandExt as _;
+
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", WATCH, "ampup", cluster.as_str(), setting])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Ctrl-C is for us, and the shell must outlive us.
+        .process_group(0);
+    if let Some(user) = run_as {
+        command.uid(user.uid).gid(user.gid);
+    }
+    command.spawn()
 }

@@ -104,7 +104,7 @@ impl User {
         Self::by_uid(current_uid())
     }
 
-    /// Whoever runs this process. Windows has no numbers: they are 0.
+    /// Whoever runs this process. Windows has no numbers: one stands for all.
     ///
     /// # Errors
     /// When `whoami` cannot be asked.
@@ -118,7 +118,12 @@ impl User {
         // `machine\name`; initdb takes the name.
         let text = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
         let name = text.rsplit('\\').next().unwrap_or_default().to_owned();
-        Ok(Self { name, uid: 0, gid: 0 })
+        let us = current_uid();
+        Ok(Self {
+            name,
+            uid: us,
+            gid: us,
+        })
     }
 
     /// The user to run PostgreSQL as when we are root and nobody was named: `postgres`, else `nobody`.
@@ -155,9 +160,15 @@ impl User {
 }
 
 /// The number of whoever runs this process.
-#[cfg(unix)]
 pub fn current_uid() -> u32 {
-    rustix::process::geteuid().as_raw()
+    #[cfg(unix)]
+    {
+        rustix::process::geteuid().as_raw()
+    }
+    #[cfg(windows)]
+    {
+        crate::fs::node::WINDOWS_USER
+    }
 }
 
 /// The home directory that the passwd database has for a user.

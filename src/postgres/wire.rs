@@ -5,13 +5,18 @@
 //! session was opened.
 
 use std::{
-    io::{self, Read as _, Write as _},
-    os::unix::net::UnixStream,
+    fmt::Debug,
+    io::{self, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     time::Duration,
 };
 
 use camino::Utf8Path;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use super::{
+    scram::{self, Scram},
+    socket::{Password, Socket},
+};
 
 /// No message of a server we ask is larger.
 const LIMIT: usize = 16 << 20;
@@ -39,10 +44,15 @@ pub enum Answer {
 /// An open session. It ends with the value.
 #[derive(Debug)]
 pub struct Session {
-    stream: UnixStream,
+    stream: Box<dyn Stream>,
     /// `server_version`, such as `18.4`.
     pub version: String,
 }
+
+/// A connection, over whatever.
+trait Stream: Read + Write + Debug + Send + Sync {}
+
+impl<T: Read + Write + Debug + Send + Sync> Stream for T {}
 
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +74,12 @@ pub enum WireError {
 pub type Row = Vec<Option<String>>;
 
 /// Asks the server on this socket for a session. `patience` bounds each wait for its next word.
-pub fn connect(socket: &Utf8Path, user: &str, patience: Duration) -> Answer {
-    let stream = match open(socket, patience) {
+pub fn connect(socket: &Socket, user: &str, patience: Duration) -> Answer {
+    let opened = match socket.path() {
+        Some(path) => in_directory(&path, patience),
+        None => on_loopback(socket.port, patience),
+    };
+    let stream = match opened {
         Ok(stream) => stream,
         // The queue of the socket is full: somebody made it, and is slow.
         Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
@@ -77,7 +91,7 @@ pub fn connect(socket: &Utf8Path, user: &str, patience: Duration) -> Answer {
         stream,
         version: String::new(),
     };
-    match session.begin(user) {
+    match session.begin(user, socket.password.as_ref()) {
         Ok(()) => Answer::Ready(session),
         Err(WireError::Refused { code, message }) if code == "57P03" => Answer::NotYet(message),
         Err(WireError::Refused { code, message }) => Answer::Refused { code, message },
@@ -85,9 +99,27 @@ pub fn connect(socket: &Utf8Path, user: &str, patience: Duration) -> Answer {
     }
 }
 
+fn on_loopback(port: u16, patience: Duration) -> io::Result<Box<dyn Stream>> {
+    let stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), patience)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    Ok(Box::new(stream))
+}
+
+#[cfg(not(unix))]
+fn in_directory(_: &Utf8Path, _: Duration) -> io::Result<Box<dyn Stream>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// A connection that is made at once or not at all: a plain `connect` waits for ever on a stopped server with a full
 /// queue.
-fn open(socket: &Utf8Path, patience: Duration) -> io::Result<UnixStream> {
+#[cfg(unix)]
+fn in_directory(socket: &Utf8Path, patience: Duration) -> io::Result<Box<dyn Stream>> {
+    use std::os::unix::net::UnixStream;
+
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
     let address = SocketAddrUnix::new(socket.as_std_path())?;
     let descriptor = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, socket_flags(), None)?;
     rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)?;
@@ -97,23 +129,24 @@ fn open(socket: &Utf8Path, patience: Duration) -> io::Result<UnixStream> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
-    Ok(stream)
+    Ok(Box::new(stream))
 }
 
 /// macOS cannot say it in one step.
-fn socket_flags() -> SocketFlags {
+#[cfg(unix)]
+fn socket_flags() -> rustix::net::SocketFlags {
     #[cfg(target_os = "linux")]
     {
-        SocketFlags::CLOEXEC
+        rustix::net::SocketFlags::CLOEXEC
     }
     #[cfg(not(target_os = "linux"))]
     {
-        SocketFlags::empty()
+        rustix::net::SocketFlags::empty()
     }
 }
 
 impl Session {
-    fn begin(&mut self, user: &str) -> Result<(), WireError> {
+    fn begin(&mut self, user: &str, password: Option<&Password>) -> Result<(), WireError> {
         let mut startup = PROTOCOL.to_be_bytes().to_vec();
         for (key, value) in [
             ("user", user),
@@ -131,12 +164,15 @@ impl Session {
             let (kind, body) = self.message()?;
             match kind {
                 b'R' if body.starts_with(&[0, 0, 0, 0]) => {}
+                // AuthenticationSASL: 10, and the names of what it takes.
+                b'R' if body.starts_with(&[0, 0, 0, 10]) => match password {
+                    Some(password) => self.show(password, &body[4..])?,
+                    None => return Err(no_password("the server wants a password")),
+                },
                 b'R' => {
-                    // The code of a failed password check: whoever asks has none to give.
-                    return Err(WireError::Refused {
-                        code: "28P01".to_owned(),
-                        message: "the server wants a password".to_owned(),
-                    });
+                    return Err(no_password(
+                        "the server wants a password of a kind that is not known here",
+                    ));
                 }
                 b'S' => {
                     let mut words = body.split(|byte| *byte == 0);
@@ -151,6 +187,47 @@ impl Session {
         }
     }
 
+    /// Shows that we know the password, and lets the server show that it does.
+    fn show(&mut self, password: &Password, mechanisms: &[u8]) -> Result<(), WireError> {
+        let mut offered = mechanisms.split(|byte| *byte == 0);
+        if !offered.any(|name| name == scram::MECHANISM.as_bytes()) {
+            return Err(no_password("the server does not know SCRAM-SHA-256"));
+        }
+        let nonce = Password::random()?;
+        let mut scram = Scram::new(password.reveal(), nonce.reveal().to_owned());
+        let first = scram.first();
+        let mut message = [scram::MECHANISM.as_bytes(), &[0]].concat();
+        message.extend(u32::try_from(first.len()).expect("it is short").to_be_bytes());
+        message.extend(first.as_bytes());
+        self.send(b'p', &message)?;
+        // AuthenticationSASLContinue: 11.
+        let last = scram.last(&self.said(11)?).ok_or_else(garbled)?;
+        self.send(b'p', last.as_bytes())?;
+        // AuthenticationSASLFinal: 12. Whoever listens there in the server's place does not know it.
+        if scram.is_genuine(&self.said(12)?) {
+            Ok(())
+        } else {
+            Err(no_password(
+                "what listens there does not know the password itself",
+            ))
+        }
+    }
+
+    /// What the server says in an authentication message of this number.
+    fn said(&mut self, number: u8) -> Result<String, WireError> {
+        match self.message()? {
+            (b'R', body) if body.starts_with(&[0, 0, 0, number]) => Ok(text(&body[4..])),
+            (b'E', body) => Err(refused(&body)),
+            _ => Err(garbled().into()),
+        }
+    }
+
+    fn send(&mut self, kind: u8, body: &[u8]) -> io::Result<()> {
+        let mut message = vec![kind];
+        message.extend(with_length(body));
+        self.stream.write_all(&message)
+    }
+
     /// Runs one statement and gives its rows.
     ///
     /// # Errors
@@ -158,8 +235,7 @@ impl Session {
     pub fn query(&mut self, statement: &str) -> Result<Vec<Row>, WireError> {
         let mut body = statement.as_bytes().to_vec();
         body.push(0);
-        self.stream.write_all(b"Q")?;
-        self.stream.write_all(&with_length(&body))?;
+        self.send(b'Q', &body)?;
         let (mut rows, mut error) = (Vec::new(), None);
         loop {
             let (kind, body) = self.message()?;
@@ -253,6 +329,14 @@ fn refused(body: &[u8]) -> WireError {
     WireError::Refused {
         code: field(body, b'C').unwrap_or_default(),
         message: field(body, b'M').unwrap_or_default(),
+    }
+}
+
+/// With the code of a failed password check.
+fn no_password(message: &str) -> WireError {
+    WireError::Refused {
+        code: "28P01".to_owned(),
+        message: message.to_owned(),
     }
 }
 

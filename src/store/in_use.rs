@@ -5,6 +5,8 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+use crate::fs::link;
+
 /// A process that runs from a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -34,7 +36,7 @@ impl Processes {
 
     /// Those whose executable lies below `tree`.
     pub fn of(&self, tree: &Utf8Path) -> Vec<User> {
-        let Ok(tree) = tree.canonicalize_utf8() else {
+        let Ok(tree) = link::real(tree) else {
             return Vec::new();
         };
         let below = |user: &User| user.executable.starts_with(&tree);

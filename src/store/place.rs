@@ -91,11 +91,11 @@ pub fn foreign_owner(layout: &Layout) -> Option<u32> {
 /// When neither can be asked about, or the directory cannot be made.
 pub fn staging_root(layout: &Layout) -> io::Result<Utf8PathBuf> {
     if same_file_system(&layout.staging(), &layout.components())? {
-        return layout.staging().canonicalize_utf8();
+        return link::real(&layout.staging());
     }
     let root = layout.components().join(BESIDE);
     make(&root)?;
-    root.canonicalize_utf8()
+    link::real(&root)
 }
 
 /// Where generations are made and links are replaced: in `staging/`, unless that is on another file system.
@@ -104,11 +104,11 @@ pub fn staging_root(layout: &Layout) -> io::Result<Utf8PathBuf> {
 /// When neither can be asked about, or the directory cannot be made.
 pub fn generations_scratch(layout: &Layout) -> io::Result<Utf8PathBuf> {
     if same_file_system(&layout.staging(), &layout.generations())? {
-        return layout.staging().canonicalize_utf8();
+        return link::real(&layout.staging());
     }
     let root = layout.generations().join(BESIDE);
     make(&root)?;
-    root.canonicalize_utf8()
+    link::real(&root)
 }
 
 /// Every directory that may hold unfinished work. Not all of them exist.
@@ -165,7 +165,7 @@ fn elsewhere(layout: &Layout) -> io::Result<Option<Utf8PathBuf>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
-    let home = layout.home().canonicalize_utf8()?;
+    let home = link::real(layout.home())?;
     for directory in home.ancestors() {
         if fs::metadata(directory)?.mode() & 0o001 == 0 {
             let place = elsewhere_of(layout.home());

@@ -2,7 +2,6 @@
 
 use std::{
     ops::RangeInclusive,
-    os::unix::process::CommandExt as _,
     process::{Command, Stdio},
 };
 
@@ -12,7 +11,7 @@ use super::TransferError;
 use crate::{
     env::Env,
     locate::Located,
-    postgres::{Cluster, ClusterError, Server, user::User},
+    postgres::{Cluster, ClusterError, Server, program, socket::Socket, user::User},
 };
 
 /// Major and minor: 15 and 20.
@@ -32,8 +31,8 @@ pub struct Tools {
 pub enum Side {
     /// A project's: by its socket.
     Socket {
-        /// The socket's directory.
-        directory: Utf8PathBuf,
+        /// The socket.
+        socket: Socket,
         /// The superuser.
         user: String,
     },
@@ -51,21 +50,27 @@ impl Side {
     pub fn of(server: &Server) -> Self {
         let evidence = server.evidence();
         Self::Socket {
-            directory: evidence
-                .socket
-                .parent()
-                .map(Utf8Path::to_owned)
-                .unwrap_or_default(),
+            socket: evidence.socket.clone(),
             user: evidence.user.clone(),
         }
     }
 
     fn name(&self, database: &str, command: &mut Command) {
         match self {
-            Self::Socket { directory, user } => {
+            Self::Socket { socket, user } => {
                 command
-                    .args(["-h", directory.as_str(), "-p", "5432", "-U", user])
+                    .args([
+                        "-h",
+                        socket.host.as_str(),
+                        "-p",
+                        &socket.port.to_string(),
+                        "-U",
+                        user,
+                    ])
                     .args(["-d", &connection_string(database)]);
+                if let Some(password) = &socket.password {
+                    command.env("PGPASSWORD", password.reveal());
+                }
             }
             Self::Address { address, password } => {
                 command.args(["-d", address]);
@@ -102,7 +107,7 @@ impl Tools {
         run_as: Option<&User>,
     ) -> Result<Self, TransferError> {
         let installed = cluster.locator().every_postgres().map_err(ClusterError::from)?;
-        let has_all = |directory: &Utf8Path| names.iter().all(|name| directory.join(name).is_file());
+        let has_all = |directory: &Utf8Path| names.iter().all(|name| program_in(directory, name).is_file());
         let tools = |directory: Utf8PathBuf, version| Self {
             directory,
             version,
@@ -119,7 +124,7 @@ impl Tools {
             .filter(|directory| directory.is_absolute() && has_all(directory))
             .filter_map(|directory| {
                 // psql alone would say little: a wrapper may choose each program's version for itself.
-                let mut found = names.iter().map(|name| version(&directory.join(name)));
+                let mut found = names.iter().map(|name| version(&program_in(&directory, name)));
                 let version = found.next()??;
                 found
                     .all(|other| other == Some(version))
@@ -149,18 +154,10 @@ impl Tools {
     /// A program, connected to this database of this server. Nothing of our environment reaches it but where the user's
     /// `.pgpass` is.
     pub fn command(&self, name: &str, side: &Side, database: &str) -> Command {
-        let mut command = Command::new(self.directory.join(name));
-        command
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("LC_ALL", "C")
-            .env("PGCLIENTENCODING", "UTF8")
-            .current_dir("/");
+        let mut command = program::bare_command(&program_in(&self.directory, name), self.run_as.as_ref());
+        command.env("PGCLIENTENCODING", "UTF8");
         if let Some(home) = &self.home {
             command.env("HOME", home);
-        }
-        if let Some(user) = &self.run_as {
-            command.uid(user.uid).gid(user.gid);
         }
         side.name(database, &mut command);
         command
@@ -202,6 +199,10 @@ impl Tools {
     }
 }
 
+fn program_in(directory: &Utf8Path, name: &str) -> Utf8PathBuf {
+    directory.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
 /// How good programs are for a server: the lower the better.
 fn rank(programs: Version, server: Version) -> (u64, bool) {
     (programs.0.abs_diff(server.0), programs < server)
@@ -215,12 +216,8 @@ pub fn version_of(located: &Located) -> Version {
 
 /// What a program says of itself.
 fn version(program: &Utf8Path) -> Option<Version> {
-    let mut command = Command::new(program);
-    command
-        .arg("--version")
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .current_dir("/");
+    let mut command = program::bare_command(program, None);
+    command.arg("--version");
     let output = command.stdin(Stdio::null()).output().ok()?;
     parsed(&String::from_utf8_lossy(&output.stdout))
 }

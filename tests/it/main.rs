@@ -29,6 +29,7 @@ mod postgres_daemon;
 mod postgres_kills;
 mod postgres_law;
 mod postgres_life;
+mod postgres_loopback;
 mod postgres_paths;
 mod postgres_programs;
 mod postgres_strangers;

@@ -52,7 +52,14 @@ fn a_cluster_that_ampd_made_is_served_and_goes_back_to_it() {
     if let Some(user) = run_as() {
         fs_err::os::unix::fs::chown(&amp_dir, Some(user.uid), Some(user.gid)).expect("given");
     }
-    initdb(&postgres_tree(18), &project.data(), run_as().as_ref(), Flush::Yes).expect("made by ampd");
+    initdb(
+        &postgres_tree(18),
+        &project.data(),
+        run_as().as_ref(),
+        None,
+        Flush::Yes,
+    )
+    .expect("made by ampd");
 
     let server = project.start();
     assert_eq!(server.evidence().made, None, "it is the same thing");

@@ -33,10 +33,10 @@ fn a_project_may_have_any_path() {
         let server = cluster(found, &project.env(), 18)
             .start(&Start::default(), &Silent)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let inside = server.evidence().socket.starts_with(&here);
+        let inside = server.evidence().socket.host.starts_with(&here);
         assert_eq!(inside, socket::fits(&here.join(".amp/metadb")), "{name}");
         if !inside {
-            let directory = server.evidence().socket.parent().expect("a directory");
+            let directory = &server.evidence().socket.host;
             let mode = fs::metadata(directory).expect("there").permissions().mode() & 0o777;
             assert_eq!(mode, 0o700);
         }

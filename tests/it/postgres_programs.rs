@@ -16,7 +16,7 @@ fn a_tree_makes_a_cluster_and_serves_it_without_a_socket() {
     let (world, user) = (World::new(), run_as());
     let tree = postgres_tree(18);
     let cluster = world.directory("a place, with spaces").join("cluster");
-    initdb(&tree, &cluster, user.as_ref(), Flush::No).expect("made");
+    initdb(&tree, &cluster, user.as_ref(), None, Flush::No).expect("made");
     let version = fs::read_to_string(cluster.join("PG_VERSION")).expect("read");
     assert_eq!(version.trim(), "18");
     let answer = single_user_select(&tree, &cluster, user.as_ref()).expect("served");
@@ -32,7 +32,8 @@ fn initdb_says_what_is_in_its_way() {
     let (world, user) = (World::new(), run_as());
     let cluster = world.directory("cluster");
     fs::write(cluster.join("precious"), "data").expect("written");
-    let refused = initdb(&postgres_tree(18), &cluster, user.as_ref(), Flush::No).expect_err("not empty");
+    let refused =
+        initdb(&postgres_tree(18), &cluster, user.as_ref(), None, Flush::No).expect_err("not empty");
     assert!(refused.to_string().contains("not empty"), "{refused}");
     assert_eq!(
         fs::read_to_string(cluster.join("precious")).expect("kept"),
@@ -52,7 +53,7 @@ fn a_missing_library_is_named_also_where_initdb_says_something_else() {
     assert!(copied.success());
     fs::rename(tree.join("lib/libicuuc.so.60"), tree.join("lib/elsewhere.so.60")).expect("moved");
     let cluster = world.directory("parent").join("cluster");
-    let refused = initdb(&tree, &cluster, user.as_ref(), Flush::No).expect_err("no library");
+    let refused = initdb(&tree, &cluster, user.as_ref(), None, Flush::No).expect_err("no library");
     assert!(matches!(refused, ProgramError::DoesNotLoad { .. }), "{refused}");
     assert!(
         refused.to_string().contains("the library `libicuuc.so.60`"),

@@ -38,7 +38,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let server = database::start(&cluster, &start, session.reporter.as_ref())?;
     let evidence = server.evidence();
     let json = json!({
-        "url": server.url(), "version": evidence.version, "pid": evidence.pid, "socket": evidence.socket,
+        "url": server.url(), "version": evidence.version, "pid": evidence.pid, "socket": evidence.socket.path(),
+        "address": evidence.socket.address(),
         "cluster": evidence.data_directory, "user": evidence.user, "durable": evidence.is_durable,
         "started": evidence.origin == Origin::Started, "made": evidence.made.is_some(),
     });

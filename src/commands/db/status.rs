@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::{
     commands::{Error, Outcome, Session, database::Selected},
     postgres::{
-        Cluster, ClusterError, Purpose, ServerState, Serving, Status, inspect::Contents, status::LITTLE_ROOM,
+        Cluster, ClusterError, Purpose, ServerState, Serving, Status, inspect::Contents, socket::Socket,
+        status::LITTLE_ROOM,
     },
 };
 
@@ -92,7 +93,9 @@ pub(super) fn described(cluster: &Cluster, status: &Status) -> Value {
         "state": word, "described": state(status), "version": version(status),
         "size": status.size, "free": status.free, "ephemeral": status.is_ephemeral,
         "network": status.network,
-        "url": status.url, "socket": status.socket, "user": status.user,
+        "url": status.url, "user": status.user,
+        "socket": status.socket.as_ref().and_then(Socket::path),
+        "address": status.socket.as_ref().and_then(Socket::address),
         "pid": serving.and_then(|serving| serving.pid),
         "process_started": serving.and_then(|serving| serving.started.clone()),
         "uptime": serving.map(|serving| serving.uptime),
@@ -125,7 +128,12 @@ fn text(cluster: &Cluster, status: &Status) -> String {
         line("durable", "no: it was made with --ephemeral");
     }
     if let Some(socket) = &status.socket {
-        line("socket", socket.as_str());
+        let key = if socket.path().is_some() {
+            "socket"
+        } else {
+            "address"
+        };
+        line(key, &socket.to_string());
     }
     if status.url.is_some() {
         line("size", &shown(status.size));

@@ -1,7 +1,8 @@
 //! The environment of a command that uses the project's database.
 
-use crate::postgres::Evidence;
 use camino::Utf8Path;
+
+use crate::postgres::{Evidence, socket::Socket};
 
 /// Where ampd takes the address of its database from.
 pub(crate) const URL: &str = "AMP_CONFIG_METADATA_DB__URL";
@@ -40,22 +41,24 @@ pub(crate) const LEADS_AWAY: &[&str] = &[
 
 /// What `ampup db env` prints, and what `ampup run` need not clear where it says the same.
 pub(crate) fn of_the_cluster(
-    socket: &Utf8Path,
+    socket: &Socket,
     user: &str,
     url: &str,
     amp_dir: &Utf8Path,
 ) -> Vec<(&'static str, String)> {
-    let directory = socket.parent().unwrap_or(socket);
-    let port = socket.extension().unwrap_or("5432");
-    vec![
+    let mut variables = vec![
         (URL, url.to_owned()),
         ("AMP_DIR", amp_dir.to_string()),
-        ("PGHOST", directory.to_string()),
-        ("PGPORT", port.to_owned()),
+        ("PGHOST", socket.host.to_string()),
+        ("PGPORT", socket.port.to_string()),
         ("PGUSER", user.to_owned()),
         ("PGDATABASE", "postgres".to_owned()),
         ("PGSSLMODE", "disable".to_owned()),
-    ]
+    ];
+    if let Some(password) = &socket.password {
+        variables.push(("PGPASSWORD", password.reveal().to_owned()));
+    }
+    variables
 }
 
 /// The same of a server that serves.

@@ -110,7 +110,7 @@ pub(super) const SELF_UPDATE: Case = Case {
     prepare: settled,
     command: &["self", "update"],
     once: false,
-    extent: Extent::Large([usize::MAX; 3]),
+    extent: Extent::Large([usize::MAX, 20, 200]),
 };
 
 fn settled(home: &mut Home) {
@@ -126,7 +126,7 @@ pub(super) const INIT: Case = Case {
     prepare: nothing,
     command: &["init"],
     once: false,
-    extent: Extent::Large([usize::MAX, 20, 400]),
+    extent: Extent::Large([100, 20, 200]),
 };
 
 fn nothing(home: &mut Home) {

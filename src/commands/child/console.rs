@@ -1,0 +1,60 @@
+//! What asks a command to end on Windows: the console, which tells every program in it.
+
+use std::{io, path::Path, process::ExitStatus};
+
+use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, ctrl_break, ctrl_c, ctrl_close};
+
+/// What the console says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// Ctrl-Break, or its window is closed.
+    End,
+}
+
+/// The words of the console that ask a program to end.
+pub(super) struct Signals {
+    interrupt: CtrlC,
+    pause: CtrlBreak,
+    close: CtrlClose,
+}
+
+impl Signals {
+    pub(super) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: ctrl_c()?,
+            pause: ctrl_break()?,
+            close: ctrl_close()?,
+        })
+    }
+
+    /// The next of them.
+    pub(super) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.pause.recv() => Signal::End,
+            _ = self.close.recv() => Signal::End,
+        }
+    }
+}
+
+/// The command is in the same console and was told too.
+pub(super) fn pass_on(_: Signal, _: &tokio::process::Child) {}
+
+/// What is added to 128: the number that a signal of this meaning has elsewhere.
+pub(super) fn number(signal: Signal) -> u8 {
+    match signal {
+        Signal::Interrupt => 2,
+        Signal::End => 15,
+    }
+}
+
+/// Every program has an exit code here.
+pub(super) fn ended_by(_: ExitStatus) -> u8 {
+    0
+}
+
+pub(super) fn is_executable(path: &Path) -> bool {
+    path.is_file()
+}

@@ -1,0 +1,87 @@
+//! What asks a command to end on Unix: signals, which go on to it.
+
+use std::{io, os::unix::process::ExitStatusExt as _, path::Path, process::ExitStatus};
+
+use fs_err as fs;
+pub(super) use rustix::process::Signal;
+use tokio::signal::unix::{self, SignalKind};
+
+/// The signals that ask a program to end.
+pub(super) struct Signals(Vec<(Signal, unix::Signal)>);
+
+impl Signals {
+    pub(super) fn listen() -> io::Result<Self> {
+        let ignored = ignored();
+        let mut streams = Vec::new();
+        for number in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+            let raw = number.as_raw();
+            // What nohup, or a shell that starts a job in the background, has switched off stays so, for the command too.
+            if ignored & (1 << (raw - 1)) == 0 {
+                streams.push((number, unix::signal(SignalKind::from_raw(raw))?));
+            }
+        }
+        Ok(Self(streams))
+    }
+
+    /// The next signal.
+    pub(super) async fn next(&mut self) -> Signal {
+        std::future::poll_fn(|context| {
+            for (number, stream) in &mut self.0 {
+                if stream.poll_recv(context).is_ready() {
+                    return std::task::Poll::Ready(*number);
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Passes a signal on to the command, unless it got it too.
+pub(super) fn pass_on(signal: Signal, child: &tokio::process::Child) {
+    // Ctrl-C and Ctrl-\ of a terminal reach the command by themselves: twice would be once more than meant.
+    let is_keyboard = matches!(signal, Signal::INT | Signal::QUIT);
+    let pid = child
+        .id()
+        .and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+    if let Some(pid) = pid
+        && !(is_keyboard && has_terminal())
+    {
+        // It may have ended just now.
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+/// What is added to 128 when this signal ends a program.
+pub(super) fn number(signal: Signal) -> u8 {
+    u8::try_from(signal.as_raw()).unwrap_or_default()
+}
+
+/// The signal that ended a command without an exit code.
+pub(super) fn ended_by(status: ExitStatus) -> u8 {
+    status
+        .signal()
+        .and_then(|signal| u8::try_from(signal).ok())
+        .unwrap_or_default()
+}
+
+pub(super) fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// Whether we are what a terminal sends its signals to, and with us the command.
+fn has_terminal() -> bool {
+    let foreground = fs::File::open("/dev/tty")
+        .ok()
+        .and_then(|terminal| rustix::termios::tcgetpgrp(&terminal).ok());
+    foreground == Some(rustix::process::getpgrp())
+}
+
+/// The signals that are ignored, as bits: signal 1 is bit 0 (proc(5), `SigIgn`).
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or_default()
+}

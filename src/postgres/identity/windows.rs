@@ -1,0 +1,90 @@
+//! Windows: the system's list of processes, and the pipe that each process of PostgreSQL listens on for what Unix has
+//! signals for (<https://www.postgresql.org/docs/current/app-pg-ctl.html>, `kill`; the pipe's name and words are those of
+//! PostgreSQL's `port/kill.c`).
+
+use std::io::{self, Read as _, Write as _};
+
+use camino::Utf8Path;
+use fs_err as fs;
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+
+use super::{Process, role};
+use crate::fs::node::is_same;
+
+/// What a server is told, with the number that it has on Unix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signal(u8);
+
+impl Signal {
+    /// A fast shutdown.
+    pub const INT: Self = Self(2);
+    /// An immediate one.
+    pub const QUIT: Self = Self(3);
+    /// The process is ended by the system.
+    pub const KILL: Self = Self(9);
+}
+
+pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
+    let kind = ProcessRefreshKind::nothing()
+        .with_exe(UpdateKind::Always)
+        .with_cwd(UpdateKind::Always)
+        .with_cmd(UpdateKind::Always)
+        .with_cpu();
+    let mut system = System::new();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    let here: Vec<&sysinfo::Process> = system
+        .processes()
+        .values()
+        .filter(|process| {
+            let name = process.exe().and_then(|path| path.file_name());
+            let works_in = process.cwd().and_then(Utf8Path::from_path);
+            name.is_some_and(|name| name.eq_ignore_ascii_case("postgres.exe"))
+                && works_in.is_some_and(|place| is_same(place, directory))
+        })
+        .collect();
+    here.iter()
+        .map(|process| {
+            let words: Vec<_> = process.cmd().iter().map(|word| word.to_string_lossy()).collect();
+            let parent = process.parent();
+            Process {
+                pid: process.pid().as_u32(),
+                parent: parent.map_or(0, Pid::as_u32),
+                started: process.start_time().to_string(),
+                used: process.accumulated_cpu_time().to_string(),
+                role: role(
+                    &words.join(" "),
+                    here.iter().any(|other| Some(other.pid()) == parent),
+                ),
+                // The system does not say.
+                idles: false,
+            }
+        })
+        .collect()
+}
+
+/// A directory in which a process works cannot be removed here.
+pub(super) fn processes_in_removed(_: &Utf8Path) -> Vec<Process> {
+    Vec::new()
+}
+
+pub(super) fn send(pid: u32, signal: Signal, is_still_there: impl Fn() -> bool) -> io::Result<bool> {
+    if !is_still_there() {
+        return Ok(false);
+    }
+    if signal == Signal::KILL {
+        let mut system = System::new();
+        let pid = Pid::from_u32(pid);
+        system.refresh_processes(ProcessesToUpdate::Some(&[pid]), true);
+        return Ok(system.process(pid).is_some_and(sysinfo::Process::kill));
+    }
+    // It is told a number, and says it back.
+    let pipe = format!(r"\\.\pipe\pgsignal_{pid}");
+    let mut pipe = match fs::OpenOptions::new().read(true).write(true).open(pipe) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => opened?,
+    };
+    pipe.write_all(&[signal.0])?;
+    let mut answer = [0];
+    pipe.read_exact(&mut answer)?;
+    Ok(answer == [signal.0])
+}

@@ -1,0 +1,103 @@
+//! A cluster that is reached as on Windows: through a port of the loopback interface and with a password. Nothing here is
+//! Windows' own but the system's processes, pipes and consoles.
+
+use std::{net::TcpStream, os::unix::fs::PermissionsExt as _, process::Command};
+
+use ampup::{
+    event::Silent,
+    postgres::{Cluster, ClusterError, Force, Left, Origin, Server, ServerState, Start},
+};
+use fs_err as fs;
+
+use crate::support::postgres::{TestProject, sql};
+
+fn cluster(project: &TestProject) -> Cluster {
+    project.cluster(18).on_loopback()
+}
+
+fn start(project: &TestProject) -> Server {
+    cluster(project)
+        .start(&Start::default(), &Silent)
+        .expect("started")
+}
+
+#[test]
+fn a_cluster_without_a_socket_is_made_served_found_and_stopped() {
+    let project = TestProject::new();
+    let server = start(&project);
+    let evidence = server.evidence();
+    assert_eq!(
+        (evidence.user.as_str(), evidence.socket.path()),
+        ("postgres", None)
+    );
+    sql(server.url(), "create table t as select 7 as x").expect("a client gets there");
+    assert!(!project.data().join(".s.PGSQL.5432").exists());
+    let written = project.directory.join(".amp/metadb.password");
+    let mode = fs::metadata(&written).expect("written down").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+
+    // A second user of it finds it; another project beside it has a server, a port and a password of its own.
+    let again = start(&project);
+    assert_eq!(again.evidence().origin, Origin::Found);
+    assert_eq!(again.url(), server.url());
+    let other = TestProject::new();
+    let beside = start(&other);
+    assert_ne!(beside.evidence().socket.port, evidence.socket.port);
+    assert_ne!(beside.evidence().socket.password, evidence.socket.password);
+    assert_eq!(
+        sql(beside.url(), "select count(*) from pg_class where relname = 't'").expect("served"),
+        "0"
+    );
+    beside.stop().expect("stopped");
+    cluster(&other).stop(Force::No, &Silent).expect("gone");
+
+    let port = evidence.socket.port;
+    assert_eq!(again.stop().expect("left"), Left::InUse);
+    assert_eq!(server.stop().expect("stopped"), Left::Stopped);
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "nobody listens");
+    // An address that somebody wrote down stays true.
+    let server = start(&project);
+    assert_eq!(server.evidence().socket.port, port);
+    assert_eq!(sql(server.url(), "select x from t").expect("kept"), "7");
+    server.stop().expect("stopped");
+}
+
+#[test]
+fn only_who_knows_the_password_connects() {
+    let project = TestProject::new();
+    let server = start(&project);
+    let url = server.url().to_owned();
+    let (shown, password) = url.split_once("&password=").expect("a password");
+    sql(shown, "select 1").expect_err("without one");
+    sql(
+        &format!("{shown}&password={}", password.replace(|_| true, "0")),
+        "select 1",
+    )
+    .expect_err("a wrong one");
+    // libpq's own way of saying it, in the place of ours.
+    let psql = Command::new("psql")
+        .args(["-XtAc", "select current_user", shown])
+        .env("PGPASSWORD", password)
+        .output()
+        .expect("psql");
+    assert_eq!(String::from_utf8_lossy(&psql.stdout), "postgres\n");
+
+    // A cluster whose password was lost is not served, and is not harmed.
+    fs::write(project.directory.join(".amp/metadb.password"), "0123\n").expect("overwritten");
+    assert!(matches!(
+        cluster(&project).status().expect("looked at").server,
+        ServerState::Busy { .. }
+    ));
+    let refused = cluster(&project)
+        .start(&Start::default(), &Silent)
+        .expect_err("a wrong password");
+    assert!(
+        matches!(&refused, ClusterError::Refused { code, .. } if code == "28P01"),
+        "{refused}"
+    );
+    fs::write(project.directory.join(".amp/metadb.password"), password).expect("restored");
+    let found = start(&project);
+    assert_eq!(found.url(), url);
+    drop((found, server));
+    cluster(&project).stop(Force::No, &Silent).expect("stopped");
+}
