@@ -9,6 +9,7 @@ use super::{
     create::CreateError,
     program::{ProgramError, disk_in, indented},
     project::ProjectError,
+    start::TOO_MANY,
     user::UserError,
 };
 use crate::{
@@ -171,8 +172,7 @@ impl ClusterError {
             }),
             Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
             Self::Refused { code, .. } => match code.as_str() {
-                // too_many_connections
-                "53300" => Some("close some of its sessions".to_owned()),
+                TOO_MANY => Some("close some of its sessions".to_owned()),
                 // invalid_authorization_specification, invalid_password
                 "28000" | "28P01" => {
                     Some("it was made by other means than ampup or ampd; give its URL to ampd in `metadata_db.url`".to_owned())

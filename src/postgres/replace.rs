@@ -52,13 +52,10 @@ impl Cluster {
                 holder: lock::holder(&path),
             });
         };
-        let next = self.of_project(Project::at(&self.project.amp_dir().join(NEXT))?);
-        let change = Change { next, _lock: lock };
-        change.clear(&self.project, reporter)?;
-        Ok(change)
+        self.begin(lock, reporter)
     }
 
-    /// Finishes, or clears away, what a killed change left, unless somebody changes the cluster now.
+    /// Finishes, or clears away, what a killed change left, unless somebody changes the cluster now, or may do so.
     ///
     /// # Errors
     /// When something cannot be renamed or removed.
@@ -66,10 +63,18 @@ impl Cluster {
         if self.project.amp_dir().join(NEXT).symlink_metadata().is_err() {
             return Ok(());
         }
-        match self.change(reporter) {
-            Ok(_) | Err(ClusterError::InUse { .. }) => Ok(()),
-            Err(error) => Err(error),
+        match Lock::try_acquire(&self.change_lock())? {
+            // Where the file system has no locks, nobody can know.
+            Some(lock) if lock.holds() => self.begin(lock, reporter).map(drop),
+            Some(_) | None => Ok(()),
         }
+    }
+
+    fn begin(&self, lock: Lock, reporter: &dyn Reporter) -> Result<Change, ClusterError> {
+        let next = self.of_project(Project::at(&self.project.amp_dir().join(NEXT))?);
+        let change = Change { next, _lock: lock };
+        change.clear(&self.project, reporter)?;
+        Ok(change)
     }
 
     pub(super) fn change_lock(&self) -> Utf8PathBuf {

@@ -1,6 +1,10 @@
 //! Starting: until a session is open, look at what is there, decide, do one thing, and look again.
 
-use std::{process::Child, thread, time::Duration};
+use std::{
+    process::Child,
+    thread,
+    time::{Duration, Instant},
+};
 
 use camino::Utf8Path;
 
@@ -33,6 +37,12 @@ const STANDSTILL: Duration = Duration::from_secs(60);
 const OUT_OF_REACH: Duration = Duration::from_secs(15);
 /// A server opens its socket before it does anything that takes long.
 const NO_SOCKET: Duration = Duration::from_secs(10);
+/// A server that has as many sessions as it takes (too_many_connections).
+pub(super) const TOO_MANY: &str = "53300";
+/// For so long it is waited that one of them ends.
+const FULL: Duration = Duration::from_secs(10);
+/// Between two looks that are not about progress.
+const MOMENT: Duration = Duration::from_millis(100);
 /// Below this a database should not be started without a word.
 const LITTLE_ROOM: u64 = 1 << 30;
 
@@ -141,9 +151,13 @@ impl Starting<'_> {
             Err(missing) => (None, Some(missing)),
         };
         let mut wait = Wait::begin();
+        let mut full_since = Instant::now();
         loop {
             self.take_lock()?;
             let look = self.cluster.look(self.lock.is_some())?;
+            if !matches!(&look.session, Err((code, _)) if code == TOO_MANY) {
+                full_since = Instant::now();
+            }
             let decision = next(&look.seen);
             // If ours ended and another is there, that one won the race for PostgreSQL's own lock, and is waited for.
             if let Some(ended) = self.child_ended(programs.as_ref())
@@ -161,6 +175,9 @@ impl Starting<'_> {
                             tie: self.tie,
                             made: self.made,
                         });
+                    }
+                    Err((code, _)) if code == TOO_MANY && full_since.elapsed() < FULL => {
+                        thread::sleep(MOMENT)
                     }
                     Err((code, message)) => {
                         return Err(ClusterError::Refused {

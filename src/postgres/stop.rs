@@ -126,6 +126,9 @@ impl Cluster {
             }
             let left = self.servers();
             if left.is_empty() {
+                if let Some(child) = child {
+                    reap(child);
+                }
                 return Ok(());
             }
             is_dropped = is_dropped || self.end_if_forgotten(reporter)?;
@@ -190,5 +193,16 @@ impl Cluster {
             });
         }
         Ok(())
+    }
+}
+
+/// A child that has ended stays in the process table until somebody asks for it. That it is in no cluster any more comes a
+/// moment earlier.
+fn reap(child: &mut Child) {
+    for _ in 0..100 {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
     }
 }

@@ -24,7 +24,7 @@ pub enum ResolveError {
         known: Vec<ComponentName>,
     },
     /// No release matches.
-    #[error("{component} has no version `{requirement}`; it has {}", listed(.versions, "none"))]
+    #[error("{}", no_such_version(.component, .requirement, .versions))]
     NoSuchVersion {
         /// The component.
         component: ComponentName,
@@ -87,6 +87,16 @@ pub enum ResolveError {
     },
 }
 
+fn no_such_version(component: &ComponentName, requirement: &str, versions: &[String]) -> String {
+    if versions.is_empty() {
+        return format!("the registry has no version of {component} yet");
+    }
+    format!(
+        "{component} has no version `{requirement}`; it has {}",
+        listed(versions, "none")
+    )
+}
+
 impl ResolveError {
     /// The exit code of a command that fails so.
     pub fn exit_code(&self) -> Exit {
@@ -108,6 +118,9 @@ impl ResolveError {
                 Some(nearest) => format!("did you mean `{nearest}`? There are {}", listed(known, "none")),
                 None => format!("there are {}", listed(known, "none")),
             },
+            Self::NoSuchVersion { versions, .. } if versions.is_empty() => {
+                "`ampup update` asks the registry anew".to_owned()
+            }
             Self::NoSuchVersion { component, .. } => format!("`ampup info {component}` lists every version"),
             Self::NoBuild { component, .. } | Self::NoProvider { component, .. } => {
                 format!("`ampup info {component}` lists every version and the hosts it is built for")

@@ -274,3 +274,14 @@ fn an_update_of_what_is_not_installed_says_so() {
     let answer = update(&registry(), &Inventory::default(), &host(), &names, false);
     assert!(matches!(answer, Err(ResolveError::NotInstalled { .. })));
 }
+
+#[test]
+fn a_component_without_a_release_says_so() {
+    let error = ResolveError::NoSuchVersion {
+        component: "ampup".parse().expect("a name"),
+        requirement: "stable".to_owned(),
+        versions: Vec::new(),
+    };
+    assert_eq!(error.to_string(), "the registry has no version of ampup yet");
+    assert!(error.hint().expect("a hint").contains("ampup update"));
+}

@@ -110,6 +110,7 @@ impl TransferError {
                 Some("name a file that is there, or an address `postgresql://…`".to_owned())
             }
             Self::File { source, .. } => hint_of_io(source),
+            Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Some(MAKE_ROOM.to_owned()),
             // What a later minor release of a server keeps, and an earlier pg_dump does not know.
             Self::Failed { last_lines, .. }
                 if last_lines.iter().any(|line| line.contains("unrecognized parameter")) =>
@@ -123,9 +124,7 @@ impl TransferError {
             Self::RowsDiffer { .. } => {
                 Some("nothing was changed; end what writes to it and run the same command again".to_owned())
             }
-            Self::NoRoom { .. } => {
-                Some("make room (`ampup prune` lists what can go) and run the same command again".to_owned())
-            }
+            Self::NoRoom { .. } => Some(MAKE_ROOM.to_owned()),
             Self::Refused { hint, .. } => Some(hint.clone()),
         }
     }
@@ -136,13 +135,7 @@ impl TransferError {
             Self::Cluster(error) => error.exit_code(),
             Self::NoTools { .. } => Exit::NotFound,
             Self::Spawn { source, .. } => Exit::of_io(source),
-            Self::Failed { last_lines, .. }
-                if last_lines
-                    .iter()
-                    .any(|line| line.contains("No space left on device")) =>
-            {
-                Exit::Disk
-            }
+            Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Exit::Disk,
             Self::Failed { .. } | Self::Refused { .. } => Exit::Failed,
             Self::RowsDiffer { .. } => Exit::Integrity,
             Self::NoRoom { .. } => Exit::Disk,
@@ -152,10 +145,39 @@ impl TransferError {
     }
 }
 
+const MAKE_ROOM: &str = "make room (`ampup prune` lists what can go) and run the same command again";
+
+fn is_of_disk(last_lines: &[String]) -> bool {
+    last_lines
+        .iter()
+        .any(|line| line.contains("No space left on device"))
+}
+
 fn ranged(majors: &RangeInclusive<u64>) -> String {
     match (majors.start(), majors.end()) {
         (low, high) if low == high => low.to_string(),
         (0, high) => format!("{high} or lower"),
         (low, high) => format!("{low} to {high}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_program_failed_decides_the_hint_and_the_code() {
+        let failed = |said: &str| TransferError::failed("psql".to_owned(), ExitStatus::default(), said);
+        let full = failed("ERROR:  could not extend file \"base/5/1\": No space left on device\n");
+        assert_eq!(full.exit_code(), Exit::Disk);
+        assert!(full.hint().is_some_and(|hint| hint.contains("make room")));
+        let older = failed("ERROR:  unrecognized parameter \"pg_attver\"\n");
+        assert_eq!(older.exit_code(), Exit::Failed);
+        assert!(
+            older
+                .hint()
+                .is_some_and(|hint| hint.contains("older than the server"))
+        );
+        assert_eq!(failed("ERROR:  syntax error\n").hint(), None);
     }
 }

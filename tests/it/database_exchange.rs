@@ -1,5 +1,6 @@
 //! Another cluster comes in the place of a project's: killed before each call that the exchange consists of, where the
-//! system exchanges in one step and where it cannot. In the suite at the renames; `AMPUP_TEST_POINTS=all` at every call.
+//! system exchanges in one step and where it cannot. In the suite at the renames; `AMPUP_TEST_POINTS=all` at every call, each of
+//! which is made to fail too.
 
 use std::process::Command;
 
@@ -37,17 +38,36 @@ fn restore(home: &Home, original: &Utf8Path, deed: Deed) -> Traced {
     trace(&command, run_as().map(|user| (user.uid, user.gid)), deed)
 }
 
-/// The deed that kills before this call, on a system that can or cannot exchange.
-fn deed(can_exchange: bool, killed_before: Option<usize>) -> Deed {
-    match (can_exchange, killed_before) {
-        (true, None) => Deed::Watch,
-        (true, Some(number)) => Deed::KillBefore(number),
-        (false, killed_before) => Deed::FailAll {
+/// Nothing but a system that can or cannot exchange.
+fn plain(can_exchange: bool) -> Deed {
+    if can_exchange {
+        Deed::Watch
+    } else {
+        Deed::FailAll {
             name: "renameat2",
             errno: Errno::EINVAL,
-            killed_before,
-        },
+            killed_before: None,
+        }
     }
+}
+
+/// What is done at a call: a kill; and, where all is tried, a disk that refuses it, or everything from there on.
+fn deeds(can_exchange: bool, number: usize, all: bool) -> Vec<Deed> {
+    if !can_exchange {
+        return vec![Deed::FailAll {
+            name: "renameat2",
+            errno: Errno::EINVAL,
+            killed_before: Some(number),
+        }];
+    }
+    let fails = [false, true].map(|on| Deed::Fail {
+        number,
+        errno: Errno::ENOSPC,
+        on,
+    });
+    let mut deeds = vec![Deed::KillBefore(number)];
+    deeds.extend(fails.into_iter().filter(|_| all));
+    deeds
 }
 
 #[test]
@@ -63,7 +83,7 @@ fn whenever_it_is_killed_one_of_the_two_is_served_and_the_other_is_kept() {
     done(Command::new("cp").args(["-a", home.work().join(".amp").as_str(), original.as_str()]));
 
     for can_exchange in [true, false] {
-        let whole = restore(&home, &original, deed(can_exchange, None));
+        let whole = restore(&home, &original, plain(can_exchange));
         assert_eq!(whole.code, Some(0), "{}", whole.stderr);
         assert_eq!(ask(&home, "select count(*) from t"), "1000");
         let is_aside = |call: &&Call| call.name == "rename" && call.text.contains("/.amp/metadb ");
@@ -77,11 +97,15 @@ fn whenever_it_is_killed_one_of_the_two_is_served_and_the_other_is_kept() {
             .collect();
         assert!(exchange.len() >= 3, "{exchange:?}");
         let mut seen = [0, 0];
-        for (index, number) in exchange.into_iter().enumerate() {
-            let point = format!("{number}, can exchange: {can_exchange}");
-            let killed = restore(&home, &original, deed(can_exchange, Some(number)));
-            let last = killed.calls.last().expect("it did something");
-            assert!(killed.signal.is_some(), "{point}: {killed:?}");
+        let points = exchange
+            .into_iter()
+            .flat_map(|number| deeds(can_exchange, number, all));
+        for (index, deed) in points.enumerate() {
+            let point = format!("{deed:?}, can exchange: {can_exchange}");
+            let traced = restore(&home, &original, deed);
+            let last = traced.calls.last().expect("it did something");
+            let is_killed = !matches!(deed, Deed::Fail { .. });
+            assert_eq!(traced.signal.is_some(), is_killed, "{point}: {}", traced.stderr);
             // A start settles it, and so does another change.
             if index % 4 == 2 {
                 home.db(&["backup"]).exits(0);

@@ -1,12 +1,14 @@
 //! The life of a project's database: made, used, left, found again.
 
+use std::{thread, time::Duration};
+
 use ampup::{
     event::Silent,
     postgres::{Force, Left, Origin, Purpose, Start, Stopped, create::Made},
 };
 use fs_err as fs;
 
-use crate::support::postgres::{TestProject, sql};
+use crate::support::postgres::{TestProject, eventually, sql};
 
 #[test]
 fn a_database_is_there_when_it_is_needed_and_keeps_what_it_was_given() {
@@ -77,6 +79,53 @@ fn a_server_that_was_started_to_stay_stays() {
     assert_eq!(wish.evidence().origin, Origin::Found);
     assert_eq!(session.stop().expect("left"), Left::Stays);
     sql(wish.url(), "select 1").expect("it serves");
+}
+
+#[test]
+fn a_server_that_is_full_for_a_moment_is_waited_for() {
+    let project = TestProject::with_cluster(18);
+    let settings = project.data().join("postgresql.conf");
+    let mut text = fs::read_to_string(&settings).expect("read");
+    text.push_str("max_connections = 3\nsuperuser_reserved_connections = 0\nreserved_connections = 0\n");
+    fs::write(&settings, text).expect("written");
+    let first = project.start();
+    let fill = |seconds: &'static str| {
+        let sessions: Vec<_> = (0..3)
+            .map(|_| {
+                let url = first.url().to_owned();
+                let sleep = format!("select pg_sleep({seconds})");
+                // One that ended a moment ago may have its place still.
+                let is_refused = move |_: &_| {
+                    thread::sleep(Duration::from_millis(50));
+                    sql(&url, &sleep).is_err()
+                };
+                thread::spawn(move || (0..100).take_while(is_refused).count())
+            })
+            .collect();
+        eventually("it is full", || sql(first.url(), "select 1").is_err());
+        sessions
+    };
+    let sessions = fill("4");
+    assert_eq!(project.start().stop().expect("left"), Left::InUse);
+    for session in sessions {
+        session.join().expect("ended");
+    }
+    let sessions = fill("60");
+    let refused = project
+        .cluster(18)
+        .start(&Start::default(), &Silent)
+        .expect_err("full");
+    assert!(
+        refused
+            .hint()
+            .expect("a hint")
+            .contains("close some of its sessions"),
+        "{refused}"
+    );
+    project.cluster(18).stop(Force::No, &Silent).expect("stopped");
+    for session in sessions {
+        session.join().expect("ended");
+    }
 }
 
 #[test]

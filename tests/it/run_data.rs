@@ -12,6 +12,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::CommandFactory as _;
 use fs_err as fs;
 
+#[cfg(target_os = "linux")]
+use crate::support::disk::SmallDisk;
 use crate::{
     postgres_ampd::{ampds_server, serves},
     support::{
@@ -270,11 +272,11 @@ fn a_copy_started_with_ampds_own_line_leaves_the_originals_rows_alone() {
 #[test]
 fn a_full_disk_is_refused_and_nothing_is_lost() {
     let served = Served::new();
-    let Some(mount) = Mount::new(&served, "disk") else {
+    let disk = served.home.directory("disk");
+    let Some(_small) = SmallDisk::mount(&disk, 140 << 20) else {
         return;
     };
-    let disk = &mount.0;
-    let psql = |statement: &str| run_in(&served, disk, &["db", "psql", "-XtAc", statement]);
+    let psql = |statement: &str| run_in(&served, &disk, &["db", "psql", "-XtAc", statement]);
     psql("create table t as select 1 as x")
         .exits(0)
         .says("MB are free");
@@ -287,7 +289,7 @@ fn a_full_disk_is_refused_and_nothing_is_lost() {
     let refused = psql("select 1");
     // It may still serve: reading needs no room. If it cannot, it says why.
     assert!(refused.code == 0 || refused.code == 7, "{refused:?}");
-    run_in(&served, disk, &["db", "status"])
+    run_in(&served, &disk, &["db", "status"])
         .exits(0)
         .says("are free for the database");
     // A file that is open keeps its room.
@@ -301,26 +303,25 @@ fn a_full_disk_is_refused_and_nothing_is_lost() {
 #[test]
 fn a_disk_that_fills_up_under_a_run_loses_no_acknowledged_row_and_leaves_no_server() {
     let served = Served::new();
-    let Some(mount) = Mount::new(&served, "disk") else {
+    let disk = served.home.directory("disk");
+    let Some(small) = SmallDisk::mount(&disk, 400 << 20) else {
         return;
     };
-    let disk = &mount.0;
-    let psql = |statement: &str| run_in(&served, disk, &["db", "psql", "-XtAc", statement]);
+    let psql = |statement: &str| run_in(&served, &disk, &["db", "psql", "-XtAc", statement]);
     psql("create table t (x int)").exits(0);
     let fill = "i=0; while psql -Xqc \"insert into t values ($i); \
                 select pg_logical_emit_message(true, 'x', repeat('x', 8000000))\" \
                 \"$AMP_CONFIG_METADATA_DB__URL\" >out 2>&1; do i=$((i+1)); done; echo $i; cat out >&2";
     let mut acknowledged = 0;
-    for more in [200, 260] {
-        let run = run_in(&served, disk, &["run", "sh", "-c", fill]).exits(0);
+    for _ in 0..2 {
+        small.leave(40 << 20);
+        let run = run_in(&served, &disk, &["run", "sh", "-c", fill]).exits(0);
         acknowledged += run.stdout.trim().parse::<u64>().expect("a number");
         assert!(run.stderr.contains("No space left on device"), "{run:?}");
         assert!(run.stderr.contains("stopped the database"), "{run:?}");
         let data = disk.join(".amp/metadb");
         assert!(ampup::postgres::identity::servers_of(&data).is_empty(), "{run:?}");
-        // Room, as somebody makes it who needs it.
-        let larger = format!("remount,size={more}m");
-        done(Command::new("mount").args(["-o", &larger, disk.as_str()]));
+        small.grow();
         let rows: u64 = psql("select count(*) from t")
             .exits(0)
             .stdout
@@ -329,28 +330,5 @@ fn a_disk_that_fills_up_under_a_run_loses_no_acknowledged_row_and_leaves_no_serv
             .expect("a number");
         assert!(rows >= acknowledged, "{rows} of {acknowledged}");
         acknowledged = rows;
-    }
-}
-
-#[cfg(target_os = "linux")]
-struct Mount(Utf8PathBuf);
-
-#[cfg(target_os = "linux")]
-impl Mount {
-    /// 140 MB in memory; `None` where we may not mount.
-    fn new(served: &Served, name: &str) -> Option<Self> {
-        let disk = served.home.directory(name);
-        let options = format!("size=140m,mode=0755,uid={}", run_as().map_or(0, |user| user.uid));
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "none", disk.as_str()])
-            .status();
-        mounted.is_ok_and(|status| status.success()).then_some(Self(disk))
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").args(["-l", self.0.as_str()]).status();
     }
 }
