@@ -33,7 +33,7 @@ pub struct Server {
     child: Option<Child>,
     users: Option<Lock>,
     /// Lets go after the server has ended.
-    _tie: Option<Tie>,
+    tie: Option<Tie>,
 }
 
 /// Whether a server was there before.
@@ -121,7 +121,7 @@ impl Server {
             evidence,
             child,
             users,
-            _tie: tie,
+            tie,
         })
     }
 
@@ -149,7 +149,11 @@ impl Server {
     /// # Errors
     /// When it does not stop.
     pub fn end(mut self, reporter: &dyn Reporter) -> Result<Stopped, ClusterError> {
-        self.cluster.stop_with(Force::No, self.child.take(), reporter)
+        let stopped = self.cluster.stop_with(Force::No, self.child.take(), reporter)?;
+        if let Some(tie) = self.tie.take() {
+            tie.release();
+        }
+        Ok(stopped)
     }
 
     /// Leaves the server. Whoever leaves last stops it, and only if it was started for a session.

@@ -53,6 +53,16 @@ impl Tie {
         })
     }
 
+    /// Unties a server that has ended: nobody needs to look for it.
+    pub(super) fn release(self) {
+        #[cfg(unix)]
+        {
+            let mut tie = self;
+            let _ = tie.shell.kill();
+            let _ = tie.shell.wait();
+        }
+    }
+
     /// What the server must have on its command line.
     pub(super) fn setting(&self) -> &str {
         &self.setting
