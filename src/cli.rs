@@ -33,10 +33,16 @@ pub fn main() -> ExitCode {
         Err(refusal) => return ExitCode::from(report::refused(&refusal, &words).code()),
     };
     let face = Face::new(&cli.global, &env);
-    // What runs another program passes the signal on to it, and ends after it.
     #[cfg(unix)]
-    if !matches!(cli.command, Some(Command::Run(_) | Command::Db(_))) {
-        signals::watch(&face, cli.global.home.clone().or_else(|| env.ampup_home().ok()));
+    match &cli.command {
+        // What runs another program passes the signal on to it, and ends after it; and who follows a log wants no word.
+        Some(Command::Run(_) | Command::Db(commands::db::Db::Psql(_) | commands::db::Db::Logs(_))) => {}
+        Some(Command::Db(_)) => signals::watch(&face, "`ampup db status` shows what there is".to_owned()),
+        _ => {
+            let home = cli.global.home.clone().or_else(|| env.ampup_home().ok());
+            let left = |home| format!("what was unfinished lies in `{home}/staging` until the next command");
+            signals::watch(&face, home.map_or_else(String::new, left));
+        }
     }
     let ended = perform(&cli, env, &words, &face);
     #[cfg(unix)]

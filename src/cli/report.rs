@@ -101,10 +101,10 @@ impl Face {
 
     /// Prints that a signal ended the run.
     #[cfg(unix)]
-    pub(super) fn interrupted(&self, signal: &str, home: Option<&camino::Utf8Path>) {
+    pub(super) fn interrupted(&self, signal: &str, left: &str) {
         let mut message = format!("interrupted by {signal}");
-        if let Some(home) = home {
-            message += &format!("; what was unfinished lies in `{home}/staging` until the next command");
+        if !left.is_empty() {
+            message += &format!("; {left}");
         }
         if self.json {
             let object = json!({

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use camino::Utf8PathBuf;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{progress, report::Face};
@@ -22,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 static LAST_WORD: Mutex<()> = Mutex::new(());
 
 /// Listens from now on. Where that is not possible, the signals do what they always do.
-pub(super) fn watch(face: &Face, staging: Option<Utf8PathBuf>) {
+/// `left` says where the user finds what was begun.
+pub(super) fn watch(face: &Face, left: String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
     let Ok(runtime) = runtime else { return };
     let mut listening = Vec::new();
@@ -51,7 +51,7 @@ pub(super) fn watch(face: &Face, staging: Option<Utf8PathBuf>) {
         for _ in 0..100 {
             if let Ok(_last_word) = LAST_WORD.try_lock() {
                 progress::clear();
-                face.interrupted(name, staging.as_deref());
+                face.interrupted(name, &left);
                 std::process::exit(128 + kind.as_raw_value());
             }
             thread::sleep(Duration::from_millis(10));

@@ -1,14 +1,51 @@
 //! `ampup db`: what is said of a database, and what is done to it when asked.
 
+use std::process::{Command, Stdio};
+
 use camino::Utf8Path;
 use fs_err as fs;
 
 use crate::support::{
     home::{Home, finish},
-    postgres::{fingerprint, sql},
+    postgres::{done, eventually, fingerprint, sql},
     programs,
     served::Served,
 };
+
+#[test]
+fn a_start_that_is_interrupted_leaves_nobody_behind() {
+    let served = Served::new();
+    // Without the template initdb makes the cluster, which takes long enough to be seen.
+    fs::remove_dir_all(served.home.path().join("cache")).expect("removed");
+    let amp_dir = served.home.work().join(".amp");
+    let making = || {
+        let entries = fs::read_dir(&amp_dir).into_iter().flatten().flatten();
+        let mut found =
+            entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("metadb.new-"));
+        found.next().map(|entry| entry.path().join("PG_VERSION"))
+    };
+    let mut command = served.home.command(&["db", "start"]);
+    let child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    eventually("initdb works", || {
+        making().is_some_and(|version| version.exists())
+    });
+    done(Command::new("kill").args(["-TERM", &child.id().to_string()]));
+    let ended = child.wait_with_output().expect("ended");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(143), "{said}");
+    assert!(
+        said.contains("error: interrupted by SIGTERM; `ampup db status`"),
+        "{said}"
+    );
+    // initdb, which was asked to end, has removed what it made.
+    assert!(making().is_none_or(|version| !version.exists()));
+    assert!(!served.data().exists());
+    assert_eq!(served.sql("select 1"), "1");
+}
 
 #[test]
 fn a_database_is_started_described_and_stopped() {
