@@ -37,7 +37,10 @@ pub fn main() -> ExitCode {
     match &cli.command {
         // What runs another program passes the signal on to it, and ends after it; and who follows a log wants no word.
         Some(Command::Run(_) | Command::Db(commands::db::Db::Psql(_) | commands::db::Db::Logs(_))) => {}
-        Some(Command::Db(_)) => signals::watch(&face, "`ampup db status` shows what there is".to_owned()),
+        Some(Command::Db(verb)) => {
+            let left = |amp_dir| format!("`ampup db status` shows what there is in `{amp_dir}`");
+            signals::watch(&face, verb.amp_dir(&env).map_or_else(String::new, left));
+        }
         _ => {
             let home = cli.global.home.clone().or_else(|| env.ampup_home().ok());
             let left = |home| format!("what was unfinished lies in `{home}/staging` until the next command");

@@ -182,15 +182,19 @@ pub fn shown_command(words: &[OsString]) -> String {
 /// The flag whose value is a secret.
 const SECRET_FLAG: &str = "--github-token";
 
-/// An address without the user and the password that it may hold.
+/// An address without what may be a secret in it: user, password, and query.
 fn without_user(word: &str) -> String {
     let Some((scheme, rest)) = word.split_once("://") else {
         return word.to_owned();
     };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, _)) => (rest, "?…"),
+        None => (rest, ""),
+    };
+    let end = rest.find(['/', '#']).unwrap_or(rest.len());
     match rest[..end].rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://…@{host}{}", &rest[end..]),
-        None => word.to_owned(),
+        Some((_, host)) => format!("{scheme}://…@{host}{}{query}", &rest[end..]),
+        None => format!("{scheme}://{rest}{query}"),
     }
 }
 
@@ -238,7 +242,7 @@ mod tests {
         );
         assert_eq!(
             shown("ampup --mirror https://u:p@w@h/x?y list"),
-            "ampup --mirror https://…@h/x?y list"
+            "ampup --mirror https://…@h/x?… list"
         );
         assert_eq!(
             shown("ampup --mirror=https://u:p@h list"),

@@ -263,6 +263,9 @@ impl Importing<'_> {
     }
 }
 
+/// A field of an address's query.
+const PASSWORD: &str = "password=";
+
 /// The server with this address. Its password is kept apart: every user of the machine can list the processes.
 fn side(address: &str) -> Result<Side, TransferError> {
     let wrong = |cause: &str| TransferError::Refused {
@@ -270,8 +273,19 @@ fn side(address: &str) -> Result<Side, TransferError> {
         hint: "`ampup db import postgresql://user:password@localhost:5432/database`".to_owned(),
     };
     let mut url = Url::parse(address).map_err(|cause| wrong(&cause.to_string()))?;
-    let password = url.password().map(decoded);
-    if password.is_some() {
+    // Also as `ampup db url` writes it where there is one.
+    let query = url.query().unwrap_or_default().to_owned();
+    let secret = |field: &&str| field.starts_with(PASSWORD);
+    let named = query
+        .split('&')
+        .find(secret)
+        .map(|field| decoded(&field[PASSWORD.len()..]));
+    if named.is_some() {
+        let rest: Vec<&str> = query.split('&').filter(|field| !secret(field)).collect();
+        url.set_query((!rest.is_empty()).then(|| rest.join("&")).as_deref());
+    }
+    let password = named.or_else(|| url.password().map(decoded));
+    if url.password().is_some() {
         url.set_password(None)
             .map_err(|()| wrong("it has a password and no host"))?;
     }
@@ -316,6 +330,15 @@ mod tests {
             ("postgresql://me@h:1/d", Some("a/b%"))
         );
         assert!(side("postgresql://h:port/d").is_err());
+        let Side::Address { address, password } =
+            side("postgresql:///d?host=/a%20b&password=0%31&user=u").expect("an address")
+        else {
+            panic!("a socket");
+        };
+        assert_eq!(
+            (address.as_str(), password.as_deref()),
+            ("postgresql:///d?host=/a%20b&user=u", Some("01"))
+        );
     }
 
     #[test]

@@ -164,6 +164,16 @@ fn copy(
             Side::Socket { user, .. } => user,
             Side::Address { .. } => unreachable!("a project's server has a socket"),
         };
+        if let Some(closed) = tools.ask(&from, "postgres", settings::CLOSED)?.lines().next() {
+            return Err(TransferError::Refused {
+                message: format!(
+                    "database `{closed}` takes no connections, so that its rows cannot be copied"
+                ),
+                hint: format!(
+                    "`ampup db psql -c 'alter database \"{closed}\" allow_connections true'`, then again"
+                ),
+            });
+        }
         // The one role that both have.
         let role = format!(
             "CREATE ROLE {};",

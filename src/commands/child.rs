@@ -92,11 +92,7 @@ pub(super) fn find(words: &[OsString], session: &Session) -> Result<PathBuf, Err
     let ours = session.layout.bin();
     std::env::split_paths(path)
         .chain([ours.clone().into_std_path_buf()])
-        .flat_map(|directory| {
-            let mut with_suffix = name.to_owned();
-            with_suffix.push(std::env::consts::EXE_SUFFIX);
-            [directory.join(name), directory.join(with_suffix)]
-        })
+        .flat_map(|directory| signals::candidates(&directory, name))
         .find(|path| is_executable(path))
         .ok_or_else(|| Error::NoCommand {
             command: name.to_string_lossy().into_owned(),

@@ -18,7 +18,7 @@ pub mod url;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Error, Outcome, Session};
-use crate::{domain::Channel, transfer::TransferError};
+use crate::{domain::Channel, env::Env, postgres::Project, transfer::TransferError};
 
 /// The verbs.
 #[derive(Debug, clap::Subcommand)]
@@ -51,6 +51,30 @@ pub enum Db {
     Import(import::Args),
     /// Dump and restore it into a new one of another major of PostgreSQL
     Upgrade(upgrade::Args),
+}
+
+impl Db {
+    /// The Amp directory of the project that it is about, if it is about one.
+    pub fn amp_dir(&self, env: &Env) -> Option<Utf8PathBuf> {
+        let selected = match self {
+            Self::Start(args) => &args.project,
+            Self::Stop(args) => &args.project,
+            Self::Status(args) => &args.project,
+            Self::Url(args) => &args.project,
+            Self::Env(args) => &args.project,
+            Self::Psql(args) => &args.project,
+            Self::Logs(args) => &args.project,
+            Self::Compact(args) => &args.project,
+            Self::Reset(args) => &args.project,
+            Self::Backup(args) => &args.which,
+            Self::Restore(args) => &args.which,
+            Self::Import(args) => &args.which,
+            Self::Upgrade(args) => &args.which,
+            Self::List(_) => return None,
+        };
+        let project = Project::find(env, selected.amp_dir.as_deref()).ok()?;
+        Some(project.amp_dir().to_owned())
+    }
 }
 
 /// Runs one of them.

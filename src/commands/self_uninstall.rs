@@ -52,6 +52,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     };
     let estate = home::survey(layout).map_err(failed)?;
     if estate.ours.is_empty() && returns.is_empty() {
+        if !args.dry_run {
+            // Empty directories may be left of a removal that was killed at its very end.
+            home::apply(&estate, layout);
+        }
         return Err(Error::NotFound {
             message: format!("`{}` has nothing of ampup", layout.home()),
             hint: "`--home` or `AMPUP_HOME` name another one".to_owned(),

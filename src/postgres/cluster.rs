@@ -243,7 +243,10 @@ impl Cluster {
     /// path does not do. It is made.
     pub(super) fn make_socket(&self, run_as: Option<&User>) -> Result<Socket, ClusterError> {
         if self.reach == Reach::Loopback {
-            let password = self.make_password(run_as)?;
+            let password = self.password().ok_or_else(|| ClusterError::NoPassword {
+                cluster: self.directory.clone(),
+                file: self.password.clone(),
+            })?;
             let port = free_port(self.last_port()?).map_err(self.failed("find a port for the server of"))?;
             return Ok(Socket::on_loopback(port, password));
         }
@@ -276,7 +279,8 @@ impl Cluster {
         Socket::new(short.unwrap_or_else(|| socket::elsewhere(&everyones, &self.directory)))
     }
 
-    /// The password that is written down for the superuser; one is made where there is none.
+    /// The password that is written down for the superuser; one is made where there is none. Only for a cluster that is
+    /// about to be made: no other one would know it.
     pub(super) fn make_password(&self, run_as: Option<&User>) -> Result<Password, ClusterError> {
         if let Some(password) = self.password() {
             return Ok(password);

@@ -110,6 +110,14 @@ pub enum ClusterError {
         /// The message.
         message: String,
     },
+    /// The file that holds the superuser's password is gone, or holds none.
+    #[error("the password of `{cluster}` is not in `{file}`")]
+    NoPassword {
+        /// The cluster.
+        cluster: Utf8PathBuf,
+        /// Where it should be.
+        file: Utf8PathBuf,
+    },
     /// The socket is that of another cluster.
     #[error("the server on `{socket}` serves another directory than `{cluster}`")]
     OtherCluster {
@@ -179,6 +187,9 @@ impl ClusterError {
                 }
                 _ => None,
             },
+            Self::NoPassword { file, .. } => Some(format!(
+                "put `{file}` back, from where the cluster was copied or from a backup of this directory"
+            )),
             Self::OtherCluster { socket, .. } => Some(format!("stop that server, or remove `{socket}` if none is there")),
             Self::InUse { .. } => Some("end that first, then run the same command again".to_owned()),
             Self::OutOfReach { .. } => Some("stop it there".to_owned()),
@@ -204,6 +215,7 @@ impl ClusterError {
             | Self::Damaged { .. }
             | Self::EarlyEnd { .. }
             | Self::Refused { .. }
+            | Self::NoPassword { .. }
             | Self::OtherCluster { .. } => Exit::Failed,
             Self::Stuck { .. } | Self::InUse { .. } | Self::OutOfReach { .. } => Exit::Busy,
         }

@@ -93,7 +93,6 @@ impl Change {
     /// # Errors
     /// When something cannot be flushed or renamed; one of the two is then in its place.
     pub fn publish(self, cluster: &Cluster, hold: &Hold) -> Result<Option<Utf8PathBuf>, ClusterError> {
-        cluster.is_still(hold)?;
         let project = &cluster.project;
         let place = project.cluster();
         let failed = |action| cluster.failed(action);
@@ -106,6 +105,8 @@ impl Change {
         };
         let text = serde_json::to_vec(&ready).expect("a number and a name");
         atomic::write(&ready_file(project), &text).map_err(failed("prepare the successor of"))?;
+        // Flushing takes a while, and ampd asks for no lock of ours.
+        cluster.is_still(hold)?;
         let kept = match place.symlink_metadata() {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                 atomic::rename(&new, &place).map_err(failed("put the successor in place of"))?;

@@ -1,6 +1,6 @@
 //! A server that serves: the way to it, what is known of it, and leaving it.
 
-use std::process::Child;
+use std::{process::Child, time::Duration};
 
 use camino::Utf8PathBuf;
 use fs_err as fs;
@@ -18,11 +18,15 @@ use super::{
     start::Served,
     stop::{Force, Stopped},
     tie::Tie,
+    wait::{Patience, Wait},
 };
 use crate::{
-    event::{Reporter, Silent},
-    fs::lock::Lock,
+    event::{Event, Reporter, Silent},
+    fs::{lock, lock::Lock},
 };
+
+/// How long somebody may keep a server from its users.
+const KEPT: Duration = Duration::from_secs(120);
 
 /// A server that serves. Dropping it leaves it running, unless it is there for a change of the cluster only.
 #[derive(Debug)]
@@ -112,9 +116,14 @@ impl Server {
                             current_setting('full_page_writes'), current_setting('synchronous_commit')])";
             evidence.is_durable = session.query(settings).is_ok_and(|rows| !rows.is_empty());
         }
-        if purpose == Purpose::Stay {
-            cluster.keep()?;
-        }
+        // One that stays needs no users; until that is written down, nobody shall think that he was the last.
+        let users = match purpose {
+            Purpose::Stay => {
+                cluster.keep()?;
+                None
+            }
+            Purpose::Session | Purpose::Change => users,
+        };
         Ok(Self {
             cluster: cluster.clone(),
             url: look.socket.url(&look.role),
@@ -190,17 +199,35 @@ impl Server {
 }
 
 impl Cluster {
-    /// Joins those who use the server. Waits while its last user is stopping it.
-    pub(super) fn enter(&self, purpose: Purpose) -> Result<Option<Lock>, ClusterError> {
-        if purpose != Purpose::Session {
+    /// Joins those who use the server. Waits while its last user is stopping it, or for a backup, and says so; whoever keeps
+    /// it for very long is named.
+    pub(super) fn enter(
+        &self,
+        purpose: Purpose,
+        reporter: &dyn Reporter,
+    ) -> Result<Option<Lock>, ClusterError> {
+        if purpose == Purpose::Change {
             return Ok(None);
         }
+        let path = self.project.users();
+        let mut wait = Wait::begin();
         loop {
-            if let Some(users) = Lock::try_share(&self.project.users())? {
+            if let Some(users) = Lock::try_share(&path)? {
                 return Ok(Some(users));
             }
-            // The holder is bounded in its own waits, and a lock ends with its process.
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            match wait.pause((), KEPT) {
+                Patience::Going => {}
+                Patience::Tell => reporter.report(Event::Waiting {
+                    name: "the project's database".to_owned(),
+                    holder: lock::holder(&path),
+                }),
+                Patience::Over => {
+                    return Err(ClusterError::InUse {
+                        cluster: self.directory.clone(),
+                        holder: lock::holder(&path),
+                    });
+                }
+            }
         }
     }
 

@@ -93,7 +93,7 @@ impl Cluster {
         if !is_served && self.directory.symlink_metadata().is_err() {
             warn_of_network(self.project.amp_dir(), reporter);
         }
-        let users = self.enter(start.purpose)?;
+        let users = self.enter(start.purpose, reporter)?;
         let starting = Starting {
             cluster: self,
             start,

@@ -160,13 +160,21 @@ impl Session {
         }
         startup.push(0);
         self.stream.write_all(&with_length(&startup))?;
+        let mut is_known = password.is_none();
         loop {
             let (kind, body) = self.message()?;
             match kind {
-                b'R' if body.starts_with(&[0, 0, 0, 0]) => {}
+                b'R' if body.starts_with(&[0, 0, 0, 0]) && is_known => {}
+                // Whoever lets everybody in on a port is not ours.
+                b'R' if body.starts_with(&[0, 0, 0, 0]) => {
+                    return Err(no_password("what listens there does not ask for the password"));
+                }
                 // AuthenticationSASL: 10, and the names of what it takes.
                 b'R' if body.starts_with(&[0, 0, 0, 10]) => match password {
-                    Some(password) => self.show(password, &body[4..])?,
+                    Some(password) => {
+                        self.show(password, &body[4..])?;
+                        is_known = true;
+                    }
                     None => return Err(no_password("the server wants a password")),
                 },
                 b'R' => {

@@ -1,4 +1,5 @@
-//! What a dump does not hold: the settings of a server that are in its files. They stay behind on purpose. One that names
+//! What a dump does not hold: the settings of a server that are in its files, and those of the databases that every cluster
+//! has from the beginning (<https://www.postgresql.org/docs/current/app-pg-dumpall.html>, `--clean`). They stay behind on purpose. One that names
 //! a library, for example, is taken by every server and then keeps the next one from starting.
 
 use super::{Side, Tools, TransferError};
@@ -8,7 +9,15 @@ const LINES: &str = "select 'postgresql', s.name || ' = ' || translate(s.setting
         regexp_replace(s.sourcefile, '.*/', '') || ')' \
     from (select distinct on (name) * from pg_catalog.pg_file_settings order by name, seqno desc) s; \
     select 'pg_hba', concat_ws(' ', type, database, user_name, address, netmask, auth_method, options) \
-    from pg_catalog.pg_hba_file_rules;";
+    from pg_catalog.pg_hba_file_rules; \
+    select 'database', d.datname || coalesce(' for ' || r.rolname, '') || ': ' || array_to_string(s.setconfig, ', ') \
+    from pg_catalog.pg_db_role_setting s join pg_catalog.pg_database d on d.oid = s.setdatabase \
+        left join pg_catalog.pg_roles r on r.oid = s.setrole where d.datname in ('postgres', 'template1') order by 2; \
+    select 'database', datname || ': ' || array_to_string(datacl, ', ') from pg_catalog.pg_database \
+    where datname = 'postgres' and datacl is not null;";
+
+/// Databases that no session can be opened in, and so no dump made of. `template0` is every cluster's own.
+pub(crate) const CLOSED: &str = "select datname from pg_catalog.pg_database where not datallowconn and datname <> 'template0' order by 1;";
 
 /// What the files of a server say and those of the other one do not, in words.
 pub(crate) fn left_behind(tools: &Tools, from: &Side, to: &Side) -> Result<Vec<String>, TransferError> {
@@ -22,6 +31,7 @@ fn differing(from: &str, to: &str) -> Vec<String> {
     let mut words: Vec<_> = left
         .map(|line| match line.split_once('|') {
             Some(("postgresql", setting)) => setting.to_owned(),
+            Some(("database", what)) => format!("of database {what}"),
             _ => "rules (pg_hba.conf)".to_owned(),
         })
         .collect();

@@ -81,6 +81,13 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     let url = stays.url().to_owned();
     drop(stays);
     sql(&url, "alter system set work_mem = '7MB'").expect("set");
+    sql(&url, "alter database postgres set statement_timeout = '1min'").expect("set");
+    sql(&url, "create database closed allow_connections false").expect("made");
+    home.db(&["upgrade"])
+        .exits(1)
+        .says("`closed` takes no connections");
+    assert_eq!(major(&home), 15);
+    sql(&url, "drop database closed").expect("dropped");
     for (name, line) in [
         ("postgresql.conf", "maintenance_work_mem = 70MB\n"),
         ("pg_hba.conf", "local all somebody reject\n"),
@@ -94,7 +101,7 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
         .says("5002 rows, every table counted on both sides")
         .says(
             "bring over: maintenance_work_mem = 70MB (postgresql.conf), work_mem = 7MB (postgresql.auto.conf), \
-             rules (pg_hba.conf)\n",
+             rules (pg_hba.conf), of database postgres: statement_timeout=1min\n",
         );
     assert_eq!(major(&home), 16);
     has_every_row(&url);

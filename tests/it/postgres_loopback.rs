@@ -1,7 +1,12 @@
 //! A cluster that is reached as on Windows: through a port of the loopback interface and with a password. Nothing here is
 //! Windows' own but the system's processes, pipes and consoles.
 
-use std::{net::TcpStream, os::unix::fs::PermissionsExt as _, process::Command};
+use std::{
+    io::Write as _,
+    net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
+};
 
 use ampup::{
     event::Silent,
@@ -83,7 +88,8 @@ fn only_who_knows_the_password_connects() {
     assert_eq!(String::from_utf8_lossy(&psql.stdout), "postgres\n");
 
     // A cluster whose password was lost is not served, and is not harmed.
-    fs::write(project.directory.join(".amp/metadb.password"), "0123\n").expect("overwritten");
+    let written = project.directory.join(".amp/metadb.password");
+    fs::write(&written, "0123\n").expect("overwritten");
     assert!(matches!(
         cluster(&project).status().expect("looked at").server,
         ServerState::Busy { .. }
@@ -95,9 +101,38 @@ fn only_who_knows_the_password_connects() {
         matches!(&refused, ClusterError::Refused { code, .. } if code == "28P01"),
         "{refused}"
     );
-    fs::write(project.directory.join(".amp/metadb.password"), password).expect("restored");
+    fs::write(&written, password).expect("restored");
     let found = start(&project);
     assert_eq!(found.url(), url);
     drop((found, server));
     cluster(&project).stop(Force::No, &Silent).expect("stopped");
+    fs::remove_file(&written).expect("removed");
+    let refused = cluster(&project)
+        .start(&Start::default(), &Silent)
+        .expect_err("no password");
+    assert!(matches!(refused, ClusterError::NoPassword { .. }), "{refused}");
+    assert!(
+        !written.exists(),
+        "no other one is made for a cluster that would not know it"
+    );
+}
+
+#[test]
+fn whoever_lets_everybody_in_is_not_ours() {
+    let project = TestProject::new();
+    start(&project).stop().expect("stopped");
+    // A stranger took the port of a server that was killed, and says what a server would.
+    let stranger = TcpListener::bind(("127.0.0.1", 0)).expect("bound");
+    let port = stranger.local_addr().expect("bound").port();
+    let pid_file = format!("{}\n{}\n1\n{port}\n\n127.0.0.1\n", i32::MAX, project.data());
+    fs::write(project.data().join("postmaster.pid"), pid_file).expect("written");
+    std::thread::spawn(move || {
+        for mut guest in stranger.incoming().flatten() {
+            let _ = guest.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I");
+        }
+    });
+    let server = start(&project);
+    assert_eq!(server.evidence().origin, Origin::Started);
+    assert_ne!(server.evidence().socket.port, port);
+    server.stop().expect("stopped");
 }

@@ -189,11 +189,18 @@ fn reset_asks_for_the_projects_name_and_keeps_the_old_database() {
     served.ampup(&["db", "reset", "work"]).exits(0);
     fs::rename(aside, served.data()).expect("back");
     assert_eq!(served.sql("select x from t"), "1");
-    // A database that is in use is stopped first, as `db stop` would.
+    // Not under somebody who uses it; one that merely runs is stopped first.
     let mut running = served.running("echo ready; read x");
     assert_eq!(running.line(), "ready");
-    served.ampup(&["db", "reset", "work"]).exits(0);
+    served
+        .ampup(&["db", "reset", "work"])
+        .exits(6)
+        .says("is in use by");
+    assert_eq!(served.sql("select x from t"), "1");
     running.code();
+    served.ampup(&["db", "start"]).exits(0);
+    served.ampup(&["db", "reset", "work"]).exits(0);
+    assert!(!served.is_running());
 }
 
 #[test]

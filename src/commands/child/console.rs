@@ -1,6 +1,11 @@
 //! What asks a command to end on Windows: the console, which tells every program in it.
 
-use std::{io, path::Path, process::ExitStatus};
+use std::{
+    ffi::OsStr,
+    io,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
 
 use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, ctrl_break, ctrl_c, ctrl_close};
 
@@ -53,6 +58,18 @@ pub(super) fn number(signal: Signal) -> u8 {
 /// Every program has an exit code here.
 pub(super) fn ended_by(_: ExitStatus) -> u8 {
     0
+}
+
+/// The files that a name may mean in a directory: what it says, or, where it says no kind, what Windows runs. A file without
+/// a kind is a script for other systems.
+pub(super) fn candidates(directory: &Path, name: &OsStr) -> Vec<PathBuf> {
+    if Path::new(name).extension().is_some() {
+        return vec![directory.join(name)];
+    }
+    ["exe", "cmd", "bat"]
+        .iter()
+        .map(|kind| directory.join(name).with_extension(kind))
+        .collect()
 }
 
 pub(super) fn is_executable(path: &Path) -> bool {

@@ -1,6 +1,12 @@
 //! What asks a command to end on Unix: signals, which go on to it.
 
-use std::{io, os::unix::process::ExitStatusExt as _, path::Path, process::ExitStatus};
+use std::{
+    ffi::OsStr,
+    io,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
 
 use fs_err as fs;
 pub(super) use rustix::process::Signal;
@@ -63,6 +69,11 @@ pub(super) fn ended_by(status: ExitStatus) -> u8 {
         .signal()
         .and_then(|signal| u8::try_from(signal).ok())
         .unwrap_or_default()
+}
+
+/// The files that a name may mean in a directory.
+pub(super) fn candidates(directory: &Path, name: &OsStr) -> Vec<PathBuf> {
+    vec![directory.join(name)]
 }
 
 pub(super) fn is_executable(path: &Path) -> bool {

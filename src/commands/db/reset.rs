@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     commands::{Error, Outcome, Session, database::Selected},
-    postgres::{Force, Project, inspect::Contents},
+    postgres::{Project, inspect::Contents},
 };
 
 /// Arguments of `ampup db reset`.
@@ -53,7 +53,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             });
         }
     }
-    cluster.stop(Force::No, session.reporter.as_ref())?;
+    // Nobody is changing it, and no run uses it.
+    let _change = cluster.change(session.reporter.as_ref())?;
+    cluster.hold(session.reporter.as_ref())?.release();
     let aside = cluster.put_aside()?;
     let talk = vec![
         format!("the database is now in `{aside}`; the next start makes an empty one"),

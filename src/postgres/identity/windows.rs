@@ -2,7 +2,12 @@
 //! signals for (<https://www.postgresql.org/docs/current/app-pg-ctl.html>, `kill`; the pipe's name and words are those of
 //! PostgreSQL's `port/kill.c`).
 
-use std::io::{self, Read as _, Write as _};
+use std::{
+    io::{self, Read as _, Write as _},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use camino::Utf8Path;
 use fs_err as fs;
@@ -10,6 +15,9 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 use super::{Process, role};
 use crate::fs::node::is_same;
+
+/// How long a process may take to say that it was told.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a server is told, with the number that it has on Unix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,14 +85,20 @@ pub(super) fn send(pid: u32, signal: Signal, is_still_there: impl Fn() -> bool) 
         system.refresh_processes(ProcessesToUpdate::Some(&[pid]), true);
         return Ok(system.process(pid).is_some_and(sysinfo::Process::kill));
     }
-    // It is told a number, and says it back.
+    // A process that is suspended never answers; whoever stops it looks whether it ends, and may go on to a kill.
+    let (told, is_told) = mpsc::channel();
+    thread::spawn(move || told.send(tell(pid, signal)));
+    match is_told.recv_timeout(PATIENCE) {
+        Ok(Err(cause)) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(told) => told.map(|()| true),
+        Err(_) => Ok(true),
+    }
+}
+
+/// It is told a number, and says it back.
+fn tell(pid: u32, signal: Signal) -> io::Result<()> {
     let pipe = format!(r"\\.\pipe\pgsignal_{pid}");
-    let mut pipe = match fs::OpenOptions::new().read(true).write(true).open(pipe) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
-        opened => opened?,
-    };
+    let mut pipe = fs::OpenOptions::new().read(true).write(true).open(pipe)?;
     pipe.write_all(&[signal.0])?;
-    let mut answer = [0];
-    pipe.read_exact(&mut answer)?;
-    Ok(answer == [signal.0])
+    pipe.read_exact(&mut [0])
 }

@@ -120,8 +120,7 @@ fn attempt(home: &Home, deed: Deed, name: &str) -> Result<(), String> {
         Some(code) => {
             wrong_words(code, &traced.stdout, &traced.stderr).or_else(|| wrong_code(&traced, deed, code))
         }
-        // What runs other programs leaves signals as they are.
-        None if matches!(deed, Deed::KillBefore(_) | Deed::SignalBefore(..)) => None,
+        None if matches!(deed, Deed::KillBefore(_)) => None,
         None => Some(format!("ended by {:?}", traced.signal)),
     };
     if let Some(what) = wrong {
