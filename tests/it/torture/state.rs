@@ -155,7 +155,7 @@ impl Writing<'_> {
         let mut deeds = Vec::new();
         // The other process has no handler of signals: SIGTERM ends it as SIGKILL does.
         let [kills, _, faults] = points_at(&numbers, Signal::SIGTERM);
-        for (some, kept) in [(kills, 8), (faults, 24)] {
+        for (some, kept) in [(kills, 6), (faults, 16)] {
             deeds.extend(sample(some, if whole() { usize::MAX } else { kept }));
         }
         all(self.name, count, &deeds, |deed, name| {
