@@ -119,8 +119,10 @@ fn whenever_it_is_killed_one_of_the_two_is_served_and_the_other_is_kept() {
             };
             seen[usize::from(is_restored)] += 1;
             assert!(home.in_amp("metadb.next").is_empty(), "{point}");
-            home.db(&["restore", "b.tar.gz"]).exits(0);
-            assert_eq!(ask(&home, "select count(*) from t"), "1000", "{point}");
+            if all || index == 0 {
+                home.db(&["restore", "b.tar.gz"]).exits(0);
+                assert_eq!(ask(&home, "select count(*) from t"), "1000", "{point}");
+            }
         }
         assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
     }

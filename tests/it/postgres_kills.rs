@@ -97,7 +97,7 @@ impl Other {
 #[test]
 fn wherever_the_making_is_killed_the_next_start_serves() {
     #[expect(clippy::disallowed_methods, reason = "the tests' own environment")]
-    let points = std::env::var("AMPUP_TEST_POINTS").map_or(8, |points| points.parse().expect("a number"));
+    let points = std::env::var("AMPUP_TEST_POINTS").map_or(5, |points| points.parse().expect("a number"));
     let project = TestProject::new();
     let began = Instant::now();
     let mut whole = Other::start(&[], &project);

@@ -77,7 +77,7 @@ impl Project {
 #[test]
 fn wherever_it_is_killed_every_row_is_served_and_the_second_run_finishes() {
     #[expect(clippy::disallowed_methods, reason = "the tests' own environment")]
-    let points = std::env::var("AMPUP_TEST_POINTS").map_or(4, |points| points.parse().expect("a number"));
+    let points = std::env::var("AMPUP_TEST_POINTS").map_or(2, |points| points.parse().expect("a number"));
     let project = Project::new();
     let _ends = Ends(&project.home);
     let began = Instant::now();

@@ -122,7 +122,7 @@ fn telling(calls: &[Call]) -> Vec<usize> {
 fn sweep(case: &Case) {
     let kept = match (case.extent, whole()) {
         (Extent::Whole, true) => [usize::MAX; 3],
-        (Extent::Whole, false) => [8, 3, 16],
+        (Extent::Whole, false) => [6, 2, 12],
         (Extent::Large(kept) | Extent::VeryLarge(kept), true) => kept,
         (Extent::Large(_), false) => [3, 1, 6],
         (Extent::VeryLarge(_), false) => return,
