@@ -79,6 +79,18 @@ impl Store {
         self.executables.keys().map(String::as_str)
     }
 
+    /// Name and mode of everything in the trees, without what the files hold.
+    pub(super) fn modes(&self) -> Vec<&str> {
+        let lines = self.trees.values().flatten();
+        let digest = |word: &str| word.starts_with("sha256:");
+        lines
+            .map(|line| match line.rsplit_once(' ') {
+                Some((before, last)) if digest(last) => before,
+                _ => line,
+            })
+            .collect()
+    }
+
     /// The version that a component's executables should name.
     pub(super) fn active(&self, component: &str) -> Option<&str> {
         self.active.get(component).map(String::as_str)
