@@ -7,9 +7,9 @@ use fs_err as fs;
 use nix::sys::signal::Signal;
 
 use super::{
-    oracle::{leftovers, wrong_words},
+    oracle::leftovers,
     point::told,
-    sweep::{all, points_at, sample, wrong_code},
+    sweep::{all, points_at, sample, wrong_end},
     whole,
 };
 use crate::support::{
@@ -112,18 +112,7 @@ fn attempt(home: &Home, deed: Deed, name: &str) -> Result<(), String> {
     if !strange.is_empty() {
         return Err(complain(format!("leftovers: {strange:?}")));
     }
-    let wrong = match traced.code {
-        Some(0) if before.is_none() => Some("exit 0, and no cluster".to_owned()),
-        Some(0) if traced.stderr.contains("error:") => Some("exit 0 with an error".to_owned()),
-        Some(0) => None,
-        Some(143) if matches!(deed, Deed::SignalBefore(..)) => wrong_words(1, &traced.stdout, &traced.stderr),
-        Some(code) => {
-            wrong_words(code, &traced.stdout, &traced.stderr).or_else(|| wrong_code(&traced, deed, code))
-        }
-        None if matches!(deed, Deed::KillBefore(_)) => None,
-        None => Some(format!("ended by {:?}", traced.signal)),
-    };
-    if let Some(what) = wrong {
+    if let Some(what) = wrong_end(&traced, deed, before.is_some()) {
         return Err(complain(what));
     }
     // The fault gone, the next one serves: the cluster that was there, if one was.

@@ -29,24 +29,27 @@ fn attempt(case: &Case, home: &Home, reference: &Reference, deed: Deed, name: &s
     let traced = point.trace(case.command, deed);
     let complain = |what: String| format!("{}, {deed:?}: {what}\n{}", case.name, told(&traced));
     let is_done = holds(case, &point, reference).map_err(complain)?;
-    // 3. It failed and said so, or did it.
-    let wrong = match traced.code {
-        Some(0) if !is_done => Some("exit 0, and not done".to_owned()),
-        Some(0) if traced.stderr.contains("error:") => Some("exit 0 with an error".to_owned()),
-        Some(0) => None,
-        Some(143) if matches!(deed, Deed::SignalBefore(..)) => wrong_words(1, &traced.stdout, &traced.stderr),
-        Some(code) => {
-            wrong_words(code, &traced.stdout, &traced.stderr).or_else(|| wrong_code(&traced, deed, code))
-        }
-        None if matches!(deed, Deed::KillBefore(_)) => None,
-        None => Some(format!("ended by {:?}", traced.signal)),
-    };
+    let wrong = wrong_end(&traced, deed, is_done);
     let lives_on = (traced.outlived > 0).then(|| format!("{} processes live on", traced.outlived));
     wrong.or(lives_on).map_or(Ok(()), |what| Err(complain(what)))
 }
 
+/// 3. It failed and said so, or did it.
+pub(super) fn wrong_end(traced: &Traced, deed: Deed, is_done: bool) -> Option<String> {
+    let words = |code| wrong_words(code, &traced.stdout, &traced.stderr);
+    match traced.code {
+        Some(0) if !is_done => Some("exit 0, and not done".to_owned()),
+        Some(0) if traced.stderr.contains("error:") => Some("exit 0 with an error".to_owned()),
+        Some(0) => None,
+        Some(143) if matches!(deed, Deed::SignalBefore(..)) => words(1),
+        Some(code) => words(code).or_else(|| wrong_code(traced, deed, code)),
+        None if matches!(deed, Deed::KillBefore(_)) => None,
+        None => Some(format!("ended by {:?}", traced.signal)),
+    }
+}
+
 /// What the disk refuses ends with code 7; what is interrupted is made again.
-pub(super) fn wrong_code(traced: &Traced, deed: Deed, code: i32) -> Option<String> {
+fn wrong_code(traced: &Traced, deed: Deed, code: i32) -> Option<String> {
     let Deed::Fail { errno, .. } = deed else {
         return None;
     };
