@@ -37,7 +37,7 @@ fn words(command: &str) -> &'static [&'static str] {
         "db reset" => &["work"],
         "db psql" => &["-XtAc", ROWS],
         "db restore" => &["backup"],
-        "db import" => &["postgresql://nobody@localhost:1/none"],
+        "db import" => &["dump.sql"],
         _ => &[],
     }
 }
@@ -119,6 +119,11 @@ fn project_to_try(is_tried: impl Fn(&[String]) -> bool) -> (Served, Vec<Vec<Stri
     let served = Served::new();
     served.sql("create table t as select generate_series(1, 1000) as x");
     served.ampup(&["db", "backup", "backup"]).exits(0);
+    fs::write(
+        served.home.work().join("dump.sql"),
+        "create table other as select 1 as x;\n",
+    )
+    .expect("written");
     done(Command::new("cp").args(["-a", served.home.path().as_str(), spare(&served).as_str()]));
     let mut commands = every_command(&served);
     commands.retain(|words| is_tried(words));
@@ -145,7 +150,7 @@ fn try_one(served: &Served, words: &[String]) -> Run {
     run
 }
 
-/// 10. `reset` and `restore` put another cluster in its place, and keep this one as it was.
+/// 10. `reset`, `restore` and an `import` that was told to put another cluster in its place, and keep this one as it was.
 #[test]
 fn no_command_with_any_flag_removes_or_changes_a_cluster() {
     let (served, commands) = project_to_try(|words| !starts_the_server(words));
@@ -154,11 +159,15 @@ fn no_command_with_any_flag_removes_or_changes_a_cluster() {
     let (content, before) = (fingerprint(&served.data()), stamps(&served.data()));
     for words in &commands {
         let run = try_one(&served, words);
-        let puts_aside = words[0] == "db" && ["reset", "restore"].contains(&words[1].as_str());
+        let puts_aside = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["db", "reset" | "restore", ..] => true,
+            ["db", "import", ref flags @ ..] => flags.contains(&"--replace"),
+            _ => false,
+        };
         if puts_aside {
             let aside = aside(&served.amp_dir());
             assert!(run.code == 0 && aside.len() == 1, "{words:?}: {run:?} {aside:?}");
-            if words[1] == "restore" {
+            if words[1] != "reset" {
                 fs::remove_dir_all(served.data()).expect("the new one away");
             }
             fs::rename(&aside[0], served.data()).expect("back");
