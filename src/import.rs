@@ -19,7 +19,7 @@ use crate::{
     postgres::{
         Cluster, ClusterError, facts, inspect::Contents, replace::Change, socket::DATABASE, user::User,
     },
-    transfer::{self, From, Keep, Side, Tools, TransferError, Version},
+    transfer::{self, Clients, From, Keep, Side, TransferError, Version},
     upgrade::{fill, has_room, step},
 };
 
@@ -147,16 +147,16 @@ struct Importing<'a> {
 
 impl Importing<'_> {
     /// For a server of this version; where there is none, or it is not known, for the project's.
-    fn tools(&self, names: &[&'static str], server: Option<Version>) -> Result<Tools, TransferError> {
+    fn clients(&self, names: &[&'static str], server: Option<Version>) -> Result<Clients, TransferError> {
         // What a later pg_dump writes, an earlier server may not understand.
         let majors = server.map_or(0, |server| server.0)..=self.programs.major();
         let server = server.unwrap_or_else(|| transfer::version_of(self.programs));
-        Tools::find(names, &majors, server, self.cluster, self.env, self.run_as)
+        Clients::find(names, &majors, server, self.cluster, self.env, self.run_as)
     }
 
     fn a_server(&self, address: &str) -> Result<(transfer::Counts, bool), TransferError> {
         let side = side(address)?;
-        let snapshot = Snapshot::take(&self.tools(&["psql"], None)?, &side)?;
+        let snapshot = Snapshot::take(&self.clients(&["psql"], None)?, &side)?;
         let major = snapshot.server.0;
         if major > self.programs.major() {
             return Err(TransferError::Refused {
@@ -169,14 +169,14 @@ impl Importing<'_> {
                 ),
             });
         }
-        let tools = self.tools(&["psql", "pg_dump"], Some(snapshot.server))?;
+        let clients = self.clients(&["psql", "pg_dump"], Some(snapshot.server))?;
         has_room(self.cluster.project().amp_dir(), snapshot.octets)?;
         step(
             self.reporter,
             format!("copying {} tables from PostgreSQL {major}", snapshot.counts.len()),
         );
         fill(self.change, self.programs, self.run_as, self.reporter, |next| {
-            let mut dump = tools.command("pg_dump", &side, DATABASE);
+            let mut dump = clients.command("pg_dump", &side, DATABASE);
             dump.args([
                 "-w",
                 "--no-owner",
@@ -184,10 +184,10 @@ impl Importing<'_> {
                 "--snapshot",
                 &snapshot.name,
             ]);
-            let mut load = tools.psql(next, DATABASE);
+            let mut load = clients.psql(next, DATABASE);
             load.arg("--single-transaction");
             transfer::pour(From::Program(dump), load, &mut |_| Keep::YesAndAllAfter)?;
-            let counts = transfer::count(&tools, next, DATABASE)?;
+            let counts = transfer::count(&clients, next, DATABASE)?;
             transfer::compare(DATABASE, &snapshot.counts, &counts)?;
             Ok((counts, true))
         })
@@ -202,9 +202,9 @@ impl Importing<'_> {
         let size = fs::metadata(path).map_err(failed)?.len();
         has_room(self.cluster.project().amp_dir(), size)?;
         let opened = fs::File::open(path).map_err(failed)?;
-        let tools = match kind {
-            Kind::Custom => self.tools(&["pg_restore", "psql"], None)?,
-            Kind::Plain => self.tools(&["psql"], None)?,
+        let clients = match kind {
+            Kind::Custom => self.clients(&["pg_restore", "psql"], None)?,
+            Kind::Plain => self.clients(&["psql"], None)?,
         };
         let said = match kind {
             Kind::Custom => file::Said::default(),
@@ -221,7 +221,7 @@ impl Importing<'_> {
             let mut rows = Rows::default();
             match kind {
                 Kind::Custom => {
-                    let mut load = tools.command("pg_restore", next, DATABASE);
+                    let mut load = clients.command("pg_restore", next, DATABASE);
                     load.args([
                         "-w",
                         "--no-owner",
@@ -234,11 +234,11 @@ impl Importing<'_> {
                 Kind::Plain => {
                     for role in &said.roles {
                         // One that is there already is the superuser.
-                        let _ = tools.ask(next, DATABASE, &format!("create role {role} nologin;"));
+                        let _ = clients.ask(next, DATABASE, &format!("create role {role} nologin;"));
                     }
-                    let mut load = tools.psql(next, DATABASE);
+                    let mut load = clients.psql(next, DATABASE);
                     load.arg("--single-transaction");
-                    let is_known = tools.ask(next, DATABASE, PROBE).is_ok();
+                    let is_known = clients.ask(next, DATABASE, PROBE).is_ok();
                     let mut restriction = Restriction::default();
                     transfer::pour(From::File(opened), load, &mut |line| {
                         let is_data = rows.see(line);
@@ -250,7 +250,7 @@ impl Importing<'_> {
                     })?;
                 }
             }
-            let counts = transfer::count(&tools, next, DATABASE)?;
+            let counts = transfer::count(&clients, next, DATABASE)?;
             if transfer::total(&counts) < rows.count {
                 return Err(TransferError::RowsDiffer {
                     database: DATABASE.to_owned(),

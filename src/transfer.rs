@@ -1,9 +1,9 @@
 //! Moving rows from one server to another with PostgreSQL's own programs, and proving that all came: one program's output
 //! goes straight into the next one's input, and the rows of every table are counted on both sides.
 
+mod clients;
 mod error;
 pub(crate) mod settings;
-mod tools;
 
 use std::{
     io::{self, BufRead as _, BufReader, Read, Write as _},
@@ -12,8 +12,8 @@ use std::{
 };
 
 pub use self::{
+    clients::{Clients, Side, Version, version_of},
     error::TransferError,
-    tools::{Side, Tools, Version, version_of},
 };
 
 /// The rows of every table: lines of `schema.table|count`, sorted.
@@ -30,8 +30,8 @@ pub(crate) const COUNT: &str = "select format('select %L, count(*) from only %I.
 ///
 /// # Errors
 /// When psql fails.
-pub fn count(tools: &Tools, side: &Side, database: &str) -> Result<Counts, TransferError> {
-    let said = tools.ask(side, database, COUNT)?;
+pub fn count(clients: &Clients, side: &Side, database: &str) -> Result<Counts, TransferError> {
+    let said = clients.ask(side, database, COUNT)?;
     let mut lines: Counts = said.lines().map(str::to_owned).collect();
     lines.sort();
     Ok(lines)

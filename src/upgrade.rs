@@ -13,7 +13,7 @@ use crate::{
         Cluster, ClusterError, Origin, Purpose, Start, inspect::Contents, replace::Change, user::User,
     },
     prune,
-    transfer::{self, From, Keep, Side, Tools, TransferError, settings},
+    transfer::{self, Clients, From, Keep, Side, TransferError, settings},
 };
 
 /// What is needed beside the size of the old cluster, for the new one's write-ahead log.
@@ -84,7 +84,7 @@ pub fn upgrade(
     // Both, before anything starts.
     let old = cluster.programs()?;
     let run_as = cluster.run_as(None)?;
-    let tools = Tools::find(
+    let clients = Clients::find(
         &["pg_dumpall", "psql", "pg_dump"],
         &(from..=new.major()),
         transfer::version_of(&old),
@@ -106,7 +106,7 @@ pub fn upgrade(
         reporter,
         format!("copying every row from PostgreSQL {from} to {}", new.major()),
     );
-    let copied = copy(cluster, &change, &new, &tools, run_as.as_ref(), reporter);
+    let copied = copy(cluster, &change, &new, &clients, run_as.as_ref(), reporter);
     let hold = cluster.close(ajar)?;
     let done = match copied {
         Ok(copied) => change
@@ -141,7 +141,7 @@ fn copy(
     cluster: &Cluster,
     change: &Change,
     new: &Located,
-    tools: &Tools,
+    clients: &Clients,
     run_as: Option<&User>,
     reporter: &dyn Reporter,
 ) -> Result<Copied, TransferError> {
@@ -164,7 +164,7 @@ fn copy(
             Side::Socket { user, .. } => user,
             Side::Address { .. } => unreachable!("a project's server has a socket"),
         };
-        if let Some(closed) = tools.ask(&from, "postgres", settings::CLOSED)?.lines().next() {
+        if let Some(closed) = clients.ask(&from, "postgres", settings::CLOSED)?.lines().next() {
             return Err(TransferError::Refused {
                 message: format!(
                     "database `{closed}` takes no connections, so that its rows cannot be copied"
@@ -177,7 +177,7 @@ fn copy(
         // The one role that both have.
         let role = format!(
             "CREATE ROLE {};",
-            tools.ask(&from, "postgres", &quoted(user))?.trim()
+            clients.ask(&from, "postgres", &quoted(user))?.trim()
         );
         let mut has_connected = false;
         let mut keep = |line: &[u8]| {
@@ -190,18 +190,18 @@ fn copy(
                 Keep::Yes
             }
         };
-        let mut dump = tools.command("pg_dumpall", &from, "postgres");
+        let mut dump = clients.command("pg_dumpall", &from, "postgres");
         dump.arg("-w");
-        transfer::pour(From::Program(dump), tools.psql(to, "postgres"), &mut keep)?;
+        transfer::pour(From::Program(dump), clients.psql(to, "postgres"), &mut keep)?;
         let databases = "select datname from pg_catalog.pg_database where datallowconn order by 1;";
         let mut rows = 0;
-        for database in tools.ask(&from, "postgres", databases)?.lines() {
-            let counts = transfer::count(tools, &from, database)?;
-            transfer::compare(database, &counts, &transfer::count(tools, to, database)?)?;
+        for database in clients.ask(&from, "postgres", databases)?.lines() {
+            let counts = transfer::count(clients, &from, database)?;
+            transfer::compare(database, &counts, &transfer::count(clients, to, database)?)?;
             rows += transfer::total(&counts);
         }
         // They are told of, and no reason to give up.
-        let left_behind = settings::left_behind(tools, &from, to)
+        let left_behind = settings::left_behind(clients, &from, to)
             .unwrap_or_else(|_| vec!["settings that could not be read".to_owned()]);
         Ok(Copied { rows, left_behind })
     });

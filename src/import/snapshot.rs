@@ -3,10 +3,10 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    process::{Child, ChildStdin, Stdio},
+    process::{Child, ChildStdin},
 };
 
-use crate::transfer::{COUNT, Counts, Side, Tools, TransferError, Version};
+use crate::transfer::{COUNT, Clients, Counts, Side, TransferError, Version};
 
 /// What psql says last.
 const END: &str = "ampup: that was all";
@@ -27,18 +27,12 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// Connects to a server, and counts.
-    pub(super) fn take(tools: &Tools, side: &Side) -> Result<Self, TransferError> {
-        let mut command = tools.psql(side, "");
-        let program = command.get_program().to_string_lossy().into_owned();
-        let spawn = |source| TransferError::Spawn {
+    pub(super) fn take(clients: &Clients, side: &Side) -> Result<Self, TransferError> {
+        let (mut session, program) = clients.session(side, "")?;
+        let failed = |source| TransferError::Spawn {
             program: program.clone(),
             source,
         };
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut session = command.spawn().map_err(spawn)?;
         let mut stdin = session.stdin.take().expect("it is piped");
         let stdout = session.stdout.take().expect("it is piped");
         let statements = format!(
@@ -68,7 +62,7 @@ impl Snapshot {
             numbers.0.and_then(|text| text.parse().ok()),
             numbers.1.and_then(|text| text.parse().ok()),
         );
-        let ended = session.try_wait().map_err(spawn)?;
+        let ended = session.try_wait().map_err(failed)?;
         if let (Some(name), (Some::<u64>(server), Some(octets)), None) = (name, numbers, ended) {
             lines.sort();
             return Ok(Self {
@@ -82,7 +76,7 @@ impl Snapshot {
             });
         }
         drop(stdin);
-        let status = session.wait().map_err(spawn)?;
+        let status = session.wait().map_err(failed)?;
         let mut said = String::new();
         if let Some(stderr) = session.stderr.take() {
             let _: io::Result<_> = stderr.take(1 << 16).read_to_string(&mut said);

@@ -2,7 +2,7 @@
 //! has from the beginning (<https://www.postgresql.org/docs/current/app-pg-dumpall.html>, `--clean`). They stay behind on purpose. One that names
 //! a library, for example, is taken by every server and then keeps the next one from starting.
 
-use super::{Side, Tools, TransferError};
+use super::{Clients, Side, TransferError};
 
 /// Each setting of the files that counts, and each rule of pg_hba.conf, as a line.
 const LINES: &str = "select 'postgresql', s.name || ' = ' || translate(s.setting, E'\\n', ' ') || ' (' || \
@@ -20,8 +20,8 @@ const LINES: &str = "select 'postgresql', s.name || ' = ' || translate(s.setting
 pub(crate) const CLOSED: &str = "select datname from pg_catalog.pg_database where not datallowconn and datname <> 'template0' order by 1;";
 
 /// What the files of a server say and those of the other one do not, in words.
-pub(crate) fn left_behind(tools: &Tools, from: &Side, to: &Side) -> Result<Vec<String>, TransferError> {
-    let ask = |side| tools.ask(side, "postgres", LINES);
+pub(crate) fn left_behind(clients: &Clients, from: &Side, to: &Side) -> Result<Vec<String>, TransferError> {
+    let ask = |side| clients.ask(side, "postgres", LINES);
     Ok(differing(&ask(from)?, &ask(to)?))
 }
 

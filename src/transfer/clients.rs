@@ -2,7 +2,7 @@
 
 use std::{
     ops::RangeInclusive,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -19,7 +19,7 @@ pub type Version = (u64, u64);
 
 /// A directory with programs of one version.
 #[derive(Debug, Clone)]
-pub struct Tools {
+pub struct Clients {
     directory: Utf8PathBuf,
     version: Version,
     run_as: Option<User>,
@@ -87,7 +87,7 @@ fn connection_string(database: &str) -> String {
     format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-impl Tools {
+impl Clients {
     /// The programs of these names, all in one directory, so that each understands what another writes: a component's,
     /// else PATH's.
     ///
@@ -108,7 +108,7 @@ impl Tools {
     ) -> Result<Self, TransferError> {
         let installed = cluster.locator().every_postgres().map_err(ClusterError::from)?;
         let has_all = |directory: &Utf8Path| names.iter().all(|name| program_in(directory, name).is_file());
-        let tools = |directory: Utf8PathBuf, version| Self {
+        let clients = |directory: Utf8PathBuf, version| Self {
             directory,
             version,
             run_as: run_as.cloned(),
@@ -117,7 +117,7 @@ impl Tools {
         let components = installed
             .iter()
             .filter(|located| has_all(&located.tree.join("bin")))
-            .map(|located| tools(located.tree.join("bin"), version_of(located)));
+            .map(|located| clients(located.tree.join("bin"), version_of(located)));
         let in_path = env
             .search_path()
             .into_iter()
@@ -128,16 +128,16 @@ impl Tools {
                 let version = found.next()??;
                 found
                     .all(|other| other == Some(version))
-                    .then(|| tools(directory, version))
+                    .then(|| clients(directory, version))
             });
         let mut best: Option<Self> = None;
-        for tools in components.chain(in_path) {
+        for clients in components.chain(in_path) {
             let is_better = best
                 .as_ref()
-                .is_none_or(|best| rank(tools.version, server) < rank(best.version, server));
-            if majors.contains(&tools.version.0) && is_better {
-                let is_best = rank(tools.version, server) == (0, false);
-                best = Some(tools);
+                .is_none_or(|best| rank(clients.version, server) < rank(best.version, server));
+            if majors.contains(&clients.version.0) && is_better {
+                let is_best = rank(clients.version, server) == (0, false);
+                best = Some(clients);
                 // PATH's programs are not even run then.
                 if is_best {
                     break;
@@ -170,27 +170,37 @@ impl Tools {
         command
     }
 
+    /// psql, started and waiting for statements, and its path. All that it says is to be read.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn session(&self, side: &Side, database: &str) -> Result<(Child, String), TransferError> {
+        let mut command = self.psql(side, database);
+        let program = command.get_program().to_string_lossy().into_owned();
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        match command.spawn() {
+            Ok(child) => Ok((child, program)),
+            Err(source) => Err(TransferError::Spawn { program, source }),
+        }
+    }
+
     /// What psql prints for these statements.
     ///
     /// # Errors
     /// When it fails.
     pub fn ask(&self, side: &Side, database: &str, statements: &str) -> Result<String, TransferError> {
-        let mut command = self.psql(side, database);
-        let program = self.directory.join("psql").to_string();
-        let spawn = |source| TransferError::Spawn {
-            program: program.clone(),
-            source,
-        };
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(spawn)?;
+        let (mut child, program) = self.session(side, database)?;
         if let Some(mut stdin) = child.stdin.take() {
             // A program that ends before it has read all of it tells why by itself.
             let _ = std::io::Write::write_all(&mut stdin, statements.as_bytes());
         }
-        let output = child.wait_with_output().map_err(spawn)?;
+        let output = child.wait_with_output().map_err(|source| TransferError::Spawn {
+            program: program.clone(),
+            source,
+        })?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
