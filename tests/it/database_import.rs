@@ -147,7 +147,7 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
     home.db(&["import", &elsewhere.address])
         .exits(0)
         .says("2 tables with 3000 rows, counted on both sides")
-        .says("remove `url` below `[metadata_db]`");
+        .says("remove `metadata_db.url` from `");
     assert_eq!(ask(&home, rows), "3000");
     assert_eq!(
         sql(&elsewhere.address, "select count(*) from t").expect("answered"),
@@ -234,7 +234,7 @@ fn another_projects_database_is_copied_and_that_of_a_later_major_refused() {
     of_new.stop().expect("left");
     new.db(&["import", "--replace", of_old.url()])
         .exits(0)
-        .says("1 tables with 9 rows, counted on both sides");
+        .says("1 table with 9 rows, counted on both sides");
     assert_eq!(ask(&new, "select count(*) from t"), "9");
     of_old.stop().expect("left");
 }

@@ -224,7 +224,7 @@ fn a_followed_log_ends_with_a_signal() {
     served.sql("select 1");
     let mut following = crate::support::served::Running::begin(served.home.command(&["db", "logs", "-f"]));
     assert!(following.line().contains("starting PostgreSQL"));
-    following.signal("TERM");
+    following.signal(rustix::process::Signal::TERM);
     assert_eq!(following.code(), 143);
 }
 

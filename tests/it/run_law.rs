@@ -209,7 +209,7 @@ fn a_command_that_outlives_its_run_keeps_the_database_until_it_ends() {
                 psql -Xqc \"insert into t values ($x)\" \"$AMP_CONFIG_METADATA_DB__URL\" && echo written";
     let mut run = served.running(line);
     assert_eq!(run.line(), "ready");
-    run.signal("KILL");
+    run.signal(rustix::process::Signal::KILL);
     // Not `wait`, which closes what the command reads from.
     eventually("the run has ended", || {
         run.child.try_wait().expect("asked").is_some()

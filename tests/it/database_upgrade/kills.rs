@@ -18,6 +18,7 @@ use crate::{
         database::Ends,
         home::Home,
         postgres::{done, eventually, sql},
+        programs::is_heard,
     },
 };
 
@@ -43,6 +44,21 @@ impl Project {
         let mut command = self.home.command(&["db", "upgrade"]);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().expect("started")
+    }
+
+    /// Begins one, and sends the signal when this moment has come. Gives whether it was seen: it may be short.
+    fn cut(&self, deadly: Signal, has_come: Sign) -> bool {
+        let mut running = self.begin();
+        while !has_come(self) {
+            if let Some(status) = running.try_wait().expect("asked") {
+                assert!(status.success(), "{status}");
+                return has_come(self);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        signal(running.id(), deadly);
+        running.wait().expect("waited for");
+        true
     }
 
     fn next(&self) -> Utf8PathBuf {
@@ -142,17 +158,10 @@ fn killed_at_any_step_it_leaves_no_server_behind() {
     let project = Project::new();
     let _ends = Ends(&project.home);
     for (step, deadly, has_come) in steps {
-        let mut running = project.begin();
-        let mut is_over = false;
-        while !is_over && !has_come(&project) {
-            thread::sleep(Duration::from_millis(1));
-            is_over = running.try_wait().expect("asked").is_some();
+        if !is_heard(deadly.as_raw()) {
+            continue;
         }
-        if !is_over {
-            signal(running.id(), deadly);
-        }
-        let status = running.wait().expect("waited for");
-        assert!(has_come(&project) || !status.success(), "{step}");
+        assert!((0..5).any(|_| project.cut(deadly, has_come)), "{step}");
         // Without any ampup: ampd would meet a server that takes no writes.
         eventually(step, || {
             !has_servers(&project.amp.join("metadb")) && !has_servers(&project.next())

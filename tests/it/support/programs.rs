@@ -26,3 +26,13 @@ pub(crate) fn find(name: &str) -> Option<Utf8PathBuf> {
 fn skip(why: &str) {
     eprintln!("skipped: {why}");
 }
+
+/// Whether a program that we start hears this signal: a shell sets some to be ignored for what runs in the background.
+pub(crate) fn is_heard(signal: i32) -> bool {
+    let Ok(status) = fs_err::read_to_string("/proc/self/status") else {
+        return true;
+    };
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = u64::from_str_radix(ignored.expect("it is there").trim(), 16).expect("a number");
+    ignored >> (signal - 1) & 1 == 0
+}

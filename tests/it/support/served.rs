@@ -8,6 +8,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use rustix::process::Signal;
 
 use super::{
     home::{Home, Run, finish},
@@ -122,8 +123,8 @@ impl Running {
         writeln!(stdin, "{line}").expect("written");
     }
 
-    pub(crate) fn signal(&self, name: &str) {
-        done(Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]));
+    pub(crate) fn signal(&self, signal: Signal) {
+        crate::postgres_law::signal(self.child.id(), signal);
     }
 
     pub(crate) fn code(mut self) -> i32 {

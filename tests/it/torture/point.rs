@@ -27,12 +27,12 @@ pub(super) struct Case {
 /// How much of a command is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// Every point, and forty in the suite.
+    /// Every point, and twenty in the suite.
     Whole,
-    /// It is large: so many kills, signals and faults, and ten in the suite.
-    Large([usize; 3]),
-    /// The same, and nothing in the suite.
-    VeryLarge([usize; 3]),
+    /// Every point, and ten in the suite: it moves many megabytes.
+    Large,
+    /// So many kills, signals and faults, and nothing in the suite.
+    Sampled([usize; 3]),
 }
 
 /// Further commands are a line each.
@@ -101,7 +101,7 @@ pub(super) const POSTGRES: Case = Case {
     prepare: |_| {},
     command: &["install", "postgres@18.4.0+zonky"],
     once: false,
-    extent: Extent::VeryLarge([15, 5, 30]),
+    extent: Extent::Sampled([15, 5, 30]),
 };
 
 /// ampup itself, newer. It is run from the home, as it must be.
@@ -110,7 +110,7 @@ pub(super) const SELF_UPDATE: Case = Case {
     prepare: settled,
     command: &["self", "update"],
     once: false,
-    extent: Extent::Large([usize::MAX, 20, 200]),
+    extent: Extent::Large,
 };
 
 fn settled(home: &mut Home) {
@@ -126,7 +126,7 @@ pub(super) const INIT: Case = Case {
     prepare: nothing,
     command: &["init"],
     once: false,
-    extent: Extent::Large([100, 20, 200]),
+    extent: Extent::Large,
 };
 
 fn nothing(home: &mut Home) {

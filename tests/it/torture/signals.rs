@@ -17,19 +17,15 @@ use serde_json::json;
 use super::oracle::{Store, leftovers};
 use crate::support::{
     home::{Home, TARGET, finish, script, sha256},
+    programs::is_heard,
     server::{End, Reply, Server},
     world::write_program,
 };
 
-/// The signals that a program which we start hears: a shell sets some to be ignored for what runs in the background.
 fn signals() -> Vec<Signal> {
-    let status = fs::read_to_string("/proc/self/status").expect("read");
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = u64::from_str_radix(ignored.expect("it is there").trim(), 16).expect("a number");
-    let is_heard = |signal: &Signal| ignored >> (*signal as i32 - 1) & 1 == 0;
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
         .into_iter()
-        .filter(is_heard)
+        .filter(|signal| is_heard(*signal as i32))
         .collect()
 }
 
@@ -255,7 +251,7 @@ fn a_terminal_is_left_as_it_was() {
     let Some(program) = crate::support::programs::find("script") else {
         return;
     };
-    if !signals().contains(&Signal::SIGINT) {
+    if !is_heard(Signal::SIGINT as i32) {
         return;
     }
     let mut home = Home::new();

@@ -124,11 +124,11 @@ fn telling(calls: &[Call]) -> Vec<usize> {
 
 fn sweep(case: &Case) {
     let kept = match (case.extent, whole()) {
-        (Extent::Whole, true) => [usize::MAX; 3],
+        (Extent::Whole | Extent::Large, true) => [usize::MAX; 3],
+        (Extent::Sampled(kept), true) => kept,
         (Extent::Whole, false) => [6, 2, 12],
-        (Extent::Large(kept) | Extent::VeryLarge(kept), true) => kept,
-        (Extent::Large(_), false) => [3, 1, 6],
-        (Extent::VeryLarge(_), false) => return,
+        (Extent::Large, false) => [3, 1, 6],
+        (Extent::Sampled(_), false) => return,
     };
     let mut home = Home::new();
     (case.prepare)(&mut home);
