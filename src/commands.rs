@@ -10,6 +10,7 @@ pub mod db;
 pub mod doctor;
 pub mod env;
 mod error;
+mod external;
 pub mod history;
 pub mod info;
 pub mod init;

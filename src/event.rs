@@ -53,6 +53,13 @@ pub enum Event {
     Warning(String),
 }
 
+/// So many of them, in words: `1 row`, `2 rows`.
+pub fn counted(number: impl std::fmt::Display, one: &str) -> String {
+    let number = number.to_string();
+    let more = if number == "1" { "" } else { "s" };
+    format!("{number} {one}{more}")
+}
+
 /// A step that takes long enough to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {

@@ -14,7 +14,7 @@ use self::{
 };
 use crate::{
     env::Env,
-    event::Reporter,
+    event::{Reporter, counted},
     locate::Located,
     postgres::{
         Cluster, ClusterError, facts, inspect::Contents, replace::Change, socket::DATABASE, user::User,
@@ -173,7 +173,10 @@ impl Importing<'_> {
         has_room(self.cluster.project().amp_dir(), snapshot.octets)?;
         step(
             self.reporter,
-            format!("copying {} tables from PostgreSQL {major}", snapshot.counts.len()),
+            format!(
+                "copying {} from PostgreSQL {major}",
+                counted(snapshot.counts.len(), "table")
+            ),
         );
         fill(self.change, self.programs, self.run_as, self.reporter, |next| {
             let mut dump = clients.command("pg_dump", &side, DATABASE);
@@ -254,8 +257,8 @@ impl Importing<'_> {
             if transfer::total(&counts) < rows.count {
                 return Err(TransferError::RowsDiffer {
                     database: DATABASE.to_owned(),
-                    expected: format!("{} rows in the file", rows.count),
-                    found: format!("{} rows", transfer::total(&counts)),
+                    expected: format!("{} in the file", counted(rows.count, "row")),
+                    found: counted(transfer::total(&counts), "row"),
                 });
             }
             Ok((counts, rows.count > 0))

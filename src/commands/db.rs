@@ -113,7 +113,7 @@ const COMPLETE: &str = "theseus";
 
 /// Says which build has the programs that are missing, where the registry has one for this host.
 fn with_build(error: TransferError, session: &Session) -> Error {
-    let TransferError::NoTools { majors, .. } = &error else {
+    let TransferError::NoClients { majors, .. } = &error else {
         return error.into();
     };
     let build = || {

@@ -5,14 +5,13 @@ use std::fmt;
 use camino::Utf8PathBuf;
 
 use crate::{
-    commands::Error,
     env::Env,
     fs::atomic,
     postgres::{Cluster, Project},
     settings::SettingsError,
 };
 
-use super::URL;
+use super::{Error, run::variables::URL};
 
 /// No settings are longer.
 const LIMIT: u64 = 1 << 20;
@@ -31,39 +30,34 @@ enum Place {
 }
 
 impl External {
-    /// Looks where ampd looks, in its order: the environment, `[metadata_db] url` of its settings, and the older
-    /// `metadata_db_url`.
+    /// Looks where ampd looks, in its order, and takes the first: the environment, `[metadata_db] url` of its settings, and
+    /// the older `metadata_db_url`.
     ///
     /// # Errors
     /// When the settings cannot be read or understood: ampd would refuse them too.
     pub(crate) fn find(project: &Project, env: &Env) -> Result<Option<Self>, Error> {
-        if let Some(url) = env.var(URL) {
-            let place = Place::Environment;
-            return Ok(Some(Self {
-                place,
-                url: url.to_owned(),
-            }));
+        match in_environment(env) {
+            Some(external) => Ok(Some(external)),
+            None => Ok(in_file(project, env)?.into_iter().next()),
         }
-        // As `ampd --config` or AMP_CONFIG; a missing file that was named is ampd's to complain of.
-        let path = match (env.var("AMP_CONFIG"), env.current_dir()) {
-            (Some(named), Some(here)) => here.join(named),
-            (Some(named), None) => named.into(),
-            (None, _) => project.config(),
-        };
-        let text = match atomic::read(&path, LIMIT) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::File { path, source }),
-            Ok(text) => text,
-        };
-        let found =
-            in_settings(&String::from_utf8_lossy(&text)).map_err(|source| SettingsError::Malformed {
-                path: path.to_string(),
-                source: Box::new(source),
-            })?;
-        Ok(found.map(|(key, url)| Self {
-            place: Place::File(key, path),
-            url,
-        }))
+    }
+
+    /// All of them, in that order.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub(crate) fn every(project: &Project, env: &Env) -> Result<Vec<Self>, Error> {
+        let mut every = in_file(project, env)?;
+        every.splice(..0, in_environment(env));
+        Ok(every)
+    }
+
+    /// What makes an end of it.
+    pub(crate) fn removal(&self) -> String {
+        match &self.place {
+            Place::Environment => format!("unset `{URL}`"),
+            Place::File(key, path) => format!("remove `{key}` from `{path}`"),
+        }
     }
 
     /// Whether it is the address of the project's own database: `ampup run` within `ampup run`, or after `ampup db env`.
@@ -83,16 +77,49 @@ impl fmt::Display for External {
     }
 }
 
-fn in_settings(text: &str) -> Result<Option<(&'static str, String)>, toml::de::Error> {
-    let settings: toml::Table = toml::from_str(text)?;
-    let text = |value: Option<&toml::Value>| {
-        let text = value.and_then(toml::Value::as_str)?;
-        (!text.is_empty()).then(|| text.to_owned())
+fn in_environment(env: &Env) -> Option<External> {
+    env.var(URL).map(|url| External {
+        place: Place::Environment,
+        url: url.to_owned(),
+    })
+}
+
+fn in_file(project: &Project, env: &Env) -> Result<Vec<External>, Error> {
+    // As `ampd --config` or AMP_CONFIG; a missing file that was named is ampd's to complain of.
+    let path = match (env.var("AMP_CONFIG"), env.current_dir()) {
+        (Some(named), Some(here)) => here.join(named),
+        (Some(named), None) => named.into(),
+        (None, _) => project.config(),
     };
+    let text = match atomic::read(&path, LIMIT) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(Error::File { path, source }),
+        Ok(text) => text,
+    };
+    let found = in_settings(&String::from_utf8_lossy(&text)).map_err(|source| SettingsError::Malformed {
+        path: path.to_string(),
+        source: Box::new(source),
+    })?;
+    let external = |(key, url)| External {
+        place: Place::File(key, path.clone()),
+        url,
+    };
+    Ok(found.into_iter().map(external).collect())
+}
+
+/// The keys that count, the stronger first.
+fn in_settings(text: &str) -> Result<Vec<(&'static str, String)>, toml::de::Error> {
+    let settings: toml::Table = toml::from_str(text)?;
     let newer = settings.get("metadata_db").and_then(|table| table.get("url"));
-    Ok(text(newer)
-        .map(|url| ("metadata_db.url", url))
-        .or_else(|| text(settings.get("metadata_db_url")).map(|url| ("metadata_db_url", url))))
+    let keys = [
+        ("metadata_db.url", newer),
+        ("metadata_db_url", settings.get("metadata_db_url")),
+    ];
+    let set = keys.into_iter().filter_map(|(key, value)| {
+        let text = value?.as_str()?;
+        (!text.is_empty()).then(|| (key, text.to_owned()))
+    });
+    Ok(set.collect())
 }
 
 #[cfg(test)]
@@ -102,20 +129,19 @@ mod tests {
     #[test]
     fn the_newer_key_counts_before_the_older() {
         let found = |text: &str| {
-            in_settings(text)
-                .expect("TOML")
+            let keys = in_settings(text).expect("TOML");
+            keys.iter()
                 .map(|(key, url)| format!("{key} {url}"))
+                .collect::<Vec<_>>()
         };
-        assert_eq!(found("data_dir = \"data\"\n[metadata_db]\npool_size = 3\n"), None);
+        let none: [&str; 0] = [];
+        assert_eq!(found("data_dir = \"data\"\n[metadata_db]\npool_size = 3\n"), none);
+        assert_eq!(found("metadata_db_url = \"a\""), ["metadata_db_url a"]);
         assert_eq!(
-            found("metadata_db_url = \"a\"").as_deref(),
-            Some("metadata_db_url a")
+            found("metadata_db_url = \"a\"\n[metadata_db]\nurl = \"b\"\n"),
+            ["metadata_db.url b", "metadata_db_url a"]
         );
-        assert_eq!(
-            found("metadata_db_url = \"a\"\n[metadata_db]\nurl = \"b\"\n").as_deref(),
-            Some("metadata_db.url b")
-        );
-        assert_eq!(found("[metadata_db]\nurl = \"\"\n"), None);
+        assert_eq!(found("[metadata_db]\nurl = \"\"\n"), none);
         in_settings("[").expect_err("ampd refuses it too");
     }
 }

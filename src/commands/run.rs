@@ -1,6 +1,5 @@
 //! `ampup run`: a command with the project's database.
 
-mod external;
 pub(super) mod variables;
 
 use std::ffi::OsString;
@@ -11,13 +10,12 @@ use serde_json::Value;
 use super::{
     Error, Outcome, Session, child,
     database::{self, Selected},
+    external::External,
 };
 use crate::{
     exit::Exit,
     postgres::{Left, Start},
 };
-use external::External;
-use variables::URL;
 
 /// Arguments of `ampup run`.
 #[derive(Debug, Clone, clap::Args)]

@@ -144,7 +144,7 @@ impl Clients {
                 }
             }
         }
-        best.ok_or_else(|| TransferError::NoTools {
+        best.ok_or_else(|| TransferError::NoClients {
             names: names.join(", "),
             majors: majors.clone(),
             searched: installed.iter().map(|located| located.tree.join("bin")).collect(),

@@ -21,7 +21,7 @@ pub enum TransferError {
         ranged(.majors),
         .searched.iter().map(|place| format!("\n  not in `{place}`")).collect::<String>()
     )]
-    NoTools {
+    NoClients {
         /// The programs.
         names: String,
         /// Of which majors they must be.
@@ -101,7 +101,7 @@ impl TransferError {
         match self {
             Self::Cluster(error) => error.hint(),
             // The command knows the registry, and says which build has them.
-            Self::NoTools { majors, .. } => Some(format!(
+            Self::NoClients { majors, .. } => Some(format!(
                 "install the client programs of PostgreSQL {}, and put them in PATH",
                 majors.end()
             )),
@@ -133,7 +133,7 @@ impl TransferError {
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::Cluster(error) => error.exit_code(),
-            Self::NoTools { .. } => Exit::NotFound,
+            Self::NoClients { .. } => Exit::NotFound,
             Self::Spawn { source, .. } => Exit::of_io(source),
             Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Exit::Disk,
             Self::Failed { .. } | Self::Refused { .. } => Exit::Failed,

@@ -2,12 +2,15 @@
 
 use serde_json::json;
 
-use super::{super::database::Selected, Error, Session, with_build};
+use super::{
+    super::{database::Selected, external::External},
+    Error, Session, with_build,
+};
 use crate::{
     commands::Outcome,
-    fs::atomic,
+    event::counted,
     import::{self, Present, Source},
-    postgres::Project,
+    postgres::Cluster,
 };
 
 /// Arguments of `ampup db import`.
@@ -30,6 +33,8 @@ pub struct Args {
 /// When the source cannot be read, programs are missing, the project has tables already, or not every row came.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
+    // Asked before: what ampd could not read is told while nothing is done yet.
+    let change = to_change(&cluster, session)?;
     let source = Source::parse(&args.source, session.env.current_dir());
     let present = if args.replace {
         Present::IsPutAside
@@ -50,8 +55,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "counted here; that dump does not say how many there were"
     };
     let mut talk = vec![format!(
-        "{} tables with {} rows, {checked}",
-        imported.tables, imported.rows
+        "{} with {}, {checked}",
+        counted(imported.tables, "table"),
+        counted(imported.rows, "row"),
     )];
     talk.extend(
         imported
@@ -59,7 +65,6 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             .iter()
             .map(|kept| format!("what was there is kept in `{kept}`")),
     );
-    let change = to_change(cluster.project(), session);
     talk.extend(change.iter().cloned());
     let json = json!({
         "tables": imported.tables, "rows": imported.rows, "compared": imported.is_compared, "kept": imported.kept,
@@ -69,29 +74,18 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 }
 
 /// What still leads ampd to the other database.
-fn to_change(project: &Project, session: &Session) -> Vec<String> {
-    let config = project.config();
-    let has_url = atomic::read(&config, 1 << 20)
-        .ok()
-        .and_then(|text| toml::from_slice::<toml::Table>(&text).ok())
-        .is_some_and(|table| {
-            table
-                .get("metadata_db")
-                .is_some_and(|section| section.get("url").is_some())
-        });
-    let mut change = Vec::new();
-    if has_url {
-        change.push(format!(
-            "remove `url` below `[metadata_db]` in `{config}`: it leads ampd to the other database"
-        ));
-    }
-    if session.env.var_os("AMP_CONFIG_METADATA_DB__URL").is_some() {
-        change.push("unset `AMP_CONFIG_METADATA_DB__URL`: it leads ampd to the other database".to_owned());
-    }
+fn to_change(cluster: &Cluster, session: &Session) -> Result<Vec<String>, Error> {
+    let project = cluster.project();
+    let mut change: Vec<String> = External::every(project, &session.env)?
+        .into_iter()
+        .filter(|external| !external.is_of(cluster))
+        .map(|external| format!("{}: it leads ampd to the other database", external.removal()))
+        .collect();
     if change.is_empty() {
         change.push(format!(
-            "`{config}` needs no change: without `metadata_db.url` ampd uses the project's database"
+            "`{}` needs no change: without `metadata_db.url` ampd uses the project's database",
+            project.config()
         ));
     }
-    change
+    Ok(change)
 }

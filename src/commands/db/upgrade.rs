@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{super::database::Selected, Error, Session, with_build};
 use crate::{
     commands::Outcome,
+    event::counted,
     upgrade::{self, Upgraded},
 };
 
@@ -42,8 +43,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         } => {
             let mut talk = vec![
                 format!(
-                    "upgraded PostgreSQL {from} to {}: {rows} rows, every table counted on both sides",
-                    to.major()
+                    "upgraded PostgreSQL {from} to {}: {}, every table counted on both sides",
+                    to.major(),
+                    counted(rows, "row")
                 ),
                 format!("the old cluster is kept in `{kept}`"),
             ];
