@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 pub use self::error::BackupError;
 use crate::{
     event::{Event, Reporter},
-    fs::space,
-    postgres::{Cluster, ClusterError, inspect::Contents, user::User},
+    fs::{atomic, space},
+    postgres::{Cluster, ClusterError, inspect::Contents, replace::Exchanged, user::User},
 };
 
 /// How many backups are kept in the default place.
@@ -88,27 +88,29 @@ pub fn back_up(
     if path.symlink_metadata().is_ok() {
         return Err(BackupError::Exists(path));
     }
-    // Nobody changes the cluster meanwhile.
+    // Nobody changes the cluster meanwhile, nor makes a backup.
     let _change = cluster.change(reporter)?;
+    if file.is_none() {
+        path.parent().into_iter().for_each(atomic::sweep);
+    }
     let hold = cluster.hold(reporter)?;
-    let was = hold.was_running();
     let written = archive::write(&cluster.project().cluster(), major, &path).and_then(|written| {
         cluster.is_still(&hold)?;
-        Ok(written)
+        archive::publish(written, &path, run_as.as_ref())
     });
-    hold.release();
-    let resumed = cluster.resume(was, run_as.clone(), reporter);
+    let resumed = cluster.resume(hold, reporter);
     // The copy's failure is what was asked about, and a server that does not start again must not hide it.
-    let written = written?;
-    resumed?;
-    let header = archive::publish(written, &path, run_as.as_ref())?;
+    let header = written?;
+    let resumed = resumed.inspect_err(|_| {
+        reporter.report(Event::Warning(format!("the backup is whole: `{path}`")));
+    })?;
     let removed = if file.is_none() { rotate(&path) } else { Vec::new() };
     Ok(Made {
         octets: fs::metadata(&path).map(|found| found.len()).unwrap_or_default(),
         path,
         header,
         removed,
-        resumed: was.is_some(),
+        resumed,
     })
 }
 
@@ -159,32 +161,18 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
                 why: format!("it holds no cluster of PostgreSQL {}", header.major),
             }),
         });
-    if let Err(error) = unpacked {
-        change.abandon(cluster, reporter)?;
-        return Err(error);
-    }
-    let hold = match cluster.hold(reporter) {
+    let hold = match unpacked.and_then(|()| Ok(cluster.hold(reporter)?)) {
         Ok(hold) => hold,
         Err(error) => {
-            change.abandon(cluster, reporter)?;
-            return Err(error.into());
+            change.abandon(cluster, reporter);
+            return Err(error);
         }
     };
-    let was = hold.was_running();
-    let aside = change.publish(cluster, &hold);
-    hold.release();
-    let resumed = cluster.resume(was, run_as, reporter);
-    let aside = aside?;
-    if let Err(error) = resumed {
-        reporter.report(Event::Warning(
-            "the backup is restored, and its server does not start".to_owned(),
-        ));
-        return Err(error.into());
-    }
+    let Exchanged { kept, resumed } = change.exchange(cluster, hold, reporter)?;
     Ok(Restored {
         header,
-        aside,
-        resumed: was.is_some(),
+        aside: kept,
+        resumed,
     })
 }
 

@@ -156,7 +156,8 @@ impl Env {
 }
 
 /// A command line as it may be written down and shown to others: the program's own name, and no token and no password.
-/// What stands behind `--` belongs to another program, and is left out.
+/// What stands behind `--`, `run` or `psql` belongs to another program, and is left out; of a program that is not ampup
+/// only its name is shown.
 pub fn shown_command(words: &[OsString]) -> String {
     let mut shown = Vec::new();
     let mut secret_follows = false;
@@ -164,7 +165,12 @@ pub fn shown_command(words: &[OsString]) -> String {
         let word = word.to_string_lossy();
         if number == 0 {
             let name = word.rsplit(['/', '\\']).next().unwrap_or_default();
-            shown.push(name.trim_end_matches(".exe").to_owned());
+            let name = name.trim_end_matches(".exe");
+            shown.push(name.to_owned());
+            if name != "ampup" && words.len() > 1 {
+                shown.push("…".to_owned());
+                break;
+            }
         } else if word == "--" {
             shown.push("-- …".to_owned());
             break;
@@ -174,6 +180,10 @@ pub fn shown_command(words: &[OsString]) -> String {
             shown.push(format!("{SECRET_FLAG}=…"));
         } else {
             shown.push(without_user(&word));
+            if ["run", "psql"].contains(&&*word) && number + 1 < words.len() {
+                shown.push("…".to_owned());
+                break;
+            }
         }
     }
     shown.join(" ")
@@ -248,7 +258,11 @@ mod tests {
             shown("ampup --mirror=https://u:p@h list"),
             "ampup --mirror=https://…@h list"
         );
-        assert_eq!(shown("ampup run -- sh -c secret"), "ampup run -- …");
+        assert_eq!(shown("ampup run -- sh -c secret"), "ampup run …");
+        assert_eq!(shown("ampup run --no-db ampd --token t"), "ampup run …");
+        assert_eq!(shown("ampup db psql -c secret"), "ampup db psql …");
+        assert_eq!(shown("ampup link -- secret"), "ampup link -- …");
+        assert_eq!(shown("/bin/ampd --password secret"), "ampd …");
         assert_eq!(shown("ampup install a@1.0.0"), "ampup install a@1.0.0");
     }
 }

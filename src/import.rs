@@ -17,7 +17,11 @@ use crate::{
     event::{Reporter, counted},
     locate::Located,
     postgres::{
-        Cluster, ClusterError, facts, inspect::Contents, replace::Change, socket::DATABASE, user::User,
+        Cluster, ClusterError, facts,
+        inspect::Contents,
+        replace::{Change, Exchanged},
+        socket::DATABASE,
+        user::User,
     },
     transfer::{self, Clients, From, Keep, Side, TransferError, Version},
     upgrade::{fill, has_room, step},
@@ -117,22 +121,17 @@ pub fn import(
     let ((counts, is_compared), hold) = match held {
         Ok(held) => held,
         Err(error) => {
-            change.abandon(cluster, reporter)?;
+            change.abandon(cluster, reporter);
             return Err(error);
         }
     };
-    let was = hold.was_running();
-    let kept = change.publish(cluster, &hold);
-    hold.release();
-    let resumed = cluster.resume(was, run_as.clone(), reporter);
-    let kept = kept?;
-    resumed?;
+    let Exchanged { kept, resumed } = change.exchange(cluster, hold, reporter)?;
     Ok(Imported {
         tables: counts.len(),
         rows: transfer::total(&counts),
         is_compared,
         kept,
-        resumed: was.is_some(),
+        resumed,
     })
 }
 
@@ -303,10 +302,9 @@ fn decoded(text: &str) -> String {
     let mut octets = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, more @ ..] = rest {
-        let hex = more.get(..2).and_then(|two| str::from_utf8(two).ok());
-        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+        match more.get(..2).and_then(|two| hex::decode(two).ok()) {
             Some(octet) if *first == b'%' => {
-                octets.push(octet);
+                octets.extend(octet);
                 rest = &more[2..];
             }
             _ => {

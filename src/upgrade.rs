@@ -10,7 +10,10 @@ use crate::{
     fs::space,
     locate::Located,
     postgres::{
-        Cluster, ClusterError, Origin, Purpose, Start, inspect::Contents, replace::Change, user::User,
+        Cluster, ClusterError, Origin, Purpose, Start,
+        inspect::Contents,
+        replace::{Change, Exchanged},
+        user::User,
     },
     prune,
     transfer::{self, Clients, From, Keep, Side, TransferError, settings},
@@ -100,35 +103,33 @@ pub fn upgrade(
 
     let change = cluster.change(reporter)?;
     let hold = cluster.hold(reporter)?;
-    let was = hold.was_running();
     let ajar = hold.open();
     step(
         reporter,
         format!("copying every row from PostgreSQL {from} to {}", new.major()),
     );
     let copied = copy(cluster, &change, &new, &clients, run_as.as_ref(), reporter);
-    let hold = cluster.close(ajar)?;
-    let done = match copied {
-        Ok(copied) => change
-            .publish(cluster, &hold)
-            .map(|kept| (copied, kept))
-            .map_err(TransferError::from),
-        Err(error) => change
-            .abandon(cluster, reporter)
-            .map_err(TransferError::from)
-            .and(Err(error)),
+    let (copied, hold) = match (copied, cluster.close(ajar, reporter)) {
+        (Ok(copied), Ok(hold)) => (copied, hold),
+        (Err(error), Ok(hold)) => {
+            change.abandon(cluster, reporter);
+            // A server that does not start again is told of.
+            let _ = cluster.resume(hold, reporter);
+            return Err(error);
+        }
+        (copied, Err(error)) => {
+            change.abandon(cluster, reporter);
+            return Err(copied.err().unwrap_or(error.into()));
+        }
     };
-    hold.release();
-    let resumed = cluster.resume(was, run_as, reporter);
-    let (copied, kept) = done?;
-    resumed?;
+    let Exchanged { kept, resumed } = change.exchange(cluster, hold, reporter)?;
     Ok(Upgraded::Upgraded {
         from,
         to: new,
         rows: copied.rows,
         kept: kept.unwrap_or_default(),
         left_behind: copied.left_behind,
-        resumed: was.is_some(),
+        resumed,
     })
 }
 

@@ -199,7 +199,7 @@ impl Lock {
     }
 }
 
-/// A lock file of another user can be locked without writing to it.
+/// A lock file of another user, or on a read-only file system, can be locked without writing to it.
 fn open(path: &Utf8Path) -> io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true);
@@ -212,7 +212,12 @@ fn open(path: &Utf8Path) -> io::Result<fs::File> {
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
     }
     match options.open(path) {
-        Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => fs::File::open(path).or(Err(cause)),
+        Err(cause)
+            if [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem]
+                .contains(&cause.kind()) =>
+        {
+            fs::File::open(path).or(Err(cause))
+        }
         opened => opened,
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{cluster::Cluster, error::ClusterError, hold::Hold, project::Project, stop::Force};
 use crate::{
-    event::Reporter,
+    event::{Event, Reporter},
     fs::{atomic, lock, lock::Lock, node::Node},
 };
 
@@ -36,6 +36,15 @@ struct Ready {
 pub struct Change {
     next: Cluster,
     _lock: Lock,
+}
+
+/// What came of an exchange.
+#[derive(Debug)]
+pub struct Exchanged {
+    /// Where the old cluster is, if there was one.
+    pub kept: Option<Utf8PathBuf>,
+    /// Whether the server was stopped for it and started again.
+    pub resumed: bool,
 }
 
 impl Cluster {
@@ -88,11 +97,33 @@ impl Change {
         &self.next
     }
 
-    /// Puts the next cluster, which is whole and stopped, in the project's place. Gives where the old one is now.
+    /// Puts the next cluster, which is whole and stopped, in the project's place, and starts the server again that was
+    /// stopped for it.
     ///
     /// # Errors
-    /// When something cannot be flushed or renamed; one of the two is then in its place.
-    pub fn publish(self, cluster: &Cluster, hold: &Hold) -> Result<Option<Utf8PathBuf>, ClusterError> {
+    /// When something cannot be flushed or renamed, and one of the two is then in its place; or when the server does not
+    /// start: then it is the next one.
+    pub fn exchange(
+        self,
+        cluster: &Cluster,
+        hold: Hold,
+        reporter: &dyn Reporter,
+    ) -> Result<Exchanged, ClusterError> {
+        let kept = self.publish(cluster, &hold, reporter);
+        let resumed = cluster.resume(hold, reporter);
+        Ok(Exchanged {
+            kept: kept?,
+            resumed: resumed?,
+        })
+    }
+
+    /// Gives where the old cluster is now.
+    fn publish(
+        self,
+        cluster: &Cluster,
+        hold: &Hold,
+        reporter: &dyn Reporter,
+    ) -> Result<Option<Utf8PathBuf>, ClusterError> {
         let project = &cluster.project;
         let place = project.cluster();
         let failed = |action| cluster.failed(action);
@@ -114,20 +145,35 @@ impl Change {
             }
             Err(cause) => return Err(failed("look at")(cause)),
             Ok(_) => {
-                exchange(&new, &place, &aside).map_err(failed("put the successor in place of"))?;
+                let in_place = failed("put the successor in place of");
+                if atomic::exchange_at_once(&new, &place).map_err(&in_place)? {
+                    // What is `new` now is the old one. If it stays there, clearing up tries again.
+                    let _ = atomic::rename(&new, &aside);
+                } else {
+                    atomic::rename(&place, &aside).map_err(&in_place)?;
+                    atomic::rename(&new, &place).map_err(&in_place)?;
+                }
                 Some(aside)
             }
         };
-        clear(project).map_err(failed("clear up beside"))?;
-        Ok(kept)
+        // It is done, and the next start tidies up too.
+        if let Err(cause) = clear(project) {
+            later(reporter, project, &cause);
+        }
+        Ok(kept.map(|aside| {
+            if aside.symlink_metadata().is_ok() {
+                aside
+            } else {
+                new
+            }
+        }))
     }
 
-    /// Gives up: what was built is removed.
-    ///
-    /// # Errors
-    /// When its server does not stop, or it cannot be removed.
-    pub fn abandon(self, cluster: &Cluster, reporter: &dyn Reporter) -> Result<(), ClusterError> {
-        self.clear(&cluster.project, reporter)
+    /// Gives up: what was built is removed. What cannot be removed now is told, and goes with the next change.
+    pub fn abandon(self, cluster: &Cluster, reporter: &dyn Reporter) {
+        if let Err(error) = self.clear(&cluster.project, reporter) {
+            later(reporter, &cluster.project, &error);
+        }
     }
 
     fn clear(&self, project: &Project, reporter: &dyn Reporter) -> Result<(), ClusterError> {
@@ -162,14 +208,11 @@ pub(super) fn finish(project: &Project) -> Result<bool, ClusterError> {
     Ok(true)
 }
 
-/// Puts `new` in `place`, and what is there to `aside`.
-fn exchange(new: &Utf8Path, place: &Utf8Path, aside: &Utf8Path) -> io::Result<()> {
-    if atomic::exchange_at_once(new, place)? {
-        atomic::rename(new, aside)
-    } else {
-        atomic::rename(place, aside)?;
-        atomic::rename(new, place)
-    }
+fn later(reporter: &dyn Reporter, project: &Project, cause: &dyn std::fmt::Display) {
+    reporter.report(Event::Warning(format!(
+        "`{}` cannot be cleared away yet ({cause}); the next start does it",
+        project.amp_dir().join(NEXT)
+    )));
 }
 
 /// Removes `metadb.next`, unless what is in it may be the old cluster: then that is put aside.
@@ -218,7 +261,7 @@ fn inode(path: &Utf8Path) -> Option<u64> {
 }
 
 /// A name for an old cluster that nothing has, with the time in it.
-fn unused(amp_dir: &Utf8Path) -> Utf8PathBuf {
+pub(super) fn unused(amp_dir: &Utf8Path) -> Utf8PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let names = std::iter::once(format!("metadb.old-{now}"))
         .chain((2..).map(|number| format!("metadb.old-{now}-{number}")));

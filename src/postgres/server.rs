@@ -1,4 +1,4 @@
-//! Starting a server process. Waiting for it, and everything that is decided about it, is `cluster`'s.
+//! Starting a server process. Waiting for it is `start`'s, ending it `stop`'s.
 
 use std::process::{Child, ExitStatus};
 
@@ -39,6 +39,11 @@ impl Purpose {
             Self::Stay => "start",
             Self::Change => "change",
         }
+    }
+
+    /// Whether the server with this command line was started by ampup.
+    pub(super) fn is_said_in(command_line: &str) -> bool {
+        command_line.contains(STARTED_BY)
     }
 
     /// Why the server with this command line was started. Whoever else starts one, ampd for example, wants it to stay.

@@ -21,6 +21,7 @@ use super::{
     replace,
     running::{Evidence, Origin, Server},
     server::{Launch, Purpose, has_done_its_part, spawn},
+    status::LITTLE_ROOM,
     tie::Tie,
     user::User,
     wait::{Patience, Wait},
@@ -43,8 +44,6 @@ pub(super) const TOO_MANY: &str = "53300";
 const FULL: Duration = Duration::from_secs(10);
 /// Between two looks that are not about progress.
 const MOMENT: Duration = Duration::from_millis(100);
-/// Below this a database should not be started without a word.
-const LITTLE_ROOM: u64 = 1 << 30;
 
 /// How to start.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +100,7 @@ impl Cluster {
             reporter,
             lock: None,
             child: None,
+            has_failed: false,
             tie: None,
             made: None,
             log: Log::of(&self.project),
@@ -108,7 +108,12 @@ impl Cluster {
         let served = starting.until_served(programs)?;
         // One that had only begun when it was looked for, and had not said yet what it is for.
         if served.child.is_none() && start.purpose != Purpose::Change && self.is_for_change()? {
-            self.end_leftover(reporter)?;
+            if !self.end_leftover(reporter)? && self.session()?.is_some() {
+                return Err(ClusterError::InUse {
+                    cluster: self.directory.clone(),
+                    holder: "a change of the cluster, whose processes cannot be seen from here".to_owned(),
+                });
+            }
             return self.start(start, reporter);
         }
         // Only a memory aid: a project whose name cannot be written down is served all the same.
@@ -139,6 +144,8 @@ struct Starting<'a> {
     reporter: &'a dyn Reporter,
     lock: Option<Lock>,
     child: Option<Child>,
+    /// One that we started ended, and another one seemed to be there.
+    has_failed: bool,
     tie: Option<Tie>,
     made: Option<create::Made>,
     log: Log,
@@ -160,10 +167,11 @@ impl Starting<'_> {
             }
             let decision = next(&look.seen);
             // If ours ended and another is there, that one won the race for PostgreSQL's own lock, and is waited for.
-            if let Some(ended) = self.child_ended(programs.as_ref())
-                && matches!(decision, Next::Start { .. })
-            {
-                return Err(ended);
+            if let Some(ended) = self.child_ended(programs.as_ref()) {
+                if matches!(decision, Next::Start { .. }) || self.has_failed {
+                    return Err(ended);
+                }
+                self.has_failed = true;
             }
             match decision {
                 Next::Adopt => match look.session {

@@ -1,8 +1,6 @@
 //! What is known of a cluster and its server, without starting or changing anything.
 
-use std::io;
-
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use fs_err as fs;
 
 use super::{
@@ -19,6 +17,10 @@ use crate::fs::{lock, lock::Lock, mounts, space};
 
 /// Below this, free space is worth a warning.
 pub const LITTLE_ROOM: u64 = 1 << 30;
+
+/// Asks how many sessions there are beside the one that asks.
+pub(super) const SESSIONS: &str =
+    "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()";
 
 /// What is known of a cluster.
 #[derive(Debug)]
@@ -183,9 +185,7 @@ fn ask(session: &mut Session, serving: &mut Serving) -> Result<(), WireError> {
     serving.uptime = number(
         session.value("select extract(epoch from current_timestamp - pg_postmaster_start_time())::bigint")?,
     );
-    serving.connections = number(session.value(
-        "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()",
-    )?);
+    serving.connections = number(session.value(SESSIONS)?);
     let durable = "select current_setting('fsync') = 'on' and current_setting('full_page_writes') = 'on' \
                    and current_setting('synchronous_commit') = 'on'";
     serving.is_durable = session.value(durable)? == "t";
@@ -208,34 +208,4 @@ fn size_of(directory: &Utf8Path) -> u64 {
         }
     }
     size
-}
-
-impl Cluster {
-    /// Renames the cluster to `metadb.old-<time>`, after its server was stopped, and gives that place. The next start makes
-    /// a new one. Nothing is removed.
-    ///
-    /// # Errors
-    /// When somebody uses the cluster, or it cannot be renamed.
-    pub fn put_aside(&self) -> Result<Utf8PathBuf, ClusterError> {
-        let Some(_lock) = Lock::try_acquire(&self.project.lock())? else {
-            return Err(ClusterError::OutOfReach {
-                cluster: self.directory.clone(),
-                holder: lock::holder(&self.project.lock()),
-            });
-        };
-        let look = self.look(true)?;
-        if !look.seen.processes.is_empty() || look.seen.answer != SocketAnswer::Nobody {
-            return Err(ClusterError::OutOfReach {
-                cluster: self.directory.clone(),
-                holder: "another program than ampup".to_owned(),
-            });
-        }
-        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ");
-        let aside = self.project.amp_dir().join(format!("metadb.old-{now}"));
-        if aside.symlink_metadata().is_ok() {
-            return Err(self.failed("put aside")(io::ErrorKind::AlreadyExists.into()));
-        }
-        crate::fs::atomic::rename(&self.directory, &aside).map_err(self.failed("put aside"))?;
-        Ok(aside)
-    }
 }

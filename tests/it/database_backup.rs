@@ -66,8 +66,14 @@ fn what_was_backed_up_is_restored_and_nothing_is_lost() {
     let stays = start(&home, Purpose::Stay);
     let url = stays.url().to_owned();
     drop(stays);
+    // What one that was killed left goes with the next.
+    let left = home.work().join(".amp/backups/.new-left");
+    fs::create_dir_all(left.parent().expect("it has one")).expect("made");
+    home.give(left.parent().expect("it has one"));
+    fs::write(&left, "half a backup").expect("written");
     for _ in 0..4 {
         home.db(&["backup"]).exits(0);
+        assert!(!left.exists());
         sql(&url, "select 1").expect("it runs again");
     }
     let backups = home

@@ -35,7 +35,7 @@ pub(crate) fn ampds_server(data: &Utf8Path) -> Child {
         .expect("started")
 }
 
-fn url(data: &Utf8Path) -> String {
+pub(crate) fn url(data: &Utf8Path) -> String {
     let user = run_as().unwrap_or_else(|| ampup::postgres::user::User::current().expect("somebody"));
     format!("postgresql:///postgres?host={data}&user={}", user.name)
 }

@@ -5,11 +5,15 @@ use std::process::{Command, Stdio};
 use camino::Utf8Path;
 use fs_err as fs;
 
-use crate::support::{
-    home::{Home, finish},
-    postgres::{done, eventually, fingerprint, sql},
-    programs,
-    served::Served,
+use crate::{
+    postgres_ampd::{ampds_server, serves, url as ampds_url},
+    support::{
+        disk::SmallDisk,
+        home::{Home, finish},
+        postgres::{done, eventually, fingerprint, sql},
+        programs,
+        served::{Running, Served},
+    },
 };
 
 #[test]
@@ -240,4 +244,68 @@ fn a_missing_postgresql_is_the_same_everywhere() {
     home.ampup(&["db", "status"])
         .exits(0)
         .says("PostgreSQL 18 is not installed");
+}
+
+#[test]
+fn a_directory_that_is_no_cluster_is_not_put_aside() {
+    let served = Served::new();
+    let place = served.home.work().join(".amp/metadb");
+    fs::create_dir_all(&place).expect("made");
+    fs::write(place.join("diary.txt"), "mine\n").expect("written");
+    served.home.give(&served.home.work());
+    served
+        .ampup(&["db", "reset", "work"])
+        .exits(1)
+        .says("diary.txt")
+        .says("hint: ");
+    assert!(place.join("diary.txt").exists());
+}
+
+/// ampd by itself asks for no lock of ours: its sessions say that it is there.
+#[test]
+fn the_server_of_a_living_ampd_is_not_taken_from_it() {
+    let served = Served::new();
+    served.sql("create table t as select 1 as x");
+    let mut ampd = ampds_server(&served.data());
+    serves(&served.data());
+    let mut command = served
+        .home
+        .other_program(&programs::find("psql").expect("it is needed"));
+    command.args(["-XAt", "-d", &ampds_url(&served.data())]);
+    let mut session = Running::begin(command);
+    session.say("select 7;");
+    assert_eq!(session.line(), "7");
+    for words in [&["db", "backup"][..], &["db", "reset", "work"]] {
+        served
+            .ampup(words)
+            .exits(6)
+            .says("is in use by 1 session of a server that another program started");
+    }
+    session.say("select x + 7 from t;");
+    assert_eq!(session.line(), "8");
+    assert_eq!(session.code(), 0);
+    served.ampup(&["db", "backup"]).exits(0);
+    ampd.wait().expect("it was stopped");
+    assert_eq!(served.sql("select x from t"), "1");
+}
+
+#[test]
+fn on_a_read_only_file_system_a_database_is_still_described() {
+    let served = Served::new();
+    let amp_dir = served.home.work().join(".amp");
+    fs::create_dir_all(&amp_dir).expect("made");
+    let Some(disk) = SmallDisk::mount(&amp_dir, 400 << 20) else {
+        return;
+    };
+    served.sql("create table t as select 1 as x");
+    disk.close();
+    served.ampup(&["db", "status"]).exits(0).prints_with("stopped");
+    served.ampup(&["db", "url"]).exits(0).prints_with("postgresql:");
+    served.ampup(&["db", "list"]).exits(0).prints_with("stopped");
+    served
+        .ampup(&["db", "start"])
+        .exits(7)
+        .says(served.amp_dir().as_str());
+    disk.grow();
+    assert_eq!(served.sql("select x from t"), "1");
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     commands::{Error, Outcome, Session, database::Selected},
-    postgres::{Project, inspect::Contents},
+    postgres::{ClusterError, Project, inspect::Contents},
 };
 
 /// Arguments of `ampup db reset`.
@@ -27,8 +27,14 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
     cluster.settle(session.reporter.as_ref())?;
     let project = cluster.project();
-    if matches!(cluster.contents()?, Contents::Absent | Contents::Empty) {
-        return Err(super::url::none(&cluster));
+    match cluster.contents()? {
+        Contents::Absent | Contents::Empty => return Err(super::url::none(&cluster)),
+        // It is nobody's to rename.
+        Contents::Foreign { entry } => {
+            let cluster = project.cluster();
+            return Err(ClusterError::Foreign { cluster, entry }.into());
+        }
+        Contents::Cluster { .. } | Contents::Damaged { .. } | Contents::Unfinished => {}
     }
     let name = name(project);
     let question = format!(
@@ -54,9 +60,18 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
     }
     // Nobody is changing it, and no run uses it.
-    let _change = cluster.change(session.reporter.as_ref())?;
-    cluster.hold(session.reporter.as_ref())?.release();
-    let aside = cluster.put_aside()?;
+    let reporter = session.reporter.as_ref();
+    let _change = cluster.change(reporter)?;
+    let hold = cluster.hold(reporter)?;
+    let aside = match cluster.put_aside(&hold) {
+        Ok(aside) => aside,
+        Err(error) => {
+            // One that does not start again is told of.
+            let _ = cluster.resume(hold, reporter);
+            return Err(error.into());
+        }
+    };
+    hold.release();
     let talk = vec![
         format!("the database is now in `{aside}`; the next start makes an empty one"),
         format!(

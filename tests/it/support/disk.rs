@@ -42,6 +42,11 @@ impl SmallDisk {
         panic!("`{}` cannot be made smaller", self.at);
     }
 
+    /// Nobody writes to it any more.
+    pub(crate) fn close(&self) {
+        assert!(self.with("remount,ro"));
+    }
+
     /// Gives it its whole size again.
     pub(crate) fn grow(&self) {
         assert!(self.with(&format!("remount,size={}", self.size)));
