@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 pub use self::error::BackupError;
 use crate::{
     event::{Event, Reporter},
-    fs::{atomic, space},
-    postgres::{Cluster, ClusterError, inspect::Contents, replace::Exchanged, user::User},
+    fs::{atomic, link, space},
+    postgres::{Cluster, ClusterError, create, inspect::Contents, replace::Exchanged, user::User},
 };
 
 /// How many backups are kept in the default place.
@@ -88,6 +88,10 @@ pub fn back_up(
     if path.symlink_metadata().is_ok() {
         return Err(BackupError::Exists(path));
     }
+    let parent = path.parent().and_then(|parent| link::real(parent).ok());
+    if parent.is_some_and(|parent| parent.starts_with(cluster.project().cluster())) {
+        return Err(BackupError::Inside(path));
+    }
     // Nobody changes the cluster meanwhile, nor makes a backup.
     let _change = cluster.change(reporter)?;
     if file.is_none() {
@@ -127,13 +131,15 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
         let cluster = cluster.project().cluster();
         return Err(ClusterError::Foreign { cluster, entry }.into());
     }
-    if let Err(source) = cluster.locator().postgres(Some(header.major)) {
-        return Err(BackupError::OtherMajor {
-            file: file.to_owned(),
-            major: header.major,
-            source,
-        });
-    }
+    let programs =
+        cluster
+            .locator()
+            .postgres(Some(header.major))
+            .map_err(|source| BackupError::OtherMajor {
+                file: file.to_owned(),
+                major: header.major,
+                source,
+            })?;
     let run_as = cluster.run_as(None)?;
     cluster
         .project()
@@ -160,7 +166,21 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
                 file: file.to_owned(),
                 why: format!("it holds no cluster of PostgreSQL {}", header.major),
             }),
+        })
+        .and_then(|()| {
+            if let Some(name) = change.next().let_owner_in(&programs, run_as.as_ref())? {
+                reporter.report(Event::Note(format!(
+                    "another user made this backup: `{name}` is a superuser of the restored database too"
+                )));
+            }
+            Ok(())
         });
+    if create::is_ephemeral(&change.next().project().cluster()) {
+        reporter.report(Event::Warning(
+            "the restored database was made with `--ephemeral`: a crash of this machine may cost it its data"
+                .to_owned(),
+        ));
+    }
     let hold = match unpacked.and_then(|()| Ok(cluster.hold(reporter)?)) {
         Ok(hold) => hold,
         Err(error) => {

@@ -4,7 +4,10 @@
 use std::{
     collections::BTreeSet,
     io,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 #[cfg(unix)]
@@ -51,6 +54,33 @@ impl Drop for Enlisted {
             known().groups.remove(&group);
         }
     }
+}
+
+/// How many there are of `Unfinished`.
+static UNFINISHED: AtomicUsize = AtomicUsize::new(0);
+
+/// Something of a project that must be put back before we end, such as a server that was stopped for a while. Whoever ends
+/// us waits for it.
+#[derive(Debug)]
+pub struct Unfinished(());
+
+impl Unfinished {
+    /// From now on, until it is dropped.
+    pub fn begin() -> Self {
+        UNFINISHED.fetch_add(1, Ordering::AcqRel);
+        Self(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        UNFINISHED.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Whether there is something to put back.
+pub fn is_unfinished() -> bool {
+    UNFINISHED.load(Ordering::Acquire) > 0
 }
 
 /// Whether we are ending, so that what a child says of its end is of no interest.

@@ -29,6 +29,7 @@ pub mod socket;
 pub mod start;
 pub mod status;
 pub mod stop;
+mod superuser;
 mod tie;
 mod wait;
 pub mod wire;

@@ -15,6 +15,7 @@ use tempfile::{NamedTempFile, TempPath};
 
 use super::{BackupError, Header, SCHEMA, failed};
 use crate::{
+    children,
     fs::{atomic, node},
     postgres::{create, project::give, user::User},
 };
@@ -416,6 +417,10 @@ impl<R: Read> Hashing<R> {
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Not by a kind that is tried again.
+        if children::are_ending() {
+            return Err(io::Error::other("we are being interrupted"));
+        }
         let count = self.from.read(buffer)?;
         self.hasher.update(&buffer[..count]);
         self.octets += count as u64;

@@ -22,6 +22,9 @@ pub enum BackupError {
     /// Nothing is written over.
     #[error("`{0}` is there already")]
     Exists(Utf8PathBuf),
+    /// It would be a part of what is copied.
+    #[error("`{0}` lies in the database itself")]
+    Inside(Utf8PathBuf),
     /// A part of the cluster lies elsewhere.
     #[error("the cluster has `{0}`, which lies outside of it, and a backup of it would not be whole")]
     Outside(Utf8PathBuf),
@@ -71,7 +74,7 @@ impl BackupError {
         match self {
             Self::Cluster(error) => error.hint(),
             Self::NoCluster(_) => Some("`ampup db start` makes one".to_owned()),
-            Self::Exists(_) => Some("name another file, or none".to_owned()),
+            Self::Exists(_) | Self::Inside(_) => Some("name another file, or none".to_owned()),
             Self::Outside(_) => {
                 Some("copy it with `pg_dumpall`, or move the tablespace back into the cluster".to_owned())
             }
@@ -89,7 +92,7 @@ impl BackupError {
         match self {
             Self::Cluster(error) => error.exit_code(),
             Self::NoCluster(_) => Exit::NotFound,
-            Self::Exists(_) | Self::Outside(_) => Exit::Failed,
+            Self::Exists(_) | Self::Inside(_) | Self::Outside(_) => Exit::Failed,
             Self::Damaged { .. } => Exit::Integrity,
             Self::OtherMajor { source, .. } => source.exit_code(),
             Self::NoRoom { .. } => Exit::Disk,

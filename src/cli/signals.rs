@@ -1,12 +1,12 @@
 //! What ends us from outside: SIGINT, SIGTERM and SIGHUP. Whatever we were doing, the store is as before or as after, so
-//! nothing is tidied here but what others see: our children end, the terminal is as it was, the reason is told, and the
-//! exit code is what a shell says of a program that such a signal ended. SIGPIPE is ignored, as ever in Rust: work is
+//! nothing is tidied here but what others see: our children end, a project's server that was stopped runs again, the
+//! terminal is as it was, the reason is told, and the exit code is what a shell says of a program that such a signal ended. SIGPIPE is ignored, as ever in Rust: work is
 //! done to its end although nobody listens any more.
 
 use std::{
     sync::{Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,13 +17,16 @@ use crate::children;
 /// How long children may take to end by themselves.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long a command may take to put back what it was about to change.
+const TIDYING: Duration = Duration::from_secs(60);
+
 /// Held by whoever tells how the run ended: its end, or its interruption.
 static LAST_WORD: Mutex<()> = Mutex::new(());
 
 /// Listens from now on. Where that is not possible, the signals do what they always do.
 /// `left` says where the user finds what was begun.
 pub(super) fn watch(face: &Face, left: String) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return };
     let mut listening = Vec::new();
     {
@@ -46,8 +49,15 @@ pub(super) fn watch(face: &Face, left: String) {
     }
     let face = face.clone();
     thread::spawn(move || {
-        let (name, kind) = runtime.block_on(first(listening));
+        let (name, kind) = runtime.block_on(first(&mut listening));
         children::end_all(PATIENCE);
+        // Unless a second signal comes.
+        runtime.block_on(async {
+            tokio::select! {
+                () = tidied() => {}
+                _ = first(&mut listening) => {}
+            }
+        });
         for _ in 0..100 {
             if let Ok(_last_word) = LAST_WORD.try_lock() {
                 progress::clear();
@@ -75,14 +85,21 @@ pub(super) fn settle() {
 }
 
 /// The first of the signals that comes.
-async fn first(listening: Vec<(&'static str, SignalKind, Signal)>) -> (&'static str, SignalKind) {
-    let waiting = listening.into_iter().map(|(name, kind, mut signal)| {
+async fn first(listening: &mut [(&'static str, SignalKind, Signal)]) -> (&'static str, SignalKind) {
+    let waiting = listening.iter_mut().map(|(name, kind, signal)| {
         Box::pin(async move {
             signal.recv().await;
-            (name, kind)
+            (*name, *kind)
         })
     });
     futures_util::future::select_all(waiting).await.0
+}
+
+async fn tidied() {
+    let began = Instant::now();
+    while children::is_unfinished() && began.elapsed() < TIDYING {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Whether a signal was set to be ignored when we were started, where the system says so (proc(5), `SigIgn`).

@@ -35,7 +35,7 @@ pub(super) struct Command {
     words: Vec<OsString>,
     set: Vec<(&'static str, OsString)>,
     cleared: Vec<&'static str>,
-    takes_url: bool,
+    is_client: bool,
 }
 
 /// The database that it is run with.
@@ -52,7 +52,7 @@ impl Command {
             words: words.to_vec(),
             set: Vec::new(),
             cleared: Vec::new(),
-            takes_url: false,
+            is_client: false,
         }
     }
 
@@ -60,9 +60,9 @@ impl Command {
         self.set.push((name, value.into()));
     }
 
-    /// The database's address becomes its first argument.
-    pub(super) fn with_url(mut self) -> Self {
-        self.takes_url = true;
+    /// What libpq reads leads it to the database: `-d` and a name then mean one of that server.
+    pub(super) fn for_libpq(mut self) -> Self {
+        self.is_client = true;
         self
     }
 
@@ -170,16 +170,13 @@ fn equip(command: &mut Command, server: &Server, cluster: &Cluster, session: &Se
             command.cleared.join(", ")
         ));
     }
-    command.set(variables::URL, server.url());
-    command.set("AMP_DIR", amp_dir.as_str());
-    if command.takes_url {
-        let socket = &server.evidence().socket;
-        command
-            .words
-            .insert(0, socket.url_to_show(&server.evidence().user).into());
-        if let Some(password) = &socket.password {
-            command.set("PGPASSWORD", password.reveal());
+    if command.is_client {
+        for (name, value) in ours {
+            command.set(name, value);
         }
+    } else {
+        command.set(variables::URL, server.url());
+        command.set("AMP_DIR", amp_dir.as_str());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     env::Env,
@@ -11,7 +11,7 @@ use crate::{
     settings::SettingsError,
 };
 
-use super::{Error, run::variables::URL};
+use super::{Error, Session, run::variables::URL};
 
 /// No settings are longer.
 const LIMIT: u64 = 1 << 20;
@@ -30,16 +30,31 @@ enum Place {
 }
 
 impl External {
-    /// Looks where ampd looks, in its order, and takes the first: the environment, `[metadata_db] url` of its settings, and
-    /// the older `metadata_db_url`.
+    /// Looks where ampd looks, in its order, and takes the first: the environment, `[metadata_db] url` of its settings
+    /// (`config`, where it was given that), and the older `metadata_db_url`.
     ///
     /// # Errors
     /// When the settings cannot be read or understood: ampd would refuse them too.
-    pub(crate) fn find(project: &Project, env: &Env) -> Result<Option<Self>, Error> {
+    pub(crate) fn find(
+        project: &Project,
+        config: Option<&Utf8Path>,
+        env: &Env,
+    ) -> Result<Option<Self>, Error> {
         match in_environment(env) {
             Some(external) => Ok(Some(external)),
-            None => Ok(in_file(project, env)?.into_iter().next()),
+            None => Ok(in_file(project, config, env)?.into_iter().next()),
         }
+    }
+
+    /// The one that ampd takes in place of this cluster, and a word about it to the user. Settings that cannot be read are
+    /// ampd's to complain of.
+    pub(crate) fn tell(cluster: &Cluster, session: &Session) -> Option<Self> {
+        let found = Self::find(cluster.project(), None, &session.env).ok().flatten();
+        let external = found.filter(|external| !external.is_of(cluster))?;
+        session.note(format!(
+            "ampd does not use this database: {external} names another"
+        ));
+        Some(external)
     }
 
     /// All of them, in that order.
@@ -47,7 +62,7 @@ impl External {
     /// # Errors
     /// As [`Self::find`].
     pub(crate) fn every(project: &Project, env: &Env) -> Result<Vec<Self>, Error> {
-        let mut every = in_file(project, env)?;
+        let mut every = in_file(project, None, env)?;
         every.splice(..0, in_environment(env));
         Ok(every)
     }
@@ -84,9 +99,10 @@ fn in_environment(env: &Env) -> Option<External> {
     })
 }
 
-fn in_file(project: &Project, env: &Env) -> Result<Vec<External>, Error> {
+fn in_file(project: &Project, config: Option<&Utf8Path>, env: &Env) -> Result<Vec<External>, Error> {
     // As `ampd --config` or AMP_CONFIG; a missing file that was named is ampd's to complain of.
-    let path = match (env.var("AMP_CONFIG"), env.current_dir()) {
+    let named = config.or(env.var("AMP_CONFIG").map(Utf8Path::new));
+    let path = match (named, env.current_dir()) {
         (Some(named), Some(here)) => here.join(named),
         (Some(named), None) => named.into(),
         (None, _) => project.config(),

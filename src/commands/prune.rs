@@ -9,7 +9,7 @@ use super::{Error, Outcome, Session};
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
     fs::link,
-    postgres::projects::Projects,
+    postgres::{ClusterError, identity, projects::Projects},
     prune::{self, Waste},
     remove,
     store::in_use::Processes,
@@ -114,7 +114,15 @@ fn named(paths: &[Utf8PathBuf], known: &[Waste], session: &Session) -> Result<Ve
             hint: "`ampup prune --dry-run` lists them".to_owned(),
         })
     };
-    paths.iter().map(find).collect()
+    let is_free = |waste: Waste| match identity::servers_of(&waste.path).first() {
+        None => Ok(waste),
+        Some(process) => Err(ClusterError::InUse {
+            cluster: waste.path,
+            holder: format!("process {}", process.pid),
+        }
+        .into()),
+    };
+    paths.iter().map(|path| find(path).and_then(is_free)).collect()
 }
 
 /// Lists what projects keep and nobody named.

@@ -4,7 +4,7 @@ pub(super) mod variables;
 
 use std::ffi::OsString;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
 use super::{
@@ -45,15 +45,25 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let program = child::find(&args.command, session)?;
     let words = args.command.get(1..).unwrap_or_default();
-    let project = args.project.find(session)?;
+    let project = Selected {
+        amp_dir: args
+            .project
+            .amp_dir
+            .clone()
+            .or(to_ampd(&args.command, "--amp-dir")),
+    }
+    .find(session)?;
     let mut command = child::Command::new(program, words);
     command.set("AMP_DIR", project.amp_dir().as_str());
     if args.no_db {
         return ended(child::run(&command, None, session)?);
     }
     let cluster = database::open(&project, session);
-    if let Some(external) = External::find(&project, &session.env)?
-        && !external.is_of(&cluster)
+    if let Some(external) = External::find(
+        &project,
+        to_ampd(&args.command, "--config").as_deref(),
+        &session.env,
+    )? && !external.is_of(&cluster)
     {
         session.note(format!(
             "{external} names a database of its own: the project's is not started"
@@ -70,6 +80,22 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         start: &start,
     };
     ended(child::run(&command, Some(&with), session)?)
+}
+
+/// What ampd itself is given with a flag: its own settings and its own Amp directory are meant then.
+fn to_ampd(command: &[OsString], flag: &str) -> Option<Utf8PathBuf> {
+    let mut words = command.iter().map(|word| word.to_str().unwrap_or_default());
+    if Utf8Path::new(words.next()?).file_stem() != Some("ampd") {
+        return None;
+    }
+    while let Some(word) = words.next() {
+        match word.strip_prefix(flag) {
+            Some("") => return words.next().map(Utf8PathBuf::from),
+            Some(rest) if rest.starts_with('=') => return Some(rest[1..].into()),
+            Some(_) | None => {}
+        }
+    }
+    None
 }
 
 /// The command has said what there was to say.
@@ -91,5 +117,23 @@ pub(super) fn told(left: Left, place: &Utf8PathBuf) -> Option<String> {
             "the database in `{place}` goes on: `ampup db stop` ends it"
         )),
         Left::WasGone => Some(format!("the database in `{place}` had ended already")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ampds_own_flags_count_and_nobody_elses() {
+        let given = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            to_ampd(&words, "--config").map(String::from)
+        };
+        assert_eq!(given("ampd --config a.toml solo").as_deref(), Some("a.toml"));
+        assert_eq!(given("/x/ampd solo --config=b.toml").as_deref(), Some("b.toml"));
+        assert_eq!(given("ampd --configured x solo"), None);
+        assert_eq!(given("ampd solo --config"), None);
+        assert_eq!(given("other --config a.toml"), None);
     }
 }

@@ -19,6 +19,7 @@ use super::{
     project::{Project, give},
     projects::Projects,
     socket::{self, LOOPBACK, Password, Socket},
+    superuser::is_unknown,
     user::{User, current_uid},
     wire::{self, Answer, Session},
 };
@@ -32,8 +33,6 @@ use crate::{
     store::receipt::Receipt,
 };
 
-/// The superuser's name where it is not the owner's.
-pub(super) const SUPERUSER: &str = "postgres";
 /// How long a server may take for its next word. One that is stopped (SIGSTOP) never says it.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -270,7 +269,11 @@ impl Cluster {
         if socket::fits(&self.directory) {
             return Socket::new(self.directory.clone());
         }
-        let ours = self.runtime.as_ref().filter(|_| uid == current_uid());
+        // What `su` or a container hands on may be another user's, or nowhere.
+        let is_ours = |runtime: &&Utf8PathBuf| {
+            uid == current_uid() && facts::owner(runtime).is_ok_and(|owner| owner == uid)
+        };
+        let ours = self.runtime.as_ref().filter(is_ours);
         let short = ours
             .map(|runtime| socket::elsewhere(&runtime.join("ampup"), &self.directory))
             .filter(|directory| socket::fits(directory));
@@ -414,13 +417,23 @@ impl Cluster {
                         }
                     });
                 }
-                Answer::Refused { code, message } => refused = Some((role, Err((code, message)))),
+                // Only a role that is not there is tried under another name, and it is no reason before others.
+                Answer::Refused { code, message } => match refused.take() {
+                    Some(first) if is_unknown(&code, &message) => refused = Some(first),
+                    _ => refused = Some((role, (code, message))),
+                },
+            }
+            if refused
+                .as_ref()
+                .is_some_and(|(_, (code, message))| !is_unknown(code, message))
+            {
+                break;
             }
         }
         let counts = is_inside || is_seen;
         Ok(refused
             .filter(|_| counts)
-            .map(|refused| (SocketAnswer::Serves, refused)))
+            .map(|(role, refusal)| (SocketAnswer::Serves, (role, Err(refusal)))))
     }
 
     /// Whether the server behind a session serves this directory. A project that was copied while its server ran holds a
@@ -436,25 +449,6 @@ impl Cluster {
             _ if is_inside => None,
             _ => Some(false),
         }
-    }
-
-    /// The superuser's likely name while nobody can be asked: the cluster's owner, who made it.
-    pub(super) fn superuser(&self) -> String {
-        let owner = facts::owner(&self.directory).unwrap_or_else(|_| current_uid());
-        self.roles(owner).swap_remove(0)
-    }
-
-    /// The names that the superuser may have: its owner's, or what most other programs choose, and we on a loopback.
-    fn roles(&self, owner: u32) -> Vec<String> {
-        let of_owner = match self.reach {
-            Reach::Socket => User::by_uid(owner).ok(),
-            Reach::Loopback => None,
-        };
-        let mut roles: Vec<String> = of_owner.map(|user| user.name).into_iter().collect();
-        if roles.iter().all(|role| role != SUPERUSER) {
-            roles.push(SUPERUSER.to_owned());
-        }
-        roles
     }
 
     /// What a failed look at the cluster means: another's is closed to us, which is to be said so.

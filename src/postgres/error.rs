@@ -9,8 +9,9 @@ use super::{
     create::CreateError,
     program::{ProgramError, disk_in, indented},
     project::ProjectError,
-    start::TOO_MANY,
+    superuser::is_unknown,
     user::UserError,
+    wire::{DISK_FULL, NO_ENTRY, TOO_MANY, WRONG_PASSWORD},
 };
 use crate::{
     exit::{Exit, hint_of_io},
@@ -179,12 +180,17 @@ impl ClusterError {
                 other => hint_of_database(&other.into()),
             }),
             Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
-            Self::Refused { code, .. } => match code.as_str() {
+            Self::Refused { code, message, .. } => match code.as_str() {
                 TOO_MANY => Some("close some of its sessions".to_owned()),
-                // invalid_authorization_specification, invalid_password
-                "28000" | "28P01" => {
-                    Some("it was made by other means than ampup or ampd; give its URL to ampd in `metadata_db.url`".to_owned())
-                }
+                DISK_FULL => Some("make room on its disk, then run the same command again".to_owned()),
+                NO_ENTRY if is_unknown(code, message) => Some(
+                    "another user made it: `ampup db backup FILE`, then `ampup db restore FILE` makes it yours; or give its URL to \
+                     ampd in `metadata_db.url`"
+                        .to_owned(),
+                ),
+                NO_ENTRY | WRONG_PASSWORD => Some(
+                    "ampup needs a superuser who is let in without a password: look at its roles and its `pg_hba.conf`".to_owned(),
+                ),
                 _ => None,
             },
             Self::NoPassword { file, .. } => Some(format!(
@@ -209,6 +215,7 @@ impl ClusterError {
             | Self::Create(CreateError::Io { source, .. }) => Exit::of_io(source),
             Self::Program(cause) | Self::Create(CreateError::Program(cause)) => cause.exit_code(),
             Self::EarlyEnd { last_lines, .. } if disk_in(last_lines).is_some() => Exit::Disk,
+            Self::Refused { code, .. } if code == DISK_FULL => Exit::Disk,
             Self::Create(CreateError::NotWhole { .. })
             | Self::MajorDiffers { .. }
             | Self::Foreign { .. }

@@ -17,6 +17,7 @@ use super::{
     stop::{Force, Stopped},
 };
 use crate::{
+    children::Unfinished,
     event::{Event, Reporter, counted},
     fs::{atomic, lock, lock::Lock},
 };
@@ -32,6 +33,7 @@ pub struct Hold {
     lock: Lock,
     users: Lock,
     was: Option<Purpose>,
+    unfinished: Unfinished,
 }
 
 /// A cluster that a server may work in, and that no `ampup run` can join.
@@ -39,6 +41,7 @@ pub struct Hold {
 pub struct Ajar {
     users: Lock,
     was: Option<Purpose>,
+    unfinished: Unfinished,
 }
 
 impl Hold {
@@ -48,6 +51,7 @@ impl Hold {
         Ajar {
             users: self.users,
             was: self.was,
+            unfinished: self.unfinished,
         }
     }
 
@@ -85,13 +89,19 @@ impl Cluster {
         } else {
             Purpose::Session
         };
+        let unfinished = Unfinished::begin();
         let stopped = self.stop(Force::No, reporter)?;
         // Asked after its end: by then it has said what it was for.
         let was = match stopped {
             Stopped::Stopped { .. } => (!self.is_for_change()?).then_some(purpose),
             Stopped::WasNotRunning => None,
         };
-        self.close(Ajar { users, was }, reporter)
+        let ajar = Ajar {
+            users,
+            was,
+            unfinished,
+        };
+        self.close(ajar, reporter)
     }
 
     /// How many sessions a server has that ampup did not start: ampd's own, most likely, and ampd would be left without it.
@@ -122,13 +132,22 @@ impl Cluster {
     /// # Errors
     /// When one is there.
     pub fn close(&self, ajar: Ajar, reporter: &dyn Reporter) -> Result<Hold, ClusterError> {
-        let Ajar { users, was } = ajar;
+        let Ajar {
+            users,
+            was,
+            unfinished,
+        } = ajar;
         let closed = self.shut().and_then(|lock| {
             self.has_no_server()?;
             Ok(lock)
         });
         match closed {
-            Ok(lock) => Ok(Hold { lock, users, was }),
+            Ok(lock) => Ok(Hold {
+                lock,
+                users,
+                was,
+                unfinished,
+            }),
             Err(error) => {
                 users.release();
                 // Told where it fails.
@@ -202,6 +221,7 @@ impl Cluster {
     /// As `start`; a warning says then that it was stopped.
     pub fn resume(&self, hold: Hold, reporter: &dyn Reporter) -> Result<bool, ClusterError> {
         let was = hold.was;
+        let _unfinished = Unfinished::begin();
         hold.release();
         self.start_again(was, reporter)
     }

@@ -3,8 +3,8 @@
 use camino::Utf8Path;
 
 use super::{
-    cluster::SUPERUSER,
     program::{Program, ProgramError},
+    superuser::SUPERUSER,
     user::User,
 };
 

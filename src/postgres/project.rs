@@ -39,6 +39,14 @@ pub enum ProjectError {
         /// What tells.
         evidence: &'static str,
     },
+    /// PostgreSQL's files are not to be mixed with anything.
+    #[error("`{amp_dir}` lies in the database `{cluster}`, in which nothing else may be")]
+    InCluster {
+        /// The directory.
+        amp_dir: Utf8PathBuf,
+        /// The cluster.
+        cluster: Utf8PathBuf,
+    },
     /// It is a file, or a directory of it cannot be made.
     #[error("cannot make the Amp directory `{amp_dir}`")]
     Make {
@@ -55,6 +63,7 @@ impl ProjectError {
         match self {
             Self::NoWorkingDirectory => Some("`cd` into the project, or name its directory with `--amp-dir`".to_owned()),
             Self::NotUtf8 => Some("name another directory with `--amp-dir`".to_owned()),
+            Self::InCluster { .. } => Some("name the directory above it with `AMP_DIR` or `--amp-dir`".to_owned()),
             Self::OlderHome { .. } => Some(
                 "run this in the project's own directory, or set `AMP_DIR` to the one that shall hold its data"
                     .to_owned(),
@@ -68,7 +77,7 @@ impl ProjectError {
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::NoWorkingDirectory | Self::NotUtf8 => Exit::Usage,
-            Self::OlderHome { .. } => Exit::Failed,
+            Self::OlderHome { .. } | Self::InCluster { .. } => Exit::Failed,
             Self::Make { source, .. } => Exit::of_io(source),
         }
     }
@@ -102,11 +111,16 @@ impl Project {
     /// The project with this Amp directory, an absolute path.
     ///
     /// # Errors
-    /// When it is an older ampup's home.
+    /// When it is an older ampup's home, or lies in a cluster.
     pub fn at(amp_dir: &Utf8Path) -> Result<Self, ProjectError> {
         let amp_dir = resolved(amp_dir);
         if let Some(evidence) = older_home(&amp_dir) {
             return Err(ProjectError::OlderHome { amp_dir, evidence });
+        }
+        let is_cluster = |path: &&Utf8Path| path.join("PG_VERSION").is_file();
+        if let Some(cluster) = amp_dir.ancestors().find(is_cluster) {
+            let cluster = cluster.to_owned();
+            return Err(ProjectError::InCluster { amp_dir, cluster });
         }
         Ok(Self { amp_dir, note: None })
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{cluster::Cluster, error::ClusterError, hold::Hold, project::Project, stop::Force};
 use crate::{
+    children::Unfinished,
     event::{Event, Reporter},
     fs::{atomic, lock, lock::Lock, node::Node},
 };
@@ -36,6 +37,7 @@ struct Ready {
 pub struct Change {
     next: Cluster,
     _lock: Lock,
+    _unfinished: Unfinished,
 }
 
 /// What came of an exchange.
@@ -81,7 +83,11 @@ impl Cluster {
 
     fn begin(&self, lock: Lock, reporter: &dyn Reporter) -> Result<Change, ClusterError> {
         let next = self.of_project(Project::at(&self.project.amp_dir().join(NEXT))?);
-        let change = Change { next, _lock: lock };
+        let change = Change {
+            next,
+            _lock: lock,
+            _unfinished: Unfinished::begin(),
+        };
         change.clear(&self.project, reporter)?;
         Ok(change)
     }
@@ -109,7 +115,12 @@ impl Change {
         hold: Hold,
         reporter: &dyn Reporter,
     ) -> Result<Exchanged, ClusterError> {
+        let _unfinished = Unfinished::begin();
         let kept = self.publish(cluster, &hold, reporter);
+        // Only a memory aid, as for a start.
+        if cluster.is_known && kept.is_ok() {
+            let _ = cluster.projects.add(cluster.project.amp_dir());
+        }
         let resumed = cluster.resume(hold, reporter);
         Ok(Exchanged {
             kept: kept?,

@@ -23,13 +23,22 @@ pub fn single_user_select(
         name: "postgres",
         run_as,
     };
-    let mut command = postgres.command();
-    command.args(["--single", "-D", directory.as_str(), "postgres"]);
     // An error in the query would be told on stderr alone, with exit code 0.
-    let answer = postgres.run(command, "select 1 as one\n")?;
+    let answer = ask(&postgres, directory, "select 1 as one")?;
     if answer.contains("one = \"1\"") {
         Ok(answer)
     } else {
         Err(postgres.unexpected(&answer))
     }
+}
+
+/// What is printed for a statement of one line. Each column of a row is a line: `name = "value"`.
+pub(super) fn ask(
+    postgres: &Program<'_>,
+    directory: &Utf8Path,
+    statement: &str,
+) -> Result<String, ProgramError> {
+    let mut command = postgres.command();
+    command.args(["--single", "-D", directory.as_str(), "postgres"]);
+    postgres.run(command, &format!("{statement}\n"))
 }

@@ -22,9 +22,11 @@ use super::{
     running::{Evidence, Origin, Server},
     server::{Launch, Purpose, has_done_its_part, spawn},
     status::LITTLE_ROOM,
+    stop::Force,
     tie::Tie,
     user::User,
     wait::{Patience, Wait},
+    wire::TOO_MANY,
 };
 use crate::{
     event::{Event, Reporter},
@@ -38,8 +40,6 @@ const STANDSTILL: Duration = Duration::from_secs(60);
 const OUT_OF_REACH: Duration = Duration::from_secs(15);
 /// A server opens its socket before it does anything that takes long.
 const NO_SOCKET: Duration = Duration::from_secs(10);
-/// A server that has as many sessions as it takes (too_many_connections).
-pub(super) const TOO_MANY: &str = "53300";
 /// For so long it is waited that one of them ends.
 const FULL: Duration = Duration::from_secs(10);
 /// Between two looks that are not about progress.
@@ -93,7 +93,7 @@ impl Cluster {
             warn_of_network(self.project.amp_dir(), reporter);
         }
         let users = self.enter(start.purpose, reporter)?;
-        let starting = Starting {
+        let mut starting = Starting {
             cluster: self,
             start,
             run_as,
@@ -105,7 +105,16 @@ impl Cluster {
             made: None,
             log: Log::of(&self.project),
         };
-        let served = starting.until_served(programs)?;
+        let look = starting
+            .until_served(programs)
+            .inspect_err(|error| starting.give_up(error))?;
+        let Starting { child, tie, made, .. } = starting;
+        let served = Served {
+            look,
+            child,
+            tie,
+            made,
+        };
         // One that had only begun when it was looked for, and had not said yet what it is for.
         if served.child.is_none() && start.purpose != Purpose::Change && self.is_for_change()? {
             if !self.end_leftover(reporter)? && self.session()?.is_some() {
@@ -152,7 +161,7 @@ struct Starting<'a> {
 }
 
 impl Starting<'_> {
-    fn until_served(mut self, programs: Result<Located, ClusterError>) -> Result<Served, ClusterError> {
+    fn until_served(&mut self, programs: Result<Located, ClusterError>) -> Result<Look, ClusterError> {
         let (programs, mut missing) = match programs {
             Ok(programs) => (Some(programs), None),
             Err(missing) => (None, Some(missing)),
@@ -176,14 +185,7 @@ impl Starting<'_> {
             match decision {
                 Next::Adopt => match look.session {
                     // Dropping our lock does not free it: the server that we started has it too.
-                    Ok(_) => {
-                        return Ok(Served {
-                            look,
-                            child: self.child,
-                            tie: self.tie,
-                            made: self.made,
-                        });
-                    }
+                    Ok(_) => return Ok(look),
                     Err((code, _)) if code == TOO_MANY && full_since.elapsed() < FULL => {
                         thread::sleep(MOMENT)
                     }
@@ -206,6 +208,20 @@ impl Starting<'_> {
                 Next::Wait(WaitFor::Server(Some(_))) if self.cluster.end_if_forgotten(self.reporter)? => {}
                 Next::Wait(whom) => self.pause(&mut wait, &look, Some(whom))?,
             }
+        }
+    }
+
+    /// Ends the server that we started and that takes nobody's sessions. One that is merely slow goes on, for the next start.
+    fn give_up(&mut self, error: &ClusterError) {
+        if matches!(
+            error,
+            ClusterError::Stuck { .. } | ClusterError::OutOfReach { .. }
+        ) {
+            return;
+        }
+        if let Some(child) = self.child.take() {
+            // The error that led here is the one to tell.
+            let _ = self.cluster.stop_with(Force::No, Some(child), self.reporter);
         }
     }
 

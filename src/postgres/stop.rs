@@ -29,6 +29,9 @@ const FORCED: Duration = Duration::from_secs(5);
 /// For so long a server is seen to do nothing before it counts as forgotten by its postmaster.
 const FORGOTTEN: Duration = Duration::from_secs(3);
 
+/// For so long somebody may be about to start one.
+const BEGINNING: Duration = Duration::from_secs(3);
+
 /// Whether a server that does not stop is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Force {
@@ -67,11 +70,20 @@ impl Cluster {
         mut child: Option<Child>,
         reporter: &dyn Reporter,
     ) -> Result<Stopped, ClusterError> {
-        let processes = self.servers();
-        let Some(server) = postmaster(&processes).or(processes.first()) else {
-            self.is_nowhere_else()?;
-            return Ok(Stopped::WasNotRunning);
+        let began = Instant::now();
+        let processes = loop {
+            let processes = self.servers();
+            if !processes.is_empty() {
+                break processes;
+            }
+            match self.is_nowhere_else() {
+                Ok(()) => return Ok(Stopped::WasNotRunning),
+                // Whoever starts one has its lock before there is a process to see.
+                Err(_) if began.elapsed() < BEGINNING => thread::sleep(Duration::from_millis(50)),
+                Err(out_of_reach) => return Err(out_of_reach),
+            }
         };
+        let server = postmaster(&processes).unwrap_or(&processes[0]);
         let pid = server.pid;
         let signals: &[_] = match force {
             Force::No => &[Signal::INT],

@@ -70,6 +70,16 @@ pub enum WireError {
     },
 }
 
+/// SQLSTATEs (<https://www.postgresql.org/docs/current/errcodes-appendix.html>): invalid_authorization_specification, which a
+/// role that is not there gets too.
+pub(super) const NO_ENTRY: &str = "28000";
+/// invalid_password
+pub(super) const WRONG_PASSWORD: &str = "28P01";
+/// too_many_connections: the server has as many sessions as it takes.
+pub(super) const TOO_MANY: &str = "53300";
+/// disk_full
+pub(super) const DISK_FULL: &str = "53100";
+
 /// A row: the columns as text, `None` for null.
 pub type Row = Vec<Option<String>>;
 

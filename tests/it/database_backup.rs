@@ -369,3 +369,44 @@ fn a_person_is_asked_for_the_name_before_a_reset() {
     );
     assert_eq!(home.in_amp("metadb.old-").len(), 1);
 }
+
+/// The superuser of a cluster has its maker's name, and whoever restores it may have another.
+#[test]
+fn a_database_that_another_user_made_is_refused_clearly_and_restored_as_ones_own() {
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    let stays = start(&home, Purpose::Stay);
+    let (url, me) = (stays.url().to_owned(), stays.evidence().user.clone());
+    drop(stays);
+    sql(&url, "create table t as select 7 as x").expect("made");
+    sql(&url, "create role other superuser login").expect("made");
+    let as_other = url.replace(&format!("user={me}"), "user=other");
+    sql(&as_other, &format!("alter role \"{me}\" rename to maker")).expect("renamed");
+    home.db(&["stop"]).exits(0);
+
+    for words in [&["start"][..], &["psql", "-c", "select 1"]] {
+        home.db(words)
+            .exits(1)
+            .says(&format!("role \"{me}\" does not exist"))
+            .says("hint: another user made it: `ampup db backup FILE`");
+        let left = ampup::postgres::identity::servers_of(&home.work().join(".amp/metadb"));
+        assert!(
+            left.is_empty(),
+            "a server that nobody can use is not left: {left:?}"
+        );
+    }
+    home.db(&["backup", "b.tar.gz"]).exits(0);
+    home.db(&["restore", "b.tar.gz"])
+        .exits(0)
+        .says(&format!("`{me}` is a superuser of the restored database too"));
+    assert_eq!(ask(&home, "select x from t"), "7");
+    // What came by a restore is a project as any other.
+    home.db(&["backup", "c.tar.gz"]).exits(0);
+    fs::create_dir(home.work().join("fresh")).expect("made");
+    home.give(&home.work().join("fresh"));
+    let run = home
+        .ampup(&["db", "restore", "c.tar.gz", "--amp-dir", "fresh/.amp"])
+        .exits(0);
+    assert!(!run.stderr.contains("too"), "{run:?}");
+    home.ampup(&["db", "list"]).exits(0).prints_with("fresh/.amp");
+}

@@ -133,6 +133,25 @@ fn what_db_env_prints_leads_a_shells_programs_to_the_database() {
     ] {
         served.ampup(&["db", "env", shell]).exits(0).prints_with(begin);
     }
+    // What is set and would lead away is unset.
+    for (shell, program) in [("sh", "sh"), ("fish", "fish"), ("zsh", "zsh"), ("nushell", "nu")] {
+        let Some(program) = programs::find(program) else {
+            continue;
+        };
+        let away = [
+            ("PGSERVICE", "nowhere"),
+            ("PGHOSTADDR", "127.0.0.9"),
+            ("PGOPTIONS", "-c x"),
+        ];
+        let mut command = served.home.command(&["db", "env", shell]);
+        command.envs(away);
+        let text = finish(command).exits(0).stdout;
+        let mut command = served.home.other_program(&program);
+        command
+            .envs(away)
+            .args(["-c", &format!("{text}\npsql -XtAc 'select 6*7'")]);
+        finish(command).exits(0).prints("42\n");
+    }
     // In such a shell the database is still the project's own.
     let mut command = served.home.other_program("/bin/sh".into());
     command.args([
@@ -158,13 +177,24 @@ fn psql_is_the_components_or_the_systems_and_else_is_named() {
     served
         .ampup(&["db", "psql", "--", "-XtAc", "select nonsense"])
         .exits(1);
+    // Whatever is named is a database of this server, and not of one on the system's socket.
+    let which = "select current_database(), current_setting('data_directory')";
+    let expected = format!("template1|{}\n", served.data());
+    for words in [
+        &["-d", "template1"][..],
+        &["template1"],
+        &["-d", "dbname=template1"],
+    ] {
+        let line = [&["db", "psql", "--"][..], words, &["-XtAc", which]].concat();
+        served.ampup(&line).exits(0).prints(&expected);
+    }
     assert!(!served.is_running(), "started for psql alone");
     let empty = served.home.directory("empty");
     let mut command = served.home.command(&["db", "psql"]);
     command.env("PATH", empty);
     finish(command).exits(3).says("postgres@18.6.0+theseus");
     let own = served.home.path().join("components/postgres/18.4.0/bin/psql");
-    fs::write(&own, "#!/bin/sh\necho \"own $2\"\n").expect("written");
+    fs::write(&own, "#!/bin/sh\necho \"own $*\"\n").expect("written");
     fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("made a program");
     served.ampup(&["db", "psql", "-X"]).exits(0).prints("own -X\n");
 }
@@ -308,4 +338,95 @@ fn on_a_read_only_file_system_a_database_is_still_described() {
         .says(served.amp_dir().as_str());
     disk.grow();
     assert_eq!(served.sql("select x from t"), "1");
+}
+
+#[test]
+fn a_backup_that_is_interrupted_leaves_the_server_running_and_no_half_of_it() {
+    let served = Served::new();
+    served.ampup(&["db", "start"]).exits(0);
+    served.sql("create table t as select 1 as x");
+    let backups = served.amp_dir().join("backups");
+    let halves = || {
+        let entries = fs::read_dir(&backups).into_iter().flatten().flatten();
+        entries.count()
+    };
+    let mut command = served.home.command(&["db", "backup"]);
+    let child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    eventually("it is being written", || halves() == 1);
+    crate::postgres_law::signal(child.id(), rustix::process::Signal::TERM);
+    let ended = child.wait_with_output().expect("ended");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(143), "{said}");
+    assert_eq!(said.matches("error:").count(), 1, "{said}");
+    assert!(served.is_running(), "{said}");
+    assert_eq!(halves(), 0);
+    assert_eq!(served.sql("select x from t"), "1");
+    served.ampup(&["db", "stop"]).exits(0);
+}
+
+#[test]
+fn a_database_of_the_users_own_is_named_wherever_the_projects_is_shown() {
+    let served = Served::new();
+    served.sql("select 1");
+    let config = served.amp_dir().join("config.toml");
+    fs::write(&config, "[metadata_db]\nurl = \"postgresql://there/amp\"\n").expect("written");
+    let word = format!("ampd does not use this database: `metadata_db.url` in `{config}` names another");
+    for words in [
+        &["db", "status"][..],
+        &["db", "url"],
+        &["db", "env", "sh"],
+        &["db", "start"],
+    ] {
+        served.ampup(words).exits(0).says(&word);
+    }
+    let status = served.ampup(&["--json", "db", "status"]).exits(0).json();
+    assert_eq!(status["external"], format!("`metadata_db.url` in `{config}`"));
+    served.ampup(&["db", "stop"]).exits(0);
+    // Within `ampup run`, the variable names this one.
+    fs::remove_file(&config).expect("removed");
+    let line = format!(
+        "{} db status 2>&1 >/dev/null; echo ended",
+        crate::support::home::program()
+    );
+    let mut run = served.running(&line);
+    assert_eq!(run.line(), "ended", "nothing is said");
+    assert_eq!(run.code(), 0);
+}
+
+#[test]
+fn nothing_is_put_into_a_cluster() {
+    let served = Served::new();
+    served.sql("select 1");
+    for inside in [".amp/metadb", ".amp/metadb/base"] {
+        let run = served.ampup(&["db", "start", "--amp-dir", inside]).exits(1);
+        run.says("lies in the database").says("hint: ");
+    }
+    served
+        .ampup(&["db", "backup", ".amp/metadb/b.tar.gz"])
+        .exits(1)
+        .says("lies in the database itself");
+    served.ampup(&["db", "backup"]).exits(0);
+    // An old cluster that somebody serves by hand is not waste.
+    served.ampup(&["db", "reset", "work"]).exits(0);
+    let aside = fs::read_dir(served.home.work().join(".amp"))
+        .expect("listed")
+        .flatten()
+        .find(|entry| entry.file_name().to_string_lossy().starts_with("metadb.old-"));
+    let aside = Utf8Path::from_path(&aside.expect("kept").path())
+        .expect("UTF-8")
+        .to_owned();
+    let mut server = ampds_server(&aside);
+    serves(&aside);
+    served
+        .ampup(&["prune", "--kept", aside.as_str()])
+        .exits(6)
+        .says("is in use by process");
+    crate::postgres_law::signal(server.id(), rustix::process::Signal::INT);
+    server.wait().expect("ended");
+    served.ampup(&["prune", "--kept", aside.as_str()]).exits(0);
+    assert!(!aside.exists());
 }

@@ -30,16 +30,31 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         return Err(super::url::none(&cluster));
     };
     let variables = variables::of_the_cluster(&socket, &user, &url, cluster.project().amp_dir());
-    let text: String = variables
+    // What would lead away and stays otherwise.
+    let is_set = |name: &&str| session.env.var_os(name).is_some();
+    let is_ours = |name: &&str| variables.iter().any(|(own, _)| own == name);
+    let away: Vec<&str> = variables::LEADS_AWAY
         .iter()
-        .map(|(name, value)| line(shell, name, value))
+        .copied()
+        .filter(|name| is_set(name) && !is_ours(name))
         .collect();
+    let set = variables.iter().map(|(name, value)| line(shell, name, value));
+    let text: String = away.iter().map(|name| unset(shell, name)).chain(set).collect();
     let object: serde_json::Map<_, _> = variables
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.into()))
         .collect();
-    let json = json!({ "shell": shell.as_str(), "text": text, "variables": object });
+    let json = json!({ "shell": shell.as_str(), "text": text, "variables": object, "unset": away });
     Ok(Outcome::answer(text, json))
+}
+
+fn unset(shell: Shell, name: &str) -> String {
+    match shell {
+        Shell::Sh | Shell::Bash | Shell::Zsh => format!("unset {name}\n"),
+        Shell::Fish => format!("set -e {name}\n"),
+        Shell::Nushell => format!("hide-env --ignore-errors {name}\n"),
+        Shell::PowerShell => format!("Remove-Item Env:{name} -ErrorAction SilentlyContinue\n"),
+    }
 }
 
 fn line(shell: Shell, name: &str, value: &str) -> String {

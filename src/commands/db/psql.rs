@@ -46,7 +46,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         cluster: &cluster,
         start: &start,
     };
-    let command = child::Command::new(program, &args.words).with_url();
+    let command = child::Command::new(program, &args.words).for_libpq();
     ended(child::run(&command, Some(&with), session)?)
 }
 

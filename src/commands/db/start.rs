@@ -6,6 +6,7 @@ use crate::{
     commands::{
         Error, Outcome, Session,
         database::{self, Selected},
+        external::External,
     },
     postgres::{Origin, Purpose, Start},
 };
@@ -30,6 +31,7 @@ pub struct Args {
 /// When it does not serve.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
+    External::tell(&cluster, session);
     let start = Start {
         run_as: database::user(args.run_as.as_deref())?,
         ephemeral: args.ephemeral,

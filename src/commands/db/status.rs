@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::{
-    commands::{Error, Outcome, Session, database::Selected},
+    commands::{Error, Outcome, Session, database::Selected, external::External},
     postgres::{
         Cluster, ClusterError, Purpose, ServerState, Serving, Status, inspect::Contents, socket::Socket,
         status::LITTLE_ROOM,
@@ -29,6 +29,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let status = cluster.status()?;
     let problems = problems(&cluster, &status);
     let mut json = described(&cluster, &status);
+    json["external"] = External::tell(&cluster, session)
+        .map(|external| external.to_string())
+        .into();
     json["problems"] = problems
         .iter()
         .map(|(problem, hint)| json!({ "problem": problem, "hint": hint }))
@@ -96,7 +99,10 @@ pub(super) fn described(cluster: &Cluster, status: &Status) -> Value {
         "url": status.url, "user": status.user,
         "socket": status.socket.as_ref().and_then(Socket::path),
         "address": status.socket.as_ref().and_then(Socket::address),
-        "pid": serving.and_then(|serving| serving.pid),
+        "pid": match &status.server {
+            ServerState::Serves(Serving { pid, .. }) | ServerState::Busy { pid, .. } => *pid,
+            ServerState::Stopped | ServerState::OutOfReach { .. } => None,
+        },
         "process_started": serving.and_then(|serving| serving.started.clone()),
         "uptime": serving.map(|serving| serving.uptime),
         "connections": serving.map(|serving| serving.connections),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    commands::{Error, Outcome, Session, database::Selected},
+    commands::{Error, Outcome, Session, database::Selected, external::External},
     postgres::{Cluster, ServerState, Status},
 };
 
@@ -33,6 +33,7 @@ pub(super) fn of(cluster: &Cluster, session: &Session) -> Result<(String, Status
     let Some(url) = status.url.clone() else {
         return Err(none(cluster));
     };
+    External::tell(cluster, session);
     if !matches!(status.server, ServerState::Serves(_)) {
         session.note("the database does not run now; `ampup db start` starts it");
     }
