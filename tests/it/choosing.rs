@@ -71,6 +71,30 @@ fn when_no_build_runs_here_nothing_is_activated_and_the_code_is_1() {
     assert!(!home.path().join("active").exists());
 }
 
+/// The one of the two that is out of reach would send both to a lower version.
+#[test]
+fn wrong_bytes_of_one_of_two_that_move_together_end_the_run() {
+    let mut home = Home::new();
+    home.offer("ampctl", "0.1.0").offer("ampd", "0.1.0");
+    // The first in the plan is out of reach.
+    let mut away = archive(&home, "away", &[("ampd", "#!/bin/sh\necho ampd 0.2.0\n")]);
+    away["source"] = json!({"kind": "https", "url": "https://127.0.0.1:9/ampd"});
+    let mut wrong = archive(&home, "wrong", &[("ampctl", "#!/bin/sh\necho ampctl 0.2.0\n")]);
+    wrong["integrity"]["digest"] = json!(sha256(b"other bytes"));
+    home.offer_artifacts("ampd", "0.2.0", &[away])
+        .offer_artifacts("ampctl", "0.2.0", &[wrong]);
+    home.ampup(&["install", "ampd"])
+        .exits(4)
+        .says("error: could not install ampctl v0.2.0");
+    home.ampup(&["list"]).exits(0).prints("");
+    // Without the wrong bytes both go there.
+    home.withdraw("ampctl", "0.2.0");
+    home.offer("ampctl", "0.2.0");
+    home.ampup(&["install", "ampd"])
+        .exits(0)
+        .says("ampd v0.2.0 could not be had; taking v0.1.0");
+}
+
 #[test]
 fn what_the_host_certainly_lacks_is_not_fetched() {
     let mut home = Home::new();
