@@ -273,14 +273,17 @@ fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error
             itself::version()
         )]),
         itself::Need::Installation { plan, instead_of } => {
-            if let Some(tree) = instead_of {
-                let store = session.lock_store()?;
-                itself::make_way(&session.layout, tree, &store).map_err(failed)?;
-            }
             // Only the registry that this program was built with is sure to know it.
             let registry = Registry::embedded();
+            let mut talk = Vec::new();
+            if let Some(tree) = instead_of {
+                // In its place: there is no moment without an ampup.
+                install::rebuild(&itself::name(), tree, plan, &registry, session)?;
+                talk.push(format!("made ampup v{} anew", itself::version()));
+            }
             let report = install::carry_out(plan, &How::default(), &registry, session)?;
-            Ok(install::told(plan, report, session)?.talk)
+            talk.extend(install::told(plan, report, session)?.talk);
+            Ok(talk)
         }
     }
 }

@@ -39,7 +39,10 @@ fn a_damaged_ampup_is_repaired_and_old_downloads_are_swept() {
     let good = fs::read(&program).expect("read");
     fs::write(&program, "#!/bin/sh\nexit 3\n").expect("written");
     let left = person.write(".ampup/.bootstrap-3999999/ampup-x", "half a download");
-    person.built(&["init"]).exits(0).says("installed ampup");
+    person
+        .built(&["init"])
+        .exits(0)
+        .says(&format!("made ampup v{NOW} anew"));
     assert_eq!(fs::read(&program).expect("read"), good);
     person.ampup(&["verify"]).exits(0);
     // What only `verify` sees is repaired, too.
