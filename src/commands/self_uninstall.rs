@@ -1,6 +1,7 @@
 //! `ampup self uninstall`: ampup away, and nothing tells that it was there.
 
 use camino::Utf8PathBuf;
+use fs_err as fs;
 use serde_json::json;
 
 use super::{Error, Outcome, Session, env};
@@ -55,6 +56,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         if !args.dry_run {
             // Empty directories may be left of a removal that was killed at its very end.
             home::apply(&estate, layout);
+            let _ = fs::remove_dir(layout.home());
         }
         return Err(Error::NotFound {
             message: format!("`{}` has nothing of ampup", layout.home()),
@@ -126,6 +128,8 @@ fn remove(args: &Args, returns: Vec<Return>, estate: &Estate, session: &Session)
             .cloned(),
     );
     let mut left = home::apply(&again, layout);
+    // What somebody else put there stays, and the home with it.
+    let _ = fs::remove_dir(layout.home());
     drop(lock);
     if cfg!(windows) {
         leave_windows(&mut left, args, session);
