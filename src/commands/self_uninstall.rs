@@ -65,8 +65,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     refuse_projects(&estate, session)?;
     let lines = lines(&returns, &estate, layout);
-    let json = json!({
-        "home": layout.home(), "removed": estate.ours, "kept": estate.others,
+    let mut json = json!({
+        "home": layout.home(), "removed": estate.ours, "left": [], "kept": estate.others,
         "files": returns.iter().map(|one| &one.path).collect::<Vec<_>>(),
     });
     for user in users(&estate, session) {
@@ -101,10 +101,20 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             });
         }
     }
-    remove(args, returns, &estate, session).map(|outcome| Outcome { json, ..outcome })
+    let (outcome, left) = remove(args, returns, &estate, session)?;
+    let removed: Vec<_> = estate.ours.iter().filter(|path| !left.contains(path)).collect();
+    json["removed"] = json!(removed);
+    json["left"] = json!(left);
+    Ok(Outcome { json, ..outcome })
 }
 
-fn remove(args: &Args, returns: Vec<Return>, estate: &Estate, session: &Session) -> Result<Outcome, Error> {
+/// Gives what there is to say, and what could not be removed.
+fn remove(
+    args: &Args,
+    returns: Vec<Return>,
+    estate: &Estate,
+    session: &Session,
+) -> Result<(Outcome, Vec<Utf8PathBuf>), Error> {
     let layout = &session.layout;
     // Nobody works in this home from here on.
     let lock = session.lock_store()?;
@@ -161,10 +171,11 @@ fn remove(args: &Args, returns: Vec<Return>, estate: &Estate, session: &Session)
             "`{program}` was not installed by ampup; `{command}` removes it"
         ));
     }
-    Ok(Outcome {
+    let outcome = Outcome {
         exit,
         ..Outcome::done(talk, json!({}))
-    })
+    };
+    Ok((outcome, left.into_iter().map(|(path, _)| path).collect()))
 }
 
 /// The user's PATH, and what is still there because this program runs from it.
