@@ -275,7 +275,11 @@ fn check_room(component: &Component, artifact: &Artifact, place: &Utf8Path) -> R
         });
     }
     let Some(size) = artifact.size else { return Ok(()) };
-    let needed = size + artifact.unpacked_size.unwrap_or(size * UNPACKED_RATIO) + SLACK + cluster;
+    // A manifest may say anything.
+    let unpacked = artifact
+        .unpacked_size
+        .unwrap_or(size.saturating_mul(UNPACKED_RATIO));
+    let needed = size.saturating_add(unpacked).saturating_add(SLACK + cluster);
     match space::free(place)? {
         Some(free) if free < needed => Err(InstallError::NoRoom {
             component: component.name.clone(),

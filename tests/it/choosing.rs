@@ -107,6 +107,17 @@ fn what_the_host_certainly_lacks_is_not_fetched() {
 }
 
 #[test]
+fn a_size_beyond_every_disk_is_refused_before_anything_is_fetched() {
+    let mut home = Home::new();
+    let mut large = archive(&home, "theseus", &[("tool", "#!/bin/sh\necho tool 1.0.0\n")]);
+    large["size"] = json!(u64::MAX);
+    home.offer_artifacts("tool", "1.0.0", &[large]);
+    home.ampup(&["install", "tool"])
+        .exits(7)
+        .says(&format!("tool needs {} bytes", u64::MAX));
+}
+
+#[test]
 fn a_release_for_other_hosts_names_them() {
     let mut home = Home::new();
     let mut other = archive(&home, "theseus", &[("tool", "#!/bin/sh\necho tool 1.0.0\n")]);
