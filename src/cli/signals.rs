@@ -34,7 +34,7 @@ pub(super) fn watch(face: &Face, left: String) {
             ("SIGHUP", SignalKind::hangup()),
         ] {
             // `nohup` and background jobs of a script set some to be ignored.
-            if !is_ignored(kind)
+            if !children::is_ignored(kind.as_raw_value())
                 && let Ok(signal) = signal(kind)
             {
                 listening.push((name, kind, signal));
@@ -83,16 +83,4 @@ async fn first(listening: Vec<(&'static str, SignalKind, Signal)>) -> (&'static 
         })
     });
     futures_util::future::select_all(waiting).await.0
-}
-
-/// Whether a signal was set to be ignored when we were started, where the system says so (proc(5), `SigIgn`).
-fn is_ignored(kind: SignalKind) -> bool {
-    let status = crate::fs::atomic::read("/proc/self/status".into(), 1 << 16).unwrap_or_default();
-    let status = String::from_utf8_lossy(&status);
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0);
-    mask >> (kind.as_raw_value() - 1) & 1 == 1
 }
