@@ -5,7 +5,7 @@ use std::io;
 use camino::Utf8PathBuf;
 
 use crate::{
-    exit::{Exit, hint_of_io},
+    exit::{Exit, hint_of_room},
     locate::LocateError,
     postgres::ClusterError,
 };
@@ -80,7 +80,7 @@ impl BackupError {
             Self::NoRoom { .. } => {
                 Some("make room (`ampup prune` lists what can go) and run the same command again".to_owned())
             }
-            Self::Io { source, .. } => hint_of_io(source),
+            Self::Io { source, .. } => hint_of_room(source),
         }
     }
 

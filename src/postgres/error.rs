@@ -154,7 +154,8 @@ impl ClusterError {
             Self::Locate(cause) => cause.hint(),
             Self::Access(cause) => cause.hint(),
             Self::User(cause) => cause.hint(),
-            Self::Lock(_) => None,
+            Self::Lock(LockError::Io { source, .. }) => hint_of_database(source),
+            Self::Lock(cause) => cause.hint(),
             Self::Program(ProgramError::Failed { last_lines, .. })
             | Self::Create(CreateError::Program(ProgramError::Failed { last_lines, .. })) => {
                 disk_in(last_lines).and_then(|kind| hint_of_database(&kind.into()))
@@ -203,10 +204,8 @@ impl ClusterError {
             Self::Locate(cause) => cause.exit_code(),
             Self::Access(cause) => cause.exit_code(),
             Self::User(cause) => cause.exit_code(),
-            Self::Lock(LockError::Busy { .. }) => Exit::Busy,
-            Self::Lock(LockError::Io { source, .. })
-            | Self::Io { source, .. }
-            | Self::Create(CreateError::Io { source, .. }) => Exit::of_io(source),
+            Self::Lock(cause) => cause.exit_code(),
+            Self::Io { source, .. } | Self::Create(CreateError::Io { source, .. }) => Exit::of_io(source),
             Self::Program(cause) | Self::Create(CreateError::Program(cause)) => cause.exit_code(),
             Self::EarlyEnd { last_lines, .. } if disk_in(last_lines).is_some() => Exit::Disk,
             Self::Create(CreateError::NotWhole { .. })

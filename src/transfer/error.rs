@@ -5,7 +5,7 @@ use std::{io, ops::RangeInclusive, process::ExitStatus};
 use camino::Utf8PathBuf;
 
 use crate::{
-    exit::{Exit, hint_of_io},
+    exit::{Exit, hint_of_room},
     postgres::ClusterError,
 };
 
@@ -105,11 +105,11 @@ impl TransferError {
                 "install the client programs of PostgreSQL {}, and put them in PATH",
                 majors.end()
             )),
-            Self::Spawn { source, .. } => hint_of_io(source),
+            Self::Spawn { source, .. } => hint_of_room(source),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("name a file that is there, or an address `postgresql://…`".to_owned())
             }
-            Self::File { source, .. } => hint_of_io(source),
+            Self::File { source, .. } => hint_of_room(source),
             Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Some(MAKE_ROOM.to_owned()),
             // What a later minor release of a server keeps, and an earlier pg_dump does not know.
             Self::Failed { last_lines, .. }

@@ -168,6 +168,10 @@ fn a_manifest_for_a_newer_ampup_says_so() {
     home.ampup(&["--registry", "/surely/not/here", "install"])
         .exits(1)
         .says("/surely/not/here");
+    // It is no file of the home.
+    fs::set_permissions(&manifest, std::os::unix::fs::PermissionsExt::from_mode(0o200)).expect("set");
+    let run = home.ampup(&["--registry", manifest.as_str(), "install"]).exits(7);
+    assert!(!run.stderr.contains("AMPUP_HOME"), "{run:#?}");
 }
 
 #[test]
