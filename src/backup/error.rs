@@ -5,6 +5,7 @@ use std::io;
 use camino::Utf8PathBuf;
 
 use crate::{
+    event::sized,
     exit::{Exit, hint_of_room},
     locate::LocateError,
     postgres::ClusterError,
@@ -44,7 +45,7 @@ pub enum BackupError {
         source: LocateError,
     },
     /// It would not fit.
-    #[error("the cluster needs {} MB and `{amp_dir}` has {} MB free", needed >> 20, free >> 20)]
+    #[error("the cluster needs {} and `{amp_dir}` has {} free", sized(*needed), sized(*free))]
     NoRoom {
         /// Where it would go.
         amp_dir: Utf8PathBuf,

@@ -8,6 +8,7 @@ use crate::{backup::BackupError, postgres::ClusterError, transfer::TransferError
 use crate::{
     domain::ComponentName,
     env::HomeError,
+    event::sized,
     exit::{Exit, hint_of_io, hint_of_room},
     fs::lock::LockError,
     install::{InstallError, in_one_line},
@@ -48,7 +49,7 @@ pub enum Error {
     #[error("cannot run `{command}`")]
     NoCommand { command: String, source: io::Error },
     /// A copy of a table needs room.
-    #[error("{} MB are free, and its largest table has {} MB", free >> 20, needed >> 20)]
+    #[error("{} are free, and its largest table has {}", sized(*free), sized(*needed))]
     NoRoom { needed: u64, free: u64 },
     #[error(transparent)]
     Backup(#[from] BackupError),

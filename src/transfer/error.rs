@@ -5,6 +5,7 @@ use std::{io, ops::RangeInclusive, process::ExitStatus};
 use camino::Utf8PathBuf;
 
 use crate::{
+    event::sized,
     exit::{Exit, hint_of_room},
     postgres::ClusterError,
 };
@@ -58,7 +59,7 @@ pub enum TransferError {
         found: String,
     },
     /// It would not fit.
-    #[error("a second cluster needs about {} MB and `{amp_dir}` has {} MB free", needed >> 20, free >> 20)]
+    #[error("a second cluster needs about {} and `{amp_dir}` has {} free", sized(*needed), sized(*free))]
     NoRoom {
         /// Where it would go.
         amp_dir: Utf8PathBuf,

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::status::shown;
 use crate::{
     commands::{
         Error, Outcome, Session,
         database::{self, Selected},
     },
+    event::sized,
     fs::space,
     postgres::{
         ClusterError, Evidence, Start,
@@ -51,8 +51,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     left?;
     let line = format!(
         "compacted the database: {} before, {} now",
-        shown(before),
-        shown(after)
+        sized(before),
+        sized(after)
     );
     let json = json!({ "cluster": cluster.project().cluster(), "before": before, "after": after });
     Ok(Outcome::done(vec![line], json))
