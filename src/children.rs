@@ -112,6 +112,17 @@ pub fn end_all(patience: Duration) {
     }
 }
 
+/// Whether a signal was set to be ignored when we were started, by nohup or a shell's background job, where the system says
+/// so (proc(5), `SigIgn`: signal 1 is bit 0). Our children ignore it then, too.
+#[cfg(unix)]
+pub fn is_ignored(signal: i32) -> bool {
+    let status = crate::fs::atomic::read("/proc/self/status".into(), 1 << 16).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 #[cfg(unix)]
 fn signal(groups: &BTreeSet<u32>, signal: rustix::process::Signal) {
     let pids = groups.iter().filter_map(|group| i32::try_from(*group).ok());

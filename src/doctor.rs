@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::{
     domain::Inventory,
     env::Env,
+    event::{counted, sized},
     fs::{lock::Lock, space},
     layout::Layout,
     registry::{
@@ -145,7 +146,7 @@ fn home(layout: &Layout) -> Finding {
 
 fn room(layout: &Layout) -> Option<Finding> {
     let free = space::free(layout.home()).ok()??;
-    let text = format!("{} MiB are free in `{}`", free >> 20, layout.home());
+    let text = format!("{} are free in `{}`", sized(free), layout.home());
     Some(if free < LITTLE_ROOM {
         Finding::problem("room", text, "`ampup prune --dry-run` shows what could go")
     } else {
@@ -219,7 +220,7 @@ fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
         }
     }
     if findings.is_empty() {
-        let text = format!("{count} installed versions, each with its receipt");
+        let text = format!("{}, each with its receipt", counted(count, "installed version"));
         findings.push(Finding::fine("components", text));
     }
     findings

@@ -60,6 +60,16 @@ pub fn counted(number: impl std::fmt::Display, one: &str) -> String {
     format!("{number} {one}{more}")
 }
 
+/// Octets for people, as PostgreSQL writes them: a kB is 1024 of them.
+pub fn sized(number: u64) -> String {
+    match number {
+        0..1024 => format!("{number} bytes"),
+        1024..1_048_576 => format!("{} kB", number >> 10),
+        1_048_576..10_737_418_240 => format!("{} MB", number >> 20),
+        _ => format!("{} GB", number >> 30),
+    }
+}
+
 /// A step that takes long enough to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -85,4 +95,18 @@ pub struct Silent;
 
 impl Reporter for Silent {
     fn report(&self, _: Event) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_for_people() {
+        assert_eq!([1, 2].map(|number| counted(number, "row")), ["1 row", "2 rows"]);
+        assert_eq!(
+            [500, 5 << 10, 5 << 20, 20 << 30].map(sized),
+            ["500 bytes", "5 kB", "5 MB", "20 GB"]
+        );
+    }
 }

@@ -57,17 +57,20 @@ impl Exit {
     }
 }
 
-/// What to type after a file operation failed, where the kind of failure says it.
+/// What to type after a file operation in ampup's home failed, where the kind of failure says it.
 pub fn hint_of_io(cause: &io::Error) -> Option<String> {
-    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, Unsupported};
-    let hint = match cause.kind() {
-        StorageFull | QuotaExceeded => {
-            "make room (`ampup prune` lists what can go) and run the same command again"
-        }
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    match cause.kind() {
         ReadOnlyFilesystem | PermissionDenied | Unsupported => {
-            "choose a home that you can write to, with `AMPUP_HOME` or `--home`"
+            Some("choose a home that you can write to, with `AMPUP_HOME` or `--home`".to_owned())
         }
-        _ => return None,
-    };
-    Some(hint.to_owned())
+        _ => hint_of_room(cause),
+    }
+}
+
+/// The same after one elsewhere: another home would not help.
+pub fn hint_of_room(cause: &io::Error) -> Option<String> {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(cause.kind(), StorageFull | QuotaExceeded)
+        .then(|| "make room (`ampup prune` lists what can go) and run the same command again".to_owned())
 }

@@ -196,11 +196,20 @@ fn prepare_choice(
                 })
             })
             .collect();
-        let members: Vec<_> = running
+        let mut members = Vec::new();
+        let mut failures = Vec::new();
+        for step in running {
+            match step.join().expect("a worker does not panic") {
+                Ok(member) => members.push(member),
+                Err(error) => failures.push(error),
+            }
+        }
+        // What ends the run, such as wrong bytes, comes before what a lower version may mend.
+        let is_passed_over = |error: &InstallError| matches!(error, InstallError::Exhausted { .. });
+        failures
             .into_iter()
-            .map(|step| step.join().expect("a worker does not panic"))
-            .collect();
-        members.into_iter().collect()
+            .min_by_key(is_passed_over)
+            .map_or(Ok(members), Err)
     })
 }
 

@@ -15,12 +15,7 @@ use crate::{
     fs::link,
     layout::Layout,
     resolve::{Action, Choice, GroupPlan, Plan, Step},
-    store::{
-        Held,
-        check::check,
-        commit::{Change, commit},
-        place,
-    },
+    store::{check::check, place},
     verify::digest_of,
 };
 
@@ -103,7 +98,7 @@ fn keeper(program: &Utf8Path) -> (&'static str, &'static str) {
     }
     let by_system = ["/usr/bin/", "/bin/", "/usr/sbin/", "/usr/lib/", "/usr/libexec/"];
     if by_system.iter().any(|directory| path.starts_with(directory)) {
-        let managers = [
+        let keepers = [
             (
                 "/var/lib/dpkg",
                 "apt-get install --only-upgrade ampup",
@@ -113,7 +108,7 @@ fn keeper(program: &Utf8Path) -> (&'static str, &'static str) {
             ("/lib/apk/db", "apk upgrade ampup", "apk del ampup"),
             ("/var/lib/rpm", "dnf upgrade ampup", "dnf remove ampup"),
         ];
-        for (mark, update, remove) in managers {
+        for (mark, update, remove) in keepers {
             if Utf8Path::new(mark).exists() {
                 return (update, remove);
             }
@@ -129,7 +124,7 @@ pub enum Need {
     Nothing,
     /// A newer one is active, and stays.
     Newer(Version),
-    /// This plan. A tree of the same version that holds other bytes is in its place, and must go first.
+    /// This plan. A tree of the same version that holds other bytes is in its place, and is made anew first.
     Installation {
         /// What is to be done.
         plan: Plan,
@@ -234,22 +229,6 @@ pub fn artifact(
         unpacked_size: None,
         needs: Needs::default(),
     })
-}
-
-/// Takes a tree of ampup out of the store, so that another one with its name can be installed.
-///
-/// # Errors
-/// When it cannot be moved.
-pub fn make_way(layout: &Layout, tree: &TreeName, store: &Held) -> io::Result<()> {
-    let change = Change {
-        adds: Vec::new(),
-        removes: vec![(name(), tree.clone())],
-        set: None,
-        command: "",
-        before: None,
-        processes: &store.processes,
-    };
-    commit(layout, &change).map(|_| ())
 }
 
 /// Removes the downloads of install scripts that were killed; never the one that `program` runs from. What cannot be

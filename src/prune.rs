@@ -8,6 +8,7 @@ use fs_err as fs;
 
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
+    fs::entries,
     layout::Layout,
     store::{generation, in_use::Processes, receipt::Receipt, staging},
 };
@@ -197,19 +198,6 @@ fn forgotten(layout: &Layout) -> Vec<Utf8PathBuf> {
         .flat_map(|directory| entries(directory))
         .filter(|path| is_ours(path) && !path.is_dir() && is_old(path))
         .collect()
-}
-
-/// What lies in a directory, sorted; nothing where it cannot be read.
-fn entries(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<Utf8PathBuf> = entries
-        .flatten()
-        .filter_map(|entry| Utf8PathBuf::from_path_buf(entry.path()).ok())
-        .collect();
-    paths.sort();
-    paths
 }
 
 #[cfg(test)]

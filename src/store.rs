@@ -19,6 +19,7 @@ use std::{io, time::Duration};
 use camino::Utf8Path;
 
 use crate::{
+    event::{Event, Reporter},
     fs::{
         atomic,
         lock::{Lock, LockError},
@@ -49,15 +50,37 @@ pub struct Held {
     pub processes: Processes,
 }
 
-/// Takes the store lock and, under it, settles and sweeps what interrupted commands left behind. `waiting` is told the
-/// holder when that takes longer than a second.
+/// Takes the store lock and, under it, settles and sweeps what interrupted commands left behind.
 ///
 /// # Errors
 /// When another process holds it for all of `patience`, or what was left cannot be settled.
-pub fn lock(layout: &Layout, patience: Duration, waiting: impl FnMut(&str)) -> Result<Held, LockError> {
+pub fn lock(layout: &Layout, patience: Duration, reporter: &dyn Reporter) -> Result<Held, LockError> {
     let path = layout.store_lock();
     let processes = Processes::look();
-    let lock = Lock::acquire(&path, patience, waiting)?;
+    let lock = take(&path, "the store", patience, reporter)?;
     staging::sweep(layout, &processes).map_err(|source| LockError::Io { path, source })?;
     Ok(Held { lock, processes })
+}
+
+/// Takes a lock of the home, and tells what the user must know: who holds it, when that takes longer than a second, and
+/// that it keeps nobody away, where that is so. `name` is what it is for.
+///
+/// # Errors
+/// When another process holds it for all of `patience`.
+pub fn take(
+    path: &Utf8Path,
+    name: &str,
+    patience: Duration,
+    reporter: &dyn Reporter,
+) -> Result<Lock, LockError> {
+    let lock = Lock::acquire(path, patience, |holder| {
+        reporter.report(Event::Waiting {
+            name: name.to_owned(),
+            holder: holder.to_owned(),
+        });
+    })?;
+    if let Some(warning) = lock.warning() {
+        reporter.report(Event::Warning(warning.to_owned()));
+    }
+    Ok(lock)
 }

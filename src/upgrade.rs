@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     env::Env,
-    event::{Event, Reporter},
+    event::{Event, Reporter, sized},
     fs::space,
     locate::Located,
     postgres::{
@@ -241,8 +241,8 @@ fn with_room(mut error: TransferError, amp_dir: &Utf8Path) -> TransferError {
         && free < ONE_FILE
     {
         last_lines.push(format!(
-            "No space left on device: {} MB are free in `{amp_dir}`",
-            free >> 20
+            "No space left on device: {} are free in `{amp_dir}`",
+            sized(free)
         ));
     }
     error

@@ -5,7 +5,8 @@ use std::io;
 use camino::Utf8PathBuf;
 
 use crate::{
-    exit::{Exit, hint_of_io},
+    event::sized,
+    exit::{Exit, hint_of_room},
     locate::LocateError,
     postgres::ClusterError,
 };
@@ -47,7 +48,7 @@ pub enum BackupError {
         source: LocateError,
     },
     /// It would not fit.
-    #[error("the cluster needs {} MB and `{amp_dir}` has {} MB free", needed >> 20, free >> 20)]
+    #[error("the cluster needs {} and `{amp_dir}` has {} free", sized(*needed), sized(*free))]
     NoRoom {
         /// Where it would go.
         amp_dir: Utf8PathBuf,
@@ -83,7 +84,7 @@ impl BackupError {
             Self::NoRoom { .. } => {
                 Some("make room (`ampup prune` lists what can go) and run the same command again".to_owned())
             }
-            Self::Io { source, .. } => hint_of_io(source),
+            Self::Io { source, .. } => hint_of_room(source),
         }
     }
 

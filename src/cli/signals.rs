@@ -37,7 +37,7 @@ pub(super) fn watch(face: &Face, left: String) {
             ("SIGHUP", SignalKind::hangup()),
         ] {
             // `nohup` and background jobs of a script set some to be ignored.
-            if !is_ignored(kind)
+            if !children::is_ignored(kind.as_raw_value())
                 && let Ok(signal) = signal(kind)
             {
                 listening.push((name, kind, signal));
@@ -100,16 +100,4 @@ async fn tidied() {
     while children::is_unfinished() && began.elapsed() < TIDYING {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-/// Whether a signal was set to be ignored when we were started, where the system says so (proc(5), `SigIgn`).
-fn is_ignored(kind: SignalKind) -> bool {
-    let status = crate::fs::atomic::read("/proc/self/status".into(), 1 << 16).unwrap_or_default();
-    let status = String::from_utf8_lossy(&status);
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0);
-    mask >> (kind.as_raw_value() - 1) & 1 == 1
 }

@@ -8,7 +8,8 @@ use crate::{backup::BackupError, postgres::ClusterError, transfer::TransferError
 use crate::{
     domain::ComponentName,
     env::HomeError,
-    exit::{Exit, hint_of_io},
+    event::sized,
+    exit::{Exit, hint_of_io, hint_of_room},
     fs::lock::LockError,
     install::{InstallError, in_one_line},
     refresh::RefreshError,
@@ -48,7 +49,7 @@ pub enum Error {
     #[error("cannot run `{command}`")]
     NoCommand { command: String, source: io::Error },
     /// A copy of a table needs room.
-    #[error("{} MB are free, and its largest table has {} MB", free >> 20, needed >> 20)]
+    #[error("{} are free, and its largest table has {}", sized(*free), sized(*needed))]
     NoRoom { needed: u64, free: u64 },
     #[error(transparent)]
     Backup(#[from] BackupError),
@@ -89,7 +90,7 @@ impl Error {
             Self::Manifest(error) => error.exit_code(),
             Self::Refresh(error) => error.exit_code(),
             Self::Resolve(error) => error.exit_code(),
-            Self::Lock(error) => exit_of_lock(error),
+            Self::Lock(error) => error.exit_code(),
             Self::Install(error) => error.exit_code(),
             Self::Remove(error) => error.exit_code(),
             Self::Cluster(error) => error.exit_code(),
@@ -116,7 +117,7 @@ impl Error {
             Self::Manifest(error) => error.hint(),
             Self::Refresh(error) => error.hint(),
             Self::Resolve(error) => error.hint(),
-            Self::Lock(error) => hint_of_lock(error),
+            Self::Lock(error) => error.hint(),
             Self::Install(error) => error.hint(),
             Self::Remove(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
@@ -125,7 +126,8 @@ impl Error {
             Self::Store { source, .. } if is_damage(source) => {
                 Some("`ampup verify --repair` mends what can be mended".to_owned())
             }
-            Self::Store { source, .. } | Self::File { source, .. } => hint_of_io(source),
+            Self::Store { source, .. } => hint_of_io(source),
+            Self::File { source, .. } => hint_of_room(source),
             Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
             Self::Setup(error) => error.hint(),
             Self::Backup(error) => error.hint(),
@@ -193,22 +195,4 @@ fn is_damage(cause: &io::Error) -> bool {
         cause.kind(),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
     )
-}
-
-/// The exit code when a lock was not had.
-pub(crate) fn exit_of_lock(error: &LockError) -> Exit {
-    match error {
-        LockError::Busy { .. } => Exit::Busy,
-        LockError::Io { source, .. } => Exit::of_io(source),
-    }
-}
-
-/// What to do when a lock was not had.
-pub(crate) fn hint_of_lock(error: &LockError) -> Option<String> {
-    match error {
-        LockError::Busy { .. } => {
-            Some("wait for that process, end it, or wait longer with `--lock-timeout`".to_owned())
-        }
-        LockError::Io { source, .. } => hint_of_io(source),
-    }
 }

@@ -13,7 +13,7 @@ use super::{
     self_uninstall::{returns, user},
 };
 use crate::{
-    domain::{Algorithm, ComponentSpec},
+    domain::{Algorithm, ComponentSpec, Inventory},
     exit::Exit,
     fs::{atomic, lock::Lock},
     itself, manual,
@@ -79,11 +79,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             ..Outcome::done(vec!["nothing was changed".to_owned()], json!({ "done": false }))
         });
     }
-    let (mut talk, failed) = match establish(&intent, session) {
+    let mut made = None;
+    let (mut talk, failed) = match establish(&intent, &mut made, session) {
         Ok(done) => done,
         Err(error) => {
-            if intent.is_first {
-                take_back(&intent, session);
+            if let Some(held) = &intent.held {
+                take_back(&intent, held, made, session);
             }
             return Err(error);
         }
@@ -115,7 +116,7 @@ fn program(session: &Session) -> Result<Utf8PathBuf, Error> {
     let program = session.env.current_exe().map(Utf8Path::to_owned);
     program.ok_or_else(|| Error::Refused {
         message: "this system does not say where this program is".to_owned(),
-        hint: "`install.sh` says more".to_owned(),
+        hint: "put it where its path is UTF-8; on Linux `/proc` must be mounted".to_owned(),
     })
 }
 
@@ -217,39 +218,52 @@ fn is_root() -> bool {
 }
 
 /// All but what may fail and leave a working ampup. Gives what to say, and the files that the user must change by hand.
-fn establish(intent: &Intent, session: &Session) -> Result<(Vec<String>, Vec<Utf8PathBuf>), Error> {
-    let mut talk = put_in_place(intent, session)?;
+/// `made` is the generation that was made, also where something fails after it.
+fn establish(
+    intent: &Intent,
+    made: &mut Option<u64>,
+    session: &Session,
+) -> Result<(Vec<String>, Vec<Utf8PathBuf>), Error> {
+    let mut talk = put_in_place(intent, made, session)?;
     let (failed, mut about_shells) = set_up_shells(intent, session)?;
     talk.append(&mut about_shells);
     write_manual(session)?;
     Ok((talk, failed))
 }
 
-/// The first `init` of a home failed: what it made goes again. What cannot go is for the next one.
-fn take_back(intent: &Intent, session: &Session) {
+/// The first `init` of a home failed: what it made goes again, but not what was `held` before. What cannot go is for the
+/// next one.
+fn take_back(intent: &Intent, held: &[Utf8PathBuf], made: Option<u64>, session: &Session) {
     let layout = &session.layout;
-    // Another ampup may have come so far meanwhile; then all of it is wanted.
-    let lock = Lock::try_acquire(&layout.store_lock());
-    let is_ours = matches!(&lock, Ok(Some(_)) | Err(_));
-    let Ok(mut estate) = home::survey(layout) else {
-        return;
-    };
-    if !is_ours {
-        return;
+    let is_new = |path: &Utf8PathBuf| !held.contains(path);
+    // Another ampup may work here, or have come so far meanwhile; then all of it is wanted.
+    if let Ok(Some(_lock)) = Lock::try_acquire(&layout.store_lock()) {
+        let is_ours = |inventory: &Inventory| {
+            inventory.generation == made && inventory.trees.keys().all(|name| *name == itself::name())
+        };
+        if !session.inventory().is_ok_and(|inventory| is_ours(&inventory)) {
+            return;
+        }
+        if let Ok(mut returns) = returns(session) {
+            returns.retain(|one| is_new(&one.path));
+            removal::apply(returns);
+        }
+        if let Ok(mut estate) = home::survey(layout) {
+            estate.ours.retain(is_new);
+            home::apply(&estate, layout);
+        }
     }
-    if let Ok(returns) = returns(session) {
-        removal::apply(returns);
-    }
-    estate.ours.retain(|path| !intent.program.starts_with(path));
-    home::apply(&estate, layout);
-    for directory in intent.parents.iter().rev() {
+    let home = layout.home().to_owned();
+    for directory in intent.parents.iter().chain([&home]).rev() {
         // Only what is empty goes.
-        let _ = fs::remove_dir(directory);
+        if is_new(directory) {
+            let _ = fs::remove_dir(directory);
+        }
     }
 }
 
 /// The home, and this program in it.
-fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error> {
+fn put_in_place(intent: &Intent, made: &mut Option<u64>, session: &Session) -> Result<Vec<String>, Error> {
     let failed = |source| Error::Store {
         action: "make",
         source,
@@ -273,14 +287,18 @@ fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error
             itself::version()
         )]),
         itself::Need::Installation { plan, instead_of } => {
-            if let Some(tree) = instead_of {
-                let store = session.lock_store()?;
-                itself::make_way(&session.layout, tree, &store).map_err(failed)?;
-            }
             // Only the registry that this program was built with is sure to know it.
             let registry = Registry::embedded();
+            let mut talk = Vec::new();
+            if let Some(tree) = instead_of {
+                // In its place: there is no moment without an ampup.
+                install::rebuild(&itself::name(), tree, plan, &registry, session)?;
+                talk.push(format!("made ampup v{} anew", itself::version()));
+            }
             let report = install::carry_out(plan, &How::default(), &registry, session)?;
-            Ok(install::told(plan, report, session)?.talk)
+            *made = report.generation;
+            talk.extend(install::told(plan, report, session)?.talk);
+            Ok(talk)
         }
     }
 }

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::{Error, Outcome, Session, self_update};
 use crate::{
-    domain::{ComponentName, ComponentSpec, Requirement, requirement::InvalidSpec},
+    domain::{ComponentName, ComponentSpec, Provider, Requirement, TreeName, requirement::InvalidSpec},
     exit::Exit,
-    fetch::{Secret, Wire},
-    install::{self, Done, Effect, GroupReport, Report, Workshop},
+    fetch::Secret,
+    install::{self, Done, Effect, GroupReport, InstallError, Report, Workshop},
     itself,
     registry::Registry,
     resolve::{self, Action, GroupPlan, Plan},
@@ -198,39 +198,63 @@ pub(super) fn carry_out(
     registry: &Registry,
     session: &Session,
 ) -> Result<Report, Error> {
-    session.prepare()?;
-    let runtime = session.runtime()?;
-    let wire = session.wire(github_token(how, session), how.require_pinned)?;
-    let report = workshop(session, &wire, &runtime, how.jobs).and_then(|workshop| {
-        let workshop = Workshop { registry, ..workshop };
-        Ok(install::carry_out(plan, &workshop)?)
-    });
-    // A name look-up that hangs must not keep us.
-    runtime.shutdown_background();
-    report
-}
-
-/// What an installation works with, as the user has settled it.
-pub(super) fn workshop<'a>(
-    session: &'a Session,
-    wire: &'a Wire,
-    runtime: &'a tokio::runtime::Runtime,
-    jobs: Option<usize>,
-) -> Result<Workshop<'a>, Error> {
-    Ok(Workshop {
-        layout: &session.layout,
-        registry: session.registry()?,
-        wire,
-        runtime,
-        reporter: session.reporter.as_ref(),
-        jobs: jobs.or(session.settings.jobs).unwrap_or(JOBS),
-        patience: session.patience(),
-        command: &session.command,
+    at_work(how, registry, session, |workshop| {
+        install::carry_out(plan, workshop)
     })
 }
 
+/// Makes an installed tree anew, in its place, from what this plan would fetch. Gives who built it; `None` where the plan
+/// has nothing to build it from.
+pub(super) fn rebuild(
+    component: &ComponentName,
+    tree: &TreeName,
+    plan: &Plan,
+    registry: &Registry,
+    session: &Session,
+) -> Result<Option<Provider>, Error> {
+    let choices = plan.groups.iter().flat_map(|group| &group.choices);
+    let to_build = choices
+        .flat_map(|choice| &choice.steps)
+        .find_map(|step| match &step.action {
+            Action::Acquire(artifacts) if step.component == *component => Some((step, artifacts)),
+            _ => None,
+        });
+    to_build
+        .map(|(step, artifacts)| {
+            at_work(&How::default(), registry, session, |workshop| {
+                install::rebuild(step, tree, artifacts, workshop)
+            })
+        })
+        .transpose()
+}
+
+/// Does `work` with all that an installation needs, as the user has settled it.
+fn at_work<T>(
+    how: &How,
+    registry: &Registry,
+    session: &Session,
+    work: impl FnOnce(&Workshop<'_>) -> Result<T, InstallError>,
+) -> Result<T, Error> {
+    session.prepare()?;
+    let runtime = session.runtime()?;
+    let wire = session.wire(github_token(how, session), how.require_pinned)?;
+    let done = work(&Workshop {
+        layout: &session.layout,
+        registry,
+        wire: &wire,
+        runtime: &runtime,
+        reporter: session.reporter.as_ref(),
+        jobs: how.jobs.or(session.settings.jobs).unwrap_or(JOBS),
+        patience: session.patience(),
+        command: &session.command,
+    });
+    // A name look-up that hangs must not keep us.
+    runtime.shutdown_background();
+    Ok(done?)
+}
+
 /// The token of the command line, else of the environment.
-pub(super) fn github_token(how: &How, session: &Session) -> Option<Secret> {
+fn github_token(how: &How, session: &Session) -> Option<Secret> {
     let from_env = || {
         session
             .env

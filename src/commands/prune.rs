@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Error, Outcome, Session};
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
+    event::{counted, sized},
     fs::link,
     postgres::{ClusterError, identity, projects::Projects},
     prune::{self, Waste},
@@ -91,9 +92,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         removed.push(json!({"path": path, "what": "inactive version", "bytes": size}));
     }
     if !waste.is_empty() {
-        talk.push(format!("removed {} that nobody needs", things(waste.len())));
+        talk.push(format!(
+            "removed {} that nobody needs",
+            counted(waste.len(), "thing")
+        ));
     }
-    talk.push(format!("{} are free again", amount(octets)));
+    talk.push(format!("{} are free again", sized(octets)));
     Ok(Outcome::done(
         talk,
         json!({ "removed": removed, "bytes": octets }),
@@ -128,7 +132,7 @@ fn named(paths: &[Utf8PathBuf], known: &[Waste], session: &Session) -> Result<Ve
 /// Lists what projects keep and nobody named.
 fn tell_of_kept(known: &[Waste], named: &[Waste], session: &Session) {
     for waste in known.iter().filter(|waste| !named.contains(waste)) {
-        let size = amount(waste.octets);
+        let size = sized(waste.octets);
         session.note(format!(
             "kept: `{}`, {}, {size}; `--kept {}` removes it",
             waste.path, waste.what, waste.path
@@ -177,7 +181,7 @@ fn show(
     });
     for waste in waste.iter().cloned().chain(versions) {
         octets += waste.octets;
-        let _ = writeln!(data, "{}: {}, {}", waste.path, waste.what, amount(waste.octets));
+        let _ = writeln!(data, "{}: {}, {}", waste.path, waste.what, sized(waste.octets));
         rows.push(json!({"path": waste.path, "what": waste.what, "bytes": waste.octets}));
     }
     let talk = if rows.is_empty() {
@@ -185,8 +189,8 @@ fn show(
     } else {
         vec![format!(
             "{} could go, {} together",
-            things(rows.len()),
-            amount(octets)
+            counted(rows.len(), "thing"),
+            sized(octets)
         )]
     };
     let json = if dry_run {
@@ -198,20 +202,4 @@ fn show(
         talk,
         ..Outcome::answer(data, json)
     })
-}
-
-fn things(count: usize) -> String {
-    match count {
-        1 => "1 thing".to_owned(),
-        count => format!("{count} things"),
-    }
-}
-
-/// Octets as a person reads them.
-fn amount(octets: u64) -> String {
-    match octets {
-        0..1024 => format!("{octets} bytes"),
-        1024..1_048_576 => format!("{} KiB", octets / 1024),
-        _ => format!("{} MiB", octets / 1_048_576),
-    }
 }

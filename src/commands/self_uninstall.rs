@@ -1,6 +1,7 @@
 //! `ampup self uninstall`: ampup away, and nothing tells that it was there.
 
 use camino::Utf8PathBuf;
+use fs_err as fs;
 use serde_json::json;
 
 use super::{Error, Outcome, Session, env};
@@ -55,6 +56,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         if !args.dry_run {
             // Empty directories may be left of a removal that was killed at its very end.
             home::apply(&estate, layout);
+            let _ = fs::remove_dir(layout.home());
         }
         return Err(Error::NotFound {
             message: format!("`{}` has nothing of ampup", layout.home()),
@@ -63,8 +65,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     refuse_projects(&estate, session)?;
     let lines = lines(&returns, &estate, layout);
-    let json = json!({
-        "home": layout.home(), "removed": estate.ours, "kept": estate.others,
+    let mut json = json!({
+        "home": layout.home(), "removed": estate.ours, "left": [], "kept": estate.others,
         "files": returns.iter().map(|one| &one.path).collect::<Vec<_>>(),
     });
     for user in users(&estate, session) {
@@ -99,10 +101,20 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             });
         }
     }
-    remove(args, returns, &estate, session).map(|outcome| Outcome { json, ..outcome })
+    let (outcome, left) = remove(args, returns, &estate, session)?;
+    let removed: Vec<_> = estate.ours.iter().filter(|path| !left.contains(path)).collect();
+    json["removed"] = json!(removed);
+    json["left"] = json!(left);
+    Ok(Outcome { json, ..outcome })
 }
 
-fn remove(args: &Args, returns: Vec<Return>, estate: &Estate, session: &Session) -> Result<Outcome, Error> {
+/// Gives what there is to say, and what could not be removed.
+fn remove(
+    args: &Args,
+    returns: Vec<Return>,
+    estate: &Estate,
+    session: &Session,
+) -> Result<(Outcome, Vec<Utf8PathBuf>), Error> {
     let layout = &session.layout;
     // Nobody works in this home from here on.
     let lock = session.lock_store()?;
@@ -126,6 +138,8 @@ fn remove(args: &Args, returns: Vec<Return>, estate: &Estate, session: &Session)
             .cloned(),
     );
     let mut left = home::apply(&again, layout);
+    // What somebody else put there stays, and the home with it.
+    let _ = fs::remove_dir(layout.home());
     drop(lock);
     if cfg!(windows) {
         leave_windows(&mut left, args, session);
@@ -157,10 +171,11 @@ fn remove(args: &Args, returns: Vec<Return>, estate: &Estate, session: &Session)
             "`{program}` was not installed by ampup; `{command}` removes it"
         ));
     }
-    Ok(Outcome {
+    let outcome = Outcome {
         exit,
         ..Outcome::done(talk, json!({}))
-    })
+    };
+    Ok((outcome, left.into_iter().map(|(path, _)| path).collect()))
 }
 
 /// The user's PATH, and what is still there because this program runs from it.

@@ -354,16 +354,11 @@ impl Session {
     /// When the home cannot be made, or another process holds the lock for too long.
     pub fn lock_store(&self) -> Result<Held, Error> {
         self.prepare()?;
-        let held = store::lock(&self.layout, self.patience(), |holder| {
-            self.reporter.report(Event::Waiting {
-                name: "the store".to_owned(),
-                holder: holder.to_owned(),
-            });
-        })?;
-        if let Some(warning) = held.lock.warning() {
-            self.reporter.report(Event::Warning(warning.to_owned()));
-        }
-        Ok(held)
+        Ok(store::lock(
+            &self.layout,
+            self.patience(),
+            self.reporter.as_ref(),
+        )?)
     }
 
     /// Makes the home's directories.

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::{Error, Outcome, Session, install::daemon};
 use crate::{
-    domain::{ComponentName, ComponentSpec, Requirement},
+    domain::{ActiveSet, ComponentName, ComponentSpec, Inventory, Requirement},
+    host::Host,
     resolve::{self, Action, ResolveError},
     store::generation,
 };
@@ -23,45 +24,12 @@ pub struct Args {
 /// When it is not installed, or no version is named.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let spec = spec(args, session)?;
+    let host = session.host()?;
+    // A first look, so that a question about nothing makes no home.
+    choose(&spec, &session.inventory()?, &host, session)?;
     let store = session.lock_store()?;
     let inventory = session.inventory()?;
-    let plan = resolve::install(
-        session.registry()?,
-        &inventory,
-        &session.host()?,
-        std::slice::from_ref(&spec),
-    );
-    let plan = match plan {
-        // What is installed need not be in the registry, nor fit this host by its words.
-        Err(
-            ResolveError::NoSuchVersion { .. }
-            | ResolveError::NoBuild { .. }
-            | ResolveError::NoProvider { .. },
-        ) => {
-            return Err(not_installed(&spec, session)?);
-        }
-        plan => plan?,
-    };
-    let mut set = inventory.active.clone();
-    let mut talk = Vec::new();
-    for group in &plan.groups {
-        for step in &group.choices[0].steps {
-            let (Action::Keep(tree) | Action::Activate(tree)) = &step.action else {
-                return Err(not_installed(&spec, session)?);
-            };
-            let shown = session.style(&step.component)?.show(tree.version());
-            let already = if inventory.is_active(&step.component, tree) {
-                "already"
-            } else {
-                "now"
-            };
-            talk.push(format!("{} {shown} is active {already}", step.component));
-            set.components.insert(step.component.clone(), tree.clone());
-            if let Some(requirement) = &spec.requirement {
-                set.requests.insert(step.component.clone(), requirement.clone());
-            }
-        }
-    }
+    let (set, talk) = choose(&spec, &inventory, &host, session)?;
     let mut number = inventory.generation;
     if set != inventory.active {
         let made = generation::activate(
@@ -77,6 +45,48 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         })?);
     }
     Ok(Outcome::done(talk, json!({ "generation": number })))
+}
+
+/// What would be active, and what to say of it.
+fn choose(
+    spec: &ComponentSpec,
+    inventory: &Inventory,
+    host: &Host,
+    session: &Session,
+) -> Result<(ActiveSet, Vec<String>), Error> {
+    let plan = resolve::install(session.registry()?, inventory, host, std::slice::from_ref(spec));
+    let plan = match plan {
+        // What is installed need not be in the registry, nor fit this host by its words.
+        Err(
+            ResolveError::NoSuchVersion { .. }
+            | ResolveError::NoBuild { .. }
+            | ResolveError::NoProvider { .. },
+        ) => {
+            return Err(not_installed(spec, session)?);
+        }
+        plan => plan?,
+    };
+    let mut set = inventory.active.clone();
+    let mut talk = Vec::new();
+    for group in &plan.groups {
+        for step in &group.choices[0].steps {
+            let (Action::Keep(tree) | Action::Activate(tree)) = &step.action else {
+                return Err(not_installed(spec, session)?);
+            };
+            let shown = session.style(&step.component)?.show(tree.version());
+            let already = if inventory.is_active(&step.component, tree) {
+                "already"
+            } else {
+                "now"
+            };
+            talk.push(format!("{} {shown} is active {already}", step.component));
+            set.components.insert(step.component.clone(), tree.clone());
+            if let Some(requirement) = &spec.requirement {
+                set.requests.insert(step.component.clone(), requirement.clone());
+            }
+        }
+    }
+    Ok((set, talk))
 }
 
 fn spec(args: &Args, session: &Session) -> Result<ComponentSpec, Error> {

@@ -4,15 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{
-    Error, Outcome, Session,
-    install::{How, github_token, workshop},
-};
+use super::{Error, Outcome, Session, install};
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, TreeName},
     exit::Exit,
-    install, itself,
-    resolve::{self, Action},
+    itself, resolve,
     store::{
         check::{Damage, check},
         generation, inventory,
@@ -212,29 +208,12 @@ fn rebuild(
     without.active.components.remove(component);
     without.trees.remove(component);
     let plan = resolve::install(session.registry()?, &without, &session.host()?, &[spec])?;
-    let mut steps = plan
-        .groups
-        .iter()
-        .flat_map(|group| &group.choices)
-        .flat_map(|choice| &choice.steps);
-    let to_build = steps.find_map(|step| match &step.action {
-        Action::Acquire(artifacts) if step.component == *component => Some((step, artifacts)),
-        _ => None,
-    });
-    let Some((step, artifacts)) = to_build else {
+    let Some(provider) = install::rebuild(component, tree, &plan, session.registry()?, session)? else {
         return Err(Error::NotFound {
             message: format!("the registry no longer has {component} {tree}, so it cannot be made anew"),
             hint: format!("`ampup uninstall {component}@{tree}`"),
         });
     };
-    session.prepare()?;
-    let runtime = session.runtime()?;
-    let wire = session.wire(github_token(&How::default(), session), false)?;
-    let provider = workshop(session, &wire, &runtime, None)
-        .and_then(|workshop| Ok(install::rebuild(step, tree, artifacts, &workshop)?));
-    // A name look-up that hangs must not keep us.
-    runtime.shutdown_background();
-    let provider = provider?;
     let shown = session.style(component)?.show(tree.version());
     Ok(format!("made {component} {shown} anew, built by {provider}"))
 }

@@ -1,10 +1,14 @@
 //! What is around the home: PATH, the user, the project here, and variables that other programs read.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
 
 use super::Finding;
-use crate::{env::Env, fs::link, layout::Layout};
+use crate::{
+    env::Env,
+    event::counted,
+    fs::{entries, link},
+    layout::Layout,
+};
 
 /// The socket of a project's server, as ampd puts it.
 const SOCKET: &str = "/metadb/.s.PGSQL.5432";
@@ -56,22 +60,20 @@ pub(super) fn search_path(layout: &Layout, env: &Env) -> Vec<Finding> {
     if findings.is_empty() {
         findings.push(Finding::fine(
             "PATH",
-            format!("`{bin}` comes first for its {} programs", programs.len()),
+            format!(
+                "`{bin}` comes first for its {}",
+                counted(programs.len(), "program")
+            ),
         ));
     }
     findings
 }
 
 fn programs(bin: &Utf8Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(bin) else {
-        return Vec::new();
-    };
-    let mut names: Vec<String> = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    names.sort();
-    names
+    entries(bin)
+        .iter()
+        .filter_map(|entry| entry.file_name().map(str::to_owned))
+        .collect()
 }
 
 fn is_program(file: &Utf8Path) -> bool {

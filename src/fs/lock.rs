@@ -15,6 +15,8 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+use crate::exit::{Exit, hint_of_io};
+
 /// A lock that is held until this value is dropped.
 #[derive(Debug)]
 pub struct Lock {
@@ -44,6 +46,26 @@ pub enum LockError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl LockError {
+    /// The exit code of a command that fails so.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Busy { .. } => Exit::Busy,
+            Self::Io { source, .. } => Exit::of_io(source),
+        }
+    }
+
+    /// What to type next, about a lock in ampup's home.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Busy { .. } => {
+                Some("wait for that process, end it, or wait longer with `--lock-timeout`".to_owned())
+            }
+            Self::Io { source, .. } => hint_of_io(source),
+        }
+    }
 }
 
 impl From<LockError> for io::Error {

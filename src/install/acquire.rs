@@ -275,7 +275,11 @@ fn check_room(component: &Component, artifact: &Artifact, place: &Utf8Path) -> R
         });
     }
     let Some(size) = artifact.size else { return Ok(()) };
-    let needed = size + artifact.unpacked_size.unwrap_or(size * UNPACKED_RATIO) + SLACK + cluster;
+    // A manifest may say anything.
+    let unpacked = artifact
+        .unpacked_size
+        .unwrap_or(size.saturating_mul(UNPACKED_RATIO));
+    let needed = size.saturating_add(unpacked).saturating_add(SLACK + cluster);
     match space::free(place)? {
         Some(free) if free < needed => Err(InstallError::NoRoom {
             component: component.name.clone(),
@@ -317,33 +321,21 @@ fn name_of(step: &Step, workshop: &Workshop<'_>) -> String {
 
 pub(super) fn lock_release(step: &Step, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
     let path = workshop.layout.release_lock(&step.component, &step.version);
-    let name = name_of(step, workshop);
-    let lock = Lock::acquire(&path, workshop.patience, |holder| {
-        waiting(&name, holder, workshop)
-    })?;
-    tell_warning(&lock, workshop);
-    Ok(lock)
+    Ok(store::take(
+        &path,
+        &name_of(step, workshop),
+        workshop.patience,
+        workshop.reporter,
+    )?)
 }
 
 /// The store lock, for a moment.
 pub(super) fn lock_store(workshop: &Workshop<'_>) -> Result<Held, InstallError> {
-    let waiting = |holder: &str| waiting("the store", holder, workshop);
-    let held = store::lock(workshop.layout, workshop.patience, waiting)?;
-    tell_warning(&held.lock, workshop);
-    Ok(held)
-}
-
-fn waiting(name: &str, holder: &str, workshop: &Workshop<'_>) {
-    workshop.reporter.report(Event::Waiting {
-        name: name.to_owned(),
-        holder: holder.to_owned(),
-    });
-}
-
-fn tell_warning(lock: &Lock, workshop: &Workshop<'_>) {
-    if let Some(warning) = lock.warning() {
-        workshop.reporter.report(Event::Warning(warning.to_owned()));
-    }
+    Ok(store::lock(
+        workshop.layout,
+        workshop.patience,
+        workshop.reporter,
+    )?)
 }
 
 /// The name under which a sealed tree is published: the version, unless a whole tree by another provider has that name.

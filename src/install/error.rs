@@ -141,8 +141,9 @@ impl InstallError {
             Self::Fatal(attempt) => attempt.error.exit_code(),
             Self::NoRoom { .. } | Self::NoEntries { .. } => Exit::Disk,
             Self::User(error) => error.exit_code(),
-            Self::Lock(LockError::Busy { .. }) | Self::InUse { .. } => Exit::Busy,
-            Self::Lock(LockError::Io { source, .. }) | Self::Store(source) => Exit::of_io(source),
+            Self::Lock(error) => error.exit_code(),
+            Self::InUse { .. } => Exit::Busy,
+            Self::Store(source) => Exit::of_io(source),
         }
     }
 
@@ -160,10 +161,8 @@ impl InstallError {
             Self::NoRoom { .. } | Self::NoEntries { .. } => {
                 Some("make room, or choose another home with `AMPUP_HOME`".to_owned())
             }
-            Self::Lock(LockError::Busy { .. }) => {
-                Some("wait for that process, end it, or wait longer with `--lock-timeout`".to_owned())
-            }
-            Self::Lock(LockError::Io { source, .. }) | Self::Store(source) => hint_of_io(source),
+            Self::Lock(error) => error.hint(),
+            Self::Store(source) => hint_of_io(source),
             Self::InUse { .. } => Some("end that process and run the same command again".to_owned()),
         }
     }

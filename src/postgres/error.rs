@@ -101,8 +101,8 @@ pub enum ClusterError {
         /// What it said last.
         last_lines: Vec<String>,
     },
-    /// A server is there that does not take our sessions.
-    #[error("the server of `{cluster}` refused a session: {message} ({code})")]
+    /// A server is there that does not take our session, or not what we ask in it.
+    #[error("the server of `{cluster}` refused: {message} ({code})")]
     Refused {
         /// The cluster.
         cluster: Utf8PathBuf,
@@ -155,7 +155,8 @@ impl ClusterError {
             Self::Locate(cause) => cause.hint(),
             Self::Access(cause) => cause.hint(),
             Self::User(cause) => cause.hint(),
-            Self::Lock(_) => None,
+            Self::Lock(LockError::Io { source, .. }) => hint_of_database(source),
+            Self::Lock(cause) => cause.hint(),
             Self::Program(ProgramError::Failed { last_lines, .. })
             | Self::Create(CreateError::Program(ProgramError::Failed { last_lines, .. })) => {
                 disk_in(last_lines).and_then(|kind| hint_of_database(&kind.into()))
@@ -182,7 +183,7 @@ impl ClusterError {
             Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
             Self::Refused { code, message, .. } => match code.as_str() {
                 TOO_MANY => Some("close some of its sessions".to_owned()),
-                DISK_FULL => Some("make room on its disk, then run the same command again".to_owned()),
+                DISK_FULL => hint_of_io(&io::ErrorKind::StorageFull.into()),
                 NO_ENTRY if is_unknown(code, message) => Some(
                     "another user made it: `ampup db backup FILE`, then `ampup db restore FILE` makes it yours; or give its URL to \
                      ampd in `metadata_db.url`"
@@ -209,10 +210,8 @@ impl ClusterError {
             Self::Locate(cause) => cause.exit_code(),
             Self::Access(cause) => cause.exit_code(),
             Self::User(cause) => cause.exit_code(),
-            Self::Lock(LockError::Busy { .. }) => Exit::Busy,
-            Self::Lock(LockError::Io { source, .. })
-            | Self::Io { source, .. }
-            | Self::Create(CreateError::Io { source, .. }) => Exit::of_io(source),
+            Self::Lock(cause) => cause.exit_code(),
+            Self::Io { source, .. } | Self::Create(CreateError::Io { source, .. }) => Exit::of_io(source),
             Self::Program(cause) | Self::Create(CreateError::Program(cause)) => cause.exit_code(),
             Self::EarlyEnd { last_lines, .. } if disk_in(last_lines).is_some() => Exit::Disk,
             Self::Refused { code, .. } if code == DISK_FULL => Exit::Disk,

@@ -122,8 +122,8 @@ fn idles(state: &str, command_line: &str, role: Role) -> bool {
 /// Whether the only ones left are those whom a postmaster ends last, and none of them does anything: one that was asked to
 /// stop has forgotten to tell them.
 pub fn is_forgotten(processes: &[Process]) -> bool {
-    let helpers = processes.iter().filter(|process| process.role == Role::Backend);
-    postmaster(processes).is_some() && helpers.count() > 0 && processes.iter().all(|process| process.idles)
+    let has_backend = processes.iter().any(|process| process.role == Role::Backend);
+    postmaster(processes).is_some() && has_backend && processes.iter().all(|process| process.idles)
 }
 
 #[cfg(test)]

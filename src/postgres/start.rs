@@ -29,7 +29,7 @@ use super::{
     wire::TOO_MANY,
 };
 use crate::{
-    event::{Event, Reporter},
+    event::{Event, Reporter, sized},
     fs::{lock, lock::Lock, mounts, space},
     locate::Located,
 };
@@ -410,9 +410,9 @@ fn warn_of_little_room(amp_dir: &Utf8Path, reporter: &dyn Reporter) {
     if let Ok(Some(room)) = space::free(amp_dir)
         && room < LITTLE_ROOM
     {
-        let megabytes = room >> 20;
         reporter.report(Event::Warning(format!(
-            "only {megabytes} MB are free for the database in `{amp_dir}`"
+            "only {} are free for the database in `{amp_dir}`",
+            sized(room)
         )));
     }
 }

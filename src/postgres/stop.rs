@@ -144,16 +144,14 @@ impl Cluster {
                 return Ok(());
             }
             is_dropped = is_dropped || self.end_if_forgotten(reporter)?;
-            let number = left.len();
             match wait.pause((left, log.length()), standstill) {
                 Patience::Going => {}
-                Patience::Tell => reporter.report(Event::Waiting {
-                    name: "the end of the project's database".to_owned(),
-                    holder: format!("its server ({number} processes)"),
-                }),
+                Patience::Tell => reporter.report(Event::Note(
+                    "waiting for the server of the project's database to end".to_owned(),
+                )),
                 Patience::Over => {
                     return Err(ClusterError::Stuck {
-                        what: format!("the server was asked to stop and {number} of its processes are left"),
+                        what: "the server was asked to stop and has not ended".to_owned(),
                         seconds: standstill.as_secs(),
                         log: log.path().to_owned(),
                         last_lines: log.last_lines(),

@@ -99,8 +99,8 @@ fn manual(layout: &Layout, ours: &mut Vec<Utf8PathBuf>) {
     }
 }
 
-/// Removes what `survey` found, then the directories that are empty by then. What cannot be removed is given back, with
-/// the reason. The caller holds the store lock.
+/// Removes what `survey` found, then the directories in the home that are empty by then. What cannot be removed is given
+/// back, with the reason. The caller holds the store lock.
 pub fn apply(estate: &Estate, layout: &Layout) -> Vec<(Utf8PathBuf, io::Error)> {
     let mut left = Vec::new();
     for path in &estate.ours {
@@ -114,7 +114,6 @@ pub fn apply(estate: &Estate, layout: &Layout) -> Vec<(Utf8PathBuf, io::Error)> 
     empty.extend(manual.ancestors().take(3));
     let var = place::elsewhere_of(layout.home());
     empty.extend(var.parent());
-    empty.push(layout.home());
     for directory in empty {
         // What is not empty is somebody's.
         let _ = fs::remove_dir(directory);

@@ -3,12 +3,11 @@
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
 
 use super::{generation, place, staging::Staging};
 use crate::{
     domain::{ActiveSet, ComponentName, TreeName},
-    fs::link,
+    fs::{entries, link},
     layout::Layout,
 };
 
@@ -227,17 +226,4 @@ impl Found {
 fn is_link(path: &Utf8Path) -> bool {
     path.symlink_metadata()
         .is_ok_and(|metadata| metadata.is_symlink())
-}
-
-/// What lies in a directory; nothing where it cannot be read.
-fn entries(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<Utf8PathBuf> = entries
-        .flatten()
-        .filter_map(|entry| Utf8PathBuf::from_path_buf(entry.path()).ok())
-        .collect();
-    paths.sort();
-    paths
 }

@@ -5,7 +5,8 @@ use std::{io, ops::RangeInclusive, process::ExitStatus};
 use camino::Utf8PathBuf;
 
 use crate::{
-    exit::{Exit, hint_of_io},
+    event::sized,
+    exit::{Exit, hint_of_room},
     postgres::ClusterError,
 };
 
@@ -58,7 +59,7 @@ pub enum TransferError {
         found: String,
     },
     /// It would not fit.
-    #[error("a second cluster needs about {} MB and `{amp_dir}` has {} MB free", needed >> 20, free >> 20)]
+    #[error("a second cluster needs about {} and `{amp_dir}` has {} free", sized(*needed), sized(*free))]
     NoRoom {
         /// Where it would go.
         amp_dir: Utf8PathBuf,
@@ -105,11 +106,11 @@ impl TransferError {
                 "install the client programs of PostgreSQL {}, and put them in PATH",
                 majors.end()
             )),
-            Self::Spawn { source, .. } => hint_of_io(source),
+            Self::Spawn { source, .. } => hint_of_room(source),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("name a file that is there, or an address `postgresql://…`".to_owned())
             }
-            Self::File { source, .. } => hint_of_io(source),
+            Self::File { source, .. } => hint_of_room(source),
             Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Some(MAKE_ROOM.to_owned()),
             // What a later minor release of a server keeps, and an earlier pg_dump does not know.
             Self::Failed { last_lines, .. }

@@ -260,10 +260,10 @@ fn prune_removes_what_serves_nobody_and_nothing_else() {
     let run = home
         .ampup(&["prune", "--dry-run"])
         .exits(0)
-        .says("3 things could go, 8 KiB together");
+        .says("3 things could go, 8 kB together");
     assert_eq!(run.stdout.lines().count(), 3, "{run:#?}");
     assert!(waste.iter().all(|name| home.path().join(name).exists()));
-    home.ampup(&["prune"]).exits(0).says("8 KiB are free again");
+    home.ampup(&["prune"]).exits(0).says("8 kB are free again");
     assert!(!waste.iter().any(|name| home.path().join(name).exists()));
     assert_eq!(home.store(), before, "installed versions and generations stay");
 

@@ -71,6 +71,30 @@ fn when_no_build_runs_here_nothing_is_activated_and_the_code_is_1() {
     assert!(!home.path().join("active").exists());
 }
 
+/// The one of the two that is out of reach would send both to a lower version.
+#[test]
+fn wrong_bytes_of_one_of_two_that_move_together_end_the_run() {
+    let mut home = Home::new();
+    home.offer("ampctl", "0.1.0").offer("ampd", "0.1.0");
+    // The first in the plan is out of reach.
+    let mut away = archive(&home, "away", &[("ampd", "#!/bin/sh\necho ampd 0.2.0\n")]);
+    away["source"] = json!({"kind": "https", "url": "https://127.0.0.1:9/ampd"});
+    let mut wrong = archive(&home, "wrong", &[("ampctl", "#!/bin/sh\necho ampctl 0.2.0\n")]);
+    wrong["integrity"]["digest"] = json!(sha256(b"other bytes"));
+    home.offer_artifacts("ampd", "0.2.0", &[away])
+        .offer_artifacts("ampctl", "0.2.0", &[wrong]);
+    home.ampup(&["install", "ampd"])
+        .exits(4)
+        .says("error: could not install ampctl v0.2.0");
+    home.ampup(&["list"]).exits(0).prints("");
+    // Without the wrong bytes both go there.
+    home.withdraw("ampctl", "0.2.0");
+    home.offer("ampctl", "0.2.0");
+    home.ampup(&["install", "ampd"])
+        .exits(0)
+        .says("ampd v0.2.0 could not be had; taking v0.1.0");
+}
+
 #[test]
 fn what_the_host_certainly_lacks_is_not_fetched() {
     let mut home = Home::new();
@@ -80,6 +104,17 @@ fn what_the_host_certainly_lacks_is_not_fetched() {
     home.ampup(&["install", "tool"])
         .exits(1)
         .says("it needs `/surely/not/here`, which is not here");
+}
+
+#[test]
+fn a_size_beyond_every_disk_is_refused_before_anything_is_fetched() {
+    let mut home = Home::new();
+    let mut large = archive(&home, "theseus", &[("tool", "#!/bin/sh\necho tool 1.0.0\n")]);
+    large["size"] = json!(u64::MAX);
+    home.offer_artifacts("tool", "1.0.0", &[large]);
+    home.ampup(&["install", "tool"])
+        .exits(7)
+        .says(&format!("tool needs {} bytes", u64::MAX));
 }
 
 #[test]
@@ -133,6 +168,10 @@ fn a_manifest_for_a_newer_ampup_says_so() {
     home.ampup(&["--registry", "/surely/not/here", "install"])
         .exits(1)
         .says("/surely/not/here");
+    // It is no file of the home.
+    fs::set_permissions(&manifest, std::os::unix::fs::PermissionsExt::from_mode(0o200)).expect("set");
+    let run = home.ampup(&["--registry", manifest.as_str(), "install"]).exits(7);
+    assert!(!run.stderr.contains("AMPUP_HOME"), "{run:#?}");
 }
 
 #[test]

@@ -193,12 +193,15 @@ fn what_does_not_exist_is_answered_with_what_does() {
         .exits(3)
         .says("hint: `ampup install --component tool`");
     home.ampup(&["uninstall", "tool"]).exits(3);
+    home.ampup(&["use", "tool@1.0.0"])
+        .exits(3)
+        .says("tool@1.0.0 is not installed");
     home.ampup(&["update", "tool"])
         .exits(3)
         .says("tool is not installed");
     home.ampup(&["undo"]).exits(3);
     home.ampup(&["list"]).exits(0).prints("");
-    assert!(!home.path().join("components").exists(), "questions make no home");
+    assert!(!home.path().exists(), "questions make no home");
 }
 
 #[test]

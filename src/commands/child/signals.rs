@@ -12,17 +12,18 @@ use fs_err as fs;
 pub(super) use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind};
 
+use crate::children;
+
 /// The signals that ask a program to end.
 pub(super) struct Signals(Vec<(Signal, unix::Signal)>);
 
 impl Signals {
     pub(super) fn listen() -> io::Result<Self> {
-        let ignored = ignored();
         let mut streams = Vec::new();
         for number in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
             let raw = number.as_raw();
             // What nohup, or a shell that starts a job in the background, has switched off stays so, for the command too.
-            if ignored & (1 << (raw - 1)) == 0 {
+            if !children::is_ignored(raw) {
                 streams.push((number, unix::signal(SignalKind::from_raw(raw))?));
             }
         }
@@ -87,12 +88,4 @@ fn has_terminal() -> bool {
         .ok()
         .and_then(|terminal| rustix::termios::tcgetpgrp(&terminal).ok());
     foreground == Some(rustix::process::getpgrp())
-}
-
-/// The signals that are ignored, as bits: signal 1 is bit 0 (proc(5), `SigIgn`).
-fn ignored() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::{super::database::Selected, Error, Session, named};
-use crate::{backup, commands::Outcome};
+use crate::{backup, commands::Outcome, event::sized};
 
 /// Arguments of `ampup db backup`.
 #[derive(Debug, Clone, clap::Args)]
@@ -26,9 +26,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let file = args.file.as_ref().map(|file| named(file, session));
     let made = backup::back_up(&cluster, file.as_deref(), session.reporter.as_ref())?;
     let mut talk = vec![format!(
-        "PostgreSQL {}, {} MB, every file compared",
+        "PostgreSQL {}, {}, every file compared",
         made.header.major,
-        made.header.octets >> 20
+        sized(made.header.octets)
     )];
     talk.extend(
         made.removed

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
-use super::status::{described, shown, state, version};
+use super::status::{described, state, version};
 use crate::{
     commands::{Error, Outcome, Session, database},
+    event::sized,
     locate::Locator,
     postgres::{
         Project,
@@ -94,7 +95,7 @@ fn row(amp_dir: &Utf8Path, session: &Session) -> Row {
             Row {
                 amp_dir: amp_dir.to_owned(),
                 version: version(&status).unwrap_or_else(|| "-".to_owned()),
-                size: shown(status.size),
+                size: sized(status.size),
                 state,
                 json,
             }

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::{Args, shells};
 use crate::{
-    commands::{Error, Session, env},
+    commands::{Error, Session, env, self_uninstall::returns},
     itself::{self, Need},
+    remove::home,
     setup::{self, Action, Change},
     shell::{Setting, Shell},
 };
@@ -23,8 +24,9 @@ pub(super) struct Intent {
     pub changes: Option<Vec<Change>>,
     /// The directories above the home that were made for it, parents first.
     pub parents: Vec<Utf8PathBuf>,
-    /// Nothing of ampup is in the home.
-    pub is_first: bool,
+    /// Where no version is installed: what of ampup, or in its name, is there all the same. An `init` that fails leaves
+    /// it as it is.
+    pub held: Option<Vec<Utf8PathBuf>>,
     home: Utf8PathBuf,
 }
 
@@ -46,7 +48,7 @@ impl Intent {
         let host = session.host()?;
         let target = host.target.ok_or_else(|| Error::Refused {
             message: format!("no component is built for {}", host.description),
-            hint: "ampup knows x86_64 and aarch64: Linux, macOS, and Windows".to_owned(),
+            hint: "ampup knows Linux and macOS on x86_64 and aarch64, and Windows on x86_64".to_owned(),
         })?;
         let inventory = session.inventory()?;
         let need =
@@ -71,13 +73,15 @@ impl Intent {
             .map(|(_, path)| path.to_owned())
             .collect();
         parents.reverse();
+        let is_first = inventory.generation.is_none() && inventory.trees.is_empty();
+        let held = is_first.then(|| held(args, session)).transpose()?;
         Ok(Self {
             program,
             need,
             setting,
             changes,
             parents,
-            is_first: inventory.generation.is_none() && inventory.trees.is_empty(),
+            held,
             home: layout.home().to_owned(),
         })
     }
@@ -130,6 +134,21 @@ impl Intent {
         };
         self.changes.iter().flatten().map(row).collect()
     }
+}
+
+/// What `self uninstall` would remove already, and the home itself, unless the install script made it.
+fn held(args: &Args, session: &Session) -> Result<Vec<Utf8PathBuf>, Error> {
+    let layout = &session.layout;
+    let estate = home::survey(layout).map_err(|source| Error::Store {
+        action: "look at",
+        source,
+    })?;
+    let mut held = estate.ours;
+    held.extend(returns(session)?.into_iter().map(|one| one.path));
+    if args.made == 0 && layout.home().symlink_metadata().is_ok() {
+        held.push(layout.home().to_owned());
+    }
+    Ok(held)
 }
 
 fn text(content: &[u8]) -> String {

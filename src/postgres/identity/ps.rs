@@ -106,8 +106,8 @@ mod tests {
         );
         assert_eq!(server.started, "Fri Nov 20 10:50:16 2026");
         let line = "   14    12   0:00.00 Fri Nov 20 10:50:16 2026 Ss     postgres: checkpointer";
-        let helper = process(line, &[12, 14]).expect("a process");
-        assert_eq!((helper.role, helper.idles), (Role::Backend, true));
+        let backend = process(line, &[12, 14]).expect("a process");
+        assert_eq!((backend.role, backend.idles), (Role::Backend, true));
         assert_eq!(process("", &[]), None);
     }
 }

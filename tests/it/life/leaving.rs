@@ -189,6 +189,33 @@ fn what_is_not_ampups_stays_and_projects_are_not_touched() {
 }
 
 #[test]
+fn what_cannot_be_removed_is_told_to_programs_too() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let person = Person::new(Who::Ordinary);
+    person.built(&["init"]).exits(0);
+    // Nobody but root removes from a directory that is read-only.
+    let closed = person.write(".ampup/cache/closed/file", "x");
+    let closed = closed.parent().expect("a directory");
+    fs::set_permissions(closed, std::fs::Permissions::from_mode(0o555)).expect("closed");
+    let answer = person
+        .ampup(&["self", "uninstall", "--yes", "--json"])
+        .exits(7)
+        .json();
+    let cache = person.home.path().join("cache");
+    assert_eq!(answer["left"], serde_json::json!([cache]));
+    let removed = answer["removed"].as_array().expect("a list");
+    assert!(!removed.is_empty() && removed.iter().all(|path| path != cache.as_str()));
+    assert!(
+        removed
+            .iter()
+            .all(|path| !Utf8Path::new(path.as_str().expect("a path")).exists())
+    );
+    fs::set_permissions(closed, std::fs::Permissions::from_mode(0o755)).expect("opened");
+    person.built(&["self", "uninstall", "--yes"]).exits(0);
+    assert_eq!(snapshot(&person.directory()), [""; 0]);
+}
+
+#[test]
 fn a_server_that_runs_from_the_home_is_named() {
     let person = Person::new(Who::Ordinary);
     person.built(&["init"]).exits(0);

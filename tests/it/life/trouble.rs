@@ -39,7 +39,10 @@ fn a_damaged_ampup_is_repaired_and_old_downloads_are_swept() {
     let good = fs::read(&program).expect("read");
     fs::write(&program, "#!/bin/sh\nexit 3\n").expect("written");
     let left = person.write(".ampup/.bootstrap-3999999/ampup-x", "half a download");
-    person.built(&["init"]).exits(0).says("installed ampup");
+    person
+        .built(&["init"])
+        .exits(0)
+        .says(&format!("made ampup v{NOW} anew"));
     assert_eq!(fs::read(&program).expect("read"), good);
     person.ampup(&["verify"]).exits(0);
     // What only `verify` sees is repaired, too.
@@ -95,12 +98,79 @@ fn a_limit_that_is_met_leaves_everything_as_it_was() {
         let person = Person::new(who);
         person.write(".bashrc", "mine");
         let before = snapshot(&person.directory());
-        let program = crate::support::home::program();
-        let line = format!("trap '' XFSZ; ulimit -f 20000; exec {program} init --home \"$HOME/a/b\"");
-        let run = finish(person.command("/bin/sh".into(), &["-c", &line])).exits(7);
-        assert!(run.stderr.contains("error: "), "{run:#?}");
+        finish(limited(&person, "--home \"$HOME/a/b\""))
+            .exits(7)
+            .says("error: ");
         assert_eq!(snapshot(&person.directory()), before);
     }
+}
+
+/// `init` by somebody whose files may not be as large as ampup.
+fn limited(person: &Person, arguments: &str) -> std::process::Command {
+    let program = crate::support::home::program();
+    let line = format!("trap '' XFSZ; ulimit -f 20000; exec {program} init {arguments}");
+    person.command("/bin/sh".into(), &["-c", &line])
+}
+
+/// Before its first `init` a home may have settings, and a start file ampup's line.
+#[test]
+fn what_was_there_before_a_first_init_outlives_its_failure() {
+    for who in Who::all() {
+        let person = Person::new(who);
+        person.write(".ampup/config.toml", "jobs = 2\n");
+        person.write(".ampup/projects.json", "{\"schema\": 1, \"projects\": []}");
+        person.write(".ampup/trust.json", "{}");
+        let line = format!("if [ -f '{0}/env' ]; then . '{0}/env'; fi", person.home.path());
+        let block = format!("# >>> ampup >>>\n{line}\n# <<< ampup <<<\n");
+        person.write(".bashrc", block);
+        let before = snapshot(&person.directory());
+        finish(limited(&person, "")).exits(7);
+        assert_eq!(snapshot(&person.directory()), before);
+        // What fails after ampup was installed goes as well: here the manual has no place.
+        let share = person.write(".ampup/share", "mine");
+        let before = snapshot(&person.directory());
+        person.built(&["init"]).exits(1).says("cannot write ampup's home");
+        assert_eq!(snapshot(&person.directory()), before);
+        // A home that was made for it, and empty, stays too.
+        fs::remove_file(share).expect("removed");
+        for file in ["config.toml", "projects.json", "trust.json"] {
+            fs::remove_file(person.home.path().join(file)).expect("removed");
+        }
+        let before = snapshot(&person.directory());
+        finish(limited(&person, "")).exits(7);
+        assert_eq!(snapshot(&person.directory()), before);
+    }
+}
+
+/// What another ampup did meanwhile is not taken back.
+#[test]
+fn a_first_init_that_fails_leaves_what_another_installed_meanwhile() {
+    let mut person = Person::new(Who::Ordinary);
+    person.home.offer("tool", "1.0.0");
+    let locks = person.home.path().join("locks");
+    person.write(".ampup/locks/none", "");
+    let lock = locks.join(format!("ampup-{NOW}"));
+    let held = ampup::fs::lock::Lock::try_acquire(&lock)
+        .expect("opened")
+        .expect("free");
+    fs::set_permissions(&lock, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("set");
+    let mut command = limited(&person, "");
+    command.stderr(std::process::Stdio::null());
+    let mut init = command.spawn().expect("started");
+    // It has looked, and waits.
+    while !person.home.path().join("shells.json").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    person.home.ampup(&["install", "tool"]).exits(0);
+    let store = person.home.store();
+    held.release();
+    assert_eq!(init.wait().expect("ended").code(), Some(7));
+    assert_eq!(person.home.store(), store);
+    person
+        .home
+        .ampup(&["list"])
+        .exits(0)
+        .prints("tool 1.0.0 (active)\n");
 }
 
 #[test]

@@ -194,7 +194,8 @@ impl Writing<'_> {
             // What was left in the home goes with the next command that takes the store lock.
             if place.join("home/locks").is_dir() {
                 let home = Layout::new(place.join("home"));
-                store::lock(&home, Duration::ZERO, |_| {}).map_err(|cause| complain(cause.to_string()))?;
+                store::lock(&home, Duration::ZERO, &ampup::event::Silent)
+                    .map_err(|cause| complain(cause.to_string()))?;
             }
             if !again.stdout.contains(DONE) || read(&place) != after || names(&place) != expected {
                 return Err(complain(format!("again: {:?} {}", names(&place), again.stdout)));
