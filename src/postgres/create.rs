@@ -24,6 +24,9 @@ const NEW: &str = "metadb.new-";
 /// (<https://www.postgresql.org/docs/current/non-durability.html>). The first line is how it is known again.
 const EPHEMERAL: &str = "\n# ampup: ephemeral (this cluster's data may be lost)\nfsync = off\nfull_page_writes = off\nsynchronous_commit = off\n";
 
+/// initdb writes 30 KiB, and a user adds some lines.
+const SETTINGS_LIMIT: u64 = 1 << 20;
+
 /// How a cluster was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made {
@@ -112,8 +115,12 @@ pub fn is_ephemeral(cluster: &Utf8Path) -> bool {
         .lines()
         .find(|line| line.starts_with('#'))
         .unwrap_or_default();
-    fs::read_to_string(cluster.join("postgresql.conf"))
-        .is_ok_and(|settings| settings.lines().any(|line| line == mark))
+    // One that cannot be read is taken for a durable cluster's.
+    atomic::read(&cluster.join("postgresql.conf"), SETTINGS_LIMIT).is_ok_and(|settings| {
+        String::from_utf8_lossy(&settings)
+            .lines()
+            .any(|line| line == mark)
+    })
 }
 
 fn fill(directory: &Utf8Path, plan: &Plan<'_>) -> Result<Made, CreateError> {
