@@ -15,8 +15,12 @@ use tempfile::{NamedTempFile, TempPath};
 
 use super::{BackupError, Header, SCHEMA, failed};
 use crate::{
-    fs::{atomic, node},
-    postgres::{create, project::give, user::User},
+    fs::{atomic, directory::Directory},
+    postgres::{
+        create,
+        project::{give, give_all},
+        user::User,
+    },
 };
 
 const HEADER: &str = "ampup-backup.json";
@@ -121,11 +125,14 @@ pub(super) fn header(file: &Utf8Path) -> Result<Header, BackupError> {
     header_of(&mut first).map_err(|cause| damaged(file, &cause))
 }
 
-/// Unpacks a backup into a directory that is not there yet.
+/// Unpacks a backup into a directory that is not there yet. It is ours until it is whole: what root wrote into another
+/// user's directory could land elsewhere.
 pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&User>) -> Result<(), BackupError> {
-    fs::create_dir(into)
-        .and_then(|()| own(into, true, owner))
-        .map_err(failed("make", into))?;
+    let top = Directory::make(into).map_err(failed("make", into))?;
+    let place_of = |name: &Utf8Path| -> io::Result<(Directory, String)> {
+        let above = top.enter(name.parent().unwrap_or(Utf8Path::new("")))?;
+        Ok((above, name.file_name().unwrap_or_default().to_owned()))
+    };
     let mut broken = None;
     let done = read(file, &mut |place, content| {
         // A disk that is full is not the backup's fault.
@@ -134,18 +141,12 @@ pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&User>) -> 
             has_failed: false,
         };
         let written = match place {
-            Place::Directory(name) => {
-                fs::create_dir(into.join(name)).and_then(|()| own(&into.join(name), true, owner))
+            Place::Directory(path) => {
+                place_of(path).and_then(|(above, name)| above.directory(&name).map(drop))
             }
-            Place::File(name) => {
-                let path = into.join(name);
-                fs::OpenOptions::new()
-                    .write(true)
-                    .create_new(true)
-                    .open(&path)
-                    .and_then(|mut target| io::copy(&mut content, &mut target))
-                    .and_then(|_| own(&path, false, owner))
-            }
+            Place::File(path) => place_of(path)
+                .and_then(|(above, name)| above.file(&name))
+                .and_then(|mut target| io::copy(&mut content, &mut target).map(drop)),
         };
         let is_its_own = |cause: &io::Error| {
             // What it names twice, or in a directory that it does not name.
@@ -167,7 +168,9 @@ pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&User>) -> 
         return Err(failed("restore into", into)(cause));
     }
     done?;
-    create::link_data(into).map_err(failed("restore into", into))
+    create::link_data(&top)
+        .and_then(|()| give_all(&top, owner))
+        .map_err(failed("restore into", into))
 }
 
 enum Place<'a> {
@@ -353,12 +356,6 @@ fn head(size: u64, kind: tar::EntryType) -> tar::Header {
         0o600
     });
     head
-}
-
-/// Closes a path to others, and gives it to whoever the server runs as.
-pub(super) fn own(path: &Utf8Path, is_directory: bool, owner: Option<&User>) -> io::Result<()> {
-    node::close(path, is_directory)?;
-    give(path, owner)
 }
 
 fn is_socket(kind: std::fs::FileType) -> bool {

@@ -257,7 +257,7 @@ impl Cluster {
             return Ok(());
         }
         // What is there speaks of a server that is no more, and so does a part of this one's name.
-        put(&path, server.as_bytes()).map_err(self.failed("keep the server of"))
+        put(&path, server.as_bytes(), None).map_err(self.failed("keep the server of"))
     }
 
     /// The server that was to stay. What cannot be read names none.
