@@ -194,6 +194,47 @@ fn what_root_makes_is_given_away_when_it_is_whole() {
     home.db(&["stop"]).exits(0);
 }
 
+/// What was listed as a file is a link when it is read.
+#[test]
+fn a_backup_of_roots_holds_nothing_that_is_not_the_clusters() {
+    if run_as().is_none() {
+        return;
+    }
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    root(&home, &["start"]).exits(0);
+    root(&home, &["stop"]).exits(0);
+    let settings = home.work().join(".amp/metadb/postgresql.conf");
+    let text = fs::read(&settings).expect("read");
+    let secret = home.work().join("secret");
+    fs::write(&secret, vec![b'x'; text.len()]).expect("written");
+    for swap in [true, false] {
+        let command = home.command_as_we_are(&["db", "backup", "b.tar.gz"]);
+        let mut is_swapped = false;
+        let traced = trace_with(&command, None, Deed::Watch, &mut |call: &Call| {
+            let is_copying = call.name == "write" && call.text.contains("/.new-");
+            if swap && is_copying && !is_swapped {
+                fs::remove_file(&settings).expect("removed");
+                fs_err::os::unix::fs::symlink(&secret, &settings).expect("linked");
+                is_swapped = true;
+            }
+        });
+        assert_eq!(
+            (traced.code == Some(0), is_swapped),
+            (!swap, swap),
+            "{}",
+            traced.stderr
+        );
+        assert_eq!(home.work().join("b.tar.gz").exists(), !swap);
+        if swap {
+            assert!(traced.stderr.contains("postgresql.conf"), "{}", traced.stderr);
+            fs::remove_file(&settings).expect("removed");
+            fs::write(&settings, &text).expect("written");
+        }
+    }
+    assert_eq!(uid(&home.work().join("b.tar.gz")), run_as().expect("as root").uid);
+}
+
 /// initdb runs as its user, who may leave anything.
 #[test]
 fn what_initdb_leaves_is_not_followed() {
