@@ -213,12 +213,8 @@ pub fn kept(amp_dir: &Utf8Path) -> Vec<Utf8PathBuf> {
 }
 
 fn default_path(cluster: &Cluster, owner: Option<&User>) -> Result<Utf8PathBuf, BackupError> {
-    let directory = cluster.project().amp_dir().join("backups");
-    match fs::create_dir(&directory) {
-        Ok(()) => archive::own(&directory, true, owner).map_err(failed("make", &directory))?,
-        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(cause) => return Err(failed("make", &directory)(cause)),
-    }
+    let made = cluster.project().make_closed("backups", owner);
+    let directory = made.map_err(ClusterError::from)?;
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ");
     Ok(directory.join(format!("{}{now}{}", NAME.0, NAME.1)))
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     io,
+    process::{Child, Command},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -30,7 +31,21 @@ pub struct Enlisted {
     group: Option<u32>,
 }
 
-/// Starts a child that is the first of a process group of its own, and writes it down.
+/// Starts a program that is to be waited for, as the first of a process group of its own, and writes it down.
+///
+/// # Errors
+/// The start's own; `Interrupted` when we are ending.
+pub fn start(command: &mut Command) -> io::Result<(Child, Enlisted)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt as _;
+        // So that it can be ended with all that it started.
+        command.process_group(0);
+    }
+    enlist(|| command.spawn(), |child| Some(child.id()))
+}
+
+/// Writes down a child that `start` starts as the first of a process group of its own.
 ///
 /// # Errors
 /// The start's own; `Interrupted` when we are ending.
@@ -46,6 +61,27 @@ pub fn enlist<C>(
     let group = id(&child);
     known.groups.extend(group);
     Ok((child, Enlisted { group }))
+}
+
+impl Enlisted {
+    /// Ends the child with all that it started, without asking. Nobody may have waited for it yet: after that its number
+    /// may be another's.
+    pub fn end(&self) {
+        let Some(group) = self.group else { return };
+        #[cfg(unix)]
+        signal(&BTreeSet::from([group]), rustix::process::Signal::KILL);
+        #[cfg(windows)]
+        {
+            use std::process::Stdio;
+            // There are no groups; only taskkill knows who belongs to whom.
+            let _ = Command::new("taskkill")
+                .args(["/T", "/F", "/PID", &group.to_string()])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
 }
 
 impl Drop for Enlisted {

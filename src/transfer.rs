@@ -11,6 +11,7 @@ use std::{
     thread,
 };
 
+pub(crate) use self::clients::Running;
 pub use self::{
     clients::{Clients, Side, Version, version_of},
     error::TransferError,
@@ -80,28 +81,27 @@ pub(crate) fn pour(
     into.stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    let loader_name = program_of(&into);
     let failed = |program: &str| {
         let program = program.to_owned();
         move |source| TransferError::Spawn { program, source }
     };
-    let (mut giver, mut content): (Option<(Child, String)>, Box<dyn Read>) = match from {
+    // First: without input it ends by itself.
+    let mut loader = Running::start(into)?;
+    let loader_said = listen(&mut loader.child);
+    let (mut giver, mut content): (Option<Running>, Box<dyn Read>) = match from {
         From::Program(mut command) => {
             command
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped());
-            let name = program_of(&command);
-            let mut child = command.spawn().map_err(failed(&name))?;
-            let stdout = child.stdout.take().expect("it is piped");
-            (Some((child, name)), Box::new(stdout))
+            let mut giver = Running::start(command)?;
+            let stdout = giver.child.stdout.take().expect("it is piped");
+            (Some(giver), Box::new(stdout))
         }
         From::File(file) => (None, Box::new(file)),
     };
-    let mut loader = into.spawn().map_err(failed(&loader_name))?;
-    let loader_said = listen(&mut loader);
-    let giver_said = giver.as_mut().map(|(child, _)| listen(child));
-    let mut stdin = loader.stdin.take().expect("it is piped");
+    let giver_said = giver.as_mut().map(|giver| listen(&mut giver.child));
+    let mut stdin = loader.child.stdin.take().expect("it is piped");
     let poured = (|| -> io::Result<()> {
         let mut content = BufReader::with_capacity(1 << 17, &mut content);
         let mut line = Vec::new();
@@ -121,37 +121,37 @@ pub(crate) fn pour(
             }
         }
     })();
-    // pg_dumpall's own pg_dump outlives it, and ends only when nobody reads what it writes.
     drop(content);
     // The end of its input is the end of its work, and only if all came: what is cut off must not be committed.
     let is_whole = match (&poured, &mut giver) {
-        (Ok(()), Some((child, name))) => {
-            let status = child.wait().map_err(failed(name))?;
+        (Ok(()), Some(giver)) => {
+            let status = giver.child.wait().map_err(failed(&giver.program))?;
             status.success().then_some(()).ok_or(Some(status))
         }
         (Ok(()), None) => Ok(()),
         (Err(_), _) => Err(None),
     };
     if is_whole.is_err() {
-        let _ = loader.kill();
+        loader.enlisted.end();
     }
     drop(stdin);
-    let status = loader.wait().map_err(failed(&loader_name))?;
+    let status = loader.child.wait().map_err(failed(&loader.program))?;
     let loader_said = loader_said.join().unwrap_or_default();
-    if let Some((mut child, name)) = giver {
-        if is_whole.is_err() {
-            let _ = child.kill();
-            let _ = child.wait();
+    let loader = loader.program;
+    if let Some(mut giver) = giver {
+        if let Err(None) = is_whole {
+            giver.enlisted.end();
+            let _ = giver.child.wait();
         }
         let said = giver_said.and_then(|said| said.join().ok()).unwrap_or_default();
         if let Err(Some(status)) = is_whole {
-            return Err(TransferError::failed(name, status, &said));
+            return Err(TransferError::failed(giver.program, status, &said));
         }
     }
     if !status.success() && (poured.is_ok() || !loader_said.trim().is_empty()) {
-        return Err(TransferError::failed(loader_name, status, &loader_said));
+        return Err(TransferError::failed(loader, status, &loader_said));
     }
-    poured.map_err(failed(&loader_name))
+    poured.map_err(failed(&loader))
 }
 
 /// Whether a line goes on.
@@ -173,10 +173,6 @@ fn listen(child: &mut Child) -> thread::JoinHandle<String> {
         }
         String::from_utf8_lossy(&said).into_owned()
     })
-}
-
-fn program_of(command: &Command) -> String {
-    command.get_program().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -11,13 +11,17 @@ use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::NamedTempFile;
 
 use super::{BackupError, Header, SCHEMA, failed};
 use crate::{
     children,
-    fs::{atomic, node},
-    postgres::{create, project::give, user::User},
+    fs::{atomic, directory::Directory},
+    postgres::{
+        create,
+        project::{give_all, give_file},
+        user::User,
+    },
 };
 
 const HEADER: &str = "ampup-backup.json";
@@ -36,7 +40,7 @@ struct Digests {
 }
 
 /// An archive beside its place, which was not compared yet.
-pub(super) struct Written(TempPath);
+pub(super) struct Written(NamedTempFile);
 
 /// Copies a cluster that nobody works in into a file beside `path`.
 pub(super) fn write(cluster: &Utf8Path, major: u64, path: &Utf8Path) -> Result<Written, BackupError> {
@@ -53,7 +57,9 @@ pub(super) fn write(cluster: &Utf8Path, major: u64, path: &Utf8Path) -> Result<W
     let failed_at = failed("write", path);
     let beside = NamedTempFile::with_prefix_in(".new-", directory.unwrap_or(Utf8Path::new(".")))
         .map_err(&failed_at)?;
-    let copy = || -> io::Result<TempPath> {
+    // The server's user could put a link in the place of what was listed.
+    let top = Directory::open(cluster).map_err(failed("read", cluster))?;
+    let copy = || -> io::Result<NamedTempFile> {
         let (file, beside) = beside.into_parts();
         let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::fast()));
         append(&mut archive, HEADER, &serde_json::to_vec_pretty(&header)?)?;
@@ -67,7 +73,7 @@ pub(super) fn write(cluster: &Utf8Path, major: u64, path: &Utf8Path) -> Result<W
                     digests.directories.push(entry.name.to_string());
                 }
                 Some(size) => {
-                    let mut hashing = Hashing::new(fs::File::open(cluster.join(&entry.name))?.take(size));
+                    let mut hashing = Hashing::new(opened(&top, &entry.name)?.take(size));
                     let mut head = head(size, tar::EntryType::Regular);
                     archive.append_data(&mut head, &name, &mut hashing)?;
                     let (octets, digest) = hashing.finish();
@@ -84,7 +90,7 @@ pub(super) fn write(cluster: &Utf8Path, major: u64, path: &Utf8Path) -> Result<W
         append(&mut archive, DIGESTS, &serde_json::to_vec(&digests)?)?;
         let file = archive.into_inner()?.finish()?;
         file.sync_all()?;
-        Ok(beside)
+        Ok(NamedTempFile::from_parts(file, beside))
     };
     copy().map(Written).map_err(&failed_at)
 }
@@ -95,14 +101,15 @@ pub(super) fn publish(
     path: &Utf8Path,
     owner: Option<&User>,
 ) -> Result<Header, BackupError> {
-    let beside = Utf8PathBuf::from_path_buf(written.0.to_path_buf()).map_err(|_| BackupError::Damaged {
-        file: path.to_owned(),
-        why: "its path is not UTF-8".to_owned(),
-    })?;
+    let beside =
+        Utf8PathBuf::from_path_buf(written.0.path().to_owned()).map_err(|_| BackupError::Damaged {
+            file: path.to_owned(),
+            why: "its path is not UTF-8".to_owned(),
+        })?;
     let header = read(&beside, &mut |_, content| {
         io::copy(content, &mut io::sink()).map(drop)
     })?;
-    give(&beside, owner).map_err(failed("give away", path))?;
+    give_file(written.0.as_file(), owner).map_err(failed("give away", path))?;
     written
         .0
         .persist_noclobber(path)
@@ -122,11 +129,10 @@ pub(super) fn header(file: &Utf8Path) -> Result<Header, BackupError> {
     header_of(&mut first).map_err(|cause| damaged(file, &cause))
 }
 
-/// Unpacks a backup into a directory that is not there yet.
+/// Unpacks a backup into a directory that is not there yet. It is ours until it is whole: what root wrote into another
+/// user's directory could land elsewhere.
 pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&User>) -> Result<(), BackupError> {
-    fs::create_dir(into)
-        .and_then(|()| own(into, true, owner))
-        .map_err(failed("make", into))?;
+    let top = Directory::make(into).map_err(failed("make", into))?;
     let mut broken = None;
     let done = read(file, &mut |place, content| {
         // A disk that is full is not the backup's fault.
@@ -135,18 +141,12 @@ pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&User>) -> 
             has_failed: false,
         };
         let written = match place {
-            Place::Directory(name) => {
-                fs::create_dir(into.join(name)).and_then(|()| own(&into.join(name), true, owner))
+            Place::Directory(path) => {
+                place_of(&top, path).and_then(|(above, name)| above.directory(name).map(drop))
             }
-            Place::File(name) => {
-                let path = into.join(name);
-                fs::OpenOptions::new()
-                    .write(true)
-                    .create_new(true)
-                    .open(&path)
-                    .and_then(|mut target| io::copy(&mut content, &mut target))
-                    .and_then(|_| own(&path, false, owner))
-            }
+            Place::File(path) => place_of(&top, path)
+                .and_then(|(above, name)| above.file(name))
+                .and_then(|mut target| io::copy(&mut content, &mut target).map(drop)),
         };
         let is_its_own = |cause: &io::Error| {
             // What it names twice, or in a directory that it does not name.
@@ -168,7 +168,20 @@ pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&User>) -> 
         return Err(failed("restore into", into)(cause));
     }
     done?;
-    create::link_data(into).map_err(failed("restore into", into))
+    create::link_data(&top)
+        .and_then(|()| give_all(&top, owner))
+        .map_err(failed("restore into", into))
+}
+
+/// The directory of what is below the top, and its name there.
+fn place_of<'n>(top: &Directory, path: &'n Utf8Path) -> io::Result<(Directory, &'n str)> {
+    let above = top.enter(path.parent().unwrap_or(Utf8Path::new("")))?;
+    Ok((above, path.file_name().unwrap_or_default()))
+}
+
+fn opened(top: &Directory, path: &Utf8Path) -> io::Result<fs::File> {
+    let (above, name) = place_of(top, path)?;
+    above.read(name)
 }
 
 enum Place<'a> {
@@ -354,12 +367,6 @@ fn head(size: u64, kind: tar::EntryType) -> tar::Header {
         0o600
     });
     head
-}
-
-/// Closes a path to others, and gives it to whoever the server runs as.
-pub(super) fn own(path: &Utf8Path, is_directory: bool, owner: Option<&User>) -> io::Result<()> {
-    node::close(path, is_directory)?;
-    give(path, owner)
 }
 
 fn is_socket(kind: std::fs::FileType) -> bool {

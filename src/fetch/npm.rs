@@ -166,10 +166,9 @@ impl Wire {
         };
         let (child, enlisted) = children::enlist(|| command.spawn(), Child::id).map_err(failed)?;
         let mut family = Family {
-            id: child.id(),
             child,
             ended: false,
-            _enlisted: enlisted,
+            enlisted,
         };
         let stdout = family.child.stdout.take().expect("it was asked to be piped");
         let stderr = family.child.stderr.take().expect("it was asked to be piped");
@@ -263,30 +262,15 @@ impl Drop for Room {
 /// npm and whatever it started; all of them end with this value.
 struct Family {
     child: Child,
-    id: Option<u32>,
     ended: bool,
-    _enlisted: Enlisted,
+    enlisted: Enlisted,
 }
 
 impl Drop for Family {
     fn drop(&mut self) {
-        let Some(id) = self.id.filter(|_| !self.ended) else {
-            return;
-        };
-        #[cfg(unix)]
-        if let Some(group) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw) {
-            // It may have ended by itself a moment ago.
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-        #[cfg(windows)]
-        {
-            // npm.cmd is a shell that started node; only taskkill knows who belongs to whom.
-            let _ = std::process::Command::new("taskkill")
-                .args(["/T", "/F", "/PID", &id.to_string()])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
+        // npm.cmd is a shell that started node.
+        if !self.ended {
+            self.enlisted.end();
         }
     }
 }

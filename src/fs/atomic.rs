@@ -336,7 +336,7 @@ fn set_mode(_: &std::fs::File, _: u32) -> io::Result<()> {
 }
 
 /// The same kind of error, saying what could not be done to which path.
-fn named(cause: io::Error, action: &str, path: &Utf8Path) -> io::Error {
+pub(super) fn named(cause: io::Error, action: &str, path: &Utf8Path) -> io::Error {
     io::Error::new(
         cause.kind(),
         NamedError {

@@ -94,20 +94,18 @@ pub fn give(path: &Utf8Path, uid: u32, gid: u32) -> io::Result<()> {
     }
 }
 
-/// Closes a path to others: 0700 for a directory, 0600 for a file. On Windows what lies in a user's own directory is closed.
+/// Gives a file that is open to another user, as `give` does.
 ///
 /// # Errors
 /// When the system does not permit it.
-pub fn close(path: &Utf8Path, is_directory: bool) -> io::Result<()> {
+pub fn give_file(file: &std::fs::File, uid: u32, gid: u32) -> io::Result<()> {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = if is_directory { 0o700 } else { 0o600 };
-        fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        std::os::unix::fs::fchown(file, Some(uid), Some(gid))
     }
     #[cfg(windows)]
     {
-        let _ = (path, is_directory);
+        let _ = (file, uid, gid);
         Ok(())
     }
 }

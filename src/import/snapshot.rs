@@ -3,10 +3,10 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    process::{Child, ChildStdin},
+    process::ChildStdin,
 };
 
-use crate::transfer::{COUNT, Clients, Counts, Side, TransferError, Version};
+use crate::transfer::{COUNT, Clients, Counts, Running, Side, TransferError, Version};
 
 /// What psql says last.
 const END: &str = "ampup: that was all";
@@ -21,20 +21,21 @@ pub(super) struct Snapshot {
     pub(super) octets: u64,
     /// The rows of its tables.
     pub(super) counts: Counts,
-    session: Child,
+    session: Running,
     stdin: Option<ChildStdin>,
 }
 
 impl Snapshot {
     /// Connects to a server, and counts.
     pub(super) fn take(clients: &Clients, side: &Side) -> Result<Self, TransferError> {
-        let (mut session, program) = clients.session(side, "")?;
+        let mut session = clients.session(side, "")?;
+        let program = session.program.clone();
         let failed = |source| TransferError::Spawn {
             program: program.clone(),
             source,
         };
-        let mut stdin = session.stdin.take().expect("it is piped");
-        let stdout = session.stdout.take().expect("it is piped");
+        let mut stdin = session.child.stdin.take().expect("it is piped");
+        let stdout = session.child.stdout.take().expect("it is piped");
         let statements = format!(
             "begin isolation level repeatable read, read only;\n\
              select pg_catalog.pg_export_snapshot();\n\
@@ -62,7 +63,7 @@ impl Snapshot {
             numbers.0.and_then(|text| text.parse().ok()),
             numbers.1.and_then(|text| text.parse().ok()),
         );
-        let ended = session.try_wait().map_err(failed)?;
+        let ended = session.child.try_wait().map_err(failed)?;
         if let (Some(name), (Some::<u64>(server), Some(octets)), None) = (name, numbers, ended) {
             lines.sort();
             return Ok(Self {
@@ -76,9 +77,9 @@ impl Snapshot {
             });
         }
         drop(stdin);
-        let status = session.wait().map_err(failed)?;
+        let status = session.child.wait().map_err(failed)?;
         let mut said = String::new();
-        if let Some(stderr) = session.stderr.take() {
+        if let Some(stderr) = session.child.stderr.take() {
             let _: io::Result<_> = stderr.take(1 << 16).read_to_string(&mut said);
         }
         Err(TransferError::failed(program, status, &said))
@@ -89,6 +90,6 @@ impl Drop for Snapshot {
     fn drop(&mut self) {
         // The end of its input ends the session, and with it the transaction, which wrote nothing.
         drop(self.stdin.take());
-        let _ = self.session.wait();
+        let _ = self.session.child.wait();
     }
 }

@@ -34,6 +34,14 @@ pub enum AccessError {
         /// Who was asked for.
         asked: u32,
     },
+    /// The cluster is root's.
+    #[error("`{cluster}` belongs to root, and PostgreSQL does not run as root")]
+    OfRoot {
+        /// The cluster.
+        cluster: Utf8PathBuf,
+        /// Who was asked for, or whose project it is.
+        wanted: Option<u32>,
+    },
     /// Root's files would end up in somebody's project, or somebody's database be run by another.
     #[error("`{project}` belongs to user {owner}, and sudo was called by user {caller}")]
     SudoForAnother {
@@ -83,10 +91,15 @@ impl AccessError {
             Self::OfAnother { owner, .. } => Some(format!(
                 "run this as user {owner}, or set `AMP_DIR` to a directory of your own"
             )),
-            Self::OwnerDiffers {
-                cluster, owner: 0, ..
+            Self::OfRoot {
+                cluster,
+                wanted: Some(user),
+            } => Some(format!("`chown -R {user} {cluster}`")),
+            Self::OfRoot {
+                cluster,
+                wanted: None,
             } => Some(format!(
-                "give the cluster to an ordinary user: `chown -R postgres {cluster}`"
+                "`chown -R postgres {cluster}`, or `nobody` where there is no such user"
             )),
             Self::OwnerDiffers { .. } => Some("leave `--run-as` away".to_owned()),
             Self::SudoForAnother { owner, .. } => Some(format!("`sudo -u '#{owner}' ampup …`")),
@@ -113,6 +126,7 @@ impl AccessError {
             Self::NotRoot | Self::AsRoot => Exit::Usage,
             Self::OfAnother { .. }
             | Self::OwnerDiffers { .. }
+            | Self::OfRoot { .. }
             | Self::SudoForAnother { .. }
             | Self::OpenToOthers { .. }
             | Self::Link { .. }
@@ -195,13 +209,15 @@ pub fn run_as(asking: &Asking<'_>) -> Result<RunAs, AccessError> {
     }
     match (requested, asking.cluster) {
         (Some(0), _) => Err(AccessError::AsRoot),
-        (asked, Some((cluster, owner))) if owner == 0 || asked.is_some_and(|asked| asked != owner) => {
-            Err(AccessError::OwnerDiffers {
-                cluster: cluster.to_owned(),
-                owner,
-                asked: asked.unwrap_or(project_owner),
-            })
-        }
+        (asked, Some((cluster, 0))) => Err(AccessError::OfRoot {
+            cluster: cluster.to_owned(),
+            wanted: asked.or(Some(project_owner).filter(|owner| *owner != 0)),
+        }),
+        (Some(asked), Some((cluster, owner))) if asked != owner => Err(AccessError::OwnerDiffers {
+            cluster: cluster.to_owned(),
+            owner,
+            asked,
+        }),
         (_, Some((_, owner))) => Ok(RunAs::Uid(owner)),
         (Some(asked), None) => Ok(RunAs::Uid(asked)),
         (None, None) if project_owner != 0 => Ok(RunAs::Uid(project_owner)),
@@ -310,18 +326,31 @@ mod tests {
             }),
             Ok(RunAs::Uid(9))
         );
-        for refused in [
-            Asking {
-                cluster: cluster(0),
-                ..asking(0, 7)
-            },
-            Asking {
+        assert!(matches!(
+            run_as(&Asking {
                 cluster: cluster(9),
                 requested: Some(8),
                 ..asking(0, 0)
-            },
+            }),
+            Err(AccessError::OwnerDiffers {
+                owner: 9,
+                asked: 8,
+                ..
+            })
+        ));
+        for (project_owner, requested, to) in [
+            (0, None, "chown -R postgres /p/"),
+            (7, None, "chown -R 7 /p/"),
+            (7, Some(8), "chown -R 8 /p/"),
         ] {
-            assert!(matches!(run_as(&refused), Err(AccessError::OwnerDiffers { .. })));
+            let refused = run_as(&Asking {
+                cluster: cluster(0),
+                requested,
+                ..asking(0, project_owner)
+            })
+            .expect_err("PostgreSQL refuses root");
+            assert!(refused.to_string().contains("belongs to root"), "{refused}");
+            assert!(refused.hint().expect("a hint").contains(to), "{refused:?}");
         }
         assert_eq!(
             run_as(&Asking {

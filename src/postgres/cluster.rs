@@ -7,7 +7,6 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
 
 use super::{
     access::{self, AccessError, Asking, RunAs},
@@ -297,7 +296,7 @@ impl Cluster {
     }
 
     fn password(&self) -> Option<Password> {
-        Password::parse(&fs::read_to_string(&self.password).ok()?)
+        Password::parse(&facts::text(&self.password).ok()??)
     }
 
     /// The file that holds it, for initdb.

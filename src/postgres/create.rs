@@ -11,18 +11,22 @@ use super::{
     initdb::{Flush, initdb},
     inspect::Contents,
     program::ProgramError,
-    project::{Project, give},
+    project::{Project, give_all, give_directory},
     user::User,
 };
-#[cfg(unix)]
-use crate::fs::link;
-use crate::fs::{atomic, node};
+use crate::fs::{
+    atomic,
+    directory::{self, Directory},
+};
 
 /// What an unfinished cluster is called.
 const NEW: &str = "metadb.new-";
 /// The settings of a cluster whose data may be lost
 /// (<https://www.postgresql.org/docs/current/non-durability.html>). The first line is how it is known again.
 const EPHEMERAL: &str = "\n# ampup: ephemeral (this cluster's data may be lost)\nfsync = off\nfull_page_writes = off\nsynchronous_commit = off\n";
+
+/// initdb writes 30 KiB, and a user adds some lines.
+const SETTINGS_LIMIT: u64 = 1 << 20;
 
 /// How a cluster was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,20 +83,36 @@ pub struct Plan<'a> {
 /// # Errors
 /// When it cannot be made; there is none then.
 pub fn make(project: &Project, plan: &Plan<'_>) -> Result<Made, CreateError> {
-    let failed = |source| CreateError::Io {
-        amp_dir: project.amp_dir().to_owned(),
-        source,
-    };
-    remove_unfinished(project.amp_dir());
-    let directory = atomic::private_directory(project.amp_dir(), NEW).map_err(failed)?;
-    let made = fill(&directory, plan).and_then(|made| {
-        publish(&directory, &project.cluster()).map_err(failed)?;
-        Ok(made)
+    let amp_dir = project.amp_dir();
+    remove_unfinished(amp_dir);
+    let template = plan
+        .template
+        .filter(|template| plan.password.is_none() && is_whole(template, plan.major));
+    // A template that cannot be copied (or a disk that is full, which initdb will say) costs time, no more.
+    let copied = template.and_then(|template| {
+        let fill =
+            |new: &Directory, _: &Utf8Path| from_template(new, template, plan).map_err(failed(amp_dir));
+        build(amp_dir, fill).ok()
     });
-    if made.is_err() {
-        let _ = fs::remove_dir_all(&directory);
+    let (new, made) = match copied {
+        Some(new) => (new, Made::FromTemplate),
+        None => {
+            let fill = |new: &Directory, path: &Utf8Path| by_initdb(new, path, plan);
+            (build(amp_dir, fill)?, Made::ByInitdb)
+        }
+    };
+    let published = if is_whole(&new, plan.major) {
+        publish(&new, &project.cluster()).map_err(failed(amp_dir))
+    } else {
+        Err(CreateError::NotWhole {
+            directory: new.clone(),
+            major: plan.major,
+        })
+    };
+    if published.is_err() {
+        let _ = fs::remove_dir_all(&new);
     }
-    made
+    published.map(|()| made)
 }
 
 /// Puts what a killed initdb left out of the way, under a name that says when.
@@ -112,50 +132,65 @@ pub fn is_ephemeral(cluster: &Utf8Path) -> bool {
         .lines()
         .find(|line| line.starts_with('#'))
         .unwrap_or_default();
-    fs::read_to_string(cluster.join("postgresql.conf"))
-        .is_ok_and(|settings| settings.lines().any(|line| line == mark))
+    // One that cannot be read is taken for a durable cluster's.
+    atomic::read(&cluster.join("postgresql.conf"), SETTINGS_LIMIT).is_ok_and(|settings| {
+        String::from_utf8_lossy(&settings)
+            .lines()
+            .any(|line| line == mark)
+    })
 }
 
-fn fill(directory: &Utf8Path, plan: &Plan<'_>) -> Result<Made, CreateError> {
-    let failed = |source| CreateError::Io {
-        amp_dir: directory.parent().unwrap_or(directory).to_owned(),
+fn failed(amp_dir: &Utf8Path) -> impl Fn(io::Error) -> CreateError {
+    let amp_dir = amp_dir.to_owned();
+    move |source| CreateError::Io {
+        amp_dir: amp_dir.clone(),
         source,
-    };
-    // PostgreSQL serves no directory that others can enter.
-    node::close(directory, true).map_err(failed)?;
-    give(directory, plan.owner).map_err(failed)?;
-    let is_whole = |directory: &Utf8Path| matches!(facts::look(directory), Ok(Contents::Cluster { major }) if major == plan.major);
-    let template = plan
-        .template
-        .filter(|template| plan.password.is_none() && is_whole(template));
-    let made = match template.map(|template| copy(template, directory, plan.owner)) {
-        Some(Ok(())) => Made::FromTemplate,
-        Some(Err(_)) => {
-            // A template that cannot be copied (or a disk that is full, which initdb will say) costs time, no more.
-            empty(directory).map_err(failed)?;
-            initdb(plan.tree, directory, plan.owner, plan.password, Flush::No)?;
-            Made::ByInitdb
+    }
+}
+
+fn is_whole(cluster: &Utf8Path, wanted: u64) -> bool {
+    matches!(facts::look(cluster), Ok(Contents::Cluster { major }) if major == wanted)
+}
+
+/// Makes a directory beside the cluster's place, and what is in it. PostgreSQL serves none that others can enter.
+fn build(
+    amp_dir: &Utf8Path,
+    fill: impl FnOnce(&Directory, &Utf8Path) -> Result<(), CreateError>,
+) -> Result<Utf8PathBuf, CreateError> {
+    let path = atomic::private_directory(amp_dir, NEW).map_err(failed(amp_dir))?;
+    let filled = Directory::made(&path)
+        .map_err(failed(amp_dir))
+        .and_then(|new| fill(&new, &path));
+    match filled {
+        Ok(()) => Ok(path),
+        Err(error) => {
+            let _ = fs::remove_dir_all(&path);
+            Err(error)
         }
-        None => {
-            initdb(plan.tree, directory, plan.owner, plan.password, Flush::No)?;
-            Made::ByInitdb
-        }
-    };
-    link_data(directory).map_err(failed)?;
+    }
+}
+
+/// It is ours until it is whole: what root wrote into another user's directory could land elsewhere.
+fn from_template(new: &Directory, template: &Utf8Path, plan: &Plan<'_>) -> io::Result<()> {
+    directory::copy(&Directory::open(template)?, new)?;
+    finish(new, plan)?;
+    give_all(new, plan.owner)
+}
+
+/// initdb works as its user, to whom the directory must belong before. After that nothing there is believed.
+fn by_initdb(new: &Directory, path: &Utf8Path, plan: &Plan<'_>) -> Result<(), CreateError> {
+    let failed = failed(path.parent().unwrap_or(path));
+    give_directory(new, plan.owner).map_err(&failed)?;
+    initdb(plan.tree, path, plan.owner, plan.password, Flush::No)?;
+    finish(new, plan).map_err(failed)
+}
+
+fn finish(new: &Directory, plan: &Plan<'_>) -> io::Result<()> {
+    link_data(new)?;
     if plan.ephemeral {
-        let mut settings = fs::OpenOptions::new()
-            .append(true)
-            .open(directory.join("postgresql.conf"))
-            .map_err(failed)?;
-        settings.write_all(EPHEMERAL.as_bytes()).map_err(failed)?;
+        new.append("postgresql.conf")?.write_all(EPHEMERAL.as_bytes())?;
     }
-    if !is_whole(directory) {
-        return Err(CreateError::NotWhole {
-            directory: directory.to_owned(),
-            major: plan.major,
-        });
-    }
-    Ok(made)
+    Ok(())
 }
 
 /// Makes `data` in a cluster a link to the cluster: ampd's data directory has this name in some versions, and so both are one
@@ -163,10 +198,10 @@ fn fill(directory: &Utf8Path, plan: &Plan<'_>) -> Result<Made, CreateError> {
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn link_data(cluster: &Utf8Path) -> io::Result<()> {
+pub fn link_data(cluster: &Directory) -> io::Result<()> {
     #[cfg(unix)]
     {
-        link::directory(".".into(), &cluster.join("data"))
+        cluster.link(".", "data")
     }
     #[cfg(windows)]
     {
@@ -179,42 +214,6 @@ fn publish(directory: &Utf8Path, cluster: &Utf8Path) -> io::Result<()> {
     atomic::sync_tree(directory)?;
     // A rename replaces an empty directory, and nothing else.
     atomic::rename(directory, cluster)
-}
-
-/// Copies a stopped cluster into an empty directory.
-fn copy(from: &Utf8Path, to: &Utf8Path, owner: Option<&User>) -> io::Result<()> {
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name
-            .to_str()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a name that initdb does not make"))?;
-        let (source, target) = (from.join(name), to.join(name));
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            fs::create_dir(&target)?;
-            fs::set_permissions(&target, fs::metadata(&source)?.permissions())?;
-            copy(&source, &target, owner)?;
-        } else if kind.is_file() {
-            fs::copy(&source, &target)?;
-        } else {
-            continue;
-        }
-        give(&target, owner)?;
-    }
-    Ok(())
-}
-
-fn empty(directory: &Utf8Path) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// How far the making of a cluster has come: a number that changes while files are written.

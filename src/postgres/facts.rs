@@ -78,8 +78,9 @@ fn numbers(directory: &Utf8Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// A small file of the cluster; `None` when it is absent.
-fn text(path: &Utf8Path) -> io::Result<Option<String>> {
+/// A small file of the cluster, or beside it; `None` when it is absent. One that is no file, or is large, is an error:
+/// nobody waits for a pipe, and the server's user shall not fill our memory.
+pub(super) fn text(path: &Utf8Path) -> io::Result<Option<String>> {
     match atomic::read(path, LIMIT) {
         Ok(content) => Ok(Some(String::from_utf8_lossy(&content).into_owned())),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),

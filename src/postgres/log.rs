@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{program::last_lines, project::Project, project::give, user::User};
+use super::{program::last_lines, project::Project, project::give_file, user::User};
 
 /// A log of this size is put aside when a server starts. Not every start gets a file of its own: `ampup run` starts one
 /// many times a day.
@@ -40,9 +40,8 @@ impl Log {
             let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
             fs::rename(&path, project.logs().join(format!("postgres-{now}.log")))?;
         }
-        let is_new = fs::symlink_metadata(&path).is_err();
         let mut options = fs::OpenOptions::new();
-        options.create(true).append(true);
+        options.append(true);
         #[cfg(unix)]
         {
             use fs_err::os::unix::fs::OpenOptionsExt as _;
@@ -51,10 +50,14 @@ impl Log {
                 .mode(0o600)
                 .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
         }
-        let file = options.open(&path)?;
-        if is_new {
-            give(&path, owner)?;
-        }
+        let file = match options.clone().create_new(true).open(&path) {
+            Ok(file) => {
+                give_file(file.file(), owner)?;
+                file
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => options.open(&path)?,
+            Err(cause) => return Err(cause),
+        };
         let begin = file.metadata()?.len();
         Ok((Self { path, begin }, file))
     }

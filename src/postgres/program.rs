@@ -200,7 +200,7 @@ impl Program<'_> {
     /// # Errors
     /// When it does not start, fails, or is silent for five minutes.
     pub fn run(&self, command: Command, input: &str) -> Result<String, ProgramError> {
-        let finished = watch(self.path(), command, input)?;
+        let finished = watch(self.path(), command, input, PATIENCE)?;
         if finished.status.success() {
             return Ok(text(&finished.stdout));
         }
@@ -276,7 +276,7 @@ impl Finished {
 fn spawn(command: &mut Command) -> io::Result<(Child, Enlisted)> {
     let began = Instant::now();
     loop {
-        match children::enlist(|| command.spawn(), |child| Some(child.id())) {
+        match children::start(command) {
             Err(cause)
                 if cause.kind() == io::ErrorKind::ExecutableFileBusy && began.elapsed() < NO_LONGER_BUSY =>
             {
@@ -287,14 +287,13 @@ fn spawn(command: &mut Command) -> io::Result<(Child, Enlisted)> {
     }
 }
 
-/// Runs a command and reads all that it says, until both its streams are closed.
-fn watch(program: Utf8PathBuf, mut command: Command, input: &str) -> Result<Finished, ProgramError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt as _;
-        // So that it can be ended with all that it started.
-        command.process_group(0);
-    }
+/// Runs a command and reads all that it says, until both its streams are closed, or nothing comes for so long.
+fn watch(
+    program: Utf8PathBuf,
+    mut command: Command,
+    input: &str,
+    patience: Duration,
+) -> Result<Finished, ProgramError> {
     command
         .stdin(if input.is_empty() {
             Stdio::null()
@@ -303,7 +302,7 @@ fn watch(program: Utf8PathBuf, mut command: Command, input: &str) -> Result<Fini
         })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let (mut child, _enlisted) = spawn(&mut command).map_err(|cause| cannot_spawn(&program, cause))?;
+    let (mut child, enlisted) = spawn(&mut command).map_err(|cause| cannot_spawn(&program, cause))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that ends before it has read all of it tells why by itself.
         let _ = stdin.write_all(input.as_bytes());
@@ -313,16 +312,18 @@ fn watch(program: Utf8PathBuf, mut command: Command, input: &str) -> Result<Fini
     listen(child.stderr.take(), Stream::Err, heard.0);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     loop {
-        match heard.1.recv_timeout(PATIENCE) {
+        match heard.1.recv_timeout(patience) {
             Ok((Stream::Out, more)) => keep_end(&mut stdout, &more),
             Ok((Stream::Err, more)) => keep_end(&mut stderr, &more),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                end(&mut child);
+                // What initdb started would go on writing into a directory that is removed.
+                enlisted.end();
+                let _ = child.wait();
                 stderr.extend(stdout);
                 return Err(ProgramError::Silent {
                     program,
-                    seconds: PATIENCE.as_secs(),
+                    seconds: patience.as_secs(),
                     last_lines: last_lines(&text(&stderr)),
                 });
             }
@@ -351,12 +352,6 @@ pub(super) fn cannot_spawn(program: &Utf8Path, source: io::Error) -> ProgramErro
         return ProgramError::NoLoader { program };
     }
     ProgramError::Spawn { program, source }
-}
-
-/// Ends a program of ours that nobody's data depends on.
-fn end(child: &mut Child) {
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 #[derive(Clone, Copy)]
@@ -407,6 +402,28 @@ mod tests {
     use std::os::unix::process::ExitStatusExt as _;
 
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_silent_program_is_ended_with_what_it_started() {
+        let program = Utf8PathBuf::from("/bin/sh");
+        let mut command = bare_command(&program, None);
+        command.args(["-c", "sleep 600 & echo $!; wait"]);
+        let refused = watch(program, command, "", Duration::from_millis(500)).map(|finished| finished.status);
+        let Err(ProgramError::Silent { last_lines, .. }) = refused else {
+            panic!("{refused:?}");
+        };
+        let began = Instant::now();
+        // Whoever inherits it may take a moment to wait for it.
+        let is_there = || match fs_err::read_to_string(format!("/proc/{}/stat", last_lines[0])) {
+            Ok(stat) => !stat.contains(") Z "),
+            Err(_) => false,
+        };
+        while is_there() && began.elapsed() < Duration::from_secs(10) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(!is_there(), "{last_lines:?} lives");
+    }
 
     #[test]
     fn what_the_disk_refuses_a_program_ends_as_it_does_for_us() {

@@ -5,11 +5,18 @@ use std::io::{self, Write as _};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::user::User;
+use super::{
+    facts,
+    user::{User, current_uid},
+};
 use crate::{
     env::Env,
     exit::{Exit, hint_of_io},
-    fs::{link, node},
+    fs::{
+        directory::Directory,
+        link,
+        node::{self, Node},
+    },
 };
 
 /// The name of the Amp directory in a project.
@@ -47,6 +54,14 @@ pub enum ProjectError {
         /// The cluster.
         cluster: Utf8PathBuf,
     },
+    /// Whoever made it would have root write where it leads.
+    #[error("`{link}` is a link that user {owner} may have made, and root does not write where it leads")]
+    Link {
+        /// The link.
+        link: Utf8PathBuf,
+        /// Whose project it is, or whose link.
+        owner: u32,
+    },
     /// It is a file, or a directory of it cannot be made.
     #[error("cannot make the Amp directory `{amp_dir}`")]
     Make {
@@ -68,6 +83,9 @@ impl ProjectError {
                 "run this in the project's own directory, or set `AMP_DIR` to the one that shall hold its data"
                     .to_owned(),
             ),
+            Self::Link { link, owner } => Some(format!(
+                "run this as that user, `sudo -u '#{owner}' ampup …`, or remove the link: `rm {link}`"
+            )),
             Self::Make { source, .. } if source.kind() == io::ErrorKind::StorageFull => hint_of_io(source),
             Self::Make { .. } => Some("choose a directory that you can write to, with `AMP_DIR` or `--amp-dir`".to_owned()),
         }
@@ -78,6 +96,7 @@ impl ProjectError {
         match self {
             Self::NoWorkingDirectory | Self::NotUtf8 => Exit::Usage,
             Self::OlderHome { .. } | Self::InCluster { .. } => Exit::Failed,
+            Self::Link { .. } => Exit::Disk,
             Self::Make { source, .. } => Exit::of_io(source),
         }
     }
@@ -175,52 +194,108 @@ impl Project {
         self.amp_dir.join("config.toml")
     }
 
-    /// Makes the directories that ampd and the server need, for `owner` when we are root. Does nothing where they are.
+    /// Makes the directories that ampd and the server need; does nothing where they are. What root makes in the project of
+    /// whoever the server runs as is theirs; in a project of its own, only the cluster is another's.
     ///
     /// # Errors
-    /// When one cannot be made.
-    pub fn prepare(&self, owner: Option<&User>) -> Result<(), ProjectError> {
-        let failed = |source| ProjectError::Make {
-            amp_dir: self.amp_dir.clone(),
-            source,
-        };
+    /// When one cannot be made, or, as root, a link is in its place.
+    pub fn prepare(&self, run_as: Option<&User>) -> Result<(), ProjectError> {
+        let failed = self.failed();
+        let owner = self.owner(run_as)?;
         // The last that is made: whoever is interrupted before it begins again.
         let is_new = self.logs().symlink_metadata().is_err();
         if let Some(parent) = self.amp_dir.parent() {
-            fs::create_dir_all(parent).map_err(failed)?;
+            fs::create_dir_all(parent).map_err(&failed)?;
         }
-        make(&self.amp_dir, owner).map_err(failed)?;
+        self.make(&self.amp_dir, owner)?;
         let ignore = self.amp_dir.join(".gitignore");
         // An empty one was cut between its making and its one line.
         let is_made = |found: std::fs::Metadata| !found.is_file() || found.len() > 0;
         if is_new && !ignore.symlink_metadata().is_ok_and(is_made) {
-            put(&ignore, b"*\n").map_err(failed)?;
-            give(&ignore, owner).map_err(failed)?;
+            put(&ignore, b"*\n", owner).map_err(&failed)?;
         }
         for directory in ["data", "providers", "manifests", "log"] {
-            make(&self.amp_dir.join(directory), owner).map_err(failed)?;
+            self.make(&self.amp_dir.join(directory), owner)?;
         }
         Ok(())
     }
-}
 
-fn make(directory: &Utf8Path, owner: Option<&User>) -> io::Result<()> {
-    match fs::create_dir(directory) {
-        Ok(()) => give(directory, owner),
-        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
-        Err(cause) => Err(cause),
+    /// Makes a directory that others cannot enter, as `prepare` makes others.
+    ///
+    /// # Errors
+    /// As `prepare`.
+    pub fn make_closed(&self, name: &str, run_as: Option<&User>) -> Result<Utf8PathBuf, ProjectError> {
+        let directory = self.amp_dir.join(name);
+        match Directory::make(&directory).and_then(|made| give_directory(&made, run_as)) {
+            Ok(()) => Ok(directory),
+            Err(cause) => self
+                .found(&directory, self.owner(run_as)?, cause)
+                .map(|()| directory),
+        }
+    }
+
+    fn make(&self, directory: &Utf8Path, owner: Option<&User>) -> Result<(), ProjectError> {
+        let made = fs::create_dir(directory).and_then(|()| match owner {
+            Some(_) => give_directory(&Directory::made(directory)?, owner),
+            None => Ok(()),
+        });
+        made.or_else(|cause| self.found(directory, owner, cause))
+    }
+
+    /// What is there already is used. A link that somebody else could make is not, where root would follow it: it leads
+    /// where they want root to write.
+    fn found(
+        &self,
+        directory: &Utf8Path,
+        owner: Option<&User>,
+        cause: io::Error,
+    ) -> Result<(), ProjectError> {
+        if cause.kind() != io::ErrorKind::AlreadyExists {
+            return Err(self.failed()(cause));
+        }
+        let is_link = directory.symlink_metadata().is_ok_and(|found| found.is_symlink());
+        let maker = match owner {
+            Some(owner) => owner.uid,
+            None => Node::at(directory).map_err(self.failed())?.uid,
+        };
+        if is_link && maker != 0 && current_uid() == 0 {
+            let link = directory.to_owned();
+            return Err(ProjectError::Link { link, owner: maker });
+        }
+        match directory.is_dir() {
+            true => Ok(()),
+            false => Err(self.failed()(cause)),
+        }
+    }
+
+    /// Who gets what root makes here.
+    fn owner<'u>(&self, run_as: Option<&'u User>) -> Result<Option<&'u User>, ProjectError> {
+        let Some(user) = run_as else { return Ok(None) };
+        let owner = facts::project_owner(&self.amp_dir).map_err(self.failed())?;
+        Ok(Some(user).filter(|user| user.uid == owner))
+    }
+
+    fn failed(&self) -> impl Fn(io::Error) -> ProjectError {
+        let amp_dir = self.amp_dir.clone();
+        move |source| ProjectError::Make {
+            amp_dir: amp_dir.clone(),
+            source,
+        }
     }
 }
 
 /// Makes a small file of which a part, or none, does no harm. It is written in its place: nobody sweeps an Amp directory,
 /// and a second file would stay if we were killed. A link in its place is replaced, not followed.
-pub(super) fn put(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+pub(super) fn put(path: &Utf8Path, content: &[u8], owner: Option<&User>) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
         _ => {}
     }
     match fs::OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(mut file) => file.write_all(content),
+        Ok(mut file) => {
+            give_file(file.file(), owner)?;
+            file.write_all(content)
+        }
         // Another ampup came first, with the same content.
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(cause) => Err(cause),
@@ -231,6 +306,30 @@ pub(super) fn put(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
 pub(crate) fn give(path: &Utf8Path, owner: Option<&User>) -> io::Result<()> {
     match owner {
         Some(user) => node::give(path, user.uid, user.gid),
+        None => Ok(()),
+    }
+}
+
+/// The same for a file that we made and hold: by its name another one may be meant by now.
+pub(crate) fn give_file(file: &std::fs::File, owner: Option<&User>) -> io::Result<()> {
+    match owner {
+        Some(user) => node::give_file(file, user.uid, user.gid),
+        None => Ok(()),
+    }
+}
+
+/// The same for a directory.
+pub(super) fn give_directory(directory: &Directory, owner: Option<&User>) -> io::Result<()> {
+    match owner {
+        Some(user) => directory.give(user.uid, user.gid),
+        None => Ok(()),
+    }
+}
+
+/// The same for a directory and all that is in it, which is all our own.
+pub(crate) fn give_all(directory: &Directory, owner: Option<&User>) -> io::Result<()> {
+    match owner {
+        Some(user) => directory.give_all(user.uid, user.gid),
         None => Ok(()),
     }
 }

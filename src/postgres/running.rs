@@ -3,7 +3,6 @@
 use std::{process::Child, time::Duration};
 
 use camino::Utf8PathBuf;
-use fs_err as fs;
 
 use super::{
     cluster::{Cluster, Look},
@@ -242,7 +241,7 @@ impl Cluster {
         if Purpose::of(&options) == Purpose::Stay {
             return Ok(Purpose::Stay);
         }
-        let kept = fs::read_to_string(self.project.keep()).unwrap_or_default();
+        let kept = self.kept();
         Ok(if !kept.is_empty() && self.running_server()? == kept {
             Purpose::Stay
         } else {
@@ -254,11 +253,17 @@ impl Cluster {
     fn keep(&self) -> Result<(), ClusterError> {
         let server = self.running_server()?;
         let path = self.project.keep();
-        if fs::read_to_string(&path).is_ok_and(|kept| kept == server) {
+        if self.kept() == server {
             return Ok(());
         }
         // What is there speaks of a server that is no more, and so does a part of this one's name.
-        put(&path, server.as_bytes()).map_err(self.failed("keep the server of"))
+        put(&path, server.as_bytes(), None).map_err(self.failed("keep the server of"))
+    }
+
+    /// The server that was to stay. What cannot be read names none.
+    fn kept(&self) -> String {
+        let kept = facts::text(&self.project.keep());
+        kept.ok().flatten().unwrap_or_default()
     }
 
     /// Process and start time, as the server wrote them.

@@ -9,7 +9,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 #[cfg(unix)]
-use crate::fs::node::Node;
+use crate::fs::{directory::Directory, node::Node};
 
 /// The number in the socket's name. Servers do not collide: each has a directory of its own. ampd looks for this one.
 pub const PORT: u16 = 5432;
@@ -165,14 +165,10 @@ fn encoded(text: &str) -> String {
 /// When it cannot be made, is a link, is another's, or is open to others.
 #[cfg(unix)]
 pub fn make_private(directory: &Utf8Path, owner: Option<(u32, u32)>) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-
-    let mut builder = std::fs::DirBuilder::new();
-    builder.mode(0o700);
-    match builder.create(directory) {
-        Ok(()) => {
+    match Directory::make(directory) {
+        Ok(made) => {
             if let Some((uid, gid)) = owner {
-                fs_err::os::unix::fs::lchown(directory, Some(uid), Some(gid))?;
+                made.give(uid, gid)?;
             }
         }
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}

@@ -84,10 +84,7 @@ impl Cluster {
         if let (Ok(programs), Some(user)) = (&programs, &run_as) {
             self.is_open_to(user, &programs.tree)?;
         }
-        // What root makes in somebody's project is theirs; in its own, only the cluster is another's.
-        let owner = facts::project_owner(self.project.amp_dir()).map_err(self.failed("look at"))?;
-        self.project
-            .prepare(run_as.as_ref().filter(|user| user.uid == owner))?;
+        self.project.prepare(run_as.as_ref())?;
         warn_of_little_room(self.project.amp_dir(), reporter);
         if !is_served && self.directory.symlink_metadata().is_err() {
             warn_of_network(self.project.amp_dir(), reporter);

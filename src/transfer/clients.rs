@@ -2,13 +2,14 @@
 
 use std::{
     ops::RangeInclusive,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::TransferError;
 use crate::{
+    children::{self, Enlisted},
     env::Env,
     locate::Located,
     postgres::{Cluster, ClusterError, Server, program, socket::Socket, user::User},
@@ -170,21 +171,17 @@ impl Clients {
         command
     }
 
-    /// psql, started and waiting for statements, and its path. All that it says is to be read.
+    /// psql, started and waiting for statements. All that it says is to be read.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(crate) fn session(&self, side: &Side, database: &str) -> Result<(Child, String), TransferError> {
+    pub(crate) fn session(&self, side: &Side, database: &str) -> Result<Running, TransferError> {
         let mut command = self.psql(side, database);
-        let program = command.get_program().to_string_lossy().into_owned();
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        match command.spawn() {
-            Ok(child) => Ok((child, program)),
-            Err(source) => Err(TransferError::Spawn { program, source }),
-        }
+        Running::start(command)
     }
 
     /// What psql prints for these statements.
@@ -192,7 +189,11 @@ impl Clients {
     /// # Errors
     /// When it fails.
     pub fn ask(&self, side: &Side, database: &str, statements: &str) -> Result<String, TransferError> {
-        let (mut child, program) = self.session(side, database)?;
+        let Running {
+            mut child,
+            program,
+            enlisted,
+        } = self.session(side, database)?;
         if let Some(mut stdin) = child.stdin.take() {
             // A program that ends before it has read all of it tells why by itself.
             let _ = std::io::Write::write_all(&mut stdin, statements.as_bytes());
@@ -201,11 +202,37 @@ impl Clients {
             program: program.clone(),
             source,
         })?;
+        drop(enlisted);
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let said = String::from_utf8_lossy(&output.stderr);
         Err(TransferError::failed(program, output.status, &said))
+    }
+}
+
+/// A program that was started, and that ends with us, like all that it starts: pg_dumpall starts pg_dump.
+pub(crate) struct Running {
+    /// It.
+    pub(crate) child: Child,
+    /// Its path.
+    pub(crate) program: String,
+    /// Dropped when it was waited for.
+    pub(crate) enlisted: Enlisted,
+}
+
+impl Running {
+    /// Starts it.
+    pub(crate) fn start(mut command: Command) -> Result<Self, TransferError> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        match children::start(&mut command) {
+            Ok((child, enlisted)) => Ok(Self {
+                child,
+                program,
+                enlisted,
+            }),
+            Err(source) => Err(TransferError::Spawn { program, source }),
+        }
     }
 }
 
@@ -227,8 +254,13 @@ pub fn version_of(located: &Located) -> Version {
 /// What a program says of itself.
 fn version(program: &Utf8Path) -> Option<Version> {
     let mut command = program::bare_command(program, None);
-    command.arg("--version");
-    let output = command.stdin(Stdio::null()).output().ok()?;
+    command
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let (child, _enlisted) = children::start(&mut command).ok()?;
+    let output: Output = child.wait_with_output().ok()?;
     parsed(&String::from_utf8_lossy(&output.stdout))
 }
 

@@ -4,6 +4,7 @@ use std::{
     net::TcpListener,
     os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
+    thread,
 };
 
 use ampup::{
@@ -12,11 +13,13 @@ use ampup::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use rustix::process::Signal;
 
 use crate::support::{
     database::{Build, DEBIAN, Ends},
     home::Home,
     postgres::{eventually, run_as, sql},
+    programs::is_heard,
 };
 
 /// A server on a port of its own, with a password, as people have one in a container.
@@ -95,7 +98,7 @@ impl Drop for Elsewhere {
         if let Ok(text) = fs::read_to_string(self.data.join("postmaster.pid"))
             && let Some(pid) = text.lines().next().and_then(|line| line.parse().ok())
         {
-            crate::postgres_law::signal(pid, rustix::process::Signal::INT);
+            crate::postgres_law::signal(pid, Signal::INT);
         }
         let _ = self.server.wait();
     }
@@ -206,6 +209,70 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
 fn is_not_in_the_list(elsewhere: &Elsewhere, work: &Utf8Path) {
     let log = fs::read_to_string(work.join(".amp/log/postgres.log")).expect("read");
     assert!(!log.contains("p%ss/word") && !log.contains(&elsewhere.address));
+}
+
+/// Programs that were started to read this address.
+fn readers(address: &str) -> Vec<String> {
+    let place = address.split('@').next_back().expect("a host");
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").expect("listed").flatten() {
+        let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words).replace('\0', " ");
+        if words.contains(place) && !words.contains(" import ") {
+            found.push(words);
+        }
+    }
+    found
+}
+
+#[test]
+fn whoever_is_interrupted_leaves_nobody_at_the_source() {
+    let home = Home::with_postgres(&[Build::Wheel16]);
+    let _ends = Ends(&home);
+    let elsewhere = Elsewhere::start(&home);
+    // pg_dump locks it, and its rows are not counted.
+    sql(
+        &elsewhere.address,
+        "create table parts (x int) partition by range (x)",
+    )
+    .expect("written");
+    for (table, program, signal) in [("parts", "pg_dump", Signal::TERM), ("t", "psql", Signal::HUP)] {
+        if !is_heard(signal.as_raw()) {
+            continue;
+        }
+        let url = elsewhere.address.clone();
+        let lock = format!("begin; lock table {table}; select pg_sleep(600)");
+        let holder = thread::spawn(move || sql(&url, &lock));
+        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
+        let asleep =
+            "select pid from pg_stat_activity where query like 'begin; lock%' and wait_event = 'PgSleep'";
+        let mut pid = String::new();
+        eventually("it is locked", || {
+            pid = sql(&elsewhere.address, asleep).expect("asked");
+            !pid.is_empty()
+        });
+        let import = home
+            .command(&["db", "import", &elsewhere.address])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("started");
+        eventually("somebody waits for the lock", || {
+            sql(&elsewhere.address, waiting).expect("asked") == "1"
+        });
+        let there = readers(&elsewhere.address);
+        assert!(there.iter().any(|words| words.contains(program)), "{there:?}");
+        crate::postgres_law::signal(import.id(), signal);
+        let output = import.wait_with_output().expect("ended");
+        assert_eq!(output.status.code(), Some(128 + signal.as_raw()), "{output:?}");
+        assert_eq!(readers(&elsewhere.address), Vec::<String>::new());
+        sql(&elsewhere.address, &format!("select pg_terminate_backend({pid})")).expect("ended");
+        holder.join().expect("ended").expect_err("ended");
+    }
+    assert!(home.in_amp("metadb.old-").is_empty());
+    home.db(&["import", &elsewhere.address])
+        .exits(0)
+        .says("counted on both sides");
 }
 
 /// From the address that `ampup db url` prints in another project.

@@ -14,6 +14,8 @@ mod database_backup;
 mod database_exchange;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod database_import;
+#[cfg(target_os = "linux")]
+mod database_root;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod database_upgrade;
 #[cfg(unix)]

@@ -6,6 +6,8 @@ use std::{
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 
 use ampup::{
@@ -14,7 +16,7 @@ use ampup::{
 };
 use fs_err as fs;
 
-use crate::support::postgres::{TestProject, sql};
+use crate::support::postgres::{TestProject, done, sql};
 
 fn cluster(project: &TestProject) -> Cluster {
     project.cluster(18).on_loopback()
@@ -115,6 +117,41 @@ fn only_who_knows_the_password_connects() {
         !written.exists(),
         "no other one is made for a cluster that would not know it"
     );
+}
+
+/// What the server's user can put there for us to wait for, or to fill our memory with.
+#[test]
+fn a_pipe_in_the_place_of_a_small_file_is_not_waited_for() {
+    let project = TestProject::new();
+    let amp = project.directory.join(".amp");
+    let server = start(&project);
+    let plant = |name: &str| {
+        let path = amp.join(name);
+        let _ = fs::remove_file(&path);
+        done(Command::new("mkfifo").arg(&path));
+        // Whoever waits all the same gets its end, so that the test fails and does not hang.
+        let end = path.clone();
+        thread::spawn(move || {
+            thread::sleep(Duration::from_secs(20));
+            let _ = fs::OpenOptions::new().read(true).write(true).open(end);
+        });
+        path
+    };
+    let began = Instant::now();
+    let keep = plant("metadb.keep");
+    assert_eq!(server.stop().expect("it says nothing"), Left::Stopped);
+    fs::remove_file(keep).expect("removed");
+    let written = plant("metadb.password");
+    let refused = || {
+        cluster(&project)
+            .start(&Start::default(), &Silent)
+            .expect_err("no password")
+    };
+    assert!(matches!(refused(), ClusterError::NoPassword { .. }));
+    assert!(began.elapsed() < Duration::from_secs(15), "it was waited for");
+    fs::remove_file(&written).expect("removed");
+    fs::write(&written, "0".repeat(1 << 20)).expect("written");
+    assert!(matches!(refused(), ClusterError::NoPassword { .. }));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Laws 11 to 14: where a cluster may lie, and whose it may be.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::{os::unix::fs::PermissionsExt as _, process::Command};
 
 use ampup::{
     event::Silent,
@@ -8,7 +8,7 @@ use ampup::{
 };
 use fs_err as fs;
 
-use crate::support::postgres::{TestProject, cluster, fingerprint, run_as, sql};
+use crate::support::postgres::{TestProject, cluster, done, fingerprint, run_as, sql};
 
 /// 11
 #[test]
@@ -140,6 +140,39 @@ fn as_root_the_server_is_the_owners_and_closed_ways_are_named() {
         refused.to_string().contains("sudo was called by user 4242"),
         "{refused}"
     );
+}
+
+/// 13
+#[test]
+fn a_cluster_of_roots_is_served_once_it_was_given_away() {
+    let Some(user) = run_as() else {
+        return;
+    };
+    let project = TestProject::with_cluster(18);
+    for (directory, wanted) in [
+        (project.directory.clone(), "postgres".to_owned()),
+        (project.data(), user.uid.to_string()),
+    ] {
+        done(Command::new("chown").args(["-hR", "0:0", directory.as_str()]));
+        let refused = project
+            .cluster(18)
+            .start(&Start::default(), &Silent)
+            .expect_err("root's");
+        assert!(
+            refused.to_string().contains("PostgreSQL does not run as root"),
+            "{refused}"
+        );
+        let hint = refused.hint().expect("a hint");
+        assert!(hint.contains(&format!("`chown -R {wanted} ")), "{hint}");
+        let command = hint
+            .split('`')
+            .nth(1)
+            .expect("a command")
+            .replace(" postgres ", &format!(" {} ", user.name));
+        done(Command::new("sh").args(["-c", &command]));
+        project.start().stop().expect("stopped");
+        done(Command::new("chown").args([&user.name, project.project().amp_dir().as_str()]));
+    }
 }
 
 /// 14

@@ -179,14 +179,14 @@ pub(super) fn read(pid: Pid, registers: &Registers) -> Option<Call> {
             if flags & writes == 0 {
                 return None;
             }
-            let path = text_at(pid, arguments[at]);
+            let path = path_at(pid, name, &arguments, at);
             if path.starts_with("/dev/") || path.starts_with("/proc/") {
                 return None;
             }
             (path, true)
         }
         Form::Paths(at) => {
-            let paths: Vec<String> = at.iter().map(|at| text_at(pid, arguments[*at])).collect();
+            let paths: Vec<String> = at.iter().map(|at| path_at(pid, name, &arguments, *at)).collect();
             (paths.join(" "), true)
         }
         Form::Descriptor => (descriptor(pid, arguments[0]), true),
@@ -220,6 +220,23 @@ fn descriptor(pid: Pid, number: u64) -> String {
     fs_err::read_link(format!("/proc/{pid}/fd/{number}"))
         .map(|path| path.to_string_lossy().into_owned())
         .unwrap_or_default()
+}
+
+/// The path in this argument: in front of it some calls have the descriptor of the directory that it is relative to.
+fn path_at(pid: Pid, name: &str, arguments: &[u64; 6], at: usize) -> String {
+    let path = text_at(pid, arguments[at]);
+    let is_relative = !path.is_empty() && !path.starts_with('/');
+    match at.checked_sub(1) {
+        Some(before) if is_relative && (name.ends_with("at") || name == "renameat2") => {
+            let directory = descriptor(pid, arguments[before]);
+            if directory.is_empty() {
+                path
+            } else {
+                format!("{directory}/{path}")
+            }
+        }
+        _ => path,
+    }
 }
 
 /// The text at an address, to its NUL or for 4096 octets.
