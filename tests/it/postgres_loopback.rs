@@ -133,7 +133,10 @@ fn a_pipe_in_the_place_of_a_small_file_is_not_waited_for() {
         let end = path.clone();
         thread::spawn(move || {
             thread::sleep(Duration::from_secs(20));
-            let _ = fs::OpenOptions::new().read(true).write(true).open(end);
+            while end.exists() {
+                let _ = fs::OpenOptions::new().read(true).write(true).open(&end);
+                thread::sleep(Duration::from_millis(10));
+            }
         });
         path
     };
