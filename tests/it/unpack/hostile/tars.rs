@@ -44,6 +44,8 @@ fn tar_entries_that_break_a_rule() {
         ("reserved in case", one(file("./.FILES.json")), "the name is reserved"),
         ("twice", one(file("d/good")), "this one is like `d/good`"),
         ("twice in case", one(file("d/GOOD")), "this one is like `d/good`"),
+        ("sharp s", after_good(&[file("ß"), file("ẞ")]), "this one is like `ß`"),
+        ("capital sharp s", after_good(&[file("ẞ"), file("ss")]), "this one is like `ẞ`"),
         ("file over link", one(file("d/link")), "`d/link` is another kind elsewhere"),
         ("file under link", one(file("d/link/a")), "`d/link` is another kind elsewhere"),
         ("link over file", one(TarEntry::symlink("d/good", "x")), "is another kind elsewhere"),

@@ -43,6 +43,7 @@ fn zip_entries_that_break_a_rule() {
             ("long link", link("a", &"a/".repeat(20_000)), "at most 1024 bytes"),
             ("device", one(ZipEntry::of_mode(0o020_644, "a", "")), "a character device"),
             ("block device", one(ZipEntry::of_mode(0o060_644, "a", "")), "a block device"),
+            ("sharp s", zip(&[ZipEntry::stored("ß", ""), ZipEntry::stored("ẞ", "")]), "this one is like `ß`"),
             ("fifo", one(ZipEntry::of_mode(0o010_644, "a", "")), "a fifo"),
             ("socket", one(ZipEntry::of_mode(0o140_644, "a", "")), "a socket"),
             ("file with slash", one(ZipEntry::of_mode(0o100_644, "a/", "")), "does not end with a slash"),
