@@ -232,7 +232,9 @@ fn tar_xz(file: impl BufRead, place: &mut tar::Visit<'_>) -> Result<(), Failure>
 
 /// A zip with one entry that is a tar in xz. Its other entries are judged as well, and not installed.
 fn jar(file: &File, size: u64, limits: Limits, place: &mut tar::Visit<'_>) -> Result<(), Failure> {
-    let mut census = Census::new(limits, None, None);
+    // What the manifest states of the tree says nothing of the .txz, which may be larger than what is in it.
+    let outer = Limits { tree: None, ..limits };
+    let mut census = Census::new(outer, None, None);
     let mut found = false;
     zip::read(file, size, &mut |claim, content| {
         let admitted = judge(claim).and_then(|entry| census.admit(&entry));
