@@ -38,6 +38,10 @@ fn everything_that_real_tars_do() {
         kind: 0,
         ..TarEntry::file("oldest", "7")
     };
+    let oldest_directory = TarEntry {
+        magic: [0; 8],
+        ..TarEntry::new(0, "oldest-directory/")
+    };
     let prefixed = TarEntry {
         prefix: "pre/fix".into(),
         ..TarEntry::file("name", "p")
@@ -78,6 +82,7 @@ fn everything_that_real_tars_do() {
         TarEntry::pax("size", "5"),
         TarEntry::file("sized", "12345"),
         oldest,
+        oldest_directory,
         prefixed,
         mode("bin/suid", 0o4755),
         mode("bin/other", 0o001),
@@ -104,6 +109,7 @@ fn everything_that_real_tars_do() {
         format!("long-link -> {long}"),
         "nowhere -> nothing/here".to_owned(),
         "oldest 644 7".to_owned(),
+        "oldest-directory 755".to_owned(),
         format!("pax-link -> {longer}"),
         "pre 755".to_owned(),
         "pre/fix 755".to_owned(),

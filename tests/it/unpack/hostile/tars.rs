@@ -99,6 +99,8 @@ fn tar_framing_that_breaks_a_rule() {
             ("size of 2^60", header(|entry| entry.size = Some(1 << 60)), "may have at most 536870912 bytes"),
             ("size of 2^64", header(|entry| entry.size = Some(u64::MAX)), "may have at most 536870912 bytes"),
             ("directory with content", header(|entry| entry.kind = b'5'), "only a file has content"),
+            ("the oldest directory with content", header(|entry| (entry.kind, entry.magic, entry.name) = (0, [0; 8], b"a/".to_vec())), "only a file has content"),
+            ("a slash of today", header(|entry| (entry.kind, entry.name) = (0, b"a/".to_vec())), "does not end with a slash"),
             ("pax size", pax("size", "6"), "entry `a`: malformed tar: its header and its pax record state two sizes"),
             ("pax size, no number", pax("size", "7x"), "a pax record is malformed"),
             ("pax path upwards", pax("path", "../canary/file"), "entry `../canary/file`: a name holds no `..`"),
