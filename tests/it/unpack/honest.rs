@@ -151,6 +151,12 @@ fn everything_that_real_zips_do() {
         },
         ZipEntry {
             mode: 0,
+            attributes: 16,
+            ..ZipEntry::stored("dos/deep/", "")
+        },
+        ZipEntry {
+            mode: 0,
+            attributes: 32,
             ..ZipEntry::stored("dos/file", "d")
         },
         ZipEntry::stored("later/target", "t"),
@@ -158,6 +164,11 @@ fn everything_that_real_zips_do() {
             flags: 1 << 11,
             extra: b"\x75\x70\x07\0\x01CRC3\xc3\xbc\0\0\0".to_vec(),
             ..ZipEntry::stored("ü", "u")
+        },
+        // As .NET may write them: all numbers a second time, though the header has room.
+        ZipEntry {
+            extra: [&b"\x01\0\x10\0"[..], &[1, 0, 0, 0, 0, 0, 0, 0].repeat(2)].concat(),
+            ..ZipEntry::stored("wide", "w")
         },
     ];
     let world = World::new();
@@ -171,9 +182,11 @@ fn everything_that_real_zips_do() {
         "dir/s3 644 s3",
         "dir/s4 644 s4",
         "dos 755",
+        "dos/deep 755",
         "dos/file 644 d",
         "later 755",
         "later/target 644 t",
+        "wide 644 w",
         "ü 644 u",
     ];
     let mut commented = zip(&entries);
