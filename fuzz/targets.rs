@@ -6,6 +6,7 @@ use std::io::Write as _;
 use ampup::{
     domain::{Algorithm, ComponentName, ComponentSpec, FileList, Format, digest::Hasher},
     fetch::{of_checksum_file, of_github_release},
+    fs::space::Need,
     registry::{
         Registry,
         keys::Keyring,
@@ -118,6 +119,7 @@ pub(crate) fn archive(octets: &[u8]) {
         links: None,
         unpacked_size: Some(1 << 20),
         executable: "tool".to_owned(),
+        beside: Need::default(),
     };
     match unpack(&verified, &shape, &into) {
         Ok(staged) => {

@@ -34,7 +34,7 @@ use url::Url;
 
 use self::{
     body::Body,
-    download::Wanted,
+    download::{Unpacked, Wanted},
     https::{Question, text_of},
     range::content_length,
     retry::{Failed, Retries},
@@ -45,7 +45,7 @@ pub use self::{
     settings::{Limits, Secret, Settings},
 };
 use crate::{
-    domain::{Artifact, Digest, Integrity, Source},
+    domain::{Artifact, Digest, Format, Integrity, Source},
     env::Env,
     event::{Event, Reporter},
     verify::Verified,
@@ -118,6 +118,10 @@ impl Wire {
             name,
             digest: &digest,
             size: artifact.size,
+            unpacked: match artifact.format {
+                Format::Raw => Unpacked::Same,
+                _ => Unpacked::Stated(artifact.unpacked_size.unwrap_or_default()),
+            },
             places,
         };
         match &artifact.source {

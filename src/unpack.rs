@@ -1,12 +1,13 @@
 //! Unpacking: from a proven archive to a tree in staging.
 //!
 //! Every entry of an archive is a stranger. `rules` judges one, `census` the archive as a whole, and neither looks at
-//! anything but what the archive says; `tar` and `zip` read the framing, `tree` writes. An archive that breaks a rule
-//! leaves nothing behind.
+//! anything but what the archive says; `tar` and `zip` read the framing, `room` counts before `tree` writes. An archive that
+//! breaks a rule leaves nothing behind.
 
 mod census;
 mod fault;
 mod limits;
+mod room;
 mod rules;
 mod tar;
 mod tree;
@@ -24,7 +25,7 @@ use liblzma::{bufread::XzDecoder, stream};
 
 pub use self::fault::{Fault, Refusal};
 use self::{
-    census::{Census, ListedLink, Step},
+    census::{Census, Link, ListedLink, Step},
     fault::Failure,
     limits::Limits,
     rules::{Claim, judge},
@@ -33,6 +34,7 @@ use self::{
 use crate::{
     domain::{Artifact, ComponentName, FileList, Format, LinkList, Target},
     exit::{Exit, hint_of_io},
+    fs::space::{Lack, Need},
     verify::Verified,
 };
 
@@ -52,11 +54,13 @@ pub struct Shape<'a> {
     pub unpacked_size: Option<u64>,
     /// The file name of the executable that a raw artifact is.
     pub executable: String,
+    /// What there must be room for beside the tree: what is made of it later.
+    pub beside: Need,
 }
 
 impl<'a> Shape<'a> {
     /// The shape that the registry states for an artifact of a component.
-    pub fn of(component: &ComponentName, artifact: &'a Artifact) -> Self {
+    pub fn of(component: &ComponentName, artifact: &'a Artifact, beside: Need) -> Self {
         let suffix = match artifact.target {
             Target::X86_64Windows => ".exe",
             _ => "",
@@ -67,6 +71,7 @@ impl<'a> Shape<'a> {
             links: artifact.links.as_ref(),
             unpacked_size: artifact.unpacked_size,
             executable: format!("{component}{suffix}"),
+            beside,
         }
     }
 }
@@ -117,6 +122,14 @@ pub enum UnpackError {
         /// Why, naming the path.
         source: io::Error,
     },
+    /// There is no room for the tree. Nothing was written.
+    #[error("there is no room for what is in `{archive}`")]
+    NoRoom {
+        /// The archive.
+        archive: Utf8PathBuf,
+        /// What is needed, and what is free.
+        source: Lack,
+    },
 }
 
 impl UnpackError {
@@ -125,6 +138,7 @@ impl UnpackError {
         match self {
             Self::Refused { .. } => Exit::Integrity,
             Self::Read { source, .. } | Self::Write { source, .. } => Exit::of_io(source),
+            Self::NoRoom { .. } => Exit::Disk,
         }
     }
 
@@ -133,6 +147,7 @@ impl UnpackError {
         match self {
             Self::Refused { .. } => None,
             Self::Read { source, .. } | Self::Write { source, .. } => hint_of_io(source),
+            Self::NoRoom { .. } => hint_of_io(&io::ErrorKind::StorageFull.into()),
         }
     }
 
@@ -142,6 +157,7 @@ impl UnpackError {
             Failure::Refused(source) => Self::Refused { archive, source },
             Failure::Read(source) => Self::Read { archive, source },
             Failure::Write(source) => Self::Write { archive, source },
+            Failure::NoRoom(source) => Self::NoRoom { archive, source },
         }
     }
 }
@@ -150,14 +166,18 @@ impl UnpackError {
 /// is empty again.
 ///
 /// # Errors
-/// When the archive breaks a rule, or a file cannot be read or written.
+/// When the archive breaks a rule, there is too little room, or a file cannot be read or written.
 pub fn unpack(archive: &Verified, shape: &Shape<'_>, into: &Utf8Path) -> Result<Staged, UnpackError> {
+    let limits = Limits::new(archive.size(), shape.unpacked_size);
+    room::check(archive, shape, limits, into).map_err(|failure| UnpackError::new(archive, failure))?;
     let path = into.join("tree");
     // Made here, so that on failure nothing is removed that somebody else made.
     let made = Tree::new(&path).map_err(|cause| UnpackError::new(archive, Failure::Write(cause)))?;
-    match fill(archive, shape, made) {
+    match fill(archive, shape, limits, made) {
         Ok(files) => Ok(Staged { path, files }),
         Err(failure) => {
+            // Before the tree goes, and its room is free again.
+            let failure = room::told(failure, into);
             // What cannot be removed stays in staging, for the next sweep; the first failure is what to tell.
             let _ = fs::remove_dir_all(&path);
             Err(UnpackError::new(archive, failure))
@@ -165,46 +185,58 @@ pub fn unpack(archive: &Verified, shape: &Shape<'_>, into: &Utf8Path) -> Result<
     }
 }
 
-fn fill(archive: &Verified, shape: &Shape<'_>, mut tree: Tree) -> Result<FileList, Failure> {
-    let mut file = archive.file();
-    file.rewind().map_err(Failure::Read)?;
-    let limits = Limits::new(archive.size(), shape.unpacked_size);
+fn fill(archive: &Verified, shape: &Shape<'_>, limits: Limits, mut tree: Tree) -> Result<FileList, Failure> {
     if shape.format == Format::Raw {
-        if let Some(stated) = limits.tree.filter(|stated| archive.size() > *stated) {
-            return Err(Fault::LargerThanStated(stated).into());
-        }
         let path = Utf8Path::new("bin").join(&shape.executable);
+        let mut file = archive.file();
+        file.rewind().map_err(Failure::Read)?;
         tree.file(&path, true, &mut file)?;
         return tree.finish(Vec::new());
     }
+    let (_, links) = walk(archive, shape, limits, &mut |step, content| match step {
+        Step::Skip | Step::LinkList => Ok(()),
+        Step::Directory { path } => tree.directory(path.as_ref()),
+        Step::File { path, executable } => tree.file(path.as_ref(), executable, content),
+        Step::Copy {
+            from,
+            path,
+            executable,
+        } => tree.copy(from.as_ref(), path.as_ref(), executable),
+    })?;
+    tree.finish(links)
+}
+
+/// What is done for each entry that was admitted, with its content.
+type Act<'a> = dyn FnMut(Step, &mut dyn Read) -> Result<(), Failure> + 'a;
+
+/// Reads and judges an archive, whole. Gives what was admitted, and the links to make at the end.
+fn walk<'a>(
+    archive: &Verified,
+    shape: &Shape<'a>,
+    limits: Limits,
+    act: &mut Act<'_>,
+) -> Result<(Census<'a>, Vec<Link>), Failure> {
+    let mut file = archive.file();
+    file.rewind().map_err(Failure::Read)?;
     let mut census = Census::new(limits, shape.root, shape.links);
     let mut listed = Vec::new();
     let mut place = |claim: &Claim<'_>, content: &mut dyn Read| {
         let admitted = judge(claim).and_then(|entry| census.admit(&entry));
-        match admitted.map_err(|fault| fault.of(claim.name))? {
-            Step::Skip => Ok(()),
-            Step::Directory { path } => tree.directory(path.as_ref()),
-            Step::File { path, executable } => tree.file(path.as_ref(), executable, content),
-            Step::Copy {
-                from,
-                path,
-                executable,
-            } => tree.copy(from.as_ref(), path.as_ref(), executable),
-            Step::LinkList => {
-                listed = read_link_list(content)?;
-                Ok(())
-            }
+        let step = admitted.map_err(|fault| fault.of(claim.name))?;
+        if step == Step::LinkList {
+            listed = read_link_list(content)?;
         }
+        act(step, content)
     };
     match shape.format {
-        Format::Raw => unreachable!("it returned above"),
+        Format::Raw => unreachable!("it has no entries, and nobody walks through it"),
         Format::TarGz => tar_gz(BufReader::with_capacity(BUFFER, file), &mut place)?,
         Format::TarXz => tar_xz(BufReader::with_capacity(BUFFER, file), &mut place)?,
         Format::Zip => zip::read(file, archive.size(), &mut place)?,
         Format::JarTarXz => jar(file, archive.size(), limits, &mut place)?,
     }
     let links = census.finish(&listed)?;
-    tree.finish(links)
+    Ok((census, links))
 }
 
 /// A tar in one gzip member.
@@ -232,7 +264,9 @@ fn tar_xz(file: impl BufRead, place: &mut tar::Visit<'_>) -> Result<(), Failure>
 
 /// A zip with one entry that is a tar in xz. Its other entries are judged as well, and not installed.
 fn jar(file: &File, size: u64, limits: Limits, place: &mut tar::Visit<'_>) -> Result<(), Failure> {
-    let mut census = Census::new(limits, None, None);
+    // What the manifest states of the tree says nothing of the .txz, which may be larger than what is in it.
+    let outer = Limits { tree: None, ..limits };
+    let mut census = Census::new(outer, None, None);
     let mut found = false;
     zip::read(file, size, &mut |claim, content| {
         let admitted = judge(claim).and_then(|entry| census.admit(&entry));

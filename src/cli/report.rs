@@ -93,7 +93,7 @@ impl Face {
         match print(&data) {
             Ok(()) => outcome.exit,
             Err(cause) => {
-                talk(&self.line(&format!("error: cannot write to stdout: {cause}")));
+                talk(&self.line(&unwritten(&cause)));
                 Exit::of_io(&cause)
             }
         }
@@ -157,12 +157,16 @@ pub(super) fn refused(refusal: &clap::Error, words: &[OsString]) -> Exit {
         let _ = print(&pretty(&object));
         return super::USAGE;
     }
-    // A closed pipe is no reason to fail.
-    let _ = refusal.print();
+    let printed = refusal.print().and_then(|()| io::stdout().flush());
     if refusal.use_stderr() {
-        super::USAGE
-    } else {
-        Exit::Done
+        return super::USAGE;
+    }
+    match forgiven(printed) {
+        Ok(()) => Exit::Done,
+        Err(cause) => {
+            talk(&unwritten(&cause));
+            Exit::of_io(&cause)
+        }
     }
 }
 
@@ -176,13 +180,22 @@ fn pretty(object: &Value) -> String {
     format!("{object:#}\n")
 }
 
-/// Writes to stdout. A reader that went away (`ampup list | head -1`) has what it wanted.
+/// Writes to stdout.
 fn print(data: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()) {
+    forgiven(stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()))
+}
+
+/// A reader that went away (`ampup list | head -1`) has what it wanted.
+fn forgiven(written: io::Result<()>) -> io::Result<()> {
+    match written {
         Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
+}
+
+fn unwritten(cause: &io::Error) -> String {
+    format!("error: cannot write to stdout: {cause}")
 }
 
 /// Writes a line to stderr; when that is closed, nobody is left to be told.

@@ -175,7 +175,7 @@ pub struct Artifact {
     /// Its size in octets, where it is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// The size of the unpacked tree in octets, where it is known.
+    /// The size of the unpacked tree in octets, where it is published; it has no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unpacked_size: Option<u64>,
     /// What it needs of the host.

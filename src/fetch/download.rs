@@ -30,7 +30,17 @@ pub(super) struct Wanted<'a> {
     pub(super) name: &'a str,
     pub(super) digest: &'a Digest,
     pub(super) size: Option<u64>,
+    pub(super) unpacked: Unpacked,
     pub(super) places: &'a Places<'a>,
+}
+
+/// What will be made of the download, as far as it is known before it is here.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unpacked {
+    /// A copy of it.
+    Same,
+    /// A tree of so many octets, or none where nobody says.
+    Stated(u64),
 }
 
 impl Wanted<'_> {
@@ -188,7 +198,12 @@ impl Wire {
         }
         let total = total.or(wanted.size);
         if let Some(total) = total {
-            enough_room(wanted.places.downloads, total - partial.length())?;
+            let unpacked = match wanted.unpacked {
+                Unpacked::Same => total,
+                Unpacked::Stated(octets) => octets,
+            };
+            let needed = (total - partial.length()).saturating_add(unpacked);
+            enough_room(wanted.places.downloads, needed)?;
         }
         telling.started(address::host(url), total, partial.length());
         let mut body = Body::new(self, answer);

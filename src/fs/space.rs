@@ -2,7 +2,72 @@
 
 use std::io;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// What something takes of a file system.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Need {
+    /// Octets.
+    pub octets: u64,
+    /// Files, directories and links.
+    pub entries: u64,
+}
+
+impl Need {
+    /// What both take.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            octets: self.octets.saturating_add(other.octets),
+            entries: self.entries.saturating_add(other.entries),
+        }
+    }
+}
+
+/// What a file system has too little of.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Lack {
+    /// Octets.
+    #[error("`{place}` has {free} bytes free, and {needed} bytes are needed")]
+    Octets {
+        /// Where they are needed.
+        place: Utf8PathBuf,
+        /// How many.
+        needed: u64,
+        /// How many there are.
+        free: u64,
+    },
+    /// Files, however small.
+    #[error("`{place}` has room for {free} more files, and {needed} are needed")]
+    Entries {
+        /// Where they are needed.
+        place: Utf8PathBuf,
+        /// How many.
+        needed: u64,
+        /// How many more there can be.
+        free: u64,
+    },
+}
+
+/// What the file system of `path` lacks. One that cannot say how much it has is asked by writing.
+pub fn lack(path: &Utf8Path, need: Need) -> Option<Lack> {
+    let place = || path.to_owned();
+    let free_octets = free(path).ok().flatten();
+    let free_entries = free_entries(path).ok().flatten();
+    match (free_octets, free_entries) {
+        (Some(free), _) if free < need.octets => Some(Lack::Octets {
+            place: place(),
+            needed: need.octets,
+            free,
+        }),
+        (_, Some(free)) if free < need.entries => Some(Lack::Entries {
+            place: place(),
+            needed: need.entries,
+            free,
+        }),
+        _ => None,
+    }
+}
 
 /// Octets that an ordinary user can still write to the file system of `path`; `None` where the system cannot say.
 ///

@@ -15,7 +15,11 @@ use crate::{
     event::{Event, Phase},
     exit::Exit,
     fetch::{FetchError, Places, Verdict},
-    fs::{atomic, lock::Lock, space},
+    fs::{
+        atomic,
+        lock::Lock,
+        space::{self, Need},
+    },
     postgres::user::User,
     resolve::Step,
     store::{self, Held, receipt::Receipt, staging::Staging},
@@ -29,6 +33,8 @@ const UNPACKED_RATIO: u64 = 4;
 const SLACK: u64 = 1 << 20;
 /// Room for a throw-away cluster (40 MB).
 const CLUSTER: u64 = 63 << 20;
+/// Files and directories of such a cluster (992).
+const ENTRIES_OF_CLUSTER: u64 = 1_000;
 /// Files and directories that any installation makes. No manifest says how many there are in an archive, so this is the
 /// least that it takes.
 const ENTRIES: u64 = 16;
@@ -213,7 +219,7 @@ fn try_artifact(
         .block_on(workshop.wire.fetch(name, artifact, &places))?;
     phase(Phase::Unpacking);
     let into = staging.directory("tree").map_err(Failure::Store)?;
-    let shape = Shape::of(&step.component, artifact);
+    let shape = Shape::of(&step.component, artifact, beside(component));
     let staged = unpack(&verified, &shape, &into)?;
     phase(Phase::Proving);
     let work = staging.directory("cluster").map_err(Failure::Store)?;
@@ -257,6 +263,20 @@ fn keep_template(cluster: &ProvenCluster, digest: &Digest, workshop: &Workshop<'
     let template = workshop.layout.template(digest, &cluster.user);
     if template.symlink_metadata().is_err() && atomic::sync_tree(&cluster.path).is_ok() {
         let _ = fs::rename(&cluster.path, &template);
+    }
+}
+
+/// What an installation takes beside the tree: receipts, links, and the cluster that proves a PostgreSQL.
+fn beside(component: &Component) -> Need {
+    match component.acceptance {
+        Acceptance::Postgres => Need {
+            octets: SLACK + CLUSTER,
+            entries: ENTRIES_OF_CLUSTER,
+        },
+        Acceptance::Version => Need {
+            octets: SLACK,
+            entries: ENTRIES,
+        },
     }
 }
 

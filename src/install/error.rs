@@ -114,7 +114,7 @@ impl AttemptError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Fetch(error) => error.hint(),
-            Self::Unpack(_) => None,
+            Self::Unpack(error) => error.hint(),
             Self::Accept(error) => error.hint(),
         }
     }

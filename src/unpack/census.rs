@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     domain::LinkList,
+    fs::space::Need,
     layout::{FILES, RECEIPT},
 };
 
@@ -28,6 +29,8 @@ pub(super) struct Census<'a> {
     entries: usize,
     unpacked: u64,
     installed: u64,
+    /// The same in whole blocks.
+    occupied: u64,
     /// Files and links that go into the tree.
     placed: usize,
     link_list_seen: bool,
@@ -106,6 +109,7 @@ impl<'a> Census<'a> {
             entries: 0,
             unpacked: 0,
             installed: 0,
+            occupied: 0,
             placed: 0,
             link_list_seen: false,
         }
@@ -188,7 +192,7 @@ impl<'a> Census<'a> {
     }
 
     /// When the last entry was admitted: adds the links of the list, and gives all links that are to be made.
-    pub(super) fn finish(mut self, listed: &[ListedLink]) -> Result<Vec<Link>, Failure> {
+    pub(super) fn finish(&mut self, listed: &[ListedLink]) -> Result<Vec<Link>, Failure> {
         let root = match self.find(self.root) {
             Some(root) if self.nodes[root].kind == NodeKind::Directory => root,
             _ => return Err(Fault::NothingUnderRoot(self.root.to_owned()).into()),
@@ -231,6 +235,26 @@ impl<'a> Census<'a> {
             0 if self.root.is_empty() => Err(Fault::Empty.into()),
             0 => Err(Fault::NothingUnderRoot(self.root.to_owned()).into()),
             _ => Ok(made),
+        }
+    }
+
+    /// What the tree takes of a file system.
+    pub(super) fn need(&self) -> Need {
+        let root = self.find(self.root);
+        let list = self.links.and_then(|links| self.find(&links.file));
+        let mut inside = vec![false; self.nodes.len()];
+        for (number, node) in self.nodes.iter().enumerate().skip(1) {
+            // What a name lies in was taken before it.
+            inside[number] = Some(node.parent) == root || inside[node.parent];
+        }
+        // It is read and not written.
+        if let Some(list) = list {
+            inside[list] = false;
+        }
+        Need {
+            octets: self.occupied,
+            // And the tree's top.
+            entries: inside.iter().filter(|inside| **inside).count() as u64 + 1,
         }
     }
 
@@ -288,6 +312,8 @@ impl<'a> Census<'a> {
     fn place(&mut self, octets: u64) -> Result<(), Fault> {
         self.placed += 1;
         self.installed = self.installed.saturating_add(octets);
+        let blocks = octets.div_ceil(limits::BLOCK).saturating_mul(limits::BLOCK);
+        self.occupied = self.occupied.saturating_add(blocks);
         match self.limits.tree {
             Some(stated) if self.installed > stated => Err(Fault::LargerThanStated(stated)),
             _ => Ok(()),

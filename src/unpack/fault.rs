@@ -3,6 +3,7 @@
 use std::{fmt, io};
 
 use super::limits;
+use crate::fs::space::Lack;
 
 /// The rule that an archive broke, and the entry that broke it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -122,6 +123,8 @@ pub(super) enum Failure {
     Read(io::Error),
     /// The tree cannot be written; the error names the path.
     Write(io::Error),
+    /// There is no room for the tree.
+    NoRoom(Lack),
 }
 
 impl Failure {

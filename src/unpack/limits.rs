@@ -1,5 +1,7 @@
 //! How much an archive may hold. What real archives need is far below; what a hostile one can cost is bounded.
 
+use crate::fs::space::Need;
+
 /// Entries of an archive, and directories that are made without an entry.
 pub(super) const ENTRIES: usize = 100_000;
 /// Octets of an entry's name.
@@ -25,6 +27,9 @@ pub(super) const LINK_LIST: u64 = 1 << 20;
 /// Octets of memory that the xz decoder may use; `xz -9` needs 65 MiB.
 pub(super) const XZ_MEMORY: u64 = 128 << 20;
 
+/// Octets that the usual file systems give a file at once: it takes whole blocks.
+pub(super) const BLOCK: u64 = 4 << 10;
+
 /// What one archive may unpack to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
@@ -40,6 +45,15 @@ impl Limits {
         Self {
             unpacked: UNPACKED.max(archive.saturating_mul(RATIO)),
             tree,
+        }
+    }
+
+    /// More than the tree can take of a file system.
+    pub(super) fn most(self) -> Need {
+        let octets = self.tree.unwrap_or(u64::MAX).min(self.unpacked);
+        Need {
+            octets: octets.saturating_add(ENTRIES as u64 * BLOCK),
+            entries: 2 * ENTRIES as u64 + 2,
         }
     }
 }

@@ -184,9 +184,11 @@ pub(super) fn key(part: &str) -> Cow<'_, str> {
     {
         return Cow::Borrowed(part);
     }
-    // Upper and then lower case, letter by letter: folds ß with SS, ſ with s and both sigmas.
+    // Lower, upper and lower case again, letter by letter: folds ß and ẞ with SS, ſ with s and both sigmas. Capital ẞ is
+    // its own upper case, and only its lower case leads to SS.
     let folded = part
         .nfc()
+        .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
         // HFS+ does not see these at all (CVE-2014-9390).
@@ -345,6 +347,8 @@ mod tests {
             ("é", "e\u{301}"),
             ("É", "e\u{301}"),
             ("straße", "STRASSE"),
+            ("ß", "ẞ"),
+            ("ẞ", "ss"),
             ("ς", "Σ"),
             ("ſ", "S"),
             ("\u{212a}", "k"),
@@ -354,6 +358,21 @@ mod tests {
         }
         assert_ne!(key("a"), key("b"));
         assert_ne!(key("ä"), key("a"));
+    }
+
+    #[test]
+    fn every_letter_has_the_key_of_its_other_cases() {
+        for letter in ('\0'..=char::MAX).filter(|&letter| !is_forbidden(letter)) {
+            let here = letter.to_string();
+            let (lower, upper) = (here.to_lowercase(), here.to_uppercase());
+            if lower == here && upper == here {
+                continue;
+            }
+            let own = key(&here).into_owned();
+            for other in [&lower, &upper, &lower.to_uppercase(), &upper.to_lowercase(), &own] {
+                assert_eq!(key(other), own, "{letter} {other}");
+            }
+        }
     }
 
     proptest::proptest! {

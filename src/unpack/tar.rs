@@ -33,6 +33,8 @@ pub(super) fn read(stream: &mut dyn Read, visit: &mut Visit<'_>) -> Result<(), F
             return Err(fault(Fault::Tar("its header and its pax record state two sizes")));
         }
         let kind = match header.kind {
+            // The oldest tar had no kind for them (Unix V7; `tar(5)` of FreeBSD, "Old-Style Archive Format").
+            0 if header.is_oldest && name.ends_with(b"/") => ClaimedKind::Directory,
             b'0' | 0 => ClaimedKind::File { mode: header.mode },
             b'1' => ClaimedKind::HardLink { target: &link },
             b'2' => ClaimedKind::Symlink { target: &link },
@@ -111,6 +113,8 @@ struct Header {
     mode: u32,
     size: u64,
     kind: u8,
+    /// It has no magic: it is as Unix V7 wrote it.
+    is_oldest: bool,
 }
 
 impl Header {
@@ -124,13 +128,17 @@ impl Header {
             return Err(Fault::Tar("the checksum of a header is wrong"));
         }
         let mut name = text(&fields.name).to_vec();
+        let mut is_oldest = false;
         if let Some(ustar) = header.as_ustar() {
             let prefix = text(&ustar.prefix);
             if !prefix.is_empty() {
                 name = [prefix, &name].join(&b'/');
             }
-        } else if header.as_gnu().is_none() && block[257..265] != [0; 8] {
-            return Err(Fault::Tar("a header is neither ustar's nor GNU's nor the oldest"));
+        } else if header.as_gnu().is_none() {
+            is_oldest = block[257..265] == [0; 8];
+            if !is_oldest {
+                return Err(Fault::Tar("a header is neither ustar's nor GNU's nor the oldest"));
+            }
         }
         Ok(Self {
             name,
@@ -138,6 +146,7 @@ impl Header {
             mode: u32::try_from(number(&fields.mode)?).map_err(|_| Fault::Tar("a mode is too large"))?,
             size: number(&fields.size)?,
             kind: fields.linkflag[0],
+            is_oldest,
         })
     }
 }

@@ -124,8 +124,12 @@ fn read_content(
     visit: &mut Visit<'_>,
 ) -> Result<(), Failure> {
     let mut content = Content::new(stream, member)?;
-    let kind = member.kind();
+    let kind = member.kind().map_err(|fault| fault.of(&member.name))?;
     let size = member.size;
+    // Packed, nothing has two octets or more (the jars of Java have such directories); that it is nothing is proven below.
+    if matches!(kind, ClaimedKind::Directory) && size != 0 {
+        return Err(Fault::Zip("only a file has content").of(&member.name));
+    }
     let mut claim = Claim {
         name: &member.name,
         kind,

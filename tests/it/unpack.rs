@@ -3,11 +3,13 @@
 mod any;
 mod honest;
 mod hostile;
+mod room;
 
 use std::{collections::BTreeMap, error::Error, fs::File, os::unix::fs::PermissionsExt as _};
 
 use ampup::{
     domain::{Algorithm, FileRecord, Format},
+    fs::space::Need,
     unpack::{Shape, Staged, UnpackError, unpack},
     verify::{Verified, digest_of, verify},
 };
@@ -71,6 +73,7 @@ fn shape(format: Format) -> Shape<'static> {
         links: None,
         unpacked_size: None,
         executable: "program".to_owned(),
+        beside: Need::default(),
     }
 }
 

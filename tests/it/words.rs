@@ -96,6 +96,34 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert!(child.wait().expect("ended").success());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let home = Home::new();
+    for words in [
+        &["help"][..],
+        &["help", "install"],
+        &["install", "--help"],
+        &["--version"],
+        &["completions", "bash"],
+        &["list", "--available", "--all"],
+    ] {
+        let full = fs_err::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("opened");
+        let mut command = home.command(words);
+        command.stdout(full.into_file()).stderr(Stdio::piped());
+        let output = command.output().expect("run");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{words:?}: {told}");
+        assert!(
+            told.starts_with("error: cannot write to stdout: No space left"),
+            "{words:?}: {told}"
+        );
+    }
+}
+
 #[test]
 fn a_token_is_in_no_output_and_not_in_the_history() {
     let mut home = Home::new();

@@ -25,6 +25,9 @@ const LOCATOR64_LENGTH: usize = 20;
 /// A size or an offset of 32 bits with this value stands in the zip64 field instead.
 const IN_ZIP64: u32 = u32::MAX;
 
+/// The attribute that DOS gives to directories.
+const DOS_DIRECTORY: u32 = 0x10;
+
 /// What the directory says.
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -46,6 +49,8 @@ pub(super) struct Member {
     pub(super) start: u64,
     /// Its type and mode; nothing where it was not made by a Unix.
     unix: Option<u32>,
+    /// DOS calls it a directory.
+    is_dos_directory: bool,
 }
 
 /// Octets that hold numbers, least significant octet first.
@@ -221,17 +226,23 @@ impl Member {
             size,
             start,
             unix: is_unix.then_some(header.u32(38) >> 16),
+            is_dos_directory: header.u32(38) & DOS_DIRECTORY != 0,
             name,
         })
     }
 
-    /// What it says it is; a symlink's target is its content.
-    pub(super) fn kind(&self) -> ClaimedKind<'static> {
+    /// What it says it is; a symlink's target is its content. Some readers tell a directory by the slash alone, others by
+    /// the mode or by the attribute, so there is none without the slash.
+    pub(super) fn kind(&self) -> Result<ClaimedKind<'static>, Fault> {
         let mode = self.unix.unwrap_or_default();
-        let is_directory = self.name.ends_with(b"/");
-        match mode & 0o170_000 {
+        let has_slash = self.name.ends_with(b"/");
+        let is_directory = mode & 0o170_000 == 0o040_000 || self.is_dos_directory;
+        if is_directory && !has_slash {
+            return Err(Fault::Zip("the name of a directory ends with a slash"));
+        }
+        Ok(match mode & 0o170_000 {
             0o040_000 => ClaimedKind::Directory,
-            0 if is_directory => ClaimedKind::Directory,
+            0 if has_slash => ClaimedKind::Directory,
             0 | 0o100_000 => ClaimedKind::File { mode },
             0o120_000 => ClaimedKind::Symlink { target: b"" },
             0o020_000 => ClaimedKind::Other("a character device"),
@@ -239,27 +250,35 @@ impl Member {
             0o010_000 => ClaimedKind::Other("a fifo"),
             0o140_000 => ClaimedKind::Other("a socket"),
             _ => ClaimedKind::Other("something else"),
-        }
+        })
     }
 }
 
 /// The size, the packed size and the offset of an entry: as its header says, or as zip64's extra field does.
 pub(super) fn zip64_sizes(extra: &[u8], narrow: [u32; 3]) -> Result<[u64; 3], Fault> {
-    let mut wide = extra_field(extra, 0x0001)?;
     let mut sizes = narrow.map(u64::from);
+    let Some(field) = extra_field(extra, 0x0001)? else {
+        return Ok(sizes);
+    };
+    let mut rest = field;
     for (size, narrow) in sizes.iter_mut().zip(narrow) {
         // The field holds only what does not fit the header, in this order.
-        if narrow == IN_ZIP64
-            && let Some(field) = &mut wide
-        {
-            let (number, rest) = field
+        if narrow == IN_ZIP64 {
+            let (number, after) = rest
                 .split_at_checked(8)
                 .ok_or(Fault::Zip("the entry's zip64 field is too short"))?;
             *size = Fields(number).u64(0);
-            *field = rest;
+            rest = after;
         }
     }
-    Ok(sizes)
+    // Some writers state all numbers there, and readers differ in which of the two they believe.
+    let all = [&sizes.map(u64::to_le_bytes).concat()[..], &[0; 4]].concat();
+    let repeats = matches!(field.len(), 8 | 16 | 24 | 28) && all.starts_with(field);
+    if rest.is_empty() || repeats {
+        Ok(sizes)
+    } else {
+        Err(Fault::Zip("the entry's header and its zip64 field disagree"))
+    }
 }
 
 /// Info-ZIP repeats a name in UTF-8 (field 0x7075), and readers prefer it: it must be the same name.
@@ -308,7 +327,10 @@ mod tests {
         extra.extend(5_u64.to_le_bytes());
         extra.extend(6_u64.to_le_bytes());
         assert_eq!(zip64_sizes(&extra, [IN_ZIP64, IN_ZIP64, 9]), Ok([5, 6, 9]));
-        assert_eq!(zip64_sizes(&extra, [7, 8, 9]), Ok([7, 8, 9]));
+        assert_eq!(zip64_sizes(&extra, [5, 6, 9]), Ok([5, 6, 9]));
+        assert_eq!(zip64_sizes(&extra, [IN_ZIP64, 6, 9]), Ok([5, 6, 9]));
+        assert!(zip64_sizes(&extra, [7, 8, 9]).is_err());
+        assert!(zip64_sizes(&extra, [IN_ZIP64, 8, 9]).is_err());
         assert!(zip64_sizes(&extra, [IN_ZIP64; 3]).is_err());
         assert_eq!(
             zip64_sizes(&[], [7, IN_ZIP64, 9]),

@@ -143,6 +143,8 @@ pub(crate) struct ZipEntry {
     pub(crate) flags: u16,
     /// Type and permissions, as a Unix states them; 0 for a zip of another system.
     pub(crate) mode: u32,
+    /// As DOS states them.
+    pub(crate) attributes: u16,
     pub(crate) crc: Option<u32>,
     pub(crate) size: Option<u32>,
     pub(crate) packed: Option<Vec<u8>>,
@@ -168,6 +170,7 @@ impl ZipEntry {
             method: 0,
             flags: 0,
             mode: 0o100_644,
+            attributes: 0,
             crc: None,
             size: None,
             packed: None,
@@ -281,7 +284,8 @@ pub(crate) fn zip(entries: &[ZipEntry]) -> Vec<u8> {
         directory.extend([crc, packed.len() as u32, size].map(u32::to_le_bytes).concat());
         let lengths = [entry.name.len() as u16, entry.extra.len() as u16, 0, 0, 0];
         directory.extend(lengths.map(u16::to_le_bytes).concat());
-        directory.extend([entry.mode << 16, start].map(u32::to_le_bytes).concat());
+        let attributes = entry.mode << 16 | u32::from(entry.attributes);
+        directory.extend([attributes, start].map(u32::to_le_bytes).concat());
         directory.extend([&entry.name[..], &entry.extra].concat());
     }
     let start = octets.len() as u32;

@@ -8,10 +8,21 @@ use serde_json::json;
 use crate::support::{
     archives::{TarEntry, tar_gz},
     home::{Home, Run, TARGET, finish, program, script, sha256},
+    server::{Reply, Server},
 };
 
+/// What the manifest says of sizes.
+#[derive(Clone, Copy)]
+enum Stated {
+    Nothing,
+    /// That of the archive.
+    Size,
+    /// And that of the tree.
+    Both(u64),
+}
+
 /// Offers a component with so many files of so many octets, which shrink to nothing in its archive.
-fn offer_large(home: &mut Home, name: &str, files: usize, octets: usize, size: Option<u64>) {
+fn offer_large(home: &mut Home, name: &str, files: usize, octets: usize, stated: Stated) {
     let mut main = TarEntry::file(&format!("bin/{name}"), &script(name, "1.0.0"));
     main.mode = 0o755;
     let mut entries = vec![main];
@@ -25,8 +36,10 @@ fn offer_large(home: &mut Home, name: &str, files: usize, octets: usize, size: O
         "target": TARGET, "provider": "acme", "format": "tar.gz", "source": {"kind": "file", "url": format!("file://{path}")},
         "integrity": {"kind": "pinned", "digest": sha256(&archive)},
     });
-    if let Some(unpacked) = size {
+    if !matches!(stated, Stated::Nothing) {
         artifact["size"] = archive.len().into();
+    }
+    if let Stated::Both(unpacked) = stated {
         artifact["unpacked_size"] = unpacked.into();
     }
     home.offer_artifacts(name, "1.0.0", &[artifact]);
@@ -37,6 +50,10 @@ const FILL_OCTETS: &str = "head -c 16777216 /dev/zero > $small/fill";
 /// Leaves about a hundred inodes of the four hundred.
 const FILL_INODES: &str =
     "mkdir $small/fill; i=0; while [ $i -lt 300 ]; do : > $small/fill/$i; i=$((i + 1)); done";
+
+/// An installation that finds no room, and the same again when there is some.
+const IN_THE_MIDDLE: &str = "ampup install tool\nampup install large\nampup list\nls -A $small/home/staging\n\
+                             $small/home/bin/tool\nrm -r $small/fill\nampup install large\nampup list\n";
 
 /// Runs a script with a tmpfs at `$small` that `fill` fills, ampup's home in it, and `ampup` as the program. `None` where that is not
 /// allowed.
@@ -100,7 +117,7 @@ fn parts(run: &Run) -> Vec<(i32, String)> {
 fn what_is_needed_and_what_is_free_is_told_before_anything_is_written() {
     let mut home = Home::new();
     home.offer("tool", "1.0.0");
-    offer_large(&mut home, "large", 10, 1 << 20, Some(11 << 20));
+    offer_large(&mut home, "large", 10, 1 << 20, Stated::Both(11 << 20));
     let lines = "ampup install tool\nampup install large\nampup list\nls -A $small/home/staging\n\
                  rm -r $small/fill\nampup install large\n";
     let Some(run) = on_small_disk(&home, FILL_OCTETS, lines) else {
@@ -116,33 +133,63 @@ fn what_is_needed_and_what_is_free_is_told_before_anything_is_written() {
     assert!(parts[3].1.starts_with("unpacked large"), "{run:#?}");
 }
 
+/// What the manifest does not say is counted when the archive is here, before any of it is written.
 #[test]
-fn a_disk_that_is_full_in_the_middle_changes_nothing() {
+fn what_is_in_an_archive_is_counted_where_the_disk_may_not_hold_it() {
     let mut home = Home::new();
     home.offer("tool", "1.0.0");
-    offer_large(&mut home, "large", 10, 1 << 20, None);
-    let lines = "ampup install tool\nampup install large\nampup list\nls -A $small/home/staging\n$small/home/bin/tool\n\
-                 rm -r $small/fill\nampup install large\nampup list\n";
-    let Some(run) = on_small_disk(&home, FILL_OCTETS, lines) else {
+    offer_large(&mut home, "large", 10, 1 << 20, Stated::Nothing);
+    let Some(run) = on_small_disk(&home, FILL_OCTETS, IN_THE_MIDDLE) else {
         return;
     };
-    changes_nothing(&run);
+    changes_nothing(&run, "bytes free, and 11538432 bytes are needed");
+}
+
+/// Nor does the size of an archive say how much is in it: this one shrinks to a thousandth.
+#[test]
+fn a_stated_size_is_not_all_that_is_asked() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    offer_large(&mut home, "large", 10, 1 << 20, Stated::Size);
+    let Some(run) = on_small_disk(&home, FILL_OCTETS, IN_THE_MIDDLE) else {
+        return;
+    };
+    changes_nothing(&run, "bytes free, and 11538432 bytes are needed");
+}
+
+/// A raw file is copied into the tree: as soon as a server tells how large it is, there must be room for it twice.
+#[test]
+fn a_download_and_the_tree_that_it_becomes_are_asked_for_together() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    let octets = [script("large", "1.0.0").into_bytes(), vec![b'\n'; 3 << 20]].concat();
+    let needed = 2 * octets.len();
+    let digest = sha256(&octets);
+    let server = Server::start(move |request, _| Reply::honest(&octets, request));
+    let artifact = json!({
+        "target": TARGET, "provider": "acme", "format": "raw",
+        "source": {"kind": "https", "url": server.url("/large")},
+        "integrity": {"kind": "pinned", "digest": digest},
+    });
+    home.offer_artifacts("large", "1.0.0", &[artifact]);
+    let Some(run) = on_small_disk(&home, FILL_OCTETS, IN_THE_MIDDLE) else {
+        return;
+    };
+    changes_nothing(&run, &format!("{needed} bytes are needed and "));
 }
 
 #[test]
 fn a_disk_without_inodes_changes_nothing() {
     let mut home = Home::new();
     home.offer("tool", "1.0.0");
-    offer_large(&mut home, "large", 200, 10, None);
-    let lines = "ampup install tool\nampup install large\nampup list\nls -A $small/home/staging\n$small/home/bin/tool\n\
-                 rm -r $small/fill\nampup install large\nampup list\n";
-    let Some(run) = on_small_disk(&home, FILL_INODES, lines) else {
+    offer_large(&mut home, "large", 200, 10, Stated::Nothing);
+    let Some(run) = on_small_disk(&home, FILL_INODES, IN_THE_MIDDLE) else {
         return;
     };
-    changes_nothing(&run);
+    changes_nothing(&run, "more files, and 220 are needed");
 }
 
-/// How many entries an archive has is said nowhere; but fewer than any installation makes are told before it begins.
+/// Fewer than any installation makes are told before it is downloaded.
 #[test]
 fn a_disk_for_too_few_files_is_told_before_anything_is_written() {
     let mut home = Home::new();
@@ -170,15 +217,17 @@ fn a_disk_for_too_few_files_is_told_before_anything_is_written() {
     assert_eq!(parts[3].0, 0, "and nothing was in staging: {run:#?}");
 }
 
-fn changes_nothing(run: &Run) {
+/// The second of the five failed for this reason, and changed nothing.
+fn changes_nothing(run: &Run, why: &str) {
     let parts = parts(run);
     assert_eq!(parts.len(), 5, "{run:#?}");
     assert_eq!((parts[0].0, parts[1].0), (0, 7), "{run:#?}");
     assert_eq!(parts[1].1.matches("error:").count(), 1, "{run:#?}");
     assert!(
-        parts[1].1.contains("/small/home/") && parts[1].1.contains("No space left"),
+        parts[1].1.contains("/small/home/") && parts[1].1.contains(why),
         "{run:#?}"
     );
+    assert!(parts[1].1.contains("hint: make room"), "{run:#?}");
     assert_eq!(parts[2].1, "tool 1.0.0 (active)\n");
     assert!(
         parts[3].0 == 0 && parts[3].1.starts_with("tool 1.0.0\n"),

@@ -38,6 +38,10 @@ fn everything_that_real_tars_do() {
         kind: 0,
         ..TarEntry::file("oldest", "7")
     };
+    let oldest_directory = TarEntry {
+        magic: [0; 8],
+        ..TarEntry::new(0, "oldest-directory/")
+    };
     let prefixed = TarEntry {
         prefix: "pre/fix".into(),
         ..TarEntry::file("name", "p")
@@ -78,6 +82,7 @@ fn everything_that_real_tars_do() {
         TarEntry::pax("size", "5"),
         TarEntry::file("sized", "12345"),
         oldest,
+        oldest_directory,
         prefixed,
         mode("bin/suid", 0o4755),
         mode("bin/other", 0o001),
@@ -104,6 +109,7 @@ fn everything_that_real_tars_do() {
         format!("long-link -> {long}"),
         "nowhere -> nothing/here".to_owned(),
         "oldest 644 7".to_owned(),
+        "oldest-directory 755".to_owned(),
         format!("pax-link -> {longer}"),
         "pre 755".to_owned(),
         "pre/fix 755".to_owned(),
@@ -145,6 +151,12 @@ fn everything_that_real_zips_do() {
         },
         ZipEntry {
             mode: 0,
+            attributes: 16,
+            ..ZipEntry::stored("dos/deep/", "")
+        },
+        ZipEntry {
+            mode: 0,
+            attributes: 32,
             ..ZipEntry::stored("dos/file", "d")
         },
         ZipEntry::stored("later/target", "t"),
@@ -152,6 +164,11 @@ fn everything_that_real_zips_do() {
             flags: 1 << 11,
             extra: b"\x75\x70\x07\0\x01CRC3\xc3\xbc\0\0\0".to_vec(),
             ..ZipEntry::stored("ü", "u")
+        },
+        // As .NET may write them: all numbers a second time, though the header has room.
+        ZipEntry {
+            extra: [&b"\x01\0\x10\0"[..], &[1, 0, 0, 0, 0, 0, 0, 0].repeat(2)].concat(),
+            ..ZipEntry::stored("wide", "w")
         },
     ];
     let world = World::new();
@@ -165,9 +182,11 @@ fn everything_that_real_zips_do() {
         "dir/s3 644 s3",
         "dir/s4 644 s4",
         "dos 755",
+        "dos/deep 755",
         "dos/file 644 d",
         "later 755",
         "later/target 644 t",
+        "wide 644 w",
         "ü 644 u",
     ];
     let mut commented = zip(&entries);
@@ -292,18 +311,22 @@ fn a_jar_with_an_archive_in_it() {
         ZipEntry::deflated("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\r\n"),
         archive,
     ]);
-    assert_eq!(
-        tree(&world, &shape(Format::JarTarXz), &jar),
-        [
-            "bin 755",
-            "bin/initdb 755 i",
-            "lib 755",
-            "lib/libpq.so -> libpq.so.5.18",
-            "lib/libpq.so.5.18 644 so",
-            "share 755",
-            "share/postgresql 755",
-        ]
-    );
+    let expected = [
+        "bin 755",
+        "bin/initdb 755 i",
+        "lib 755",
+        "lib/libpq.so -> libpq.so.5.18",
+        "lib/libpq.so.5.18 644 so",
+        "share 755",
+        "share/postgresql 755",
+    ];
+    assert_eq!(tree(&world, &shape(Format::JarTarXz), &jar), expected);
+    // The tree is smaller than what it is packed in, and its size is that of the tree.
+    let stated = Shape {
+        unpacked_size: Some(3),
+        ..shape(Format::JarTarXz)
+    };
+    assert_eq!(tree(&world, &stated, &jar), expected);
 }
 
 /// As npm carries PostgreSQL: a root two deep, and a list of the links that npm cannot carry.

@@ -135,4 +135,9 @@ fn more_than_the_manifest_states() {
     );
     let two = zip(&[ZipEntry::stored("a", "content"), ZipEntry::stored("b", "content")]);
     assert_refused(&stated(Format::Zip), vec![("zip", two, part)]);
+    let inner = ZipEntry {
+        content: xz(&tar(&[file("a"), file("b")])),
+        ..ZipEntry::stored("a.txz", "")
+    };
+    assert_refused(&stated(Format::JarTarXz), vec![("jar", zip(&[inner]), part)]);
 }

@@ -25,6 +25,12 @@ fn zip_entries_that_break_a_rule() {
     };
     let unicode_path = |entry: &mut ZipEntry| entry.extra = b"\x75\x70\x0c\0\x01CRC3../../b".to_vec();
     let hidden = || ZipEntry { hidden: true, ..good.clone() };
+    let of_dos = |name: &str, content: &str| ZipEntry { attributes: 16, ..ZipEntry::of_mode(0, name, content) };
+    let wide = |numbers: &[u64]| {
+        let mut entry = plain();
+        entry.extra = [&[1, 0, numbers.len() as u8 * 8, 0][..], &numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<_>>()].concat();
+        one(entry)
+    };
     assert_refused(
         &shape(Format::Zip),
         vec![
@@ -37,6 +43,7 @@ fn zip_entries_that_break_a_rule() {
             ("reserved", named(".files.json"), "reserved"),
             ("twice", named("d/good"), "this one is like `d/good`"),
             ("twice in case", named("D/good"), "this one is like `d`"),
+            ("sharp s", zip(&[ZipEntry::stored("ß", ""), ZipEntry::stored("ẞ", "")]), "this one is like `ß`"),
             ("under a file", named("d/good/a"), "another kind"),
             ("absolute link", link("a", "/etc"), "points to `/etc`"),
             ("link upwards", link("a", "../canary"), "points to `../canary`"),
@@ -46,6 +53,17 @@ fn zip_entries_that_break_a_rule() {
             ("fifo", one(ZipEntry::of_mode(0o010_644, "a", "")), "a fifo"),
             ("socket", one(ZipEntry::of_mode(0o140_644, "a", "")), "a socket"),
             ("file with slash", one(ZipEntry::of_mode(0o100_644, "a/", "")), "does not end with a slash"),
+            ("directory with content", one(ZipEntry::of_mode(0o040_755, "a/", "x")), "only a file has content"),
+            ("packed directory with content", one(ZipEntry { mode: 0o040_755, ..ZipEntry::deflated("a/", "x") }), "only a file has content"),
+            ("directory of DOS with content", one(of_dos("a/", "x")), "only a file has content"),
+            ("directory of nobody with content", one(ZipEntry::of_mode(0, "a/", "x")), "only a file has content"),
+            ("directory with packed octets", one(ZipEntry { packed: Some(b"x".to_vec()), ..ZipEntry::of_mode(0o040_755, "a/", "") }), "larger than it says"),
+            ("directory without slash", one(ZipEntry::of_mode(0o040_755, "a", "")), "the name of a directory ends with a slash"),
+            ("directory of DOS without slash", one(of_dos("a", "")), "the name of a directory ends with a slash"),
+            ("file that DOS calls a directory", one(ZipEntry { attributes: 16, ..plain() }), "the name of a directory ends with a slash"),
+            ("other wide sizes", wide(&[99, 99]), "its zip64 field disagree"),
+            ("other wide size", wide(&[7, 99]), "its zip64 field disagree"),
+            ("a part of a wide size", with(|entry| entry.extra = b"\x01\0\x04\0\x07\0\0\0".to_vec()), "its zip64 field disagree"),
             ("encrypted", with(|entry| entry.flags = 1), "encrypted"),
             ("strongly encrypted", with(|entry| entry.flags = 1 << 6), "encrypted"),
             ("unknown flag", with(|entry| entry.flags = 1 << 5), "flags of no meaning"),
