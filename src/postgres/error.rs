@@ -18,6 +18,9 @@ use crate::{
     locate::LocateError,
 };
 
+/// The SQLSTATE `disk_full`.
+const DISK_FULL: &str = "53100";
+
 /// Why a cluster is not served, or not stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -100,8 +103,8 @@ pub enum ClusterError {
         /// What it said last.
         last_lines: Vec<String>,
     },
-    /// A server is there that does not take our sessions.
-    #[error("the server of `{cluster}` refused a session: {message} ({code})")]
+    /// A server is there that does not take our session, or not what we ask in it.
+    #[error("the server of `{cluster}` refused: {message} ({code})")]
     Refused {
         /// The cluster.
         cluster: Utf8PathBuf,
@@ -182,6 +185,7 @@ impl ClusterError {
             Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
             Self::Refused { code, .. } => match code.as_str() {
                 TOO_MANY => Some("close some of its sessions".to_owned()),
+                DISK_FULL => hint_of_io(&io::ErrorKind::StorageFull.into()),
                 // invalid_authorization_specification, invalid_password
                 "28000" | "28P01" => {
                     Some("it was made by other means than ampup or ampd; give its URL to ampd in `metadata_db.url`".to_owned())
@@ -208,6 +212,7 @@ impl ClusterError {
             Self::Io { source, .. } | Self::Create(CreateError::Io { source, .. }) => Exit::of_io(source),
             Self::Program(cause) | Self::Create(CreateError::Program(cause)) => cause.exit_code(),
             Self::EarlyEnd { last_lines, .. } if disk_in(last_lines).is_some() => Exit::Disk,
+            Self::Refused { code, .. } if code == DISK_FULL => Exit::Disk,
             Self::Create(CreateError::NotWhole { .. })
             | Self::MajorDiffers { .. }
             | Self::Foreign { .. }

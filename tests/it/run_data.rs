@@ -307,6 +307,34 @@ fn a_full_disk_is_refused_and_nothing_is_lost() {
     psql("select x from t").exits(0).prints("1\n");
 }
 
+/// Sorting for an index takes more room than the table and its indexes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_up_while_it_is_compacted_is_told_as_such() {
+    let served = Served::new();
+    let disk = served.home.directory("disk");
+    let Some(small) = SmallDisk::mount(&disk, 400 << 20) else {
+        return;
+    };
+    let psql = |statement: &str| run_in(&served, &disk, &["db", "psql", "-XtAqc", statement]);
+    psql("alter system set maintenance_work_mem = '1MB'").exits(0);
+    // Without a write-ahead log, so that it is the table's own room that is not there.
+    psql(
+        "create unlogged table t as select repeat(md5(i::text), 12) as x from generate_series(1, 50000) as i; \
+         create index on t (x)",
+    )
+    .exits(0);
+    small.leave(48 << 20);
+    let run = run_in(&served, &disk, &["db", "compact"]).exits(7);
+    let run = run
+        .says(" (53100)\n")
+        .says("hint: make room");
+    assert_eq!(run.stderr.matches("refused").count(), 1, "{run:?}");
+    small.grow();
+    psql("select count(*) from t").exits(0).prints("50000\n");
+    run_in(&served, &disk, &["db", "compact"]).exits(0);
+}
+
 /// 8. What is written first is the log of `pg_wal`: where that has no room a server crashes, and is left at once.
 #[cfg(target_os = "linux")]
 #[test]

@@ -13,7 +13,7 @@ use crate::{
     fs::space,
     postgres::{
         ClusterError, Evidence, Start,
-        wire::{self, Answer},
+        wire::{self, Answer, WireError},
     },
 };
 
@@ -66,6 +66,14 @@ fn compact(evidence: &Evidence, session: &Session) -> Result<(u64, u64), Error> 
             message,
         })
     };
+    let failed = |cause: WireError| match cause {
+        WireError::Refused { code, message } => refused(message, code),
+        WireError::Io(source) => Error::from(ClusterError::Io {
+            action: "talk to the server of",
+            path: evidence.data_directory.clone(),
+            source,
+        }),
+    };
     let mut wire = match wire::connect(&evidence.socket, &evidence.user, PATIENCE) {
         Answer::Ready(wire) => wire,
         Answer::Refused { code, message } => return Err(refused(message, code)),
@@ -76,7 +84,7 @@ fn compact(evidence: &Evidence, session: &Session) -> Result<(u64, u64), Error> 
         let answer = wire.value(statement);
         answer
             .map(|text| text.parse::<u64>().unwrap_or_default())
-            .map_err(|cause| refused(cause.to_string(), String::new()))
+            .map_err(failed)
     };
     const SIZE: &str = "select pg_database_size(current_database())";
     let before = number(SIZE)?;
@@ -91,9 +99,7 @@ fn compact(evidence: &Evidence, session: &Session) -> Result<(u64, u64), Error> 
         });
     }
     session.note("compacting: its tables are locked one after the other");
-    if let Err(cause) = wire.query("vacuum (full, analyze)") {
-        return Err(refused(cause.to_string(), String::new()));
-    }
+    wire.query("vacuum (full, analyze)").map_err(failed)?;
     let after = wire.value(SIZE).ok().and_then(|text| text.parse().ok());
     Ok((before, after.unwrap_or(before)))
 }
