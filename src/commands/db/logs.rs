@@ -2,6 +2,7 @@
 
 use std::io;
 
+use fs_err as fs;
 use serde_json::json;
 
 use crate::{
@@ -30,22 +31,25 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let project = args.project.find(session)?;
     let path = project.log();
-    let text = match atomic::read(&path, LIMIT) {
-        Ok(text) => String::from_utf8_lossy(&text).into_owned(),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::NotFound {
-                message: format!("there is no log in `{}`: no server was started", project.logs()),
-                hint: "`ampup db start`".to_owned(),
-            });
-        }
-        Err(source) => return Err(Error::File { path, source }),
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => Error::NotFound {
+            message: format!("there is no log in `{}`: no server was started", project.logs()),
+            hint: "`ampup db start`".to_owned(),
+        },
+        _ => Error::File {
+            path: path.clone(),
+            source,
+        },
     };
     if args.follow {
+        fs::metadata(&path).map_err(failed)?;
         // By name, because a full log is put aside when a server starts.
         let words = ["-n", "+1", "-F", path.as_str()].map(Into::into);
         let tail = child::find(&["tail".into()], session)?;
         return ended(child::run(&child::Command::new(tail, &words), None, session)?);
     }
+    let text = atomic::read(&path, LIMIT).map_err(failed)?;
+    let text = String::from_utf8_lossy(&text);
     let json = json!({ "path": path, "text": text });
     Ok(Outcome::answer(text, json))
 }
