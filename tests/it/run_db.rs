@@ -146,7 +146,7 @@ fn what_db_env_prints_leads_a_shells_programs_to_the_database() {
 
 #[test]
 fn psql_is_the_components_or_the_systems_and_else_is_named() {
-    let served = Served::new();
+    let mut served = Served::new();
     assert_eq!(
         served.sql("select current_user = (select rolname from pg_roles where oid = 10)"),
         "t"
@@ -156,9 +156,17 @@ fn psql_is_the_components_or_the_systems_and_else_is_named() {
         .exits(1);
     assert!(!served.is_running(), "started for psql alone");
     let empty = served.home.directory("empty");
-    let mut command = served.home.command(&["db", "psql"]);
-    command.env("PATH", empty);
-    finish(command).exits(3).says("postgres@18.6.0+theseus");
+    let without = |served: &Served| {
+        let mut command = served.home.command(&["db", "psql"]);
+        command.env("PATH", &empty);
+        finish(command)
+            .exits(3)
+            .says("no psql of PostgreSQL 18 is installed or in PATH")
+    };
+    without(&served).says("hint: `ampup install --component postgres@18.6.0+theseus`");
+    // No build of this registry has it.
+    served.home.offer("tool", "1.0.0");
+    without(&served).says("hint: install the client programs of PostgreSQL 18");
     let own = served.home.path().join("components/postgres/18.4.0/bin/psql");
     fs::write(&own, "#!/bin/sh\necho \"own $2\"\n").expect("written");
     fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("made a program");
@@ -222,6 +230,17 @@ fn a_followed_log_ends_with_a_signal() {
     }
     let served = Served::new();
     served.sql("select 1");
+    let mut following = crate::support::served::Running::begin(served.home.command(&["db", "logs", "-f"]));
+    assert!(following.line().contains("starting PostgreSQL"));
+    following.signal(rustix::process::Signal::TERM);
+    assert_eq!(following.code(), 143);
+    // One that is too long to be shown whole is followed all the same.
+    let log = fs::OpenOptions::new()
+        .write(true)
+        .open(served.amp_dir().join("log/postgres.log"))
+        .expect("opened");
+    log.set_len((1 << 30) + 1).expect("grown");
+    served.ampup(&["db", "logs"]).exits(1).says("is larger than");
     let mut following = crate::support::served::Running::begin(served.home.command(&["db", "logs", "-f"]));
     assert!(following.line().contains("starting PostgreSQL"));
     following.signal(rustix::process::Signal::TERM);

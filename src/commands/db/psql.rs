@@ -2,14 +2,16 @@
 
 use std::ffi::OsString;
 
+use super::with_build;
 use crate::{
     commands::{
         Error, Outcome, Session, child,
         database::{self, Selected},
         run::ended,
     },
-    locate::Locator,
+    locate::Located,
     postgres::Start,
+    transfer::TransferError,
 };
 
 /// Arguments of `ampup db psql`.
@@ -33,10 +35,14 @@ pub struct Args {
 /// When there is no psql, or the database does not serve.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
-    let own = cluster.programs().map(|programs| programs.program("psql")).ok();
+    let programs = cluster.programs();
+    let own = programs.as_ref().ok().map(|programs| programs.program("psql"));
     let program = match own.filter(|program| program.is_file()) {
         Some(program) => program.into_std_path_buf(),
-        None => child::find(&["psql".into()], session).map_err(|_| missing(session))?,
+        None => match child::find(&["psql".into()], session) {
+            Ok(program) => program,
+            Err(_) => return Err(missing(&programs?, session)),
+        },
     };
     let start = Start {
         run_as: database::user(args.run_as.as_deref())?,
@@ -50,17 +56,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     ended(child::run(&command, Some(&with), session)?)
 }
 
-fn missing(session: &Session) -> Error {
-    let installed = Locator::new(session.layout.clone()).postgres(None).ok();
-    let build = installed.map_or_else(String::new, |tree| {
-        format!(
-            ": the installed build of PostgreSQL {} has none",
-            tree.name.version()
-        )
-    });
-    Error::NotFound {
-        message: format!("there is no `psql` on PATH{build}"),
-        hint: "`ampup install postgres@18.6.0+theseus` brings one, and so does your system's package of PostgreSQL's client"
-            .to_owned(),
-    }
+fn missing(programs: &Located, session: &Session) -> Error {
+    let major = programs.major();
+    let error = TransferError::NoClients {
+        names: "psql".to_owned(),
+        majors: major..=major,
+        searched: vec![programs.tree.join("bin")],
+    };
+    with_build(error, session)
 }
