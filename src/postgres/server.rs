@@ -1,4 +1,4 @@
-//! Starting a server process. Waiting for it, and everything that is decided about it, is `cluster`'s.
+//! Starting a server process. Waiting for it, and everything that is decided about it, is `start`'s and `stop`'s.
 
 use std::process::{Child, ExitStatus};
 

@@ -326,9 +326,7 @@ fn a_disk_that_fills_up_while_it_is_compacted_is_told_as_such() {
     .exits(0);
     small.leave(48 << 20);
     let run = run_in(&served, &disk, &["db", "compact"]).exits(7);
-    let run = run
-        .says(" (53100)\n")
-        .says("hint: make room");
+    let run = run.says(" (53100)\n").says("hint: make room");
     assert_eq!(run.stderr.matches("refused").count(), 1, "{run:?}");
     small.grow();
     psql("select count(*) from t").exits(0).prints("50000\n");
