@@ -1,8 +1,9 @@
 //! The wire: how an artifact's bytes come here, proven by their digest. It never unpacks and never decides what to fetch.
 //!
-//! `trust.md`, rule 8, is kept here: https alone (http on this machine and on a mirror that a person named), at most five
-//! redirects and never down, no content decoding, every body bounded, a token for GitHub's API alone. Failures are told
-//! apart (`FetchError`), and a host that is out of reach is named once and not asked again in the same run.
+//! What SECURITY.md promises of it (6 and 7) is kept here: https alone (http on this machine and on a mirror that a person
+//! named), at most five redirects and never down, no content decoding, every body bounded, a token for GitHub's API alone.
+//! Failures are told apart (`FetchError`), and a host that is out of reach is named once and not asked again in the same
+//! run.
 
 mod address;
 mod body;

@@ -62,7 +62,7 @@ pub struct Global {
     /// A mirror to ask before the origin [env: AMPUP_MIRROR]
     #[arg(long, global = true, value_name = "URL")]
     pub mirror: Option<String>,
-    /// Answer every question with yes
+    /// Answer every question with yes [env: AMPUP_YES]
     #[arg(short, long, global = true)]
     pub yes: bool,
     /// Seconds to wait for another ampup [default: 600] [env: AMPUP_LOCK_TIMEOUT]

@@ -43,13 +43,13 @@ pub enum Db {
     Compact(compact::Args),
     /// Begin with an empty database; the old one is kept under another name
     Reset(reset::Args),
-    /// Copy it into a file
+    /// Copy the database into a file
     Backup(backup::Args),
-    /// Bring it back from such a file
+    /// Bring the database back from a backup; the old one is kept under another name
     Restore(restore::Args),
-    /// Copy another database into it
+    /// Copy another database into the project's
     Import(import::Args),
-    /// Dump and restore it into a new one of another major of PostgreSQL
+    /// Move the database to another major of PostgreSQL
     Upgrade(upgrade::Args),
 }
 

@@ -19,9 +19,9 @@ use crate::{
 /// Arguments of `ampup prune`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
-    /// Of these components, the installed versions that are not active too
+    /// Components whose installed versions go too, unless they are active
     pub names: Vec<ComponentName>,
-    /// An old cluster, backup or log of a project too: such as `.amp/metadb.old-20260101T000000Z`
+    /// A project's old cluster, backup or log that goes too, such as `.amp/metadb.old-20260101T000000Z`
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
     pub kept: Vec<Utf8PathBuf>,
     /// Show what would go, and remove nothing

@@ -15,7 +15,7 @@ use super::{
     tls,
 };
 
-/// More than any honest server needs; `trust.md`, rule 8.
+/// More than any honest server needs (SECURITY.md, promise 6).
 const REDIRECTS: usize = 5;
 
 /// What is asked.

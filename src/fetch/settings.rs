@@ -56,7 +56,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Every bound of the wire. The defaults are those of `trust.md` (rule 8) and the design (section 6.1).
+/// Every bound of the wire (SECURITY.md, promise 6).
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// To a connection, TLS included.

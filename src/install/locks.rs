@@ -1,8 +1,8 @@
 //! The release locks of one installation.
 //!
-//! Several are held at once, so they are taken in one order, before any work begins; nobody ever waits for one while
-//! holding another. A release that is only fallen back to is not waited for: where another process has its lock, the
-//! work is done twice, and the commit takes whichever came first.
+//! Several are held at once. They are taken in one order, before any work begins, so that two processes never wait for
+//! each other. A release that is only fallen back to would come out of that order, and is not waited for unless nothing
+//! else is held: where another process has its lock, the work is done twice, and the commit takes whichever came first.
 
 use std::{collections::BTreeMap, sync::Mutex};
 
