@@ -2,12 +2,16 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, BufRead as _, BufReader, Read as _},
+    io::{self, BufRead as _, BufReader, Read},
 };
 
 use camino::Utf8Path;
 use fs_err as fs;
 
+use super::{
+    roles,
+    text::{Line, Text},
+};
 use crate::transfer::TransferError;
 
 /// Which kind of dump.
@@ -15,8 +19,8 @@ use crate::transfer::TransferError;
 pub(super) enum Kind {
     /// SQL, as pg_dump writes it by default.
     Plain,
-    /// `pg_dump --format=custom`.
-    Custom,
+    /// `pg_dump --format=custom`, which pg_restore reads.
+    Archive,
 }
 
 /// Looks at the beginning of a file.
@@ -38,7 +42,7 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
         .and_then(|file| file.take(512).read_to_end(&mut begin))
         .map_err(failed)?;
     if begin.starts_with(b"PGDMP") {
-        return Ok(Kind::Custom);
+        return Ok(Kind::Archive);
     }
     if begin.starts_with(&[0x1f, 0x8b]) {
         return Err(refused(
@@ -58,72 +62,38 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
 /// What the text of a dump says.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    /// The roles that own something, quoted as they are there.
+    /// The roles that it names, quoted as they are there.
     pub(super) roles: BTreeSet<String>,
     /// Its end is missing. psql takes the end of a file for the end of the rows, and is content.
     pub(super) is_cut_off: bool,
 }
 
 /// Reads a plain dump from end to end.
-pub(super) fn scan(path: &Utf8Path) -> io::Result<Said> {
-    let mut roles = BTreeSet::new();
-    let (mut begins, mut ends) = (false, false);
-    let mut rows = Rows::default();
-    let mut content = BufReader::with_capacity(1 << 17, fs::File::open(path)?);
+pub(super) fn scan(content: impl Read) -> io::Result<Said> {
+    let mut said = Said::default();
+    let (mut begins, mut ends, mut is_at_end) = (false, false, false);
+    let mut text = Text::default();
+    let mut content = BufReader::with_capacity(1 << 17, content);
     let mut line = Vec::new();
     while content.read_until(b'\n', &mut line)? > 0 {
-        if !rows.see(&line)
-            && let Ok(text) = str::from_utf8(&line)
+        let kind = text.see(&line);
+        // As pg_dump writes it, whatever its version.
+        is_at_end = match line.trim_ascii_end() {
+            b"-- PostgreSQL database dump complete" => true,
+            b"" | b"--" => is_at_end,
+            other => is_at_end && other.starts_with(b"\\unrestrict "),
+        };
+        if kind == Line::Sql
+            && let Ok(text) = str::from_utf8(line.trim_ascii_end())
         {
-            // As pg_dump writes it, whatever its version.
-            begins = begins || text.trim_end() == "-- PostgreSQL database dump";
-            ends = ends || text.trim_end() == "-- PostgreSQL database dump complete";
-            if text.starts_with("ALTER ")
-                && let Some((_, role)) = text.trim_end().rsplit_once(" OWNER TO ")
-                && let Some(role) = role.strip_suffix(';')
-                && is_name(role)
-            {
-                roles.insert(role.to_owned());
-            }
+            begins = begins || text == "-- PostgreSQL database dump";
+            ends = ends || is_at_end;
+            said.roles.extend(roles::named(text));
         }
         line.clear();
     }
-    Ok(Said {
-        roles,
-        is_cut_off: rows.is_inside || begins && !ends,
-    })
-}
-
-/// A plain name, or one in quotes.
-fn is_name(role: &str) -> bool {
-    let is_plain = role
-        .bytes()
-        .all(|letter| letter.is_ascii_alphanumeric() || letter == b'_');
-    let inner = role.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    !role.is_empty()
-        && (is_plain || inner.is_some_and(|name| !name.is_empty() && !name.contains(['"', '\0'])))
-}
-
-/// Counts the rows of a plain dump's COPY sections
-/// (<https://www.postgresql.org/docs/current/sql-copy.html>: they end with `\.`).
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    pub(super) count: u64,
-    is_inside: bool,
-}
-
-impl Rows {
-    /// Takes a line. Gives whether it is data.
-    pub(super) fn see(&mut self, line: &[u8]) -> bool {
-        let text = line.trim_ascii_end();
-        if self.is_inside {
-            self.is_inside = text != b"\\.";
-            self.count += u64::from(self.is_inside);
-            return true;
-        }
-        self.is_inside = text.starts_with(b"COPY ") && text.ends_with(b" FROM stdin;");
-        false
-    }
+    said.is_cut_off = !is_at_end && (text.is_in_rows() || begins && !ends);
+    Ok(said)
 }
 
 /// What a psql that knows `\restrict` reads without a word.
@@ -165,14 +135,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_counted_and_data_is_not_read_as_sql() {
-        let mut rows = Rows::default();
-        let dump = "CREATE TABLE a ();\nCOPY a (x) FROM stdin;\n1\nALTER TABLE a OWNER TO eve;\n\\.\nALTER TABLE a OWNER TO bob;\n";
-        let data: Vec<bool> = dump.lines().map(|line| rows.see(line.as_bytes())).collect();
-        assert_eq!(data, [false, false, true, true, true, false]);
-        assert_eq!(rows.count, 2);
-        assert!(is_name("bob") && is_name("\"a b\"") && !is_name("a;b") && !is_name("\"a\"b\""));
+    fn the_end_is_seen_and_roles_outside_of_quotes() {
+        let said = |dump: &str| scan(dump.as_bytes()).expect("read");
+        let (begin, end) = (
+            "--\n-- PostgreSQL database dump\n--\n",
+            "--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict x\n\n",
+        );
+        let rows = "COPY a FROM stdin;\n1\n";
+        let (whole, cut) = (format!("{begin}{rows}\\.\n{end}"), format!("{begin}{rows}"));
+        for (dump, is_cut_off) in [
+            (&whole, false),
+            (&cut, true),
+            (&format!("{begin}{rows}\\.\n"), true),
+            (&format!("{whole}SELECT 1;\n"), false),
+            (&format!("{whole}{cut}"), true),
+            // Not understood, and there is its end.
+            (&format!("{cut}{end}"), false),
+            (&rows.to_owned(), true),
+            (&"SELECT 1;\n".to_owned(), false),
+        ] {
+            assert_eq!(said(dump).is_cut_off, is_cut_off, "{dump}");
+        }
+        let roles = said("ALTER TABLE a OWNER TO bob;\nSELECT $$\nGRANT eve TO eve;\n$$").roles;
+        assert_eq!(roles, BTreeSet::from(["bob".to_owned()]));
     }
+
     #[test]
     fn only_pg_dumps_own_pairs_are_taken_for_restrictions() {
         let found = |dump: &str| {

@@ -19,6 +19,15 @@ use crate::support::{
     postgres::{eventually, run_as, sql},
 };
 
+/// Roles that own nothing, and a text that only looks like rows and grants.
+const ROLES: &str = "create role grafana login; create role \"a \"\"b; TO c\"; create role giver; \
+    grant select on t to grafana, \"a \"\"b; TO c\"; grant select on t to giver with grant option; \
+    set session authorization giver; grant select on t to grafana; reset session authorization; \
+    create role defaults; alter default privileges for role defaults grant select on tables to grafana; \
+    create role reader; create policy p on t to app, reader using (y <> 'x'); create role guest; \
+    create foreign data wrapper w; create server s foreign data wrapper w; create user mapping for guest server s; \
+    create function f() returns text language sql as $f$ select '\nCOPY t FROM stdin;\nGRANT eve TO eve;\n' $f$";
+
 /// A server on a port of its own, with a password, as people have one in a container.
 struct Elsewhere {
     server: Child,
@@ -77,6 +86,7 @@ impl Elsewhere {
              alter table t owner to app; create table empty (x int); create view v as select count(*) from t",
         )
         .expect("written");
+        sql(&elsewhere.address, ROLES).expect("written");
         elsewhere
     }
 
