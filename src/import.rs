@@ -227,6 +227,13 @@ impl Importing<'_> {
                 hint: "dump it again, best with `pg_dump --format=custom`".to_owned(),
             });
         }
+        if let Some(too_much) = said.too_much {
+            return Err(TransferError::Refused {
+                message: format!("`{path}` {too_much}, and a project has one"),
+                hint: "`pg_dump --format=custom DATABASE > FILE` dumps one, for `ampup db import FILE`"
+                    .to_owned(),
+            });
+        }
         let opened = open()?;
         step(self.reporter, format!("reading `{path}`"));
         fill(self.change, self.programs, self.run_as, self.reporter, |next| {

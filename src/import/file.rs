@@ -19,9 +19,12 @@ use crate::transfer::TransferError;
 pub(super) enum Kind {
     /// SQL, as pg_dump writes it by default.
     Plain,
-    /// `pg_dump --format=custom`, which pg_restore reads.
+    /// `pg_dump --format=custom` or `tar`, which pg_restore reads.
     Archive,
 }
+
+/// The first file of a dump in tar's format, and one of those of a dump in a directory.
+const CONTENTS: &str = "toc.dat";
 
 /// Looks at the beginning of a file.
 pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
@@ -33,7 +36,15 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
         message: format!("`{path}` {what}"),
         hint: hint.to_owned(),
     };
-    if !fs::metadata(path).map_err(failed)?.is_file() {
+    let found = fs::metadata(path).map_err(failed)?;
+    if found.is_dir() && path.join(CONTENTS).is_file() {
+        let name = path.as_str().trim_end_matches(['/', '\\']);
+        return Err(refused(
+            "is a dump in a directory",
+            &format!("`pg_restore --file {name}.sql {name}`, then `ampup db import {name}.sql`"),
+        ));
+    }
+    if !found.is_file() {
         let hint = "write it with `pg_dump --format=custom`, into one file";
         return Err(refused("is not a file", hint));
     }
@@ -41,7 +52,8 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
     fs::File::open(path)
         .and_then(|file| file.take(512).read_to_end(&mut begin))
         .map_err(failed)?;
-    if begin.starts_with(b"PGDMP") {
+    let is_tar = begin.starts_with(CONTENTS.as_bytes()) && begin.get(257..262) == Some(b"ustar");
+    if begin.starts_with(b"PGDMP") || is_tar {
         return Ok(Kind::Archive);
     }
     if begin.starts_with(&[0x1f, 0x8b]) {
@@ -66,6 +78,8 @@ pub(super) struct Said {
     pub(super) roles: BTreeSet<String>,
     /// Its end is missing. psql takes the end of a file for the end of the rows, and is content.
     pub(super) is_cut_off: bool,
+    /// What is in it beside the content of one database.
+    pub(super) too_much: Option<&'static str>,
 }
 
 /// Reads a plain dump from end to end.
@@ -89,11 +103,27 @@ pub(super) fn scan(content: impl Read) -> io::Result<Said> {
             begins = begins || text == "-- PostgreSQL database dump";
             ends = ends || is_at_end;
             said.roles.extend(roles::named(text));
+            said.too_much = said.too_much.or_else(|| too_much(text));
         }
         line.clear();
     }
     said.is_cut_off = !is_at_end && (text.is_in_rows() || begins && !ends);
     Ok(said)
+}
+
+/// What a line says that is in a dump beside the content of one database. It would be made in another one than the
+/// project's.
+fn too_much(line: &str) -> Option<&'static str> {
+    let begins = |begin: &str| {
+        let first = line.get(..begin.len());
+        first.is_some_and(|first| first.eq_ignore_ascii_case(begin))
+    };
+    if line == "-- PostgreSQL database cluster dump" {
+        return Some("holds every database of a server");
+    }
+    let of_database = ["CREATE DATABASE ", "DROP DATABASE ", "\\connect ", "\\c "];
+    let is_of_database = of_database.into_iter().any(begins);
+    is_of_database.then_some("makes a database of its own")
 }
 
 /// What a psql that knows `\restrict` reads without a word.
@@ -135,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_is_seen_and_roles_outside_of_quotes() {
+    fn the_end_and_what_is_too_much_are_seen() {
         let said = |dump: &str| scan(dump.as_bytes()).expect("read");
         let (begin, end) = (
             "--\n-- PostgreSQL database dump\n--\n",
@@ -155,6 +185,17 @@ mod tests {
             (&"SELECT 1;\n".to_owned(), false),
         ] {
             assert_eq!(said(dump).is_cut_off, is_cut_off, "{dump}");
+        }
+        for (line, is_too_much) in [
+            ("-- PostgreSQL database cluster dump", true),
+            ("CREATE DATABASE x;", true),
+            ("create database x;", true),
+            ("\\connect x", true),
+            ("CREATE TABLE x ();", false),
+            ("SELECT '\nCREATE DATABASE x;\n'", false),
+            ("COPY x FROM stdin;\n\\connect x\n\\.", false),
+        ] {
+            assert_eq!(said(line).too_much.is_some(), is_too_much, "{line}");
         }
         let roles = said("ALTER TABLE a OWNER TO bob;\nSELECT $$\nGRANT eve TO eve;\n$$").roles;
         assert_eq!(roles, BTreeSet::from(["bob".to_owned()]));
