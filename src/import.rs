@@ -20,11 +20,7 @@ use crate::{
     event::{Reporter, counted},
     locate::Located,
     postgres::{
-        Cluster, ClusterError, facts,
-        inspect::Contents,
-        replace::{Change, Exchanged},
-        socket::DATABASE,
-        user::User,
+        Cluster, ClusterError, facts, inspect::Contents, replace::Exchanged, socket::DATABASE, user::User,
     },
     transfer::{self, Clients, From, Keep, Side, TransferError, Version},
     upgrade::{fill, has_room, step},
@@ -110,7 +106,7 @@ pub fn import(
     let change = cluster.change(reporter)?;
     let importing = Importing {
         cluster,
-        change: &change,
+        next: change.next(),
         programs: &programs,
         run_as: run_as.as_ref(),
         env,
@@ -140,7 +136,7 @@ pub fn import(
 
 struct Importing<'a> {
     cluster: &'a Cluster,
-    change: &'a Change,
+    next: &'a Cluster,
     programs: &'a Located,
     run_as: Option<&'a User>,
     env: &'a Env,
@@ -182,7 +178,7 @@ impl Importing<'_> {
         );
         let roles = clients.ask(&side, DATABASE, roles::OF_SERVER)?;
         let roles = roles.lines().map(str::to_owned).collect();
-        fill(self.change, self.programs, self.run_as, self.reporter, |next| {
+        fill(self.next, self.programs, self.run_as, self.reporter, |next| {
             roles::make(&clients, next, &roles)?;
             let mut dump = clients.command("pg_dump", &side, DATABASE);
             dump.args([
@@ -236,7 +232,7 @@ impl Importing<'_> {
         }
         let opened = open()?;
         step(self.reporter, format!("reading `{path}`"));
-        fill(self.change, self.programs, self.run_as, self.reporter, |next| {
+        fill(self.next, self.programs, self.run_as, self.reporter, |next| {
             let mut text = Text::default();
             roles::make(&clients, next, &said.roles)?;
             match kind {

@@ -47,6 +47,8 @@ pub struct Cluster {
     /// Its project is one that people know.
     pub(super) is_known: bool,
     given: Option<Located>,
+    /// What its superuser is called, where that was said.
+    pub(super) named_superuser: Option<String>,
     pub(super) reach: Reach,
     /// Where the superuser's password is written down, if the cluster is reached with one.
     password: Utf8PathBuf,
@@ -88,6 +90,7 @@ impl Cluster {
             locator,
             is_known: true,
             given: None,
+            named_superuser: None,
             runtime: env
                 .var("XDG_RUNTIME_DIR")
                 .map(Utf8PathBuf::from)
@@ -101,6 +104,15 @@ impl Cluster {
     pub fn with_programs(self, programs: Located) -> Self {
         Self {
             given: Some(programs),
+            ..self
+        }
+    }
+
+    /// The same, with a superuser of this name, also when it is made now.
+    #[must_use]
+    pub fn with_superuser(self, name: String) -> Self {
+        Self {
+            named_superuser: Some(name),
             ..self
         }
     }
@@ -444,13 +456,15 @@ impl Cluster {
         self.roles(owner).swap_remove(0)
     }
 
-    /// The names that the superuser may have: its owner's, or what most other programs choose, and we on a loopback.
+    /// The names that the superuser may have: what was said, its owner's, or what most other programs choose, and we on a
+    /// loopback.
     fn roles(&self, owner: u32) -> Vec<String> {
         let of_owner = match self.reach {
             Reach::Socket => User::by_uid(owner).ok(),
             Reach::Loopback => None,
         };
-        let mut roles: Vec<String> = of_owner.map(|user| user.name).into_iter().collect();
+        let of_owner = of_owner.map(|user| user.name);
+        let mut roles: Vec<String> = self.named_superuser.clone().into_iter().chain(of_owner).collect();
         if roles.iter().all(|role| role != SUPERUSER) {
             roles.push(SUPERUSER.to_owned());
         }

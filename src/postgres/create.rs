@@ -8,7 +8,7 @@ use fs_err as fs;
 
 use super::{
     facts,
-    initdb::{Flush, initdb},
+    initdb::{Flush, Superuser, initdb},
     inspect::Contents,
     program::ProgramError,
     project::{Project, give},
@@ -68,8 +68,8 @@ pub struct Plan<'a> {
     pub owner: Option<&'a User>,
     /// A cluster of the same tree and owner to copy.
     pub template: Option<&'a Utf8Path>,
-    /// A file that holds the superuser's password, where connecting takes one. Nobody has such a template.
-    pub password: Option<&'a Utf8Path>,
+    /// Who connects to it, if not its owner. Nobody has such a template.
+    pub superuser: Option<Superuser<'a>>,
     /// Its data may be lost.
     pub ephemeral: bool,
 }
@@ -127,17 +127,17 @@ fn fill(directory: &Utf8Path, plan: &Plan<'_>) -> Result<Made, CreateError> {
     let is_whole = |directory: &Utf8Path| matches!(facts::look(directory), Ok(Contents::Cluster { major }) if major == plan.major);
     let template = plan
         .template
-        .filter(|template| plan.password.is_none() && is_whole(template));
+        .filter(|template| plan.superuser.is_none() && is_whole(template));
     let made = match template.map(|template| copy(template, directory, plan.owner)) {
         Some(Ok(())) => Made::FromTemplate,
         Some(Err(_)) => {
             // A template that cannot be copied (or a disk that is full, which initdb will say) costs time, no more.
             empty(directory).map_err(failed)?;
-            initdb(plan.tree, directory, plan.owner, plan.password, Flush::No)?;
+            initdb(plan.tree, directory, plan.owner, plan.superuser, Flush::No)?;
             Made::ByInitdb
         }
         None => {
-            initdb(plan.tree, directory, plan.owner, plan.password, Flush::No)?;
+            initdb(plan.tree, directory, plan.owner, plan.superuser, Flush::No)?;
             Made::ByInitdb
         }
     };
