@@ -2,26 +2,25 @@
 //! cluster is built beside the project's, filled, counted, and exchanged with it; what was there is kept.
 
 mod file;
+mod roles;
 mod snapshot;
+mod text;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use url::Url;
 
 use self::{
-    file::{Kind, PROBE, Restriction, Rows},
+    file::{Kind, PROBE, Restriction, Said},
     snapshot::Snapshot,
+    text::{Line, Text},
 };
 use crate::{
     env::Env,
     event::{Reporter, counted},
     locate::Located,
     postgres::{
-        Cluster, ClusterError, facts,
-        inspect::Contents,
-        replace::{Change, Exchanged},
-        socket::DATABASE,
-        user::User,
+        Cluster, ClusterError, facts, inspect::Contents, replace::Exchanged, socket::DATABASE, user::User,
     },
     transfer::{self, Clients, From, Keep, Side, TransferError, Version},
     upgrade::{fill, has_room, step},
@@ -107,7 +106,7 @@ pub fn import(
     let change = cluster.change(reporter)?;
     let importing = Importing {
         cluster,
-        change: &change,
+        next: change.next(),
         programs: &programs,
         run_as: run_as.as_ref(),
         env,
@@ -137,7 +136,7 @@ pub fn import(
 
 struct Importing<'a> {
     cluster: &'a Cluster,
-    change: &'a Change,
+    next: &'a Cluster,
     programs: &'a Located,
     run_as: Option<&'a User>,
     env: &'a Env,
@@ -177,7 +176,10 @@ impl Importing<'_> {
                 counted(snapshot.counts.len(), "table")
             ),
         );
-        fill(self.change, self.programs, self.run_as, self.reporter, |next| {
+        let roles = clients.ask(&side, DATABASE, roles::OF_SERVER)?;
+        let roles = roles.lines().map(str::to_owned).collect();
+        fill(self.next, self.programs, self.run_as, self.reporter, |next| {
+            roles::make(&clients, next, &roles)?;
             let mut dump = clients.command("pg_dump", &side, DATABASE);
             dump.args([
                 "-w",
@@ -203,14 +205,17 @@ impl Importing<'_> {
         let kind = file::kind(path)?;
         let size = fs::metadata(path).map_err(failed)?.len();
         has_room(self.cluster.project().amp_dir(), size)?;
-        let opened = fs::File::open(path).map_err(failed)?;
-        let clients = match kind {
-            Kind::Custom => self.clients(&["pg_restore", "psql"], None)?,
-            Kind::Plain => self.clients(&["psql"], None)?,
-        };
-        let said = match kind {
-            Kind::Custom => file::Said::default(),
-            Kind::Plain => file::scan(path).map_err(failed)?,
+        let open = || fs::File::open(path).map_err(failed);
+        let (clients, said) = match kind {
+            Kind::Archive => {
+                let clients = self.clients(&["pg_restore", "psql"], None)?;
+                let said = listed(&clients, open()?)?;
+                (clients, said)
+            }
+            Kind::Plain => (
+                self.clients(&["psql"], None)?,
+                file::scan(open()?).map_err(failed)?,
+            ),
         };
         if said.is_cut_off {
             return Err(TransferError::Refused {
@@ -218,11 +223,20 @@ impl Importing<'_> {
                 hint: "dump it again, best with `pg_dump --format=custom`".to_owned(),
             });
         }
+        if let Some(too_much) = said.too_much {
+            return Err(TransferError::Refused {
+                message: format!("`{path}` {too_much}, and a project has one"),
+                hint: "`pg_dump --format=custom DATABASE > FILE` dumps one, for `ampup db import FILE`"
+                    .to_owned(),
+            });
+        }
+        let opened = open()?;
         step(self.reporter, format!("reading `{path}`"));
-        fill(self.change, self.programs, self.run_as, self.reporter, |next| {
-            let mut rows = Rows::default();
+        fill(self.next, self.programs, self.run_as, self.reporter, |next| {
+            let mut text = Text::default();
+            roles::make(&clients, next, &said.roles)?;
             match kind {
-                Kind::Custom => {
+                Kind::Archive => {
                     let mut load = clients.command("pg_restore", next, DATABASE);
                     load.args([
                         "-w",
@@ -234,17 +248,13 @@ impl Importing<'_> {
                     transfer::pour(From::File(opened), load, &mut |_| Keep::YesAndAllAfter)?;
                 }
                 Kind::Plain => {
-                    for role in &said.roles {
-                        // One that is there already is the superuser.
-                        let _ = clients.ask(next, DATABASE, &format!("create role {role} nologin;"));
-                    }
                     let mut load = clients.psql(next, DATABASE);
                     load.arg("--single-transaction");
                     let is_known = clients.ask(next, DATABASE, PROBE).is_ok();
                     let mut restriction = Restriction::default();
                     transfer::pour(From::File(opened), load, &mut |line| {
-                        let is_data = rows.see(line);
-                        if !is_data && restriction.is(line) && !is_known {
+                        let is_sql = text.see(line) == Line::Sql;
+                        if is_sql && restriction.is(line) && !is_known {
                             Keep::No
                         } else {
                             Keep::Yes
@@ -253,16 +263,34 @@ impl Importing<'_> {
                 }
             }
             let counts = transfer::count(&clients, next, DATABASE)?;
-            if transfer::total(&counts) < rows.count {
+            if transfer::total(&counts) < text.rows {
                 return Err(TransferError::RowsDiffer {
                     database: DATABASE.to_owned(),
-                    expected: format!("{} in the file", counted(rows.count, "row")),
+                    expected: format!("{} in the file", counted(text.rows, "row")),
                     found: counted(transfer::total(&counts), "row"),
                 });
             }
-            Ok((counts, rows.count > 0))
+            Ok((counts, text.rows > 0))
         })
     }
+}
+
+/// What an archive says, less its rows, owners and privileges.
+fn listed(clients: &Clients, archive: fs::File) -> Result<Said, TransferError> {
+    let mut list = clients.unconnected("pg_restore");
+    list.args(["--schema-only", "--no-owner", "--no-privileges", "--file=-"])
+        .stdin(archive.into_parts().0);
+    let program = list.get_program().to_string_lossy().into_owned();
+    let failed = |source| TransferError::Spawn {
+        program: program.clone(),
+        source,
+    };
+    let output = list.output().map_err(failed)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(TransferError::failed(program, output.status, &said));
+    }
+    file::scan(&output.stdout[..]).map_err(failed)
 }
 
 /// A field of an address's query.

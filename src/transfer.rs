@@ -113,6 +113,7 @@ pub(crate) fn pour(
             match keep(&line) {
                 Keep::Yes => stdin.write_all(&line)?,
                 Keep::No => {}
+                Keep::Instead(other) => stdin.write_all(other.as_bytes())?,
                 Keep::YesAndAllAfter => {
                     stdin.write_all(&line)?;
                     io::copy(&mut content, &mut stdin)?;
@@ -158,6 +159,8 @@ pub(crate) fn pour(
 pub(crate) enum Keep {
     Yes,
     No,
+    /// Another one does.
+    Instead(String),
     YesAndAllAfter,
 }
 

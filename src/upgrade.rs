@@ -151,6 +151,7 @@ fn copy(
         purpose: Purpose::Change,
         ..Start::default()
     };
+    let keeps_grantors = cluster.programs()?.major() >= 16;
     let old = cluster.start(&start, reporter)?;
     if old.evidence().origin == Origin::Found {
         // ampd was faster, and its server takes writes that the new cluster would not have.
@@ -159,7 +160,15 @@ fn copy(
             holder: "a server that was started a moment ago".to_owned(),
         }));
     }
-    let copied = fill(change, new, run_as, reporter, |next| {
+    let first = match first_role(clients, &Side::of(&old)) {
+        Ok(first) => first,
+        Err(error) => {
+            let _ = old.end(reporter);
+            return Err(error);
+        }
+    };
+    let next = change.next().clone().with_superuser(first);
+    let copied = fill(&next, new, run_as, reporter, |next| {
         let (from, to) = (Side::of(&old), next);
         let user = match to {
             Side::Socket { user, .. } => user,
@@ -175,7 +184,7 @@ fn copy(
                 ),
             });
         }
-        // The one role that both have.
+        // The one role that both have: the first one.
         let role = format!(
             "CREATE ROLE {};",
             clients.ask(&from, "postgres", &quoted(user))?.trim()
@@ -188,7 +197,8 @@ fn copy(
             } else if line.trim_ascii() == role.as_bytes() {
                 Keep::No
             } else {
-                Keep::Yes
+                let without = without_grantor(line).filter(|_| !keeps_grantors);
+                without.map_or(Keep::Yes, Keep::Instead)
             }
         };
         let mut dump = clients.command("pg_dumpall", &from, "postgres");
@@ -212,9 +222,30 @@ fn copy(
     Ok(copied)
 }
 
-/// Makes a new cluster beside the project's, serves it while `work` fills it, and stops it.
+/// A grant of a role without who gave it. Before 16 that could be anybody, whom a later server then refuses: it asks for
+/// the right to do so, which nobody had to have. (Its own pg_dumpall leaves it out too.)
+fn without_grantor(line: &[u8]) -> Option<String> {
+    let text = str::from_utf8(line).ok()?.strip_prefix("GRANT ")?;
+    let (grant, _) = text.rsplit_once(" GRANTED BY ")?;
+    Some(format!("GRANT {grant};\n"))
+}
+
+/// The superuser that initdb made, which may have got another name since. What it granted, pg_dumpall says to be granted
+/// by it, and a new cluster takes that (since 16) from its own first role alone
+/// (<https://www.postgresql.org/docs/current/sql-grant.html>).
+fn first_role(clients: &Clients, side: &Side) -> Result<String, TransferError> {
+    // Its number, in every cluster (src/include/catalog/pg_authid.dat).
+    let name = clients.ask(
+        side,
+        "postgres",
+        "select rolname from pg_catalog.pg_roles where oid = 10;",
+    )?;
+    Ok(name.lines().collect())
+}
+
+/// Makes a new cluster in `next`, beside the project's, serves it while `work` fills it, and stops it.
 pub(crate) fn fill<T>(
-    change: &Change,
+    next: &Cluster,
     programs: &Located,
     run_as: Option<&User>,
     reporter: &dyn Reporter,
@@ -224,7 +255,7 @@ pub(crate) fn fill<T>(
         run_as: run_as.cloned(),
         ..Start::default()
     };
-    let next = change.next().clone().with_programs(programs.clone());
+    let next = next.clone().with_programs(programs.clone());
     let server = next.start(&start, reporter)?;
     // Looked at while what it wrote is still there.
     let worked = work(&Side::of(&server)).map_err(|error| with_room(error, next.project().amp_dir()));

@@ -2,12 +2,16 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, BufRead as _, BufReader, Read as _},
+    io::{self, BufRead as _, BufReader, Read},
 };
 
 use camino::Utf8Path;
 use fs_err as fs;
 
+use super::{
+    roles,
+    text::{Line, Text},
+};
 use crate::transfer::TransferError;
 
 /// Which kind of dump.
@@ -15,9 +19,12 @@ use crate::transfer::TransferError;
 pub(super) enum Kind {
     /// SQL, as pg_dump writes it by default.
     Plain,
-    /// `pg_dump --format=custom`.
-    Custom,
+    /// `pg_dump --format=custom` or `tar`, which pg_restore reads.
+    Archive,
 }
+
+/// The first file of a dump in tar's format, and one of those of a dump in a directory.
+const CONTENTS: &str = "toc.dat";
 
 /// Looks at the beginning of a file.
 pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
@@ -29,7 +36,15 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
         message: format!("`{path}` {what}"),
         hint: hint.to_owned(),
     };
-    if !fs::metadata(path).map_err(failed)?.is_file() {
+    let found = fs::metadata(path).map_err(failed)?;
+    if found.is_dir() && path.join(CONTENTS).is_file() {
+        let name = path.as_str().trim_end_matches(['/', '\\']);
+        return Err(refused(
+            "is a dump in a directory",
+            &format!("`pg_restore --file {name}.sql {name}`, then `ampup db import {name}.sql`"),
+        ));
+    }
+    if !found.is_file() {
         let hint = "write it with `pg_dump --format=custom`, into one file";
         return Err(refused("is not a file", hint));
     }
@@ -37,8 +52,9 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
     fs::File::open(path)
         .and_then(|file| file.take(512).read_to_end(&mut begin))
         .map_err(failed)?;
-    if begin.starts_with(b"PGDMP") {
-        return Ok(Kind::Custom);
+    let is_tar = begin.starts_with(CONTENTS.as_bytes()) && begin.get(257..262) == Some(b"ustar");
+    if begin.starts_with(b"PGDMP") || is_tar {
+        return Ok(Kind::Archive);
     }
     if begin.starts_with(&[0x1f, 0x8b]) {
         return Err(refused(
@@ -58,72 +74,56 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
 /// What the text of a dump says.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    /// The roles that own something, quoted as they are there.
+    /// The roles that it names, quoted as they are there.
     pub(super) roles: BTreeSet<String>,
     /// Its end is missing. psql takes the end of a file for the end of the rows, and is content.
     pub(super) is_cut_off: bool,
+    /// What is in it beside the content of one database.
+    pub(super) too_much: Option<&'static str>,
 }
 
 /// Reads a plain dump from end to end.
-pub(super) fn scan(path: &Utf8Path) -> io::Result<Said> {
-    let mut roles = BTreeSet::new();
-    let (mut begins, mut ends) = (false, false);
-    let mut rows = Rows::default();
-    let mut content = BufReader::with_capacity(1 << 17, fs::File::open(path)?);
+pub(super) fn scan(content: impl Read) -> io::Result<Said> {
+    let mut said = Said::default();
+    let (mut begins, mut ends, mut is_at_end) = (false, false, false);
+    let mut text = Text::default();
+    let mut content = BufReader::with_capacity(1 << 17, content);
     let mut line = Vec::new();
     while content.read_until(b'\n', &mut line)? > 0 {
-        if !rows.see(&line)
-            && let Ok(text) = str::from_utf8(&line)
+        let kind = text.see(&line);
+        // As pg_dump writes it, whatever its version.
+        is_at_end = match line.trim_ascii_end() {
+            b"-- PostgreSQL database dump complete" => true,
+            b"" | b"--" => is_at_end,
+            other => is_at_end && other.starts_with(b"\\unrestrict "),
+        };
+        if kind == Line::Sql
+            && let Ok(text) = str::from_utf8(line.trim_ascii_end())
         {
-            // As pg_dump writes it, whatever its version.
-            begins = begins || text.trim_end() == "-- PostgreSQL database dump";
-            ends = ends || text.trim_end() == "-- PostgreSQL database dump complete";
-            if text.starts_with("ALTER ")
-                && let Some((_, role)) = text.trim_end().rsplit_once(" OWNER TO ")
-                && let Some(role) = role.strip_suffix(';')
-                && is_name(role)
-            {
-                roles.insert(role.to_owned());
-            }
+            begins = begins || text == "-- PostgreSQL database dump";
+            ends = ends || is_at_end;
+            said.roles.extend(roles::named(text));
+            said.too_much = said.too_much.or_else(|| too_much(text));
         }
         line.clear();
     }
-    Ok(Said {
-        roles,
-        is_cut_off: rows.is_inside || begins && !ends,
-    })
+    said.is_cut_off = !is_at_end && (text.is_in_rows() || begins && !ends);
+    Ok(said)
 }
 
-/// A plain name, or one in quotes.
-fn is_name(role: &str) -> bool {
-    let is_plain = role
-        .bytes()
-        .all(|letter| letter.is_ascii_alphanumeric() || letter == b'_');
-    let inner = role.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    !role.is_empty()
-        && (is_plain || inner.is_some_and(|name| !name.is_empty() && !name.contains(['"', '\0'])))
-}
-
-/// Counts the rows of a plain dump's COPY sections
-/// (<https://www.postgresql.org/docs/current/sql-copy.html>: they end with `\.`).
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    pub(super) count: u64,
-    is_inside: bool,
-}
-
-impl Rows {
-    /// Takes a line. Gives whether it is data.
-    pub(super) fn see(&mut self, line: &[u8]) -> bool {
-        let text = line.trim_ascii_end();
-        if self.is_inside {
-            self.is_inside = text != b"\\.";
-            self.count += u64::from(self.is_inside);
-            return true;
-        }
-        self.is_inside = text.starts_with(b"COPY ") && text.ends_with(b" FROM stdin;");
-        false
+/// What a line says that is in a dump beside the content of one database. It would be made in another one than the
+/// project's.
+fn too_much(line: &str) -> Option<&'static str> {
+    let begins = |begin: &str| {
+        let first = line.get(..begin.len());
+        first.is_some_and(|first| first.eq_ignore_ascii_case(begin))
+    };
+    if line == "-- PostgreSQL database cluster dump" {
+        return Some("holds every database of a server");
     }
+    let of_database = ["CREATE DATABASE ", "DROP DATABASE ", "\\connect ", "\\c "];
+    let is_of_database = of_database.into_iter().any(begins);
+    is_of_database.then_some("makes a database of its own")
 }
 
 /// What a psql that knows `\restrict` reads without a word.
@@ -165,14 +165,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_counted_and_data_is_not_read_as_sql() {
-        let mut rows = Rows::default();
-        let dump = "CREATE TABLE a ();\nCOPY a (x) FROM stdin;\n1\nALTER TABLE a OWNER TO eve;\n\\.\nALTER TABLE a OWNER TO bob;\n";
-        let data: Vec<bool> = dump.lines().map(|line| rows.see(line.as_bytes())).collect();
-        assert_eq!(data, [false, false, true, true, true, false]);
-        assert_eq!(rows.count, 2);
-        assert!(is_name("bob") && is_name("\"a b\"") && !is_name("a;b") && !is_name("\"a\"b\""));
+    fn the_end_and_what_is_too_much_are_seen() {
+        let said = |dump: &str| scan(dump.as_bytes()).expect("read");
+        let (begin, end) = (
+            "--\n-- PostgreSQL database dump\n--\n",
+            "--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict x\n\n",
+        );
+        let rows = "COPY a FROM stdin;\n1\n";
+        let (whole, cut) = (format!("{begin}{rows}\\.\n{end}"), format!("{begin}{rows}"));
+        for (dump, is_cut_off) in [
+            (&whole, false),
+            (&cut, true),
+            (&format!("{begin}{rows}\\.\n"), true),
+            (&format!("{whole}SELECT 1;\n"), false),
+            (&format!("{whole}{cut}"), true),
+            // Not understood, and there is its end.
+            (&format!("{cut}{end}"), false),
+            (&rows.to_owned(), true),
+            (&"SELECT 1;\n".to_owned(), false),
+        ] {
+            assert_eq!(said(dump).is_cut_off, is_cut_off, "{dump}");
+        }
+        for (line, is_too_much) in [
+            ("-- PostgreSQL database cluster dump", true),
+            ("CREATE DATABASE x;", true),
+            ("create database x;", true),
+            ("\\connect x", true),
+            ("CREATE TABLE x ();", false),
+            ("SELECT '\nCREATE DATABASE x;\n'", false),
+            ("COPY x FROM stdin;\n\\connect x\n\\.", false),
+        ] {
+            assert_eq!(said(line).too_much.is_some(), is_too_much, "{line}");
+        }
+        let roles = said("ALTER TABLE a OWNER TO bob;\nSELECT $$\nGRANT eve TO eve;\n$$").roles;
+        assert_eq!(roles, BTreeSet::from(["bob".to_owned()]));
     }
+
     #[test]
     fn only_pg_dumps_own_pairs_are_taken_for_restrictions() {
         let found = |dump: &str| {

@@ -45,6 +45,8 @@ pub struct Cluster {
     /// Its project is one that people know.
     pub(super) is_known: bool,
     given: Option<Located>,
+    /// What its superuser is called, where that was said.
+    pub(super) named_superuser: Option<String>,
     pub(super) reach: Reach,
     /// Where the superuser's password is written down, if the cluster is reached with one.
     password: Utf8PathBuf,
@@ -86,6 +88,7 @@ impl Cluster {
             locator,
             is_known: true,
             given: None,
+            named_superuser: None,
             runtime: env
                 .var("XDG_RUNTIME_DIR")
                 .map(Utf8PathBuf::from)
@@ -99,6 +102,15 @@ impl Cluster {
     pub fn with_programs(self, programs: Located) -> Self {
         Self {
             given: Some(programs),
+            ..self
+        }
+    }
+
+    /// The same, with a superuser of this name, also when it is made now.
+    #[must_use]
+    pub fn with_superuser(self, name: String) -> Self {
+        Self {
+            named_superuser: Some(name),
             ..self
         }
     }

@@ -8,7 +8,7 @@ use fs_err as fs;
 
 use super::{
     facts,
-    initdb::{Flush, initdb},
+    initdb::{Flush, Superuser, initdb},
     inspect::Contents,
     program::ProgramError,
     project::{Project, give_all, give_directory},
@@ -72,8 +72,8 @@ pub struct Plan<'a> {
     pub owner: Option<&'a User>,
     /// A cluster of the same tree and owner to copy.
     pub template: Option<&'a Utf8Path>,
-    /// A file that holds the superuser's password, where connecting takes one. Nobody has such a template.
-    pub password: Option<&'a Utf8Path>,
+    /// Who connects to it, if not its owner. Nobody has such a template.
+    pub superuser: Option<Superuser<'a>>,
     /// Its data may be lost.
     pub ephemeral: bool,
 }
@@ -87,7 +87,7 @@ pub fn make(project: &Project, plan: &Plan<'_>) -> Result<Made, CreateError> {
     remove_unfinished(amp_dir);
     let template = plan
         .template
-        .filter(|template| plan.password.is_none() && is_whole(template, plan.major));
+        .filter(|template| plan.superuser.is_none() && is_whole(template, plan.major));
     // A template that cannot be copied (or a disk that is full, which initdb will say) costs time, no more.
     let copied = template.and_then(|template| {
         let fill =
@@ -181,7 +181,7 @@ fn from_template(new: &Directory, template: &Utf8Path, plan: &Plan<'_>) -> io::R
 fn by_initdb(new: &Directory, path: &Utf8Path, plan: &Plan<'_>) -> Result<(), CreateError> {
     let failed = failed(path.parent().unwrap_or(path));
     give_directory(new, plan.owner).map_err(&failed)?;
-    initdb(plan.tree, path, plan.owner, plan.password, Flush::No)?;
+    initdb(plan.tree, path, plan.owner, plan.superuser, Flush::No)?;
     finish(new, plan).map_err(failed)
 }
 

@@ -4,7 +4,6 @@ use camino::Utf8Path;
 
 use super::{
     program::{Program, ProgramError},
-    superuser::SUPERUSER,
     user::User,
 };
 
@@ -17,12 +16,20 @@ pub enum Flush {
     No,
 }
 
+/// A superuser that is not its cluster's owner.
+#[derive(Debug, Clone, Copy)]
+pub struct Superuser<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// A file that holds its password, where everybody may connect who knows that.
+    pub password: Option<&'a Utf8Path>,
+}
+
 /// Makes a cluster in `directory`, which is absent or empty and whose parent `run_as` can enter and write to.
 ///
 /// The flags are ampd's own, so that a cluster is the same whoever made it
 /// (<https://www.postgresql.org/docs/current/app-initdb.html>): the host's locale decides nothing, and whoever may enter
-/// the directory, which is its owner alone, may connect. The superuser is named after `run_as`, or us. With a file that
-/// holds a password everybody may connect who knows it, and the superuser is `postgres`.
+/// the directory, which is its owner alone, may connect. Where no superuser is named, it is named after `run_as`, or us.
 ///
 /// # Errors
 /// When initdb does not run here or fails; what it made it removes.
@@ -30,7 +37,7 @@ pub fn initdb(
     tree: &Utf8Path,
     directory: &Utf8Path,
     run_as: Option<&User>,
-    password: Option<&Utf8Path>,
+    superuser: Option<Superuser<'_>>,
     flush: Flush,
 ) -> Result<(), ProgramError> {
     let initdb = Program {
@@ -42,10 +49,13 @@ pub fn initdb(
     command
         .args(["-D", directory.as_str()])
         .args(["--locale=C", "--encoding=UTF8"]);
-    match password {
+    if let Some(superuser) = superuser {
+        command.arg(format!("--username={}", superuser.name));
+    }
+    match superuser.and_then(|superuser| superuser.password) {
         None => command.arg("--auth=trust"),
         Some(file) => command
-            .args(["--auth=scram-sha-256", "--username", SUPERUSER])
+            .arg("--auth=scram-sha-256")
             .arg(format!("--pwfile={file}")),
     };
     if flush == Flush::No {

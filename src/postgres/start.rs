@@ -14,6 +14,7 @@ use super::{
     error::ClusterError,
     facts,
     identity::{postmaster, servers_of},
+    initdb::Superuser,
     inspect::{Contents, Next, Seen, WaitFor, next},
     loading::LoadFailure,
     log::Log,
@@ -23,6 +24,7 @@ use super::{
     server::{Launch, Purpose, has_done_its_part, spawn},
     status::LITTLE_ROOM,
     stop::Force,
+    superuser::SUPERUSER,
     tie::Tie,
     user::User,
     wait::{Patience, Wait},
@@ -309,25 +311,28 @@ impl Starting<'_> {
     }
 
     fn make(&self, programs: &Located) -> Result<create::Made, ClusterError> {
-        let template = match self.cluster.reach {
+        let named = self.cluster.named_superuser.as_deref();
+        let (template, name) = match self.cluster.reach {
             Reach::Socket => {
                 let owner = match &self.run_as {
                     Some(user) => user.name.clone(),
                     None => User::current()?.name,
                 };
-                self.cluster.template(programs, &owner)
+                let template = self.cluster.template(programs, &owner);
+                (template, named.filter(|name| *name != owner))
             }
             Reach::Loopback => {
                 self.cluster.make_password(self.run_as.as_ref())?;
-                None
+                (None, Some(named.unwrap_or(SUPERUSER)))
             }
         };
+        let password = self.cluster.password_file();
         let plan = Plan {
             tree: &programs.tree,
             major: programs.major(),
             owner: self.run_as.as_ref(),
             template: template.as_deref(),
-            password: self.cluster.password_file(),
+            superuser: name.map(|name| Superuser { name, password }),
             ephemeral: self.start.ephemeral,
         };
         Ok(create::make(&self.cluster.project, &plan)?)

@@ -27,13 +27,15 @@ impl Cluster {
         self.roles(owner).swap_remove(0)
     }
 
-    /// The names that the superuser may have: its owner's, or what most other programs choose, and we on a loopback.
+    /// The names that the superuser may have: what was said, its owner's, or what most other programs choose, and we on a
+    /// loopback.
     pub(super) fn roles(&self, owner: u32) -> Vec<String> {
         let of_owner = match self.reach {
             Reach::Socket => User::by_uid(owner).ok(),
             Reach::Loopback => None,
         };
-        let mut roles: Vec<String> = of_owner.map(|user| user.name).into_iter().collect();
+        let of_owner = of_owner.map(|user| user.name);
+        let mut roles: Vec<String> = self.named_superuser.clone().into_iter().chain(of_owner).collect();
         if roles.iter().all(|role| role != SUPERUSER) {
             roles.push(SUPERUSER.to_owned());
         }

@@ -155,13 +155,18 @@ impl Clients {
     /// A program, connected to this database of this server. Nothing of our environment reaches it but where the user's
     /// `.pgpass` is.
     pub fn command(&self, name: &str, side: &Side, database: &str) -> Command {
-        let mut command = program::bare_command(&program_in(&self.directory, name), self.run_as.as_ref());
+        let mut command = self.unconnected(name);
         command.env("PGCLIENTENCODING", "UTF8");
         if let Some(home) = &self.home {
             command.env("HOME", home);
         }
         side.name(database, &mut command);
         command
+    }
+
+    /// A program that is to connect to nothing.
+    pub(crate) fn unconnected(&self, name: &str) -> Command {
+        program::bare_command(&program_in(&self.directory, name), self.run_as.as_ref())
     }
 
     /// psql, which stops at the first error and reads no settings of the user's.

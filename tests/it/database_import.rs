@@ -22,6 +22,15 @@ use crate::support::{
     programs::is_heard,
 };
 
+/// Roles that own nothing, and a text that only looks like rows and grants.
+const ROLES: &str = "create role grafana login; create role \"a \"\"b; TO c\"; create role giver; \
+    grant select on t to grafana, \"a \"\"b; TO c\"; grant select on t to giver with grant option; \
+    set session authorization giver; grant select on t to grafana; reset session authorization; \
+    create role defaults; alter default privileges for role defaults grant select on tables to grafana; \
+    create role reader; create policy p on t to app, reader using (y <> 'x'); create role guest; \
+    create foreign data wrapper w; create server s foreign data wrapper w; create user mapping for guest server s; \
+    create function f() returns text language sql as $f$ select '\nCOPY t FROM stdin;\nGRANT eve TO eve;\n' $f$";
+
 /// A server on a port of its own, with a password, as people have one in a container.
 struct Elsewhere {
     server: Child,
@@ -80,13 +89,21 @@ impl Elsewhere {
              alter table t owner to app; create table empty (x int); create view v as select count(*) from t",
         )
         .expect("written");
+        sql(&elsewhere.address, ROLES).expect("written");
         elsewhere
     }
 
     fn dump(&self, home: &Home, format: &str, name: &str) {
+        self.write(home, &["pg_dump", format], name);
+    }
+
+    fn write(&self, home: &Home, words: &[&str], name: &str) {
         let file = fs::File::create(home.work().join(name)).expect("made");
-        let status = Command::new(format!("{DEBIAN}/bin/pg_dump"))
-            .args(["-d", &self.address, format])
+        let status = Command::new(format!("{DEBIAN}/bin/{}", words[0]))
+            .args(&words[1..])
+            .args(["-d", &self.address])
+            // pg_dumpall's own pg_dump has no address.
+            .env("PGPASSWORD", "p%ss/word")
             .stdout(file.into_parts().0)
             .status();
         assert!(status.expect("started").success());
@@ -203,6 +220,68 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
     assert_eq!(home.in_amp("metadb.old-").len(), 2);
     assert_eq!(ask(&home, rows), "3000");
     is_not_in_the_list(&elsewhere, &home.work());
+}
+
+/// Each kind that pg_dump writes is imported, or the command is named that writes one which is.
+#[test]
+fn every_kind_of_dump_is_read_or_told_how_to_write_another() {
+    let home = Home::with_postgres(&[Build::Wheel16]);
+    let _ends = Ends(&home);
+    let elsewhere = Elsewhere::start(&home);
+    for (words, name, said) in [
+        (&["pg_dump", "--format=tar"][..], "tar", "2 tables with 3000 rows"),
+        (
+            &["pg_dump", "--inserts"],
+            "inserts.sql",
+            "2 tables with 3000 rows",
+        ),
+        (
+            &["pg_dump", "--schema-only"],
+            "schema.sql",
+            "2 tables with 0 rows",
+        ),
+    ] {
+        elsewhere.write(&home, words, name);
+        home.db(&["import", "--replace", name]).exits(0).says(said);
+    }
+    assert_eq!(home.in_amp("metadb.old-").len(), 2);
+    for (words, name, said) in [
+        (
+            &["pg_dump", "--create"][..],
+            "create.sql",
+            "makes a database of its own",
+        ),
+        (
+            &["pg_dump", "--create", "--clean"],
+            "clean.sql",
+            "makes a database of its own",
+        ),
+        (&["pg_dumpall"], "all.sql", "holds every database of a server"),
+    ] {
+        elsewhere.write(&home, words, name);
+        home.db(&["import", "--replace", name])
+            .exits(1)
+            .says(said)
+            .says("hint: `pg_dump --format=custom DATABASE > FILE`");
+    }
+    let directory = home.work().join("directory");
+    elsewhere.write(
+        &home,
+        &["pg_dump", "--format=directory", "--file", directory.as_str()],
+        "nothing",
+    );
+    home.give(&directory);
+    home.db(&["import", "--replace", "directory"])
+        .exits(1)
+        .says("is a dump in a directory")
+        .says(&format!("hint: `pg_restore --file {directory}.sql {directory}`"));
+    let status = Command::new(format!("{DEBIAN}/bin/pg_restore"))
+        .args(["--file", &format!("{directory}.sql"), directory.as_str()])
+        .status();
+    assert!(status.expect("started").success());
+    home.db(&["import", "--replace", "directory.sql"])
+        .exits(0)
+        .says("2 tables with 3000 rows");
 }
 
 /// The password was shown to nobody: what failed is told without it.

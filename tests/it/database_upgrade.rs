@@ -164,3 +164,40 @@ fn without_client_programs_it_says_what_brings_them_and_touches_nothing() {
         );
     }
 }
+
+/// As `initdb -U boss` makes one, which has a superuser of our name too.
+#[test]
+fn a_cluster_whose_first_role_has_another_name_keeps_it() {
+    let home = with_16(home());
+    let _ends = Ends(&home);
+    let server = start(&home, Purpose::Session);
+    let user = server.evidence().user.clone();
+    sql(
+        server.url(),
+        "create role second superuser login; create role r1; create role r2",
+    )
+    .expect("made");
+    let as_second = server.url().replace(&format!("user={user}"), "user=second");
+    // pg_dumpall says `GRANTED BY`, and 16 takes there only the first role and whoever has the right to.
+    let renamed = format!(
+        "alter role \"{user}\" rename to boss; create role \"{user}\" superuser login; \
+         set session authorization boss; grant r1 to r2; set session authorization second; \
+         grant r2 to second with admin option"
+    );
+    sql(&as_second, &renamed).expect("made");
+    let url = server.url().to_owned();
+    server.stop().expect("stopped");
+    home.db(&["upgrade"]).exits(0).says("5002 rows");
+    assert_eq!(major(&home), 16);
+    let server = start(&home, Purpose::Session);
+    assert_eq!(server.url(), url);
+    has_every_row(&url);
+    let roles = "select string_agg(concat_ws(' ', roleid::regrole, member::regrole, grantor, admin_option), ', ' order by 1) \
+        from pg_auth_members where member::regrole::text in ('r2', 'second')";
+    assert_eq!(sql(&url, roles).expect("answered"), "r1 r2 10 f, r2 second 10 t");
+    assert_eq!(
+        sql(&url, "select rolname from pg_roles where oid = 10").expect("answered"),
+        "boss"
+    );
+    server.stop().expect("stopped");
+}
