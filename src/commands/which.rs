@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::{Error, Outcome, Session};
+use super::{Error, Outcome, Session, error::damaged};
 use crate::{domain::Inventory, fs::link};
 
 /// So often it is looked again because somebody writes.
@@ -51,10 +51,7 @@ fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome
                 .tree(component, name)
                 .is_none_or(|tree| tree.origin.is_none())
             {
-                return Err(Error::Damaged {
-                    component: component.clone(),
-                    version: session.style(component)?.show(name.version()),
-                });
+                return Err(damaged(component, name, session)?);
             }
             let tree = link::real(&tree).unwrap_or(tree);
             let executable = link::real(&executable).unwrap_or(executable);

@@ -36,7 +36,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let own = cluster.programs().map(|programs| programs.program("psql")).ok();
     let program = match own.filter(|program| program.is_file()) {
         Some(program) => program.into_std_path_buf(),
-        None => child::find(&["psql".into()], session).map_err(|_| missing(session))?,
+        None => child::find(&["psql".into()], session).map_err(|error| match error {
+            Error::NoCommand { .. } => missing(session),
+            error => error,
+        })?,
     };
     let start = Start {
         run_as: database::user(args.run_as.as_deref())?,
