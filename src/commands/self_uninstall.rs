@@ -111,6 +111,7 @@ fn remove(args: &Args, returns: Vec<Return>, estate: &Estate, session: &Session)
         .filter(|one| one.action == Undo::DeleteDirectory)
         .cloned()
         .collect();
+    let releases = home::lock_releases(layout)?;
     for one in removal::apply(returns) {
         if let Undo::Stays(why) = one.action {
             session.warn(format!("`{}` stays as it is: {why}", one.path));
@@ -126,7 +127,7 @@ fn remove(args: &Args, returns: Vec<Return>, estate: &Estate, session: &Session)
             .cloned(),
     );
     let mut left = home::apply(&again, layout);
-    drop(lock);
+    drop((lock, releases));
     if cfg!(windows) {
         leave_windows(&mut left, args, session);
     }

@@ -347,6 +347,13 @@ fn a_stopped_holder_is_named_after_the_time_limit() {
         .says("slow-1.0.0")
         .says("--lock-timeout");
     assert_eq!(run.stderr.matches("error:").count(), 1, "{run:?}");
+    // Nor is the home taken away from under it.
+    let before = home.store();
+    home.ampup(&["self", "uninstall", "--yes"])
+        .exits(6)
+        .says(&format!("process {}", holder.id()))
+        .says("slow-1.0.0");
+    assert_eq!(home.store(), before);
     // It holds that release only.
     home.ampup(&["--lock-timeout", "1", "install", "tool"]).exits(0);
     kill(pid(&holder), Signal::SIGKILL).expect("ended");
@@ -361,6 +368,8 @@ fn a_stopped_holder_is_named_after_the_time_limit() {
         .says("locks/store");
     held.take();
     home.ampup(&["use", "tool@1.0.0"]).exits(0);
+    home.ampup(&["self", "uninstall", "--yes"]).exits(0);
+    assert!(!home.path().exists());
 }
 
 fn stop(child: &Child) {
