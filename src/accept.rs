@@ -4,6 +4,8 @@
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
+#[cfg(unix)]
+use fs_err as fs;
 use semver::Version;
 
 use crate::{
@@ -63,6 +65,19 @@ pub enum AcceptError {
     /// There is nobody whom PostgreSQL could be run as.
     #[error(transparent)]
     User(#[from] UserError),
+    /// Whoever it is run as cannot get to it: an ordinary user's home is closed to all others, also to whom root runs
+    /// it as.
+    #[error("cannot run `{program}` as `{user}`: `{directory}` is closed to other users")]
+    Closed {
+        /// The program.
+        program: Utf8PathBuf,
+        /// Whom it is run as.
+        user: String,
+        /// The directory that lets nobody else in.
+        directory: Utf8PathBuf,
+        /// To whom that belongs; `None` when it is root's.
+        owner: Option<String>,
+    },
     /// The throw-away cluster's directory cannot be made.
     #[error("cannot make a directory for the throw-away cluster")]
     Io(#[from] io::Error),
@@ -75,6 +90,7 @@ impl AcceptError {
             Self::DoesNotRun(error) => error.exit_code(),
             Self::WrongVersion { .. } | Self::NoExecutable { .. } => Exit::Failed,
             Self::User(error) => error.exit_code(),
+            Self::Closed { .. } => Exit::Disk,
             Self::Io(source) => Exit::of_io(source),
         }
     }
@@ -85,6 +101,15 @@ impl AcceptError {
             Self::DoesNotRun(error) => error.hint(),
             Self::WrongVersion { .. } | Self::NoExecutable { .. } => None,
             Self::User(error) => error.hint(),
+            Self::Closed { owner, directory, .. } => {
+                let first = match owner {
+                    Some(owner) => format!("run ampup as `{owner}`"),
+                    None => format!("`chmod o+x '{directory}'`"),
+                };
+                Some(format!(
+                    "{first}, or choose another home with `AMPUP_HOME` or `--home`"
+                ))
+            }
             Self::Io(source) => hint_of_io(source),
         }
     }
@@ -128,19 +153,17 @@ pub fn accept(
                     name: executable,
                     run_as: run_as.as_ref(),
                 };
-                let printed = program.version().map_err(AcceptError::DoesNotRun)?;
+                let printed = first_run(&program)?;
                 names_version(executable, &printed, &names_of(version, tags))?;
             }
             None
         }
         Acceptance::Postgres => {
-            let printed = Program {
+            let printed = first_run(&Program {
                 tree,
                 name: "postgres",
                 run_as: run_as.as_ref(),
-            }
-            .version()
-            .map_err(AcceptError::DoesNotRun)?;
+            })?;
             // The third number is the packager's; PostgreSQL itself has two.
             let two = format!("{}.{}", version.major, version.minor);
             names_version("postgres", &printed, &[two, version.to_string()])?;
@@ -162,6 +185,40 @@ pub fn accept(
         }
     };
     Ok(Accepted { staged, cluster })
+}
+
+/// What a program says of its version; why it cannot be run, where the way to it is what is closed.
+fn first_run(program: &Program<'_>) -> Result<String, AcceptError> {
+    program.version().map_err(|error| match (&error, program.run_as) {
+        (ProgramError::Spawn { source, .. }, Some(user))
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            closed(program.path(), user).unwrap_or(AcceptError::DoesNotRun(error))
+        }
+        _ => AcceptError::DoesNotRun(error),
+    })
+}
+
+#[cfg(unix)]
+fn closed(program: Utf8PathBuf, user: &User) -> Option<AcceptError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (directory, found) = program
+        .ancestors()
+        .skip(1)
+        .filter_map(|directory| Some((directory, fs::metadata(directory).ok()?)))
+        .find(|(_, found)| found.uid() != user.uid && found.mode() & 0o001 == 0)?;
+    let name = |uid: u32| User::by_uid(uid).map_or_else(|_| uid.to_string(), |user| user.name);
+    Some(AcceptError::Closed {
+        user: user.name.clone(),
+        directory: directory.to_owned(),
+        owner: Some(found.uid()).filter(|uid| *uid != 0).map(name),
+        program,
+    })
+}
+
+#[cfg(not(unix))]
+fn closed(_: Utf8PathBuf, _: &User) -> Option<AcceptError> {
+    None
 }
 
 impl Accepted {

@@ -20,6 +20,9 @@ use crate::{
 /// The major of PostgreSQL that new clusters get when nothing else is active: the registry's default requirement.
 pub const DEFAULT_MAJOR: u64 = 18;
 
+/// So often it is looked again because somebody writes.
+const PATIENCE: usize = 100;
+
 /// Finds what is installed in one home.
 #[derive(Debug, Clone)]
 pub struct Locator {
@@ -183,13 +186,24 @@ impl Locator {
                 Err(self.not_installed(&component, Some(DEFAULT_MAJOR)))
             }
             // That the active one is missing or damaged is no reason not to use another.
-            (_, Some(major)) => self
-                .installed(&component)?
-                .into_iter()
-                .filter(|name| name.version().major == major && name.version().pre.is_empty())
-                .filter_map(|name| self.located(&component, name))
-                .max_by(|one, other| one.name.cmp(&other.name))
-                .ok_or_else(|| self.not_installed(&component, Some(major))),
+            (_, Some(major)) => {
+                let mut names = self.installed(&component)?;
+                names.retain(|name| name.version().major == major && name.version().pre.is_empty());
+                names.sort();
+                let found = names
+                    .iter()
+                    .rev()
+                    .find_map(|name| self.located(&component, name.clone()));
+                // What was removed meanwhile is not damaged.
+                names.retain(|name| self.layout.tree(&component, name).is_dir());
+                found.ok_or_else(|| match names.pop() {
+                    Some(name) => LocateError::Damaged {
+                        place: self.layout.tree(&component, &name),
+                        component,
+                    },
+                    None => self.not_installed(&component, Some(major)),
+                })
+            }
         }
     }
 
@@ -209,6 +223,21 @@ impl Locator {
     }
 
     fn try_active(&self, component: &ComponentName) -> Result<Option<Located>, LocateError> {
+        let active = || link::read(&self.layout.active()).ok();
+        let mut before = active();
+        for _ in 0..PATIENCE {
+            let answer = self.look(component);
+            let after = active();
+            if matches!(answer, Ok(Some(_))) || before == after {
+                return answer;
+            }
+            // What was active was replaced and removed while it was looked at.
+            before = after;
+        }
+        self.look(component)
+    }
+
+    fn look(&self, component: &ComponentName) -> Result<Option<Located>, LocateError> {
         let failed = |source| LocateError::Io {
             component: component.clone(),
             source,
@@ -372,6 +401,9 @@ mod tests {
             locator.postgres(Some(18)).expect("another").name.to_string(),
             "18.3.0"
         );
+        fs::write(tree("18.3.0").join(".receipt.json"), "{").expect("written");
+        let damaged = locator.postgres(Some(18)).expect_err("both are damaged");
+        assert_eq!(damaged.exit_code(), Exit::Integrity);
         // A link to a whole tree elsewhere is none of ours.
         fs::create_dir(locator.layout().home().join("away")).expect("made");
         let away = locator.layout().home().join("away/16.1.0");

@@ -120,37 +120,29 @@ pub fn load(origin: &Origin, layout: &Layout) -> Loaded {
     if origin.keyring.is_empty() {
         return loaded;
     }
-    let copy = keeping::copy(origin, layout);
+    // The floor first: the copy is written before it, so a copy that is read after it is not below it.
     let accepted = keeping::accepted(origin, layout).unwrap_or_else(|sentence| {
         loaded.warnings.push(sentence);
         None
     });
-    match copy {
+    match keeping::accepted_copy(origin, layout, accepted.as_ref()) {
         Ok(None) => {}
         Ok(Some(signed)) => {
-            let standing = accepted.as_ref().map_or(Standing::Higher, |accepted| {
-                accepted.floor.standing(signed.floor())
-            });
-            match standing {
-                Standing::Higher | Standing::Same => {
-                    if standing == Standing::Same {
-                        loaded.etag = accepted.and_then(|accepted| accepted.etag);
-                    }
-                    if signed.floor().serial > loaded.registry.serial {
-                        loaded.registry = signed.into_registry();
-                        loaded.from = Provenance::Fetched;
-                    }
-                }
-                Standing::Lower | Standing::SameOtherBytes => {
-                    loaded.warnings.push(keeping::drop_copy(
-                        origin,
-                        layout,
-                        "it is not the one that was accepted last",
-                    ));
-                }
+            loaded.etag = accepted
+                .filter(|accepted| accepted.floor == *signed.floor())
+                .and_then(|accepted| accepted.etag);
+            if signed.floor().serial > loaded.registry.serial {
+                loaded.registry = signed.into_registry();
+                loaded.from = Provenance::Fetched;
             }
         }
-        Err(why) => loaded.warnings.push(keeping::drop_copy(origin, layout, &why)),
+        Err(why) => {
+            loaded.warnings.push(format!(
+                "the copy of the registry in `{}` is not used: {why}; `ampup update` fetches it again",
+                layout.registry_copy(&origin.id)
+            ));
+            keeping::drop_refused(origin, layout);
+        }
     }
     loaded
 }

@@ -45,6 +45,14 @@ pub enum RemoveError {
         /// The project's Amp directory.
         project: Utf8PathBuf,
     },
+    /// Another ampup installs something, and would find nothing to put it in.
+    #[error("another ampup is at work: {holder} holds `{path}`")]
+    AtWork {
+        /// Who, in words.
+        holder: String,
+        /// The lock.
+        path: Utf8PathBuf,
+    },
     /// The home cannot be written.
     #[error("cannot change ampup's home")]
     Store(#[from] io::Error),
@@ -54,7 +62,7 @@ impl RemoveError {
     /// The exit code of a command that fails so.
     pub fn exit_code(&self) -> Exit {
         match self {
-            Self::InUse { .. } | Self::Needed { .. } => Exit::Busy,
+            Self::InUse { .. } | Self::Needed { .. } | Self::AtWork { .. } => Exit::Busy,
             Self::Store(source) => Exit::of_io(source),
         }
     }
@@ -68,6 +76,9 @@ impl RemoveError {
             } => Some(format!(
                 "`ampup uninstall {component}@{version} --force`, if that database is not needed any more"
             )),
+            Self::AtWork { .. } => {
+                Some("wait for that process, or end it, and run the same command again".to_owned())
+            }
             Self::Store(source) => hint_of_io(source),
         }
     }

@@ -10,16 +10,21 @@ mod signals;
 use std::{
     ffi::{OsStr, OsString},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitStatus,
     sync::Arc,
 };
 
+use camino::Utf8Path;
+
 use self::signals::{Signal, Signals, ended_by, is_executable, number, pass_on};
-use super::{Error, Session, database, run::told, run::variables};
+use super::{Error, Session, database, error::damaged, run::told, run::variables};
 use crate::{
+    domain::{ComponentName, TreeName},
     event::{Event, Reporter},
+    fs::link,
     postgres::{Cluster, Server, Start},
+    store::receipt::Receipt,
 };
 
 /// What a shell says of a command that is not there, and of one that cannot be run (POSIX, 2.8.2).
@@ -82,11 +87,11 @@ impl Command {
 /// The program that the first word means: a path as it is, a name on PATH, else one of ampup's own programs.
 ///
 /// # Errors
-/// When there is none.
+/// When there is none, or it belongs to a component that may be half of itself.
 pub(super) fn find(words: &[OsString], session: &Session) -> Result<PathBuf, Error> {
     let name = words.first().map(OsString::as_os_str).unwrap_or_default();
     if std::path::Path::new(name).components().count() > 1 || name.as_encoded_bytes().contains(&b'/') {
-        return Ok(name.into());
+        return vouched_for(name.into(), session);
     }
     let path = session.env.var_os("PATH").unwrap_or_default();
     let ours = session.layout.bin();
@@ -101,6 +106,29 @@ pub(super) fn find(words: &[OsString], session: &Session) -> Result<PathBuf, Err
                 format!("neither on PATH nor in `{ours}`"),
             ),
         })
+        .and_then(|path| vouched_for(path, session))
+}
+
+/// What is a component's, wherever it was found, is run only where a receipt says that the component is whole.
+fn vouched_for(program: PathBuf, session: &Session) -> Result<PathBuf, Error> {
+    let Some((component, name)) = tree_of(&program, session) else {
+        return Ok(program);
+    };
+    let tree = session.layout.tree(&component, &name);
+    match Receipt::read(&tree, &component, name.version()) {
+        // What was removed meanwhile has no receipt either; the program is then another, or is not there.
+        Err(_) if tree.is_dir() => Err(damaged(&component, &name, session)?),
+        _ => Ok(program),
+    }
+}
+
+/// The installed tree that a program lies in.
+fn tree_of(program: &Path, session: &Session) -> Option<(ComponentName, TreeName)> {
+    let real = link::real(Utf8Path::from_path(program)?).ok()?;
+    let components = link::real(&session.layout.components()).ok()?;
+    let mut parts = real.strip_prefix(&components).ok()?.components();
+    let component = parts.next()?.as_str().parse().ok()?;
+    Some((component, parts.next()?.as_str().parse().ok()?))
 }
 
 /// How a shell would name the failure to start a command.

@@ -4,9 +4,10 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
+use super::Session;
 use crate::{backup::BackupError, postgres::ClusterError, transfer::TransferError};
 use crate::{
-    domain::ComponentName,
+    domain::{ComponentName, TreeName},
     env::HomeError,
     event::sized,
     exit::{Exit, hint_of_io, hint_of_room},
@@ -176,6 +177,17 @@ impl Error {
             .chain(hint)
             .collect()
     }
+}
+
+/// What is said of a tree without a receipt that can be read.
+///
+/// # Errors
+/// When the registry cannot be had, which says how versions are shown.
+pub(super) fn damaged(component: &ComponentName, tree: &TreeName, session: &Session) -> Result<Error, Error> {
+    Ok(Error::Damaged {
+        component: component.clone(),
+        version: session.style(component)?.show(tree.version()),
+    })
 }
 
 /// Amp's own programs can be installed.

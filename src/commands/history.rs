@@ -1,6 +1,6 @@
 //! `ampup history`: the generations of the active set.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io};
 
 use serde_json::json;
 
@@ -31,7 +31,11 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
         .into_iter()
         .rev()
     {
-        let generation = generation::read(&session.layout, number).map_err(failed)?;
+        let generation = match generation::read(&session.layout, number) {
+            // Dropped since the numbers were read.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
+            read => read.map_err(failed)?,
+        };
         let missing = missing(&inventory, &generation);
         let active = inventory.generation == Some(number);
         let mut holds = Vec::new();

@@ -123,6 +123,7 @@ fn remove(
         .filter(|one| one.action == Undo::DeleteDirectory)
         .cloned()
         .collect();
+    let releases = home::lock_releases(layout)?;
     for one in removal::apply(returns) {
         if let Undo::Stays(why) = one.action {
             session.warn(format!("`{}` stays as it is: {why}", one.path));
@@ -140,7 +141,7 @@ fn remove(
     let mut left = home::apply(&again, layout);
     // What somebody else put there stays, and the home with it.
     let _ = fs::remove_dir(layout.home());
-    drop(lock);
+    drop((lock, releases));
     if cfg!(windows) {
         leave_windows(&mut left, args, session);
     }

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, history::missing};
+use super::{Error, Outcome, Session, error::damaged, history::missing};
 use crate::{
-    domain::{ActiveSet, Inventory},
+    domain::{ActiveSet, ComponentName, Inventory, TreeName},
     itself,
     store::generation::{self, Generation},
 };
@@ -40,6 +40,17 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             ),
             hint: format!("`ampup install {}`", missing.join(" ")),
         });
+    }
+    // What is active already gets no worse.
+    let becomes_active =
+        |(component, tree): &(&ComponentName, &TreeName)| !inventory.is_active(component, tree);
+    for (component, tree) in set.components.iter().filter(becomes_active) {
+        if inventory
+            .tree(component, tree)
+            .is_none_or(|tree| tree.origin.is_none())
+        {
+            return Err(damaged(component, tree, session)?);
+        }
     }
     let reached = if set == target.set {
         generation::flip(&session.layout, number).map_err(failed)?;

@@ -151,7 +151,7 @@ fn find(
 }
 
 /// Whether a spec means this tree. Its directory's name is always understood, also when its receipt is damaged.
-fn is_meant(spec: &ComponentSpec, tree: &Tree, name: &ComponentName, session: &Session) -> bool {
+pub(super) fn is_meant(spec: &ComponentSpec, tree: &Tree, name: &ComponentName, session: &Session) -> bool {
     let Some(requirement) = &spec.requirement else {
         return true;
     };

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, install::daemon};
+use super::{Error, Outcome, Session, error::damaged, install::daemon, uninstall::is_meant};
 use crate::{
     domain::{ActiveSet, ComponentName, ComponentSpec, Inventory, Requirement},
     host::Host,
@@ -141,6 +141,14 @@ pub(super) fn installed(session: &Session, component: Option<&ComponentName>) ->
 }
 
 fn not_installed(spec: &ComponentSpec, session: &Session) -> Result<Error, Error> {
+    let inventory = session.inventory()?;
+    for component in session.registry()?.group_of(&spec.name) {
+        for tree in inventory.trees(&component.name) {
+            if tree.origin.is_none() && is_meant(spec, tree, &component.name, session) {
+                return damaged(&component.name, &tree.name, session);
+            }
+        }
+    }
     Ok(Error::NotFound {
         message: format!(
             "{spec} is not installed; installed: {}",

@@ -21,6 +21,9 @@ use crate::{
 /// So many of a tree's damages are told one by one.
 const TOLD: usize = 10;
 
+/// So often a tree is looked at again because somebody writes.
+const PATIENCE: usize = 100;
+
 /// Arguments of `ampup verify`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
@@ -56,7 +59,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut rows = Vec::new();
     let mut damaged = Vec::new();
     for (component, tree) in trees(&args.names, &inventory)? {
-        let damages = check(&session.layout, &component, &tree);
+        let Some(damages) = damages(&component, &tree, session) else {
+            continue;
+        };
         let shown = session.style(&component)?.show(tree.version());
         let state = if damages.is_empty() { "whole" } else { "damaged" };
         let _ = writeln!(data, "{component} {shown} is {state}");
@@ -105,6 +110,33 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk,
         ..Outcome::answer(data, json)
     })
+}
+
+/// What is damaged in a tree; `None` when it was removed meanwhile. Whoever removes or exchanges a tree while it is looked
+/// at damages nothing: then it is looked at again.
+fn damages(component: &ComponentName, tree: &TreeName, session: &Session) -> Option<Vec<Damage>> {
+    let path = session.layout.tree(component, tree);
+    // The last thing that happens to the directory of a tree is that its receipt is written.
+    let made = || path.symlink_metadata().and_then(|found| found.modified()).ok();
+    let mut damages = Vec::new();
+    for _ in 0..PATIENCE {
+        let before = made();
+        damages = check(&session.layout, component, tree);
+        if damages.is_empty() || (before.is_some() && made() == before) {
+            break;
+        }
+        let inventory = session.inventory().unwrap_or_default();
+        if inventory.tree(component, tree).is_some() {
+            continue;
+        }
+        if !inventory.is_active(component, tree) {
+            return None;
+        }
+        if before.is_none() {
+            break;
+        }
+    }
+    Some(damages)
 }
 
 /// ampup may have come from elsewhere than the registry: then whatever put it here repairs it.

@@ -3,9 +3,11 @@
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use crate::fs::link;
+use super::{Error, Outcome, Session, error::damaged};
+use crate::{domain::Inventory, fs::link};
 
-use super::{Error, Outcome, Session};
+/// So often it is looked again because somebody writes.
+const PATIENCE: usize = 100;
 
 /// Arguments of `ampup which`.
 #[derive(Debug, Clone, clap::Args)]
@@ -23,7 +25,23 @@ pub struct Args {
 /// # Errors
 /// When no active component has it, or the one that has it has no readable receipt: it may be half of itself.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let inventory = session.inventory()?;
+    let mut inventory = session.inventory()?;
+    for _ in 0..PATIENCE {
+        let answer = find(args, &inventory, session);
+        if answer.is_ok() {
+            return answer;
+        }
+        // What was active may be replaced and removed while its tree is looked into.
+        let again = session.inventory()?;
+        if again == inventory {
+            return answer;
+        }
+        inventory = again;
+    }
+    find(args, &inventory, session)
+}
+
+fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome, Error> {
     let mut searched = Vec::new();
     for (component, name) in &inventory.active.components {
         let tree = session.layout.tree(component, name);
@@ -33,10 +51,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                 .tree(component, name)
                 .is_none_or(|tree| tree.origin.is_none())
             {
-                return Err(Error::Damaged {
-                    component: component.clone(),
-                    version: session.style(component)?.show(name.version()),
-                });
+                return Err(damaged(component, name, session)?);
             }
             let tree = link::real(&tree).unwrap_or(tree);
             let executable = link::real(&executable).unwrap_or(executable);

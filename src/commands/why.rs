@@ -1,6 +1,6 @@
 //! `ampup why`: why a component is at the version that it is at.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io};
 
 use serde_json::json;
 
@@ -112,7 +112,11 @@ fn maker(
     let mut maker = None;
     let mut next = inventory.generation;
     while let Some(number) = next.filter(|number| kept.contains(number)) {
-        let generation = generation::read(&session.layout, number).map_err(failed)?;
+        let generation = match generation::read(&session.layout, number) {
+            // Dropped since the numbers were read.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => break,
+            read => read.map_err(failed)?,
+        };
         if generation.set.components.get(name) != Some(tree) {
             break;
         }

@@ -179,7 +179,9 @@ fn is_fatal(error: &AttemptError) -> bool {
         AttemptError::Unpack(error) => error.exit_code() != Exit::Integrity,
         AttemptError::Accept(error) => matches!(
             error,
-            crate::accept::AcceptError::User(_) | crate::accept::AcceptError::Io(_)
+            crate::accept::AcceptError::User(_)
+                | crate::accept::AcceptError::Closed { .. }
+                | crate::accept::AcceptError::Io(_)
         ),
     }
 }

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::Newer;
 use crate::{
     domain::{Algorithm, Digest, digest::Hasher},
-    fs::atomic,
+    fs::{atomic, lock::Lock},
     layout::Layout,
     registry::{
         keys::Origin,
         manifest,
-        trust::{self, Floor, Pointer, Signed},
+        trust::{self, Floor, Pointer, Signed, Standing},
     },
 };
 
@@ -107,28 +107,76 @@ fn read(layout: &Layout) -> io::Result<Trust> {
     }
 }
 
-/// The copy, if there is one, proven again. The error is why it is not to be used.
-pub(super) fn copy(origin: &Origin, layout: &Layout) -> Result<Option<Signed>, String> {
+/// Why a copy is not used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    /// It cannot be read now, and may be good.
+    #[error("{0}")]
+    Unread(io::Error),
+    /// It is not what was signed, or not what was accepted.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Unusable {
+    fn of_io(cause: io::Error) -> Self {
+        match cause.kind() {
+            io::ErrorKind::InvalidData => Self::Refused(cause.to_string()),
+            _ => Self::Unread(cause),
+        }
+    }
+}
+
+/// The copy, if there is one, proven again and not another than what was accepted, which was read before.
+pub(super) fn accepted_copy(
+    origin: &Origin,
+    layout: &Layout,
+    accepted: Option<&Accepted>,
+) -> Result<Option<Signed>, Unusable> {
+    let Some(signed) = copy(origin, layout)? else {
+        return Ok(None);
+    };
+    match accepted.map_or(Standing::Higher, |accepted| {
+        accepted.floor.standing(signed.floor())
+    }) {
+        Standing::Higher | Standing::Same => Ok(Some(signed)),
+        Standing::Lower | Standing::SameOtherBytes => Err(Unusable::Refused(
+            "it is not the one that was accepted last".to_owned(),
+        )),
+    }
+}
+
+/// The copy, if there is one, proven again.
+pub(super) fn copy(origin: &Origin, layout: &Layout) -> Result<Option<Signed>, Unusable> {
     let limit = trust::POINTER_LIMIT + manifest::LIMIT;
     let octets = match atomic::read_own(&layout.registry_copy(&origin.id), limit) {
         Ok(octets) => octets,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(cause) => return Err(cause.to_string()),
+        Err(cause) => return Err(Unusable::of_io(cause)),
     };
     let ends = octets.iter().enumerate().filter(|(_, octet)| **octet == b'\n');
-    let (end, _) = ends.take(4).last().ok_or("it is empty")?;
+    let (end, _) = ends
+        .take(4)
+        .last()
+        .ok_or_else(|| Unusable::Refused("it is cut short".to_owned()))?;
     let (pointer, document) = octets.split_at(end + 1);
     let proven = Pointer::parse(pointer, &origin.keyring, &origin.id)
         .and_then(|pointer| trust::verify(&pointer, document, &origin.keyring));
-    proven.map(Some).map_err(|error| error.to_string())
+    proven
+        .map(Some)
+        .map_err(|error| Unusable::Refused(error.to_string()))
 }
 
-/// Removes the copy, as far as that can be done, and gives a sentence that says so.
-pub(super) fn drop_copy(origin: &Origin, layout: &Layout, why: &str) -> String {
-    let path = layout.registry_copy(&origin.id);
-    // In a home of another user it stays, and is refused again the next time.
-    let _ = fs::remove_file(&path);
-    format!("the copy of the registry in `{path}` is not used: {why}; `ampup update` fetches it again")
+/// Removes a copy that is refused, as far as that can be done.
+pub(super) fn drop_refused(origin: &Origin, layout: &Layout) {
+    // Whoever keeps a newer one holds this lock: without it, the newer one would go in place of the one that was read.
+    // What stays, here or in a home of another user, is refused again the next time.
+    if let Ok(Some(_lock)) = Lock::try_acquire(&layout.store_lock()) {
+        let accepted = accepted(origin, layout).unwrap_or_default();
+        if let Err(Unusable::Refused(_)) = accepted_copy(origin, layout, accepted.as_ref()) {
+            let _ = fs::remove_file(layout.registry_copy(&origin.id));
+        }
+    }
 }
 
 /// Keeps all of it: the copy first, so that the floor never rises above what is here.
@@ -143,4 +191,20 @@ pub(super) fn keep(newer: &Newer, origin: &Origin, layout: &Layout) -> io::Resul
     let mut text = serde_json::to_vec_pretty(&trust).expect("text and numbers are JSON");
     text.push(b'\n');
     atomic::write_state(&layout.trust(), &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_opened_is_not_refused() {
+        use io::ErrorKind::{InvalidData, Other, PermissionDenied};
+        let is_refused = |kind: io::ErrorKind| matches!(Unusable::of_io(kind.into()), Unusable::Refused(_));
+        // EMFILE and EIO have no kind of their own.
+        assert_eq!(
+            [InvalidData, PermissionDenied, Other].map(is_refused),
+            [true, false, false]
+        );
+    }
 }

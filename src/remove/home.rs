@@ -5,7 +5,14 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use crate::{itself, layout::Layout, shell::Shell, store::place};
+use super::RemoveError;
+use crate::{
+    fs::lock::{self, Lock},
+    itself,
+    layout::Layout,
+    shell::Shell,
+    store::place,
+};
 
 /// What there is to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +104,34 @@ fn manual(layout: &Layout, ours: &mut Vec<Utf8PathBuf>) {
             ours.push(entry.into_path());
         }
     }
+}
+
+/// Takes every lock of a release: whoever holds one is about to put something into the home. The caller holds the store
+/// lock, which they take last, so none is waited for.
+///
+/// # Errors
+/// When somebody holds one.
+pub fn lock_releases(layout: &Layout) -> Result<Vec<Lock>, RemoveError> {
+    let entries = layout.locks().read_dir_utf8().into_iter().flatten().flatten();
+    let mut taken = Vec::new();
+    for entry in entries {
+        let path = entry.into_path();
+        if path == layout.store_lock() {
+            continue;
+        }
+        match Lock::try_acquire(&path) {
+            Ok(Some(lock)) => taken.push(lock),
+            Ok(None) => {
+                return Err(RemoveError::AtWork {
+                    holder: lock::holder(&path),
+                    path,
+                });
+            }
+            // What is no lock is held by nobody.
+            Err(_) => {}
+        }
+    }
+    Ok(taken)
 }
 
 /// Removes what `survey` found, then the directories in the home that are empty by then. What cannot be removed is given

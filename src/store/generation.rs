@@ -78,7 +78,7 @@ pub fn active(layout: &Layout) -> io::Result<Option<u64>> {
 /// A generation by number. What its links name need not be there any more. A damaged record counts as an empty one.
 ///
 /// # Errors
-/// When its directory cannot be read.
+/// When its directory cannot be read; `NotFound` when it was dropped, also while it was read.
 pub fn read(layout: &Layout, number: u64) -> io::Result<Generation> {
     let directory = layout.generation(number);
     let mut components = BTreeMap::new();
@@ -95,6 +95,8 @@ pub fn read(layout: &Layout, number: u64) -> io::Result<Generation> {
         }
     }
     let record = read_record(layout, number).unwrap_or_default();
+    // One that was moved away meanwhile was read in part.
+    fs::symlink_metadata(&directory)?;
     let requests = record.requests.clone();
     Ok(Generation {
         number,

@@ -20,8 +20,28 @@ pub struct Fault {
     pub what: String,
 }
 
+/// So often a reader looks again because somebody writes.
+const PATIENCE: usize = 100;
+
 /// Every link of the home that is not as ampup makes it.
 pub fn faults(layout: &Layout) -> Vec<Fault> {
+    // A commit may happen meanwhile, in parts as it seems: what is wrong is wrong twice, under the same `active`.
+    let look = || (link::read(&layout.active()).ok(), look(layout));
+    let mut before = look();
+    for _ in 0..PATIENCE {
+        if before.1.is_empty() {
+            break;
+        }
+        let again = look();
+        if again == before {
+            break;
+        }
+        before = again;
+    }
+    before.1
+}
+
+fn look(layout: &Layout) -> Vec<Fault> {
     let mut found = Found::default();
     for directory in [layout.generations(), layout.locks()] {
         found.no_link(&directory);

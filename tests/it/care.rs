@@ -143,7 +143,54 @@ fn a_tree_without_a_receipt_is_not_told_as_if_whole() {
     home.ampup(&["list"])
         .exits(0)
         .prints("other 1.0.0 (active)\ntool  2.0.0 (damaged)\ntool  1.0.0\n");
-    home.ampup(&["use", "tool@2.0.0"]).exits(3);
+}
+
+#[test]
+fn a_tree_without_a_receipt_is_neither_activated_nor_run() {
+    let home = home();
+    let hint = "hint: `ampup verify --repair tool`";
+    let active = home.path().join("bin/tool");
+    home.ampup(&["run", "--no-db", "--", "tool"])
+        .exits(0)
+        .prints("tool 2.0.0\n");
+    write(&home.path().join("components/tool/1.0.0/.receipt.json"), "{");
+    let before = home.store();
+    for words in [
+        &["undo"][..],
+        &["use", "tool@1.0.0"],
+        &["use", "tool@1"],
+        &[
+            "run",
+            "--no-db",
+            "--",
+            &format!("{}/components/tool/1.0.0/bin/tool", home.path()),
+        ],
+    ] {
+        let run = home.ampup(words).exits(4).says(hint);
+        assert!(run.stderr.contains("tool 1.0.0 has no receipt"), "{run:#?}");
+        assert_eq!(run.stdout, "", "{run:#?}");
+    }
+    assert_eq!(home.store(), before);
+    write(&tool(&home).join(".receipt.json"), "{");
+    for program in ["tool", active.as_str()] {
+        let run = home.ampup(&["run", "--no-db", "--", program]).exits(4).says(hint);
+        assert_eq!(run.stdout, "", "{run:#?}");
+    }
+    home.ampup(&["verify", "--repair"]).exits(0);
+    home.ampup(&["undo"]).exits(0).says("tool 1.0.0 is active");
+    home.ampup(&["run", "--no-db", "--", "tool"])
+        .exits(0)
+        .prints("tool 1.0.0\n");
+}
+
+/// What is active already gets no worse by going back.
+#[test]
+fn a_damaged_tree_that_stays_active_does_not_keep_another_from_going_back() {
+    let mut home = home();
+    home.offer("other", "2.0.0");
+    home.ampup(&["install", "other@2"]).exits(0);
+    write(&tool(&home).join(".receipt.json"), "{");
+    home.ampup(&["undo"]).exits(0).says("other 1.0.0 is active");
 }
 
 #[test]

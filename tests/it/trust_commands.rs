@@ -480,6 +480,26 @@ fn a_damaged_copy_is_removed_and_fetched_again() {
     );
 }
 
+/// Readers take no lock: what they judge must not be what another command wrote meanwhile.
+#[test]
+fn no_reader_removes_the_copy_that_an_update_has_just_written() {
+    let publisher = Publisher::new();
+    publisher.publish(2).update().expect("updated");
+    publisher.told();
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for serial in 3..30 {
+                publisher.publish(serial).update().expect("updated");
+            }
+        });
+        while !writer.is_finished() {
+            assert_eq!(publisher.in_use().1, Source::Fetched);
+        }
+    });
+    let told = publisher.told();
+    assert!(!told.iter().any(|line| line.contains("is not used")), "{told:?}");
+}
+
 #[test]
 fn an_old_copy_and_a_damaged_floor_do_not_lower_what_was_accepted() {
     let publisher = Publisher::new();

@@ -41,7 +41,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         Some(program) => program.into_std_path_buf(),
         None => match child::find(&["psql".into()], session) {
             Ok(program) => program,
-            Err(_) => return Err(missing(&programs?, session)),
+            Err(Error::NoCommand { .. }) => return Err(missing(&programs?, session)),
+            Err(error) => return Err(error),
         },
     };
     let start = Start {

@@ -2,12 +2,21 @@
 
 use std::{
     process::Child,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use ampup::{layout::Layout, locate::Locator};
+use ampup::{
+    commands::{Options, Session, history, why},
+    env::Env,
+    event::Silent,
+    layout::Layout,
+    locate::Locator,
+};
 use fs_err as fs;
 use nix::{
     errno::Errno,
@@ -217,6 +226,69 @@ fn readers_beside_writers_see_whole_versions_only() {
     assert_eq!(leftovers(&home.path(), true), Vec::<camino::Utf8PathBuf>::new());
 }
 
+/// Trees come and go while readers are slow: none of them takes that for damage, or for the loss of what is active.
+#[test]
+fn who_looks_after_a_home_beside_a_writer_finds_nothing_wrong() {
+    let mut home = Home::new();
+    for version in ["1.0.0", "2.0.0", "3.0.0"] {
+        home.offer("tool", version);
+    }
+    // It comes first by name, and takes so long that what comes next may be gone by then.
+    let large = script("large", "1.0.0") + &"# large\n".repeat(200_000);
+    home.offer_script("large", "1.0.0", &large);
+    home.ampup(&["install", "large", "tool@1.0.0"]).exits(0);
+    let (home, over) = (&home, AtomicBool::new(false));
+    let beside = |command: &[&str]| {
+        while !over.load(Ordering::Relaxed) {
+            home.ampup(command).exits(0);
+        }
+    };
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_secs(8) {
+                for version in ["tool@2.0.0", "tool@3.0.0"] {
+                    home.ampup(&["install", version]).exits(0);
+                    home.ampup(&["use", "tool@1.0.0"]).exits(0);
+                    home.ampup(&["uninstall", version]).exits(0);
+                }
+            }
+        });
+        scope.spawn(|| beside(&["verify"]));
+        scope.spawn(|| {
+            // In this process, so that it looks often.
+            let variables = [("AMPUP_HOME", home.path())];
+            while !over.load(Ordering::Relaxed) {
+                let env = Env::from_variables(variables.clone(), "/");
+                let session = Session::new(env, Options::default(), Arc::new(Silent), "ampup".to_owned());
+                let session = session.expect("a session");
+                history::run(&history::Args {}, &session).expect("readable");
+                let tool = "tool".parse().expect("a name");
+                why::run(&why::Args { name: tool }, &session).expect("always active");
+            }
+        });
+        scope.spawn(|| beside(&["which", "tool"]));
+        scope.spawn(|| {
+            let locator = Locator::new(Layout::new(home.path()));
+            let tool = "tool".parse().expect("a name");
+            while !over.load(Ordering::Relaxed) {
+                locator.active(&tool).expect("always active");
+            }
+        });
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let doctor = home.ampup(&["doctor"]).stdout;
+                for found in ["problem links", "problem components"] {
+                    assert!(!doctor.contains(found), "{doctor}");
+                }
+            }
+        });
+        let written = writer.join();
+        over.store(true, Ordering::Relaxed);
+        written.expect("every command succeeds");
+    });
+}
+
 #[test]
 fn children_inherit_no_lock_and_no_lock_file_is_deleted() {
     let mut home = Home::new();
@@ -275,6 +347,13 @@ fn a_stopped_holder_is_named_after_the_time_limit() {
         .says("slow-1.0.0")
         .says("--lock-timeout");
     assert_eq!(run.stderr.matches("error:").count(), 1, "{run:?}");
+    // Nor is the home taken away from under it.
+    let before = home.store();
+    home.ampup(&["self", "uninstall", "--yes"])
+        .exits(6)
+        .says(&format!("process {}", holder.id()))
+        .says("slow-1.0.0");
+    assert_eq!(home.store(), before);
     // It holds that release only.
     home.ampup(&["--lock-timeout", "1", "install", "tool"]).exits(0);
     kill(pid(&holder), Signal::SIGKILL).expect("ended");
@@ -289,6 +368,8 @@ fn a_stopped_holder_is_named_after_the_time_limit() {
         .says("locks/store");
     held.take();
     home.ampup(&["use", "tool@1.0.0"]).exits(0);
+    home.ampup(&["self", "uninstall", "--yes"]).exits(0);
+    assert!(!home.path().exists());
 }
 
 fn stop(child: &Child) {

@@ -1,7 +1,11 @@
 //! Homes in odd places and under odd circumstances: each works, or says clearly why it does not.
 
-use std::{os::unix::ffi::OsStringExt as _, os::unix::fs::PermissionsExt as _, process::Command};
+use std::{
+    os::unix::{ffi::OsStringExt as _, fs::PermissionsExt as _, process::CommandExt as _},
+    process::Command,
+};
 
+use ampup::postgres::user::User;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
@@ -228,4 +232,35 @@ fn root_in_the_home_of_another_user_is_warned() {
     // Where nobody else is concerned, nothing is said.
     let run = finish(home.command_as_we_are(&["list"])).exits(0);
     assert_eq!(run.stderr, "");
+}
+
+/// What root installs is first run as somebody else, who cannot enter a home that is its owner's alone.
+#[test]
+fn root_in_a_home_that_is_closed_is_told_who_can_install_there() {
+    let (Some(runner), Ok(owner)) = (run_as(), User::by_name("nobody")) else {
+        return;
+    };
+    if runner.uid == owner.uid {
+        return;
+    }
+    let home = home();
+    let closed = home.path().parent().expect("the user's directory").to_owned();
+    fs_err::os::unix::fs::chown(&closed, Some(owner.uid), Some(owner.gid)).expect("given");
+    fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).expect("closed");
+    let as_owner = |words: &[&str]| {
+        let mut command = home.command_as_we_are(words);
+        command.uid(owner.uid).gid(owner.gid);
+        finish(command).exits(0)
+    };
+    as_owner(&["install", "tool@1.0.0"]);
+    let before = home.store();
+    finish(home.command_as_we_are(&["install", "tool@2.0.0"]))
+        .exits(7)
+        .says(&format!(
+            "as `{}`: `{closed}` is closed to other users",
+            runner.name
+        ))
+        .says("hint: run ampup as `nobody`, or choose another home");
+    assert_eq!(home.store(), before);
+    as_owner(&["install", "tool@2.0.0"]);
 }
