@@ -323,7 +323,7 @@ impl Locator {
             component: component.clone(),
             major,
             source: NothingAt(match major {
-                Some(_) => self.layout.component(component),
+                Some(major) => self.layout.component(component).join(format!("{major}.*")),
                 None => self.layout.active_tree(component),
             }),
         }

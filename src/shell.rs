@@ -214,6 +214,16 @@ pub fn quote(shell: Shell, text: &str) -> String {
     }
 }
 
+/// `text` as one word that can be typed in most shells: quoted where it must be.
+pub fn typed(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./+@:".contains(letter);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        quote(Shell::Sh, text)
+    }
+}
+
 /// How ampup is in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -12,7 +12,7 @@ use crate::{
     fs::link,
     postgres::{ClusterError, identity, projects::Projects},
     prune::{self, Waste},
-    remove,
+    remove, shell,
     store::in_use::Processes,
 };
 
@@ -135,7 +135,9 @@ fn tell_of_kept(known: &[Waste], named: &[Waste], session: &Session) {
         let size = sized(waste.octets);
         session.note(format!(
             "kept: `{}`, {}, {size}; `--kept {}` removes it",
-            waste.path, waste.what, waste.path
+            waste.path,
+            waste.what,
+            shell::typed(waste.path.as_str())
         ));
     }
 }

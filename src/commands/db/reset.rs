@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::{
     commands::{Error, Outcome, Session, database::Selected},
     postgres::{ClusterError, Project, inspect::Contents},
+    shell,
 };
 
 /// Arguments of `ampup db reset`.
@@ -49,13 +50,13 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         Some(given) => {
             return Err(Error::Refused {
                 message: format!("`{given}` is not this project's name; nothing was changed"),
-                hint: format!("`ampup db reset {name}`"),
+                hint: format!("`ampup db reset {}`", shell::typed(name)),
             });
         }
         None => {
             return Err(Error::Usage {
                 message: "a database is put aside only when its project is named".to_owned(),
-                hint: format!("`ampup db reset {name}`"),
+                hint: format!("`ampup db reset {}`", shell::typed(name)),
             });
         }
     }
