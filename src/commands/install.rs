@@ -315,6 +315,8 @@ pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Out
     if json.is_empty() && failures.len() == 1 {
         return Err(failures.remove(0).1);
     }
+    // Wrong bytes say more than that something else could not be had.
+    failures.sort_by_key(|(_, error)| error.exit_code() != Exit::Integrity);
     let mut exit = Exit::Done;
     for (components, error) in &failures {
         exit = if exit == Exit::Done {

@@ -96,6 +96,21 @@ fn wrong_bytes_of_one_of_two_that_move_together_end_the_run() {
 }
 
 #[test]
+fn wrong_bytes_decide_the_exit_code_of_several() {
+    let mut home = Home::new();
+    let mut away = archive(&home, "away", &[("one", "#!/bin/sh\necho one 1.0.0\n")]);
+    away["source"] = json!({"kind": "https", "url": "https://127.0.0.1:9/one"});
+    let mut wrong = archive(&home, "wrong", &[("two", "#!/bin/sh\necho two 1.0.0\n")]);
+    wrong["integrity"]["digest"] = json!(sha256(b"other bytes"));
+    home.offer_artifacts("one", "1.0.0", &[away])
+        .offer_artifacts("two", "1.0.0", &[wrong]);
+    home.ampup(&["install", "one", "two"])
+        .exits(4)
+        .says("error: could not install one")
+        .says("error: could not install two");
+}
+
+#[test]
 fn what_the_host_certainly_lacks_is_not_fetched() {
     let mut home = Home::new();
     let mut demanding = archive(&home, "theseus", &[("tool", "#!/bin/sh\necho tool 1.0.0\n")]);

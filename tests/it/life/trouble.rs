@@ -188,6 +188,39 @@ fn what_was_named_and_cannot_be_had_leaves_ampup_in_place() {
     assert!(run.stderr.contains("there is no component `nothing`"), "{run:#?}");
 }
 
+/// Starts the program under test, and kills it after a while.
+fn killed(person: &Person, arguments: &[&str], milliseconds: u64) {
+    let mut command = person.command(crate::support::home::program(), arguments);
+    command
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    let mut child = command.spawn().expect("started");
+    std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+    // It may have ended by itself.
+    let _ = child.kill();
+    child.wait().expect("reaped");
+}
+
+/// However early a repair is killed, there is a program to call.
+#[test]
+fn a_repair_that_is_killed_leaves_an_ampup() {
+    let person = Person::new(Who::Ordinary);
+    person.built(&["init"]).exits(0);
+    let program = person
+        .home
+        .path()
+        .join(format!("components/ampup/{NOW}/bin/ampup"));
+    for milliseconds in [20, 60, 100, 140, 180, 220, 260, 300] {
+        fs::write(&program, "#!/bin/sh\nexit 3\n").expect("written");
+        killed(&person, &["init"], milliseconds);
+        let link = person.home.path().join("bin/ampup");
+        assert!(link.is_file(), "{milliseconds} ms");
+        person.built(&["init"]).exits(0);
+        person.ampup(&["--version"]).exits(0);
+        person.ampup(&["verify"]).exits(0);
+    }
+}
+
 /// Killed at any moment, either of them can be run again, and then leaves nothing.
 #[test]
 fn init_and_uninstall_that_were_killed_are_finished_by_the_next() {
@@ -196,17 +229,7 @@ fn init_and_uninstall_that_were_killed_are_finished_by_the_next() {
         person.write(name, content);
     }
     let before = snapshot(&person.directory());
-    let kill = |arguments: &[&str], milliseconds: u64| {
-        let mut command = person.command(crate::support::home::program(), arguments);
-        command
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null());
-        let mut child = command.spawn().expect("started");
-        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
-        // It may have ended by itself.
-        let _ = child.kill();
-        child.wait().expect("reaped");
-    };
+    let kill = |arguments: &[&str], milliseconds: u64| killed(&person, arguments, milliseconds);
     for milliseconds in [5, 20, 50, 90, 140, 200, 280] {
         kill(&["init"], milliseconds);
         person.built(&["init"]).exits(0);
