@@ -9,6 +9,7 @@ use crate::{
     itself::{self, Need},
     setup::{self, Action, Change},
     shell::{Setting, Shell},
+    store::place,
 };
 
 /// All that is decided before the first change.
@@ -43,6 +44,7 @@ impl Intent {
                 hint: "choose another home with `--home`".to_owned(),
             });
         }
+        place::check_all(layout).map_err(failed)?;
         let host = session.host()?;
         let target = host.target.ok_or_else(|| Error::Refused {
             message: format!("no component is built for {}", host.description),
