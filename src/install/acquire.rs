@@ -18,7 +18,7 @@ use crate::{
     fs::{atomic, lock::Lock, space},
     postgres::user::User,
     resolve::Step,
-    store::{self, Held, receipt::Receipt, staging::Staging},
+    store::{self, Held, place, receipt::Receipt, staging::Staging},
     unpack::{Shape, unpack},
 };
 
@@ -316,6 +316,8 @@ fn name_of(step: &Step, workshop: &Workshop<'_>) -> String {
 }
 
 pub(super) fn lock_release(step: &Step, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
+    // Before anything is fetched: the commit would refuse it.
+    place::check(&workshop.layout.component(&step.component), workshop.layout)?;
     let path = workshop.layout.release_lock(&step.component, &step.version);
     let name = name_of(step, workshop);
     let lock = Lock::acquire(&path, workshop.patience, |holder| {

@@ -403,4 +403,34 @@ mod tests {
         assert_eq!(Journal::read(work).expect("read"), None);
         assert_eq!(Journal::read(&work.join("none")).expect("read"), None);
     }
+
+    /// A stranger that came between the choice of a number and the rename.
+    #[test]
+    fn a_number_that_a_stranger_has_is_passed_over_and_never_taken_back() {
+        let world = tempfile::tempdir().expect("tempdir");
+        let home = Utf8Path::from_path(world.path()).expect("UTF-8");
+        let layout = Layout::new(home);
+        place::prepare(&layout).expect("made");
+        let work = layout.staging().join("work");
+        let made = work.join(GENERATION);
+        fs::create_dir_all(&made).expect("made");
+        fs::write(layout.generation(1), "a stranger's").expect("written");
+        fs::create_dir_all(layout.generation(2).join("a stranger's")).expect("made");
+        let mut journal = Journal {
+            generation: Some(1),
+            adds: Vec::new(),
+            removes: Vec::new(),
+        };
+        let processes = Processes::look();
+        for number in [1, 2] {
+            journal.generation = Some(number);
+            journal.write(&work).expect("written");
+            settle(&layout, &work, &processes).expect("settled");
+            assert!(layout.generation(number).exists());
+        }
+        let number = claim(&made, 1, &mut journal, &layout, &work).expect("claimed");
+        assert_eq!((number, journal.generation), (3, Some(3)));
+        settle(&layout, &work, &processes).expect("settled");
+        assert!(!layout.generation(3).exists() && layout.generation(2).exists());
+    }
 }

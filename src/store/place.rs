@@ -63,7 +63,8 @@ pub(super) fn directories(layout: &Layout) -> Vec<Utf8PathBuf> {
 
 /// What stands in the place of a directory of the home, or of one above it, and is no directory of ours: a file, or a link.
 ///
-/// `components` may be a link to anywhere; `staging` and `cache` to the place that this home has elsewhere (`prepare`).
+/// `components` may be a link to anywhere but another home's place; `staging` and `cache` to the place that this home has
+/// elsewhere (`prepare`).
 /// What any other link leads to is somebody else's: it is neither written to nor emptied.
 pub fn stranger(directory: &Utf8Path, layout: &Layout) -> Option<Stranger> {
     let below = |path: &&Utf8Path| *path != layout.home();
@@ -102,7 +103,7 @@ fn in_place_of(directory: &Utf8Path, layout: &Layout) -> Option<Stranger> {
         (Ok(target), Some(place)) if is_ours(&place, layout) && !target.is_symlink() => return None,
         (Ok(target), _) if !directory.exists() => format!("is a link to `{target}`, which is not there"),
         (Ok(target), _) if !directory.is_dir() => format!("is a link to `{target}`, which is no directory"),
-        (Ok(_), _) if directory == layout.components() => return None,
+        (Ok(_), None) if directory == layout.components() => return None,
         (Ok(target), Some(_)) => format!("is a link to `{target}`, which belongs to another home"),
         (Ok(target), None) => format!("is a link to `{target}`; ampup makes none there, and follows none"),
     };

@@ -150,7 +150,7 @@ impl Scene {
     }
 }
 
-/// A failure says what is in the way; once that is away, the command does it.
+/// A failure says what is in the way, and what to type.
 fn explains(run: &Run, path: &Utf8Path, what: &str) {
     assert!(!run.stderr.contains("panicked"), "{what}: {run:#?}");
     if run.code == 7 {
@@ -303,7 +303,7 @@ fn a_number_that_a_stranger_has_is_passed_over() {
     scene.home.ampup(&["undo"]).exits(0);
 }
 
-/// The note of a download, or the record of what was made outside, as a directory: passed over or moved aside.
+/// The record of what was made outside of the home: one warning, and on.
 #[test]
 fn a_record_that_is_damaged_keeps_nobody_from_coming_or_going() {
     let scene = Scene::new();
@@ -377,6 +377,7 @@ fn a_moved_home_and_a_new_one_in_its_place_share_nothing() {
         .says("which belongs to another home")
         .says("hint: `rm '");
     ampup(&copy, &["self", "uninstall", "--yes"]).exits(0);
+    assert!(copy.symlink_metadata().is_err());
     ampup(&old, &["verify"]).exits(0);
     // Somebody emptied /var/lib: what was installed is gone, and can be installed.
     let second = place(&new);
