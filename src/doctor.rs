@@ -156,7 +156,7 @@ fn room(layout: &Layout) -> Option<Finding> {
 
 /// Whether the file system of the home has locks. Where `locks/` is not there yet, the first command that writes says so.
 fn locks(layout: &Layout) -> Option<Finding> {
-    if !layout.store_lock().is_file() {
+    if !layout.store_lock().is_file() || place::stranger(&layout.locks(), layout).is_some() {
         return None;
     }
     Some(match Lock::try_acquire(&layout.store_lock()) {
@@ -186,7 +186,9 @@ fn home_links(layout: &Layout) -> Vec<Finding> {
         Finding::problem(
             "links",
             format!("`{}` {}", fault.path, fault.what),
-            "`ampup verify --repair` mends what can be mended",
+            fault
+                .by_hand
+                .unwrap_or_else(|| "`ampup verify --repair` mends what can be mended".to_owned()),
         )
     };
     faults.into_iter().map(finding).collect()

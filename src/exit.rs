@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::fs::link::Stranger;
+
 /// How a command ends. The numbers are part of the command line's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -31,11 +33,12 @@ impl Exit {
     /// The code of a file operation's failure: 7 where the disk or its permissions are the reason, else 1.
     pub fn of_io(cause: &io::Error) -> Self {
         use io::ErrorKind::{
-            FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, Unsupported,
+            FileTooLarge, NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+            Unsupported,
         };
         match cause.kind() {
             StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied | FileTooLarge
-            | Unsupported => Self::Disk,
+            | NotADirectory | Unsupported => Self::Disk,
             _ => Self::Failed,
         }
     }
@@ -60,6 +63,10 @@ impl Exit {
 /// What to type after a file operation in ampup's home failed, where the kind of failure says it.
 pub fn hint_of_io(cause: &io::Error) -> Option<String> {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    let inner = cause.get_ref();
+    if let Some(stranger) = inner.and_then(|inner| inner.downcast_ref::<Stranger>()) {
+        return Some(stranger.remedy());
+    }
     match cause.kind() {
         ReadOnlyFilesystem | PermissionDenied | Unsupported => {
             Some("choose a home that you can write to, with `AMPUP_HOME` or `--home`".to_owned())

@@ -15,7 +15,7 @@ use crate::{
     fs::link,
     layout::Layout,
     resolve::{Action, Choice, GroupPlan, Plan, Step},
-    store::{check::check, place},
+    store::check::check,
     verify::digest_of,
 };
 
@@ -271,22 +271,10 @@ pub fn obstacle(layout: &Layout) -> io::Result<Option<Utf8PathBuf>> {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
         _ => {}
     }
-    Ok(directories
-        .into_iter()
-        .find(|path| path.symlink_metadata().is_ok() && !path.is_dir()))
-}
-
-/// The place outside of the home that belongs to it, when there is one.
-pub fn elsewhere(layout: &Layout) -> Option<Utf8PathBuf> {
-    let target = layout.components().read_link_utf8().ok()?;
-    let place = target.parent()?;
-    // A home that was moved keeps the place of its old path.
-    let kin = place::elsewhere_of(layout.home());
-    let name = place.file_name()?;
-    let is_ours = place.parent() == kin.parent()
-        && name.len() == 16
-        && name.bytes().all(|digit| digit.is_ascii_hexdigit());
-    is_ours.then(|| place.to_owned())
+    Ok(directories.into_iter().find(|path| {
+        path.symlink_metadata()
+            .is_ok_and(|found| !found.is_dir() && !found.is_symlink())
+    }))
 }
 
 #[cfg(test)]

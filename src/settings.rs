@@ -3,7 +3,10 @@
 use camino::Utf8Path;
 use serde::Deserialize;
 
-use crate::{exit::Exit, fs::atomic};
+use crate::{
+    exit::{Exit, hint_of_io},
+    fs::atomic,
+};
 
 /// The keys of the home's `config.toml`; each may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -44,6 +47,18 @@ impl SettingsError {
         match self {
             Self::Io(cause) => Exit::of_io(cause),
             Self::Malformed { .. } => Exit::Usage,
+        }
+    }
+
+    /// What to type next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            // What the home's path leads to is a file.
+            Self::Io(cause) if cause.kind() == std::io::ErrorKind::NotADirectory => {
+                Some("choose another home, with `AMPUP_HOME` or `--home`".to_owned())
+            }
+            Self::Io(cause) => hint_of_io(cause),
+            Self::Malformed { .. } => None,
         }
     }
 }

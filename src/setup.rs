@@ -122,7 +122,7 @@ pub fn apply(
         note(change, setting, &mut record);
     }
     // First the record, then the deed: whatever a kill leaves behind is known.
-    atomic::write_state(&layout.shells(), &record.to_json()).map_err(SetupError::Record)?;
+    write_record(&record, layout).map_err(SetupError::Record)?;
     for change in &mut changes {
         if let Err(cause) = carry_out(change) {
             change.action = Action::ByHand(cause.to_string());
@@ -143,17 +143,47 @@ pub fn write_env_files(setting: &Setting, layout: &Layout) -> io::Result<()> {
     Ok(())
 }
 
-/// The record of a home; an empty one where there is none.
+/// The record of a home; an empty one where there is none, or a damaged one.
 ///
 /// # Errors
-/// When it is there and cannot be read or understood.
+/// When it cannot be read, or a newer ampup wrote it.
 pub fn read_record(layout: &Layout) -> Result<Record, SetupError> {
+    Ok(read_or_damage(layout)?.unwrap_or_else(|_| Record::new()))
+}
+
+/// What there is to say of a record that is damaged.
+pub fn damage(layout: &Layout) -> Option<String> {
+    let damage = read_or_damage(layout).ok()?.err()?;
+    Some(format!(
+        "{damage}; the shells' files are searched for ampup's lines instead"
+    ))
+}
+
+fn read_or_damage(layout: &Layout) -> Result<Result<Record, String>, SetupError> {
     let path = layout.shells();
-    match atomic::read(&path, LIMIT) {
-        Ok(json) => Record::parse(&json).map_err(|source| SetupError::Unreadable { path, source }),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Record::new()),
+    match atomic::read_own(&path, LIMIT) {
+        Ok(json) => match Record::parse(&json) {
+            Ok(record) => Ok(Ok(record)),
+            Err(RecordError::Damaged(_)) => Ok(Err(format!("`{path}` is damaged"))),
+            Err(source @ RecordError::Newer(_)) => Err(SetupError::Unreadable { path, source }),
+        },
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Ok(Record::new())),
+        // A link, a directory, or more than any record is.
+        Err(cause) if cause.kind() == io::ErrorKind::InvalidData => Ok(Err(cause.to_string())),
         Err(cause) => Err(SetupError::Record(cause)),
     }
+}
+
+/// Writes the record of a home. A directory in its place is moved aside.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_record(record: &Record, layout: &Layout) -> io::Result<()> {
+    let path = layout.shells();
+    if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+        fs::rename(&path, format!("{path}.old"))?;
+    }
+    atomic::write_state(&path, &record.to_json())
 }
 
 fn decide(file: &StartFile, setting: &Setting) -> Action {

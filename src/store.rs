@@ -56,6 +56,10 @@ pub struct Held {
 /// When another process holds it for all of `patience`, or what was left cannot be settled.
 pub fn lock(layout: &Layout, patience: Duration, reporter: &dyn Reporter) -> Result<Held, LockError> {
     let path = layout.store_lock();
+    place::check(&layout.locks(), layout).map_err(|source| LockError::Io {
+        path: path.clone(),
+        source,
+    })?;
     let processes = Processes::look();
     let lock = take(&path, "the store", patience, reporter)?;
     staging::sweep(layout, &processes).map_err(|source| LockError::Io { path, source })?;

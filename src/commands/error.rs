@@ -114,7 +114,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Home(_) => Some("set `AMPUP_HOME` to an absolute path, or use `--home`".to_owned()),
-            Self::Settings(_) => None,
+            Self::Settings(error) => error.hint(),
             Self::Manifest(error) => error.hint(),
             Self::Refresh(error) => error.hint(),
             Self::Resolve(error) => error.hint(),

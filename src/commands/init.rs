@@ -22,6 +22,7 @@ use crate::{
     remove::home,
     setup::{self, Action, removal},
     shell::{Shell, quote},
+    store::place,
     verify::digest_of,
 };
 use intent::Intent;
@@ -270,11 +271,14 @@ fn put_in_place(intent: &Intent, made: &mut Option<u64>, session: &Session) -> R
     };
     session.prepare()?;
     // Before anything else is made outside of the home: what must go again with it.
+    if let Some(damage) = setup::damage(&session.layout) {
+        session.warn(damage);
+    }
     let mut record = setup::read_record(&session.layout)?;
     for directory in &intent.parents {
         record.make_directory(directory);
     }
-    atomic::write_state(&session.layout.shells(), &record.to_json()).map_err(failed)?;
+    setup::write_record(&record, &session.layout).map_err(failed)?;
     itself::sweep(&session.layout, &intent.program);
     match &intent.need {
         itself::Need::Nothing => Ok(vec![format!(
@@ -336,6 +340,10 @@ fn set_up_shells(intent: &Intent, session: &Session) -> Result<(Vec<Utf8PathBuf>
 
 fn write_manual(session: &Session) -> Result<(), Error> {
     let directory = session.layout.manual();
+    if let Some(stranger) = place::stranger(&directory, &session.layout) {
+        session.warn(format!("{stranger}; the manual is not written"));
+        return Ok(());
+    }
     let written = atomic::make_directories(&directory).and_then(|()| {
         manual::pages(session.grammar())
             .iter()

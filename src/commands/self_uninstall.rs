@@ -6,12 +6,15 @@ use serde_json::json;
 
 use super::{Error, Outcome, Session, env};
 use crate::{
+    event::Event,
     exit::Exit,
+    fs::{link::Stranger, lock::Lock},
     itself::{self, Whence},
     layout::Layout,
     postgres::projects::Projects,
     remove::home::{self, Estate},
     setup::{
+        self,
         removal::{self, Return, Undo},
         windows,
     },
@@ -49,6 +52,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let returns = if args.no_modify_path {
         Vec::new()
     } else {
+        if let Some(damage) = setup::damage(layout) {
+            session.warn(damage);
+        }
         returns(session)?
     };
     let estate = home::survey(layout).map_err(failed)?;
@@ -116,8 +122,7 @@ fn remove(
     session: &Session,
 ) -> Result<(Outcome, Vec<Utf8PathBuf>), Error> {
     let layout = &session.layout;
-    // Nobody works in this home from here on.
-    let lock = session.lock_store()?;
+    let lock = lock(session)?;
     let directories: Vec<Return> = returns
         .iter()
         .filter(|one| one.action == Undo::DeleteDirectory)
@@ -129,7 +134,7 @@ fn remove(
             session.warn(format!("`{}` stays as it is: {why}", one.path));
         }
     }
-    // Taking the lock may have made a directory that was not there.
+    // Whoever had the lock may have made more.
     let mut again = home::survey(layout).unwrap_or_else(|_| estate.clone());
     again.ours.extend(
         estate
@@ -177,6 +182,25 @@ fn remove(
         ..Outcome::done(talk, json!({}))
     };
     Ok((outcome, left.into_iter().map(|(path, _)| path).collect()))
+}
+
+/// Nobody works in this home from here on. It need not be prepared, or even be whole, to go: what stands in the place of
+/// a lock, or of their directory, is held by nobody.
+fn lock(session: &Session) -> Result<Option<Lock>, Error> {
+    let path = session.layout.store_lock();
+    let is_ours = path.is_file()
+        && place::stranger(&session.layout.locks(), &session.layout).is_none()
+        && Stranger::instead_of_file(&path).is_none();
+    if !is_ours {
+        return Ok(None);
+    }
+    let waiting = |holder: &str| {
+        session.reporter.report(Event::Waiting {
+            name: "the store".to_owned(),
+            holder: holder.to_owned(),
+        });
+    };
+    Ok(Some(Lock::acquire(&path, session.patience(), waiting)?))
 }
 
 /// The user's PATH, and what is still there because this program runs from it.

@@ -100,7 +100,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         Exit::Done
     } else {
         if !args.repair {
-            talk.push("hint: `ampup verify --repair` makes what is damaged anew".to_owned());
+            let by_hand = faults.iter().find_map(|fault| fault.by_hand.as_deref());
+            let repair = "`ampup verify --repair` makes what is damaged anew";
+            talk.push(format!("hint: {}", by_hand.unwrap_or(repair)));
         }
         Exit::Integrity
     };

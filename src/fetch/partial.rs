@@ -68,6 +68,7 @@ impl Partial {
         let path = directory.join(format!("{name}.partial"));
         loop {
             remove_unless_file(&path)?;
+            remove_unless_file(&note(&path))?;
             let file = options()
                 .write(true)
                 .create(true)

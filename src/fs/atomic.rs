@@ -143,11 +143,7 @@ fn open(path: &Utf8Path, follow: bool) -> io::Result<fs::File> {
     #[cfg(not(unix))]
     let _ = follow;
     let opened = options.open(path);
-    #[cfg(unix)]
-    if let Err(cause) = &opened
-        && cause.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
-        && !follow
-    {
+    if opened.is_err() && !follow && path.is_symlink() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
             format!("`{path}` is a link, and ampup makes none there"),

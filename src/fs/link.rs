@@ -6,6 +6,49 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+/// What stands in a place of ours, and is not ours. As the inner error of an `io::Error` it says what to do (`exit`).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{path}` {what}")]
+pub struct Stranger {
+    /// The place.
+    pub path: Utf8PathBuf,
+    /// What is there, as the rest of a sentence.
+    pub what: String,
+}
+
+impl Stranger {
+    /// What stands in the place of a file and is none; a link is not followed.
+    pub fn instead_of_file(path: &Utf8Path) -> Option<Self> {
+        if path.symlink_metadata().ok()?.is_file() {
+            return None;
+        }
+        let what = match read(path) {
+            Ok(target) => format!("is a link to `{target}`; ampup makes none there, and follows none"),
+            Err(_) => "is no file".to_owned(),
+        };
+        Some(Self {
+            path: path.to_owned(),
+            what,
+        })
+    }
+
+    /// What to type, so that ampup makes its own in that place. Nothing that a link leads to goes with it.
+    pub fn remedy(&self) -> String {
+        let path = &self.path;
+        match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_symlink() && cfg!(windows) => format!("`rmdir \"{path}\"`"),
+            Ok(metadata) if metadata.is_symlink() => format!("`rm '{path}'`"),
+            _ => format!("`mv '{path}' '{path}.old'`"),
+        }
+    }
+}
+
+impl From<Stranger> for io::Error {
+    fn from(stranger: Stranger) -> Self {
+        Self::new(io::ErrorKind::NotADirectory, stranger)
+    }
+}
+
 /// The path that this one leads to: absolute and without links.
 ///
 /// Windows' own answer begins with `\\?\`, which PostgreSQL and many others do not take; here it does so only where the path

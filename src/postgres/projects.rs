@@ -10,6 +10,7 @@ use crate::{
     env::Env,
     fs::{atomic, lock::Lock},
     layout::Layout,
+    store::place,
 };
 
 /// The file is never larger.
@@ -106,7 +107,12 @@ fn add_to(file: &Utf8Path, beside: Option<&Utf8Path>, amp_dir: &Utf8Path) -> io:
     projects.insert(amp_dir.to_owned());
     let document = Document { schema: 1, projects };
     let text = serde_json::to_vec_pretty(&document).map_err(io::Error::other)?;
-    atomic::write_state(file, &text)
+    let layout = Layout::new(file.parent().expect("a file in a directory"));
+    match place::stranger(&layout.staging(), &layout) {
+        // A home that was not prepared: what a link in it leads to is not ours to write to.
+        Some(_) => atomic::write(file, &text),
+        None => atomic::write_state(file, &text),
+    }
 }
 
 #[cfg(test)]

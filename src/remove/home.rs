@@ -43,7 +43,7 @@ pub fn survey(layout: &Layout) -> io::Result<Estate> {
     for entry in entries {
         let path = entry?.into_path();
         let name = path.file_name().expect("an entry has a name");
-        if name == "share" {
+        if name == "share" && place::stranger(&layout.manual(), layout).is_none() {
             manual(layout, &mut ours);
         } else if LAST.contains(&name) {
             last.push(path);
@@ -57,7 +57,7 @@ pub fn survey(layout: &Layout) -> io::Result<Estate> {
     last.sort_by_key(|path| rank(path));
     ours.extend(last);
     // Before the link that leads there.
-    if let Some(elsewhere) = itself::elsewhere(layout) {
+    if let Some(elsewhere) = place::elsewhere(layout) {
         ours.insert(0, elsewhere);
     }
     Ok(Estate { ours, others })
@@ -146,7 +146,9 @@ pub fn apply(estate: &Estate, layout: &Layout) -> Vec<(Utf8PathBuf, io::Error)> 
     let mut empty: Vec<&Utf8Path> = Vec::new();
     let manual = layout.manual();
     // man1, man, share.
-    empty.extend(manual.ancestors().take(3));
+    if place::stranger(&manual, layout).is_none() {
+        empty.extend(manual.ancestors().take(3));
+    }
     let var = place::elsewhere_of(layout.home());
     empty.extend(var.parent());
     for directory in empty {

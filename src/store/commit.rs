@@ -25,6 +25,8 @@ use crate::{
 
 /// The name of a commit in its directory of unfinished work.
 pub(super) const JOURNAL: &str = ".commit.json";
+/// A generation until it has its number: while it is there, what has the number is somebody else's.
+const GENERATION: &str = "generation";
 /// No commit is written down in more octets.
 const LIMIT: u64 = 1 << 20;
 
@@ -54,6 +56,10 @@ pub type Spot = (ComponentName, TreeName);
 /// # Errors
 /// When anything cannot be written. The store is then as it was, or as it should be and not all of it flushed or tidied.
 pub fn commit(layout: &Layout, change: &Change<'_>) -> io::Result<Option<u64>> {
+    let added = change.adds.iter().map(|(_, spot)| spot);
+    for (component, _) in added.chain(&change.removes) {
+        place::check(&layout.component(component), layout)?;
+    }
     let work = Staging::create(layout)?;
     let beside = scratch(layout, &work)?;
     let beside = beside.as_ref().unwrap_or(&work);
@@ -79,7 +85,7 @@ pub fn commit(layout: &Layout, change: &Change<'_>) -> io::Result<Option<u64>> {
             &change.adds,
             set,
             &record,
-            &beside.path().join("generation"),
+            &beside.path().join(GENERATION),
         );
         filled?;
     }
@@ -121,20 +127,18 @@ fn carry_out(
     for (sealed, (component, name)) in &change.adds {
         publish(layout, sealed, component, name).map_err(Cut::Before)?;
     }
-    if let Some(mut number) = journal.generation {
-        let made = beside.path().join("generation");
-        loop {
-            match atomic::rename(&made, &layout.generation(number)) {
-                Ok(()) => break,
-                // A generation is never empty, so a rename claims the number also where there are no locks.
-                Err(cause) if is_taken(&cause) => {
-                    number += 1;
-                    journal.generation = Some(number);
-                    journal.write(work.path()).map_err(Cut::Before)?;
+    if let Some(number) = journal.generation {
+        let made = beside.path().join(GENERATION);
+        let number = match claim(&made, number, journal, layout, work.path()) {
+            Ok(number) => number,
+            Err(cause) => {
+                // What has that number is somebody else's, and is not taken back.
+                if !is_absent(&made) {
+                    journal.generation = None;
                 }
-                Err(cause) => return Err(Cut::Before(cause)),
+                return Err(Cut::Before(cause));
             }
-        }
+        };
         if let Err(cause) = generation::flip_in(layout, number, beside.path()) {
             // Renamed, but perhaps not flushed: it counts.
             return Err(match generation::active(layout) {
@@ -146,11 +150,30 @@ fn carry_out(
     remove(&change.removes, layout, work.path()).map_err(Cut::After)
 }
 
-fn is_taken(cause: &io::Error) -> bool {
-    matches!(
-        cause.kind(),
-        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
-    )
+/// Gives a generation its number, or the next that is free. It is never empty, so a rename claims the number also where
+/// there are no locks.
+fn claim(
+    made: &Utf8Path,
+    mut number: u64,
+    journal: &mut Journal,
+    layout: &Layout,
+    work: &Utf8Path,
+) -> io::Result<u64> {
+    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
+    loop {
+        let place = layout.generation(number);
+        match atomic::rename(made, &place) {
+            Err(cause)
+                if [AlreadyExists, DirectoryNotEmpty, NotADirectory].contains(&cause.kind())
+                    && place.symlink_metadata().is_ok() =>
+            {
+                number += 1;
+                journal.generation = Some(number);
+                journal.write(work)?;
+            }
+            claimed => return claimed.map(|()| number),
+        }
+    }
 }
 
 /// Gives a sealed tree its place. What had that place before, which can only be a damaged tree, is exchanged for it, and
@@ -174,7 +197,8 @@ fn publish(layout: &Layout, sealed: &Utf8Path, component: &ComponentName, name: 
 fn remove(trees: &[Spot], layout: &Layout, work: &Utf8Path) -> io::Result<()> {
     for (component, name) in trees {
         let tree = layout.tree(component, name);
-        if is_absent(&tree) {
+        // What somebody's link leads to was never ours.
+        if is_absent(&tree) || place::stranger(&layout.component(component), layout).is_some() {
             continue;
         }
         let doomed = atomic::private_directory(work, "removed-")?;
@@ -205,7 +229,8 @@ fn take_back(
     remove(&idle, layout, work)?;
     if let Some(number) = journal.generation {
         let made = layout.generation(number);
-        if generation::active(layout)? != Some(number) && !is_absent(&made) {
+        let is_generation = made.symlink_metadata().is_ok_and(|found| found.is_dir());
+        if generation::active(layout)? != Some(number) && is_generation {
             atomic::rename(
                 &made,
                 &atomic::private_directory(beside, "removed-")?.join("generation"),
@@ -221,7 +246,7 @@ fn take_back(
 /// # Errors
 /// When that is not possible; nothing else may be changed then, and readers go on leaving it out.
 pub(super) fn settle(layout: &Layout, work: &Utf8Path, processes: &Processes) -> io::Result<()> {
-    let Some(journal) = Journal::read(work)? else {
+    let Some(mut journal) = Journal::read(work)? else {
         return Ok(());
     };
     if journal.counts(generation::active(layout)?) {
@@ -233,6 +258,9 @@ pub(super) fn settle(layout: &Layout, work: &Utf8Path, processes: &Processes) ->
         drop(used);
         remove(&idle, layout, work)
     } else {
+        if !is_absent(&work.join(GENERATION)) {
+            journal.generation = None;
+        }
         let beside = atomic::private_directory(&place::generations_scratch(layout)?, "settled-")?;
         let taken = take_back(&journal, layout, work, &beside, processes);
         // What stays is swept by a later command.
@@ -374,5 +402,35 @@ mod tests {
         fs::write(work.join(JOURNAL), "{").expect("written");
         assert_eq!(Journal::read(work).expect("read"), None);
         assert_eq!(Journal::read(&work.join("none")).expect("read"), None);
+    }
+
+    /// A stranger that came between the choice of a number and the rename.
+    #[test]
+    fn a_number_that_a_stranger_has_is_passed_over_and_never_taken_back() {
+        let world = tempfile::tempdir().expect("tempdir");
+        let home = Utf8Path::from_path(world.path()).expect("UTF-8");
+        let layout = Layout::new(home);
+        place::prepare(&layout).expect("made");
+        let work = layout.staging().join("work");
+        let made = work.join(GENERATION);
+        fs::create_dir_all(&made).expect("made");
+        fs::write(layout.generation(1), "a stranger's").expect("written");
+        fs::create_dir_all(layout.generation(2).join("a stranger's")).expect("made");
+        let mut journal = Journal {
+            generation: Some(1),
+            adds: Vec::new(),
+            removes: Vec::new(),
+        };
+        let processes = Processes::look();
+        for number in [1, 2] {
+            journal.generation = Some(number);
+            journal.write(&work).expect("written");
+            settle(&layout, &work, &processes).expect("settled");
+            assert!(layout.generation(number).exists());
+        }
+        let number = claim(&made, 1, &mut journal, &layout, &work).expect("claimed");
+        assert_eq!((number, journal.generation), (3, Some(3)));
+        settle(&layout, &work, &processes).expect("settled");
+        assert!(!layout.generation(3).exists() && layout.generation(2).exists());
     }
 }

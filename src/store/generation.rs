@@ -117,12 +117,13 @@ pub(super) fn read_record(layout: &Layout, number: u64) -> Option<Record> {
 /// When the directory cannot be read.
 pub fn numbers(layout: &Layout) -> io::Result<Vec<u64>> {
     let pending = Pending::read(layout)?;
-    let mut numbers = all_numbers(layout)?;
+    let mut numbers = all_numbers(layout, |kind| kind.is_dir())?;
     numbers.retain(|number| !pending.hides_generation(*number));
     Ok(numbers)
 }
 
-fn all_numbers(layout: &Layout) -> io::Result<Vec<u64>> {
+/// The numbers that something of such a kind has.
+fn all_numbers(layout: &Layout, counts: impl Fn(std::fs::FileType) -> bool) -> io::Result<Vec<u64>> {
     let entries = match fs::read_dir(layout.generations()) {
         Ok(entries) => entries,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -131,7 +132,7 @@ fn all_numbers(layout: &Layout) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in entries {
         let entry = entry?;
-        if entry.file_type()?.is_dir()
+        if counts(entry.file_type()?)
             && let Some(number) = entry.file_name().to_str().and_then(number_of)
         {
             numbers.push(number);
@@ -203,9 +204,9 @@ fn number_of(name: &str) -> Option<u64> {
     name.parse().ok().filter(ours)
 }
 
-/// A number that no generation has.
+/// A number that nothing has, be it a generation or a stranger.
 pub(super) fn next(layout: &Layout) -> io::Result<u64> {
-    Ok(all_numbers(layout)?.last().map_or(1, |last| last + 1))
+    Ok(all_numbers(layout, |_| true)?.last().map_or(1, |last| last + 1))
 }
 
 /// Makes `directory` a generation and puts it on disk. Trees in `sealed` are published later.

@@ -5,7 +5,7 @@ use std::io;
 use camino::Utf8Path;
 use fs_err as fs;
 
-use super::{commit::Pending, generation, receipt::Receipt};
+use super::{commit::Pending, generation, place, receipt::Receipt};
 use crate::{
     domain::{ComponentName, Inventory, Tree, TreeName, inventory::Origin},
     layout::Layout,
@@ -38,13 +38,16 @@ fn read_once(layout: &Layout, pending: &Pending) -> io::Result<Inventory> {
     if let Some(number) = generation::active(layout)? {
         inventory.generation = Some(number);
         let active = generation::read(layout, number).map_err(|cause| match cause.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!(
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                let text = format!(
                     "`{}` leads to generation {number}, which is not there",
                     layout.active()
-                ),
-            ),
+                );
+                place::stranger(&layout.generations(), layout).map_or_else(
+                    || io::Error::new(io::ErrorKind::InvalidData, text),
+                    io::Error::from,
+                )
+            }
             _ => cause,
         })?;
         inventory.active = active.set;

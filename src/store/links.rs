@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{generation, place, staging::Staging};
 use crate::{
     domain::{ActiveSet, ComponentName, TreeName},
-    fs::{entries, link},
+    fs::link::{self, Stranger},
     layout::Layout,
 };
 
@@ -18,6 +18,8 @@ pub struct Fault {
     pub path: Utf8PathBuf,
     /// What is wrong, as the rest of a sentence.
     pub what: String,
+    /// What to type, where it is not for `verify --repair` to mend.
+    pub by_hand: Option<String>,
 }
 
 /// So often a reader looks again because somebody writes.
@@ -43,13 +45,14 @@ pub fn faults(layout: &Layout) -> Vec<Fault> {
 
 fn look(layout: &Layout) -> Vec<Fault> {
     let mut found = Found::default();
-    for directory in [layout.generations(), layout.locks()] {
-        found.no_link(&directory);
+    for directory in place::directories(layout) {
+        found.stranger(place::stranger(&directory, layout));
     }
-    for directory in [layout.components(), layout.staging(), layout.cache()] {
-        if directory.symlink_metadata().is_ok() && !directory.is_dir() {
-            found.add(&directory, "leads to no directory");
-        }
+    for lock in place::entries(&layout.locks(), layout) {
+        found.stranger(Stranger::instead_of_file(&lock));
+    }
+    for entry in place::entries(&layout.generations(), layout) {
+        found.stranger(place::stranger(&entry, layout));
     }
     let active = found.active(layout);
     if layout.active().symlink_metadata().is_ok() {
@@ -58,14 +61,14 @@ fn look(layout: &Layout) -> Vec<Fault> {
     for number in generation::numbers(layout).unwrap_or_default() {
         found.generation(layout, number, active == Some(number));
     }
-    for component in entries(&layout.components()) {
-        found.no_link(&component);
+    for component in place::entries(&layout.components(), layout) {
+        found.link(&component, layout);
         if component
             .symlink_metadata()
             .is_ok_and(|metadata| metadata.is_dir())
         {
-            for tree in entries(&component) {
-                found.no_link(&tree);
+            for tree in place::entries(&component, layout) {
+                found.link(&tree, layout);
             }
         }
     }
@@ -106,7 +109,7 @@ pub fn set_anew(layout: &Layout) -> io::Result<Option<ActiveSet>> {
         return Ok(None);
     }
     let mut set = generation::read(layout, number)?.set;
-    for path in entries(&layout.generation(number)) {
+    for path in place::entries(&layout.generation(number), layout) {
         let component: Option<ComponentName> = path.file_name().and_then(|name| name.parse().ok());
         // A link that was bent still says by its last part which version was meant.
         let meant = link::read(&path)
@@ -144,15 +147,25 @@ impl Found {
         self.0.push(Fault {
             path: path.to_owned(),
             what: what.into(),
+            by_hand: None,
         });
     }
 
-    fn no_link(&mut self, path: &Utf8Path) {
-        if let Ok(target) = link::read(path) {
-            self.add(
-                path,
-                format!("is a link to `{target}`; ampup makes none there, and follows none"),
-            );
+    fn stranger(&mut self, stranger: Option<Stranger>) {
+        if let Some(stranger) = stranger
+            && !self.0.iter().any(|known| known.path == stranger.path)
+        {
+            self.0.push(Fault {
+                by_hand: Some(stranger.remedy()),
+                path: stranger.path,
+                what: stranger.what,
+            });
+        }
+    }
+
+    fn link(&mut self, path: &Utf8Path, layout: &Layout) {
+        if is_link(path) {
+            self.stranger(place::stranger(path, layout));
         }
     }
 
@@ -195,7 +208,7 @@ impl Found {
                 "is damaged: how it was made, and what was asked for, is not known",
             );
         }
-        for path in entries(&directory) {
+        for path in place::entries(&directory, layout) {
             let name = path.file_name().unwrap_or_default();
             if ["bin", generation::RECORD].contains(&name) {
                 continue;
@@ -222,7 +235,11 @@ impl Found {
                 Err(_) => self.add(&path, "is no link"),
             }
         }
-        for path in entries(&directory.join("bin")) {
+        let bin = directory.join("bin");
+        if is_link(&bin) {
+            self.add(&bin, "is not as ampup makes it");
+        }
+        for path in place::entries(&bin, layout) {
             let executable = path.file_name().unwrap_or_default();
             let right = link::read(&path).is_ok_and(|target| {
                 let mut parts = target.components().map(|part| part.as_str());

@@ -159,11 +159,19 @@ pub fn abandoned(layout: &Layout) -> Vec<Utf8PathBuf> {
     let path = |entry: fs::DirEntry| {
         let path = Utf8PathBuf::from_path_buf(entry.path()).ok()?;
         let is_directory = entry.file_type().ok()?.is_dir();
-        (!is_directory || is_abandoned(&path)).then_some(path)
+        // `staging/` is ours alone; behind a link of the user's, others may have a directory of the other's name.
+        let is_ours = path.parent() == Some(&layout.staging()) || is_our_name(path.file_name()?);
+        (is_ours && (!is_directory || is_abandoned(&path))).then_some(path)
     };
     let roots = place::staging_roots(layout).into_iter();
     let entries = roots.filter_map(|root| fs::read_dir(root).ok()).flatten();
     entries.flatten().filter_map(path).collect()
+}
+
+/// What is called as ampup calls unfinished work.
+fn is_our_name(name: &str) -> bool {
+    let is_random = |name: &str| name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_random(name.strip_prefix("settled-").unwrap_or(name))
 }
 
 /// Work is made and locked under the store lock, which the caller holds: without a lock file it has no maker any more.

@@ -1,6 +1,8 @@
 //! Every file that ampup writes for itself, damaged in every way: it is read as damaged, made anew or passed over, and
 //! nothing outside the home is touched.
 
+mod strangers;
+
 use std::{
     os::unix::{fs::symlink, process::CommandExt as _},
     process::Command,

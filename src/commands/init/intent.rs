@@ -10,6 +10,7 @@ use crate::{
     remove::home,
     setup::{self, Action, Change},
     shell::{Setting, Shell},
+    store::place,
 };
 
 /// All that is decided before the first change.
@@ -45,6 +46,7 @@ impl Intent {
                 hint: "choose another home with `--home`".to_owned(),
             });
         }
+        place::check_all(layout).map_err(failed)?;
         let host = session.host()?;
         let target = host.target.ok_or_else(|| Error::Refused {
             message: format!("no component is built for {}", host.description),

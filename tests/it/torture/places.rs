@@ -111,12 +111,17 @@ fn a_home_may_lie_on_another_file_system_and_its_components_on_a_third() {
     }
     fs_err::os::unix::fs::symlink(&components, home.path().join("components")).expect("linked");
     works(&home, &home.path());
-    let left: Vec<_> = components
-        .join(".staging")
-        .read_dir_utf8()
-        .expect("listed")
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+    // Where the user's link leads, somebody else may have a directory of that name.
+    let other = components.join(".staging/photos/one");
+    fs::create_dir_all(other.parent().expect("a parent")).expect("made");
+    fs::write(&other, "precious").expect("written");
+    home.give(&components);
+    home.ampup(&["use", "tool@1.0.0"]).exits(0);
+    home.ampup(&["prune"]).exits(0);
+    let left = components.join(".staging").read_dir_utf8().expect("listed");
+    let left: Vec<_> = left.map(|entry| entry.expect("an entry").into_path()).collect();
+    assert_eq!(left, [other.parent().expect("a parent")]);
+    assert!(other.is_file());
 }
 
 fn own(directory: &Utf8Path) {

@@ -1,0 +1,439 @@
+//! Links and files of somebody else's in the places of the home's own directories: what they lead to is neither written to
+//! nor removed, they are named with what to do, and ampup can leave all the same.
+
+use std::{collections::BTreeMap, os::unix::fs::symlink, process::Command, time::Duration};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::support::{
+    home::{Home, Run, finish},
+    postgres::run_as,
+};
+
+/// Every directory of the home that ampup makes, or may make.
+const DIRECTORIES: [&str; 14] = [
+    "components/tool",
+    "components/ampup",
+    "components/.staging",
+    "generations",
+    "generations/2",
+    "generations/.staging",
+    "locks",
+    "staging",
+    "cache",
+    "cache/downloads",
+    "cache/templates",
+    "share",
+    "share/man",
+    "share/man/man1",
+];
+
+const COMMANDS: [&[&str]; 8] = [
+    &["install", "tool@3.0.0"],
+    &["use", "tool@1.0.0"],
+    &["undo"],
+    &["uninstall", "tool@1.0.0"],
+    &["prune"],
+    &["verify", "--repair"],
+    &["init"],
+    &["self", "uninstall", "--yes"],
+];
+
+/// A home with everything in it, a copy of it, and a directory of somebody else's with all the names that ampup uses.
+struct Scene {
+    home: Home,
+    copy: Utf8PathBuf,
+    outside: Utf8PathBuf,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let mut home = Home::new();
+        for version in ["1.0.0", "2.0.0", "3.0.0"] {
+            home.offer("tool", version);
+        }
+        home.ampup(&["init"]).exits(0);
+        home.ampup(&["install", "tool@1.0.0"]).exits(0);
+        home.ampup(&["install", "tool@2.0.0"]).exits(0);
+        let outside = home.directory("outside");
+        for file in [
+            "thesis",
+            ".new-old",
+            "ampup.1",
+            "ampup-install.1",
+            "man1/ampup.1",
+            "man/man1/ampup.1",
+            "store",
+            "tool-3.0.0",
+            "1.0.0/bin/tool",
+            "3.0.0/bin/tool",
+            "0.2.0/bin/ampup",
+            "tool/1.0.0/bin/tool",
+            "1/bin/tool",
+            "2/generation.json",
+            "4/x",
+            "abcdefghijkl/x",
+            "downloads/sha256-00.partial",
+            "templates/sha256-00-nobody/PG_VERSION",
+        ] {
+            let path = outside.join(file);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+            fs::write(&path, "precious").expect("written");
+        }
+        fs::create_dir(outside.join("empty")).expect("made");
+        let old = std::time::SystemTime::now() - Duration::from_secs(9000);
+        let file = fs::File::options().write(true).open(outside.join(".new-old"));
+        file.expect("opened").file().set_modified(old).expect("aged");
+        home.give(&outside);
+        let copy = home.work().join("copy");
+        let scene = Self { home, copy, outside };
+        scene.copy(&scene.home.path(), &scene.copy);
+        scene
+    }
+
+    fn copy(&self, from: &Utf8Path, to: &Utf8Path) {
+        let status = Command::new("cp")
+            .args(["-a", from.as_str(), to.as_str()])
+            .status();
+        assert!(status.expect("started").success());
+    }
+
+    /// The home as it was, with a link to `target` in the place of `name`.
+    fn with_link(&self, name: &str, target: &Utf8Path) -> Utf8PathBuf {
+        if self.home.path().exists() {
+            fs::remove_dir_all(self.home.path()).expect("removed");
+        }
+        self.copy(&self.copy, &self.home.path());
+        let path = self.home.path().join(name);
+        match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&path).expect("removed"),
+            Ok(_) => fs::remove_file(&path).expect("removed"),
+            Err(_) => {}
+        }
+        symlink(target, &path).expect("linked");
+        if let Some(user) = run_as() {
+            std::os::unix::fs::lchown(&path, Some(user.uid), Some(user.gid)).expect("given");
+        }
+        path
+    }
+
+    /// All that lies outside: names, kinds, contents, and when a directory was changed last.
+    fn outside(&self) -> BTreeMap<Utf8PathBuf, String> {
+        let mut found = BTreeMap::new();
+        let mut open = vec![self.outside.clone()];
+        while let Some(path) = open.pop() {
+            let metadata = path.symlink_metadata().expect("there");
+            let shown = if metadata.is_dir() {
+                open.extend(
+                    path.read_dir_utf8()
+                        .expect("listed")
+                        .map(|entry| entry.expect("an entry").into_path()),
+                );
+                format!("{:?}", metadata.modified().expect("known"))
+            } else {
+                fs::read_to_string(&path).expect("read")
+            };
+            found.insert(path, shown);
+        }
+        found
+    }
+
+    fn names_it(&self, path: &Utf8Path) {
+        let link = format!("`{path}` is a link to `");
+        self.home.ampup(&["verify"]).exits(4).prints_with(&link);
+        self.home
+            .ampup(&["doctor"])
+            .exits(1)
+            .prints_with(&link)
+            .prints_with(&format!("`rm '{path}'`"));
+    }
+}
+
+/// A failure says what is in the way, and what to type.
+fn explains(run: &Run, path: &Utf8Path, what: &str) {
+    assert!(!run.stderr.contains("panicked"), "{what}: {run:#?}");
+    if run.code == 7 {
+        assert!(
+            run.stderr.contains(&format!("`{path}` is a link to `")),
+            "{what}: {run:#?}"
+        );
+        assert!(
+            run.stderr.contains(&format!("hint: `rm '{path}'`")),
+            "{what}: {run:#?}"
+        );
+    }
+}
+
+fn leads_nowhere_else(directories: &[&str]) {
+    let scene = Scene::new();
+    let before = scene.outside();
+    for name in directories {
+        let path = scene.with_link(name, &scene.outside);
+        scene.names_it(&path);
+        assert_eq!(scene.outside(), before, "{name}: looking");
+        for words in COMMANDS {
+            let what = format!("{name}: {words:?}");
+            let path = scene.with_link(name, &scene.outside);
+            let run = scene.home.ampup(words);
+            explains(&run, &path, &what);
+            assert_eq!(scene.outside(), before, "{what}: {run:#?}");
+            if words[0] == "self" {
+                let run = run.exits(0);
+                assert!(run.stderr.contains("ampup is gone from"), "{what}: {run:#?}");
+                let active = scene.home.path().join("active");
+                assert!(active.symlink_metadata().is_err(), "{what}: {run:#?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_link_in_the_place_of_a_directory_of_the_store_is_named_and_not_followed() {
+    leads_nowhere_else(&DIRECTORIES[..7]);
+}
+
+#[test]
+fn a_link_in_the_place_of_a_directory_beside_the_store_is_named_and_not_followed() {
+    leads_nowhere_else(&DIRECTORIES[7..]);
+}
+
+/// A link that leads nowhere, and a file: each is named with what to do, and with it gone everything works.
+#[test]
+fn what_is_in_the_place_of_a_directory_and_is_none_is_named() {
+    let scene = Scene::new();
+    let nowhere = scene.home.work().join("nowhere");
+    for name in [
+        "components",
+        "staging",
+        "cache",
+        "cache/downloads",
+        "cache/templates",
+        "generations",
+        "locks",
+    ] {
+        let path = scene.with_link(name, &nowhere);
+        scene
+            .home
+            .ampup(&["verify"])
+            .exits(4)
+            .prints_with(&format!("`{path}` is a link to `{nowhere}`, which is not there"));
+        let run = scene.home.ampup(&["install", "tool@3.0.0"]).exits(7);
+        explains(&run, &path, name);
+        fs::remove_file(&path).expect("removed");
+        let again = scene.home.ampup(&["install", "tool@3.0.0"]);
+        // Without its generations nobody knows what was active.
+        if name == "generations" {
+            assert_eq!(again.code, 4, "{again:#?}");
+            scene.home.ampup(&["verify", "--repair"]);
+        } else {
+            again.exits(0);
+        }
+        for file in [false, true] {
+            let path = scene.with_link(name, &nowhere);
+            if file {
+                fs::remove_file(&path).expect("removed");
+                fs::write(&path, "").expect("written");
+                scene
+                    .home
+                    .ampup(&["install", "tool@3.0.0"])
+                    .exits(7)
+                    .says(&format!("hint: `mv '{path}' '{path}.old'`"));
+            }
+            scene
+                .home
+                .ampup(&["self", "uninstall", "--yes"])
+                .exits(0)
+                .says("ampup is gone from");
+            assert!(!scene.home.path().exists(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_in_the_place_of_a_lock_is_named() {
+    let scene = Scene::new();
+    let before = scene.outside();
+    for name in ["locks/store", "locks/tool-3.0.0"] {
+        for directory in [false, true] {
+            let path = scene.with_link(name, &scene.outside.join("store"));
+            let remedy = if directory {
+                fs::remove_file(&path).expect("removed");
+                fs::create_dir(&path).expect("made");
+                format!("`mv '{path}' '{path}.old'`")
+            } else {
+                format!("`rm '{path}'`")
+            };
+            scene
+                .home
+                .ampup(&["doctor"])
+                .exits(1)
+                .prints_with(path.as_str())
+                .prints_with(&remedy);
+            scene
+                .home
+                .ampup(&["install", "tool@3.0.0"])
+                .exits(7)
+                .says(path.as_str())
+                .says(&format!("hint: {remedy}"));
+            scene.home.ampup(&["self", "uninstall", "--yes"]).exits(0);
+            assert_eq!(scene.outside(), before, "{name}");
+        }
+    }
+}
+
+/// What has the number of a generation and is none is named, counted, and left where it is.
+#[test]
+fn a_number_that_a_stranger_has_is_passed_over() {
+    let scene = Scene::new();
+    let path = scene.with_link("generations/3", &scene.outside);
+    let file = scene.home.path().join("generations/4");
+    fs::write(&file, "precious").expect("written");
+    scene.home.ampup(&["use", "tool@1.0.0"]).exits(0);
+    let active = scene.home.path().join("active").read_link_utf8().expect("a link");
+    assert_eq!(active, "generations/5");
+    assert_eq!(fs::read_to_string(&file).expect("there"), "precious");
+    scene.names_it(&path);
+    scene
+        .home
+        .ampup(&["verify"])
+        .exits(4)
+        .prints_with(&format!("`{file}` is no directory"));
+    scene.home.ampup(&["use", "tool@2.0.0"]).exits(0);
+    scene.home.ampup(&["undo"]).exits(0);
+}
+
+/// The record of what was made outside of the home: one warning, and on.
+#[test]
+fn a_record_that_is_damaged_keeps_nobody_from_coming_or_going() {
+    let scene = Scene::new();
+    for words in [&["init"][..], &["self", "uninstall", "--yes"]] {
+        for damage in ["link", "noise", "directory"] {
+            let path = scene.with_link("shells.json", &scene.outside.join("thesis"));
+            if damage != "link" {
+                fs::remove_file(&path).expect("removed");
+            }
+            match damage {
+                "noise" => fs::write(&path, "{").expect("written"),
+                "directory" => fs::create_dir_all(path.join("inside")).expect("made"),
+                _ => {}
+            }
+            scene.home.give(&scene.home.path());
+            let run = scene.home.ampup(words).exits(0);
+            let warnings = run
+                .stderr
+                .lines()
+                .filter(|line| line.starts_with("warning: ") && line.contains("shells.json"));
+            assert_eq!(warnings.count(), 1, "{damage}: {run:#?}");
+            assert_eq!(
+                fs::read_to_string(scene.outside.join("thesis")).expect("there"),
+                "precious"
+            );
+        }
+    }
+    let profile = fs::read_to_string(scene.home.directory("user").join(".profile")).unwrap_or_default();
+    assert!(!profile.contains("ampup"), "{profile}");
+}
+
+/// A home of root's that others cannot enter, moved: it keeps its place, and one that is made where it lay gets another.
+#[test]
+fn a_moved_home_and_a_new_one_in_its_place_share_nothing() {
+    if run_as().is_none() {
+        return;
+    }
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0").offer("tool", "2.0.0");
+    let private = home.directory("private");
+    fs_err::os::unix::fs::chown(&private, Some(0), Some(0)).expect("taken");
+    fs::set_permissions(&private, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("closed");
+    let (old, new) = (private.join("moved"), private.join("home"));
+    let ampup = |place: &Utf8Path, words: &[&str]| {
+        let mut command = home.command_as_we_are(words);
+        command.env("AMPUP_HOME", place);
+        finish(command)
+    };
+    let place = |home: &Utf8Path| {
+        let link = home.join("components").read_link_utf8().expect("a link");
+        link.parent().expect("a place").to_owned()
+    };
+    ampup(&new, &["install", "tool@1.0.0"]).exits(0);
+    let first = place(&new);
+    assert!(first.starts_with("/var/lib/ampup"), "{first}");
+    fs::rename(&new, &old).expect("moved");
+    ampup(&new, &["install", "tool@2.0.0"]).exits(0);
+    assert_ne!(place(&new), first);
+    ampup(&old, &["list"]).exits(0).prints("tool 1.0.0 (active)\n");
+    ampup(&new, &["list"]).exits(0).prints("tool 2.0.0 (active)\n");
+    ampup(&old, &["install", "tool@2.0.0"]).exits(0);
+    assert_eq!(place(&old), first);
+    // A copy has the links of the first, and nothing of its own behind them.
+    let copy = private.join("copy");
+    let status = Command::new("cp")
+        .args(["-a", old.as_str(), copy.as_str()])
+        .status();
+    assert!(status.expect("started").success());
+    ampup(&copy, &["use", "tool@1.0.0"])
+        .exits(7)
+        .says("which belongs to another home")
+        .says("hint: `rm '");
+    ampup(&copy, &["self", "uninstall", "--yes"]).exits(0);
+    assert!(copy.symlink_metadata().is_err());
+    ampup(&old, &["verify"]).exits(0);
+    // Somebody emptied /var/lib: what was installed is gone, and can be installed.
+    let second = place(&new);
+    fs::remove_dir_all(&second).expect("removed");
+    ampup(&new, &["install", "tool@2.0.0"]).exits(0);
+    assert_eq!(place(&new), second);
+    ampup(&new, &["self", "uninstall", "--yes"]).exits(0);
+    assert!(second.symlink_metadata().is_err());
+    ampup(&old, &["verify"]).exits(0);
+    // One that was made before places said whose they are.
+    fs::remove_file(first.join("home")).expect("removed");
+    ampup(&old, &["use", "tool@1.0.0"]).exits(0);
+    ampup(&old, &["self", "uninstall", "--yes"]).exits(0);
+    assert!(first.symlink_metadata().is_err() && old.symlink_metadata().is_err());
+}
+
+/// Root's home where others cannot enter it, with real directories: nothing is made elsewhere.
+#[test]
+fn a_place_elsewhere_is_made_only_when_it_is_needed() {
+    if run_as().is_none() {
+        return;
+    }
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    let place = home.directory("place");
+    fs_err::os::unix::fs::chown(&place, Some(0), Some(0)).expect("taken");
+    let ampup = |words: &[&str]| {
+        let mut command = home.command_as_we_are(words);
+        command.env("AMPUP_HOME", &place);
+        finish(command)
+    };
+    ampup(&["install", "tool@1.0.0"]).exits(0);
+    fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("closed");
+    ampup(&["use", "tool@1.0.0"]).exits(0);
+    assert!(
+        ampup::store::place::elsewhere_of(&place)
+            .symlink_metadata()
+            .is_err()
+    );
+}
+
+#[test]
+fn a_home_that_can_be_none_is_refused_with_a_hint() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    let (file, link) = (home.work().join("file"), home.work().join("link"));
+    fs::write(&file, "precious").expect("written");
+    symlink("nowhere", &link).expect("linked");
+    for place in [&file, &link] {
+        let mut command = home.command(&["install", "tool"]);
+        command.env("AMPUP_HOME", place);
+        finish(command)
+            .exits(7)
+            .says(place.as_str())
+            .says("hint: ")
+            .says("AMPUP_HOME");
+    }
+    assert_eq!(fs::read_to_string(&file).expect("there"), "precious");
+}
