@@ -59,7 +59,7 @@ fn a_cluster_of_another_user_is_refused_by_every_command() {
     chown("0", &served.data());
     finish(served.home.command_as_we_are(&["run", "true"]))
         .exits(7)
-        .says("belongs to user 0")
+        .says("belongs to root, and PostgreSQL does not run as root")
         .says("chown -R");
     chown(&format!("{}:{}", user.uid, user.gid), &served.data());
     assert_eq!(
