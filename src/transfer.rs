@@ -182,6 +182,37 @@ fn listen(child: &mut Child) -> thread::JoinHandle<String> {
 mod tests {
     use super::*;
 
+    /// As pg_dumpall starts pg_dump.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn whoever_is_not_listened_to_ends_with_what_it_started() {
+        let world = tempfile::tempdir().expect("a directory");
+        let started = world.path().join("started");
+        let mut giver = Command::new("/bin/sh");
+        giver
+            .args([
+                "-c",
+                "sleep 600 >/dev/null 2>&1 & echo $! >\"$1\"; exec yes",
+                "sh",
+            ])
+            .arg(&started);
+        pour(From::Program(giver), Command::new("true"), &mut |_| {
+            Keep::YesAndAllAfter
+        })
+        .expect_err("nobody reads it");
+        let pid = fs_err::read_to_string(&started).expect("written down");
+        // Whoever inherits it may take a moment to wait for it.
+        let is_there = || {
+            let stat = fs_err::read_to_string(format!("/proc/{}/stat", pid.trim()));
+            stat.is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        let began = std::time::Instant::now();
+        while is_there() && began.elapsed().as_secs() < 10 {
+            thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert!(!is_there(), "process {pid} lives");
+    }
+
     #[test]
     fn a_table_with_fewer_rows_is_named() {
         let counts = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Counts>();

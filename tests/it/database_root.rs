@@ -192,6 +192,19 @@ fn what_root_makes_is_given_away_when_it_is_whole() {
     home.db(&["reset", "work"]).exits(0);
     home.db(&["start"]).exits(0);
     home.db(&["stop"]).exits(0);
+    // Nor what a killed restore of root's left: only who changes the cluster is in need of that.
+    let next = home.directory("work/.amp/metadb.next").join("metadb");
+    fs::create_dir_all(next.join("base")).expect("made");
+    fs::set_permissions(&next, std::fs::Permissions::from_mode(0o700)).expect("closed");
+    home.db(&["start"]).exits(0);
+    home.db(&["backup"])
+        .exits(7)
+        .says(&format!("`{next}` belongs to user 0"))
+        .says("hint: run this as user 0");
+    home.db(&["stop"]).exits(0);
+    root(&home, &["backup"]).exits(0);
+    assert!(home.in_amp("metadb.next").is_empty());
+    home.db(&["backup"]).exits(0);
 }
 
 /// What was listed as a file is a link when it is read.
