@@ -232,13 +232,14 @@ fn without_grantor(line: &[u8]) -> Option<String> {
 
 /// The superuser that initdb made, which may have got another name since. What it granted, pg_dumpall says to be granted
 /// by it, and a new cluster takes that (since 16) from its own first role alone
-/// (<https://www.postgresql.org/docs/current/sql-grant.html>).
+/// (<https://www.postgresql.org/docs/current/sql-grant.html>). Where it may not log in, the dump could not be loaded as it,
+/// and it is ours.
 fn first_role(clients: &Clients, side: &Side) -> Result<String, TransferError> {
     // Its number, in every cluster (src/include/catalog/pg_authid.dat).
     let name = clients.ask(
         side,
         "postgres",
-        "select rolname from pg_catalog.pg_roles where oid = 10;",
+        "select coalesce((select rolname from pg_catalog.pg_roles where oid = 10 and rolcanlogin and rolsuper), current_user);",
     )?;
     Ok(name.lines().collect())
 }

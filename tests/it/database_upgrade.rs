@@ -5,13 +5,13 @@ mod kills;
 
 use ampup::{
     event::Silent,
-    postgres::{Purpose, Server, Start, inspect::Contents},
+    postgres::{Purpose, Server, Start, inspect::Contents, user::User},
 };
 
 use crate::support::{
     database::{Build, Ends},
     home::{Home, TARGET, finish, sha256},
-    postgres::{fingerprint, sql},
+    postgres::{fingerprint, run_as, sql},
 };
 
 const TABLES: &str = "create table t as select generate_series(1, 5000) as x, repeat('x', 100) as y; \
@@ -165,24 +165,31 @@ fn without_client_programs_it_says_what_brings_them_and_touches_nothing() {
     }
 }
 
-/// As `initdb -U boss` makes one, which has a superuser of our name too.
 #[test]
 fn a_cluster_whose_first_role_has_another_name_keeps_it() {
+    assert_eq!(first_role_after_upgrade("login"), "boss");
+}
+
+#[test]
+fn a_first_role_that_may_not_log_in_is_in_nobodys_way() {
+    let ours = run_as().unwrap_or_else(|| User::current().expect("somebody"));
+    assert_eq!(first_role_after_upgrade("nologin"), ours.name);
+}
+
+/// Of a cluster as `initdb -U boss` makes one, which has a superuser of our name too.
+fn first_role_after_upgrade(login: &str) -> String {
     let home = with_16(home());
     let _ends = Ends(&home);
     let server = start(&home, Purpose::Session);
     let user = server.evidence().user.clone();
-    sql(
-        server.url(),
-        "create role second superuser login; create role r1; create role r2",
-    )
-    .expect("made");
+    let second = "create role second superuser login; create role r1; create role r2";
+    sql(server.url(), second).expect("made");
     let as_second = server.url().replace(&format!("user={user}"), "user=second");
     // pg_dumpall says `GRANTED BY`, and 16 takes there only the first role and whoever has the right to.
     let renamed = format!(
         "alter role \"{user}\" rename to boss; create role \"{user}\" superuser login; \
-         set session authorization boss; grant r1 to r2; set session authorization second; \
-         grant r2 to second with admin option"
+         set session authorization boss; grant r1 to r2; \
+         set session authorization second; grant r2 to second with admin option; alter role boss {login}"
     );
     sql(&as_second, &renamed).expect("made");
     let url = server.url().to_owned();
@@ -192,12 +199,10 @@ fn a_cluster_whose_first_role_has_another_name_keeps_it() {
     let server = start(&home, Purpose::Session);
     assert_eq!(server.url(), url);
     has_every_row(&url);
-    let roles = "select string_agg(concat_ws(' ', roleid::regrole, member::regrole, grantor, admin_option), ', ' order by 1) \
+    let grants = "select string_agg(concat_ws(' ', roleid::regrole, member::regrole, grantor, admin_option), ', ' order by 1) \
         from pg_auth_members where member::regrole::text in ('r2', 'second')";
-    assert_eq!(sql(&url, roles).expect("answered"), "r1 r2 10 f, r2 second 10 t");
-    assert_eq!(
-        sql(&url, "select rolname from pg_roles where oid = 10").expect("answered"),
-        "boss"
-    );
+    assert_eq!(sql(&url, grants).expect("answered"), "r1 r2 10 f, r2 second 10 t");
+    let first = sql(&url, "select rolname from pg_roles where oid = 10").expect("answered");
     server.stop().expect("stopped");
+    first
 }
