@@ -9,6 +9,7 @@ use fs_err as fs;
 use crate::support::{
     home::{Home, Run, finish},
     postgres::run_as,
+    tracer::{Deed, trace},
 };
 
 /// Every directory of the home that ampup makes, or may make.
@@ -392,6 +393,49 @@ fn a_moved_home_and_a_new_one_in_its_place_share_nothing() {
     ampup(&old, &["use", "tool@1.0.0"]).exits(0);
     ampup(&old, &["self", "uninstall", "--yes"]).exits(0);
     assert!(first.symlink_metadata().is_err() && old.symlink_metadata().is_err());
+}
+
+/// Killed before any call that makes such a home: the next command goes on with what there is, and all of it goes again.
+#[test]
+fn a_place_that_was_half_made_is_the_homes_own() {
+    if run_as().is_none() {
+        return;
+    }
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    let private = home.directory("private");
+    fs_err::os::unix::fs::chown(&private, Some(0), Some(0)).expect("taken");
+    fs::set_permissions(&private, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("closed");
+    let place = private.join("home");
+    let command = |words: &[&str]| {
+        let mut command = home.command_as_we_are(words);
+        command.env("AMPUP_HOME", &place);
+        command
+    };
+    let elsewhere = ampup::store::place::elsewhere_of(&place);
+    let number_of_links = (1..).find(|number| {
+        trace(
+            &command(&["install", "tool@1.0.0"]),
+            None,
+            Deed::KillBefore(*number),
+        );
+        let linked = place.join("cache").is_symlink();
+        finish(command(&["install", "tool@1.0.0"])).exits(0);
+        let components = place.join("components").read_link_utf8().expect("a link");
+        assert_eq!(
+            components.parent(),
+            Some(&*elsewhere),
+            "killed before call {number}"
+        );
+        finish(command(&["self", "uninstall", "--yes"])).exits(0);
+        assert!(
+            elsewhere.symlink_metadata().is_err(),
+            "killed before call {number}"
+        );
+        assert!(place.symlink_metadata().is_err(), "killed before call {number}");
+        linked
+    });
+    assert!(number_of_links > Some(10), "{number_of_links:?}");
 }
 
 /// Root's home where others cannot enter it, with real directories: nothing is made elsewhere.
