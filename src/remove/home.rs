@@ -112,10 +112,8 @@ fn manual(layout: &Layout, ours: &mut Vec<Utf8PathBuf>) {
 /// # Errors
 /// When somebody holds one.
 pub fn lock_releases(layout: &Layout) -> Result<Vec<Lock>, RemoveError> {
-    let entries = layout.locks().read_dir_utf8().into_iter().flatten().flatten();
     let mut taken = Vec::new();
-    for entry in entries {
-        let path = entry.into_path();
+    for path in place::entries(&layout.locks(), layout) {
         if path == layout.store_lock() {
             continue;
         }

@@ -126,13 +126,13 @@ fn what_was_there_before_a_first_init_outlives_its_failure() {
         let before = snapshot(&person.directory());
         finish(limited(&person, "")).exits(7);
         assert_eq!(snapshot(&person.directory()), before);
-        // What fails after ampup was installed goes as well: here the manual has no place.
-        let share = person.write(".ampup/share", "mine");
+        // What fails after ampup was installed goes as well: here a shell's file has no place.
+        let mine = person.write(".ampup/env/mine", "mine");
         let before = snapshot(&person.directory());
-        person.built(&["init"]).exits(1).says("cannot write ampup's home");
+        person.built(&["init"]).exits(1).says("cannot replace");
         assert_eq!(snapshot(&person.directory()), before);
         // A home that was made for it, and empty, stays too.
-        fs::remove_file(share).expect("removed");
+        fs::remove_dir_all(mine.parent().expect("it has one")).expect("removed");
         for file in ["config.toml", "projects.json", "trust.json"] {
             fs::remove_file(person.home.path().join(file)).expect("removed");
         }
