@@ -401,6 +401,7 @@ fn a_damaged_receipt_is_reported_and_mended() {
             assert!(run.stdout.contains("tool 2.0.0 (damaged)"), "{fault}: {run:#?}");
             scene.home.ampup(&["which", "tool"]).exits(4);
             scene.home.ampup(&["use", "tool@2.0.0"]).exits(4);
+            scene.home.ampup(&["run", "--no-db", "--", "tool"]).exits(4);
             scene.home.ampup(mend).exits(0);
             scene.home.ampup(&["verify"]).exits(0);
             let run = scene.home.ampup(&["which", "tool"]).exits(0);
