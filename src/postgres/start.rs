@@ -104,9 +104,13 @@ impl Cluster {
             made: None,
             log: Log::of(&self.project),
         };
-        let look = starting
-            .until_served(programs)
-            .inspect_err(|error| starting.give_up(error))?;
+        let look = match starting.until_served(programs) {
+            Ok(look) => look,
+            Err(error) => {
+                starting.give_up(&error, users);
+                return Err(error);
+            }
+        };
         let Starting { child, tie, made, .. } = starting;
         let served = Served {
             look,
@@ -210,15 +214,22 @@ impl Starting<'_> {
         }
     }
 
-    /// Ends the server that we started and that takes nobody's sessions. One that is merely slow goes on, for the next start.
-    fn give_up(&mut self, error: &ClusterError) {
-        if matches!(
+    /// Ends the server that we started and that takes no session of ours, unless others use it. One that is merely slow or
+    /// full goes on, for the next start.
+    fn give_up(&mut self, error: &ClusterError, users: Option<Lock>) {
+        let is_slow = matches!(
             error,
             ClusterError::Stuck { .. } | ClusterError::OutOfReach { .. }
-        ) {
+        );
+        let is_full = matches!(error, ClusterError::Refused { code, .. } if code == TOO_MANY);
+        let Some(child) = self.child.take_if(|_| !is_slow && !is_full) else {
             return;
+        };
+        if let Some(users) = users {
+            users.release();
         }
-        if let Some(child) = self.child.take() {
+        let alone = Lock::try_acquire(&self.cluster.project.users());
+        if self.start.purpose == Purpose::Change || matches!(alone, Ok(Some(_))) {
             // The error that led here is the one to tell.
             let _ = self.cluster.stop_with(Force::No, Some(child), self.reporter);
         }

@@ -198,18 +198,10 @@ pub fn staging_roots(layout: &Layout) -> Vec<Utf8PathBuf> {
 
 /// What lies in a directory of the home, sorted; nothing where it cannot be read, or a stranger is in its place.
 pub fn entries(directory: &Utf8Path, layout: &Layout) -> Vec<Utf8PathBuf> {
-    if stranger(directory, layout).is_some() {
-        return Vec::new();
+    match stranger(directory, layout) {
+        Some(_) => Vec::new(),
+        None => crate::fs::entries(directory),
     }
-    let Ok(entries) = fs::read_dir(directory) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<Utf8PathBuf> = entries
-        .flatten()
-        .filter_map(|entry| Utf8PathBuf::from_path_buf(entry.path()).ok())
-        .collect();
-    paths.sort();
-    paths
 }
 
 /// A directory of the home.

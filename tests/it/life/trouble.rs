@@ -28,14 +28,18 @@ fn what_is_wrong_ends_it_before_anything_is_made() {
     }
 }
 
-#[test]
-fn a_damaged_ampup_is_repaired_and_old_downloads_are_swept() {
+/// Somebody who has ampup, and where its program lies.
+fn installed() -> (Person, Utf8PathBuf) {
     let person = Person::new(Who::Ordinary);
     person.built(&["init"]).exits(0);
-    let program = person
-        .home
-        .path()
-        .join(format!("components/ampup/{NOW}/bin/ampup"));
+    let program = format!("components/ampup/{NOW}/bin/ampup");
+    let program = person.home.path().join(program);
+    (person, program)
+}
+
+#[test]
+fn a_damaged_ampup_is_repaired_and_old_downloads_are_swept() {
+    let (person, program) = installed();
     let good = fs::read(&program).expect("read");
     fs::write(&program, "#!/bin/sh\nexit 3\n").expect("written");
     let left = person.write(".ampup/.bootstrap-3999999/ampup-x", "half a download");
@@ -204,12 +208,7 @@ fn killed(person: &Person, arguments: &[&str], milliseconds: u64) {
 /// However early a repair is killed, there is a program to call.
 #[test]
 fn a_repair_that_is_killed_leaves_an_ampup() {
-    let person = Person::new(Who::Ordinary);
-    person.built(&["init"]).exits(0);
-    let program = person
-        .home
-        .path()
-        .join(format!("components/ampup/{NOW}/bin/ampup"));
+    let (person, program) = installed();
     for milliseconds in [20, 60, 100, 140, 180, 220, 260, 300] {
         fs::write(&program, "#!/bin/sh\nexit 3\n").expect("written");
         killed(&person, &["init"], milliseconds);
