@@ -171,11 +171,12 @@ pub(super) fn copy(origin: &Origin, layout: &Layout) -> Result<Option<Signed>, U
 pub(super) fn drop_refused(origin: &Origin, layout: &Layout) {
     // Whoever keeps a newer one holds this lock: without it, the newer one would go in place of the one that was read.
     // What stays, here or in a home of another user, is refused again the next time.
-    if let Ok(Some(_lock)) = Lock::try_acquire(&layout.store_lock()) {
+    if let Ok(Some(lock)) = Lock::try_acquire(&layout.store_lock()) {
         let accepted = accepted(origin, layout).unwrap_or_default();
         if let Err(Unusable::Refused(_)) = accepted_copy(origin, layout, accepted.as_ref()) {
             let _ = fs::remove_file(layout.registry_copy(&origin.id));
         }
+        lock.release();
     }
 }
 
