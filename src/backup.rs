@@ -100,11 +100,11 @@ pub fn back_up(
     let hold = cluster.hold(reporter)?;
     let written = archive::write(&cluster.project().cluster(), major, &path).and_then(|written| {
         cluster.is_still(&hold)?;
-        archive::publish(written, &path, run_as.as_ref())
+        Ok(written)
     });
     let resumed = cluster.resume(hold, reporter);
     // The copy's failure is what was asked about, and a server that does not start again must not hide it.
-    let header = written?;
+    let header = archive::publish(written?, &path, run_as.as_ref())?;
     let resumed = resumed.inspect_err(|_| {
         reporter.report(Event::Warning(format!("the backup is whole: `{path}`")));
     })?;
@@ -155,6 +155,7 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
         });
     }
     let change = cluster.change(reporter)?;
+    cluster.is_unused()?;
     let next = change.next().project().clone();
     let unpacked = next
         .prepare(run_as.as_ref())
@@ -168,19 +169,13 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
             }),
         })
         .and_then(|()| {
-            if let Some(name) = change.next().let_owner_in(&programs, run_as.as_ref())? {
+            if let Some(name) = change.next().let_owner_in(&programs, run_as.as_ref(), reporter)? {
                 reporter.report(Event::Note(format!(
                     "another user made this backup: `{name}` is a superuser of the restored database too"
                 )));
             }
             Ok(())
         });
-    if create::is_ephemeral(&change.next().project().cluster()) {
-        reporter.report(Event::Warning(
-            "the restored database was made with `--ephemeral`: a crash of this machine may cost it its data"
-                .to_owned(),
-        ));
-    }
     let hold = match unpacked.and_then(|()| Ok(cluster.hold(reporter)?)) {
         Ok(hold) => hold,
         Err(error) => {
@@ -188,6 +183,12 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
             return Err(error);
         }
     };
+    if create::is_ephemeral(&change.next().project().cluster()) {
+        reporter.report(Event::Warning(
+            "the restored database was made with `--ephemeral`: a crash of this machine may cost it its data"
+                .to_owned(),
+        ));
+    }
     let Exchanged { kept, resumed } = change.exchange(cluster, hold, reporter)?;
     Ok(Restored {
         header,

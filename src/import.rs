@@ -6,6 +6,8 @@ mod roles;
 mod snapshot;
 mod text;
 
+use std::process::Stdio;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use url::Url;
@@ -22,7 +24,7 @@ use crate::{
     postgres::{
         Cluster, ClusterError, facts, inspect::Contents, replace::Exchanged, socket::DATABASE, user::User,
     },
-    transfer::{self, Clients, From, Keep, Side, TransferError, Version},
+    transfer::{self, Clients, From, Keep, Running, Side, TransferError, Version},
     upgrade::{fill, has_room, step},
 };
 
@@ -85,25 +87,13 @@ pub fn import(
     // Of its own major where there is one, and whatever forbids to use its place.
     let programs = cluster.programs()?;
     let run_as = cluster.run_as(None)?;
-    let place = cluster.project().cluster();
-    let has_tables = matches!(cluster.contents()?, Contents::Cluster { .. })
-        && facts::has_users_objects(&place).map_err(|source| ClusterError::Io {
-            action: "look at",
-            path: place.clone(),
-            source,
-        })?;
-    if has_tables && present == Present::Stays {
-        return Err(TransferError::Refused {
-            message: format!("`{place}` holds tables already"),
-            hint: "`ampup db import --replace …` puts it aside, under the name `metadb.old-<time>`"
-                .to_owned(),
-        });
-    }
+    may_go(cluster, present)?;
     cluster
         .project()
         .prepare(run_as.as_ref())
         .map_err(ClusterError::from)?;
     let change = cluster.change(reporter)?;
+    cluster.is_unused()?;
     let importing = Importing {
         cluster,
         next: change.next(),
@@ -124,6 +114,12 @@ pub fn import(
             return Err(error);
         }
     };
+    // Whoever was there meanwhile may have written.
+    if let Err(error) = may_go(cluster, present) {
+        change.abandon(cluster, reporter);
+        let _ = cluster.resume(hold, reporter);
+        return Err(error);
+    }
     let Exchanged { kept, resumed } = change.exchange(cluster, hold, reporter)?;
     Ok(Imported {
         tables: counts.len(),
@@ -132,6 +128,25 @@ pub fn import(
         kept,
         resumed,
     })
+}
+
+/// That the cluster may be put aside: nothing of the user's is in it, or that was said.
+fn may_go(cluster: &Cluster, present: Present) -> Result<(), TransferError> {
+    let place = cluster.project().cluster();
+    let has_tables = matches!(cluster.contents()?, Contents::Cluster { .. })
+        && facts::has_users_objects(&place).map_err(|source| ClusterError::Io {
+            action: "look at",
+            path: place.clone(),
+            source,
+        })?;
+    if has_tables && present == Present::Stays {
+        return Err(TransferError::Refused {
+            message: format!("`{place}` holds tables already"),
+            hint: "`ampup db import --replace …` puts it aside, under the name `metadb.old-<time>`"
+                .to_owned(),
+        });
+    }
+    Ok(())
 }
 
 struct Importing<'a> {
@@ -279,18 +294,12 @@ impl Importing<'_> {
 fn listed(clients: &Clients, archive: fs::File) -> Result<Said, TransferError> {
     let mut list = clients.unconnected("pg_restore");
     list.args(["--schema-only", "--no-owner", "--no-privileges", "--file=-"])
-        .stdin(archive.into_parts().0);
+        .stdin(archive.into_parts().0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let program = list.get_program().to_string_lossy().into_owned();
-    let failed = |source| TransferError::Spawn {
-        program: program.clone(),
-        source,
-    };
-    let output = list.output().map_err(failed)?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(TransferError::failed(program, output.status, &said));
-    }
-    file::scan(&output.stdout[..]).map_err(failed)
+    let text = Running::start(list)?.output()?;
+    file::scan(&text[..]).map_err(|source| TransferError::Spawn { program, source })
 }
 
 /// A field of an address's query.

@@ -99,6 +99,15 @@ impl Face {
         }
     }
 
+    /// Prints that the end of an interrupted run takes a while.
+    #[cfg(unix)]
+    pub(super) fn puts_back(&self) {
+        if !self.json {
+            let line = "putting back what was begun; a second signal leaves it";
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        }
+    }
+
     /// Prints that a signal ended the run.
     #[cfg(unix)]
     pub(super) fn interrupted(&self, signal: &str, left: &str) {

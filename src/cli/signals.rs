@@ -1,7 +1,7 @@
 //! What ends us from outside: SIGINT, SIGTERM and SIGHUP. Whatever we were doing, the store is as before or as after, so
-//! nothing is tidied here but what others see: our children end, a project's server that was stopped runs again, the
-//! terminal is as it was, the reason is told, and the exit code is what a shell says of a program that such a signal ended. SIGPIPE is ignored, as ever in Rust: work is
-//! done to its end although nobody listens any more.
+//! nothing is tidied here but what others see: our children end, the terminal is as it was, the reason is told, and the
+//! exit code is what a shell says of a program that such a signal ended. What a project lacks meanwhile is waited for, while
+//! the command puts it back. SIGPIPE is ignored, as ever in Rust: work is done to its end although nobody listens any more.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long a command may take to put back what it was about to change.
 const TIDYING: Duration = Duration::from_secs(60);
+/// What comes sooner is no second signal: a terminal that is closed, or a parent that passes its own on, sends two at once.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Held by whoever tells how the run ended: its end, or its interruption.
 static LAST_WORD: Mutex<()> = Mutex::new(());
@@ -50,14 +52,19 @@ pub(super) fn watch(face: &Face, left: String) {
     let face = face.clone();
     thread::spawn(move || {
         let (name, kind) = runtime.block_on(first(&mut listening));
+        let began = Instant::now();
         children::end_all(PATIENCE);
-        // Unless a second signal comes.
         runtime.block_on(async {
             tokio::select! {
-                () = tidied() => {}
-                _ = first(&mut listening) => {}
+                () = tidied(began, &face) => {}
+                () = second(began, &mut listening) => {}
             }
         });
+        let left = if children::is_unfinished() {
+            format!("{left}; its server may be stopped: `ampup db start`")
+        } else {
+            left
+        };
         for _ in 0..100 {
             if let Ok(_last_word) = LAST_WORD.try_lock() {
                 progress::clear();
@@ -95,9 +102,23 @@ async fn first(listening: &mut [(&'static str, SignalKind, Signal)]) -> (&'stati
     futures_util::future::select_all(waiting).await.0
 }
 
-async fn tidied() {
-    let began = Instant::now();
+async fn tidied(began: Instant, face: &Face) {
+    let mut is_told = false;
     while children::is_unfinished() && began.elapsed() < TIDYING {
+        if !is_told && began.elapsed() >= SECOND {
+            is_told = true;
+            progress::clear();
+            face.puts_back();
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn second(began: Instant, listening: &mut [(&'static str, SignalKind, Signal)]) {
+    loop {
+        first(listening).await;
+        if began.elapsed() >= SECOND {
+            return;
+        }
     }
 }

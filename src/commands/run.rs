@@ -89,10 +89,13 @@ fn to_ampd(command: &[OsString], flag: &str) -> Option<Utf8PathBuf> {
         return None;
     }
     while let Some(word) = words.next() {
-        match word.strip_prefix(flag) {
-            Some("") => return words.next().map(Utf8PathBuf::from),
-            Some(rest) if rest.starts_with('=') => return Some(rest[1..].into()),
-            Some(_) | None => {}
+        let value = match word.strip_prefix(flag) {
+            Some("") => words.next(),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        if let Some(value) = value {
+            return (!value.is_empty()).then(|| value.into());
         }
     }
     None

@@ -12,7 +12,7 @@ use super::{
     roles,
     text::{Line, Text},
 };
-use crate::transfer::TransferError;
+use crate::{children, transfer::TransferError};
 
 /// Which kind of dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +90,9 @@ pub(super) fn scan(content: impl Read) -> io::Result<Said> {
     let mut content = BufReader::with_capacity(1 << 17, content);
     let mut line = Vec::new();
     while content.read_until(b'\n', &mut line)? > 0 {
+        if children::are_ending() {
+            return Err(io::Error::other("it was interrupted"));
+        }
         let kind = text.see(&line);
         // As pg_dump writes it, whatever its version.
         is_at_end = match line.trim_ascii_end() {

@@ -18,9 +18,8 @@ use super::{
     project::{Project, give},
     projects::Projects,
     socket::{self, LOOPBACK, Password, Socket},
-    superuser::is_unknown,
     user::{User, current_uid},
-    wire::{self, Answer, Session},
+    wire::{self, Answer, NO_ENTRY, Session},
 };
 use crate::{
     env::Env,
@@ -428,17 +427,17 @@ impl Cluster {
                         }
                     });
                 }
-                // Only a role that is not there is tried under another name, and it is no reason before others.
-                Answer::Refused { code, message } => match refused.take() {
-                    Some(first) if is_unknown(&code, &message) => refused = Some(first),
-                    _ => refused = Some((role, (code, message))),
-                },
-            }
-            if refused
-                .as_ref()
-                .is_some_and(|(_, (code, message))| !is_unknown(code, message))
-            {
-                break;
+                // Whoever is not let in is tried under another name; the first refusal is the one to tell, before any but
+                // one that is not about names.
+                Answer::Refused { code, message } => {
+                    let is_about_names = code == NO_ENTRY;
+                    if refused.is_none() || !is_about_names {
+                        refused = Some((role, (code, message)));
+                    }
+                    if !is_about_names {
+                        break;
+                    }
+                }
             }
         }
         let counts = is_inside || is_seen;

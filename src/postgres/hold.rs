@@ -8,16 +8,18 @@ use std::{
 use camino::Utf8PathBuf;
 
 use super::{
-    cluster::Cluster,
+    cluster::{Cluster, Look},
     error::ClusterError,
-    facts, identity, replace,
+    facts, identity,
+    inspect::SocketAnswer,
+    replace,
     server::Purpose,
     start::Start,
     status::SESSIONS,
     stop::{Force, Stopped},
 };
 use crate::{
-    children::Unfinished,
+    children::{self, Unfinished},
     event::{Event, Reporter, counted},
     fs::{atomic, lock, lock::Lock},
 };
@@ -33,6 +35,8 @@ pub struct Hold {
     lock: Lock,
     users: Lock,
     was: Option<Purpose>,
+    /// What `pg_control` held: every server writes it, when it starts and when it ends.
+    control: Option<Vec<u8>>,
     unfinished: Unfinished,
 }
 
@@ -69,20 +73,10 @@ impl Cluster {
     /// # Errors
     /// When an `ampup run` uses the server, or it is another program's and has sessions, or it does not stop.
     pub fn hold(&self, reporter: &dyn Reporter) -> Result<Hold, ClusterError> {
-        let in_use = |holder: String| ClusterError::InUse {
-            cluster: self.directory.clone(),
-            holder,
-        };
-        let Some(users) = Lock::try_acquire(&self.project.users())? else {
-            return Err(in_use(
-                "an `ampup run` or another program that was linked with ampup".to_owned(),
-            ));
-        };
-        if let Some(sessions) = self.sessions_of_others()? {
-            return Err(in_use(format!(
-                "{} of a server that another program started",
-                counted(sessions, "session")
-            )));
+        self.goes_on()?;
+        let users = self.users()?;
+        if let Some(holder) = self.others()? {
+            return Err(self.in_use(holder));
         }
         let purpose = if self.stays()? {
             Purpose::Stay
@@ -90,7 +84,12 @@ impl Cluster {
             Purpose::Session
         };
         let unfinished = Unfinished::begin();
-        let stopped = self.stop(Force::No, reporter)?;
+        let stopped = self.stop(Force::No, reporter).inspect_err(|_| {
+            reporter.report(Event::Warning(format!(
+                "the server of `{}` was asked to stop: once it has, `ampup db start` starts it again",
+                self.directory
+            )));
+        })?;
         // Asked after its end: by then it has said what it was for.
         let was = match stopped {
             Stopped::Stopped { .. } => (!self.is_for_change()?).then_some(purpose),
@@ -104,26 +103,67 @@ impl Cluster {
         self.close(ajar, reporter)
     }
 
-    /// How many sessions a server has that ampup did not start: ampd's own, most likely, and ampd would be left without it.
-    fn sessions_of_others(&self) -> Result<Option<u64>, ClusterError> {
+    /// That no session of ours uses the server, as far as is known now: better told before a long work than after it.
+    ///
+    /// # Errors
+    /// When one does.
+    pub fn is_unused(&self) -> Result<(), ClusterError> {
+        self.users().map(Lock::release)
+    }
+
+    fn users(&self) -> Result<Lock, ClusterError> {
+        Lock::try_acquire(&self.project.users())?.ok_or_else(|| {
+            self.in_use("an `ampup run` or another program that was linked with ampup".to_owned())
+        })
+    }
+
+    fn in_use(&self, holder: String) -> ClusterError {
+        ClusterError::InUse {
+            cluster: self.directory.clone(),
+            holder,
+        }
+    }
+
+    /// Whoever interrupts us wants nothing to be begun any more.
+    pub(super) fn goes_on(&self) -> Result<(), ClusterError> {
+        if children::are_ending() {
+            let interrupted = std::io::Error::other("it was interrupted");
+            return Err(self.failed("change")(interrupted));
+        }
+        Ok(())
+    }
+
+    /// Who uses a server that ampup did not start: a living ampd most likely, which would be left without it. One that
+    /// takes no session of ours cannot be asked, and is somebody's too.
+    fn others(&self) -> Result<Option<String>, ClusterError> {
+        const WHOSE: &str = "a server that another program started";
         let options = facts::last_options(&self.directory).map_err(self.failed("read the options of"))?;
         if Purpose::is_said_in(&options) {
             return Ok(None);
         }
         let began = Instant::now();
         loop {
-            let Some(mut session) = self.session()? else {
-                return Ok(None);
+            let holder = match self.look(false)? {
+                Look {
+                    session: Ok(mut session),
+                    ..
+                } => match session.value(SESSIONS) {
+                    Ok(number) if number == "0" => return Ok(None),
+                    Ok(number) => format!("{} of {WHOSE}", counted(number, "session")),
+                    Err(cause) => format!("{WHOSE} ({cause})"),
+                },
+                Look { seen, .. } if seen.answer == SocketAnswer::Nobody && seen.processes.is_empty() => {
+                    return Ok(None);
+                }
+                Look {
+                    session: Err((_, why)),
+                    ..
+                } => format!("{WHOSE} ({why})"),
             };
-            let number = session
-                .value(SESSIONS)
-                .ok()
-                .and_then(|number| number.parse().ok());
-            match number {
-                None | Some(0) => return Ok(None),
-                Some(number) if began.elapsed() > ENDING => return Ok(Some(number)),
-                Some(_) => thread::sleep(Duration::from_millis(50)),
+            if began.elapsed() > ENDING {
+                return Ok(Some(holder));
             }
+            thread::sleep(Duration::from_millis(50));
         }
     }
 
@@ -143,6 +183,7 @@ impl Cluster {
         });
         match closed {
             Ok(lock) => Ok(Hold {
+                control: self.control(),
                 lock,
                 users,
                 was,
@@ -163,12 +204,7 @@ impl Cluster {
         loop {
             match Lock::try_acquire(&path)? {
                 Some(lock) => return Ok(lock),
-                None if began.elapsed() > PATIENCE => {
-                    return Err(ClusterError::InUse {
-                        cluster: self.directory.clone(),
-                        holder: lock::holder(&path),
-                    });
-                }
+                None if began.elapsed() > PATIENCE => return Err(self.in_use(lock::holder(&path))),
                 None => thread::sleep(Duration::from_millis(10)),
             }
         }
@@ -182,10 +218,7 @@ impl Cluster {
         }
         let path = self.change_lock();
         let Some(_change) = Lock::try_acquire(&path)? else {
-            return Err(ClusterError::InUse {
-                cluster: self.directory.clone(),
-                holder: lock::holder(&path),
-            });
+            return Err(self.in_use(lock::holder(&path)));
         };
         self.stop(Force::No, reporter).map(|_| true)
     }
@@ -196,21 +229,26 @@ impl Cluster {
         Ok(Purpose::of(&options) == Purpose::Change)
     }
 
-    /// That no server works in the cluster: ampd starts one without asking for our lock.
+    /// That no server works in the cluster, and none has since: ampd starts one without asking for our lock.
     ///
     /// # Errors
-    /// When one does.
-    pub fn is_still(&self, _: &Hold) -> Result<(), ClusterError> {
-        self.has_no_server()
+    /// When one does, or did.
+    pub fn is_still(&self, hold: &Hold) -> Result<(), ClusterError> {
+        self.has_no_server()?;
+        if self.control() != hold.control {
+            return Err(self.in_use("a server that came and went meanwhile".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn control(&self) -> Option<Vec<u8>> {
+        atomic::read(&self.directory.join("global/pg_control"), 1 << 16).ok()
     }
 
     fn has_no_server(&self) -> Result<(), ClusterError> {
         match identity::servers_of(&self.directory).first() {
             None => Ok(()),
-            Some(process) => Err(ClusterError::InUse {
-                cluster: self.directory.clone(),
-                holder: format!("process {}", process.pid),
-            }),
+            Some(process) => Err(self.in_use(format!("process {}", process.pid))),
         }
     }
 

@@ -116,16 +116,25 @@ impl Change {
         reporter: &dyn Reporter,
     ) -> Result<Exchanged, ClusterError> {
         let _unfinished = Unfinished::begin();
+        if let Err(interrupted) = cluster.goes_on() {
+            self.abandon(cluster, reporter);
+            let _ = cluster.resume(hold, reporter);
+            return Err(interrupted);
+        }
         let kept = self.publish(cluster, &hold, reporter);
         // Only a memory aid, as for a start.
         if cluster.is_known && kept.is_ok() {
             let _ = cluster.projects.add(cluster.project.amp_dir());
         }
         let resumed = cluster.resume(hold, reporter);
-        Ok(Exchanged {
-            kept: kept?,
-            resumed: resumed?,
-        })
+        let kept = kept?;
+        let resumed = resumed.inspect_err(|_| {
+            let old = kept
+                .as_ref()
+                .map_or_else(String::new, |kept| format!(", and the old one is `{kept}`"));
+            reporter.report(Event::Warning(format!("the new cluster is in its place{old}")));
+        })?;
+        Ok(Exchanged { kept, resumed })
     }
 
     /// Gives where the old cluster is now.

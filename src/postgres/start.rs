@@ -229,7 +229,11 @@ impl Starting<'_> {
             users.release();
         }
         let alone = Lock::try_acquire(&self.cluster.project.users());
-        if self.start.purpose == Purpose::Change || matches!(alone, Ok(Some(_))) {
+        let is_alone = matches!(&alone, Ok(Some(lock)) if lock.holds());
+        // Where pg_ctl starts it, the server is no child of ours.
+        let serving = postmaster(&servers_of(&self.cluster.directory)).map(|server| server.pid);
+        let is_ours = cfg!(windows) || serving.is_none_or(|pid| pid == child.id());
+        if is_ours && (self.start.purpose == Purpose::Change || is_alone) {
             // The error that led here is the one to tell.
             let _ = self.cluster.stop_with(Force::No, Some(child), self.reporter);
         }

@@ -6,10 +6,11 @@ use super::{
     facts,
     program::Program,
     single_user,
+    start::Start,
     user::{User, current_uid},
     wire::NO_ENTRY,
 };
-use crate::locate::Located;
+use crate::{event::Reporter, locate::Located};
 
 /// The superuser's name where it is not the owner's.
 pub(super) const SUPERUSER: &str = "postgres";
@@ -42,18 +43,24 @@ impl Cluster {
         roles
     }
 
-    /// Lets its owner into a cluster that another user's was copied to, and that no server works in: one of the names that
-    /// we ask for becomes a superuser, unless one is. Gives the name if it was made.
+    /// Lets its owner into a cluster that another user's was copied to, and that no server works in: the owner's name becomes
+    /// a superuser's, unless it is one, or nobody has it and `postgres` is one. Gives the name if something was changed.
     ///
     /// # Errors
-    /// When the cluster cannot be asked.
+    /// When the cluster cannot be asked, or, on a loopback, does not know our password.
     pub fn let_owner_in(
         &self,
         programs: &Located,
         run_as: Option<&User>,
+        reporter: &dyn Reporter,
     ) -> Result<Option<String>, ClusterError> {
         if self.reach == Reach::Loopback {
-            return Ok(None);
+            let start = Start {
+                run_as: run_as.cloned(),
+                ..Start::default()
+            };
+            let next = self.clone().with_programs(programs.clone());
+            return next.start(&start, reporter)?.end(reporter).map(|_| None);
         }
         let owner = facts::owner(&self.directory).map_err(self.failed("look at"))?;
         let postgres = Program {
@@ -61,32 +68,47 @@ impl Cluster {
             name: "postgres",
             run_as,
         };
-        let roles = self.roles(owner);
-        let names: Vec<String> = roles.iter().map(|role| quoted(role, '\'')).collect();
-        let known = format!(
-            "select 'a superuser' as found from pg_catalog.pg_roles where rolsuper and rolcanlogin and rolname in ({})",
-            names.join(", ")
-        );
-        let is_known = || {
-            let answer = single_user::ask(&postgres, &self.directory, &known)?;
-            Ok::<_, ClusterError>(answer.contains("found = \"a superuser\""))
+        let standing = |role: &str| {
+            let statement = format!(
+                "select case when rolsuper and rolcanlogin then 'super' else 'plain' end as found \
+                 from pg_catalog.pg_roles where rolname = {}",
+                quoted(role, '\'')
+            );
+            let answer = single_user::ask(&postgres, &self.directory, &statement)?;
+            Ok::<_, ClusterError>(match answer {
+                answer if answer.contains("found = \"super\"") => Standing::Superuser,
+                answer if answer.contains("found = \"plain\"") => Standing::Ordinary,
+                _ => Standing::Absent,
+            })
         };
-        if is_known()? {
-            return Ok(None);
-        }
+        let roles = self.roles(owner);
         let name = &roles[0];
+        let verb = match (standing(name)?, roles.get(1)) {
+            (Standing::Superuser, _) => return Ok(None),
+            (Standing::Absent, Some(second)) if standing(second)? == Standing::Superuser => return Ok(None),
+            (Standing::Absent, _) => "create",
+            (Standing::Ordinary, _) => "alter",
+        };
         let make = format!(
-            "create role {} superuser createdb createrole replication bypassrls login",
+            "{verb} role {} superuser createdb createrole replication bypassrls login",
             quoted(name, '"')
         );
         let answer = single_user::ask(&postgres, &self.directory, &make)?;
         // An error is told on stderr alone, with exit code 0.
-        if is_known()? {
+        if standing(name)? == Standing::Superuser {
             Ok(Some(name.clone()))
         } else {
             Err(postgres.unexpected(&answer).into())
         }
     }
+}
+
+/// What a role is in a cluster.
+#[derive(PartialEq, Eq)]
+enum Standing {
+    Absent,
+    Ordinary,
+    Superuser,
 }
 
 /// A name for SQL (<https://www.postgresql.org/docs/current/sql-syntax-lexical.html>).

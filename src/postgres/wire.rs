@@ -77,6 +77,8 @@ pub(super) const NO_ENTRY: &str = "28000";
 pub(super) const WRONG_PASSWORD: &str = "28P01";
 /// too_many_connections: the server has as many sessions as it takes.
 pub(super) const TOO_MANY: &str = "53300";
+/// cannot_connect_now
+pub const NOT_NOW: &str = "57P03";
 /// disk_full
 pub(super) const DISK_FULL: &str = "53100";
 
@@ -103,7 +105,7 @@ pub fn connect(socket: &Socket, user: &str, patience: Duration) -> Answer {
     };
     match session.begin(user, socket.password.as_ref()) {
         Ok(()) => Answer::Ready(session),
-        Err(WireError::Refused { code, message }) if code == "57P03" => Answer::NotYet(message),
+        Err(WireError::Refused { code, message }) if code == NOT_NOW => Answer::NotYet(message),
         Err(WireError::Refused { code, message }) => Answer::Refused { code, message },
         Err(WireError::Io(cause)) => Answer::NotYet(format!("its socket is silent: {cause}")),
     }
@@ -353,7 +355,7 @@ fn refused(body: &[u8]) -> WireError {
 /// With the code of a failed password check.
 fn no_password(message: &str) -> WireError {
     WireError::Refused {
-        code: "28P01".to_owned(),
+        code: WRONG_PASSWORD.to_owned(),
         message: message.to_owned(),
     }
 }

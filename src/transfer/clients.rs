@@ -194,25 +194,12 @@ impl Clients {
     /// # Errors
     /// When it fails.
     pub fn ask(&self, side: &Side, database: &str, statements: &str) -> Result<String, TransferError> {
-        let Running {
-            mut child,
-            program,
-            enlisted,
-        } = self.session(side, database)?;
-        if let Some(mut stdin) = child.stdin.take() {
+        let mut psql = self.session(side, database)?;
+        if let Some(mut stdin) = psql.child.stdin.take() {
             // A program that ends before it has read all of it tells why by itself.
             let _ = std::io::Write::write_all(&mut stdin, statements.as_bytes());
         }
-        let output = child.wait_with_output().map_err(|source| TransferError::Spawn {
-            program: program.clone(),
-            source,
-        })?;
-        drop(enlisted);
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(TransferError::failed(program, output.status, &said))
+        Ok(String::from_utf8_lossy(&psql.output()?).into_owned())
     }
 }
 
@@ -227,6 +214,28 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// What it prints, to its end.
+    ///
+    /// # Errors
+    /// When it fails, with what it said.
+    pub(crate) fn output(self) -> Result<Vec<u8>, TransferError> {
+        let Self {
+            child,
+            program,
+            enlisted,
+        } = self;
+        let output = child.wait_with_output().map_err(|source| TransferError::Spawn {
+            program: program.clone(),
+            source,
+        })?;
+        drop(enlisted);
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(TransferError::failed(program, output.status, &said))
+    }
+
     /// Starts it.
     pub(crate) fn start(mut command: Command) -> Result<Self, TransferError> {
         let program = command.get_program().to_string_lossy().into_owned();

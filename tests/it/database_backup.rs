@@ -370,6 +370,12 @@ fn a_person_is_asked_for_the_name_before_a_reset() {
     assert_eq!(home.in_amp("metadb.old-").len(), 1);
 }
 
+/// The address of the running server for the role `other`.
+fn as_other_at(home: &Home, me: &str) -> String {
+    let stays = start(home, Purpose::Stay);
+    stays.url().replace(&format!("user={me}"), "user=other")
+}
+
 /// The superuser of a cluster has its maker's name, and whoever restores it may have another.
 #[test]
 fn a_database_that_another_user_made_is_refused_clearly_and_restored_as_ones_own() {
@@ -395,8 +401,31 @@ fn a_database_that_another_user_made_is_refused_clearly_and_restored_as_ones_own
             "a server that nobody can use is not left: {left:?}"
         );
     }
+    // Nor is one stopped that cannot be asked who uses it.
+    let place = home.work().join(".amp/metadb");
+    let mut ampd = crate::postgres_ampd::ampds_server(&place);
+    crate::support::postgres::eventually("ampd's server serves", || sql(&as_other, "select 1").is_ok());
+    home.db(&["backup", "b.tar.gz"])
+        .exits(6)
+        .says("a server that another program started");
+    sql(&as_other, "select 1").expect("it serves on");
+    home.db(&["stop"]).exits(0);
+    ampd.wait().expect("ended");
     home.db(&["backup", "b.tar.gz"]).exits(0);
     home.db(&["restore", "b.tar.gz"])
+        .exits(0)
+        .says(&format!("`{me}` is a superuser of the restored database too"));
+    assert_eq!(ask(&home, "select x from t"), "7");
+    // The name may be there, and not be a superuser's.
+    sql(
+        &as_other_at(&home, &me),
+        &format!("alter role \"{me}\" nosuperuser nologin"),
+    )
+    .expect("altered");
+    home.db(&["stop"]).exits(0);
+    home.db(&["start"]).exits(1).says("pg_hba.conf");
+    home.db(&["backup", "d.tar.gz"]).exits(0);
+    home.db(&["restore", "d.tar.gz"])
         .exits(0)
         .says(&format!("`{me}` is a superuser of the restored database too"));
     assert_eq!(ask(&home, "select x from t"), "7");

@@ -119,3 +119,20 @@ fn ampds_server_and_ours_exclude_each_other_under_both_names() {
     project.cluster(18).stop(Force::No, &Silent).expect("stopped");
     ampds.wait().expect("ended");
 }
+
+/// ampd asks for no lock of ours: what it wrote while we copied is noticed.
+#[test]
+fn a_server_that_came_and_went_under_our_hands_is_noticed() {
+    let test = TestProject::with_cluster(18);
+    let cluster = test.cluster(18);
+    let hold = cluster.hold(&Silent).expect("nobody is there");
+    cluster.is_still(&hold).expect("nobody was there");
+    let mut ampd = ampds_server(&test.data());
+    serves(&test.data());
+    cluster.is_still(&hold).expect_err("one is there");
+    crate::postgres_law::signal(ampd.id(), rustix::process::Signal::INT);
+    ampd.wait().expect("ended");
+    let noticed = cluster.is_still(&hold).expect_err("one was there").to_string();
+    assert!(noticed.contains("came and went"), "{noticed}");
+    hold.release();
+}

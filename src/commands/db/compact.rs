@@ -13,7 +13,7 @@ use crate::{
     fs::space,
     postgres::{
         ClusterError, Evidence, Start,
-        wire::{self, Answer, WireError},
+        wire::{self, Answer, NOT_NOW, WireError},
     },
 };
 
@@ -77,7 +77,7 @@ fn compact(evidence: &Evidence, session: &Session) -> Result<(u64, u64), Error> 
     let mut wire = match wire::connect(&evidence.socket, &evidence.user, PATIENCE) {
         Answer::Ready(wire) => wire,
         Answer::Refused { code, message } => return Err(refused(message, code)),
-        Answer::NotYet(message) => return Err(refused(message, "57P03".to_owned())),
+        Answer::NotYet(message) => return Err(refused(message, NOT_NOW.to_owned())),
         Answer::Nobody => return Err(refused("nobody listens".to_owned(), "08006".to_owned())),
     };
     let mut number = |statement: &str| {
