@@ -93,7 +93,6 @@ pub fn import(
         .prepare(run_as.as_ref())
         .map_err(ClusterError::from)?;
     let change = cluster.change(reporter)?;
-    cluster.is_unused()?;
     let importing = Importing {
         cluster,
         next: change.next(),
@@ -183,6 +182,7 @@ impl Importing<'_> {
             });
         }
         let clients = self.clients(&["psql", "pg_dump"], Some(snapshot.server))?;
+        self.cluster.is_unused()?;
         has_room(self.cluster.project().amp_dir(), snapshot.octets)?;
         step(
             self.reporter,
@@ -219,6 +219,7 @@ impl Importing<'_> {
         };
         let kind = file::kind(path)?;
         let size = fs::metadata(path).map_err(failed)?.len();
+        self.cluster.is_unused()?;
         has_room(self.cluster.project().amp_dir(), size)?;
         let open = || fs::File::open(path).map_err(failed);
         let (clients, said) = match kind {

@@ -27,9 +27,9 @@ pub(super) struct Case {
 /// How much of a command is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// Every point, and twenty in the suite.
+    /// Every point, and sixteen in the suite.
     Whole,
-    /// Every point, and ten in the suite: it moves many megabytes.
+    /// Every point, and eight in the suite: it moves many megabytes.
     Large,
     /// So many kills, signals and faults, and nothing in the suite.
     Sampled([usize; 3]),

@@ -166,7 +166,7 @@ fn sweep(what: &str, with_template: bool) {
     let kept = if whole() {
         [([15, 5, 30], &filling), ([40, 5, 60], &other)]
     } else {
-        [([1, 1, 2], &filling), ([3, 1, 4], &other)]
+        [([1, 1, 1], &filling), ([2, 1, 3], &other)]
     };
     let mut deeds: Vec<Deed> = Vec::new();
     for (kept, calls) in kept {

@@ -126,8 +126,8 @@ fn sweep(case: &Case) {
     let kept = match (case.extent, whole()) {
         (Extent::Whole | Extent::Large, true) => [usize::MAX; 3],
         (Extent::Sampled(kept), true) => kept,
-        (Extent::Whole, false) => [6, 2, 12],
-        (Extent::Large, false) => [3, 1, 6],
+        (Extent::Whole, false) => [5, 2, 9],
+        (Extent::Large, false) => [3, 1, 4],
         (Extent::Sampled(_), false) => return,
     };
     let mut home = Home::new();
