@@ -177,6 +177,51 @@ fn a_first_init_that_fails_leaves_what_another_installed_meanwhile() {
         .prints("tool 1.0.0 (active)\n");
 }
 
+/// Nor is the home taken away from under one that still fetches, which holds the lock of its release alone.
+#[test]
+fn a_first_init_that_fails_leaves_the_home_to_who_installs() {
+    let person = Person::new(Who::Ordinary);
+    person.write(".ampup/locks/none", "");
+    let lock = person.home.path().join("locks/tool-1.0.0");
+    let held = ampup::fs::lock::Lock::try_acquire(&lock)
+        .expect("opened")
+        .expect("free");
+    fs::set_permissions(&lock, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("set");
+    finish(limited(&person, "")).exits(7);
+    assert!(person.home.path().join("staging").is_dir());
+    held.release();
+    fs::remove_dir_all(person.home.path()).expect("removed");
+    finish(limited(&person, "")).exits(7);
+    assert!(!person.home.path().exists());
+}
+
+/// Room for so few files that not even a lock can be made. Only root can make a small disk.
+#[test]
+fn a_disk_without_room_for_a_lock_is_left_as_it_was() {
+    let allowed = std::process::Command::new("unshare")
+        .args(["-m", "true"])
+        .output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let person = Person::new(Who::Root);
+    let place = person.home.directory("place");
+    let program = crate::support::home::program();
+    for files in 2..16 {
+        let line = format!(
+            "mount -t tmpfs -o nr_inodes={files} none '{place}' && '{program}' --yes --home '{place}/amp' init; \
+             code=$?; find '{place}'; exit $code"
+        );
+        let mut command = std::process::Command::new("unshare");
+        command
+            .args(["-m", "sh", "-c", &line])
+            .env("HOME", person.directory());
+        let run = finish(command).exits(7).says("error: ");
+        assert_eq!(run.stdout, format!("{place}\n"), "{files}: {run:#?}");
+        assert_eq!(snapshot(&person.directory()), [""; 0], "{files}");
+    }
+}
+
 #[test]
 fn what_was_named_and_cannot_be_had_leaves_ampup_in_place() {
     let person = Person::new(Who::Ordinary);
