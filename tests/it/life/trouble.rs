@@ -64,6 +64,35 @@ fn a_damaged_ampup_is_repaired_and_old_downloads_are_swept() {
     assert!(!left.exists(), "its script is not running any more");
 }
 
+/// An ampup that runs from the damaged one goes on with what it has in memory.
+#[test]
+fn a_damaged_ampup_is_repaired_also_while_one_runs() {
+    let (mut person, program) = installed();
+    person.home.offer("tool", "1.0.0");
+    let lock = person.home.path().join("locks/tool-1.0.0");
+    let held = ampup::fs::lock::Lock::try_acquire(&lock)
+        .expect("opened")
+        .expect("free");
+    fs::set_permissions(&lock, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("set");
+    let mut waiting = person.command(&program, &["install", "tool"]);
+    waiting.env("AMPUP_REGISTRY", person.home.registry());
+    waiting.stderr(std::process::Stdio::piped());
+    let mut waiting = waiting.spawn().expect("started");
+    let mut told = std::io::BufReader::new(waiting.stderr.take().expect("piped"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut told, &mut line).expect("read");
+    assert!(line.contains("waiting"), "{line}");
+    let list = format!("components/ampup/{NOW}/.files.json");
+    fs::write(person.home.path().join(list), "x").expect("written");
+    person
+        .built(&["init"])
+        .exits(0)
+        .says(&format!("made ampup v{NOW} anew"));
+    held.release();
+    assert_eq!(waiting.wait().expect("ended").code(), Some(0), "{line}");
+    person.ampup(&["verify"]).exits(0);
+}
+
 /// The download fits, and what becomes of it does not. Only root can make a small disk.
 #[test]
 fn a_disk_that_fills_up_is_left_as_it_was() {
