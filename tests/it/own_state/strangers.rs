@@ -304,6 +304,18 @@ fn a_number_that_a_stranger_has_is_passed_over() {
         .ampup(&["verify"])
         .exits(4)
         .prints_with(&format!("`{file}` is no directory"));
+    scene
+        .home
+        .ampup(&["verify", "--repair"])
+        .exits(4)
+        .says(&format!("`{file}` is no directory: `mv '{file}' '{file}.old'`"));
+    let tool = scene.home.path().join("components/tool/1.0.0/bin/tool");
+    let whole = fs::read(&tool).expect("read");
+    fs::write(&tool, "x").expect("written");
+    scene.home.ampup(&["verify"]).exits(4).says(&format!(
+        "hint: `rm '{path}'`; then `ampup verify --repair` makes what is damaged anew"
+    ));
+    fs::write(&tool, whole).expect("written");
     scene.home.ampup(&["use", "tool@2.0.0"]).exits(0);
     scene.home.ampup(&["undo"]).exits(0);
 }
