@@ -167,7 +167,9 @@ pub fn shown_command(words: &[OsString]) -> String {
             let name = word.rsplit(['/', '\\']).next().unwrap_or_default();
             let name = name.trim_end_matches(".exe");
             shown.push(name.to_owned());
-            if name != "ampup" && words.len() > 1 {
+            // The install script runs what it has downloaded under the name of its build.
+            let is_ampup = name == "ampup" || name.starts_with("ampup-");
+            if !is_ampup && words.len() > 1 {
                 shown.push("…".to_owned());
                 break;
             }
@@ -263,6 +265,10 @@ mod tests {
         assert_eq!(shown("ampup db psql -c secret"), "ampup db psql …");
         assert_eq!(shown("ampup link -- secret"), "ampup link -- …");
         assert_eq!(shown("/bin/ampd --password secret"), "ampd …");
+        assert_eq!(
+            shown("/t/ampup-x86_64-unknown-linux-musl init -c ampd"),
+            "ampup-x86_64-unknown-linux-musl init -c ampd"
+        );
         assert_eq!(shown("ampup install a@1.0.0"), "ampup install a@1.0.0");
     }
 }

@@ -3,6 +3,8 @@
 mod intent;
 mod takeover;
 
+use std::io::ErrorKind::{NotADirectory, NotFound};
+
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use serde_json::json;
@@ -16,7 +18,9 @@ use crate::{
     domain::{Algorithm, ComponentSpec, Inventory},
     exit::Exit,
     fs::{atomic, lock::Lock},
-    itself, manual,
+    itself,
+    layout::Layout,
+    manual,
     postgres::user::home_directory,
     registry::Registry,
     remove::home,
@@ -238,7 +242,7 @@ fn take_back(intent: &Intent, held: &[Utf8PathBuf], made: Option<u64>, session: 
     let layout = &session.layout;
     let is_new = |path: &Utf8PathBuf| !held.contains(path);
     // Another ampup may work here, or have come so far meanwhile; then all of it is wanted.
-    if let Ok(Some(_lock)) = Lock::try_acquire(&layout.store_lock()) {
+    if let Some(_alone) = alone(layout) {
         let is_ours = |inventory: &Inventory| {
             inventory.generation == made && inventory.trees.keys().all(|name| *name == itself::name())
         };
@@ -261,6 +265,33 @@ fn take_back(intent: &Intent, held: &[Utf8PathBuf], made: Option<u64>, session: 
             let _ = fs::remove_dir(directory);
         }
     }
+}
+
+/// That nobody else works in this home, as long as this lives.
+struct Alone {
+    _lock: Option<Lock>,
+}
+
+/// `None` where somebody does, or nobody knows. Without a lock file nobody does: on a full disk a first `init` may fail
+/// before there is one, and what it made must go all the same.
+fn alone(layout: &Layout) -> Option<Alone> {
+    // A lock through somebody's link would be a file in what is theirs.
+    if place::stranger(&layout.locks(), layout).is_some() {
+        return Some(Alone { _lock: None });
+    }
+    let path = layout.store_lock();
+    let is_there = || match path.symlink_metadata() {
+        Ok(found) => found.is_file(),
+        Err(cause) => ![NotFound, NotADirectory].contains(&cause.kind()),
+    };
+    let lock = match Lock::try_acquire(&path) {
+        Ok(lock) => Some(lock?),
+        Err(_) if is_there() => return None,
+        Err(_) => None,
+    };
+    // Who installs holds a release lock all the while, and the store lock only at its end.
+    home::check_releases(layout).ok()?;
+    Some(Alone { _lock: lock })
 }
 
 /// The home, and this program in it.

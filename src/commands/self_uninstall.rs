@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::{Error, Outcome, Session, env};
 use crate::{
-    event::Event,
     exit::Exit,
     fs::{link::Stranger, lock::Lock},
     itself::{self, Whence},
@@ -19,7 +18,7 @@ use crate::{
         windows,
     },
     shell::{Shell, User},
-    store::{in_use::Processes, place},
+    store::{self, in_use::Processes, place},
 };
 
 /// Arguments of `ampup self uninstall`.
@@ -128,7 +127,7 @@ fn remove(
         .filter(|one| one.action == Undo::DeleteDirectory)
         .cloned()
         .collect();
-    let releases = home::lock_releases(layout)?;
+    home::check_releases(layout)?;
     for one in removal::apply(returns) {
         if let Undo::Stays(why) = one.action {
             session.warn(format!("`{}` stays as it is: {why}", one.path));
@@ -146,7 +145,7 @@ fn remove(
     let mut left = home::apply(&again, layout);
     // What somebody else put there stays, and the home with it.
     let _ = fs::remove_dir(layout.home());
-    drop((lock, releases));
+    drop(lock);
     if cfg!(windows) {
         leave_windows(&mut left, args, session);
     }
@@ -194,13 +193,13 @@ fn lock(session: &Session) -> Result<Option<Lock>, Error> {
     if !is_ours {
         return Ok(None);
     }
-    let waiting = |holder: &str| {
-        session.reporter.report(Event::Waiting {
-            name: "the store".to_owned(),
-            holder: holder.to_owned(),
-        });
-    };
-    Ok(Some(Lock::acquire(&path, session.patience(), waiting)?))
+    let reporter = session.reporter.as_ref();
+    Ok(Some(store::take(
+        &path,
+        "the store",
+        session.patience(),
+        reporter,
+    )?))
 }
 
 /// The user's PATH, and what is still there because this program runs from it.

@@ -101,8 +101,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     } else {
         if !args.repair {
             let by_hand = faults.iter().find_map(|fault| fault.by_hand.as_deref());
-            let repair = "`ampup verify --repair` makes what is damaged anew";
-            talk.push(format!("hint: {}", by_hand.unwrap_or(repair)));
+            let repairs = !damaged.is_empty() || faults.iter().any(|fault| fault.by_hand.is_none());
+            let repair = repairs.then_some("`ampup verify --repair` makes what is damaged anew");
+            // What is in the way goes first.
+            let hints: Vec<&str> = by_hand.into_iter().chain(repair).collect();
+            talk.push(format!("hint: {}", hints.join("; then ")));
         }
         Exit::Integrity
     };
@@ -127,7 +130,10 @@ fn damages(component: &ComponentName, tree: &TreeName, session: &Session) -> Opt
         if damages.is_empty() || (before.is_some() && made() == before) {
             break;
         }
-        let inventory = session.inventory().unwrap_or_default();
+        // Nobody knows whether it is still wanted: what was found stands.
+        let Ok(inventory) = session.inventory() else {
+            break;
+        };
         if inventory.tree(component, tree).is_some() {
             continue;
         }
@@ -217,7 +223,8 @@ fn mend_links(faults: &[Fault], talk: &mut Vec<String>, session: &Session) -> Re
         talk.push(format!("mended `{}`, which {}", fault.path, fault.what));
     }
     for fault in &left {
-        talk.push(format!("`{}` {}: remove it by hand", fault.path, fault.what));
+        let by_hand = fault.by_hand.as_deref().unwrap_or("remove it by hand");
+        talk.push(format!("`{}` {}: {by_hand}", fault.path, fault.what));
     }
     Ok(left)
 }

@@ -202,8 +202,15 @@ impl Wire {
                 Unpacked::Same => total,
                 Unpacked::Stated(octets) => octets,
             };
-            let needed = (total - partial.length()).saturating_add(unpacked);
-            enough_room(wanted.places.downloads, needed)?;
+            let rest = total - partial.length();
+            let Places { downloads, staging } = *wanted.places;
+            if space::is_shared(downloads, staging) {
+                enough_room(downloads, rest.saturating_add(unpacked))?;
+            } else {
+                // `components` is a link to another disk, and what is unpacked lies there.
+                enough_room(downloads, rest)?;
+                enough_room(staging, unpacked)?;
+            }
         }
         telling.started(address::host(url), total, partial.length());
         let mut body = Body::new(self, answer);

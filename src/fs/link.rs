@@ -14,6 +14,8 @@ pub struct Stranger {
     pub path: Utf8PathBuf,
     /// What is there, as the rest of a sentence.
     pub what: String,
+    /// It is a link that the user may have made, and only what it leads to is away, like a disk that is not mounted.
+    pub is_away: bool,
 }
 
 impl Stranger {
@@ -29,16 +31,25 @@ impl Stranger {
         Some(Self {
             path: path.to_owned(),
             what,
+            is_away: false,
         })
     }
 
     /// What to type, so that ampup makes its own in that place. Nothing that a link leads to goes with it.
     pub fn remedy(&self) -> String {
         let path = &self.path;
-        match path.symlink_metadata() {
+        // PowerShell has its own way to write one.
+        let quote = if cfg!(windows) { "''" } else { r"'\''" };
+        let quoted = path.as_str().replace('\'', quote);
+        let command = match path.symlink_metadata() {
             Ok(metadata) if metadata.is_symlink() && cfg!(windows) => format!("`rmdir \"{path}\"`"),
-            Ok(metadata) if metadata.is_symlink() => format!("`rm '{path}'`"),
-            _ => format!("`mv '{path}' '{path}.old'`"),
+            Ok(metadata) if metadata.is_symlink() => format!("`rm '{quoted}'`"),
+            _ => format!("`mv '{quoted}' '{quoted}.old'`"),
+        };
+        if self.is_away {
+            format!("make it available again, or {command}")
+        } else {
+            command
         }
     }
 }
@@ -186,6 +197,25 @@ fn read_with_patience(link: &Utf8Path) -> io::Result<std::path::PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_with_a_quotation_mark_can_be_typed() {
+        let remedy = |is_away| {
+            let stranger = Stranger {
+                path: "/h/it's".into(),
+                what: String::new(),
+                is_away,
+            };
+            stranger.remedy()
+        };
+        if cfg!(unix) {
+            assert_eq!(remedy(false), r"`mv '/h/it'\''s' '/h/it'\''s.old'`");
+            assert_eq!(
+                remedy(true),
+                r"make it available again, or `mv '/h/it'\''s' '/h/it'\''s.old'`"
+            );
+        }
+    }
 
     #[test]
     fn a_link_is_replaced_whole_and_nothing_is_left_beside_it() {

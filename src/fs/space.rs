@@ -4,6 +4,8 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::node::Node;
+
 /// What something takes of a file system.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Need {
@@ -66,6 +68,14 @@ pub fn lack(path: &Utf8Path, need: Need) -> Option<Lack> {
             free,
         }),
         _ => None,
+    }
+}
+
+/// Whether what is written to one directory takes room of the other. So it is where nobody can say.
+pub fn is_shared(one: &Utf8Path, other: &Utf8Path) -> bool {
+    match (Node::of(one), Node::of(other)) {
+        (Ok(one), Ok(other)) => one.id.0 == other.id.0,
+        _ => true,
     }
 }
 

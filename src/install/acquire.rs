@@ -100,7 +100,7 @@ pub(super) fn build(
     };
     let mut attempts = Vec::new();
     for artifact in artifacts {
-        check_room(component, artifact, staging.path())?;
+        check_room(component, artifact, staging.path(), &workshop.layout.downloads())?;
         match try_artifact(step, component, artifact, &name, &staging, workshop) {
             Ok(tree) => {
                 let provider = artifact.provider.clone();
@@ -282,8 +282,14 @@ fn beside(component: &Component) -> Need {
     }
 }
 
-/// Looks before a large download whether there is room for it and for what is in it.
-fn check_room(component: &Component, artifact: &Artifact, place: &Utf8Path) -> Result<(), InstallError> {
+/// Looks before a large download whether `place` has room for what is in it; and for the download, where that lies on the
+/// same file system.
+fn check_room(
+    component: &Component,
+    artifact: &Artifact,
+    place: &Utf8Path,
+    downloads: &Utf8Path,
+) -> Result<(), InstallError> {
     let (cluster, entries) = match component.acceptance {
         Acceptance::Postgres => (CLUSTER, ENTRIES_OF_POSTGRES),
         Acceptance::Version => (0, ENTRIES),
@@ -301,7 +307,12 @@ fn check_room(component: &Component, artifact: &Artifact, place: &Utf8Path) -> R
     let unpacked = artifact
         .unpacked_size
         .unwrap_or(size.saturating_mul(UNPACKED_RATIO));
-    let needed = size.saturating_add(unpacked).saturating_add(SLACK + cluster);
+    let download = if space::is_shared(downloads, place) {
+        size
+    } else {
+        0
+    };
+    let needed = download.saturating_add(unpacked).saturating_add(SLACK + cluster);
     match space::free(place)? {
         Some(free) if free < needed => Err(InstallError::NoRoom {
             component: component.name.clone(),

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     domain::{Artifact, Provider, TreeName},
+    itself,
     resolve::Step,
     store::commit::{Change, commit},
 };
@@ -15,7 +16,7 @@ use crate::{
 /// Makes the tree `name` anew from one of these artifacts. Gives who built it.
 ///
 /// # Errors
-/// When no artifact can be had, or a process runs from the tree; the old one is then as it was.
+/// When no artifact can be had, or a process runs from the tree (but for ampup's own); the old one is then as it was.
 pub fn rebuild(
     step: &Step,
     name: &TreeName,
@@ -26,7 +27,11 @@ pub fn rebuild(
     let sealed = build(step, artifacts, Some(release), workshop)?;
     let store = lock_store(workshop)?;
     let place = workshop.layout.tree(&step.component, name);
-    if let Some(user) = store.processes.of(&place).first() {
+    // Any ampup may run from a damaged one, such as an `ampup run` that lasts for weeks. It is whole in memory, and needs
+    // no other file of its tree; on Windows it would be in the way.
+    let is_exchanged_under_it = cfg!(unix) && step.component == itself::name();
+    let users = store.processes.of(&place);
+    if let Some(user) = users.first().filter(|_| !is_exchanged_under_it) {
         return Err(InstallError::InUse {
             component: step.component.clone(),
             version: step.version.clone(),

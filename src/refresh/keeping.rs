@@ -16,6 +16,7 @@ use crate::{
         manifest,
         trust::{self, Floor, Pointer, Signed, Standing},
     },
+    store::place,
 };
 
 /// `trust.json` is never larger, in octets.
@@ -169,6 +170,14 @@ pub(super) fn copy(origin: &Origin, layout: &Layout) -> Result<Option<Signed>, U
 
 /// Removes a copy that is refused, as far as that can be done.
 pub(super) fn drop_refused(origin: &Origin, layout: &Layout) {
+    // Behind a link of somebody else's nothing is made and nothing is removed.
+    let places = [layout.locks(), layout.cache()];
+    if places
+        .iter()
+        .any(|place| place::stranger(place, layout).is_some())
+    {
+        return;
+    }
     // Whoever keeps a newer one holds this lock: without it, the newer one would go in place of the one that was read.
     // What stays, here or in a home of another user, is refused again the next time.
     if let Ok(Some(lock)) = Lock::try_acquire(&layout.store_lock()) {

@@ -106,19 +106,19 @@ fn manual(layout: &Layout, ours: &mut Vec<Utf8PathBuf>) {
     }
 }
 
-/// Takes every lock of a release: whoever holds one is about to put something into the home. The caller holds the store
-/// lock, which they take last, so none is waited for.
+/// Looks at every lock of a release: whoever holds one is about to put something into the home. None is kept: the caller
+/// holds the store lock, without which nobody who comes later gets far.
 ///
 /// # Errors
 /// When somebody holds one.
-pub fn lock_releases(layout: &Layout) -> Result<Vec<Lock>, RemoveError> {
-    let mut taken = Vec::new();
+pub fn check_releases(layout: &Layout) -> Result<(), RemoveError> {
     for path in place::entries(&layout.locks(), layout) {
         if path == layout.store_lock() {
             continue;
         }
         match Lock::try_acquire(&path) {
-            Ok(Some(lock)) => taken.push(lock),
+            // At once: there is a lock for every version that ever was, and no process may have so many files open.
+            Ok(Some(lock)) => lock.release(),
             Ok(None) => {
                 return Err(RemoveError::AtWork {
                     holder: lock::holder(&path),
@@ -129,7 +129,7 @@ pub fn lock_releases(layout: &Layout) -> Result<Vec<Lock>, RemoveError> {
             Err(_) => {}
         }
     }
-    Ok(taken)
+    Ok(())
 }
 
 /// Removes what `survey` found, then the directories in the home that are empty by then. What cannot be removed is given

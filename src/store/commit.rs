@@ -229,7 +229,9 @@ fn take_back(
     remove(&idle, layout, work)?;
     if let Some(number) = journal.generation {
         let made = layout.generation(number);
-        let is_generation = made.symlink_metadata().is_ok_and(|found| found.is_dir());
+        // What has the number and no record is somebody else's, who was there before the rename.
+        let is_generation = made.symlink_metadata().is_ok_and(|found| found.is_dir())
+            && generation::read_record(layout, number).is_some();
         if generation::active(layout)? != Some(number) && is_generation {
             atomic::rename(
                 &made,
@@ -413,7 +415,8 @@ mod tests {
         place::prepare(&layout).expect("made");
         let work = layout.staging().join("work");
         let made = work.join(GENERATION);
-        fs::create_dir_all(&made).expect("made");
+        fs::create_dir(&work).expect("made");
+        generation::fill(&layout, &[], &ActiveSet::default(), &Record::default(), &made).expect("filled");
         fs::write(layout.generation(1), "a stranger's").expect("written");
         fs::create_dir_all(layout.generation(2).join("a stranger's")).expect("made");
         let mut journal = Journal {
@@ -432,5 +435,10 @@ mod tests {
         assert_eq!((number, journal.generation), (3, Some(3)));
         settle(&layout, &work, &processes).expect("settled");
         assert!(!layout.generation(3).exists() && layout.generation(2).exists());
+        // Nor where ours would have come from another file system, and was not in this directory at all.
+        journal.generation = Some(2);
+        journal.write(&work).expect("written");
+        settle(&layout, &work, &processes).expect("settled");
+        assert!(layout.generation(2).exists());
     }
 }

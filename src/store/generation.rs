@@ -199,7 +199,7 @@ pub(super) fn leads_to(found: &Utf8Path, expected: &Utf8Path) -> bool {
 }
 
 /// A generation's number, in the one spelling that we write; nobody ever counts higher than that.
-fn number_of(name: &str) -> Option<u64> {
+pub(super) fn number_of(name: &str) -> Option<u64> {
     let ours = |number: &u64| number.to_string() == name && *number < u64::MAX / 2;
     name.parse().ok().filter(ours)
 }

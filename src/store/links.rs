@@ -51,7 +51,10 @@ fn look(layout: &Layout) -> Vec<Fault> {
     for lock in place::entries(&layout.locks(), layout) {
         found.stranger(Stranger::instead_of_file(&lock));
     }
-    for entry in place::entries(&layout.generations(), layout) {
+    // What else lies there, like the `.DS_Store` of a file browser, is in nobody's place.
+    let has_number = |entry: &Utf8PathBuf| entry.file_name().and_then(generation::number_of).is_some();
+    let entries = place::entries(&layout.generations(), layout);
+    for entry in entries.into_iter().filter(has_number) {
         found.stranger(place::stranger(&entry, layout));
     }
     let active = found.active(layout);

@@ -97,19 +97,25 @@ fn in_place_of(directory: &Utf8Path, layout: &Layout) -> Option<Stranger> {
     }
     let may_be_kept_elsewhere = large(layout).iter().any(|large| large == directory);
     let place = place_behind(directory).filter(|_| may_be_kept_elsewhere);
+    let is_free = directory == layout.components() && place.is_none() && directory.is_symlink();
+    // Asked before the link is read: on Windows it may be of a kind that ampup does not make.
+    if is_free && directory.is_dir() {
+        return None;
+    }
+    let is_away = is_free && !directory.exists();
     let what = match (link::read(directory), place) {
         (Err(_), _) => "is no directory".to_owned(),
         // Where it is not there, `prepare` makes it.
         (Ok(target), Some(place)) if is_ours(&place, layout) && !target.is_symlink() => return None,
         (Ok(target), _) if !directory.exists() => format!("is a link to `{target}`, which is not there"),
         (Ok(target), _) if !directory.is_dir() => format!("is a link to `{target}`, which is no directory"),
-        (Ok(_), None) if directory == layout.components() => return None,
         (Ok(target), Some(_)) => format!("is a link to `{target}`, which belongs to another home"),
         (Ok(target), None) => format!("is a link to `{target}`; ampup makes none there, and follows none"),
     };
     Some(Stranger {
         path: directory.to_owned(),
         what,
+        is_away,
     })
 }
 
@@ -343,11 +349,13 @@ fn place_behind(link: &Utf8Path) -> Option<Utf8PathBuf> {
     is_place.then(|| place.to_owned())
 }
 
-/// Whether a place to which a link of this home leads is this home's: root made it, and no other home that it is said to
-/// belong to has links there. One that was moved has; one that was copied has not, as long as the first is there.
+/// Whether a place to which a link of this home leads is this home's: root made it, and may have given it away with the
+/// home, and no other home that it is said to belong to has links there. One that was moved has; one that was copied has
+/// not, as long as the first is there.
 fn is_ours(place: &Utf8Path, layout: &Layout) -> bool {
+    let is_home_owners = |uid| Node::of(layout.home()).is_ok_and(|home| home.uid == uid);
     match Node::at(place) {
-        Ok(found) if found.uid != 0 || !place.is_dir() => return false,
+        Ok(found) if !(found.uid == 0 || is_home_owners(found.uid)) || !place.is_dir() => return false,
         _ => {}
     }
     let Some(owner) = owner(place) else {

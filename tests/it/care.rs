@@ -33,6 +33,8 @@ fn write(path: &Utf8PathBuf, content: &str) {
 #[test]
 fn what_is_whole_is_said_to_be_whole() {
     let home = home();
+    // A file browser was here.
+    write(&home.path().join("generations/.DS_Store"), "");
     let before = home.store();
     home.ampup(&["verify"])
         .exits(0)

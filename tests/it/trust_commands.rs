@@ -480,6 +480,30 @@ fn a_damaged_copy_is_removed_and_fetched_again() {
     );
 }
 
+/// What is refused there is somebody else's to remove, and nobody's place for a lock.
+#[test]
+fn a_copy_behind_a_link_of_somebody_elses_is_left_alone() {
+    let publisher = Publisher::new();
+    publisher.publish(7).update().expect("updated");
+    let outside = publisher.world().join("outside");
+    for name in ["cache", "locks"] {
+        let path = publisher.home().join(name);
+        fs::rename(&path, &outside).expect("moved");
+        fs_err::os::unix::fs::symlink(&outside, &path).expect("linked");
+        let copy = publisher.home().join("cache/registry-amp.signed");
+        let whole = fs::read(&copy).expect("kept");
+        fs::write(&copy, &whole[..20]).expect("written");
+        let list = || fs::read_dir(&outside).expect("listed").count();
+        let before = list();
+        assert_eq!(publisher.in_use().1, Source::BuiltIn, "{name}");
+        assert_eq!(fs::read(&copy).expect("there"), &whole[..20], "{name}");
+        assert_eq!(list(), before, "{name}");
+        fs::write(&copy, whole).expect("written");
+        fs::remove_file(&path).expect("removed");
+        fs::rename(&outside, &path).expect("moved back");
+    }
+}
+
 /// Readers take no lock: what they judge must not be what another command wrote meanwhile.
 #[test]
 fn no_reader_removes_the_copy_that_an_update_has_just_written() {

@@ -64,6 +64,35 @@ fn a_damaged_ampup_is_repaired_and_old_downloads_are_swept() {
     assert!(!left.exists(), "its script is not running any more");
 }
 
+/// An ampup that runs from the damaged one goes on with what it has in memory.
+#[test]
+fn a_damaged_ampup_is_repaired_also_while_one_runs() {
+    let (mut person, program) = installed();
+    person.home.offer("tool", "1.0.0");
+    let lock = person.home.path().join("locks/tool-1.0.0");
+    let held = ampup::fs::lock::Lock::try_acquire(&lock)
+        .expect("opened")
+        .expect("free");
+    fs::set_permissions(&lock, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("set");
+    let mut waiting = person.command(&program, &["install", "tool"]);
+    waiting.env("AMPUP_REGISTRY", person.home.registry());
+    waiting.stderr(std::process::Stdio::piped());
+    let mut waiting = waiting.spawn().expect("started");
+    let mut told = std::io::BufReader::new(waiting.stderr.take().expect("piped"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut told, &mut line).expect("read");
+    assert!(line.contains("waiting"), "{line}");
+    let list = format!("components/ampup/{NOW}/.files.json");
+    fs::write(person.home.path().join(list), "x").expect("written");
+    person
+        .built(&["init"])
+        .exits(0)
+        .says(&format!("made ampup v{NOW} anew"));
+    held.release();
+    assert_eq!(waiting.wait().expect("ended").code(), Some(0), "{line}");
+    person.ampup(&["verify"]).exits(0);
+}
+
 /// The download fits, and what becomes of it does not. Only root can make a small disk.
 #[test]
 fn a_disk_that_fills_up_is_left_as_it_was() {
@@ -175,6 +204,51 @@ fn a_first_init_that_fails_leaves_what_another_installed_meanwhile() {
         .ampup(&["list"])
         .exits(0)
         .prints("tool 1.0.0 (active)\n");
+}
+
+/// Nor is the home taken away from under one that still fetches, which holds the lock of its release alone.
+#[test]
+fn a_first_init_that_fails_leaves_the_home_to_who_installs() {
+    let person = Person::new(Who::Ordinary);
+    person.write(".ampup/locks/none", "");
+    let lock = person.home.path().join("locks/tool-1.0.0");
+    let held = ampup::fs::lock::Lock::try_acquire(&lock)
+        .expect("opened")
+        .expect("free");
+    fs::set_permissions(&lock, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("set");
+    finish(limited(&person, "")).exits(7);
+    assert!(person.home.path().join("staging").is_dir());
+    held.release();
+    fs::remove_dir_all(person.home.path()).expect("removed");
+    finish(limited(&person, "")).exits(7);
+    assert!(!person.home.path().exists());
+}
+
+/// Room for so few files that not even a lock can be made. Only root can make a small disk.
+#[test]
+fn a_disk_without_room_for_a_lock_is_left_as_it_was() {
+    let allowed = std::process::Command::new("unshare")
+        .args(["-m", "true"])
+        .output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let person = Person::new(Who::Root);
+    let place = person.home.directory("place");
+    let program = crate::support::home::program();
+    for files in 2..16 {
+        let line = format!(
+            "mount -t tmpfs -o nr_inodes={files} none '{place}' && '{program}' --yes --home '{place}/amp' init; \
+             code=$?; find '{place}'; exit $code"
+        );
+        let mut command = std::process::Command::new("unshare");
+        command
+            .args(["-m", "sh", "-c", &line])
+            .env("HOME", person.directory());
+        let run = finish(command).exits(7).says("error: ");
+        assert_eq!(run.stdout, format!("{place}\n"), "{files}: {run:#?}");
+        assert_eq!(snapshot(&person.directory()), [""; 0], "{files}");
+    }
 }
 
 #[test]

@@ -220,7 +220,11 @@ fn what_is_in_the_place_of_a_directory_and_is_none_is_named() {
             .exits(4)
             .prints_with(&format!("`{path}` is a link to `{nowhere}`, which is not there"));
         let run = scene.home.ampup(&["install", "tool@3.0.0"]).exits(7);
-        explains(&run, &path, name);
+        if name == "components" {
+            run.says(&format!("hint: make it available again, or `rm '{path}'`"));
+        } else {
+            explains(&run, &path, name);
+        }
         fs::remove_file(&path).expect("removed");
         let again = scene.home.ampup(&["install", "tool@3.0.0"]);
         // Without its generations nobody knows what was active.
@@ -300,6 +304,18 @@ fn a_number_that_a_stranger_has_is_passed_over() {
         .ampup(&["verify"])
         .exits(4)
         .prints_with(&format!("`{file}` is no directory"));
+    scene
+        .home
+        .ampup(&["verify", "--repair"])
+        .exits(4)
+        .says(&format!("`{file}` is no directory: `mv '{file}' '{file}.old'`"));
+    let tool = scene.home.path().join("components/tool/1.0.0/bin/tool");
+    let whole = fs::read(&tool).expect("read");
+    fs::write(&tool, "x").expect("written");
+    scene.home.ampup(&["verify"]).exits(4).says(&format!(
+        "hint: `rm '{path}'`; then `ampup verify --repair` makes what is damaged anew"
+    ));
+    fs::write(&tool, whole).expect("written");
     scene.home.ampup(&["use", "tool@2.0.0"]).exits(0);
     scene.home.ampup(&["undo"]).exits(0);
 }
@@ -436,6 +452,37 @@ fn a_place_that_was_half_made_is_the_homes_own() {
         linked
     });
     assert!(number_of_links > Some(10), "{number_of_links:?}");
+}
+
+/// A home of root's and its place, given to another user: both are that user's from then on, and root may help.
+#[test]
+fn a_place_that_was_given_away_with_its_home_is_still_its_place() {
+    let Some(user) = run_as() else {
+        return;
+    };
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0").offer("tool", "2.0.0");
+    let private = home.directory("private");
+    fs_err::os::unix::fs::chown(&private, Some(0), Some(0)).expect("taken");
+    fs::set_permissions(&private, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("closed");
+    let place = private.join("home");
+    let at = |mut command: Command| {
+        command.env("AMPUP_HOME", &place);
+        finish(command)
+    };
+    at(home.command_as_we_are(&["install", "tool@1.0.0"])).exits(0);
+    let elsewhere = ampup::store::place::elsewhere_of(&place);
+    home.give(&elsewhere);
+    at(home.command_as_we_are(&["use", "tool@1.0.0"]))
+        .exits(7)
+        .says("belongs to another home");
+    home.give(&private);
+    at(home.command(&["install", "tool@2.0.0"])).exits(0);
+    at(home.command_as_we_are(&["use", "tool@1.0.0"])).exits(0);
+    let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(&elsewhere).expect("there"));
+    assert_eq!(owner, user.uid);
+    at(home.command_as_we_are(&["self", "uninstall", "--yes"])).exits(0);
+    assert!(elsewhere.symlink_metadata().is_err());
 }
 
 /// Root's home where others cannot enter it, with real directories: nothing is made elsewhere.
