@@ -84,11 +84,13 @@ impl Cluster {
             Purpose::Session
         };
         let unfinished = Unfinished::begin();
-        let stopped = self.stop(Force::No, reporter).inspect_err(|_| {
-            reporter.report(Event::Warning(format!(
-                "the server of `{}` was asked to stop: once it has, `ampup db start` starts it again",
-                self.directory
-            )));
+        let stopped = self.stop(Force::No, reporter).inspect_err(|error| {
+            if matches!(error, ClusterError::Stuck { .. }) {
+                reporter.report(Event::Warning(format!(
+                    "the server of `{}` was asked to stop: once it has, `ampup db start` starts it again",
+                    self.directory
+                )));
+            }
         })?;
         // Asked after its end: by then it has said what it was for.
         let was = match stopped {
