@@ -352,6 +352,14 @@ fn a_record_that_is_damaged_keeps_nobody_from_coming_or_going() {
     assert!(!profile.contains("ampup"), "{profile}");
 }
 
+/// A directory of root's that nobody else can enter, as `/root` is.
+fn closed(home: &Home) -> Utf8PathBuf {
+    let private = home.directory("private");
+    fs_err::os::unix::fs::chown(&private, Some(0), Some(0)).expect("taken");
+    fs::set_permissions(&private, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("closed");
+    private
+}
+
 /// A home of root's that others cannot enter, moved: it keeps its place, and one that is made where it lay gets another.
 #[test]
 fn a_moved_home_and_a_new_one_in_its_place_share_nothing() {
@@ -360,9 +368,7 @@ fn a_moved_home_and_a_new_one_in_its_place_share_nothing() {
     }
     let mut home = Home::new();
     home.offer("tool", "1.0.0").offer("tool", "2.0.0");
-    let private = home.directory("private");
-    fs_err::os::unix::fs::chown(&private, Some(0), Some(0)).expect("taken");
-    fs::set_permissions(&private, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("closed");
+    let private = closed(&home);
     let (old, new) = (private.join("moved"), private.join("home"));
     let ampup = |place: &Utf8Path, words: &[&str]| {
         let mut command = home.command_as_we_are(words);
@@ -419,9 +425,7 @@ fn a_place_that_was_half_made_is_the_homes_own() {
     }
     let mut home = Home::new();
     home.offer("tool", "1.0.0");
-    let private = home.directory("private");
-    fs_err::os::unix::fs::chown(&private, Some(0), Some(0)).expect("taken");
-    fs::set_permissions(&private, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("closed");
+    let private = closed(&home);
     let place = private.join("home");
     let command = |words: &[&str]| {
         let mut command = home.command_as_we_are(words);
@@ -462,9 +466,7 @@ fn a_place_that_was_given_away_with_its_home_is_still_its_place() {
     };
     let mut home = Home::new();
     home.offer("tool", "1.0.0").offer("tool", "2.0.0");
-    let private = home.directory("private");
-    fs_err::os::unix::fs::chown(&private, Some(0), Some(0)).expect("taken");
-    fs::set_permissions(&private, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("closed");
+    let private = closed(&home);
     let place = private.join("home");
     let at = |mut command: Command| {
         command.env("AMPUP_HOME", &place);
