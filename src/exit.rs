@@ -43,6 +43,14 @@ impl Exit {
         }
     }
 
+    /// The code that a shell gives a command that it cannot start (POSIX, 2.8.2).
+    pub fn of_start(cause: &io::Error) -> Self {
+        match cause.kind() {
+            io::ErrorKind::NotFound => Self::Command(127),
+            _ => Self::Command(126),
+        }
+    }
+
     /// The number.
     pub fn code(self) -> u8 {
         match self {

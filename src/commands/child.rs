@@ -18,7 +18,7 @@ use std::{
 use camino::Utf8Path;
 
 use self::signals::{Signal, Signals, ended_by, is_executable, number, pass_on};
-use super::{Error, Session, database, error::damaged, run::told, run::variables};
+use super::{Error, Session, database, installed::damaged, variables};
 use crate::{
     domain::{ComponentName, TreeName},
     event::{Event, Reporter},
@@ -27,9 +27,6 @@ use crate::{
     store::receipt::Receipt,
 };
 
-/// What a shell says of a command that is not there, and of one that cannot be run (POSIX, 2.8.2).
-const NOT_FOUND: u8 = 127;
-const NOT_EXECUTABLE: u8 = 126;
 /// What a shell adds to the number of the signal that ended a command.
 const SIGNALLED: u8 = 128;
 
@@ -131,14 +128,6 @@ fn tree_of(program: &Path, session: &Session) -> Option<(ComponentName, TreeName
     Some((component, parts.next()?.as_str().parse().ok()?))
 }
 
-/// How a shell would name the failure to start a command.
-pub(super) fn code_of(cause: &io::Error) -> u8 {
-    match cause.kind() {
-        io::ErrorKind::NotFound => NOT_FOUND,
-        _ => NOT_EXECUTABLE,
-    }
-}
-
 /// Runs a command to its end and gives its exit code, or 128 and the signal's number.
 ///
 /// # Errors
@@ -213,7 +202,7 @@ fn leave(server: Server, session: &Session) {
     let place = server.evidence().data_directory.clone();
     match server.leave(session.reporter.as_ref()) {
         Ok(left) => {
-            if let Some(line) = told(left, &place) {
+            if let Some(line) = database::farewell(left, &place) {
                 session.note(line);
             }
         }

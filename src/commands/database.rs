@@ -2,13 +2,13 @@
 
 use std::{sync::mpsc, thread, time::Duration};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Error, Session};
 use crate::{
     event::{Event, Reporter},
     locate::Locator,
-    postgres::{Cluster, ClusterError, Origin, Project, Server, Start, user::User},
+    postgres::{Cluster, ClusterError, Left, Origin, Project, Server, Start, user::User},
 };
 
 /// A start that takes longer is worth a line before it is done.
@@ -117,4 +117,16 @@ fn told(cluster: &Cluster, start: &Start, server: &Server) -> Vec<Event> {
         )));
     }
     events
+}
+
+/// What became of the database, in a line.
+pub(super) fn farewell(left: Left, place: &Utf8Path) -> Option<String> {
+    match left {
+        Left::Stopped => Some(format!("stopped the database in `{place}`")),
+        Left::InUse => Some(format!("others use the database in `{place}`: it goes on")),
+        Left::Stays => Some(format!(
+            "the database in `{place}` goes on: `ampup db stop` ends it"
+        )),
+        Left::WasGone => Some(format!("the database in `{place}` had ended already")),
+    }
 }

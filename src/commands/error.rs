@@ -4,10 +4,9 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
-use super::Session;
 use crate::{backup::BackupError, postgres::ClusterError, transfer::TransferError};
 use crate::{
-    domain::{ComponentName, TreeName},
+    domain::ComponentName,
     env::HomeError,
     event::sized,
     exit::{Exit, hint_of_io, hint_of_room},
@@ -95,8 +94,7 @@ impl Error {
             Self::Install(error) => error.exit_code(),
             Self::Remove(error) => error.exit_code(),
             Self::Cluster(error) => error.exit_code(),
-            // As a shell says it.
-            Self::NoCommand { source, .. } => Exit::Command(super::child::code_of(source)),
+            Self::NoCommand { source, .. } => Exit::of_start(source),
             Self::NoRoom { .. } => Exit::Disk,
             Self::Store { source, .. } if is_damage(source) => Exit::Integrity,
             Self::Store { source, .. } | Self::File { source, .. } => Exit::of_io(source),
@@ -177,17 +175,6 @@ impl Error {
             .chain(hint)
             .collect()
     }
-}
-
-/// What is said of a tree without a receipt that can be read.
-///
-/// # Errors
-/// When the registry cannot be had, which says how versions are shown.
-pub(super) fn damaged(component: &ComponentName, tree: &TreeName, session: &Session) -> Result<Error, Error> {
-    Ok(Error::Damaged {
-        component: component.clone(),
-        version: session.style(component)?.show(tree.version()),
-    })
 }
 
 /// Amp's own programs can be installed.

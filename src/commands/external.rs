@@ -11,7 +11,7 @@ use crate::{
     settings::SettingsError,
 };
 
-use super::{Error, Session, run::variables::URL};
+use super::{Error, Session, variables::URL};
 
 /// No settings are longer.
 const LIMIT: u64 = 1 << 20;

@@ -1,21 +1,15 @@
 //! `ampup run`: a command with the project's database.
 
-pub(super) mod variables;
-
 use std::ffi::OsString;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde_json::Value;
 
 use super::{
     Error, Outcome, Session, child,
     database::{self, Selected},
     external::External,
 };
-use crate::{
-    exit::Exit,
-    postgres::{Left, Start},
-};
+use crate::postgres::Start;
 
 /// Arguments of `ampup run`.
 #[derive(Debug, Clone, clap::Args)]
@@ -56,7 +50,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut command = child::Command::new(program, words);
     command.set("AMP_DIR", project.amp_dir().as_str());
     if args.no_db {
-        return ended(child::run(&command, None, session)?);
+        return child::run(&command, None, session).map(Outcome::of_command);
     }
     let cluster = database::open(&project, session);
     if let Some(external) = External::find(
@@ -68,7 +62,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         session.note(format!(
             "{external} names a database of its own: the project's is not started"
         ));
-        return ended(child::run(&command, None, session)?);
+        return child::run(&command, None, session).map(Outcome::of_command);
     }
     let start = Start {
         run_as: database::user(args.run_as.as_deref())?,
@@ -79,7 +73,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         cluster: &cluster,
         start: &start,
     };
-    ended(child::run(&command, Some(&with), session)?)
+    child::run(&command, Some(&with), session).map(Outcome::of_command)
 }
 
 /// What ampd itself is given with a flag: its own settings and its own Amp directory are meant then.
@@ -99,28 +93,6 @@ fn to_ampd(command: &[OsString], flag: &str) -> Option<Utf8PathBuf> {
         }
     }
     None
-}
-
-/// The command has said what there was to say.
-pub(super) fn ended(code: u8) -> Result<Outcome, Error> {
-    Ok(Outcome {
-        exit: Exit::Command(code),
-        data: String::new(),
-        talk: Vec::new(),
-        json: Value::Null,
-    })
-}
-
-/// What became of the database, in a line.
-pub(super) fn told(left: Left, place: &Utf8PathBuf) -> Option<String> {
-    match left {
-        Left::Stopped => Some(format!("stopped the database in `{place}`")),
-        Left::InUse => Some(format!("others use the database in `{place}`: it goes on")),
-        Left::Stays => Some(format!(
-            "the database in `{place}` goes on: `ampup db stop` ends it"
-        )),
-        Left::WasGone => Some(format!("the database in `{place}` had ended already")),
-    }
 }
 
 #[cfg(test)]

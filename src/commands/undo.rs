@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, error::damaged, history::missing};
+use super::{Error, Outcome, Session, history::missing, installed::damaged};
 use crate::{
     domain::{ActiveSet, ComponentName, Inventory, TreeName},
     itself,

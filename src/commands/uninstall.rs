@@ -2,9 +2,13 @@
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, install::daemon, use_version::installed};
+use super::{
+    Error, Outcome, Session,
+    install::daemon,
+    installed::{installed, is_meant},
+};
 use crate::{
-    domain::{Channel, ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName},
+    domain::{ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName},
     itself,
     postgres::projects::Projects,
     remove,
@@ -148,46 +152,4 @@ fn find(
         });
     }
     Ok(found)
-}
-
-/// Whether a spec means this tree. Its directory's name is always understood, also when its receipt is damaged.
-pub(super) fn is_meant(spec: &ComponentSpec, tree: &Tree, name: &ComponentName, session: &Session) -> bool {
-    let Some(requirement) = &spec.requirement else {
-        return true;
-    };
-    if *requirement == Requirement::Exact(tree.name.version().clone()) {
-        return true;
-    }
-    let version = tree
-        .origin
-        .as_ref()
-        .map_or(tree.name.version(), |origin| &origin.version);
-    let component = session
-        .registry()
-        .ok()
-        .and_then(|registry| registry.component(name));
-    let release = component.and_then(|component| {
-        component
-            .releases
-            .iter()
-            .find(|release| release.version == *version)
-    });
-    let channel = if version.pre.is_empty() {
-        Channel::Stable
-    } else {
-        Channel::Nightly
-    };
-    let tags = release.map_or(&[][..], |release| release.tags.as_slice());
-    let by_provider = requirement.provider(version).is_none_or(|provider| {
-        tree.origin
-            .as_ref()
-            .is_some_and(|origin| origin.provider == provider)
-    });
-    by_provider
-        && requirement.matches(
-            version,
-            channel,
-            tags,
-            component.map_or(channel, |component| component.default_channel),
-        )
 }

@@ -2,9 +2,13 @@
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, error::damaged, install::daemon, uninstall::is_meant};
+use super::{
+    Error, Outcome, Session,
+    install::daemon,
+    installed::{damaged, installed, is_meant},
+};
 use crate::{
-    domain::{ActiveSet, ComponentName, ComponentSpec, Inventory, Requirement},
+    domain::{ActiveSet, ComponentSpec, Inventory, Requirement},
     host::Host,
     resolve::{self, Action, ResolveError},
     store::generation,
@@ -122,22 +126,6 @@ fn spec(args: &Args, session: &Session) -> Result<ComponentSpec, Error> {
         });
     }
     Ok(spec)
-}
-
-/// The installed versions as specs, in words.
-pub(super) fn installed(session: &Session, component: Option<&ComponentName>) -> Result<String, Error> {
-    let inventory = session.inventory()?;
-    let specs: Vec<String> = inventory
-        .trees
-        .iter()
-        .filter(|(name, _)| component.is_none_or(|component| component == *name))
-        .flat_map(|(name, trees)| trees.iter().map(move |tree| format!("`{name}@{}`", tree.name)))
-        .collect();
-    Ok(if specs.is_empty() {
-        "none".to_owned()
-    } else {
-        specs.join(", ")
-    })
 }
 
 fn not_installed(spec: &ComponentSpec, session: &Session) -> Result<Error, Error> {

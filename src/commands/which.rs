@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::{Error, Outcome, Session, error::damaged};
+use super::{Error, Outcome, Session, installed::damaged};
 use crate::{domain::Inventory, fs::link};
 
 /// So often it is looked again because somebody writes.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    commands::{Error, Outcome, Session, database::Selected, env::usual, run::variables},
+    commands::{Error, Outcome, Session, database::Selected, env::usual, variables},
     shell::{Shell, quote},
 };
 

@@ -6,7 +6,7 @@ use fs_err as fs;
 use serde_json::json;
 
 use crate::{
-    commands::{Error, Outcome, Session, child, database::Selected, run::ended},
+    commands::{Error, Outcome, Session, child, database::Selected},
     fs::atomic,
 };
 
@@ -46,7 +46,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         // By name, because a full log is put aside when a server starts.
         let words = ["-n", "+1", "-F", path.as_str()].map(Into::into);
         let tail = child::find(&["tail".into()], session)?;
-        return ended(child::run(&child::Command::new(tail, &words), None, session)?);
+        return child::run(&child::Command::new(tail, &words), None, session).map(Outcome::of_command);
     }
     let text = atomic::read(&path, LIMIT).map_err(failed)?;
     let text = String::from_utf8_lossy(&text);

@@ -7,7 +7,6 @@ use crate::{
     commands::{
         Error, Outcome, Session, child,
         database::{self, Selected},
-        run::ended,
     },
     locate::Located,
     postgres::Start,
@@ -54,7 +53,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         start: &start,
     };
     let command = child::Command::new(program, &args.words).for_libpq();
-    ended(child::run(&command, Some(&with), session)?)
+    child::run(&command, Some(&with), session).map(Outcome::of_command)
 }
 
 fn missing(programs: &Located, session: &Session) -> Error {

@@ -1,0 +1,73 @@
+//! What is installed, as the user means it and is told of it. Not a verb itself.
+
+use super::{Error, Session};
+use crate::domain::{Channel, ComponentName, ComponentSpec, Requirement, Tree, TreeName};
+
+/// The installed versions as specs, in words.
+pub(super) fn installed(session: &Session, component: Option<&ComponentName>) -> Result<String, Error> {
+    let inventory = session.inventory()?;
+    let specs: Vec<String> = inventory
+        .trees
+        .iter()
+        .filter(|(name, _)| component.is_none_or(|component| component == *name))
+        .flat_map(|(name, trees)| trees.iter().map(move |tree| format!("`{name}@{}`", tree.name)))
+        .collect();
+    Ok(if specs.is_empty() {
+        "none".to_owned()
+    } else {
+        specs.join(", ")
+    })
+}
+
+/// Whether a spec means this tree. Its directory's name is always understood, also when its receipt is damaged.
+pub(super) fn is_meant(spec: &ComponentSpec, tree: &Tree, name: &ComponentName, session: &Session) -> bool {
+    let Some(requirement) = &spec.requirement else {
+        return true;
+    };
+    if *requirement == Requirement::Exact(tree.name.version().clone()) {
+        return true;
+    }
+    let version = tree
+        .origin
+        .as_ref()
+        .map_or(tree.name.version(), |origin| &origin.version);
+    let component = session
+        .registry()
+        .ok()
+        .and_then(|registry| registry.component(name));
+    let release = component.and_then(|component| {
+        component
+            .releases
+            .iter()
+            .find(|release| release.version == *version)
+    });
+    let channel = if version.pre.is_empty() {
+        Channel::Stable
+    } else {
+        Channel::Nightly
+    };
+    let tags = release.map_or(&[][..], |release| release.tags.as_slice());
+    let by_provider = requirement.provider(version).is_none_or(|provider| {
+        tree.origin
+            .as_ref()
+            .is_some_and(|origin| origin.provider == provider)
+    });
+    by_provider
+        && requirement.matches(
+            version,
+            channel,
+            tags,
+            component.map_or(channel, |component| component.default_channel),
+        )
+}
+
+/// What is said of a tree without a receipt that can be read.
+///
+/// # Errors
+/// When the registry cannot be had, which says how versions are shown.
+pub(super) fn damaged(component: &ComponentName, tree: &TreeName, session: &Session) -> Result<Error, Error> {
+    Ok(Error::Damaged {
+        component: component.clone(),
+        version: session.style(component)?.show(tree.version()),
+    })
+}

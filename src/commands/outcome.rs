@@ -1,0 +1,50 @@
+//! How a command ended, and what it has to say.
+
+use serde_json::Value;
+
+use crate::exit::Exit;
+
+/// What a command has to say, and how it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// How it ended.
+    pub exit: Exit,
+    /// What it was asked for, as text for stdout; empty or ending in a line feed.
+    pub data: String,
+    /// What a person should know, one line each, for stderr.
+    pub talk: Vec<String>,
+    /// The same for programs: an object; null where a command has answered in our place.
+    pub json: Value,
+}
+
+impl Outcome {
+    /// An answer to a question.
+    pub fn answer(data: impl Into<String>, json: Value) -> Self {
+        Self {
+            exit: Exit::Done,
+            data: data.into(),
+            talk: Vec::new(),
+            json,
+        }
+    }
+
+    /// The end of a command that ran in our place and has said what there was to say.
+    pub fn of_command(code: u8) -> Self {
+        Self {
+            exit: Exit::Command(code),
+            data: String::new(),
+            talk: Vec::new(),
+            json: Value::Null,
+        }
+    }
+
+    /// A report of what was done.
+    pub fn done(talk: Vec<String>, json: Value) -> Self {
+        Self {
+            exit: Exit::Done,
+            data: String::new(),
+            talk,
+            json,
+        }
+    }
+}
