@@ -12,8 +12,8 @@ use crate::{
     domain::{Component, ComponentName, component::Acceptance},
     exit::{Exit, hint_of_io},
     postgres::{
-        initdb::{Flush, initdb},
         program::{Program, ProgramError},
+        run::initdb::{Flush, initdb},
         single_user::single_user_select,
         user::{User, UserError},
     },

@@ -17,7 +17,9 @@ pub use self::error::BackupError;
 use crate::{
     event::{Event, Reporter},
     fs::{atomic, link, space},
-    postgres::{Cluster, ClusterError, create, inspect::Contents, replace::Exchanged, user::User},
+    postgres::{
+        Cluster, ClusterError, change::swap::Exchanged, observe::decide::Contents, run::create, user::User,
+    },
 };
 
 /// How many backups are kept in the default place.

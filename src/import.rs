@@ -22,7 +22,8 @@ use crate::{
     event::{Reporter, counted},
     locate::Located,
     postgres::{
-        Cluster, ClusterError, facts, inspect::Contents, replace::Exchanged, socket::DATABASE, user::User,
+        Cluster, ClusterError, change::swap::Exchanged, observe::decide::Contents,
+        observe::endpoint::DATABASE, observe::files, user::User,
     },
     transfer::{self, Clients, From, Keep, Running, Side, TransferError, Version},
     upgrade::{fill, has_room, step},
@@ -133,7 +134,7 @@ pub fn import(
 fn may_go(cluster: &Cluster, present: Present) -> Result<(), TransferError> {
     let place = cluster.project().cluster();
     let has_tables = matches!(cluster.contents()?, Contents::Cluster { .. })
-        && facts::has_users_objects(&place).map_err(|source| ClusterError::Io {
+        && files::has_users_objects(&place).map_err(|source| ClusterError::Io {
             action: "look at",
             path: place.clone(),
             source,

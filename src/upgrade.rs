@@ -11,8 +11,8 @@ use crate::{
     locate::Located,
     postgres::{
         Cluster, ClusterError, Origin, Purpose, Start,
-        inspect::Contents,
-        replace::{Change, Exchanged},
+        change::swap::{Change, Exchanged},
+        observe::decide::Contents,
         user::User,
     },
     prune,

@@ -18,8 +18,8 @@ use crate::{
     children,
     fs::{atomic, directory::Directory},
     postgres::{
-        create,
         project::{give_all, give_file},
+        run::create,
         user::User,
     },
 };

@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use crate::postgres::{Evidence, socket::Socket};
+use crate::postgres::{Evidence, observe::endpoint::Socket};
 
 /// Where ampd takes the address of its database from.
 pub(crate) const URL: &str = "AMP_CONFIG_METADATA_DB__URL";

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    postgres::socket::DATABASE,
+    postgres::observe::endpoint::DATABASE,
     transfer::{Clients, Side, TransferError},
 };
 

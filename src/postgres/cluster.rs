@@ -11,15 +11,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{
     access::{self, AccessError, Asking, RunAs},
     error::ClusterError,
-    facts,
     identity::{self, Process, postmaster},
-    inspect::{Contents, Seen, SocketAnswer},
-    pid_file::PidFile,
+    observe::decide::{Contents, Seen, SocketAnswer},
+    observe::endpoint::{self, LOOPBACK, Password, Socket},
+    observe::files,
+    observe::pid_file::PidFile,
+    observe::session::{self, Answer, NO_ENTRY, Session},
     project::{Project, give},
     projects::Projects,
-    socket::{self, LOOPBACK, Password, Socket},
     user::{User, current_uid},
-    wire::{self, Answer, NO_ENTRY, Session},
 };
 use crate::{
     env::Env,
@@ -64,7 +64,7 @@ pub(super) enum Reach {
 
 /// What was seen of a cluster's server, and the session that was opened to see it.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(crate) struct Look {
     pub(super) seen: Seen,
     pub(super) socket: Socket,
     pub(super) role: String,
@@ -152,7 +152,7 @@ impl Cluster {
     /// # Errors
     /// When it cannot be looked at.
     pub fn contents(&self) -> Result<Contents, ClusterError> {
-        facts::look(&self.directory).map_err(self.failed("look at"))
+        files::look(&self.directory).map_err(self.failed("look at"))
     }
 
     /// The programs that serve it: those of its own major, which is read before any of them runs, because what they say
@@ -190,20 +190,20 @@ impl Cluster {
     /// # Errors
     /// When this user may not serve this cluster.
     pub fn run_as(&self, requested: Option<&User>) -> Result<Option<User>, ClusterError> {
-        let exists = match facts::is_link(&self.directory).map_err(self.failed("look at"))? {
+        let exists = match files::is_link(&self.directory).map_err(self.failed("look at"))? {
             Some(Ok(())) => true,
             Some(Err(link)) => return Err(link.into()),
             None => false,
         };
         let is_cluster = exists && !matches!(self.contents()?, Contents::Empty);
-        let owner = |path| facts::owner(path).map_err(self.failed("look at"));
+        let owner = |path| files::owner(path).map_err(self.failed("look at"));
         let asking = Asking {
             us: current_uid(),
             sudo_caller: self.sudo_caller,
             requested: requested.map(|user| user.uid),
             project: (
                 self.project.amp_dir(),
-                facts::project_owner(self.project.amp_dir()).map_err(self.failed("look at"))?,
+                files::project_owner(self.project.amp_dir()).map_err(self.failed("look at"))?,
             ),
             cluster: if is_cluster {
                 Some((&self.directory, owner(&self.directory)?))
@@ -213,7 +213,7 @@ impl Cluster {
         };
         let user = access::run_as(&asking)?;
         if is_cluster {
-            facts::is_private(&self.directory).map_err(self.failed("look at"))??;
+            files::is_private(&self.directory).map_err(self.failed("look at"))??;
         }
         let user = match (user, requested) {
             (RunAs::Uid(uid), Some(requested)) if requested.uid == uid => Some(requested.clone()),
@@ -227,13 +227,13 @@ impl Cluster {
 
     /// That this user can come as far as this path.
     pub(super) fn is_open_to(&self, user: &User, path: &Utf8Path) -> Result<(), AccessError> {
-        let way = facts::way_to(path);
+        let way = files::way_to(path);
         let Some(closed) = access::first_closed(user, &way) else {
             return Ok(());
         };
         let name = self.project.amp_dir().parent().and_then(Utf8Path::file_name);
         let instead = Utf8Path::new("/var/lib/amp").join(name.unwrap_or("project"));
-        let is_open = access::first_closed(user, &facts::way_to(&instead)).is_none();
+        let is_open = access::first_closed(user, &files::way_to(&instead)).is_none();
         Err(AccessError::Closed {
             user: user.name.clone(),
             closed: closed.path.clone(),
@@ -265,7 +265,7 @@ impl Cluster {
             let owner = run_as.map(|user| (user.uid, user.gid));
             let above = socket.host.parent().expect("made below a runtime directory");
             for directory in [above, &socket.host] {
-                socket::make_private(directory, owner).map_err(|source| ClusterError::Io {
+                endpoint::make_private(directory, owner).map_err(|source| ClusterError::Io {
                     action: "use the runtime directory",
                     path: directory.to_owned(),
                     source,
@@ -276,20 +276,20 @@ impl Cluster {
     }
 
     fn socket_of(&self, uid: u32) -> Socket {
-        if socket::fits(&self.directory) {
+        if endpoint::fits(&self.directory) {
             return Socket::new(self.directory.clone());
         }
         // What `su` or a container hands on may be another user's, or nowhere.
         let is_ours = |runtime: &&Utf8PathBuf| {
-            uid == current_uid() && facts::owner(runtime).is_ok_and(|owner| owner == uid)
+            uid == current_uid() && files::owner(runtime).is_ok_and(|owner| owner == uid)
         };
         let ours = self.runtime.as_ref().filter(is_ours);
         let short = ours
-            .map(|runtime| socket::elsewhere(&runtime.join("ampup"), &self.directory))
-            .filter(|directory| socket::fits(directory));
+            .map(|runtime| endpoint::elsewhere(&runtime.join("ampup"), &self.directory))
+            .filter(|directory| endpoint::fits(directory));
         // Not TMPDIR: macOS's is long, and every ampup of this user must find the same.
         let everyones = Utf8PathBuf::from(format!("/tmp/ampup-{uid}"));
-        Socket::new(short.unwrap_or_else(|| socket::elsewhere(&everyones, &self.directory)))
+        Socket::new(short.unwrap_or_else(|| endpoint::elsewhere(&everyones, &self.directory)))
     }
 
     /// The password that is written down for the superuser; one is made where there is none. Only for a cluster that is
@@ -307,7 +307,7 @@ impl Cluster {
     }
 
     fn password(&self) -> Option<Password> {
-        Password::parse(&facts::text(&self.password).ok()??)
+        Password::parse(&files::text(&self.password).ok()??)
     }
 
     /// The file that holds it, for initdb.
@@ -317,7 +317,7 @@ impl Cluster {
 
     /// The port that the last server had: addresses that people wrote down stay true where that is possible.
     fn last_port(&self) -> Result<Option<u16>, ClusterError> {
-        let options = facts::last_options(&self.directory).map_err(self.failed("read the options of"))?;
+        let options = files::last_options(&self.directory).map_err(self.failed("read the options of"))?;
         let words = options.split(['"', ' ', '\n']);
         Ok(words
             .filter_map(|word| word.strip_prefix("port=")?.parse().ok())
@@ -328,8 +328,8 @@ impl Cluster {
     pub(super) fn look(&self, lock_is_ours: bool) -> Result<Look, ClusterError> {
         // The process list comes first: a server that ends while we look is then still seen, and waited for.
         let processes = identity::servers_of(&self.directory);
-        let pid_file = facts::pid_file(&self.directory).map_err(self.failed("read the pid file of"))?;
-        let owner = facts::owner(&self.directory).unwrap_or_else(|_| current_uid());
+        let pid_file = files::pid_file(&self.directory).map_err(self.failed("read the pid file of"))?;
+        let owner = files::owner(&self.directory).unwrap_or_else(|_| current_uid());
         let sockets = self.sockets(&pid_file, owner);
         let (mut answer, mut found) = (SocketAnswer::Nobody, None);
         for candidate in &sockets {
@@ -344,11 +344,11 @@ impl Cluster {
             }
             _ => self.socket_of(owner),
         };
-        let locks = facts::lock_files(&self.directory, &ours);
+        let locks = files::lock_files(&self.directory, &ours);
         let named_process_exists = locks
             .iter()
-            .filter_map(|path| facts::lock_file(path).ok()?.entry().map(|entry| entry.pid))
-            .any(facts::exists);
+            .filter_map(|path| files::lock_file(path).ok()?.entry().map(|entry| entry.pid))
+            .any(files::exists);
         let (socket, (role, session)) = found.unwrap_or((
             ours,
             (String::new(), Err((String::new(), "nobody listens".to_owned()))),
@@ -408,7 +408,7 @@ impl Cluster {
         let is_seen = postmaster(processes).is_some();
         let mut refused = None;
         for role in self.roles(owner) {
-            match wire::connect(socket, &role, ANSWER) {
+            match session::connect(socket, &role, ANSWER) {
                 Answer::Nobody => return Ok(None),
                 Answer::NotYet(message) => {
                     let counts = is_inside || is_seen;
@@ -466,7 +466,7 @@ impl Cluster {
         let path = self.directory.clone();
         move |source| {
             let us = current_uid();
-            match facts::owner(&path) {
+            match files::owner(&path) {
                 Ok(owner) if owner != us && source.kind() == io::ErrorKind::PermissionDenied => {
                     let cluster = path.clone();
                     AccessError::OfAnother { cluster, owner, us }.into()

@@ -6,12 +6,12 @@ use camino::Utf8PathBuf;
 
 use super::{
     access::AccessError,
-    create::CreateError,
+    change::superuser::is_unknown,
+    observe::session::{DISK_FULL, NO_ENTRY, TOO_MANY, WRONG_PASSWORD},
     program::{ProgramError, disk_in, indented},
     project::ProjectError,
-    superuser::is_unknown,
+    run::create::CreateError,
     user::UserError,
-    wire::{DISK_FULL, NO_ENTRY, TOO_MANY, WRONG_PASSWORD},
 };
 use crate::{
     exit::{Exit, hint_of_io},

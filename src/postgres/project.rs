@@ -6,7 +6,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::{
-    facts,
+    observe::files,
     user::{User, current_uid},
 };
 use crate::{
@@ -271,7 +271,7 @@ impl Project {
     /// Who gets what root makes here.
     fn owner<'u>(&self, run_as: Option<&'u User>) -> Result<Option<&'u User>, ProjectError> {
         let Some(user) = run_as else { return Ok(None) };
-        let owner = facts::project_owner(&self.amp_dir).map_err(self.failed())?;
+        let owner = files::project_owner(&self.amp_dir).map_err(self.failed())?;
         Ok(Some(user).filter(|user| user.uid == owner))
     }
 

@@ -12,7 +12,7 @@ use crate::{
     children::{self, Enlisted},
     env::Env,
     locate::Located,
-    postgres::{Cluster, ClusterError, Server, program, socket::Socket, user::User},
+    postgres::{Cluster, ClusterError, Server, observe::endpoint::Socket, program, user::User},
 };
 
 /// Major and minor: 15 and 20.

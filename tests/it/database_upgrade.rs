@@ -5,7 +5,7 @@ mod kills;
 
 use ampup::{
     event::Silent,
-    postgres::{Purpose, Server, Start, inspect::Contents, user::User},
+    postgres::{Purpose, Server, Start, observe::decide::Contents, user::User},
 };
 
 use crate::support::{

@@ -6,8 +6,8 @@ use ampup::{
     event::Silent,
     postgres::{
         Force, Left, Origin,
-        initdb::{Flush, initdb},
         program::Program,
+        run::initdb::{Flush, initdb},
     },
 };
 use camino::Utf8Path;

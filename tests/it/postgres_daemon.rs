@@ -9,7 +9,7 @@ use ampup::{
     env::Env,
     event::Silent,
     locate::Locator,
-    postgres::{Cluster, Left, Origin, Project, Start, create::Made},
+    postgres::{Cluster, Left, Origin, Project, Start, run::create::Made},
 };
 
 use crate::support::{home::Home, postgres::sql};

@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use ampup::{
     event::Silent,
-    postgres::{Force, Left, Origin, Purpose, Start, Stopped, create::Made},
+    postgres::{Force, Left, Origin, Purpose, Start, Stopped, run::create::Made},
 };
 use fs_err as fs;
 

@@ -4,7 +4,7 @@ use std::{os::unix::fs::PermissionsExt as _, process::Command};
 
 use ampup::{
     event::Silent,
-    postgres::{Project, Start, socket},
+    postgres::{Project, Start, observe::endpoint},
 };
 use fs_err as fs;
 
@@ -34,7 +34,7 @@ fn a_project_may_have_any_path() {
             .start(&Start::default(), &Silent)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let inside = server.evidence().socket.host.starts_with(&here);
-        assert_eq!(inside, socket::fits(&here.join(".amp/metadb")), "{name}");
+        assert_eq!(inside, endpoint::fits(&here.join(".amp/metadb")), "{name}");
         if !inside {
             let directory = &server.evidence().socket.host;
             let mode = fs::metadata(directory).expect("there").permissions().mode() & 0o777;
@@ -86,14 +86,14 @@ fn a_runtime_directory_that_others_made_or_can_enter_is_refused() {
         let directory = world.directory.join(name);
         fs::create_dir(&directory).expect("made");
         fs::set_permissions(&directory, std::fs::Permissions::from_mode(mode)).expect("opened");
-        assert!(socket::make_private(&directory, None).is_err(), "{name}");
+        assert!(endpoint::make_private(&directory, None).is_err(), "{name}");
     }
     let link = world.directory.join("link");
     let private = world.directory.join("private");
-    socket::make_private(&private, None).expect("made");
-    socket::make_private(&private, None).expect("found");
+    endpoint::make_private(&private, None).expect("made");
+    endpoint::make_private(&private, None).expect("found");
     fs_err::os::unix::fs::symlink(&private, &link).expect("linked");
-    assert!(socket::make_private(&link, None).is_err(), "a link");
+    assert!(endpoint::make_private(&link, None).is_err(), "a link");
 }
 
 /// 13

@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use ampup::postgres::{
-    initdb::{Flush, initdb},
     program::ProgramError,
+    run::initdb::{Flush, initdb},
     single_user::single_user_select,
 };
 use fs_err as fs;

@@ -13,7 +13,7 @@ use crate::{
     fs::space,
     postgres::{
         ClusterError, Evidence, Start,
-        wire::{self, Answer, NOT_NOW, WireError},
+        observe::session::{self, Answer, NOT_NOW, WireError},
     },
 };
 
@@ -74,7 +74,7 @@ fn compact(evidence: &Evidence, session: &Session) -> Result<(u64, u64), Error> 
             source,
         }),
     };
-    let mut wire = match wire::connect(&evidence.socket, &evidence.user, PATIENCE) {
+    let mut wire = match session::connect(&evidence.socket, &evidence.user, PATIENCE) {
         Answer::Ready(wire) => wire,
         Answer::Refused { code, message } => return Err(refused(message, code)),
         Answer::NotYet(message) => return Err(refused(message, NOT_NOW.to_owned())),

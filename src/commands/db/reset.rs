@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     commands::{Error, Outcome, Session, database::Selected},
-    postgres::{ClusterError, Project, inspect::Contents},
+    postgres::{ClusterError, Project, observe::decide::Contents},
     shell,
 };
 

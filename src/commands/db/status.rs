@@ -8,8 +8,8 @@ use crate::{
     commands::{Error, Outcome, Session, database::Selected, external::External},
     event::sized,
     postgres::{
-        Cluster, ClusterError, Purpose, ServerState, Serving, Status, inspect::Contents, socket::Socket,
-        status::LITTLE_ROOM,
+        Cluster, ClusterError, Purpose, ServerState, Serving, Status, observe::decide::Contents,
+        observe::endpoint::Socket, observe::status::LITTLE_ROOM,
     },
 };
 

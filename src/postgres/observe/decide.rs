@@ -1,9 +1,9 @@
 //! What a directory is, and what to do about a cluster's server: decisions from facts that were read a moment ago.
 //! Nothing here looks at anything, and nothing is remembered.
 
-use super::{
+use crate::postgres::{
     identity::{Process, Role, postmaster},
-    pid_file::PidFile,
+    observe::pid_file::PidFile,
 };
 
 /// Numbers below this are PostgreSQL's own; everything that a user makes gets one from here on
@@ -181,7 +181,7 @@ pub fn next(seen: &Seen) -> Next {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::pid_file::Entry;
+    use crate::postgres::observe::pid_file::Entry;
 
     fn whole() -> Listing {
         Listing {

@@ -13,9 +13,9 @@ use std::{
 
 use camino::Utf8Path;
 
-use super::{
-    scram::{self, Scram},
-    socket::{Password, Socket},
+use crate::postgres::{
+    observe::endpoint::{Password, Socket},
+    observe::scram::{self, Scram},
 };
 
 /// No message of a server we ask is larger.
@@ -72,15 +72,15 @@ pub enum WireError {
 
 /// SQLSTATEs (<https://www.postgresql.org/docs/current/errcodes-appendix.html>): invalid_authorization_specification, which a
 /// role that is not there gets too.
-pub(super) const NO_ENTRY: &str = "28000";
+pub(crate) const NO_ENTRY: &str = "28000";
 /// invalid_password
-pub(super) const WRONG_PASSWORD: &str = "28P01";
+pub(crate) const WRONG_PASSWORD: &str = "28P01";
 /// too_many_connections: the server has as many sessions as it takes.
-pub(super) const TOO_MANY: &str = "53300";
+pub(crate) const TOO_MANY: &str = "53300";
 /// cannot_connect_now
 pub const NOT_NOW: &str = "57P03";
 /// disk_full
-pub(super) const DISK_FULL: &str = "53100";
+pub(crate) const DISK_FULL: &str = "53100";
 
 /// A row: the columns as text, `None` for null.
 pub type Row = Vec<Option<String>>;
@@ -162,7 +162,7 @@ impl Session {
         let mut startup = PROTOCOL.to_be_bytes().to_vec();
         for (key, value) in [
             ("user", user),
-            ("database", super::socket::DATABASE),
+            ("database", crate::postgres::observe::endpoint::DATABASE),
             ("application_name", "ampup"),
         ] {
             for text in [key, value] {

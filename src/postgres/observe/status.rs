@@ -3,23 +3,25 @@
 use camino::Utf8Path;
 use fs_err as fs;
 
-use super::{
-    cluster::{Cluster, Look},
-    create,
-    error::ClusterError,
-    identity::postmaster,
-    inspect::{Contents, SocketAnswer},
-    server::Purpose,
-    socket::Socket,
-    wire::{Session, WireError},
+use crate::{
+    fs::{lock, lock::Lock, mounts, space},
+    postgres::{
+        cluster::{Cluster, Look},
+        error::ClusterError,
+        identity::postmaster,
+        observe::decide::{Contents, SocketAnswer},
+        observe::endpoint::Socket,
+        observe::session::{Session, WireError},
+        run::create,
+        run::spawn::Purpose,
+    },
 };
-use crate::fs::{lock, lock::Lock, mounts, space};
 
 /// Below this, free space is worth a warning.
 pub const LITTLE_ROOM: u64 = 1 << 30;
 
 /// Asks how many sessions there are beside the one that asks.
-pub(super) const SESSIONS: &str =
+pub(crate) const SESSIONS: &str =
     "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()";
 
 /// What is known of a cluster.

@@ -7,7 +7,7 @@ use std::{
 
 /// A wait for one thing.
 #[derive(Debug)]
-pub(super) struct Wait<M> {
+pub(crate) struct Wait<M> {
     began: Instant,
     changed: Instant,
     mark: Option<M>,
@@ -16,7 +16,7 @@ pub(super) struct Wait<M> {
 
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(crate) enum Patience {
     /// Look again.
     Going,
     /// Look again, and tell the user once that it takes a while.
@@ -26,7 +26,7 @@ pub(super) enum Patience {
 }
 
 impl<M: PartialEq> Wait<M> {
-    pub(super) fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let now = Instant::now();
         Self {
             began: now,
@@ -38,7 +38,7 @@ impl<M: PartialEq> Wait<M> {
 
     /// Sleeps for a moment, unless `standstill` has passed without a change of `mark`: whatever grows or changes while
     /// there is progress.
-    pub(super) fn pause(&mut self, mark: M, standstill: Duration) -> Patience {
+    pub(crate) fn pause(&mut self, mark: M, standstill: Duration) -> Patience {
         if self.mark.as_ref() != Some(&mark) {
             self.mark = Some(mark);
             self.changed = Instant::now();

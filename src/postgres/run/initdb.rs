@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use super::{
+use crate::postgres::{
     program::{Program, ProgramError},
     user::User,
 };

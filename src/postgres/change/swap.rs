@@ -11,11 +11,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use super::{cluster::Cluster, error::ClusterError, hold::Hold, project::Project, stop::Force};
 use crate::{
     children::Unfinished,
     event::{Event, Reporter},
     fs::{atomic, lock, lock::Lock, node::Node},
+    postgres::{
+        change::lease::Hold, cluster::Cluster, error::ClusterError, project::Project, run::stop::Force,
+    },
 };
 
 /// The directory in which the next cluster is built: an Amp directory of its own.
@@ -92,7 +94,7 @@ impl Cluster {
         Ok(change)
     }
 
-    pub(super) fn change_lock(&self) -> Utf8PathBuf {
+    pub(crate) fn change_lock(&self) -> Utf8PathBuf {
         self.project.amp_dir().join("metadb.change")
     }
 }
@@ -211,7 +213,7 @@ impl Change {
 ///
 /// # Errors
 /// When something cannot be renamed.
-pub(super) fn finish(project: &Project) -> Result<bool, ClusterError> {
+pub(crate) fn finish(project: &Project) -> Result<bool, ClusterError> {
     let place = project.cluster();
     let Some(ready) = ready(project) else {
         return Ok(false);
@@ -281,7 +283,7 @@ fn inode(path: &Utf8Path) -> Option<u64> {
 }
 
 /// A name for an old cluster that nothing has, with the time in it.
-pub(super) fn unused(amp_dir: &Utf8Path) -> Utf8PathBuf {
+pub(crate) fn unused(amp_dir: &Utf8Path) -> Utf8PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let names = std::iter::once(format!("metadb.old-{now}"))
         .chain((2..).map(|number| format!("metadb.old-{now}-{number}")));

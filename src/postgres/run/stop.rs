@@ -9,17 +9,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    cluster::Cluster,
-    error::ClusterError,
-    identity::{self, Process, Role, Signal, postmaster},
-    inspect::SocketAnswer,
-    log::Log,
-    wait::{Patience, Wait},
-};
 use crate::{
     event::{Event, Reporter},
     fs::{lock, lock::Lock},
+    postgres::{
+        cluster::Cluster,
+        error::ClusterError,
+        identity::{self, Process, Role, Signal, postmaster},
+        observe::decide::SocketAnswer,
+        run::log::Log,
+        run::wait::{Patience, Wait},
+    },
 };
 
 /// A shutdown that changes nothing for so long is given up on, not ended: it may be flushing to a slow disk.
@@ -64,7 +64,7 @@ impl Cluster {
     }
 
     /// The same; `child` is the server's process if it is a child of ours, which must be waited for.
-    pub(super) fn stop_with(
+    pub(crate) fn stop_with(
         &self,
         force: Force,
         mut child: Option<Child>,
@@ -168,7 +168,7 @@ impl Cluster {
     /// postmaster believes that it told the others before the crash. SIGQUIT is not SIGKILL: it takes its memory and its
     /// children along, and what was committed is in the write-ahead log, from which it was recovering anyway. Gives whether
     /// it was sent.
-    pub(super) fn end_if_forgotten(&self, reporter: &dyn Reporter) -> Result<bool, ClusterError> {
+    pub(crate) fn end_if_forgotten(&self, reporter: &dyn Reporter) -> Result<bool, ClusterError> {
         let processes = self.servers();
         let pids = |processes: &[Process]| processes.iter().map(|process| process.pid).collect::<Vec<_>>();
         let began = Instant::now();

@@ -1,36 +1,39 @@
 //! The superuser of a cluster: the names that it may have, and what is done about a cluster that knows none of them.
 
-use super::{
-    cluster::{Cluster, Reach},
-    error::ClusterError,
-    facts,
-    program::Program,
-    single_user,
-    start::Start,
-    user::{User, current_uid},
-    wire::NO_ENTRY,
+use crate::{
+    event::Reporter,
+    locate::Located,
+    postgres::{
+        cluster::{Cluster, Reach},
+        error::ClusterError,
+        observe::files,
+        observe::session::NO_ENTRY,
+        program::Program,
+        run::start::Start,
+        single_user,
+        user::{User, current_uid},
+    },
 };
-use crate::{event::Reporter, locate::Located};
 
 /// The superuser's name where it is not the owner's.
-pub(super) const SUPERUSER: &str = "postgres";
+pub(crate) const SUPERUSER: &str = "postgres";
 
 /// Whether the role that was refused is not there. (The message is English: every server that ampup or ampd makes is of the
 /// locale C.)
-pub(super) fn is_unknown(code: &str, message: &str) -> bool {
+pub(crate) fn is_unknown(code: &str, message: &str) -> bool {
     code == NO_ENTRY && message.ends_with("does not exist")
 }
 
 impl Cluster {
     /// The superuser's likely name while nobody can be asked: the cluster's owner, who made it.
-    pub(super) fn superuser(&self) -> String {
-        let owner = facts::owner(&self.directory).unwrap_or_else(|_| current_uid());
+    pub(crate) fn superuser(&self) -> String {
+        let owner = files::owner(&self.directory).unwrap_or_else(|_| current_uid());
         self.roles(owner).swap_remove(0)
     }
 
     /// The names that the superuser may have: what was said, its owner's, or what most other programs choose, and we on a
     /// loopback.
-    pub(super) fn roles(&self, owner: u32) -> Vec<String> {
+    pub(crate) fn roles(&self, owner: u32) -> Vec<String> {
         let of_owner = match self.reach {
             Reach::Socket => User::by_uid(owner).ok(),
             Reach::Loopback => None,
@@ -62,7 +65,7 @@ impl Cluster {
             let next = self.clone().with_programs(programs.clone());
             return next.start(&start, reporter)?.end(reporter).map(|_| None);
         }
-        let owner = facts::owner(&self.directory).map_err(self.failed("look at"))?;
+        let owner = files::owner(&self.directory).map_err(self.failed("look at"))?;
         let postgres = Program {
             tree: &programs.tree,
             name: "postgres",

@@ -4,24 +4,24 @@ use std::{process::Child, time::Duration};
 
 use camino::Utf8PathBuf;
 
-use super::{
-    cluster::{Cluster, Look},
-    create::Made,
-    error::ClusterError,
-    facts,
-    identity::{postmaster, servers_of},
-    inspect::SocketAnswer,
-    project::put,
-    server::Purpose,
-    socket::Socket,
-    start::Served,
-    stop::{Force, Stopped},
-    tie::Tie,
-    wait::{Patience, Wait},
-};
 use crate::{
     event::{Event, Reporter, Silent},
     fs::{lock, lock::Lock},
+    postgres::{
+        cluster::{Cluster, Look},
+        error::ClusterError,
+        identity::{postmaster, servers_of},
+        observe::decide::SocketAnswer,
+        observe::endpoint::Socket,
+        observe::files,
+        project::put,
+        run::create::Made,
+        run::spawn::Purpose,
+        run::start::Served,
+        run::stop::{Force, Stopped},
+        run::tether::Tie,
+        run::wait::{Patience, Wait},
+    },
 };
 
 /// How long somebody may keep a server from its users.
@@ -83,7 +83,7 @@ pub enum Left {
 }
 
 impl Evidence {
-    pub(super) fn read(cluster: &Cluster, look: &Look, origin: Origin, made: Option<Made>) -> Self {
+    pub(crate) fn read(cluster: &Cluster, look: &Look, origin: Origin, made: Option<Made>) -> Self {
         Self {
             origin,
             made,
@@ -100,7 +100,7 @@ impl Evidence {
 }
 
 impl Server {
-    pub(super) fn new(
+    pub(crate) fn new(
         cluster: &Cluster,
         Served {
             mut look, child, tie, ..
@@ -200,7 +200,7 @@ impl Server {
 impl Cluster {
     /// Joins those who use the server. Waits while its last user is stopping it, or for a backup, and says so; whoever keeps
     /// it for very long is named.
-    pub(super) fn enter(
+    pub(crate) fn enter(
         &self,
         purpose: Purpose,
         reporter: &dyn Reporter,
@@ -231,13 +231,13 @@ impl Cluster {
     }
 
     /// Whether the server stays when its last user leaves.
-    pub(super) fn stays(&self) -> Result<bool, ClusterError> {
+    pub(crate) fn stays(&self) -> Result<bool, ClusterError> {
         Ok(self.purpose()? == Purpose::Stay)
     }
 
     /// What the server that runs now is there for, as its command line and later wishes say.
-    pub(super) fn purpose(&self) -> Result<Purpose, ClusterError> {
-        let options = facts::last_options(&self.directory).map_err(self.failed("read the options of"))?;
+    pub(crate) fn purpose(&self) -> Result<Purpose, ClusterError> {
+        let options = files::last_options(&self.directory).map_err(self.failed("read the options of"))?;
         if Purpose::of(&options) == Purpose::Stay {
             return Ok(Purpose::Stay);
         }
@@ -262,7 +262,7 @@ impl Cluster {
 
     /// The server that was to stay. What cannot be read names none.
     fn kept(&self) -> String {
-        let kept = facts::text(&self.project.keep());
+        let kept = files::text(&self.project.keep());
         kept.ok().flatten().unwrap_or_default()
     }
 

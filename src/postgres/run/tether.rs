@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 
 use camino::Utf8Path;
 
-use super::user::User;
+use crate::postgres::user::User;
 
 /// What the shell does: `$1` is the cluster, `$2` what the server has on its command line and nobody else. The pid file only
 /// says where to look. A server that has only just begun has not written it.
@@ -31,7 +31,7 @@ done
 
 /// A server that ends with this value. One that has ended before is no concern of it.
 #[derive(Debug)]
-pub(super) struct Tie {
+pub(crate) struct Tie {
     setting: String,
     #[cfg(unix)]
     shell: Child,
@@ -39,7 +39,7 @@ pub(super) struct Tie {
 
 impl Tie {
     /// Ties the server that is started next in this cluster, with this value's setting, to us.
-    pub(super) fn new(cluster: &Utf8Path, run_as: Option<&User>) -> io::Result<Self> {
+    pub(crate) fn new(cluster: &Utf8Path, run_as: Option<&User>) -> io::Result<Self> {
         let now = jiff::Timestamp::now().as_nanosecond();
         let setting = format!("ampup.tied_to={}-{now}", std::process::id());
         #[cfg(unix)]
@@ -54,7 +54,7 @@ impl Tie {
     }
 
     /// Unties a server that has ended: nobody needs to look for it.
-    pub(super) fn release(self) {
+    pub(crate) fn release(self) {
         #[cfg(unix)]
         {
             let mut tie = self;
@@ -64,7 +64,7 @@ impl Tie {
     }
 
     /// What the server must have on its command line.
-    pub(super) fn setting(&self) -> &str {
+    pub(crate) fn setting(&self) -> &str {
         &self.setting
     }
 }

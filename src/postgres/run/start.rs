@@ -8,32 +8,32 @@ use std::{
 
 use camino::Utf8Path;
 
-use super::{
-    cluster::{Cluster, Look, Reach},
-    create::{self, Plan},
-    error::ClusterError,
-    facts,
-    identity::{postmaster, servers_of},
-    initdb::Superuser,
-    inspect::{Contents, Next, Seen, WaitFor, next},
-    loading::LoadFailure,
-    log::Log,
-    program::ProgramError,
-    replace,
-    running::{Evidence, Origin, Server},
-    server::{Launch, Purpose, has_done_its_part, spawn},
-    status::LITTLE_ROOM,
-    stop::Force,
-    superuser::SUPERUSER,
-    tie::Tie,
-    user::User,
-    wait::{Patience, Wait},
-    wire::TOO_MANY,
-};
 use crate::{
     event::{Event, Reporter, sized},
     fs::{lock, lock::Lock, mounts, space},
     locate::Located,
+    postgres::{
+        change::superuser::SUPERUSER,
+        change::swap,
+        cluster::{Cluster, Look, Reach},
+        error::ClusterError,
+        identity::{postmaster, servers_of},
+        loading::LoadFailure,
+        observe::decide::{Contents, Next, Seen, WaitFor, next},
+        observe::files,
+        observe::session::TOO_MANY,
+        observe::status::LITTLE_ROOM,
+        program::ProgramError,
+        run::create::{self, Plan},
+        run::initdb::Superuser,
+        run::log::Log,
+        run::server::{Evidence, Origin, Server},
+        run::spawn::{Launch, Purpose, has_done_its_part, spawn},
+        run::stop::Force,
+        run::tether::Tie,
+        run::wait::{Patience, Wait},
+        user::User,
+    },
 };
 
 /// Nothing moves for so long: something is wrong that waiting does not cure.
@@ -142,10 +142,10 @@ impl Cluster {
 }
 
 /// A server that serves, and what we know because we started it.
-pub(super) struct Served {
-    pub(super) look: Look,
-    pub(super) child: Option<Child>,
-    pub(super) tie: Option<Tie>,
+pub(crate) struct Served {
+    pub(crate) look: Look,
+    pub(crate) child: Option<Child>,
+    pub(crate) tie: Option<Tie>,
     made: Option<create::Made>,
 }
 
@@ -283,7 +283,7 @@ impl Starting<'_> {
         match cluster.contents()? {
             Contents::Cluster { .. } => {}
             // A change of the cluster that was killed between two renames is finished first.
-            Contents::Absent if replace::finish(&cluster.project)? => return Ok(()),
+            Contents::Absent if swap::finish(&cluster.project)? => return Ok(()),
             Contents::Absent | Contents::Empty => self.made = Some(self.make(programs)?),
             Contents::Unfinished => {
                 let aside = create::set_aside(&cluster.project).map_err(cluster.failed("put aside"))?;
@@ -298,7 +298,7 @@ impl Starting<'_> {
         let programs = cluster.programs()?;
         let socket = cluster.make_socket(self.run_as.as_ref())?;
         if clear_lock_files
-            && !facts::clear_lock_files(&cluster.directory, &socket)
+            && !files::clear_lock_files(&cluster.directory, &socket)
                 .map_err(cluster.failed("remove a stale lock file of"))?
         {
             // Looked at again.

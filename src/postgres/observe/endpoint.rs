@@ -176,7 +176,7 @@ pub fn make_private(directory: &Utf8Path, owner: Option<(u32, u32)>) -> io::Resu
     }
     let found = Node::at(directory)?;
     let is_directory = fs_err::symlink_metadata(directory)?.is_dir();
-    let uid = owner.map_or_else(super::user::current_uid, |(uid, _)| uid);
+    let uid = owner.map_or_else(crate::postgres::user::current_uid, |(uid, _)| uid);
     if is_directory && found.uid == uid && found.mode & 0o077 == 0 {
         return Ok(());
     }

@@ -4,16 +4,18 @@ use std::process::{Child, ExitStatus};
 
 use camino::Utf8Path;
 
-use super::{
-    error::ClusterError,
-    log::Log,
-    program::{Program, cannot_spawn},
-    project::Project,
-    socket::Socket,
-    tie::Tie,
-    user::User,
+use crate::{
+    fs::lock::Lock,
+    postgres::{
+        error::ClusterError,
+        observe::endpoint::Socket,
+        program::{Program, cannot_spawn},
+        project::Project,
+        run::log::Log,
+        run::tether::Tie,
+        user::User,
+    },
 };
-use crate::fs::lock::Lock;
 
 /// The setting in which a server says who started it. PostgreSQL keeps settings with a point in their name for whoever
 /// may know them (<https://www.postgresql.org/docs/current/runtime-config-custom.html>), and writes its command line
@@ -42,7 +44,7 @@ impl Purpose {
     }
 
     /// Whether the server with this command line was started by ampup.
-    pub(super) fn is_said_in(command_line: &str) -> bool {
+    pub(crate) fn is_said_in(command_line: &str) -> bool {
         command_line.contains(STARTED_BY)
     }
 
@@ -57,25 +59,25 @@ impl Purpose {
 
 /// What to start.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Launch<'a> {
+pub(crate) struct Launch<'a> {
     /// Whose server.
-    pub(super) project: &'a Project,
+    pub(crate) project: &'a Project,
     /// The tree that serves.
-    pub(super) tree: &'a Utf8Path,
+    pub(crate) tree: &'a Utf8Path,
     /// Whom it runs as.
-    pub(super) run_as: Option<&'a User>,
+    pub(crate) run_as: Option<&'a User>,
     /// Where its socket goes.
-    pub(super) socket: &'a Socket,
+    pub(crate) socket: &'a Socket,
     /// Nothing that is committed may be lost.
-    pub(super) durable: bool,
+    pub(crate) durable: bool,
     /// Why.
-    pub(super) purpose: Purpose,
+    pub(crate) purpose: Purpose,
     /// Whether it ends with us.
-    pub(super) tie: Option<&'a Tie>,
+    pub(crate) tie: Option<&'a Tie>,
 }
 
 /// Starts a server, which then holds `lock` as long as any of its processes lives.
-pub(super) fn spawn(launch: &Launch<'_>, lock: &Lock) -> Result<(Child, Log), ClusterError> {
+pub(crate) fn spawn(launch: &Launch<'_>, lock: &Lock) -> Result<(Child, Log), ClusterError> {
     let project = launch.project;
     let cluster = project.cluster();
     let failed = |action, path: &Utf8Path| {
@@ -100,7 +102,7 @@ pub(super) fn spawn(launch: &Launch<'_>, lock: &Lock) -> Result<(Child, Log), Cl
 }
 
 /// Whether the process that was started has ended as it should while its server serves.
-pub(super) fn has_done_its_part(status: ExitStatus) -> bool {
+pub(crate) fn has_done_its_part(status: ExitStatus) -> bool {
     cfg!(windows) && status.success()
 }
 

@@ -6,14 +6,14 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 /// What the protocol calls it.
-pub(super) const MECHANISM: &str = "SCRAM-SHA-256";
+pub(crate) const MECHANISM: &str = "SCRAM-SHA-256";
 /// "n,,": no channel binding, because there is no TLS on a loopback.
 const HEADER: &str = "n,,";
 /// More rounds than any server asks for; a hostile one must not keep us busy.
 const MOST_ROUNDS: u32 = 10_000_000;
 
 /// A conversation that was begun.
-pub(super) struct Scram<'a> {
+pub(crate) struct Scram<'a> {
     password: &'a str,
     nonce: String,
     /// What the server must say last.
@@ -22,7 +22,7 @@ pub(super) struct Scram<'a> {
 
 impl<'a> Scram<'a> {
     /// Begins, with text that nobody can foresee.
-    pub(super) fn new(password: &'a str, nonce: String) -> Self {
+    pub(crate) fn new(password: &'a str, nonce: String) -> Self {
         Self {
             password,
             nonce,
@@ -31,7 +31,7 @@ impl<'a> Scram<'a> {
     }
 
     /// The first message. PostgreSQL knows the user already and reads no name here.
-    pub(super) fn first(&self) -> String {
+    pub(crate) fn first(&self) -> String {
         format!("{HEADER}{}", self.first_bare())
     }
 
@@ -40,7 +40,7 @@ impl<'a> Scram<'a> {
     }
 
     /// The answer to the server's first message; `None` when that makes no sense.
-    pub(super) fn last(&mut self, server_first: &str) -> Option<String> {
+    pub(crate) fn last(&mut self, server_first: &str) -> Option<String> {
         let field = |name: &str| server_first.split(',').find_map(|field| field.strip_prefix(name));
         let (nonce, salt, rounds) = (field("r=")?, field("s=")?, field("i=")?);
         let salt = BASE64.decode(salt).ok()?;
@@ -66,7 +66,7 @@ impl<'a> Scram<'a> {
     }
 
     /// Whether the server knows the password too.
-    pub(super) fn is_genuine(&self, server_last: &str) -> bool {
+    pub(crate) fn is_genuine(&self, server_last: &str) -> bool {
         let said = server_last.split(',').find_map(|field| field.strip_prefix("v="));
         said.is_some() && said == self.signature.as_deref()
     }

@@ -7,21 +7,22 @@ use std::{
 
 use camino::Utf8PathBuf;
 
-use super::{
-    cluster::{Cluster, Look},
-    error::ClusterError,
-    facts, identity,
-    inspect::SocketAnswer,
-    replace,
-    server::Purpose,
-    start::Start,
-    status::SESSIONS,
-    stop::{Force, Stopped},
-};
 use crate::{
     children::{self, Unfinished},
     event::{Event, Reporter, counted},
     fs::{atomic, lock, lock::Lock},
+    postgres::{
+        change::swap,
+        cluster::{Cluster, Look},
+        error::ClusterError,
+        identity,
+        observe::decide::SocketAnswer,
+        observe::files,
+        observe::status::SESSIONS,
+        run::spawn::Purpose,
+        run::start::Start,
+        run::stop::{Force, Stopped},
+    },
 };
 
 /// A server that has ended gives its lock back with its last process.
@@ -127,7 +128,7 @@ impl Cluster {
     }
 
     /// Whoever interrupts us wants nothing to be begun any more.
-    pub(super) fn goes_on(&self) -> Result<(), ClusterError> {
+    pub(crate) fn goes_on(&self) -> Result<(), ClusterError> {
         if children::are_ending() {
             let interrupted = std::io::Error::other("it was interrupted");
             return Err(self.failed("change")(interrupted));
@@ -139,7 +140,7 @@ impl Cluster {
     /// takes no session of ours cannot be asked, and is somebody's too.
     fn others(&self) -> Result<Option<String>, ClusterError> {
         const WHOSE: &str = "a server that another program started";
-        let options = facts::last_options(&self.directory).map_err(self.failed("read the options of"))?;
+        let options = files::last_options(&self.directory).map_err(self.failed("read the options of"))?;
         if Purpose::is_said_in(&options) {
             return Ok(None);
         }
@@ -214,7 +215,7 @@ impl Cluster {
 
     /// Ends the server that a killed change of the cluster left: it takes no writes. Gives whether there was one to be
     /// seen.
-    pub(super) fn end_leftover(&self, reporter: &dyn Reporter) -> Result<bool, ClusterError> {
+    pub(crate) fn end_leftover(&self, reporter: &dyn Reporter) -> Result<bool, ClusterError> {
         if !self.is_for_change()? || identity::servers_of(&self.directory).is_empty() {
             return Ok(false);
         }
@@ -226,8 +227,8 @@ impl Cluster {
     }
 
     /// Whether the last server was there to be read for a change.
-    pub(super) fn is_for_change(&self) -> Result<bool, ClusterError> {
-        let options = facts::last_options(&self.directory).map_err(self.failed("read the options of"))?;
+    pub(crate) fn is_for_change(&self) -> Result<bool, ClusterError> {
+        let options = files::last_options(&self.directory).map_err(self.failed("read the options of"))?;
         Ok(Purpose::of(&options) == Purpose::Change)
     }
 
@@ -296,7 +297,7 @@ impl Cluster {
     /// When a server came after all, or it cannot be renamed.
     pub fn put_aside(&self, hold: &Hold) -> Result<Utf8PathBuf, ClusterError> {
         self.is_still(hold)?;
-        let aside = replace::unused(self.project.amp_dir());
+        let aside = swap::unused(self.project.amp_dir());
         atomic::rename(&self.directory, &aside).map_err(self.failed("put aside"))?;
         Ok(aside)
     }

@@ -6,17 +6,19 @@ use std::io::{self, Write as _};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{
-    facts,
-    initdb::{Flush, Superuser, initdb},
-    inspect::Contents,
-    program::ProgramError,
-    project::{Project, give_all, give_directory},
-    user::User,
-};
-use crate::fs::{
-    atomic,
-    directory::{self, Directory},
+use crate::{
+    fs::{
+        atomic,
+        directory::{self, Directory},
+    },
+    postgres::{
+        observe::decide::Contents,
+        observe::files,
+        program::ProgramError,
+        project::{Project, give_all, give_directory},
+        run::initdb::{Flush, Superuser, initdb},
+        user::User,
+    },
 };
 
 /// What an unfinished cluster is called.
@@ -149,7 +151,7 @@ fn failed(amp_dir: &Utf8Path) -> impl Fn(io::Error) -> CreateError {
 }
 
 fn is_whole(cluster: &Utf8Path, wanted: u64) -> bool {
-    matches!(facts::look(cluster), Ok(Contents::Cluster { major }) if major == wanted)
+    matches!(files::look(cluster), Ok(Contents::Cluster { major }) if major == wanted)
 }
 
 /// Makes a directory beside the cluster's place, and what is in it. PostgreSQL serves none that others can enter.

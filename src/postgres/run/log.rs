@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{program::last_lines, project::Project, project::give_file, user::User};
+use crate::postgres::{program::last_lines, project::Project, project::give_file, user::User};
 
 /// A log of this size is put aside when a server starts. Not every start gets a file of its own: `ampup run` starts one
 /// many times a day.

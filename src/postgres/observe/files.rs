@@ -5,14 +5,16 @@ use std::{io, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{
-    access::{AccessError, Gate},
-    identity::servers_of,
-    inspect::{Contents, FIRST_OF_USERS, Listing, contents},
-    pid_file::{self, PidFile},
-    socket::Socket,
+use crate::{
+    fs::{atomic, node::Node},
+    postgres::{
+        access::{AccessError, Gate},
+        identity::servers_of,
+        observe::decide::{Contents, FIRST_OF_USERS, Listing, contents},
+        observe::endpoint::Socket,
+        observe::pid_file::{self, PidFile},
+    },
 };
-use crate::fs::{atomic, node::Node};
 
 /// No file that is read here is larger.
 const LIMIT: u64 = 64 << 10;
@@ -80,7 +82,7 @@ fn numbers(directory: &Utf8Path) -> io::Result<Vec<u64>> {
 
 /// A small file of the cluster, or beside it; `None` when it is absent. One that is no file, or is large, is an error:
 /// nobody waits for a pipe, and the server's user shall not fill our memory.
-pub(super) fn text(path: &Utf8Path) -> io::Result<Option<String>> {
+pub(crate) fn text(path: &Utf8Path) -> io::Result<Option<String>> {
     match atomic::read(path, LIMIT) {
         Ok(content) => Ok(Some(String::from_utf8_lossy(&content).into_owned())),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
