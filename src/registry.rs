@@ -1,5 +1,6 @@
 //! The registry: what exists.
 
+pub mod builds;
 pub mod keys;
 pub mod manifest;
 pub mod trust;

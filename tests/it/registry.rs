@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ampup::{
     domain::{ComponentName, Target},
-    registry::Registry,
+    registry::{Registry, builds},
 };
 
 fn manifest() -> serde_json::Value {
@@ -51,6 +51,24 @@ fn every_artifact_of_the_manifest_is_understood() {
 #[test]
 fn the_manifest_has_no_key_twice() {
     Registry::parse(include_bytes!("../../registry/manifest.json")).expect("read strictly");
+}
+
+/// A host that cannot reach one place has another one, as long as enough pairs have two.
+#[test]
+fn the_readme_prints_the_matrix_of_postgres_and_most_of_it_has_two_places() {
+    let registry = Registry::embedded();
+    let postgres = registry.component(&"postgres".parse::<ComponentName>().expect("a name"));
+    let postgres = postgres.expect("described");
+    let pairs = builds::pairs_with_two_places(postgres);
+    assert!(
+        pairs >= 54,
+        "only {pairs} pairs of version and target have two places"
+    );
+    let matrix = builds::matrix(postgres);
+    let readme = include_str!("../../registry/README.md");
+    assert!(readme.contains(&matrix), "the README should have:\n{matrix}");
+    let counted = format!("{pairs} pairs of version and target have two places or more");
+    assert!(readme.contains(&counted), "the README should say: {counted}");
 }
 
 #[test]
