@@ -58,8 +58,6 @@ pub mod install;
 #[cfg(feature = "cli")]
 pub mod itself;
 #[cfg(feature = "cli")]
-pub mod migrate;
-#[cfg(feature = "cli")]
 pub mod prune;
 #[cfg(feature = "cli")]
 pub mod refresh;

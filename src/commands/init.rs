@@ -1,7 +1,6 @@
 //! `ampup init`: puts a running ampup in place. The install scripts end with it; run again, it repairs.
 
 mod intent;
-mod takeover;
 
 use std::io::ErrorKind::{NotADirectory, NotFound};
 
@@ -43,9 +42,6 @@ pub struct Args {
     /// Install this too; may be repeated
     #[arg(short, long = "component", value_name = "SPEC")]
     pub components: Vec<ComponentSpec>,
-    /// Copy the versions that an ampup 0.1 installed in `~/.amp`; nothing changes there
-    #[arg(long)]
-    pub migrate: bool,
     /// Also in place of a newer ampup
     #[arg(long)]
     pub allow_downgrade: bool,
@@ -95,7 +91,6 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
     };
     talk.extend(shadows(&intent, session));
-    talk.extend(takeover::take_over(args, session)?);
     talk.extend(what_next(args, session));
     let json = json!({
         "done": true, "version": itself::version(), "home": session.layout.home(), "by_hand": failed,

@@ -34,7 +34,6 @@ const FLOORS: &[(&str, u8)] = &[
     ("import", 5),
     ("install", 5),
     ("itself", 5),
-    ("migrate", 5),
     ("prune", 5),
     ("refresh", 5),
     ("remove", 5),
