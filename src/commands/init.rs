@@ -2,8 +2,6 @@
 
 mod intent;
 
-use std::io::ErrorKind::{NotADirectory, NotFound};
-
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use serde_json::json;
@@ -11,19 +9,16 @@ use serde_json::json;
 use super::{
     Error, Outcome, Session, env,
     install::{self, How},
-    self_uninstall::{returns, user},
+    self_uninstall::user,
 };
 use crate::{
-    domain::{Algorithm, ComponentSpec, Inventory},
+    domain::{Algorithm, ComponentSpec},
     exit::Exit,
-    fs::{atomic, lock::Lock},
-    itself,
-    layout::Layout,
-    manual,
+    fs::atomic,
+    itself, manual,
     postgres::user::home_directory,
     registry::Registry,
-    remove::home,
-    setup::{self, Action, removal},
+    setup::{self, Action},
     shell::{Shell, quote},
     store::place,
     verify::digest_of,
@@ -80,16 +75,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             ..Outcome::done(vec!["nothing was changed".to_owned()], json!({ "done": false }))
         });
     }
-    let mut made = None;
-    let (mut talk, failed) = match establish(&intent, &mut made, session) {
-        Ok(done) => done,
-        Err(error) => {
-            if let Some(held) = &intent.held {
-                take_back(&intent, held, made, session);
-            }
-            return Err(error);
-        }
-    };
+    let mut talk = put_in_place(&intent, session)?;
+    let (failed, mut about_shells) = set_up_shells(&intent, session)?;
+    talk.append(&mut about_shells);
+    write_manual(session)?;
     talk.extend(shadows(&intent, session));
     talk.extend(what_next(args, session));
     let json = json!({
@@ -217,80 +206,8 @@ fn is_root() -> bool {
     false
 }
 
-/// All but what may fail and leave a working ampup. Gives what to say, and the files that the user must change by hand.
-/// `made` is the generation that was made, also where something fails after it.
-fn establish(
-    intent: &Intent,
-    made: &mut Option<u64>,
-    session: &Session,
-) -> Result<(Vec<String>, Vec<Utf8PathBuf>), Error> {
-    let mut talk = put_in_place(intent, made, session)?;
-    let (failed, mut about_shells) = set_up_shells(intent, session)?;
-    talk.append(&mut about_shells);
-    write_manual(session)?;
-    Ok((talk, failed))
-}
-
-/// The first `init` of a home failed: what it made goes again, but not what was `held` before. What cannot go is for the
-/// next one.
-fn take_back(intent: &Intent, held: &[Utf8PathBuf], made: Option<u64>, session: &Session) {
-    let layout = &session.layout;
-    let is_new = |path: &Utf8PathBuf| !held.contains(path);
-    // Another ampup may work here, or have come so far meanwhile; then all of it is wanted.
-    if let Some(_alone) = alone(layout) {
-        let is_ours = |inventory: &Inventory| {
-            inventory.generation == made && inventory.trees.keys().all(|name| *name == itself::name())
-        };
-        if !session.inventory().is_ok_and(|inventory| is_ours(&inventory)) {
-            return;
-        }
-        if let Ok(mut returns) = returns(session) {
-            returns.retain(|one| is_new(&one.path));
-            removal::apply(returns);
-        }
-        if let Ok(mut estate) = home::survey(layout) {
-            estate.ours.retain(is_new);
-            home::apply(&estate, layout);
-        }
-    }
-    let home = layout.home().to_owned();
-    for directory in intent.parents.iter().chain([&home]).rev() {
-        // Only what is empty goes.
-        if is_new(directory) {
-            let _ = fs::remove_dir(directory);
-        }
-    }
-}
-
-/// That nobody else works in this home, as long as this lives.
-struct Alone {
-    _lock: Option<Lock>,
-}
-
-/// `None` where somebody does, or nobody knows. Without a lock file nobody does: on a full disk a first `init` may fail
-/// before there is one, and what it made must go all the same.
-fn alone(layout: &Layout) -> Option<Alone> {
-    // A lock through somebody's link would be a file in what is theirs.
-    if place::stranger(&layout.locks(), layout).is_some() {
-        return Some(Alone { _lock: None });
-    }
-    let path = layout.store_lock();
-    let is_there = || match path.symlink_metadata() {
-        Ok(found) => found.is_file(),
-        Err(cause) => ![NotFound, NotADirectory].contains(&cause.kind()),
-    };
-    let lock = match Lock::try_acquire(&path) {
-        Ok(lock) => Some(lock?),
-        Err(_) if is_there() => return None,
-        Err(_) => None,
-    };
-    // Who installs holds a release lock all the while, and the store lock only at its end.
-    home::check_releases(layout).ok()?;
-    Some(Alone { _lock: lock })
-}
-
 /// The home, and this program in it.
-fn put_in_place(intent: &Intent, made: &mut Option<u64>, session: &Session) -> Result<Vec<String>, Error> {
+fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error> {
     let failed = |source| Error::Store {
         action: "make",
         source,
@@ -326,7 +243,6 @@ fn put_in_place(intent: &Intent, made: &mut Option<u64>, session: &Session) -> R
                 talk.push(format!("made ampup v{} anew", itself::version()));
             }
             let report = install::carry_out(plan, &How::default(), &registry, session)?;
-            *made = report.generation;
             talk.extend(install::told(plan, report, session)?.talk);
             Ok(talk)
         }

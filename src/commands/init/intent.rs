@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 
 use super::{Args, shells};
 use crate::{
-    commands::{Error, Session, env, self_uninstall::returns},
+    commands::{Error, Session, env},
     itself::{self, Need},
-    remove::home,
     setup::{self, Action, Change},
     shell::{Setting, Shell},
     store::place,
@@ -25,9 +24,6 @@ pub(super) struct Intent {
     pub changes: Option<Vec<Change>>,
     /// The directories above the home that were made for it, parents first.
     pub parents: Vec<Utf8PathBuf>,
-    /// Where no version is installed: what of ampup, or in its name, is there all the same. An `init` that fails leaves
-    /// it as it is.
-    pub held: Option<Vec<Utf8PathBuf>>,
     home: Utf8PathBuf,
 }
 
@@ -75,15 +71,12 @@ impl Intent {
             .map(|(_, path)| path.to_owned())
             .collect();
         parents.reverse();
-        let is_first = inventory.generation.is_none() && inventory.trees.is_empty();
-        let held = is_first.then(|| held(args, session)).transpose()?;
         Ok(Self {
             program,
             need,
             setting,
             changes,
             parents,
-            held,
             home: layout.home().to_owned(),
         })
     }
@@ -136,21 +129,6 @@ impl Intent {
         };
         self.changes.iter().flatten().map(row).collect()
     }
-}
-
-/// What `self uninstall` would remove already, and the home itself, unless the install script made it.
-fn held(args: &Args, session: &Session) -> Result<Vec<Utf8PathBuf>, Error> {
-    let layout = &session.layout;
-    let estate = home::survey(layout).map_err(|source| Error::Store {
-        action: "look at",
-        source,
-    })?;
-    let mut held = estate.ours;
-    held.extend(returns(session)?.into_iter().map(|one| one.path));
-    if args.made == 0 && layout.home().symlink_metadata().is_ok() {
-        held.push(layout.home().to_owned());
-    }
-    Ok(held)
 }
 
 fn text(content: &[u8]) -> String {
