@@ -17,7 +17,7 @@ use crate::{
         keys::{Keyring, Origin},
         trust,
     },
-    store::{self, links, place},
+    store::{self, directories, links},
 };
 
 /// Less room than this is too little for another PostgreSQL (23 MB to fetch, 66 MB unpacked, 40 MB for its proof).
@@ -133,7 +133,7 @@ fn home(layout: &Layout) -> Finding {
             format!("`{home}` is no directory"),
             "choose another with `AMPUP_HOME`",
         ),
-        Ok(_) if !place::is_writable(layout).unwrap_or(false) => Finding::note(
+        Ok(_) if !directories::is_writable(layout).unwrap_or(false) => Finding::note(
             "home",
             format!(
                 "`{home}` belongs to somebody else: what is in it can be used, and nothing can be installed"
@@ -156,7 +156,7 @@ fn room(layout: &Layout) -> Option<Finding> {
 
 /// Whether the file system of the home has locks. Where `locks/` is not there yet, the first command that writes says so.
 fn locks(layout: &Layout) -> Option<Finding> {
-    if !layout.store_lock().is_file() || place::stranger(&layout.locks(), layout).is_some() {
+    if !layout.store_lock().is_file() || directories::foreign_entry(&layout.locks(), layout).is_some() {
         return None;
     }
     Some(match Lock::try_acquire(&layout.store_lock()) {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::fs::link::Stranger;
+use crate::fs::link::ForeignEntry;
 
 /// How a command ends. The numbers are part of the command line's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +72,8 @@ impl Exit {
 pub fn hint_of_io(cause: &io::Error) -> Option<String> {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, Unsupported};
     let inner = cause.get_ref();
-    if let Some(stranger) = inner.and_then(|inner| inner.downcast_ref::<Stranger>()) {
-        return Some(stranger.remedy());
+    if let Some(entry) = inner.and_then(|inner| inner.downcast_ref::<ForeignEntry>()) {
+        return Some(entry.remedy());
     }
     match cause.kind() {
         ReadOnlyFilesystem | PermissionDenied | Unsupported => {

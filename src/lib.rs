@@ -56,13 +56,13 @@ pub mod import;
 #[cfg(feature = "cli")]
 pub mod install;
 #[cfg(feature = "cli")]
-pub mod itself;
-#[cfg(feature = "cli")]
 pub mod prune;
 #[cfg(feature = "cli")]
 pub mod refresh;
 #[cfg(feature = "cli")]
 pub mod remove;
+#[cfg(feature = "cli")]
+pub mod self_install;
 #[cfg(feature = "cli")]
 pub mod transfer;
 #[cfg(feature = "cli")]

@@ -10,7 +10,7 @@ use crate::{
     domain::{ComponentName, Inventory, TreeName},
     fs::entries,
     layout::Layout,
-    store::{generation, in_use::Processes, place, receipt::Receipt, staging},
+    store::{directories, generation, in_use::Processes, receipt::Receipt, staging},
 };
 
 /// A file that was being written longer ago than this has no writer any more.
@@ -142,7 +142,7 @@ fn downloads(layout: &Layout) -> Vec<Utf8PathBuf> {
             Err(_) => true,
         }
     };
-    place::entries(&layout.downloads(), layout)
+    directories::entries(&layout.downloads(), layout)
         .into_iter()
         .filter(free)
         .collect()
@@ -179,7 +179,7 @@ fn templates(layout: &Layout, inventory: &Inventory) -> Vec<Utf8PathBuf> {
     if !inventory.trees.keys().all(known) {
         return Vec::new();
     }
-    place::entries(&layout.templates(), layout)
+    directories::entries(&layout.templates(), layout)
         .into_iter()
         .filter(|path| !is_wanted(path))
         .collect()
@@ -198,7 +198,7 @@ fn forgotten(layout: &Layout) -> Vec<Utf8PathBuf> {
     };
     [layout.home().to_owned(), layout.cache()]
         .iter()
-        .flat_map(|directory| place::entries(directory, layout))
+        .flat_map(|directory| directories::entries(directory, layout))
         .filter(|path| is_ours(path) && !path.is_dir() && is_old(path))
         .collect()
 }

@@ -6,11 +6,11 @@
 #[cfg(feature = "cli")]
 pub mod check;
 pub mod commit;
+pub mod directories;
 pub mod generation;
 pub mod in_use;
 pub mod inventory;
 pub mod links;
-pub mod place;
 pub mod receipt;
 pub mod staging;
 
@@ -56,7 +56,7 @@ pub struct Held {
 /// When another process holds it for all of `patience`, or what was left cannot be settled.
 pub fn lock(layout: &Layout, patience: Duration, reporter: &dyn Reporter) -> Result<Held, LockError> {
     let path = layout.store_lock();
-    place::check(&layout.locks(), layout).map_err(|source| LockError::Io {
+    directories::check(&layout.locks(), layout).map_err(|source| LockError::Io {
         path: path.clone(),
         source,
     })?;

@@ -15,12 +15,13 @@ use crate::{
     domain::{Algorithm, ComponentSpec},
     exit::Exit,
     fs::atomic,
-    itself, manual,
+    manual,
     postgres::user::home_directory,
     registry::Registry,
+    self_install,
     setup::{self, Action},
     shell::{Shell, quote},
-    store::place,
+    store::directories,
     verify::digest_of,
 };
 use intent::Intent;
@@ -82,7 +83,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     talk.extend(shadows(&intent, session));
     talk.extend(what_next(args, session));
     let json = json!({
-        "done": true, "version": itself::version(), "home": session.layout.home(), "by_hand": failed,
+        "done": true, "version": self_install::version(), "home": session.layout.home(), "by_hand": failed,
     });
     if args.components.is_empty() {
         return Ok(Outcome::done(talk, json));
@@ -222,25 +223,25 @@ fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error
         record.make_directory(directory);
     }
     setup::write_record(&record, &session.layout).map_err(failed)?;
-    itself::sweep(&session.layout, &intent.program);
+    self_install::sweep(&session.layout, &intent.program);
     match &intent.need {
-        itself::Need::Nothing => Ok(vec![format!(
+        self_install::Need::Nothing => Ok(vec![format!(
             "ampup v{} is in place in `{}`",
-            itself::version(),
+            self_install::version(),
             session.layout.home()
         )]),
-        itself::Need::Newer(version) => Ok(vec![format!(
+        self_install::Need::Newer(version) => Ok(vec![format!(
             "ampup v{version} is active, which is newer than this v{}; it stays (`--allow-downgrade` replaces it)",
-            itself::version()
+            self_install::version()
         )]),
-        itself::Need::Installation { plan, instead_of } => {
+        self_install::Need::Installation { plan, instead_of } => {
             // Only the registry that this program was built with is sure to know it.
             let registry = Registry::embedded();
             let mut talk = Vec::new();
             if let Some(tree) = instead_of {
                 // In its place: there is no moment without an ampup.
-                install::rebuild(&itself::name(), tree, plan, &registry, session)?;
-                talk.push(format!("made ampup v{} anew", itself::version()));
+                install::rebuild(&self_install::name(), tree, plan, &registry, session)?;
+                talk.push(format!("made ampup v{} anew", self_install::version()));
             }
             let report = install::carry_out(plan, &How::default(), &registry, session)?;
             talk.extend(install::told(plan, report, session)?.talk);
@@ -282,7 +283,7 @@ fn set_up_shells(intent: &Intent, session: &Session) -> Result<(Vec<Utf8PathBuf>
 
 fn write_manual(session: &Session) -> Result<(), Error> {
     let directory = session.layout.manual();
-    if let Some(stranger) = place::stranger(&directory, &session.layout) {
+    if let Some(stranger) = directories::foreign_entry(&directory, &session.layout) {
         session.warn(format!("{stranger}; the manual is not written"));
         return Ok(());
     }

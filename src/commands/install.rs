@@ -8,9 +8,9 @@ use crate::{
     exit::Exit,
     fetch::Secret,
     install::{self, Done, Effect, GroupReport, InstallError, Report, Workshop},
-    itself,
     registry::Registry,
     resolve::{self, Action, GroupPlan, Plan},
+    self_install,
 };
 
 /// How many components at once, unless told otherwise.
@@ -182,7 +182,7 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
 
 /// Whether another ampup is active now.
 fn moves_ampup(report: &Report) -> bool {
-    let name = itself::name();
+    let name = self_install::name();
     report.groups.iter().any(|group| match group {
         GroupReport::Done(members) => members
             .iter()

@@ -7,18 +7,18 @@ use serde_json::json;
 use super::{Error, Outcome, Session, env};
 use crate::{
     exit::Exit,
-    fs::{link::Stranger, lock::Lock},
-    itself::{self, Whence},
+    fs::{link::ForeignEntry, lock::Lock},
     layout::Layout,
     postgres::projects::Projects,
     remove::home::{self, Estate},
+    self_install::{self, Whence},
     setup::{
         self,
         removal::{self, Return, Undo},
         windows,
     },
     shell::{Shell, User},
-    store::{self, in_use::Processes, place},
+    store::{self, directories, in_use::Processes},
 };
 
 /// Arguments of `ampup self uninstall`.
@@ -80,7 +80,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if args.dry_run {
         return Ok(Outcome::answer(lines.join("\n") + "\n", json));
     }
-    if !place::is_writable(layout).map_err(failed)? {
+    if !directories::is_writable(layout).map_err(failed)? {
         return Err(Error::Store {
             action: "remove",
             source: std::io::Error::new(
@@ -164,7 +164,7 @@ fn remove(
         talk.push(format!("`{path}` is not ampup's, and stays"));
     }
     let program = session.env.current_exe().unwrap_or("ampup".into());
-    if let Whence::Elsewhere { remove, .. } = itself::whence(program, layout)
+    if let Whence::Elsewhere { remove, .. } = self_install::whence(program, layout)
         && program.is_file()
     {
         let command = if remove == "rm" {
@@ -188,8 +188,8 @@ fn remove(
 fn lock(session: &Session) -> Result<Option<Lock>, Error> {
     let path = session.layout.store_lock();
     let is_ours = path.is_file()
-        && place::stranger(&session.layout.locks(), &session.layout).is_none()
-        && Stranger::instead_of_file(&path).is_none();
+        && directories::foreign_entry(&session.layout.locks(), &session.layout).is_none()
+        && ForeignEntry::instead_of_file(&path).is_none();
     if !is_ours {
         return Ok(None);
     }

@@ -9,8 +9,8 @@ use super::{
 use crate::{
     domain::{ComponentSpec, Requirement},
     exit::Exit,
-    itself::{self, Whence},
     resolve::{self, Plan, Update},
+    self_install::{self, Whence},
 };
 
 /// Arguments of `ampup self update`.
@@ -33,7 +33,7 @@ pub struct Args {
 /// When this ampup is not the home's own, the registry that comes is not proven, or the newer one cannot be installed; the old one then stays.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let program = session.env.current_exe().unwrap_or("ampup".into());
-    if let Whence::Elsewhere { update, .. } = itself::whence(program, &session.layout) {
+    if let Whence::Elsewhere { update, .. } = self_install::whence(program, &session.layout) {
         return Err(Error::Refused {
             message: format!("`{program}` was not installed by ampup, and so ampup does not update it"),
             hint: format!("`{update}`"),
@@ -44,7 +44,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     session.warn_of_age()?;
     let Some(plan) = plan(args, session)? else {
-        let current = itself::version();
+        let current = self_install::version();
         return Ok(Outcome::done(
             vec![format!("ampup v{current} is up to date")],
             serde_json::json!({ "components": [], "generation": null }),
@@ -63,18 +63,18 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 fn plan(args: &Args, session: &Session) -> Result<Option<Plan>, Error> {
     let (registry, inventory, host) = (session.registry()?, session.inventory()?, session.host()?);
     let Some(requirement) = &args.version else {
-        let updates = resolve::update(registry, &inventory, &host, &[itself::name()], false)?;
+        let updates = resolve::update(registry, &inventory, &host, &[self_install::name()], false)?;
         return Ok(updates.into_iter().find_map(|update| match update {
             Update::Available { plan, .. } => Some(Plan { groups: vec![plan] }),
             Update::UpToDate { .. } | Update::Pinned { .. } => None,
         }));
     };
     let spec = ComponentSpec {
-        name: itself::name(),
+        name: self_install::name(),
         requirement: Some(requirement.clone()),
     };
     let mut plan = resolve::install(registry, &inventory, &host, &[spec])?;
-    if let Some(active) = inventory.active.components.get(&itself::name())
+    if let Some(active) = inventory.active.components.get(&self_install::name())
         && !args.allow_downgrade
     {
         let active = active.version();
@@ -99,7 +99,7 @@ pub(super) fn refresh(session: &Session) {
     let program = format!("ampup{}", std::env::consts::EXE_SUFFIX);
     let program = session
         .layout
-        .active_tree(&itself::name())
+        .active_tree(&self_install::name())
         .join("bin")
         .join(program);
     let home = session.layout.home().as_str();

@@ -366,7 +366,7 @@ impl Session {
     /// # Errors
     /// When one cannot be made.
     pub fn prepare(&self) -> Result<(), Error> {
-        if let Some(owner) = store::place::foreign_owner(&self.layout) {
+        if let Some(owner) = store::directories::foreign_owner(&self.layout) {
             // `sudo ampup`, most often: HOME is still the user's.
             let text = format!(
                 "`{}` belongs to user {owner}, who cannot change what root writes there; run ampup as that user, or choose \
@@ -375,7 +375,7 @@ impl Session {
             );
             self.reporter.report(Event::Warning(text));
         }
-        store::place::prepare(&self.layout).map_err(|source| Error::Store {
+        store::directories::prepare(&self.layout).map_err(|source| Error::Store {
             action: "make",
             source,
         })

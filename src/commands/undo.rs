@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Error, Outcome, Session, history::missing, installed::damaged};
 use crate::{
     domain::{ActiveSet, ComponentName, Inventory, TreeName},
-    itself,
+    self_install,
     store::generation::{self, Generation},
 };
 
@@ -133,7 +133,7 @@ fn target(
 }
 
 fn with_ampup_of(active: &ActiveSet, target: &ActiveSet) -> ActiveSet {
-    let ampup = itself::name();
+    let ampup = self_install::name();
     let mut set = target.clone();
     set.components.remove(&ampup);
     set.requests.remove(&ampup);

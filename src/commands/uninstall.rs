@@ -9,9 +9,8 @@ use super::{
 };
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName},
-    itself,
     postgres::projects::Projects,
-    remove,
+    remove, self_install,
 };
 
 /// Arguments of `ampup uninstall`.
@@ -42,7 +41,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let doomed = find_all(&specs, &inventory, session)?;
     if doomed
         .iter()
-        .any(|(component, tree)| *component == itself::name() && inventory.is_active(component, tree))
+        .any(|(component, tree)| *component == self_install::name() && inventory.is_active(component, tree))
     {
         return Err(Error::Usage {
             message: "the active ampup is not uninstalled like a component".to_owned(),

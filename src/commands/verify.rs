@@ -8,7 +8,7 @@ use super::{Error, Outcome, Session, install};
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, TreeName},
     exit::Exit,
-    itself, resolve,
+    resolve, self_install,
     store::{
         check::{Damage, check},
         generation, inventory,
@@ -150,7 +150,7 @@ fn damages(component: &ComponentName, tree: &TreeName, session: &Session) -> Opt
 /// ampup may have come from elsewhere than the registry: then whatever put it here repairs it.
 fn of_itself(component: &ComponentName, error: Error) -> Error {
     match error {
-        Error::Resolve(cause) if *component == itself::name() => Error::NotFound {
+        Error::Resolve(cause) if *component == self_install::name() => Error::NotFound {
             message: format!("this ampup cannot be made anew from the registry: {cause}"),
             hint: "run the install script again; it repairs".to_owned(),
         },

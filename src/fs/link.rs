@@ -9,7 +9,7 @@ use fs_err as fs;
 /// What stands in a place of ours, and is not ours. As the inner error of an `io::Error` it says what to do (`exit`).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{path}` {what}")]
-pub struct Stranger {
+pub struct ForeignEntry {
     /// The place.
     pub path: Utf8PathBuf,
     /// What is there, as the rest of a sentence.
@@ -18,7 +18,7 @@ pub struct Stranger {
     pub is_away: bool,
 }
 
-impl Stranger {
+impl ForeignEntry {
     /// What stands in the place of a file and is none; a link is not followed.
     pub fn instead_of_file(path: &Utf8Path) -> Option<Self> {
         if path.symlink_metadata().ok()?.is_file() {
@@ -54,9 +54,9 @@ impl Stranger {
     }
 }
 
-impl From<Stranger> for io::Error {
-    fn from(stranger: Stranger) -> Self {
-        Self::new(io::ErrorKind::NotADirectory, stranger)
+impl From<ForeignEntry> for io::Error {
+    fn from(entry: ForeignEntry) -> Self {
+        Self::new(io::ErrorKind::NotADirectory, entry)
     }
 }
 
@@ -201,12 +201,12 @@ mod tests {
     #[test]
     fn a_path_with_a_quotation_mark_can_be_typed() {
         let remedy = |is_away| {
-            let stranger = Stranger {
+            let entry = ForeignEntry {
                 path: "/h/it's".into(),
                 what: String::new(),
                 is_away,
             };
-            stranger.remedy()
+            entry.remedy()
         };
         if cfg!(unix) {
             assert_eq!(remedy(false), r"`mv '/h/it'\''s' '/h/it'\''s.old'`");

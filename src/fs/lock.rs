@@ -15,7 +15,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::link::Stranger;
+use super::link::ForeignEntry;
 use crate::exit::{Exit, hint_of_io};
 
 /// A lock that is held until this value is dropped.
@@ -241,7 +241,7 @@ fn open(path: &Utf8Path) -> io::Result<fs::File> {
         {
             fs::File::open(path).or(Err(cause))
         }
-        Err(cause) => Err(Stranger::instead_of_file(path).map_or(cause, io::Error::from)),
+        Err(cause) => Err(ForeignEntry::instead_of_file(path).map_or(cause, io::Error::from)),
         opened => opened,
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     },
     postgres::user::User,
     resolve::Step,
-    store::{self, Held, place, receipt::Receipt, staging::Staging},
+    store::{self, Held, directories, receipt::Receipt, staging::Staging},
     unpack::{Shape, unpack},
 };
 
@@ -354,7 +354,7 @@ fn name_of(step: &Step, workshop: &Workshop<'_>) -> String {
 
 pub(super) fn lock_release(step: &Step, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
     // Before anything is fetched: the commit would refuse it.
-    place::check(&workshop.layout.component(&step.component), workshop.layout)?;
+    directories::check(&workshop.layout.component(&step.component), workshop.layout)?;
     let path = workshop.layout.release_lock(&step.component, &step.version);
     Ok(store::take(
         &path,

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     domain::{Artifact, Provider, TreeName},
-    itself,
     resolve::Step,
+    self_install,
     store::commit::{Change, commit},
 };
 
@@ -29,7 +29,7 @@ pub fn rebuild(
     let place = workshop.layout.tree(&step.component, name);
     // Any ampup may run from a damaged one, such as an `ampup run` that lasts for weeks. It is whole in memory, and needs
     // no other file of its tree; on Windows it would be in the way.
-    let is_exchanged_under_it = cfg!(unix) && step.component == itself::name();
+    let is_exchanged_under_it = cfg!(unix) && step.component == self_install::name();
     let users = store.processes.of(&place);
     if let Some(user) = users.first().filter(|_| !is_exchanged_under_it) {
         return Err(InstallError::InUse {

@@ -10,7 +10,7 @@ use crate::{
     env::Env,
     fs::{atomic, lock::Lock},
     layout::Layout,
-    store::place,
+    store::directories,
 };
 
 /// The file is never larger.
@@ -108,7 +108,7 @@ fn add_to(file: &Utf8Path, beside: Option<&Utf8Path>, amp_dir: &Utf8Path) -> io:
     let document = Document { schema: 1, projects };
     let text = serde_json::to_vec_pretty(&document).map_err(io::Error::other)?;
     let layout = Layout::new(file.parent().expect("a file in a directory"));
-    match place::stranger(&layout.staging(), &layout) {
+    match directories::foreign_entry(&layout.staging(), &layout) {
         // A home that was not prepared: what a link in it leads to is not ours to write to.
         Some(_) => atomic::write(file, &text),
         None => atomic::write_state(file, &text),

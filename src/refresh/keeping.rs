@@ -16,7 +16,7 @@ use crate::{
         manifest,
         trust::{self, Floor, Pointer, Signed, Standing},
     },
-    store::place,
+    store::directories,
 };
 
 /// `trust.json` is never larger, in octets.
@@ -174,7 +174,7 @@ pub(super) fn drop_refused(origin: &Origin, layout: &Layout) {
     let places = [layout.locks(), layout.cache()];
     if places
         .iter()
-        .any(|place| place::stranger(place, layout).is_some())
+        .any(|place| directories::foreign_entry(place, layout).is_some())
     {
         return;
     }

@@ -8,10 +8,10 @@ use fs_err as fs;
 use super::RemoveError;
 use crate::{
     fs::lock::{self, Lock},
-    itself,
     layout::Layout,
+    self_install,
     shell::Shell,
-    store::place,
+    store::directories,
 };
 
 /// What there is to remove.
@@ -43,7 +43,7 @@ pub fn survey(layout: &Layout) -> io::Result<Estate> {
     for entry in entries {
         let path = entry?.into_path();
         let name = path.file_name().expect("an entry has a name");
-        if name == "share" && place::stranger(&layout.manual(), layout).is_none() {
+        if name == "share" && directories::foreign_entry(&layout.manual(), layout).is_none() {
             manual(layout, &mut ours);
         } else if LAST.contains(&name) {
             last.push(path);
@@ -57,7 +57,7 @@ pub fn survey(layout: &Layout) -> io::Result<Estate> {
     last.sort_by_key(|path| rank(path));
     ours.extend(last);
     // Before the link that leads there.
-    if let Some(elsewhere) = place::elsewhere(layout) {
+    if let Some(elsewhere) = directories::elsewhere(layout) {
         ours.insert(0, elsewhere);
     }
     Ok(Estate { ours, others })
@@ -87,7 +87,7 @@ fn is_ours(name: &str) -> bool {
     ];
     known.contains(&name)
         || Shell::ALL.iter().any(|shell| shell.env_file() == name)
-        || [itself::BOOTSTRAP, NEW, ".link-"]
+        || [self_install::BOOTSTRAP, NEW, ".link-"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
 }
@@ -112,7 +112,7 @@ fn manual(layout: &Layout, ours: &mut Vec<Utf8PathBuf>) {
 /// # Errors
 /// When somebody holds one.
 pub fn check_releases(layout: &Layout) -> Result<(), RemoveError> {
-    for path in place::entries(&layout.locks(), layout) {
+    for path in directories::entries(&layout.locks(), layout) {
         if path == layout.store_lock() {
             continue;
         }
@@ -144,10 +144,10 @@ pub fn apply(estate: &Estate, layout: &Layout) -> Vec<(Utf8PathBuf, io::Error)> 
     let mut empty: Vec<&Utf8Path> = Vec::new();
     let manual = layout.manual();
     // man1, man, share.
-    if place::stranger(&manual, layout).is_none() {
+    if directories::foreign_entry(&manual, layout).is_none() {
         empty.extend(manual.ancestors().take(3));
     }
-    let var = place::elsewhere_of(layout.home());
+    let var = directories::elsewhere_of(layout.home());
     empty.extend(var.parent());
     for directory in empty {
         // What is not empty is somebody's.

@@ -1,4 +1,4 @@
-//! What leaves Windows with ampup: its entry in the user's PATH, which install.ps1 made, and the running program itself,
+//! What leaves Windows with ampup: its entry in the user's PATH, which install.ps1 made, and the running program self_install,
 //! which cannot be deleted before it ends. Both are done by PowerShell, which every Windows has.
 
 use std::{

@@ -12,9 +12,9 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    directories,
     generation::{self, Record},
     in_use::Processes,
-    place,
     staging::Staging,
 };
 use crate::{
@@ -58,7 +58,7 @@ pub type Spot = (ComponentName, TreeName);
 pub fn commit(layout: &Layout, change: &Change<'_>) -> io::Result<Option<u64>> {
     let added = change.adds.iter().map(|(_, spot)| spot);
     for (component, _) in added.chain(&change.removes) {
-        place::check(&layout.component(component), layout)?;
+        directories::check(&layout.component(component), layout)?;
     }
     let work = Staging::create(layout)?;
     let beside = scratch(layout, &work)?;
@@ -198,7 +198,7 @@ fn remove(trees: &[Spot], layout: &Layout, work: &Utf8Path) -> io::Result<()> {
     for (component, name) in trees {
         let tree = layout.tree(component, name);
         // What somebody's link leads to was never ours.
-        if is_absent(&tree) || place::stranger(&layout.component(component), layout).is_some() {
+        if is_absent(&tree) || directories::foreign_entry(&layout.component(component), layout).is_some() {
             continue;
         }
         let doomed = atomic::private_directory(work, "removed-")?;
@@ -263,7 +263,7 @@ pub(super) fn settle(layout: &Layout, work: &Utf8Path, processes: &Processes) ->
         if !is_absent(&work.join(GENERATION)) {
             journal.generation = None;
         }
-        let beside = atomic::private_directory(&place::generations_scratch(layout)?, "settled-")?;
+        let beside = atomic::private_directory(&directories::generations_scratch(layout)?, "settled-")?;
         let taken = take_back(&journal, layout, work, &beside, processes);
         // What stays is swept by a later command.
         let _ = fs::remove_dir_all(&beside);
@@ -321,7 +321,7 @@ impl Pending {
     pub fn read(layout: &Layout) -> io::Result<Self> {
         let mut pending = Self::default();
         let mut active = None;
-        for root in place::staging_roots(layout) {
+        for root in directories::staging_roots(layout) {
             let Ok(entries) = fs::read_dir(&root) else {
                 continue;
             };
@@ -361,7 +361,7 @@ impl Pending {
 
 /// A place for a generation in the making, where `staging/` is on another file system than `generations/`.
 fn scratch(layout: &Layout, work: &Staging) -> io::Result<Option<Staging>> {
-    let root = place::generations_scratch(layout)?;
+    let root = directories::generations_scratch(layout)?;
     if work.path().parent() == Some(&root) {
         return Ok(None);
     }
@@ -377,7 +377,7 @@ fn is_absent(path: &Utf8Path) -> bool {
 /// # Errors
 /// When the link cannot be replaced; or it was, and could not be flushed.
 pub fn flip(layout: &Layout, number: u64) -> io::Result<()> {
-    let work = Staging::create_in(&place::generations_scratch(layout)?)?;
+    let work = Staging::create_in(&directories::generations_scratch(layout)?)?;
     generation::flip_in(layout, number, work.path())
 }
 
@@ -406,13 +406,13 @@ mod tests {
         assert_eq!(Journal::read(&work.join("none")).expect("read"), None);
     }
 
-    /// A stranger that came between the choice of a number and the rename.
+    /// A foreign entry that came between the choice of a number and the rename.
     #[test]
-    fn a_number_that_a_stranger_has_is_passed_over_and_never_taken_back() {
+    fn a_number_that_a_foreign_entry_has_is_passed_over_and_never_taken_back() {
         let world = tempfile::tempdir().expect("tempdir");
         let home = Utf8Path::from_path(world.path()).expect("UTF-8");
         let layout = Layout::new(home);
-        place::prepare(&layout).expect("made");
+        directories::prepare(&layout).expect("made");
         let work = layout.staging().join("work");
         let made = work.join(GENERATION);
         fs::create_dir(&work).expect("made");

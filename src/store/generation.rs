@@ -204,7 +204,7 @@ pub(super) fn number_of(name: &str) -> Option<u64> {
     name.parse().ok().filter(ours)
 }
 
-/// A number that nothing has, be it a generation or a stranger.
+/// A number that nothing has, be it a generation or a foreign entry.
 pub(super) fn next(layout: &Layout) -> io::Result<u64> {
     Ok(all_numbers(layout, |_| true)?.last().map_or(1, |last| last + 1))
 }

@@ -5,7 +5,7 @@ use std::io;
 use camino::Utf8Path;
 use fs_err as fs;
 
-use super::{commit::Pending, generation, place, receipt::Receipt};
+use super::{commit::Pending, directories, generation, receipt::Receipt};
 use crate::{
     domain::{ComponentName, Inventory, Tree, TreeName, inventory::Origin},
     layout::Layout,
@@ -43,7 +43,7 @@ fn read_once(layout: &Layout, pending: &Pending) -> io::Result<Inventory> {
                     "`{}` leads to generation {number}, which is not there",
                     layout.active()
                 );
-                place::stranger(&layout.generations(), layout).map_or_else(
+                directories::foreign_entry(&layout.generations(), layout).map_or_else(
                     || io::Error::new(io::ErrorKind::InvalidData, text),
                     io::Error::from,
                 )

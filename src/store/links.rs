@@ -4,10 +4,10 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{generation, place, staging::Staging};
+use super::{directories, generation, staging::Staging};
 use crate::{
     domain::{ActiveSet, ComponentName, TreeName},
-    fs::link::{self, Stranger},
+    fs::link::{self, ForeignEntry},
     layout::Layout,
 };
 
@@ -45,17 +45,17 @@ pub fn faults(layout: &Layout) -> Vec<Fault> {
 
 fn look(layout: &Layout) -> Vec<Fault> {
     let mut found = Found::default();
-    for directory in place::directories(layout) {
-        found.stranger(place::stranger(&directory, layout));
+    for directory in directories::directories(layout) {
+        found.foreign(directories::foreign_entry(&directory, layout));
     }
-    for lock in place::entries(&layout.locks(), layout) {
-        found.stranger(Stranger::instead_of_file(&lock));
+    for lock in directories::entries(&layout.locks(), layout) {
+        found.foreign(ForeignEntry::instead_of_file(&lock));
     }
     // What else lies there, like the `.DS_Store` of a file browser, is in nobody's place.
     let has_number = |entry: &Utf8PathBuf| entry.file_name().and_then(generation::number_of).is_some();
-    let entries = place::entries(&layout.generations(), layout);
+    let entries = directories::entries(&layout.generations(), layout);
     for entry in entries.into_iter().filter(has_number) {
-        found.stranger(place::stranger(&entry, layout));
+        found.foreign(directories::foreign_entry(&entry, layout));
     }
     let active = found.active(layout);
     if layout.active().symlink_metadata().is_ok() {
@@ -64,13 +64,13 @@ fn look(layout: &Layout) -> Vec<Fault> {
     for number in generation::numbers(layout).unwrap_or_default() {
         found.generation(layout, number, active == Some(number));
     }
-    for component in place::entries(&layout.components(), layout) {
+    for component in directories::entries(&layout.components(), layout) {
         found.link(&component, layout);
         if component
             .symlink_metadata()
             .is_ok_and(|metadata| metadata.is_dir())
         {
-            for tree in place::entries(&component, layout) {
+            for tree in directories::entries(&component, layout) {
                 found.link(&tree, layout);
             }
         }
@@ -93,7 +93,7 @@ pub fn mend(layout: &Layout) -> io::Result<()> {
     let mut bin = Found::default();
     bin.exact(&layout.bin(), "active/bin".into());
     if !bin.0.is_empty() && is_link(&layout.bin()) {
-        let work = Staging::create_in(&place::generations_scratch(layout)?)?;
+        let work = Staging::create_in(&directories::generations_scratch(layout)?)?;
         link::replace_directory("active/bin".into(), &layout.bin(), work.path())?;
     }
     Ok(())
@@ -112,7 +112,7 @@ pub fn set_anew(layout: &Layout) -> io::Result<Option<ActiveSet>> {
         return Ok(None);
     }
     let mut set = generation::read(layout, number)?.set;
-    for path in place::entries(&layout.generation(number), layout) {
+    for path in directories::entries(&layout.generation(number), layout) {
         let component: Option<ComponentName> = path.file_name().and_then(|name| name.parse().ok());
         // A link that was bent still says by its last part which version was meant.
         let meant = link::read(&path)
@@ -154,21 +154,21 @@ impl Found {
         });
     }
 
-    fn stranger(&mut self, stranger: Option<Stranger>) {
-        if let Some(stranger) = stranger
-            && !self.0.iter().any(|known| known.path == stranger.path)
+    fn foreign(&mut self, entry: Option<ForeignEntry>) {
+        if let Some(entry) = entry
+            && !self.0.iter().any(|known| known.path == entry.path)
         {
             self.0.push(Fault {
-                by_hand: Some(stranger.remedy()),
-                path: stranger.path,
-                what: stranger.what,
+                by_hand: Some(entry.remedy()),
+                path: entry.path,
+                what: entry.what,
             });
         }
     }
 
     fn link(&mut self, path: &Utf8Path, layout: &Layout) {
         if is_link(path) {
-            self.stranger(place::stranger(path, layout));
+            self.foreign(directories::foreign_entry(path, layout));
         }
     }
 
@@ -211,7 +211,7 @@ impl Found {
                 "is damaged: how it was made, and what was asked for, is not known",
             );
         }
-        for path in place::entries(&directory, layout) {
+        for path in directories::entries(&directory, layout) {
             let name = path.file_name().unwrap_or_default();
             if ["bin", generation::RECORD].contains(&name) {
                 continue;
@@ -242,7 +242,7 @@ impl Found {
         if is_link(&bin) {
             self.add(&bin, "is not as ampup makes it");
         }
-        for path in place::entries(&bin, layout) {
+        for path in directories::entries(&bin, layout) {
             let executable = path.file_name().unwrap_or_default();
             let right = link::read(&path).is_ok_and(|target| {
                 let mut parts = target.components().map(|part| part.as_str());

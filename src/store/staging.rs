@@ -6,7 +6,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{commit, in_use::Processes, place};
+use super::{commit, directories, in_use::Processes};
 use crate::{
     fs::{
         atomic,
@@ -30,7 +30,7 @@ impl Staging {
     /// # Errors
     /// When it cannot be made or locked.
     pub fn create(layout: &Layout) -> Result<Self, LockError> {
-        let root = place::staging_root(layout).map_err(|source| LockError::Io {
+        let root = directories::staging_root(layout).map_err(|source| LockError::Io {
             path: layout.staging(),
             source,
         })?;
@@ -104,7 +104,10 @@ impl Drop for Staging {
 /// # Errors
 /// When it cannot be removed.
 pub fn remove(layout: &Layout, directory: &Utf8Path) -> io::Result<()> {
-    for root in [place::generations_scratch(layout), place::staging_root(layout)] {
+    for root in [
+        directories::generations_scratch(layout),
+        directories::staging_root(layout),
+    ] {
         // A full disk has no room for a new directory, and must be emptied all the same.
         if let Ok(work) = root.and_then(|root| Ok(Staging::create_in(&root)?))
             && fs::rename(directory, work.path().join("removed")).is_ok()
@@ -147,7 +150,7 @@ pub(super) fn sweep(layout: &Layout, processes: &Processes) -> io::Result<()> {
             _ => drop(fs::remove_file(&path)),
         }
     }
-    for root in place::staging_roots(layout) {
+    for root in directories::staging_roots(layout) {
         // A note that was settled must not come back with a power cut, when another generation is active.
         atomic::sync_directory(&root)?;
     }
@@ -163,7 +166,7 @@ pub fn abandoned(layout: &Layout) -> Vec<Utf8PathBuf> {
         let is_ours = path.parent() == Some(&layout.staging()) || is_our_name(path.file_name()?);
         (is_ours && (!is_directory || is_abandoned(&path))).then_some(path)
     };
-    let roots = place::staging_roots(layout).into_iter();
+    let roots = directories::staging_roots(layout).into_iter();
     let entries = roots.filter_map(|root| fs::read_dir(root).ok()).flatten();
     entries.flatten().filter_map(path).collect()
 }

@@ -33,7 +33,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("doctor", 5),
     ("import", 5),
     ("install", 5),
-    ("itself", 5),
+    ("self_install", 5),
     ("prune", 5),
     ("refresh", 5),
     ("remove", 5),

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::{Args, shells};
 use crate::{
     commands::{Error, Session, env},
-    itself::{self, Need},
+    self_install::{self, Need},
     setup::{self, Action, Change},
     shell::{Setting, Shell},
-    store::place,
+    store::directories,
 };
 
 /// All that is decided before the first change.
@@ -36,26 +36,25 @@ impl Intent {
             source,
         };
         let setting = env::setting(session)?;
-        if let Some(path) = itself::obstacle(layout).map_err(failed)? {
+        if let Some(path) = self_install::obstacle(layout).map_err(failed)? {
             return Err(Error::Usage {
                 message: format!("`{path}` is not ampup's: `{}` cannot be its home", layout.home()),
                 hint: "choose another home with `--home`".to_owned(),
             });
         }
-        place::check_all(layout).map_err(failed)?;
+        directories::check_all(layout).map_err(failed)?;
         let host = session.host()?;
         let target = host.target.ok_or_else(|| Error::Refused {
             message: format!("no component is built for {}", host.description),
             hint: "ampup knows Linux and macOS on x86_64 and aarch64, and Windows on x86_64".to_owned(),
         })?;
         let inventory = session.inventory()?;
-        let need =
-            itself::need(&program, layout, &inventory, target, args.allow_downgrade).map_err(|source| {
-                Error::File {
-                    path: program.clone(),
-                    source,
-                }
-            })?;
+        let need = self_install::need(&program, layout, &inventory, target, args.allow_downgrade).map_err(
+            |source| Error::File {
+                path: program.clone(),
+                source,
+            },
+        )?;
         let user = if args.no_modify_path || cfg!(windows) {
             None
         } else {
@@ -84,7 +83,7 @@ impl Intent {
     /// What will be done, for a person. Empty where everything is as it should be.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        let version = itself::version();
+        let version = self_install::version();
         if let Need::Installation { .. } = &self.need {
             lines.push(format!("put ampup v{version} into `{}`", self.home));
         }

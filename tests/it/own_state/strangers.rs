@@ -432,7 +432,7 @@ fn a_place_that_was_half_made_is_the_homes_own() {
         command.env("AMPUP_HOME", &place);
         command
     };
-    let elsewhere = ampup::store::place::elsewhere_of(&place);
+    let elsewhere = ampup::store::directories::elsewhere_of(&place);
     let number_of_links = (1..).find(|number| {
         trace(
             &command(&["install", "tool@1.0.0"]),
@@ -473,7 +473,7 @@ fn a_place_that_was_given_away_with_its_home_is_still_its_place() {
         finish(command)
     };
     at(home.command_as_we_are(&["install", "tool@1.0.0"])).exits(0);
-    let elsewhere = ampup::store::place::elsewhere_of(&place);
+    let elsewhere = ampup::store::directories::elsewhere_of(&place);
     home.give(&elsewhere);
     at(home.command_as_we_are(&["use", "tool@1.0.0"]))
         .exits(7)
@@ -506,7 +506,7 @@ fn a_place_elsewhere_is_made_only_when_it_is_needed() {
     fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("closed");
     ampup(&["use", "tool@1.0.0"]).exits(0);
     assert!(
-        ampup::store::place::elsewhere_of(&place)
+        ampup::store::directories::elsewhere_of(&place)
             .symlink_metadata()
             .is_err()
     );

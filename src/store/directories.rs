@@ -8,7 +8,7 @@ use fs_err as fs;
 use crate::{
     fs::{
         atomic,
-        link::{self, Stranger},
+        link::{self, ForeignEntry},
         node::{self, Node},
     },
     layout::Layout,
@@ -66,14 +66,15 @@ pub(super) fn directories(layout: &Layout) -> Vec<Utf8PathBuf> {
 /// `components` may be a link to anywhere but another home's place; `staging` and `cache` to the place that this home has
 /// elsewhere (`prepare`).
 /// What any other link leads to is somebody else's: it is neither written to nor emptied.
-pub fn stranger(directory: &Utf8Path, layout: &Layout) -> Option<Stranger> {
+pub fn foreign_entry(directory: &Utf8Path, layout: &Layout) -> Option<ForeignEntry> {
     let below = |path: &&Utf8Path| *path != layout.home();
     let mut way: Vec<&Utf8Path> = directory.ancestors().take_while(below).collect();
     way.reverse();
-    way.into_iter().find_map(|path| in_place_of(path, layout))
+    way.into_iter()
+        .find_map(|path| instead_of_directory(path, layout))
 }
 
-/// The first stranger in the place of a directory that `prepare` makes, as an error.
+/// The first foreign entry in the place of a directory that `prepare` makes, as an error.
 ///
 /// # Errors
 /// When there is one.
@@ -86,12 +87,12 @@ pub fn check_all(layout: &Layout) -> io::Result<()> {
 /// The same for one directory.
 ///
 /// # Errors
-/// When there is a stranger.
+/// When there is a foreign entry.
 pub fn check(directory: &Utf8Path, layout: &Layout) -> io::Result<()> {
-    stranger(directory, layout).map_or(Ok(()), |stranger| Err(stranger.into()))
+    foreign_entry(directory, layout).map_or(Ok(()), |entry| Err(entry.into()))
 }
 
-fn in_place_of(directory: &Utf8Path, layout: &Layout) -> Option<Stranger> {
+fn instead_of_directory(directory: &Utf8Path, layout: &Layout) -> Option<ForeignEntry> {
     if directory.symlink_metadata().ok()?.is_dir() {
         return None;
     }
@@ -112,7 +113,7 @@ fn in_place_of(directory: &Utf8Path, layout: &Layout) -> Option<Stranger> {
         (Ok(target), Some(_)) => format!("is a link to `{target}`, which belongs to another home"),
         (Ok(target), None) => format!("is a link to `{target}`; ampup makes none there, and follows none"),
     };
-    Some(Stranger {
+    Some(ForeignEntry {
         path: directory.to_owned(),
         what,
         is_away,
@@ -198,13 +199,13 @@ pub fn staging_roots(layout: &Layout) -> Vec<Utf8PathBuf> {
     let beside = [layout.components(), layout.generations()].map(|directory| directory.join(BESIDE));
     std::iter::once(layout.staging())
         .chain(beside)
-        .filter(|root| root.is_dir() && stranger(root, layout).is_none())
+        .filter(|root| root.is_dir() && foreign_entry(root, layout).is_none())
         .collect()
 }
 
-/// What lies in a directory of the home, sorted; nothing where it cannot be read, or a stranger is in its place.
+/// What lies in a directory of the home, sorted; nothing where it cannot be read, or a foreign entry is in its place.
 pub fn entries(directory: &Utf8Path, layout: &Layout) -> Vec<Utf8PathBuf> {
-    match stranger(directory, layout) {
+    match foreign_entry(directory, layout) {
         Some(_) => Vec::new(),
         None => crate::fs::entries(directory),
     }
