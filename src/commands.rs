@@ -15,6 +15,7 @@ pub mod history;
 pub mod info;
 pub mod init;
 pub mod install;
+pub mod installation;
 mod installed;
 pub mod list;
 mod outcome;

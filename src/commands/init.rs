@@ -7,8 +7,8 @@ use fs_err as fs;
 use serde_json::json;
 
 use super::{
-    Error, Outcome, Session, env,
-    install::{self, How},
+    Error, Outcome, Session, env, install,
+    installation::{self, How},
     self_uninstall::user,
 };
 use crate::{
@@ -240,11 +240,11 @@ fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error
             let mut talk = Vec::new();
             if let Some(tree) = instead_of {
                 // In its place: there is no moment without an ampup.
-                install::rebuild(&self_install::name(), tree, plan, &registry, session)?;
+                installation::rebuild(&self_install::name(), tree, plan, &registry, session)?;
                 talk.push(format!("made ampup v{} anew", self_install::version()));
             }
-            let report = install::carry_out(plan, &How::default(), &registry, session)?;
-            talk.extend(install::told(plan, report, session)?.talk);
+            let report = installation::carry_out(plan, &How::default(), &registry, session)?;
+            talk.extend(installation::told(plan, report, session)?.talk);
             Ok(talk)
         }
     }

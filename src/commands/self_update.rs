@@ -1,10 +1,8 @@
 //! `ampup self update`: the component flow for ampup itself.
 
-use std::process::{Command, Stdio};
-
 use super::{
     Error, Outcome, Session,
-    install::{How, perform},
+    installation::{How, perform},
 };
 use crate::{
     domain::{ComponentSpec, Requirement},
@@ -92,24 +90,4 @@ fn plan(args: &Args, session: &Session) -> Result<Option<Plan>, Error> {
         }
     }
     Ok(Some(plan))
-}
-
-/// The new ampup writes its own files: what shells read, and the manual.
-pub(super) fn refresh(session: &Session) {
-    let program = format!("ampup{}", std::env::consts::EXE_SUFFIX);
-    let program = session
-        .layout
-        .active_tree(&self_install::name())
-        .join("bin")
-        .join(program);
-    let home = session.layout.home().as_str();
-    let ended = Command::new(&program)
-        .args(["init", "--no-modify-path", "--yes", "--quiet", "--home", home])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if !ended.is_ok_and(|status| status.success()) {
-        session.warn("the new ampup could not write its manual; `ampup init` tries again");
-    }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     Error, Outcome, Session,
-    install::{How, perform},
+    installation::{How, perform},
 };
 use crate::{
     domain::ComponentName,

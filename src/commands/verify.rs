@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, install};
+use super::{Error, Outcome, Session, installation};
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, TreeName},
     exit::Exit,
@@ -249,7 +249,7 @@ fn rebuild(
     without.active.components.remove(component);
     without.trees.remove(component);
     let plan = resolve::install(session.registry()?, &without, &session.host()?, &[spec])?;
-    let Some(provider) = install::rebuild(component, tree, &plan, session.registry()?, session)? else {
+    let Some(provider) = installation::rebuild(component, tree, &plan, session.registry()?, session)? else {
         return Err(Error::NotFound {
             message: format!("the registry no longer has {component} {tree}, so it cannot be made anew"),
             hint: format!("`ampup uninstall {component}@{tree}`"),

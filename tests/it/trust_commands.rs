@@ -10,7 +10,7 @@ use std::{
 };
 
 use ampup::{
-    commands::{Error, Options, Outcome, Session, Source, install, self_update, update},
+    commands::{Error, Options, Outcome, Session, Source, installation, self_update, update},
     env::Env,
     event::{Event, Reporter},
     exit::Exit,
@@ -270,7 +270,7 @@ fn an_update_of_ampup_itself_asks_first_and_refuses_what_is_not_proven() {
         let args = self_update::Args {
             version: None,
             allow_downgrade: false,
-            how: install::How::default(),
+            how: installation::How::default(),
         };
         self_update::run(&args, &session)
     };

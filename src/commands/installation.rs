@@ -1,0 +1,379 @@
+//! A plan carried out, shown, and told of: what `install`, `update`, `init`, `verify` and `self update` share. Not a verb
+//! itself.
+
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::{Error, Outcome, Session};
+use crate::{
+    domain::{ComponentName, Provider, TreeName},
+    exit::Exit,
+    fetch::Secret,
+    install::{self, Done, Effect, GroupReport, InstallError, Report, Workshop},
+    registry::Registry,
+    resolve::{Action, GroupPlan, Plan},
+    self_install,
+};
+
+/// How many components at once, unless told otherwise.
+const JOBS: usize = 4;
+
+/// How to install, for `install` and `update`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct How {
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How many components at once [default: 4]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one)]
+    pub jobs: Option<usize>,
+    /// Refuse what the registry itself states no digest for
+    #[arg(long)]
+    pub require_pinned: bool,
+    /// A token for GitHub's API, sent to no other host [env: AMPUP_GITHUB_TOKEN, GITHUB_TOKEN]
+    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
+    pub github_token: Option<String>,
+    /// What is gone.
+    #[command(flatten)]
+    pub gone: Gone,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("it must be 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+        Err(cause) => Err(format!("{cause}")),
+    }
+}
+
+/// Flags of ampup 0.1 that have no meaning any more.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Gone {
+    #[arg(long, hide = true)]
+    repo: Option<String>,
+    #[arg(long, hide = true)]
+    arch: Option<String>,
+    #[arg(long, hide = true)]
+    platform: Option<String>,
+}
+
+impl Gone {
+    /// Says what replaced them.
+    fn refuse(&self) -> Result<(), Error> {
+        let (flag, hint) = if self.repo.is_some() {
+            ("--repo", "`--registry FILE` names a manifest with other releases")
+        } else if self.arch.is_some() {
+            (
+                "--arch",
+                "ampup installs what runs on this host; run it on the other host",
+            )
+        } else if self.platform.is_some() {
+            (
+                "--platform",
+                "ampup installs what runs on this host; run it on the other host",
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::Usage {
+            message: format!("`{flag}` of ampup 0.1 is gone"),
+            hint: hint.to_owned(),
+        })
+    }
+}
+
+/// Carries out a plan, or shows it.
+pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outcome, Error> {
+    how.gone.refuse()?;
+    if how.dry_run {
+        return show(plan, session);
+    }
+    if let Some(done) = nothing_to_do(plan, session)? {
+        return Ok(done);
+    }
+    let report = carry_out(plan, how, session.registry()?, session)?;
+    if moves_ampup(&report) {
+        rewrite_own_files(session);
+    }
+    told(plan, report, session)
+}
+
+/// Whether another ampup is active now.
+fn moves_ampup(report: &Report) -> bool {
+    let name = self_install::name();
+    report.groups.iter().any(|group| match group {
+        GroupReport::Done(members) => members
+            .iter()
+            .any(|done| done.component == name && done.effect != Effect::AlreadyActive),
+        GroupReport::Failed { .. } => false,
+    })
+}
+
+/// The new ampup writes its own files: what shells read, and the manual.
+fn rewrite_own_files(session: &Session) {
+    let program = format!("ampup{}", std::env::consts::EXE_SUFFIX);
+    let program = session
+        .layout
+        .active_tree(&self_install::name())
+        .join("bin")
+        .join(program);
+    let home = session.layout.home().as_str();
+    let ended = Command::new(&program)
+        .args(["init", "--no-modify-path", "--yes", "--quiet", "--home", home])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !ended.is_ok_and(|status| status.success()) {
+        session.warn("the new ampup could not write its manual; `ampup init` tries again");
+    }
+}
+
+/// Carries out a plan that was made from `registry`.
+pub(super) fn carry_out(
+    plan: &Plan,
+    how: &How,
+    registry: &Registry,
+    session: &Session,
+) -> Result<Report, Error> {
+    at_work(how, registry, session, |workshop| {
+        install::carry_out(plan, workshop)
+    })
+}
+
+/// Makes an installed tree anew, in its place, from what this plan would fetch. Gives who built it; `None` where the plan
+/// has nothing to build it from.
+pub(super) fn rebuild(
+    component: &ComponentName,
+    tree: &TreeName,
+    plan: &Plan,
+    registry: &Registry,
+    session: &Session,
+) -> Result<Option<Provider>, Error> {
+    let choices = plan.groups.iter().flat_map(|group| &group.choices);
+    let to_build = choices
+        .flat_map(|choice| &choice.steps)
+        .find_map(|step| match &step.action {
+            Action::Acquire(artifacts) if step.component == *component => Some((step, artifacts)),
+            _ => None,
+        });
+    to_build
+        .map(|(step, artifacts)| {
+            at_work(&How::default(), registry, session, |workshop| {
+                install::rebuild(step, tree, artifacts, workshop)
+            })
+        })
+        .transpose()
+}
+
+/// Does `work` with all that an installation needs, as the user has settled it.
+fn at_work<T>(
+    how: &How,
+    registry: &Registry,
+    session: &Session,
+    work: impl FnOnce(&Workshop<'_>) -> Result<T, InstallError>,
+) -> Result<T, Error> {
+    session.prepare()?;
+    let runtime = session.runtime()?;
+    let wire = session.wire(github_token(how, session), how.require_pinned)?;
+    let done = work(&Workshop {
+        layout: &session.layout,
+        registry,
+        wire: &wire,
+        runtime: &runtime,
+        reporter: session.reporter.as_ref(),
+        jobs: how.jobs.or(session.settings.jobs).unwrap_or(JOBS),
+        patience: session.patience(),
+        command: &session.command,
+    });
+    // A name look-up that hangs must not keep us.
+    runtime.shutdown_background();
+    Ok(done?)
+}
+
+/// The token of the command line, else of the environment.
+fn github_token(how: &How, session: &Session) -> Option<Secret> {
+    let from_env = || {
+        session
+            .env
+            .var("AMPUP_GITHUB_TOKEN")
+            .or_else(|| session.env.var("GITHUB_TOKEN"))
+    };
+    let token = how.github_token.as_deref().or_else(from_env);
+    token.map(Secret::new)
+}
+
+/// A plan that keeps everything needs no lock, no network and no generation.
+fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Error> {
+    let inventory = session.inventory()?;
+    let mut done = Vec::new();
+    for group in &plan.groups {
+        let request_stays = group
+            .components
+            .iter()
+            .all(|name| inventory.active.requests.get(name) == group.request.as_ref());
+        for step in &group.choices[0].steps {
+            match &step.action {
+                Action::Keep(tree) if request_stays => done.push(Done {
+                    active: true,
+                    component: step.component.clone(),
+                    version: step.version.clone(),
+                    tree: tree.clone(),
+                    effect: Effect::AlreadyActive,
+                }),
+                _ => return Ok(None),
+            }
+        }
+    }
+    let report = Report {
+        groups: vec![GroupReport::Done(done)],
+        generation: None,
+    };
+    told(plan, report, session).map(Some)
+}
+
+/// Says what was done. A single group that failed is the command's own error; one of several is reported beside what
+/// succeeded.
+pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Outcome, Error> {
+    let mut talk = Vec::new();
+    let mut json = Vec::new();
+    let mut failures = Vec::new();
+    for group in report.groups {
+        match group {
+            GroupReport::Done(members) => {
+                for done in &members {
+                    talk.push(sentence(done, session)?);
+                    json.push(row(done, session));
+                }
+                tell_channel(plan, &members, session, &mut talk)?;
+            }
+            GroupReport::Failed { components, error } => failures.push((components, Error::from(error))),
+        }
+    }
+    if json.is_empty() && failures.len() == 1 {
+        return Err(failures.remove(0).1);
+    }
+    // Wrong bytes say more than that something else could not be had.
+    failures.sort_by_key(|(_, error)| error.exit_code() != Exit::Integrity);
+    let mut exit = Exit::Done;
+    for (components, error) in &failures {
+        exit = if exit == Exit::Done {
+            error.exit_code()
+        } else {
+            exit
+        };
+        talk.extend(error.lines());
+        for component in components {
+            json.push(json!({"name": component, "effect": "failed", "error": error.to_string(), "causes": error.causes()}));
+        }
+    }
+    let mut json = json!({ "components": json, "generation": report.generation });
+    if let Some((_, error)) = failures.first() {
+        json["error"] = error.json();
+    }
+    Ok(Outcome {
+        exit,
+        ..Outcome::done(talk, json)
+    })
+}
+
+fn sentence(done: &Done, session: &Session) -> Result<String, Error> {
+    let shown = session.style(&done.component)?.show(done.tree.version());
+    let name = &done.component;
+    Ok(match &done.effect {
+        Effect::AlreadyActive => format!("{name} {shown} is installed and active already"),
+        Effect::Activated if done.active => format!("{name} {shown} was installed already and is active now"),
+        Effect::Activated => format!("{name} {shown} was installed already"),
+        Effect::Installed { provider } => format!(
+            "installed {name} {shown}, built by {provider}, in `{}`{}",
+            session.layout.tree(name, &done.tree),
+            if done.active { "; it is active" } else { "" }
+        ),
+    })
+}
+
+fn row(done: &Done, session: &Session) -> Value {
+    let (effect, provider) = match &done.effect {
+        Effect::AlreadyActive => ("none", None),
+        Effect::Activated => ("activated", None),
+        Effect::Installed { provider } => ("installed", Some(provider)),
+    };
+    json!({
+        "name": done.component, "version": done.version, "tree": done.tree.to_string(), "effect": effect,
+        "provider": provider, "path": session.layout.tree(&done.component, &done.tree),
+    })
+}
+
+/// A request without a version takes the component's default channel; where that is not stable, the user is told.
+fn tell_channel(
+    plan: &Plan,
+    members: &[Done],
+    session: &Session,
+    talk: &mut Vec<String>,
+) -> Result<(), Error> {
+    let installed = |done: &&Done| matches!(done.effect, Effect::Installed { .. });
+    let Some(done) = members.iter().find(installed) else {
+        return Ok(());
+    };
+    let asked = |group: &&GroupPlan| group.components.contains(&done.component) && group.request.is_none();
+    let Some(component) = session.registry()?.component(&done.component) else {
+        return Ok(());
+    };
+    let channel = component.default_channel;
+    if plan.groups.iter().any(|group| asked(&group)) && channel != crate::domain::Channel::Stable {
+        let names: Vec<&str> = members.iter().map(|done| done.component.as_str()).collect();
+        talk.push(format!(
+            "{} came from the {channel} channel, the default until a stable release starts without a config file",
+            names.join(" and ")
+        ));
+    }
+    Ok(())
+}
+
+/// The plan, as it would run.
+fn show(plan: &Plan, session: &Session) -> Result<Outcome, Error> {
+    let mut data = String::new();
+    let mut groups = Vec::new();
+    for group in &plan.groups {
+        let mut choices = Vec::new();
+        for (rank, choice) in group.choices.iter().enumerate() {
+            let mut steps = Vec::new();
+            for step in &choice.steps {
+                let shown = session.style(&step.component)?.show(&step.version);
+                let (verb, sources) = match &step.action {
+                    Action::Keep(_) => ("keep", Vec::new()),
+                    Action::Activate(_) => ("activate", Vec::new()),
+                    Action::Acquire(artifacts) => ("install", artifacts.iter().collect()),
+                };
+                data += &format!(
+                    "{}{verb} {} {shown}\n",
+                    if rank == 0 { "" } else { "else " },
+                    step.component
+                );
+                for artifact in &sources {
+                    data += &format!("  from {} (built by {})\n", artifact.source, artifact.provider);
+                }
+                let sources: Vec<_> = sources
+                    .iter()
+                    .map(|artifact| json!({"provider": artifact.provider, "source": artifact.source}))
+                    .collect();
+                steps.push(json!({
+                    "name": step.component, "version": step.version, "action": verb, "sources": sources,
+                }));
+            }
+            choices.push(json!(steps));
+        }
+        for reason in &group.passed_over {
+            data += &format!("passed over: {reason}\n");
+        }
+        groups.push(json!({
+            "components": group.components, "request": group.request, "choices": choices,
+            "passed_over": group.passed_over,
+        }));
+    }
+    Ok(Outcome::answer(
+        data,
+        json!({ "dry_run": true, "groups": groups }),
+    ))
+}
