@@ -30,7 +30,7 @@ pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
-        Err(refusal) => return ExitCode::from(report::refused(&refusal, &words).code()),
+        Err(refusal) => return ExitCode::from(report::refused(&refusal, &words, &env).code()),
     };
     let face = Face::new(&cli.global, &env);
     #[cfg(unix)]

@@ -20,6 +20,7 @@ mod installed;
 pub mod list;
 mod outcome;
 pub mod prune;
+pub mod requests;
 pub mod run;
 pub mod search;
 pub mod self_uninstall;

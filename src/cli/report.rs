@@ -28,21 +28,25 @@ pub(super) struct Face {
 
 impl Face {
     pub(super) fn new(global: &Global, env: &Env) -> Self {
-        let colour = match global.color {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => {
-                // https://no-color.org: any value that is not empty.
-                io::stderr().is_terminal()
-                    && env.var_os("NO_COLOR").is_none()
-                    && env.var("TERM") != Some("dumb")
-            }
-        };
         Self {
             json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
-            colour,
+            colour: match global.color {
+                When::Always => true,
+                When::Never => false,
+                When::Auto => suits_colour(env),
+            },
+        }
+    }
+
+    /// Before the command line could be read.
+    fn unread(json: bool, env: &Env) -> Self {
+        Self {
+            json,
+            quiet: false,
+            verbose: false,
+            colour: suits_colour(env),
         }
     }
 
@@ -144,11 +148,17 @@ impl Face {
 }
 
 /// Prints why the command line was refused (or help, or the version), and gives the exit code.
-pub(super) fn refused(refusal: &clap::Error, words: &[OsString]) -> Exit {
+pub(super) fn refused(refusal: &clap::Error, words: &[OsString], env: &Env) -> Exit {
     let json = words
         .iter()
         .take_while(|word| *word != "--")
         .any(|word| word == "--json");
+    // A value that we refused ourselves, with what would do.
+    let ours = std::error::Error::source(refusal).and_then(|cause| cause.downcast_ref::<Error>());
+    if let Some(error) = ours {
+        Face::unread(json, env).error(error);
+        return error.exit_code();
+    }
     if refusal.use_stderr() && json {
         let message = refusal.to_string();
         // The first paragraph: what follows is usage and tips for a person.
@@ -177,6 +187,11 @@ pub(super) fn refused(refusal: &clap::Error, words: &[OsString]) -> Exit {
             Exit::of_io(&cause)
         }
     }
+}
+
+/// <https://no-color.org>: any value that is not empty.
+fn suits_colour(env: &Env) -> bool {
+    io::stderr().is_terminal() && env.var_os("NO_COLOR").is_none() && env.var("TERM") != Some("dumb")
 }
 
 fn merge(object: &mut Value, more: &Value) {

@@ -7,7 +7,7 @@ use fs_err as fs;
 use serde_json::json;
 
 use super::{
-    Error, Outcome, Session, env, install,
+    Error, Outcome, Session, env,
     installation::{self, How},
     self_uninstall::user,
 };
@@ -92,11 +92,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     for line in talk {
         session.note(line);
     }
-    let components = install::Args {
-        components: args.components.iter().map(ToString::to_string).collect(),
-        ..install::Args::default()
-    };
-    let outcome = install::run(&components, session)?;
+    let outcome = installation::install(&args.components, &How::default(), session)?;
     let mut all = json;
     all["components"] = outcome.json["components"].clone();
     Ok(Outcome { json: all, ..outcome })
@@ -158,15 +154,11 @@ fn show(args: &Args, intent: &Intent, session: &Session) -> Result<Outcome, Erro
     }
     let mut json = json!({ "dry_run": true, "home": session.layout.home(), "changes": intent.json() });
     if !args.components.is_empty() {
-        let components = install::Args {
-            components: args.components.iter().map(ToString::to_string).collect(),
-            how: How {
-                dry_run: true,
-                ..How::default()
-            },
-            ..install::Args::default()
+        let how = How {
+            dry_run: true,
+            ..How::default()
         };
-        let plan = install::run(&components, session)?;
+        let plan = installation::install(&args.components, &how, session)?;
         data += &plan.data;
         json["components"] = plan.json;
     }

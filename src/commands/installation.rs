@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::{Error, Outcome, Session};
 use crate::{
-    domain::{ComponentName, Provider, TreeName},
+    domain::{ComponentName, ComponentSpec, Provider, TreeName},
     exit::Exit,
     fetch::Secret,
     install::{self, Done, Effect, GroupReport, InstallError, Report, Workshop},
     registry::Registry,
-    resolve::{Action, GroupPlan, Plan},
+    resolve::{self, Action, GroupPlan, Plan},
     self_install,
 };
 
@@ -81,6 +81,21 @@ impl Gone {
             hint: hint.to_owned(),
         })
     }
+}
+
+/// Installs and activates what the specs mean, or shows what that would do.
+///
+/// # Errors
+/// When something does not exist, or nothing at all could be installed.
+pub(super) fn install(specs: &[ComponentSpec], how: &How, session: &Session) -> Result<Outcome, Error> {
+    session.warn_of_age()?;
+    let plan = resolve::install(
+        session.registry()?,
+        &session.inventory()?,
+        &session.host()?,
+        specs,
+    )?;
+    perform(&plan, how, session)
 }
 
 /// Carries out a plan, or shows it.

@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::{
     Error, Outcome, Session,
-    install::daemon,
     installed::{installed, is_meant},
+    requests::{self, Request},
 };
 use crate::{
-    domain::{ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName},
+    domain::{ComponentName, ComponentSpec, Inventory, Tree, TreeName},
     postgres::projects::Projects,
     remove, self_install,
 };
@@ -17,8 +17,12 @@ use crate::{
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// What to remove: `NAME@VERSION`, or `NAME` where one version is installed; a version alone means ampd and ampctl
-    #[arg(value_name = "NAME[@VERSION]", required = true)]
-    pub specs: Vec<String>,
+    #[arg(
+        value_name = "NAME[@VERSION]",
+        required = true,
+        value_parser = requests::version_or_component("ampup uninstall postgres@18.4")
+    )]
+    pub specs: Vec<Request>,
     /// Also the last PostgreSQL that can serve a project's database
     #[arg(long)]
     pub force: bool,
@@ -32,7 +36,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let specs = args
         .specs
         .iter()
-        .map(|word| spec(word))
+        .map(|request| request.spec(session))
         .collect::<Result<Vec<_>, _>>()?;
     // A first look, so that a question about nothing makes no home.
     find_all(&specs, &session.inventory()?, session)?;
@@ -71,20 +75,6 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk,
         json!({ "removed": rows, "generation": generation }),
     ))
-}
-
-fn spec(word: &str) -> Result<ComponentSpec, Error> {
-    if let Ok(requirement) = word.parse::<Requirement>() {
-        return Ok(ComponentSpec {
-            name: daemon(),
-            requirement: Some(requirement),
-        });
-    }
-    word.parse()
-        .map_err(|cause: crate::domain::requirement::InvalidSpec| Error::Usage {
-            message: cause.to_string(),
-            hint: "`ampup uninstall postgres@18.4`".to_owned(),
-        })
 }
 
 /// The trees that all specs mean, each once.

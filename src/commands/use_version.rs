@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::{
     Error, Outcome, Session,
-    install::daemon,
     installed::{damaged, installed, is_meant},
+    requests::{self, Request},
 };
 use crate::{
-    domain::{ActiveSet, ComponentSpec, Inventory, Requirement},
+    domain::{ActiveSet, ComponentSpec, Inventory},
     host::Host,
     resolve::{self, Action, ResolveError},
     store::generation,
@@ -18,8 +18,8 @@ use crate::{
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// An installed version, `NAME@VERSION`; a version alone means ampd and ampctl
-    #[arg(value_name = "NAME@VERSION")]
-    pub spec: Option<String>,
+    #[arg(value_name = "NAME@VERSION", value_parser = requests::version_or_component("ampup use postgres@18.4"))]
+    pub spec: Option<Request>,
 }
 
 /// Makes an installed version the active one. Nothing is fetched.
@@ -94,7 +94,7 @@ fn choose(
 }
 
 fn spec(args: &Args, session: &Session) -> Result<ComponentSpec, Error> {
-    let Some(word) = &args.spec else {
+    let Some(request) = &args.spec else {
         return Err(Error::Usage {
             message: format!(
                 "`ampup use` needs a version; installed: {}",
@@ -103,18 +103,7 @@ fn spec(args: &Args, session: &Session) -> Result<ComponentSpec, Error> {
             hint: "`ampup use postgres@18.4`".to_owned(),
         });
     };
-    if let Ok(requirement) = word.parse::<Requirement>() {
-        return Ok(ComponentSpec {
-            name: daemon(),
-            requirement: Some(requirement),
-        });
-    }
-    let spec: ComponentSpec = word
-        .parse()
-        .map_err(|cause: crate::domain::requirement::InvalidSpec| Error::Usage {
-            message: cause.to_string(),
-            hint: "`ampup use postgres@18.4`".to_owned(),
-        })?;
+    let spec = request.spec(session)?;
     if spec.requirement.is_none() {
         return Err(Error::Usage {
             message: format!(

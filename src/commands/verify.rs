@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Error, Outcome, Session, installation};
 use crate::{
-    domain::{ComponentName, ComponentSpec, Inventory, TreeName},
+    domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
     exit::Exit,
     resolve, self_install,
     store::{
@@ -238,12 +238,13 @@ fn rebuild(
 ) -> Result<String, Error> {
     let receipt = Receipt::read(&session.layout.tree(component, tree), component, tree.version()).ok();
     let exact = match &receipt {
-        Some(receipt) => TreeName::with_provider(&receipt.version, &receipt.provider).to_string(),
-        None => tree.to_string(),
+        Some(receipt) => TreeName::with_provider(&receipt.version, &receipt.provider),
+        None => tree.clone(),
     };
-    let spec: ComponentSpec = format!("{component}@{exact}")
-        .parse()
-        .expect("a name and an exact version are a spec");
+    let spec = ComponentSpec {
+        name: component.clone(),
+        requirement: Some(Requirement::Exact(exact.version().clone())),
+    };
     // As if it were not here: then the plan says what would be fetched.
     let mut without = inventory.clone();
     without.active.components.remove(component);

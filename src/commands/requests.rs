@@ -1,0 +1,116 @@
+//! What the user named, parsed once, at the door: behind it there are components and requirements, and no words. Not a
+//! verb itself.
+
+use super::{Error, Session};
+use crate::domain::{ComponentName, ComponentSpec, Requirement, requirement::InvalidSpec};
+
+/// A word of the command line that names what to install, to use or to remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// A version alone: the daemon's, and its client moves with it.
+    Version(Requirement),
+    /// A component, at a version or not.
+    Component(ComponentSpec),
+    /// A name that has capital letters, which no component's has.
+    Capitals {
+        /// As it was written.
+        word: String,
+        /// The same in small letters.
+        name: ComponentName,
+        /// Why it is no spec.
+        cause: InvalidSpec,
+    },
+}
+
+impl Request {
+    /// The component that is meant, and what its version must be.
+    ///
+    /// # Errors
+    /// When the name is not written as names are.
+    pub fn spec(&self, session: &Session) -> Result<ComponentSpec, Error> {
+        match self {
+            Self::Version(requirement) => Ok(ComponentSpec {
+                name: daemon(),
+                requirement: Some(requirement.clone()),
+            }),
+            Self::Component(spec) => Ok(spec.clone()),
+            Self::Capitals { word, name, cause } => {
+                let is_known = session
+                    .registry()
+                    .is_ok_and(|registry| registry.component(name).is_some());
+                Err(if is_known {
+                    Error::NotFound {
+                        message: format!("there is no component `{word}`"),
+                        hint: format!("did you mean `{name}`?"),
+                    }
+                } else {
+                    Error::Usage {
+                        message: cause.to_string(),
+                        hint: "`ampup list --available` shows what there is".to_owned(),
+                    }
+                })
+            }
+        }
+    }
+}
+
+/// Reads a version or a component for a command of which `example` is one that works.
+pub fn version_or_component(
+    example: &'static str,
+) -> impl Fn(&str) -> Result<Request, Error> + Clone + Send + Sync + 'static {
+    move |word| match word.parse() {
+        Ok(requirement) => Ok(Request::Version(requirement)),
+        Err(_) => component(example)(word),
+    }
+}
+
+/// The same where a version alone means nothing.
+pub fn component(
+    example: &'static str,
+) -> impl Fn(&str) -> Result<Request, Error> + Clone + Send + Sync + 'static {
+    move |word| {
+        let cause = match word.parse() {
+            Ok(spec) => return Ok(Request::Component(spec)),
+            Err(cause) => cause,
+        };
+        let name = word.split('@').next().unwrap_or_default().to_lowercase();
+        match (name.parse(), &cause) {
+            (Ok(name), InvalidSpec::Name(_)) => Ok(Request::Capitals {
+                word: word.to_owned(),
+                name,
+                cause,
+            }),
+            _ => Err(Error::Usage {
+                message: cause.to_string(),
+                hint: format!("`{example}`"),
+            }),
+        }
+    }
+}
+
+fn daemon() -> ComponentName {
+    "ampd".parse().expect("a valid name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_a_version_a_component_or_refused_with_an_example() {
+        let read = version_or_component("ampup use postgres@18.4");
+        assert!(matches!(read("0.0.35"), Ok(Request::Version(_))));
+        assert!(matches!(read("nightly"), Ok(Request::Version(_))));
+        assert!(matches!(read("postgres@18"), Ok(Request::Component(_))));
+        assert!(matches!(read("Postgres@18"), Ok(Request::Capitals { .. })));
+        for wrong in ["", "postgres@", "postgres@eighteen", "@18", "a b"] {
+            let refused = read(wrong).expect_err(wrong);
+            assert_eq!(
+                refused.hint().as_deref(),
+                Some("`ampup use postgres@18.4`"),
+                "{wrong}"
+            );
+        }
+        assert!(component("ampup install postgres")("18").is_err());
+    }
+}
