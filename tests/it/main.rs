@@ -1,6 +1,8 @@
 //! The tests that see ampup from outside, in one binary.
 
 #[cfg(target_os = "linux")]
+mod book;
+#[cfg(target_os = "linux")]
 mod bootstrap;
 #[cfg(unix)]
 mod care;

@@ -1,0 +1,5 @@
+//! The README and the book in docs/: what they link to is there, and their commands do what they say.
+
+mod links;
+mod reference;
+mod session;

@@ -1,0 +1,92 @@
+//! Every relative link leads to a file, and every fragment to a heading.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::support::release::repository;
+
+/// Every Markdown file that is committed.
+fn pages() -> Vec<Utf8PathBuf> {
+    fn walk(directory: &Utf8Path, found: &mut Vec<Utf8PathBuf>) {
+        for entry in directory.read_dir_utf8().expect("listed") {
+            let path = entry.expect("an entry").into_path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension() == Some("md") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for directory in ["docs", "registry", "examples"] {
+        walk(&repository().join(directory), &mut found);
+    }
+    let top = repository().read_dir_utf8().expect("listed");
+    let top = top.map(|entry| entry.expect("an entry").into_path());
+    found.extend(top.filter(|path| path.extension() == Some("md")));
+    assert!(found.len() > 10, "{found:?}");
+    found
+}
+
+/// The lines of a page outside its code blocks.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence && !line.starts_with("    ")
+    })
+}
+
+/// The targets of a page's inline links.
+fn links(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in prose(text) {
+        for (at, _) in line.match_indices("](") {
+            let rest = &line[at + 2..];
+            found.extend(rest.split_once(')').map(|(target, _)| target.to_owned()));
+        }
+    }
+    found
+}
+
+/// A heading as the fragment that leads to it.
+fn fragment(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    let kept = kept.chars().filter_map(|letter| match letter {
+        ' ' => Some('-'),
+        letter if letter.is_alphanumeric() || letter == '-' || letter == '_' => Some(letter),
+        _ => None,
+    });
+    kept.collect()
+}
+
+fn has_heading(page: &Utf8Path, wanted: &str) -> bool {
+    let text = fs::read_to_string(page).expect("read");
+    let mut headings = prose(&text).filter_map(|line| line.strip_prefix('#'));
+    headings.any(|heading| fragment(heading.trim_start_matches('#')) == wanted)
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut wrong = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("read");
+        for link in links(&text) {
+            if link.contains("://") || link.starts_with("mailto:") {
+                continue;
+            }
+            let (path, heading) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if path.is_empty() {
+                page.clone()
+            } else {
+                page.parent().expect("a directory").join(path)
+            };
+            let leads = target.exists() && (heading.is_empty() || has_heading(&target, heading));
+            if !leads {
+                wrong.push(format!("{page}: {link}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
