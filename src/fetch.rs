@@ -12,9 +12,12 @@ mod download;
 mod error;
 mod https;
 mod local;
+mod mirror;
 mod npm;
+mod packages;
 mod partial;
 mod published;
+mod pypi;
 mod range;
 mod retry;
 mod settings;
@@ -24,6 +27,8 @@ mod tls;
 use std::{
     collections::BTreeMap,
     fmt,
+    fs::File,
+    io,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -37,11 +42,13 @@ use self::{
     body::Body,
     download::{Unpacked, Wanted},
     https::{Question, text_of},
+    pypi::Wheel,
     range::content_length,
     retry::{Failed, Retries},
 };
 pub use self::{
     error::{FetchError, Verdict},
+    packages::PackageClient,
     published::{of_checksum_file, of_github_release},
     settings::{Limits, Secret, Settings},
 };
@@ -59,6 +66,8 @@ pub struct Places<'a> {
     pub downloads: &'a Utf8Path,
     /// Room for unfinished work.
     pub staging: &'a Utf8Path,
+    /// Copies the one archive of a wheel into a file; `InvalidData` means that it is no such wheel.
+    pub open_wheel: fn(&Verified, &mut File) -> io::Result<()>,
 }
 
 /// A small file, or that it is still the same.
@@ -83,6 +92,8 @@ pub struct Wire {
     client: OnceLock<Result<reqwest::Client, String>>,
     /// Hosts that are not asked again in this run, and why.
     out_of_reach: Mutex<BTreeMap<String, String>>,
+    /// Clients of package registries that are not started again in this run; why, where there is one at all.
+    failed_clients: Mutex<BTreeMap<PackageClient, Option<String>>>,
     /// Files with digests, by address: one release's JSON states those of several artifacts.
     stated: Mutex<BTreeMap<String, Arc<OnceCell<Vec<u8>>>>>,
 }
@@ -96,6 +107,7 @@ impl Wire {
             reporter,
             client: OnceLock::new(),
             out_of_reach: Mutex::default(),
+            failed_clients: Mutex::default(),
             stated: Mutex::default(),
         }
     }
@@ -125,14 +137,36 @@ impl Wire {
             },
             places,
         };
+        if let Source::File { url } = &artifact.source {
+            return self.open(&address::parse(url)?, &wanted).await;
+        }
+        if let Some(verified) = self.already_here(&wanted).await? {
+            return Ok(verified);
+        }
+        if let Some(verified) = self.fetch_mirror(&artifact.source, &wanted).await? {
+            return Ok(verified);
+        }
         match &artifact.source {
-            Source::File { url } => self.open(&address::parse(url)?, &wanted).await,
-            Source::Https { url } => self.fetch_web(&address::parse(url)?, &wanted).await,
+            Source::File { url } | Source::Https { url } => {
+                let origin = address::parse(url)?;
+                self.online(name, &address::host(&origin))?;
+                self.download(&origin, &wanted).await
+            }
             Source::Npm { package, version } => self.fetch_npm(package, version, &wanted).await,
-            Source::PyPi { .. } => Err(FetchError::Unreachable {
-                host: "PyPI".to_owned(),
-                why: "this build of ampup does not ask it yet".to_owned(),
-            }),
+            Source::PyPi {
+                package,
+                version,
+                platform,
+                wheel,
+            } => {
+                let wheel = Wheel {
+                    package,
+                    version,
+                    platform,
+                    digest: wheel,
+                };
+                self.fetch_pypi(wheel, &wanted).await
+            }
         }
     }
 
@@ -230,44 +264,6 @@ impl Wire {
         })
     }
 
-    /// From the mirror, where there is one, else from the publisher.
-    async fn fetch_web(&self, origin: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
-        if let Some(verified) = self.already_here(wanted).await? {
-            return Ok(verified);
-        }
-        if let Some(mirror) = &self.settings.mirror {
-            match self
-                .fetch_mirror(&address::mirrored(mirror, origin)?, wanted)
-                .await
-            {
-                Ok(verified) => return Ok(verified),
-                Err(error @ FetchError::Disk { .. }) => return Err(error),
-                // It need not have everything, and that it is out of reach was told already.
-                Err(
-                    FetchError::Gone { .. } | FetchError::Unreachable { .. } | FetchError::Offline { .. },
-                ) => {}
-                Err(error) => {
-                    let text = format!(
-                        "the mirror is of no use for {}: {}",
-                        wanted.name,
-                        in_one_line(&error)
-                    );
-                    self.report(Event::Warning(text));
-                }
-            }
-        }
-        self.online(wanted.name, &address::host(origin))?;
-        self.download(origin, wanted).await
-    }
-
-    async fn fetch_mirror(&self, at: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
-        if at.scheme() == "file" {
-            return self.open(at, wanted).await;
-        }
-        self.online(wanted.name, &address::host(at))?;
-        self.download(at, wanted).await
-    }
-
     fn client(&self) -> Result<&reqwest::Client, String> {
         self.client
             .get_or_init(|| {
@@ -344,13 +340,6 @@ impl fmt::Debug for Wire {
             .field("settings", &self.settings)
             .field("out_of_reach", &self.out_of_reach)
             .finish_non_exhaustive()
-    }
-}
-
-fn in_one_line(error: &FetchError) -> String {
-    match error {
-        FetchError::WrongBytes { source, .. } => source.to_string(),
-        error => error.to_string(),
     }
 }
 

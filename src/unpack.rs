@@ -11,6 +11,7 @@ mod room;
 mod rules;
 mod tar;
 mod tree;
+mod wheel;
 mod zip;
 
 use std::{
@@ -23,13 +24,16 @@ use flate2::bufread::GzDecoder;
 use fs_err as fs;
 use liblzma::{bufread::XzDecoder, stream};
 
-pub use self::fault::{Fault, Refusal};
 use self::{
     census::{Census, Link, ListedLink, Step},
     fault::Failure,
     limits::Limits,
     rules::{Claim, judge},
     tree::Tree,
+};
+pub use self::{
+    fault::{Fault, Refusal},
+    wheel::open_wheel,
 };
 use crate::{
     domain::{Artifact, ComponentName, FileList, Format, LinkList, Target},

@@ -130,6 +130,15 @@ pub enum Format {
     JarTarXz,
 }
 
+impl Format {
+    /// Whether a file of this name is an archive that ampup can unpack.
+    pub fn is_archive(name: &str) -> bool {
+        [".tar.gz", ".tgz", ".tar.xz", ".txz", ".zip"]
+            .iter()
+            .any(|suffix| name.ends_with(suffix))
+    }
+}
+
 /// A list of symbolic links that an archive carries as JSON (`[{"source","target"}]`), because its format cannot
 /// hold links: npm's. `source` is the file that exists, `target` the link to make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

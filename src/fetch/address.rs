@@ -1,9 +1,11 @@
 //! Addresses: which may be asked, where a redirect may lead, and what they are called in messages. No IO.
 
 use camino::Utf8PathBuf;
+use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use super::FetchError;
+use crate::domain::Digest;
 
 /// Reads an address of the manifest, of a person, or of a `Location`.
 pub(super) fn parse(text: &str) -> Result<Url, FetchError> {
@@ -75,22 +77,29 @@ pub(super) fn redirected(from: &Url, location: &str, mirror: Option<&Url>) -> Re
 
 /// Where a mirror has `origin`: `<mirror>/<host>/<path>`.
 pub(super) fn mirrored(mirror: &Url, origin: &Url) -> Result<Url, FetchError> {
-    let mut at = mirror.clone();
-    let cannot = || FetchError::Address {
-        address: shown(mirror),
-        why: "it cannot be a mirror".to_owned(),
-    };
-    let path = format!(
-        "{}/{}{}",
-        mirror.path().trim_end_matches('/'),
-        host(origin),
-        origin.path()
-    );
-    if at.cannot_be_a_base() || !matches!(at.scheme(), "https" | "http" | "file") {
-        return Err(cannot());
-    }
-    at.set_path(&path);
+    let mut at = below(mirror, &format!("{}{}", host(origin), origin.path()))?;
     at.set_query(origin.query());
+    Ok(at)
+}
+
+/// Where a mirror has the bytes with this digest: `<mirror>/blobs/<algorithm>/<hex>`.
+pub(super) fn by_digest(mirror: &Url, digest: &Digest) -> Result<Url, FetchError> {
+    below(
+        mirror,
+        &format!("blobs/{}/{}", digest.algorithm().as_str(), digest.hex()),
+    )
+}
+
+fn below(mirror: &Url, path: &str) -> Result<Url, FetchError> {
+    let mut at = mirror.clone();
+    if at.cannot_be_a_base() || !matches!(at.scheme(), "https" | "http" | "file") {
+        return Err(FetchError::Address {
+            address: shown(mirror),
+            why: "it cannot be a mirror".to_owned(),
+        });
+    }
+    at.set_path(&format!("{}/{path}", mirror.path().trim_end_matches('/')));
+    at.set_query(None);
     Ok(at)
 }
 
@@ -120,7 +129,7 @@ pub(super) fn file_name(url: &Url) -> String {
         .path_segments()
         .and_then(|mut segments| segments.next_back())
         .unwrap_or_default();
-    decoded(last)
+    percent_decode_str(last).decode_utf8_lossy().into_owned()
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -130,28 +139,6 @@ fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-fn decoded(text: &str) -> String {
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = match rest {
-            [b'%', high, low, ..] => hex::decode([*high, *low]).ok(),
-            _ => None,
-        };
-        match escaped {
-            Some(octet) => {
-                octets.extend(octet);
-                rest = &rest[3..];
-            }
-            None => {
-                octets.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&octets).into_owned()
 }
 
 #[cfg(test)]

@@ -203,7 +203,9 @@ impl Wire {
                 Unpacked::Stated(octets) => octets,
             };
             let rest = total - partial.length();
-            let Places { downloads, staging } = *wanted.places;
+            let Places {
+                downloads, staging, ..
+            } = *wanted.places;
             if space::is_shared(downloads, staging) {
                 enough_room(downloads, rest.saturating_add(unpacked))?;
             } else {

@@ -4,6 +4,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
+use super::PackageClient;
 use crate::{
     exit::{self, Exit},
     verify::VerifyError,
@@ -15,7 +16,7 @@ pub enum FetchError {
     /// No answer that can be used from a host, now; it is not asked again in this run.
     #[error("`{host}` is out of reach: {why}")]
     Unreachable {
-        /// The host, with its port where that is unusual; `npm` for npm's registry, whichever it is.
+        /// The host, with its port where that is unusual.
         host: String,
         /// Why, in a few words.
         why: String,
@@ -100,14 +101,26 @@ pub enum FetchError {
         /// Which rule it breaks.
         why: String,
     },
-    /// npm failed in a way that is neither of the above.
-    #[error("`{program}` could not fetch {package}: {why}")]
-    Npm {
-        /// Which npm.
-        program: Utf8PathBuf,
-        /// The package and its version.
-        package: String,
-        /// What npm said.
+    /// A package registry's client is not here.
+    #[error("there is no {client} on this machine")]
+    NoClient {
+        /// Which client.
+        client: PackageClient,
+    },
+    /// A package registry's client failed; it is not started again in this run.
+    #[error("{client} failed: {why}")]
+    Client {
+        /// Which client.
+        client: PackageClient,
+        /// What it said.
+        why: String,
+    },
+    /// A package registry's bytes are not the promised ones. Packages are published again by others than their makers.
+    #[error("`{origin}` is not the promised package: {why}")]
+    WrongPackage {
+        /// The package.
+        origin: String,
+        /// What differs.
         why: String,
     },
     /// The disk.
@@ -142,7 +155,9 @@ impl FetchError {
             | Self::Unpinned { .. }
             | Self::Address { .. }
             | Self::Answer { .. }
-            | Self::Npm { .. } => Verdict::NextSource,
+            | Self::NoClient { .. }
+            | Self::Client { .. }
+            | Self::WrongPackage { .. } => Verdict::NextSource,
             Self::WrongBytes { .. } | Self::TooLarge { .. } | Self::Disk { .. } => Verdict::Fatal,
         }
     }
@@ -157,8 +172,10 @@ impl FetchError {
             | Self::Offline { .. }
             | Self::Address { .. }
             | Self::Answer { .. }
-            | Self::Npm { .. } => Exit::Network,
+            | Self::NoClient { .. }
+            | Self::Client { .. } => Exit::Network,
             Self::WrongBytes { .. }
+            | Self::WrongPackage { .. }
             | Self::TooLarge { .. }
             | Self::Unpublished { .. }
             | Self::Unpinned { .. } => Exit::Integrity,
@@ -169,14 +186,19 @@ impl FetchError {
     /// What to type next.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Unreachable { host, why } if host == super::npm::HOST && why == super::npm::MISSING => {
-                "install npm, or name a mirror with `--mirror`"
+            Self::NoClient { client } => {
+                return Some(format!("install {client}, or name a mirror with `--mirror`"));
             }
+            Self::Client {
+                client: PackageClient::Npm,
+                ..
+            } => "`npm config get registry` shows what npm asks; `npm ping` tries it",
+            Self::Client {
+                client: PackageClient::Pip,
+                ..
+            } => "`python3 -m pip config list` shows what pip asks",
             Self::Unreachable { why, .. } if why.starts_with(super::tls::PREFIX) => {
                 "if your network inspects TLS, put its certificate in a file and name it in `SSL_CERT_FILE`"
-            }
-            Self::Unreachable { host, .. } if host == "npm" => {
-                "`npm config get registry` shows what npm asks; `npm ping` tries it"
             }
             Self::Unreachable { .. } => {
                 "set `https_proxy` if your network has a proxy, or name a mirror with `--mirror`"
@@ -198,7 +220,7 @@ impl FetchError {
             | Self::Unpublished { .. }
             | Self::Address { .. }
             | Self::Answer { .. }
-            | Self::Npm { .. } => return None,
+            | Self::WrongPackage { .. } => return None,
             Self::Disk { source, .. } => return exit::hint_of_io(source),
         };
         Some(hint.to_owned())

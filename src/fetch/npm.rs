@@ -1,46 +1,16 @@
-//! The `npm` source: a package through the machine's own npm, so that the registry, the proxy, the certificates and the
-//! credentials that its user has set up apply. What npm says about the bytes is not believed: the digest is checked here.
+//! The `npm` source: a package through the machine's own npm.
 
-mod said;
-
-use std::{
-    io,
-    process::{Output, Stdio},
-    time::Duration,
-};
+use std::{io, process::Output};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _},
-    process::{Child, Command},
-    sync::watch,
-    time::timeout,
-};
+use serde::Deserialize;
 
 use super::{
     FetchError, Wire,
-    download::{self, Wanted},
-    partial,
-    telling::Telling,
+    download::Wanted,
+    packages::{self, Failure, PackageClient, Room, Sign, quoted},
 };
-use crate::{
-    children::{self, Enlisted},
-    event::Event,
-    fs::atomic,
-    verify::Verified,
-};
-
-/// What npm's registry is called, whichever it is: only npm knows.
-pub(super) const HOST: &str = "npm";
-pub(super) const MISSING: &str = "no npm on this machine";
-
-/// npm lists every file of the package: 150 KiB for one that we know.
-const OUTPUT_LIMIT: usize = 4 << 20;
-/// Where the first sign of life is looked for.
-const SIGNS: usize = 64 << 10;
-/// At this pace even the largest artifact is here in time; what goes on for longer will never end.
-const WHOLE: Duration = Duration::from_secs(4 * 60 * 60);
+use crate::{event::Event, verify::Verified};
 
 impl Wire {
     /// Fetches this version of a package.
@@ -50,47 +20,22 @@ impl Wire {
         version: &str,
         wanted: &Wanted<'_>,
     ) -> Result<Verified, FetchError> {
-        if let Some(verified) = self.already_here(wanted).await? {
-            return Ok(verified);
-        }
-        self.online(wanted.name, HOST)?;
-        self.not_out_of_reach(HOST)?;
         let package = &exact(package, version)?;
-        let staging = wanted.places.staging;
-        atomic::make_directories(staging).map_err(FetchError::disk(staging))?;
-        let room = Room(atomic::private_directory(staging, "npm-").map_err(FetchError::disk(staging))?);
-        let mut telling = Telling::new(&*self.reporter, wanted.name);
-        telling.started(HOST.to_owned(), wanted.size, 0);
-        if let Some(size) = wanted.size {
-            download::enough_room(staging, size)?;
-        }
-        let own_cache = !self.has_npm_cache();
-        let packed = match self.pack(package, &room, own_cache).await {
-            // `sudo npm` leaves files of root's in a user's cache, and a home may be full or read-only: ours is neither.
-            Err(FetchError::Disk { path, source }) if !own_cache && !path.starts_with(&room.0) => {
-                self.reporter.report(Event::Note(format!(
-                    "npm cannot use `{path}` ({source}); it gets a cache of its own for this once"
-                )));
-                self.pack(package, &room, true).await?
+        let origin = format!("npm {package}");
+        self.fetch_package(PackageClient::Npm, &origin, wanted, async |room| {
+            let own_cache = !self.has_npm_cache();
+            match self.pack(package, room, own_cache).await {
+                // `sudo npm` leaves files of root's in a user's cache, and a home may be full or read-only: ours is neither.
+                Err(Failure::Disk { path, source }) if !own_cache && !path.starts_with(room.path()) => {
+                    self.report(Event::Note(format!(
+                        "npm cannot use `{path}` ({source}); using a temporary cache instead"
+                    )));
+                    self.pack(package, room, true).await
+                }
+                packed => packed,
             }
-            packed => packed?,
-        };
-        let path = wanted.path();
-        let disk = |cause| FetchError::disk(&path)(cause);
-        move_file(&packed, &path).map_err(disk)?;
-        let file = partial::open_whole(&path).map_err(disk)?;
-        let file = file.ok_or_else(|| disk(io::ErrorKind::NotFound.into()))?;
-        telling.finished(file.metadata().map_err(disk)?.len());
-        match self
-            .verified(file, &path, &format!("npm {package}"), wanted)
-            .await
-        {
-            Ok(verified) => Ok(verified),
-            Err(cause) => {
-                partial::remove(&path).map_err(disk)?;
-                Err(FetchError::of_verify(cause, false))
-            }
-        }
+        })
+        .await
     }
 
     /// Whether this user has npm's cache, or says where it is. Who never used npm should not find a `~/.npm` afterwards.
@@ -123,156 +68,65 @@ impl Wire {
         (!own_cache)
             .then(said)
             .flatten()
-            .unwrap_or_else(|| room.0.join("cache"))
+            .unwrap_or_else(|| room.path().join("cache"))
     }
 
     /// Runs `npm pack` and gives the path of the one file that it made.
-    async fn pack(&self, package: &str, room: &Room, own_cache: bool) -> Result<Utf8PathBuf, FetchError> {
+    async fn pack(&self, package: &str, room: &Room, own_cache: bool) -> Result<Utf8PathBuf, Failure> {
         let limits = &self.settings.limits;
-        let Some(program) = self.npm() else {
-            return Err(self.out_of_reach(HOST.to_owned(), MISSING.to_owned()));
-        };
-        let out = room.prepare().map_err(FetchError::disk(&room.0))?;
-        let mut command = Command::new(&program);
+        let name = if cfg!(windows) { "npm.cmd" } else { "npm" };
+        let program = self.program(&[name], |_| true).ok_or(Failure::Missing)?;
+        // The top of a project of its own, so that the .npmrc of no other project counts.
+        room.write("package.json", "{}\n")?;
+        let out = room.empty("out")?;
+        let mut command = self.command(&program, room);
         command
             .args(["pack", package, "--json", "--ignore-scripts", "--fetch-retries=0"])
             .arg(format!("--fetch-timeout={}", limits.npm_idle.as_millis()))
             // Else a package.json further up that calls this directory its workspace brings its .npmrc.
             .arg("--workspaces=false")
+            // An .npmrc, or the npm that runs us, may set what changes what npm does or how it says it.
+            .args([
+                "--dry-run=false",
+                "--global=false",
+                "--location=user",
+                "--usage=false",
+            ])
+            .args(["--color=false", "--heading=npm", "--progress=false"])
             // A line on stderr for each answer: the one sign of life that npm gives.
             .arg("--loglevel=http")
             .arg("--pack-destination")
             .arg(&out)
-            .env_clear()
-            .envs(self.env.variables())
-            .env("npm_config_update_notifier", "false")
-            .current_dir(&room.0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+            .env("npm_config_update_notifier", "false");
+        for (name, _) in self.env.variables().filter(|(name, _)| is_of_a_workspace(name)) {
+            command.env_remove(name);
+        }
         let cache = self.npm_cache(room, own_cache);
         if own_cache {
             command
                 .env_remove("NPM_CONFIG_CACHE")
                 .env("npm_config_cache", &cache);
         }
-        #[cfg(unix)]
-        command.process_group(0);
-        let failed = |cause: io::Error| FetchError::Npm {
-            program: program.clone(),
-            package: package.to_owned(),
-            why: format!("it does not start ({cause})"),
+        let sign = Sign {
+            within: limits.npm_answer,
+            is_there: has_answer,
         };
-        let (child, enlisted) = children::enlist(|| command.spawn(), Child::id).map_err(failed)?;
-        let mut family = Family {
-            child,
-            ended: false,
-            enlisted,
-        };
-        let stdout = family.child.stdout.take().expect("it was asked to be piped");
-        let stderr = family.child.stderr.take().expect("it was asked to be piped");
-        let (alive, mut sign) = watch::channel(false);
-        let ended = async {
-            let (stdout, stderr, status) = tokio::join!(
-                bounded(stdout, |_| {}),
-                bounded(stderr, |text| {
-                    if has_answer(&text[..text.len().min(SIGNS)]) {
-                        alive.send_replace(true);
-                    }
-                }),
-                family.child.wait(),
-            );
-            Ok::<_, io::Error>(Output {
-                status: status?,
-                stdout: stdout?,
-                stderr: stderr?,
-            })
-        };
-        let silent = async {
-            let answered = timeout(limits.npm_answer, sign.wait_for(|alive| *alive))
-                .await
-                .is_ok();
-            if answered {
-                tokio::time::sleep(WHOLE).await;
-            }
-            if answered { WHOLE } else { limits.npm_answer }
-        };
-        let ended = tokio::select! {
-            biased;
-            ended = ended => ended,
-            patience = silent => {
-                let why = format!("its registry did not answer within {} s", patience.as_secs());
-                return Err(self.out_of_reach(HOST.to_owned(), why));
-            }
-        };
-        let output = ended.map_err(failed)?;
-        family.ended = true;
-        if !output.status.success() {
-            return Err(match said::failure(&program, package, &cache, &output) {
-                FetchError::Unreachable { host, why } => self.out_of_reach(host, why),
-                error => error,
-            });
-        }
-        only_file(&out)
-            .map_err(FetchError::disk(&out))?
-            .ok_or_else(|| FetchError::Npm {
-                program: program.clone(),
-                package: package.to_owned(),
-                why: "it says that it is done, and there is not exactly one file".to_owned(),
-            })
-    }
-
-    fn npm(&self) -> Option<Utf8PathBuf> {
-        let name = if cfg!(windows) { "npm.cmd" } else { "npm" };
-        self.env
-            .search_path()
-            .into_iter()
-            // `.` in PATH would be whatever directory we were started in.
-            .filter(|directory| directory.is_absolute())
-            .map(|directory| directory.join(name))
-            .find(|program| is_executable(program))
-    }
-}
-
-/// A private directory that is removed when nobody needs it any more.
-struct Room(Utf8PathBuf);
-
-impl Room {
-    /// Makes it the top of a project of its own, so that the .npmrc of no other project counts, and gives the empty
-    /// directory for the package.
-    fn prepare(&self) -> io::Result<Utf8PathBuf> {
-        fs::write(self.0.join("package.json"), "{}\n")?;
-        let out = self.0.join("out");
-        match fs::remove_dir_all(&out) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
-            _ => fs::create_dir(&out)?,
-        }
-        Ok(out)
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        // What stays in staging is swept by a later command.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// npm and whatever it started; all of them end with this value.
-struct Family {
-    child: Child,
-    ended: bool,
-    enlisted: Enlisted,
-}
-
-impl Drop for Family {
-    fn drop(&mut self) {
-        // npm.cmd is a shell that started node.
-        if !self.ended {
-            self.enlisted.end();
+        let output = packages::run(command, Some(sign)).await?;
+        if output.status.success() {
+            packages::only_file(&out)
+        } else {
+            Err(failure(&cache, &output))
         }
     }
+}
+
+/// Whether a variable names the workspaces of the npm that runs us, which cannot be unset on npm's command line.
+fn is_of_a_workspace(variable: &std::ffi::OsStr) -> bool {
+    let name = variable.to_string_lossy().to_ascii_lowercase().replace('-', "_");
+    matches!(
+        name.as_str(),
+        "npm_config_workspace" | "npm_config_include_workspace_root"
+    )
 }
 
 /// The package as npm is asked for it. npm would take much more for a package: options, directories, git repositories.
@@ -298,24 +152,6 @@ fn exact(package: &str, version: &str) -> Result<String, FetchError> {
     })
 }
 
-/// Reads to the end and keeps the first octets; `seen` is shown all that is kept so far, when there is more.
-async fn bounded(mut from: impl AsyncRead + Unpin, mut seen: impl FnMut(&[u8])) -> io::Result<Vec<u8>> {
-    let mut kept = Vec::new();
-    let mut buffer = vec![0; 16 << 10];
-    loop {
-        match from.read(&mut buffer).await? {
-            0 => return Ok(kept),
-            count => {
-                let room = OUTPUT_LIMIT - kept.len();
-                kept.extend_from_slice(&buffer[..count.min(room)]);
-                if room > 0 {
-                    seen(&kept);
-                }
-            }
-        }
-    }
-}
-
 /// Whether npm has told of an answer: any whole line that is not one of the warnings with which it may begin.
 fn has_answer(stderr: &[u8]) -> bool {
     String::from_utf8_lossy(stderr).split_inclusive('\n').any(|line| {
@@ -323,44 +159,83 @@ fn has_answer(stderr: &[u8]) -> bool {
     })
 }
 
-/// The one file of a directory.
-fn only_file(directory: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
-    let mut found = None;
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        match (name.to_str(), entry.file_type()?.is_file(), &found) {
-            (Some(name), true, None) => found = Some(directory.join(name)),
-            _ => return Ok(None),
-        }
-    }
-    Ok(found)
-}
-
-/// Moves a file, also to another file system.
-fn move_file(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
-    match atomic::rename(from, to) {
-        Err(cause) if cause.kind() == io::ErrorKind::CrossesDevices => {
-            partial::remove(to)?;
-            fs::copy(from, to).map(drop)
-        }
-        moved => moved,
-    }
-}
-
-fn is_executable(path: &Utf8Path) -> bool {
-    let Ok(metadata) = fs::metadata(path) else {
-        return false;
+/// npm's failure. `cache` is named where npm does not say which file the disk refused it.
+fn failure(cache: &Utf8Path, output: &Output) -> Failure {
+    let (code, summary) = said(&output.stdout, &output.stderr);
+    let why = match (code.as_str(), summary.as_str()) {
+        ("", "") => format!("{}, and it did not say why", output.status),
+        (code, "") => code.to_owned(),
+        ("", summary) => summary.to_owned(),
+        (code, summary) => format!("{code}: {summary}"),
     };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+    // A firewall forbids with the same word as a disk.
+    let is_disk = detail(&output.stderr, "syscall ").as_deref() != Some("connect");
+    match (code.as_str(), of_disk(&code)) {
+        ("E404" | "E410" | "ETARGET" | "ENOVERSIONS", _) => Failure::Gone(why),
+        (_, Some(kind)) if is_disk => Failure::Disk {
+            path: detail(&output.stderr, "path ").map_or_else(|| cache.to_owned(), Utf8PathBuf::from),
+            source: io::Error::new(kind, why),
+        },
+        _ => Failure::Other(why),
     }
-    #[cfg(not(unix))]
-    {
-        metadata.is_file()
+}
+
+/// The code and the first line of what npm said: as JSON on stdout, or, where it failed too early, on stderr.
+fn said(stdout: &[u8], stderr: &[u8]) -> (String, String) {
+    #[derive(Deserialize)]
+    struct Said {
+        error: Fault,
     }
+    #[derive(Deserialize)]
+    struct Fault {
+        code: Option<String>,
+        summary: Option<String>,
+    }
+    let (code, summary) = match serde_json::from_slice::<Said>(stdout) {
+        Ok(Said { error }) => (error.code, error.summary),
+        Err(_) => {
+            let mut lines = errors(stderr).into_iter();
+            let code = lines
+                .clone()
+                .find_map(|line| line.strip_prefix("code ").map(str::to_owned));
+            let details = ["code ", "errno ", "syscall ", "path "];
+            let summary = lines.find(|line| !details.iter().any(|detail| line.starts_with(detail)));
+            (code, summary)
+        }
+    };
+    let first_line = |text: Option<String>| quoted(&text.unwrap_or_default());
+    (first_line(code), first_line(summary))
+}
+
+/// The lines of an error on stderr.
+fn errors(stderr: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(stderr);
+    let line = |line: &str| {
+        line.strip_prefix("npm error ")
+            .or_else(|| line.strip_prefix("npm ERR! "))
+            .map(str::to_owned)
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// One detail of an error, such as `path /home/me/.npm/_cacache`, which npm tells on stderr only.
+fn detail(stderr: &[u8], begin: &str) -> Option<String> {
+    let found = errors(stderr)
+        .into_iter()
+        .find_map(|line| line.strip_prefix(begin).map(quoted))?;
+    (!found.is_empty()).then_some(found)
+}
+
+/// Node's names for what a disk does.
+fn of_disk(code: &str) -> Option<io::ErrorKind> {
+    Some(match code {
+        "ENOSPC" => io::ErrorKind::StorageFull,
+        "EDQUOT" => io::ErrorKind::QuotaExceeded,
+        "EROFS" => io::ErrorKind::ReadOnlyFilesystem,
+        "EACCES" | "EPERM" => io::ErrorKind::PermissionDenied,
+        "EIO" | "EMFILE" | "ENFILE" | "ENOTDIR" | "EEXIST" => io::ErrorKind::Other,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -405,5 +280,26 @@ mod tests {
         assert!(has_answer(
             b"npm warn a\nnpm http fetch GET 200 http://127.0.0.1/x 10ms (cache miss)\n"
         ));
+    }
+
+    #[test]
+    fn what_npm_says_is_read_from_json_and_from_lines() {
+        let json = br#"{"error":{"code":"E404","summary":"404 Not Found\nmore","detail":"x"}}"#;
+        assert_eq!(said(json, b""), ("E404".to_owned(), "404 Not Found".to_owned()));
+        for text in [
+            "npm warn x\nnpm error code ENOTFOUND\nnpm error syscall getaddrinfo\nnpm error network request failed\n",
+            "npm ERR! code ENOTFOUND\nnpm ERR! errno ENOTFOUND\nnpm ERR! network request failed\n",
+        ] {
+            let said = said(b"", text.as_bytes());
+            assert_eq!(
+                said,
+                ("ENOTFOUND".to_owned(), "network request failed".to_owned())
+            );
+        }
+        assert_eq!(said(b"{}", b"Segmentation fault"), (String::new(), String::new()));
+        let refused =
+            b"npm http fetch\nnpm error code EACCES\nnpm error syscall open\nnpm error path /u/.npm/a b\n";
+        assert_eq!(detail(refused, "path ").as_deref(), Some("/u/.npm/a b"));
+        assert_eq!(detail(refused, "dest "), None);
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     postgres::user::User,
     resolve::Step,
     store::{self, Held, directories, receipt::Receipt, staging::Staging},
-    unpack::{Shape, unpack},
+    unpack::{self, Shape, unpack},
 };
 
 /// What an unpacked tree takes, where the manifest does not say: so many times the size of its artifact. (The builds of
@@ -138,7 +138,12 @@ pub(super) fn build(
 /// each.
 fn tell(attempt: &Attempt, workshop: &Workshop<'_>) {
     let event = match &attempt.error {
-        AttemptError::Fetch(FetchError::Unreachable { .. }) => return,
+        AttemptError::Fetch(
+            FetchError::Unreachable { .. } | FetchError::NoClient { .. } | FetchError::Client { .. },
+        ) => return,
+        AttemptError::Fetch(error @ FetchError::WrongPackage { .. }) => {
+            Event::Warning(format!("{error}; continuing without it"))
+        }
         AttemptError::Fetch(error) => Event::Note(format!("{error}; going on without it")),
         error => Event::Warning(format!(
             "the build by {} is not taken: {}{}",
@@ -215,6 +220,7 @@ fn try_artifact(
     let places = Places {
         downloads: &workshop.layout.downloads(),
         staging: staging.path(),
+        open_wheel: unpack::open_wheel,
     };
     let verified = workshop
         .runtime

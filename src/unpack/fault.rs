@@ -96,6 +96,8 @@ pub enum Fault {
     LinkListOutside(String),
     #[error("a jar has one entry that ends with `.txz`, and this one has {0}")]
     InnerArchives(&'static str),
+    #[error("a wheel holds one archive, and this one has {0}")]
+    ArchivesInWheel(&'static str),
 
     // Framing.
     #[error("it ends too early")]

@@ -5,6 +5,7 @@ mod https;
 mod mirror;
 mod npm;
 mod published;
+mod pypi;
 mod resume;
 mod silence;
 
@@ -83,6 +84,7 @@ impl World {
         let places = Places {
             downloads: &self.downloads(),
             staging: &self.path().join("staging"),
+            open_wheel: ampup::unpack::open_wheel,
         };
         block_on(wire.fetch("thing 1.0", artifact, &places))
     }

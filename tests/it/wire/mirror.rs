@@ -10,26 +10,93 @@ use super::*;
 use crate::support::server::{Reply, Server};
 
 #[test]
-fn a_mirror_is_asked_first_under_the_origins_host() {
+fn a_mirror_is_asked_for_the_digest_and_then_under_the_origins_host() {
     let bytes = content(10_000);
     let served = bytes.clone();
-    let mirror = Server::start(move |request, _| Reply::honest(&served, request));
+    let mirror = Server::start(move |request, _| match request.target.contains("/blobs/") {
+        true => Reply::status(404),
+        false => Reply::honest(&served, request),
+    });
     let mut world = World::new();
     world.settings.mirror = Some(mirror.url("/ampup/").parse().expect("an address"));
     let artifact = sized("https://nowhere.invalid/a/thing%201", &bytes);
     assert_eq!(read(&world.fetch(&artifact).expect("fetched")), bytes);
-    assert_eq!(mirror.requests()[0].target, "/ampup/nowhere.invalid/a/thing%201");
+    let asked: Vec<String> = mirror
+        .requests()
+        .into_iter()
+        .map(|request| request.target)
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            blob("/ampup", &bytes),
+            "/ampup/nowhere.invalid/a/thing%201".to_owned()
+        ]
+    );
+}
+
+/// Where bytes with this digest are below a mirror.
+fn blob(mirror: &str, bytes: &[u8]) -> String {
+    format!("{mirror}/blobs/sha256/{}", digest(bytes).hex())
+}
+
+/// Whatever source an artifact comes from, and with no network at all from a directory.
+#[test]
+fn what_a_mirror_has_by_digest_needs_no_other_source() {
+    let bytes = content(10_000);
+    let served = bytes.clone();
+    let mirror = Server::start(move |request, _| match request.target.contains("/blobs/") {
+        true => Reply::honest(&served, request),
+        false => Reply::status(500),
+    });
+    let sources = [
+        Source::Https {
+            url: "https://nowhere.invalid/thing".to_owned(),
+        },
+        Source::Npm {
+            package: "@x/y".to_owned(),
+            version: "1.0.0".to_owned(),
+        },
+        Source::PyPi {
+            package: "x".to_owned(),
+            version: "1.0.0".to_owned(),
+            platform: "any".to_owned(),
+            wheel: digest(b"a wheel"),
+        },
+    ];
+    for source in sources {
+        let artifact = Artifact {
+            source,
+            ..sized("", &bytes)
+        };
+        let mut world = World::new();
+        world.settings.mirror = Some(mirror.url("").parse().expect("an address"));
+        assert_eq!(read(&world.fetch(&artifact).expect("from the mirror")), bytes);
+        assert_eq!(mirror.requests().last().expect("asked").target, blob("", &bytes));
+
+        let mut world = World::new();
+        let file = Utf8PathBuf::from(blob(world.path().as_str(), &bytes));
+        fs_err::create_dir_all(file.parent().expect("a parent")).expect("made");
+        fs_err::write(&file, &bytes).expect("written");
+        world.settings.mirror = url::Url::from_directory_path(world.path()).ok();
+        world.settings.offline = true;
+        assert_eq!(read(&world.fetch(&artifact).expect("from the stick")), bytes);
+    }
 }
 
 #[test]
 fn a_mirror_that_has_it_not_or_wrong_is_passed_over() {
     let bytes = content(10_000);
-    for (reply, warned) in [
-        (Reply::status(404), false),
-        (Reply::status(403), true),
-        (Reply::whole(&content(9_999)), true),
-        (Reply::whole(b"<html>").header("Content-Type", "text/html"), true),
-        (Reply::redirect("file:///etc/passwd"), true),
+    for (reply, warned, asked) in [
+        (Reply::status(404), false, 2),
+        (Reply::status(403), true, 2),
+        (Reply::whole(&content(9_999)), true, 1),
+        (
+            Reply::whole(b"<html>").header("Content-Type", "text/html"),
+            true,
+            1,
+        ),
+        (Reply::redirect("file:///etc/passwd"), true, 1),
     ] {
         for know_size in [true, false] {
             let served = bytes.clone();
@@ -45,7 +112,7 @@ fn a_mirror_that_has_it_not_or_wrong_is_passed_over() {
                 artifact(&url, &bytes)
             };
             assert_eq!(read(&world.fetch(&artifact).expect("fetched")), bytes);
-            assert_eq!(mirror.requests().len(), 1);
+            assert_eq!(mirror.requests().len(), asked);
             assert!(
                 origin.requests()[0].header("Range").is_none(),
                 "nothing of the mirror's is gone on with"

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use ampup::fetch::{FetchError, Verdict};
+use ampup::fetch::{FetchError, PackageClient, Verdict};
 
 use super::{silence::black_hole, *};
 use crate::support::server::{End, Reply, Server};
@@ -20,11 +20,16 @@ fn package(content: &[u8]) -> Artifact {
 
 /// A world where `npm` is this script.
 fn scripted(script: &str) -> World {
-    let mut world = World::new();
-    let npm = world.path().join("bin/npm");
-    fs_err::create_dir_all(npm.parent().expect("a parent")).expect("made");
-    fs_err::write(&npm, format!("#!/bin/sh\n{script}\n")).expect("written");
-    fs_err::set_permissions(&npm, std::fs::Permissions::from_mode(0o755)).expect("set");
+    let world = World::new();
+    with_program(world, "npm", script)
+}
+
+/// A world where this program is this script.
+pub(super) fn with_program(mut world: World, name: &str, script: &str) -> World {
+    let program = world.path().join("bin").join(name);
+    fs_err::create_dir_all(program.parent().expect("a parent")).expect("made");
+    fs_err::write(&program, format!("#!/bin/sh\n{script}\n")).expect("written");
+    fs_err::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("set");
     let path = format!(".:{}:/usr/bin:/bin", world.path().join("bin"));
     world.variables.insert("PATH".to_owned(), path);
     world
@@ -134,8 +139,62 @@ fn npms_own_bytes_are_not_believed() {
             ..package(b"other")
         })
         .expect_err("wrong");
-    assert_eq!((error.verdict(), error.exit_code().code()), (Verdict::Fatal, 4));
+    assert_eq!(
+        (error.verdict(), error.exit_code().code()),
+        (Verdict::NextSource, 4)
+    );
+    let text = error.to_string();
+    assert!(
+        text.starts_with("`npm @x/y@1.0.0` is not the promised package: "),
+        "{text}"
+    );
     assert!(world.downloaded().is_empty());
+}
+
+/// npm hands its command line down to the scripts that it runs, and ampup may be one of them.
+#[test]
+fn settings_that_change_what_npm_does_or_says_have_no_say() {
+    let server = registry(Reply::whole);
+    let bytes = packed();
+    let mut faults = Vec::new();
+    for (variables, npmrc) in [
+        (&[("npm_config_dry_run", "true")][..], ""),
+        (&[("NPM_CONFIG_DRY_RUN", "true")], ""),
+        (
+            &[
+                ("npm_config_workspace", "packages/a"),
+                ("npm_config_include_workspace_root", "true"),
+            ],
+            "",
+        ),
+        (&[("npm_config_workspaces", "true")], ""),
+        (
+            &[("npm_config_global", "true"), ("npm_config_location", "global")],
+            "",
+        ),
+        (
+            &[("npm_config_json", "false"), ("npm_config_loglevel", "silent")],
+            "",
+        ),
+        (&[("npm_config_pack_destination", "/nowhere")], ""),
+        (&[], "usage=true\nversion=true\nversions=true\n"),
+        (
+            &[],
+            "dry-run=true\nheading=other\ncolor=always\nparseable=true\nlong=true\n",
+        ),
+    ] {
+        let Some(mut world) = real(&server.url("/")) else {
+            return;
+        };
+        fs_err::write(world.path().join("user/.npmrc"), npmrc).expect("written");
+        for (name, value) in variables {
+            world.variables.insert((*name).to_owned(), (*value).to_owned());
+        }
+        if let Err(error) = world.fetch(&package(&bytes)) {
+            faults.push(format!("{variables:?} {npmrc:?}: {error}"));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
 #[test]
@@ -155,7 +214,13 @@ fn a_registry_that_is_silent_or_drops_packets_is_given_up() {
                 world.settings.limits.npm_idle = Duration::from_secs(idle);
                 let error = quick(|| world.fetch(&package(b"abc"))).expect_err("silent");
                 assert!(
-                    matches!(&error, FetchError::Unreachable { host, .. } if host == "npm"),
+                    matches!(
+                        &error,
+                        FetchError::Client {
+                            client: PackageClient::Npm,
+                            ..
+                        }
+                    ),
                     "{error}"
                 );
                 assert_eq!(world.lines().len(), 1);
@@ -164,38 +229,42 @@ fn a_registry_that_is_silent_or_drops_packets_is_given_up() {
     });
 }
 
+/// The next source is tried whatever npm says; that the registry has no such package does not speak against npm.
 #[test]
-fn what_npm_says_is_sorted_into_kinds() {
-    for (said, kind, exit) in [
+fn whatever_npm_says_is_quoted_and_the_next_source_is_tried() {
+    let mut faults = Vec::new();
+    for (said, text) in [
         (
             r#"echo '{"error":{"code":"E404","summary":"Not Found"}}'"#,
-            "not there (E404: Not Found)",
-            5,
+            "`npm @x/y@1.0.0` is not there (E404: Not Found)",
         ),
-        (r#"echo '{"error":{"code":"ETARGET"}}'"#, "not there", 5),
-        (r#"echo '{"error":{"code":"E401"}}'"#, "refused", 5),
-        (r#"echo '{"error":{"code":"E403"}}'"#, "refused", 5),
-        (r#"echo '{"error":{"code":"E503"}}'"#, "out of reach: E503", 5),
-        ("echo 'npm ERR! code ENOTFOUND' >&2", "out of reach: ENOTFOUND", 5),
-        ("echo 'npm error code ENOSPC' >&2", "cannot use", 7),
+        (
+            r#"echo '{"error":{"code":"ETARGET"}}'"#,
+            "`npm @x/y@1.0.0` is not there (ETARGET)",
+        ),
+        (r#"echo '{"error":{"code":"E401"}}'"#, "npm failed: E401"),
+        (r#"echo '{"error":{"code":"E503"}}'"#, "npm failed: E503"),
+        ("echo 'npm ERR! code ENOTFOUND' >&2", "npm failed: ENOTFOUND"),
         (
             r#"echo '{"error":{"code":"EINTEGRITY","summary":"a\u001b[2Jb"}}'"#,
-            r"a\u{1b}[2Jb",
-            5,
+            r"npm failed: EINTEGRITY: a\u{1b}[2Jb",
         ),
-        ("echo broken >&2", "did not say why", 5),
+        (
+            "echo broken >&2",
+            "npm failed: exit status: 1, and it did not say why",
+        ),
     ] {
         let world = scripted(&format!("{said}; exit 1"));
         let error = world.fetch(&package(b"abc")).expect_err(said);
-        assert!(error.to_string().contains(kind), "{said}: {error}");
-        assert_eq!(error.exit_code().code(), exit, "{said}");
-        assert_eq!(
-            fs_err::read_dir(world.path().join("staging"))
-                .expect("there")
-                .count(),
-            0
-        );
+        let left = fs_err::read_dir(world.path().join("staging"))
+            .expect("there")
+            .count();
+        let seen = (error.to_string(), error.verdict(), error.exit_code().code(), left);
+        if seen != (text.to_owned(), Verdict::NextSource, 5, 0) {
+            faults.push(format!("{said}: {seen:?}"));
+        }
     }
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
 #[test]
@@ -222,7 +291,7 @@ fn what_the_disk_refuses_npm_is_named_with_its_path() {
     }
     let world = scripted("echo 'npm error code EACCES' >&2; echo 'npm error syscall connect' >&2; exit 1");
     let error = world.fetch(&package(b"abc")).expect_err("forbidden");
-    assert!(matches!(error, FetchError::Unreachable { .. }), "{error}");
+    assert!(matches!(error, FetchError::Client { .. }), "{error}");
 }
 
 /// `sudo npm` leaves files of root's in a user's cache; a home may be read-only.
@@ -269,6 +338,7 @@ fn npm_is_started_as_the_design_says() {
     let here = Utf8Path::new(here.trim_end());
     assert_eq!(here.parent().and_then(Utf8Path::file_name), Some("staging"));
     let expected = "pack\n@x/y@1.0.0\n--json\n--ignore-scripts\n--fetch-retries=0\n--fetch-timeout=20000\n--workspaces=false\n\
+         --dry-run=false\n--global=false\n--location=user\n--usage=false\n--color=false\n--heading=npm\n--progress=false\n\
          --loglevel=http\n--pack-destination\n";
     let arguments = noted("arguments");
     let out = arguments.strip_prefix(expected).expect(&arguments);
@@ -286,7 +356,7 @@ fn what_npm_leaves_must_be_one_file() {
     ] {
         let world = scripted(script);
         let error = world.fetch(&package(b"abc")).expect_err(script);
-        assert!(matches!(&error, FetchError::Npm { .. }), "{error}");
+        assert!(matches!(&error, FetchError::Client { .. }), "{error}");
         assert!(world.downloaded().is_empty());
     }
 }
@@ -298,7 +368,7 @@ fn without_npm_the_next_source_is_tried() {
     let wire = world.wire();
     for _ in 0..2 {
         let error = world.fetch_with(&wire, &package(b"abc")).expect_err("no npm");
-        assert_eq!(error.to_string(), "`npm` is out of reach: no npm on this machine");
+        assert_eq!(error.to_string(), "there is no npm on this machine");
         assert_eq!(
             (error.verdict(), error.exit_code().code()),
             (Verdict::NextSource, 5)
@@ -306,7 +376,7 @@ fn without_npm_the_next_source_is_tried() {
     }
     assert_eq!(
         world.lines(),
-        ["`npm` is out of reach (no npm on this machine); going on without it"]
+        ["there is no npm on this machine; continuing without it"]
     );
 }
 
@@ -318,6 +388,7 @@ fn npm_and_its_children_end_with_us() {
     let places = Places {
         downloads: &downloads,
         staging: &staging,
+        open_wheel: ampup::unpack::open_wheel,
     };
     let file = world.path().join("bin/npm.child");
     block_on(async {

@@ -290,6 +290,7 @@ fn a_download_that_is_dropped_leaves_what_came() {
     let places = Places {
         downloads: &downloads,
         staging: &staging,
+        open_wheel: ampup::unpack::open_wheel,
     };
     let partial = world.partial(&bytes);
     block_on(async {

@@ -1,0 +1,61 @@
+//! What a mirror has: any artifact under its digest, and what is on the web under its host and path. It need not have
+//! everything, and nobody trusts it: the digest is checked here.
+
+use url::Url;
+
+use super::{FetchError, Wire, address, download::Wanted};
+use crate::{domain::Source, event::Event, verify::Verified};
+
+impl Wire {
+    /// From the mirror, where there is one that has it.
+    pub(super) async fn fetch_mirror(
+        &self,
+        source: &Source,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Verified>, FetchError> {
+        let Some(mirror) = &self.settings.mirror else {
+            return Ok(None);
+        };
+        let by_digest = address::by_digest(mirror, wanted.digest)?;
+        let outcome = match (self.mirrored(&by_digest, wanted).await, source) {
+            // Some servers forbid what they do not have.
+            (Err(FetchError::Gone { .. } | FetchError::Refused { .. }), Source::Https { url }) => {
+                let at = address::mirrored(mirror, &address::parse(url)?)?;
+                self.mirrored(&at, wanted).await
+            }
+            (Err(FetchError::Refused { .. }), _) => return Ok(None),
+            (outcome, _) => outcome,
+        };
+        match outcome {
+            Ok(verified) => Ok(Some(verified)),
+            Err(error @ FetchError::Disk { .. }) => Err(error),
+            // That it is out of reach was told already.
+            Err(FetchError::Gone { .. } | FetchError::Unreachable { .. } | FetchError::Offline { .. }) => {
+                Ok(None)
+            }
+            Err(error) => {
+                self.report(Event::Warning(format!(
+                    "the mirror is of no use for {}: {}",
+                    wanted.name,
+                    in_one_line(&error)
+                )));
+                Ok(None)
+            }
+        }
+    }
+
+    async fn mirrored(&self, at: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
+        if at.scheme() == "file" {
+            return self.open(at, wanted).await;
+        }
+        self.online(wanted.name, &address::host(at))?;
+        self.download(at, wanted).await
+    }
+}
+
+fn in_one_line(error: &FetchError) -> String {
+    match error {
+        FetchError::WrongBytes { source, .. } => source.to_string(),
+        error => error.to_string(),
+    }
+}

