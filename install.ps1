@@ -62,8 +62,12 @@ function Stop-Install([int] $Code, [string] $Message, [string] $Hint = '') {
     throw "ampup was not installed: $Message"
 }
 
-function Test-On([string] $Value) {
-    return ($Value -ne '') -and ($Value -notin @('0', 'false', 'no'))
+# Whether a variable says yes; the program reads such variables alike.
+function Test-On([string] $Name) {
+    $value = "$([Environment]::GetEnvironmentVariable($Name))"
+    if ($value -in @('1', 'true', 'yes', 'on')) { return $true }
+    if ($value -in @('', '0', 'false', 'no', 'off')) { return $false }
+    Stop-Install 2 "``$Name`` is ``$value``, which is neither yes nor no" 'set it to 1, true, yes or on, or to 0, false, no or off'
 }
 
 # Puts the file $base/$Name into the work directory.
@@ -108,9 +112,9 @@ if ($Help) {
 }
 
 # What the user wants.
-$yes = $Yes.IsPresent -or (Test-On "$env:AMPUP_YES")
-$keepPath = $NoModifyPath.IsPresent -or (Test-On "$env:AMPUP_NO_MODIFY_PATH")
-$dry = $DryRun.IsPresent -or (Test-On "$env:AMPUP_DRY_RUN")
+$yes = $Yes.IsPresent -or (Test-On 'AMPUP_YES')
+$keepPath = $NoModifyPath.IsPresent -or (Test-On 'AMPUP_NO_MODIFY_PATH')
+$dry = $DryRun.IsPresent -or (Test-On 'AMPUP_DRY_RUN')
 $wanted = if ($Version) { $Version } elseif ($env:AMPUP_VERSION) { $env:AMPUP_VERSION } else { $Pinned }
 $wanted = $wanted -replace '^v', ''
 if ($wanted -eq 'latest') { $wanted = '' }

@@ -66,11 +66,20 @@ have() {
 
 # ---- What the user wants ---------------------------------------------------------------------------------------------
 
-is_on() {
-    case $1 in
-        '' | 0 | false | no) return 1 ;;
-        *) return 0 ;;
+# switch VARIABLE VALUE: prints 1 for a yes, and nothing for a no. The program reads such variables alike.
+switch() {
+    case $2 in
+        1 | [Tt][Rr][Uu][Ee] | [Yy][Ee][Ss] | [Oo][Nn]) printf 1 ;;
+        '' | 0 | [Ff][Aa][Ll][Ss][Ee] | [Nn][Oo] | [Oo][Ff][Ff]) ;;
+        *)
+            fail 2 "\`$1\` is \`$2\`, which is neither yes nor no" \
+                "set it to \`1\`, \`true\`, \`yes\` or \`on\`, or to \`0\`, \`false\`, \`no\` or \`off\`"
+            ;;
     esac
+}
+
+is_on() {
+    [ -n "$1" ]
 }
 
 # value OPTION COUNT: an option that needs a value has one.
@@ -79,14 +88,15 @@ value() {
 }
 
 parse() {
-    yes=${AMPUP_YES-}
+    yes=$(switch AMPUP_YES "${AMPUP_YES-}") || exit
     # Whoever names a version may mean an older one.
     asked=${AMPUP_VERSION-}
     version=${AMPUP_VERSION-$VERSION}
-    home=${AMPUP_HOME-}
-    no_modify_path=${AMPUP_NO_MODIFY_PATH-}
+    home=${AMPUP_HOME-"${HOME:+$HOME/.ampup}"}
+    named=${AMPUP_HOME+AMPUP_HOME}
+    no_modify_path=$(switch AMPUP_NO_MODIFY_PATH "${AMPUP_NO_MODIFY_PATH-}") || exit
     components=${AMPUP_COMPONENT-}
-    dry_run=${AMPUP_DRY_RUN-}
+    dry_run=$(switch AMPUP_DRY_RUN "${AMPUP_DRY_RUN-}") || exit
     mirror=${AMPUP_MIRROR-}
     while [ $# -gt 0 ]; do
         option=$1
@@ -107,7 +117,7 @@ parse() {
             --no-modify-path) no_modify_path=1 ;;
             --dry-run) dry_run=1 ;;
             --version) value "$option" $#; version=$1; asked=$1; shift ;;
-            --home) value "$option" $#; home=$1; shift ;;
+            --home) value "$option" $#; home=$1; named=$option; shift ;;
             --component) value "$option" $#; components="$components $1"; shift ;;
             --mirror) value "$option" $#; mirror=$1; shift ;;
             -h | --help) usage; exit 0 ;;
@@ -127,10 +137,15 @@ parse() {
     case $components in
         *[!0-9A-Za-z.@+=\<\>,_\ -]*) fail 2 "not a component: \`$components\`" "for example \`--component postgres@18\`" ;;
     esac
-    if [ -z "$home" ]; then
-        [ -n "${HOME-}" ] || fail 2 "\`HOME\` is not set, so there is no place for ampup's home" "name one with \`--home DIR\`"
-        home=$HOME/.ampup
-    fi
+    case $named$home in
+        '') fail 2 "\`HOME\` is not set, so there is no place for ampup's home" "name one with \`--home DIR\`" ;;
+        "$named") fail 2 "\`$named\` is empty; ampup's home must be an absolute path" ;;
+    esac
+    # A relative path in the environment would mean another home in every directory.
+    case $named:$home in
+        --home:/*) ;;
+        --home:*) home=$PWD/$home ;;
+    esac
     home=${home%/}
     newline='
 '

@@ -13,10 +13,10 @@ use std::{
     sync::Arc,
 };
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::{
-    commands::{self, Error, Outcome, Session},
+    commands::{self, Error, Options, Outcome, Session},
     env::{Env, shown_command},
     event::{Reporter, Silent},
     exit::Exit,
@@ -56,10 +56,16 @@ pub fn main() -> ExitCode {
 fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outcome, Error> {
     let reporter = reporter(cli, &env, face);
     let command = shown_command(words);
-    let session = Session::new(env, cli.global.options(), reporter, command)?;
-    // As ever, `ampup` alone installs what Amp needs.
-    let install = Command::Install(commands::install::Args::default());
-    match cli.command.as_ref().unwrap_or(&install) {
+    let options = Options {
+        // It is there to find such things.
+        is_lenient: matches!(cli.command, Some(Command::Doctor(_))),
+        ..cli.global.options()
+    };
+    let session = Session::new(env, options, reporter, command)?;
+    let Some(command) = &cli.command else {
+        return Ok(help());
+    };
+    match command {
         Command::Install(args) => commands::install::run(args, &session),
         Command::List(args) => commands::list::run(args, &session),
         Command::Check(args) => commands::check::run(args, &session),
@@ -77,7 +83,7 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
         Command::Init(args) => commands::init::run(args, &session),
         Command::Itself(Itself::Update(args)) => commands::self_update::run(args, &session),
         Command::Itself(Itself::Uninstall(args)) => commands::self_uninstall::run(args, &session),
-        Command::Itself(Itself::Version) => Ok(commands::version()),
+        Command::Version | Command::Itself(Itself::Version) => Ok(commands::version()),
         Command::Run(args) => commands::run::run(args, &session),
         Command::Db(verb) => commands::db::run(verb, &session),
         Command::Doctor(args) => commands::doctor::run(args, &session),
@@ -86,6 +92,13 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
         Command::Verify(args) => commands::verify::run(args, &session),
         Command::Build(_) => Err(args::no_build()),
     }
+}
+
+/// What `ampup` alone answers.
+fn help() -> Outcome {
+    let help = Cli::command().render_help().to_string();
+    let json = serde_json::json!({ "help": help });
+    Outcome::answer(help, json)
 }
 
 /// Asks on stderr and reads the answer from stdin. The end of stdin is a no.

@@ -89,7 +89,7 @@ pub struct InUse<'a> {
 pub fn examine(
     layout: &Layout,
     env: &Env,
-    registry: InUse<'_>,
+    registry: Option<InUse<'_>>,
     origin: &Origin,
     now: Timestamp,
 ) -> Vec<Finding> {
@@ -108,7 +108,7 @@ pub fn examine(
         }
         findings.extend(around::search_path(layout, env));
     }
-    findings.push(registry_in_use(registry, &origin.keyring, now));
+    findings.extend(registry.map(|registry| registry_in_use(registry, &origin.keyring, now)));
     findings.extend(around::user());
     findings.extend(around::project(env));
     findings.extend(around::variables(env));

@@ -22,22 +22,44 @@ pub enum HomeError {
     /// Neither AMPUP_HOME nor HOME is set.
     #[error("neither `AMPUP_HOME` nor `{0}` is set, so there is no place for ampup's home")]
     Unset(&'static str),
+    /// What is set names none.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+/// Why a variable names no path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// Nothing, which would mean the working directory.
+    #[error("`{variable}` is set and empty; it must be an absolute path")]
+    Empty {
+        /// Which variable.
+        variable: &'static str,
+    },
     /// A path that cannot be written as text.
-    #[error("`{variable}` is `{value}`, which is not UTF-8; ampup's home must be")]
+    #[error("`{variable}` is `{value}`, which is not UTF-8; it must be")]
     NotUtf8 {
         /// Which variable.
         variable: &'static str,
         /// Its value, as far as it can be shown.
         value: String,
     },
-    /// A relative path would mean another home in every directory.
-    #[error("`{variable}` is `{value}`, which is not an absolute path; ampup's home must be")]
+    /// A relative path would mean something else in every directory.
+    #[error("`{variable}` is `{value}`, which is not an absolute path; it must be")]
     Relative {
         /// Which variable.
         variable: &'static str,
         /// Its value.
         value: Utf8PathBuf,
     },
+}
+
+/// A variable that is neither yes nor no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{variable}` is `{value}`, which is neither yes nor no")]
+pub struct SwitchError {
+    variable: &'static str,
+    value: String,
 }
 
 const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
@@ -124,22 +146,51 @@ impl Env {
         if let Some(home) = self.path("AMPUP_HOME")? {
             return Ok(home);
         }
-        Ok(self.path(HOME)?.ok_or(HomeError::Unset(HOME))?.join(".ampup"))
+        // Not ours to be strict about: an empty one is as good as none.
+        self.var_os(HOME).ok_or(HomeError::Unset(HOME))?;
+        let home = self.path(HOME)?.ok_or(HomeError::Unset(HOME))?;
+        Ok(home.join(".ampup"))
     }
 
-    fn path(&self, variable: &'static str) -> Result<Option<Utf8PathBuf>, HomeError> {
-        let Some(value) = self.var_os(variable) else {
+    /// The absolute path that a variable names, where it is set.
+    ///
+    /// # Errors
+    /// When it is empty, relative or not UTF-8.
+    pub fn path(&self, variable: &'static str) -> Result<Option<Utf8PathBuf>, PathError> {
+        let Some(value) = self.variables.get(OsStr::new(variable)) else {
             return Ok(None);
         };
-        let value = value.to_str().ok_or_else(|| HomeError::NotUtf8 {
+        let value = value.to_str().ok_or_else(|| PathError::NotUtf8 {
             variable,
             value: value.to_string_lossy().into_owned(),
         })?;
         let value = Utf8PathBuf::from(value);
-        if value.is_absolute() {
+        if value.as_str().is_empty() {
+            Err(PathError::Empty { variable })
+        } else if value.is_absolute() {
             Ok(Some(value))
         } else {
-            Err(HomeError::Relative { variable, value })
+            Err(PathError::Relative { variable, value })
+        }
+    }
+
+    /// The answer of a variable that says yes (`1`, `true`, `yes`, `on`) or no (`0`, `false`, `no`, `off`, nothing), in
+    /// letters of either case; one that is not set says no.
+    ///
+    /// # Errors
+    /// When it says anything else.
+    pub fn switch(&self, variable: &'static str) -> Result<bool, SwitchError> {
+        let Some(value) = self.variables.get(OsStr::new(variable)) else {
+            return Ok(false);
+        };
+        let value = value.to_string_lossy();
+        match value.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => Ok(true),
+            "0" | "false" | "no" | "off" | "" => Ok(false),
+            _ => Err(SwitchError {
+                variable,
+                value: value.into_owned(),
+            }),
         }
     }
 
@@ -224,16 +275,18 @@ mod tests {
                 .expect("a home"),
             "/a"
         );
-        assert_eq!(
-            env(&[(HOME, "/u"), ("AMPUP_HOME", "")])
-                .ampup_home()
-                .expect("a home"),
-            "/u/.ampup"
-        );
+        assert!(matches!(
+            env(&[(HOME, "/u"), ("AMPUP_HOME", "")]).ampup_home(),
+            Err(HomeError::Path(PathError::Empty { .. }))
+        ));
         assert!(matches!(env(&[]).ampup_home(), Err(HomeError::Unset(_))));
         assert!(matches!(
+            env(&[(HOME, "")]).ampup_home(),
+            Err(HomeError::Unset(_))
+        ));
+        assert!(matches!(
             env(&[("AMPUP_HOME", "a")]).ampup_home(),
-            Err(HomeError::Relative { .. })
+            Err(HomeError::Path(PathError::Relative { .. }))
         ));
     }
 

@@ -1,23 +1,24 @@
 //! What the user has settled in `config.toml`.
 
+use std::{collections::BTreeMap, io};
+
 use camino::Utf8Path;
-use serde::Deserialize;
+use toml::{Spanned, Value};
+use url::Url;
 
 use crate::{
     exit::{Exit, hint_of_io},
     fs::atomic,
 };
 
-/// The keys of the home's `config.toml`; each may be absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The settings of the home's `config.toml`; each may be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// A mirror to ask before the origin: `https://host/path` is asked for at `<mirror>/host/path`.
     pub mirror: Option<String>,
     /// A manifest to use in place of the default registry: the path of a file.
     pub registry: Option<String>,
     /// Refuse artifacts whose digest the manifest does not state itself.
-    #[serde(default)]
     pub require_pinned: bool,
     /// How many downloads at once.
     pub jobs: Option<usize>,
@@ -25,19 +26,45 @@ pub struct Settings {
     pub lock_timeout: Option<u64>,
 }
 
+/// The keys, and what each takes.
+const KEYS: &[(&str, &str)] = &[
+    ("jobs", "a number from 1 up"),
+    ("lock_timeout", "a number of seconds"),
+    (
+        "mirror",
+        "an address: `\"https://mirror.example/amp\"`, or `\"file:///…\"`",
+    ),
+    ("registry", "the absolute path of a file"),
+    ("require_pinned", "`true` or `false`"),
+];
+
 /// Why `config.toml` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// It cannot be read.
     #[error("cannot read the settings")]
-    Io(#[from] std::io::Error),
-    /// It is not TOML of this shape.
+    Io(#[from] io::Error),
+    /// It is not TOML.
     #[error("`{path}` is malformed")]
     Malformed {
         /// The file.
         path: String,
         /// Where and why.
         source: Box<toml::de::Error>,
+    },
+    /// A key has a value that makes no sense.
+    #[error("`{path}`, line {line}: `{key}` is {value}")]
+    Senseless {
+        /// The file.
+        path: String,
+        /// Where in it.
+        line: usize,
+        /// Which key.
+        key: &'static str,
+        /// Its value, as it is written in TOML.
+        value: String,
+        /// What the key takes.
+        takes: &'static str,
     },
 }
 
@@ -46,7 +73,7 @@ impl SettingsError {
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::Io(cause) => Exit::of_io(cause),
-            Self::Malformed { .. } => Exit::Usage,
+            Self::Malformed { .. } | Self::Senseless { .. } => Exit::Usage,
         }
     }
 
@@ -54,29 +81,149 @@ impl SettingsError {
     pub fn hint(&self) -> Option<String> {
         match self {
             // What the home's path leads to is a file.
-            Self::Io(cause) if cause.kind() == std::io::ErrorKind::NotADirectory => {
+            Self::Io(cause) if cause.kind() == io::ErrorKind::NotADirectory => {
                 Some("choose another home, with `AMPUP_HOME` or `--home`".to_owned())
             }
             Self::Io(cause) => hint_of_io(cause),
             Self::Malformed { .. } => None,
+            Self::Senseless { key, takes, .. } => Some(format!("`{key}` takes {takes}")),
         }
     }
 }
 
 impl Settings {
-    /// Reads the file at `path`; where there is none, nothing is settled.
+    /// Reads the file at `path`, with a warning for each key that means nothing; where there is none, nothing is settled.
     ///
     /// # Errors
-    /// When it cannot be read or understood.
-    pub fn read(path: &Utf8Path) -> Result<Self, SettingsError> {
-        let text = match atomic::read(path, 64 << 10) {
-            Ok(text) => text,
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(cause) => return Err(cause.into()),
-        };
-        toml::from_str(&String::from_utf8_lossy(&text)).map_err(|source| SettingsError::Malformed {
-            path: path.to_string(),
-            source: Box::new(source),
-        })
+    /// When it cannot be read, or a value makes no sense.
+    pub fn read(path: &Utf8Path) -> Result<(Self, Vec<String>), SettingsError> {
+        match atomic::read(path, 64 << 10) {
+            Ok(text) => Self::parse(&String::from_utf8_lossy(&text), path),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok((Self::default(), Vec::new())),
+            Err(cause) => Err(cause.into()),
+        }
+    }
+
+    fn parse(text: &str, path: &Utf8Path) -> Result<(Self, Vec<String>), SettingsError> {
+        let document: BTreeMap<String, Spanned<Value>> =
+            toml::from_str(text).map_err(|source| SettingsError::Malformed {
+                path: path.to_string(),
+                source: Box::new(source),
+            })?;
+        let mut settings = Self::default();
+        let mut warnings = Vec::new();
+        for (key, value) in &document {
+            let line = 1 + text[..value.span().start].matches('\n').count();
+            let Some((key, takes)) = KEYS.iter().find(|(known, _)| known == key) else {
+                warnings.push(format!("`{path}`, line {line}: {}", unknown(key)));
+                continue;
+            };
+            settings
+                .set(key, value.get_ref())
+                .ok_or_else(|| SettingsError::Senseless {
+                    path: path.to_string(),
+                    line,
+                    key,
+                    value: format!("`{}`", &text[value.span()]),
+                    takes,
+                })?;
+        }
+        Ok((settings, warnings))
+    }
+
+    /// Takes a value that makes sense.
+    fn set(&mut self, key: &str, value: &Value) -> Option<()> {
+        let number = || value.as_integer().and_then(|number| u64::try_from(number).ok());
+        let word = || value.as_str().map(str::to_owned);
+        match key {
+            "jobs" => self.jobs = Some(usize::try_from(number().filter(|jobs| *jobs > 0)?).ok()?),
+            "lock_timeout" => self.lock_timeout = Some(number()?),
+            "mirror" => self.mirror = Some(word().filter(|mirror| is_mirror(mirror))?),
+            "registry" => self.registry = Some(word().filter(|file| is_absolute_file(file))?),
+            "require_pinned" => self.require_pinned = value.as_bool()?,
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// Whether something can be fetched from there.
+pub fn is_mirror(address: &str) -> bool {
+    Url::parse(address).is_ok_and(|address| ["https", "http", "file"].contains(&address.scheme()))
+}
+
+fn is_absolute_file(path: &str) -> bool {
+    Utf8Path::new(path.strip_prefix("file://").unwrap_or(path)).is_absolute()
+}
+
+fn unknown(key: &str) -> String {
+    let near = KEYS
+        .iter()
+        .map(|(known, _)| (strsim::damerau_levenshtein(key, known), *known))
+        .filter(|(distance, known)| *distance <= known.len() / 3)
+        .min();
+    match near {
+        Some((_, known)) => format!("there is no setting `{key}`; did you mean `{known}`?"),
+        None => {
+            let known: Vec<String> = KEYS.iter().map(|(known, _)| format!("`{known}`")).collect();
+            format!("there is no setting `{key}`; there are {}", known.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<(Settings, Vec<String>), SettingsError> {
+        Settings::parse(text, "c.toml".into())
+    }
+
+    #[test]
+    fn a_key_that_means_nothing_is_a_warning_with_the_nearest() {
+        let (settings, warnings) = parse("jobs = 2\n\nmirorr = \"x\"\n[colour]\n").expect("usable");
+        assert_eq!(settings.jobs, Some(2));
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(
+            warnings
+                .iter()
+                .any(|line| line.contains("line 3") && line.contains("did you mean `mirror`?")),
+            "{warnings:?}"
+        );
+        assert!(
+            warnings.iter().any(|line| line.contains("there are `jobs`")),
+            "{warnings:?}"
+        );
+    }
+
+    #[test]
+    fn a_value_without_sense_is_an_error_with_its_line_and_what_would_do() {
+        let rows = [
+            ("jobs = 0", "jobs"),
+            ("jobs = -1", "jobs"),
+            ("jobs = \"four\"", "jobs"),
+            ("lock_timeout = -5", "lock_timeout"),
+            ("lock_timeout = 1.5", "lock_timeout"),
+            ("mirror = \"\"", "mirror"),
+            ("mirror = \"ftp://x/\"", "mirror"),
+            ("mirror = \"mirror.example\"", "mirror"),
+            ("registry = \"\"", "registry"),
+            ("registry = \"manifest.json\"", "registry"),
+            ("registry = \"https://example.com/manifest.json\"", "registry"),
+            ("require_pinned = \"yes\"", "require_pinned"),
+        ];
+        let mut wrong = Vec::new();
+        for (line, key) in rows {
+            let refused = parse(&format!("# settings\n{line}\n"));
+            let Err(error @ SettingsError::Senseless { .. }) = refused else {
+                wrong.push(format!("{line}: {refused:?}"));
+                continue;
+            };
+            let said = format!("{error}; {}", error.hint().unwrap_or_default());
+            if !(said.starts_with(&format!("`c.toml`, line 2: `{key}` is")) && said.contains("takes ")) {
+                wrong.push(said);
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
     }
 }

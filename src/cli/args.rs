@@ -3,13 +3,14 @@
 use std::io::IsTerminal as _;
 
 use camino::Utf8PathBuf;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::commands::{
     Error, Options, check, complete, completions, doctor, env, history, info, init, install, list, prune,
     search, self_uninstall, self_update, undo, uninstall, update, use_version, verify, which, why,
 };
-use crate::commands::{db, run};
+use crate::commands::{db, requests, run};
 
 /// Installs the components of Amp: the daemon, its client, and the PostgreSQL that it needs.
 #[derive(Debug, Parser)]
@@ -25,7 +26,7 @@ pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]
     pub global: Global,
-    /// The command; `install` where there is none.
+    /// The command; the help where there is none.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -54,13 +55,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
     pub progress: Progress,
     /// ampup's home [default: ~/.ampup] [env: AMPUP_HOME]
-    #[arg(long, global = true, value_name = "DIR", visible_alias = "install-dir", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, value_name = "DIR", value_parser = requests::path(), visible_alias = "install-dir", value_hint = ValueHint::DirPath)]
     pub home: Option<Utf8PathBuf>,
     /// A manifest file to use in place of the built-in registry [env: AMPUP_REGISTRY]
-    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, value_name = "FILE", value_parser = NonEmptyStringValueParser::new(), value_hint = ValueHint::FilePath)]
     pub registry: Option<String>,
     /// A mirror to ask before the origin [env: AMPUP_MIRROR]
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub mirror: Option<String>,
     /// Answer every question with yes [env: AMPUP_YES]
     #[arg(short, long, global = true)]
@@ -80,6 +81,7 @@ impl Global {
             offline: self.offline,
             yes: self.yes,
             lock_timeout: self.lock_timeout,
+            is_lenient: false,
             ask: std::io::stdin()
                 .is_terminal()
                 .then_some(super::ask as fn(&str, bool) -> bool),
@@ -122,18 +124,23 @@ pub enum Command {
     /// Install and activate components
     Install(install::Args),
     /// List what is installed, or what there is
+    #[command(alias = "ls")]
     List(list::Args),
     /// Say whether there are updates (exit code 100)
+    #[command(alias = "outdated")]
     Check(check::Args),
     /// Show everything about a component
+    #[command(alias = "show")]
     Info(info::Args),
     /// Find components by a word
     Search(search::Args),
     /// Install what is newer and still what was asked for
+    #[command(alias = "upgrade")]
     Update(update::Args),
     /// Switch to another installed version
     Use(use_version::Args),
     /// Remove installed versions
+    #[command(aliases = ["remove", "rm"])]
     Uninstall(uninstall::Args),
     /// Go back to what was active before
     Undo(undo::Args),
@@ -166,6 +173,9 @@ pub enum Command {
     /// Complete a command line
     #[command(hide = true)]
     Complete(complete::Args),
+    /// Print ampup's version
+    #[command(hide = true)]
+    Version,
     /// Was in ampup 0.1
     #[command(hide = true, disable_help_flag = true)]
     Build(Gone),

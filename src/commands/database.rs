@@ -4,7 +4,7 @@ use std::{sync::mpsc, thread, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Error, Session};
+use super::{Error, Session, requests};
 use crate::{
     event::{Event, Reporter},
     locate::Locator,
@@ -18,7 +18,7 @@ const A_WHILE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Selected {
     /// The project's Amp directory [default: .amp] [env: AMP_DIR]
-    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_parser = requests::path(), value_hint = clap::ValueHint::DirPath)]
     pub amp_dir: Option<Utf8PathBuf>,
 }
 

@@ -7,9 +7,13 @@ use serde_json::json;
 
 use super::{Error, Outcome, Session, Source};
 use crate::{
-    doctor::{self, InUse, Level},
+    doctor::{self, Finding, InUse, Level},
     exit::Exit,
 };
+
+/// What another command would have to be asked for.
+const NOT_LOOKED_AT: &str = "not looked at: the files of what is installed (`ampup verify`), the network, and the databases of other \
+                             projects (`ampup db list`)";
 
 /// Arguments of `ampup doctor`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -19,24 +23,34 @@ pub struct Args {}
 /// nobody.
 ///
 /// # Errors
-/// When the registry that the user named cannot be read.
+/// Never: what cannot be read is a finding.
 pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
-    let (registry, source) = session.registry_and_source()?;
-    let in_use = InUse {
-        registry,
-        is_fetched: *source == Source::Fetched,
-        named: match source {
-            Source::Named(path) => Some(path),
-            Source::BuiltIn | Source::Fetched => None,
-        },
+    let mut findings: Vec<Finding> = session
+        .unusable
+        .iter()
+        .map(|error| refused("settings", error))
+        .collect();
+    let in_use = match session.registry_and_source() {
+        Ok((registry, source)) => Some(InUse {
+            registry,
+            is_fetched: *source == Source::Fetched,
+            named: match source {
+                Source::Named(path) => Some(path),
+                Source::BuiltIn | Source::Fetched => None,
+            },
+        }),
+        Err(error) => {
+            findings.push(refused("registry", &error));
+            None
+        }
     };
-    let findings = doctor::examine(
+    findings.extend(doctor::examine(
         &session.layout,
         &session.env,
         in_use,
         &session.origin,
         Timestamp::now(),
-    );
+    ));
     let mut data = String::new();
     let mut rows = Vec::new();
     for finding in &findings {
@@ -64,7 +78,20 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
     };
     Ok(Outcome {
         exit,
-        talk: vec![sentence],
+        talk: vec![sentence, NOT_LOOKED_AT.to_owned()],
         ..Outcome::answer(data, json!({ "findings": rows, "problems": problems }))
     })
+}
+
+/// What would have ended another command.
+fn refused(about: &'static str, error: &Error) -> Finding {
+    Finding {
+        about,
+        level: Level::Problem,
+        text: std::iter::once(error.to_string())
+            .chain(error.causes())
+            .collect::<Vec<_>>()
+            .join(": "),
+        remedy: error.hint(),
+    }
 }

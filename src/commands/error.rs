@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use crate::{backup::BackupError, postgres::ClusterError, transfer::TransferError};
 use crate::{
     domain::ComponentName,
-    env::HomeError,
+    env::{HomeError, PathError, SwitchError},
     event::sized,
     exit::{Exit, hint_of_io, hint_of_room},
     fs::lock::LockError,
@@ -26,6 +26,10 @@ use crate::{
 pub enum Error {
     #[error(transparent)]
     Home(#[from] HomeError),
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error(transparent)]
+    Switch(#[from] SwitchError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error(transparent)]
@@ -85,7 +89,7 @@ impl Error {
     /// The exit code of the command.
     pub fn exit_code(&self) -> Exit {
         match self {
-            Self::Home(_) | Self::Usage { .. } => Exit::Usage,
+            Self::Home(_) | Self::Path(_) | Self::Switch(_) | Self::Usage { .. } => Exit::Usage,
             Self::Settings(error) => error.exit_code(),
             Self::Manifest(error) => error.exit_code(),
             Self::Refresh(error) => error.exit_code(),
@@ -112,6 +116,10 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Home(_) => Some("set `AMPUP_HOME` to an absolute path, or use `--home`".to_owned()),
+            Self::Path(_) => Some("unset it, or set it to an absolute path".to_owned()),
+            Self::Switch(_) => {
+                Some("set it to `1`, `true`, `yes` or `on`, or to `0`, `false`, `no` or `off`".to_owned())
+            }
             Self::Settings(error) => error.hint(),
             Self::Manifest(error) => error.hint(),
             Self::Refresh(error) => error.hint(),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
-use super::{Error, Outcome, Session};
+use super::{Error, Outcome, Session, requests};
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
     event::{counted, sized},
@@ -22,7 +22,7 @@ pub struct Args {
     /// Components whose installed versions go too, unless they are active
     pub names: Vec<ComponentName>,
     /// A project's old cluster, backup or log that goes too, such as `.amp/metadb.old-20260101T000000Z`
-    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
+    #[arg(long, value_name = "PATH", value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
     pub kept: Vec<Utf8PathBuf>,
     /// Show what would go, and remove nothing
     #[arg(long)]

@@ -1,6 +1,9 @@
 //! What the user named, parsed once, at the door: behind it there are components and requirements, and no words. Not a
 //! verb itself.
 
+use camino::Utf8PathBuf;
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
+
 use super::{Error, Session};
 use crate::domain::{ComponentName, ComponentSpec, Requirement, requirement::InvalidSpec};
 
@@ -86,6 +89,11 @@ pub fn component(
             }),
         }
     }
+}
+
+/// Reads a path. An empty one would mean the working directory.
+pub fn path() -> impl TypedValueParser<Value = Utf8PathBuf> {
+    NonEmptyStringValueParser::new().map(Utf8PathBuf::from)
 }
 
 fn daemon() -> ComponentName {

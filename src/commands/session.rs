@@ -24,6 +24,9 @@ use crate::{
 /// Seconds to wait for another ampup.
 const LOCK_TIMEOUT: &str = "AMPUP_LOCK_TIMEOUT";
 
+/// A manifest file.
+const REGISTRY: &str = "AMPUP_REGISTRY";
+
 /// How long a command waits for another ampup, unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -42,6 +45,8 @@ pub struct Options {
     pub yes: bool,
     /// `--lock-timeout`, in seconds
     pub lock_timeout: Option<u64>,
+    /// Goes on also where `config.toml` cannot be used.
+    pub is_lenient: bool,
     /// Puts a question to the user; the second argument is what Enter means. `None` where nobody is there to answer.
     pub ask: Option<fn(&str, bool) -> bool>,
     /// Asks the user for a word; `None` where there is no answer.
@@ -60,6 +65,8 @@ pub struct Session {
     pub options: Options,
     /// What `config.toml` says.
     pub settings: Settings,
+    /// Why `config.toml` says nothing, where the options allow that.
+    pub unusable: Option<Error>,
     /// Who is told what happens.
     pub reporter: Arc<dyn Reporter>,
     /// The command line, for the history.
@@ -87,16 +94,33 @@ impl Session {
     /// When there is no usable home, or `config.toml` is damaged.
     pub fn new(
         env: Env,
-        options: Options,
+        mut options: Options,
         reporter: Arc<dyn Reporter>,
         command: String,
     ) -> Result<Self, Error> {
+        let mut unusable = None;
+        options.offline |= env.switch("AMPUP_OFFLINE")?;
+        options.yes |= env.switch("AMPUP_YES")?;
+        options.registry = match options.registry {
+            Some(named) => Some(absolute_file(&env, named)?),
+            None => registry_of(&env)?,
+        };
         let home = match &options.home {
             Some(home) => absolute(&env, home)?,
             None => env.ampup_home()?,
         };
         let layout = Layout::new(home);
-        let settings = Settings::read(&layout.config())?;
+        let (settings, warnings) = match Settings::read(&layout.config()) {
+            Ok(read) => read,
+            Err(error) if options.is_lenient => {
+                unusable = Some(error.into());
+                (Settings::default(), Vec::new())
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for warning in warnings {
+            reporter.report(Event::Warning(warning));
+        }
         if let Some(seconds) = env.var(LOCK_TIMEOUT)
             && seconds.parse::<u64>().is_err()
         {
@@ -112,6 +136,7 @@ impl Session {
             settings,
             reporter,
             command,
+            unusable,
             origin: Origin::built_in(),
             registry: OnceCell::new(),
         })
@@ -157,11 +182,8 @@ impl Session {
     }
 
     fn named_registry(&self) -> Option<&str> {
-        self.setting(
-            self.options.registry.as_deref(),
-            "AMPUP_REGISTRY",
-            self.settings.registry.as_deref(),
-        )
+        let named = self.options.registry.as_deref();
+        named.or(self.settings.registry.as_deref())
     }
 
     fn load_registry(&self) -> Loaded {
@@ -278,11 +300,10 @@ impl Session {
     /// # Errors
     /// When it is no address.
     pub fn mirror(&self) -> Result<Option<Url>, Error> {
-        let named = self.setting(
-            self.options.mirror.as_deref(),
-            "AMPUP_MIRROR",
-            self.settings.mirror.as_deref(),
-        );
+        let flag = self.options.mirror.as_deref();
+        let named = flag
+            .or_else(|| self.env.var("AMPUP_MIRROR"))
+            .or(self.settings.mirror.as_deref());
         let parsed = named.map(|mirror| {
             Url::parse(mirror).map_err(|cause| Error::Usage {
                 message: format!("the mirror `{mirror}` is not an address: {cause}"),
@@ -298,26 +319,9 @@ impl Session {
         }
     }
 
-    /// A flag, else a variable, else a setting.
-    fn setting<'a>(
-        &'a self,
-        flag: Option<&'a str>,
-        variable: &str,
-        settled: Option<&'a str>,
-    ) -> Option<&'a str> {
-        flag.or_else(|| self.env.var(variable)).or(settled)
-    }
-
     /// Whether the network may not be used.
     pub fn is_offline(&self) -> bool {
-        self.options.offline || self.is_set("AMPUP_OFFLINE")
-    }
-
-    /// Whether a yes-or-no variable says yes: it is set, and not to `0` or `false`.
-    fn is_set(&self, variable: &str) -> bool {
-        self.env
-            .var(variable)
-            .is_some_and(|value| value != "0" && value != "false")
+        self.options.offline
     }
 
     /// What is installed.
@@ -422,7 +426,7 @@ impl Session {
 
     /// What the user says to a question; `--yes` says yes. `None` where nobody is there to answer.
     pub fn ask(&self, question: &str, enter: bool) -> Option<bool> {
-        if self.options.yes || self.is_set("AMPUP_YES") {
+        if self.options.yes {
             return Some(true);
         }
         self.options.ask.map(|ask| ask(question, enter))
@@ -434,6 +438,21 @@ impl Session {
             .grammar
             .map_or_else(|| clap::Command::new("ampup"), |grammar| grammar())
     }
+}
+
+/// The registry that the environment names: a file, or an address, which is refused where it is used.
+fn registry_of(env: &Env) -> Result<Option<String>, Error> {
+    match env.var(REGISTRY) {
+        Some(named) if named.contains("://") => Ok(Some(named.to_owned())),
+        Some(_) | None => Ok(env.path(REGISTRY)?.map(Utf8PathBuf::into_string)),
+    }
+}
+
+fn absolute_file(env: &Env, named: String) -> Result<String, Error> {
+    if named.contains("://") {
+        return Ok(named);
+    }
+    Ok(absolute(env, &named.into())?.into_string())
 }
 
 fn absolute(env: &Env, path: &Utf8PathBuf) -> Result<Utf8PathBuf, Error> {

@@ -10,7 +10,7 @@ use super::{
     user::{User, current_uid},
 };
 use crate::{
-    env::Env,
+    env::{Env, PathError},
     exit::{Exit, hint_of_io},
     fs::{
         directory::Directory,
@@ -21,6 +21,17 @@ use crate::{
 
 /// The name of the Amp directory in a project.
 const AMP: &str = ".amp";
+
+/// The names in it that ampd or ampup gives, beside `metadb` and what begins so.
+const OURS: &[&str] = &[
+    ".gitignore",
+    "backups",
+    "config.toml",
+    "data",
+    "log",
+    "manifests",
+    "providers",
+];
 
 /// The paths of one project's Amp directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +46,9 @@ pub enum ProjectError {
     /// The working directory is gone, or its path is no text.
     #[error("the working directory cannot be told, or its path is not UTF-8")]
     NoWorkingDirectory,
-    /// `AMP_DIR` is no text.
-    #[error("`AMP_DIR` is not UTF-8")]
-    NotUtf8,
+    /// `AMP_DIR` names no directory.
+    #[error(transparent)]
+    Path(#[from] PathError),
     /// An older ampup lives in that directory, and would be uninstalled with it.
     #[error("`{amp_dir}` is the home of an older ampup (it holds `{evidence}`), not a project's")]
     OlderHome {
@@ -77,7 +88,7 @@ impl ProjectError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoWorkingDirectory => Some("`cd` into the project, or name its directory with `--amp-dir`".to_owned()),
-            Self::NotUtf8 => Some("name another directory with `--amp-dir`".to_owned()),
+            Self::Path(_) => Some("unset it, set it to an absolute path, or use `--amp-dir`".to_owned()),
             Self::InCluster { .. } => Some("name the directory above it with `AMP_DIR` or `--amp-dir`".to_owned()),
             Self::OlderHome { .. } => Some(
                 "run this in the project's own directory, or set `AMP_DIR` to the one that shall hold its data"
@@ -94,7 +105,7 @@ impl ProjectError {
     /// How the program ends.
     pub fn exit_code(&self) -> Exit {
         match self {
-            Self::NoWorkingDirectory | Self::NotUtf8 => Exit::Usage,
+            Self::NoWorkingDirectory | Self::Path(_) => Exit::Usage,
             Self::OlderHome { .. } | Self::InCluster { .. } => Exit::Failed,
             Self::Link { .. } => Exit::Disk,
             Self::Make { source, .. } => Exit::of_io(source),
@@ -109,14 +120,13 @@ impl Project {
     /// # Errors
     /// When the environment does not say, or the directory is an older ampup's home.
     pub fn find(env: &Env, amp_dir: Option<&Utf8Path>) -> Result<Self, ProjectError> {
-        let named = match (amp_dir, env.var_os("AMP_DIR")) {
-            (Some(amp_dir), _) => Some(amp_dir),
-            (None, Some(value)) => Some(Utf8Path::new(value.to_str().ok_or(ProjectError::NotUtf8)?)),
-            (None, None) => None,
+        let named = match amp_dir {
+            Some(amp_dir) => Some(amp_dir.to_owned()),
+            None => env.path("AMP_DIR")?,
         };
         let here = || env.current_dir().ok_or(ProjectError::NoWorkingDirectory);
         match named {
-            Some(absolute) if absolute.is_absolute() => Self::at(absolute),
+            Some(absolute) if absolute.is_absolute() => Self::at(&absolute),
             Some(relative) => Self::at(&here()?.join(relative)),
             None => {
                 let here = here()?;
@@ -211,13 +221,27 @@ impl Project {
         let ignore = self.amp_dir.join(".gitignore");
         // An empty one was cut between its making and its one line.
         let is_made = |found: std::fs::Metadata| !found.is_file() || found.len() > 0;
-        if is_new && !ignore.symlink_metadata().is_ok_and(is_made) {
+        if is_new && !ignore.symlink_metadata().is_ok_and(is_made) && self.holds_nothing_else() {
             put(&ignore, b"*\n", owner).map_err(&failed)?;
         }
         for directory in ["data", "providers", "manifests", "log"] {
             self.make(&self.amp_dir.join(directory), owner)?;
         }
         Ok(())
+    }
+
+    /// Whether all that the Amp directory holds is ampd's or ampup's: a directory that holds anything else, such as a
+    /// project's sources, is not one that git may pass over.
+    fn holds_nothing_else(&self) -> bool {
+        let Ok(entries) = self.amp_dir.read_dir_utf8() else {
+            return false;
+        };
+        entries.into_iter().all(|entry| {
+            entry.is_ok_and(|entry| {
+                let name = entry.file_name();
+                OURS.contains(&name) || name == "metadb" || name.starts_with("metadb.")
+            })
+        })
     }
 
     /// Makes a directory that others cannot enter, as `prepare` makes others.
@@ -394,7 +418,7 @@ mod tests {
         };
         assert_eq!(find(&[], None), here.join(".amp"));
         assert_eq!(find(&[("AMP_DIR", "/x/y")], None), "/x/y");
-        assert_eq!(find(&[("AMP_DIR", "state")], None), here.join("state"));
+        assert_eq!(find(&[("AMP_DIR", "/x/y")], Some("state")), here.join("state"));
         assert_eq!(find(&[("AMP_DIR", "/x")], Some("/z")), "/z");
     }
 

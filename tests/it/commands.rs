@@ -96,7 +96,7 @@ fn a_bare_install_takes_the_default_components_and_a_bare_version_the_daemon_and
     home.ampup(&["list"])
         .exits(0)
         .prints("ampd   v0.0.34 (active)\nampctl v0.0.34 (active)\n");
-    home.ampup(&[]).exits(0);
+    home.ampup(&["install"]).exits(0);
     home.ampup(&["list"])
         .exits(0)
         .prints("ampd   v0.0.34 (active)\nampctl v0.0.34 (active)\ntool   2.0.0   (active)\n");

@@ -21,6 +21,8 @@ mod database_root;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod database_upgrade;
 #[cfg(unix)]
+#[cfg(unix)]
+mod door;
 mod formats;
 mod house;
 #[cfg(target_os = "linux")]

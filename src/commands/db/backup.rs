@@ -4,13 +4,17 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::{super::database::Selected, Error, Session, named};
-use crate::{backup, commands::Outcome, event::sized};
+use crate::{
+    backup,
+    commands::{Outcome, requests},
+    event::sized,
+};
 
 /// Arguments of `ampup db backup`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The file to write [default: .amp/backups/, where the last three are kept]
-    #[arg(value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_parser = requests::path(), value_hint = clap::ValueHint::FilePath)]
     pub file: Option<Utf8PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a text here would be printed in the help")]

@@ -1,5 +1,6 @@
 //! `ampup db import`: another database's rows in the project's.
 
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::{
@@ -17,7 +18,7 @@ use crate::{
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Where it is: postgresql://postgres:postgres@localhost:5432/amp, or a file that pg_dump wrote
-    #[arg(value_name = "URL|FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_name = "URL|FILE", value_parser = NonEmptyStringValueParser::new(), value_hint = clap::ValueHint::FilePath)]
     pub source: String,
     /// Put a database that holds tables aside, under another name
     #[arg(long)]

@@ -4,13 +4,16 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::{super::database::Selected, Error, Session, named};
-use crate::{backup, commands::Outcome};
+use crate::{
+    backup,
+    commands::{Outcome, requests},
+};
 
 /// Arguments of `ampup db restore`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// A file that `ampup db backup` wrote
-    #[arg(value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_parser = requests::path(), value_hint = clap::ValueHint::FilePath)]
     pub file: Utf8PathBuf,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a text here would be printed in the help")]
