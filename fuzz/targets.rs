@@ -117,6 +117,7 @@ pub(crate) fn archive(octets: &[u8]) {
         format,
         root: None,
         links: None,
+        moved: std::collections::BTreeMap::new(),
         unpacked_size: Some(1 << 20),
         executable: "tool".to_owned(),
         beside: Need::default(),

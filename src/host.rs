@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, process::Command};
 
 use camino::Utf8Path;
 
-use crate::domain::{Needs, Target};
+use crate::{
+    distributions,
+    domain::{Needs, Target},
+};
 
 /// What is known of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub struct Host {
     pub glibc: Option<(u32, u32)>,
     /// The version of macOS.
     pub macos: Option<(u32, u32)>,
+    /// The text of `/etc/os-release`; empty where there is none.
+    pub os_release: String,
     /// Libraries and files that were asked about and are certainly not here.
     pub missing: BTreeSet<String>,
 }
@@ -54,43 +59,33 @@ impl Host {
             } else {
                 None
             },
+            os_release: distributions::os_release(),
             missing,
         }
     }
 
-    /// The first of `needs` that this host certainly lacks.
-    pub fn lacks(&self, needs: &Needs) -> Option<Lack> {
+    /// All of `needs` that this host certainly lacks.
+    pub fn lacks(&self, needs: &Needs) -> Vec<Lack> {
         let older = |here: Option<(u32, u32)>, wanted: &Option<String>| {
             let (here, wanted) = (here?, wanted.as_deref()?);
             (here < numbers(wanted)?).then(|| (format!("{}.{}", here.0, here.1), wanted.to_owned()))
         };
-        if let Some((here, wanted)) = older(self.glibc, &needs.glibc) {
-            return Some(Lack::Newer {
-                what: "glibc",
-                wanted,
-                here,
-            });
-        }
-        if let Some((here, wanted)) = older(self.macos, &needs.macos) {
-            return Some(Lack::Newer {
-                what: "macOS",
-                wanted,
-                here,
-            });
-        }
-        if let Some(library) = needs
-            .libraries
-            .iter()
-            .find(|library| self.missing.contains(*library))
-        {
-            return Some(Lack::Library(library.clone()));
-        }
-        needs
-            .files
-            .iter()
-            .find(|file| self.missing.contains(*file))
-            .cloned()
-            .map(Lack::File)
+        let newer = |what, found: Option<(String, String)>| {
+            found.map(|(here, wanted)| Lack::Newer { what, wanted, here })
+        };
+        let systems = [
+            newer("glibc", older(self.glibc, &needs.glibc)),
+            newer("macOS", older(self.macos, &needs.macos)),
+        ];
+        let is_missing = |thing: &&String| self.missing.contains(*thing);
+        let libraries = needs.libraries.iter().filter(is_missing).cloned();
+        let files = needs.files.iter().filter(is_missing).cloned();
+        systems
+            .into_iter()
+            .flatten()
+            .chain(libraries.map(Lack::Library))
+            .chain(files.map(Lack::File))
+            .collect()
     }
 }
 
@@ -198,7 +193,8 @@ mod tests {
             description: "linux x86_64".to_owned(),
             glibc: Some((2, 31)),
             macos: None,
-            missing: BTreeSet::from(["libxml2.so.2".to_owned()]),
+            os_release: String::new(),
+            missing: BTreeSet::from(["libxml2.so.2".to_owned(), "libz.so.1".to_owned()]),
         }
     }
 
@@ -210,20 +206,15 @@ mod tests {
             libraries: vec![library.to_owned()],
             files: vec![],
         };
-        assert_eq!(host().lacks(&needs(Some("2.27"), "libz.so.1")), None);
+        let told = |glibc, library| -> Vec<String> {
+            let lacks = host().lacks(&needs(glibc, library));
+            lacks.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(told(Some("2.27"), "libm.so.6"), [""; 0]);
+        let all = told(Some("2.34"), "libxml2.so.2");
         assert!(
-            host()
-                .lacks(&needs(Some("2.34"), "libz.so.1"))
-                .expect("too old")
-                .to_string()
-                .contains("glibc 2.34")
-        );
-        assert!(
-            host()
-                .lacks(&needs(None, "libxml2.so.2"))
-                .expect("missing")
-                .to_string()
-                .contains("libxml2.so.2")
+            all[0].contains("glibc 2.34") && all[1].contains("libxml2.so.2"),
+            "{all:?}"
         );
     }
 

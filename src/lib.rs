@@ -8,12 +8,12 @@
 
 // Floor 1: ground.
 pub mod children;
+pub mod distributions;
 pub mod domain;
 pub mod env;
 pub mod exit;
 pub mod fs;
 pub mod host;
-pub mod libraries;
 
 // Floor 2: meaning.
 pub mod event;

@@ -1,6 +1,7 @@
 //! The registry: what exists.
 
 pub mod builds;
+pub mod concern;
 pub mod keys;
 pub mod manifest;
 pub mod trust;
@@ -8,7 +9,10 @@ mod unique;
 
 use std::collections::BTreeMap;
 
-use crate::domain::{Component, ComponentName};
+use crate::{
+    distributions::Distributions,
+    domain::{Component, ComponentName},
+};
 
 /// What exists, as one manifest says it.
 #[derive(Debug, Clone)]
@@ -19,6 +23,8 @@ pub struct Registry {
     pub serial: u64,
     /// When it was made, RFC 3339.
     pub issued: String,
+    /// Which package of a distribution has what builds need.
+    pub distributions: Distributions,
     /// All components by name.
     pub components: BTreeMap<ComponentName, Component>,
 }

@@ -123,6 +123,7 @@ pub fn install(
     for (components, request) in grouped(registry, specs)? {
         let group = Group {
             components,
+            registry,
             inventory,
             host,
         };
@@ -172,6 +173,7 @@ pub fn update(
         updates.push(
             Group {
                 components,
+                registry,
                 inventory,
                 host,
             }

@@ -1,6 +1,6 @@
 //! ampup as a component of its own home: a running ampup goes into the store through the same pipe as everything else.
 
-use std::io;
+use std::{collections::BTreeMap, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -227,6 +227,7 @@ pub fn artifact(
         integrity: Integrity::Pinned { digest },
         size: None,
         unpacked_size: None,
+        bin: BTreeMap::new(),
         needs: Needs::default(),
     })
 }

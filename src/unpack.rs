@@ -15,6 +15,7 @@ mod wheel;
 mod zip;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek as _},
 };
@@ -54,6 +55,8 @@ pub struct Shape<'a> {
     pub root: Option<&'a str>,
     /// The list of links that it carries.
     pub links: Option<&'a LinkList>,
+    /// Files of the tree that are executables and come to lie elsewhere in it: from where, and to where.
+    pub moved: BTreeMap<String, String>,
     /// Octets of the tree, where they are known: it has no more.
     pub unpacked_size: Option<u64>,
     /// The file name of the executable that a raw artifact is.
@@ -73,10 +76,27 @@ impl<'a> Shape<'a> {
             format: artifact.format,
             root: artifact.root.as_deref(),
             links: artifact.links.as_ref(),
+            moved: artifact
+                .bin
+                .iter()
+                .map(|(name, path)| {
+                    (
+                        in_tree(path, artifact.root.as_deref()),
+                        format!("bin/{name}{suffix}"),
+                    )
+                })
+                .collect(),
             unpacked_size: artifact.unpacked_size,
             executable: format!("{component}{suffix}"),
             beside,
         }
+    }
+}
+
+impl Shape<'_> {
+    /// Where a file of the tree comes to lie.
+    fn placed<'a>(&'a self, path: &'a str) -> &'a Utf8Path {
+        self.moved.get(path).map_or(path, String::as_str).into()
     }
 }
 
@@ -197,17 +217,35 @@ fn fill(archive: &Verified, shape: &Shape<'_>, limits: Limits, mut tree: Tree) -
         tree.file(&path, true, &mut file)?;
         return tree.finish(Vec::new());
     }
+    let mut missing: BTreeSet<&String> = shape.moved.keys().collect();
     let (_, links) = walk(archive, shape, limits, &mut |step, content| match step {
         Step::Skip | Step::LinkList => Ok(()),
         Step::Directory { path } => tree.directory(path.as_ref()),
-        Step::File { path, executable } => tree.file(path.as_ref(), executable, content),
+        Step::File { path, executable } => {
+            missing.remove(&path);
+            let executable = executable || shape.moved.contains_key(&path);
+            tree.file(shape.placed(&path), executable, content)
+        }
         Step::Copy {
             from,
             path,
             executable,
-        } => tree.copy(from.as_ref(), path.as_ref(), executable),
+        } => {
+            missing.remove(&path);
+            let executable = executable || shape.moved.contains_key(&path);
+            tree.copy(shape.placed(&from), shape.placed(&path), executable)
+        }
     })?;
+    if let Some(path) = missing.into_iter().next() {
+        return Err(Fault::NoExecutable(path.clone()).into());
+    }
     tree.finish(links)
+}
+
+/// Where a path of the archive lies in the tree.
+fn in_tree(path: &str, root: Option<&str>) -> String {
+    let below = root.and_then(|root| path.strip_prefix(root)?.strip_prefix('/'));
+    below.unwrap_or(path).to_owned()
 }
 
 /// What is done for each entry that was admitted, with its content.

@@ -1,6 +1,6 @@
 //! One file to download: release × target × provider.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -191,6 +191,13 @@ pub struct Needs {
     pub files: Vec<String>,
 }
 
+impl Needs {
+    /// Whether it needs nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// One file to download.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
@@ -208,6 +215,9 @@ pub struct Artifact {
     /// A list of links that the archive carries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub links: Option<LinkList>,
+    /// Where in the tree executables are that do not lie in its `bin/`: the name, and the path from the tree's top.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bin: BTreeMap<String, String>,
     /// Where its digest is from.
     pub integrity: Integrity,
     /// Its size in octets, where it is published.
@@ -217,7 +227,7 @@ pub struct Artifact {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unpacked_size: Option<u64>,
     /// What it needs of the host.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Needs::is_empty")]
     pub needs: Needs,
 }
 

@@ -2,9 +2,10 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr};
 
+use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use super::{Channel, Release, Requirement, VersionStyle};
+use super::{Channel, Line, Release, ReleaseOrigin, Requirement, VersionStyle};
 
 /// The name of a component: `[a-z][a-z0-9-]*`, at most 64 octets, not `bin`
 /// (that name is taken by the directory of links beside the components of a generation).
@@ -84,6 +85,8 @@ pub enum Acceptance {
 pub struct Component {
     /// Its name.
     pub name: ComponentName,
+    /// What its makers call it, where that is not the name.
+    pub title: Option<String>,
     /// One line for `list --available` and `search`.
     pub summary: String,
     /// Where a person reads more.
@@ -104,8 +107,29 @@ pub struct Component {
     pub executables: Vec<String>,
     /// How a staged tree is proven.
     pub acceptance: Acceptance,
+    /// Its lines of releases, as far as there is something to say of them.
+    pub lines: Vec<Line>,
+    /// Where its releases appear.
+    pub origins: Vec<ReleaseOrigin>,
     /// Every release, highest version first.
     pub releases: Vec<Release>,
+}
+
+impl Component {
+    /// What its makers call it.
+    pub fn title(&self) -> &str {
+        self.title.as_deref().unwrap_or_else(|| self.name.as_str())
+    }
+
+    /// Whether one version can take the other's place: for a database, only within its major version.
+    pub fn is_one_line(&self, one: &Version, other: &Version) -> bool {
+        self.acceptance != Acceptance::Postgres || one.major == other.major
+    }
+
+    /// What is known of the line of a version.
+    pub fn line(&self, version: &Version) -> Option<&Line> {
+        self.lines.iter().find(|line| line.holds(version))
+    }
 }
 
 #[cfg(test)]

@@ -44,6 +44,42 @@ impl FromStr for Channel {
     }
 }
 
+/// How bad a flaw is, in the words of CVSS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the words of CVSS")]
+pub enum Severity {
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        })
+    }
+}
+
+/// The flaws that a release mends, which releases before it on the same line have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Security {
+    /// Their numbers, as far as they are known, the worst first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cves: Vec<String>,
+    /// How bad the worst of them is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// Where a person reads more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
 /// A release: one version, with an artifact for each target and provider.
 #[derive(Debug, Clone)]
 pub struct Release {
@@ -55,6 +91,8 @@ pub struct Release {
     pub tags: Vec<String>,
     /// The day it was published, `YYYY-MM-DD`, where it is known.
     pub published: Option<String>,
+    /// What it mends that is dangerous.
+    pub security: Option<Security>,
     /// Its files, in the order in which they are tried.
     pub artifacts: Vec<Artifact>,
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::distributions::Distributions;
+
 /// What the dynamic loader could not do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadFailure {
@@ -59,7 +61,9 @@ impl LoadFailure {
     /// What to do about it on the system with this `/etc/os-release`.
     pub fn hint(&self, os_release: &str) -> Option<String> {
         match self {
-            Self::MissingLibrary(library) => crate::libraries::package_hint(library, os_release),
+            Self::MissingLibrary(library) => Distributions::built_in()
+                .install([library.as_str()], os_release)
+                .map(|command| format!("`{command}`")),
             Self::OlderLibrary(_) | Self::OtherMachine(_) => None,
         }
     }

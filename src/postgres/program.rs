@@ -86,7 +86,7 @@ impl ProgramError {
     /// The next command to type.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::DoesNotLoad { failure, .. } => failure.hint(&crate::libraries::os_release()),
+            Self::DoesNotLoad { failure, .. } => failure.hint(&crate::distributions::os_release()),
             Self::Spawn { source, .. } => crate::exit::hint_of_io(source),
             Self::Failed { last_lines, .. } => {
                 disk_in(last_lines).and_then(|kind| crate::exit::hint_of_io(&kind.into()))

@@ -3,10 +3,10 @@
 //! What a newer manifest may add (fields, targets, formats, providers, kinds of source and of integrity) is skipped, so
 //! that old clients live on. Only a higher `schema` number is an error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use semver::Version;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{Registry, unique};
@@ -67,11 +67,14 @@ struct Document {
     registry: String,
     serial: u64,
     issued: String,
+    #[serde(default)]
+    distributions: Option<Value>,
     components: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
 struct RawComponent {
+    title: Option<String>,
     summary: String,
     homepage: String,
     licence: Option<String>,
@@ -82,6 +85,10 @@ struct RawComponent {
     version_style: VersionStyle,
     executables: Vec<String>,
     acceptance: Acceptance,
+    #[serde(default)]
+    lines: Vec<Value>,
+    #[serde(default)]
+    origins: Vec<Value>,
     releases: Vec<Value>,
 }
 
@@ -98,6 +105,7 @@ struct RawRelease {
     #[serde(default)]
     tags: Vec<String>,
     published: Option<String>,
+    security: Option<Value>,
     artifacts: Vec<Value>,
 }
 
@@ -124,32 +132,66 @@ impl Registry {
             });
         }
         let document: Document = serde_json::from_slice(document).map_err(ManifestError::Malformed)?;
-        let components = document
+        let mut components: BTreeMap<ComponentName, Component> = document
             .components
             .into_iter()
             .filter_map(|(name, value)| Some((name.parse().ok()?, value)))
             .filter_map(|(name, value)| Some((ComponentName::clone(&name), component(name, value)?)))
             .collect();
+        let doubled = doubled_executables(&components);
+        components.retain(|name, _| !doubled.contains(name));
         Ok(Self {
             id: document.registry,
             serial: document.serial,
             issued: document.issued,
+            distributions: document.distributions.and_then(understood).unwrap_or_default(),
             components,
         })
     }
 }
 
+/// A part of a manifest, or nothing where this ampup does not understand it.
+fn understood<T: DeserializeOwned>(value: Value) -> Option<T> {
+    serde_json::from_value(value).ok()
+}
+
+/// Components that would link an executable of another one's, or `ampup` in place of ampup itself. An executable
+/// belongs to one component of a registry, and where two claim it, neither gets it.
+fn doubled_executables(components: &BTreeMap<ComponentName, Component>) -> BTreeSet<ComponentName> {
+    let mut owners: BTreeMap<&str, Vec<&ComponentName>> = BTreeMap::new();
+    for (name, component) in components {
+        for executable in &component.executables {
+            owners.entry(executable).or_default().push(name);
+        }
+    }
+    let itself = |name: &&ComponentName| name.as_str() == "ampup";
+    let refused = owners.into_iter().flat_map(|(executable, names)| {
+        let is_refused = names.len() > 1 || (executable == "ampup" && !names.iter().all(itself));
+        names
+            .into_iter()
+            .filter(move |name| is_refused && !(executable == "ampup" && itself(name)))
+    });
+    refused.cloned().collect()
+}
+
+/// The name of an executable follows the rule for component names: it is a file name on every system, and no more.
+fn is_executable_name(file: &str) -> bool {
+    file.parse::<ComponentName>().is_ok()
+}
+
 /// A component, or nothing where it says what this ampup does not know.
 fn component(name: ComponentName, value: Value) -> Option<Component> {
-    let raw: RawComponent = serde_json::from_value(value).ok()?;
-    let safe = |file: &String| file.parse::<ComponentName>().is_ok();
-    if !raw.executables.iter().all(safe) {
+    let raw: RawComponent = understood(harmless(value))?;
+    let are_safe = raw.executables.iter().all(|file| is_executable_name(file));
+    let names: BTreeSet<&String> = raw.executables.iter().collect();
+    if !are_safe || names.is_empty() || names.len() != raw.executables.len() {
         return None;
     }
     let mut releases: Vec<Release> = raw.releases.into_iter().filter_map(release).collect();
     releases.sort_by(|one, other| other.version.cmp(&one.version));
     Some(Component {
         name,
+        title: raw.title,
         summary: raw.summary,
         homepage: raw.homepage,
         licence: raw.licence,
@@ -160,22 +202,62 @@ fn component(name: ComponentName, value: Value) -> Option<Component> {
         version_style: raw.version_style,
         executables: raw.executables,
         acceptance: raw.acceptance,
+        lines: raw.lines.into_iter().filter_map(understood).collect(),
+        origins: raw.origins.into_iter().filter_map(understood).collect(),
         releases,
     })
 }
 
+/// A part of a manifest with every text in it such that it can be shown: what would move the cursor, change colours or turn
+/// the direction of writing is escaped.
+fn harmless(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.contains(is_harmful) => {
+            let escaped = |letter: char| -> String {
+                if is_harmful(letter) {
+                    letter.escape_unicode().collect()
+                } else {
+                    letter.to_string()
+                }
+            };
+            Value::String(text.chars().map(escaped).collect())
+        }
+        Value::Array(values) => values.into_iter().map(harmless).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (name, harmless(value)))
+            .collect(),
+        value => value,
+    }
+}
+
+fn is_harmful(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn release(value: Value) -> Option<Release> {
-    let raw: RawRelease = serde_json::from_value(value).ok()?;
-    let artifacts: Vec<Artifact> = raw
-        .artifacts
-        .into_iter()
-        .filter_map(|artifact| serde_json::from_value(artifact).ok())
-        .collect();
+    let raw: RawRelease = understood(value)?;
     Some(Release {
         version: raw.version,
         channel: raw.channel,
         tags: raw.tags,
         published: raw.published,
-        artifacts,
+        security: raw.security.and_then(understood),
+        artifacts: raw.artifacts.into_iter().filter_map(artifact).collect(),
     })
+}
+
+/// An artifact, or nothing where it says what this ampup does not know, or what no artifact may say.
+fn artifact(value: Value) -> Option<Artifact> {
+    let artifact: Artifact = understood(value)?;
+    let mut paths = artifact.root.iter().chain(artifact.bin.values());
+    let are_names = artifact.bin.keys().all(|name| is_executable_name(name));
+    (are_names && paths.all(|path| is_archive_path(path))).then_some(artifact)
+}
+
+/// A relative path with `/`, without empty, `.` or `..` parts.
+fn is_archive_path(path: &str) -> bool {
+    path.split('/')
+        .all(|part| !matches!(part, "" | "." | "..") && !part.contains('\\'))
 }

@@ -9,12 +9,14 @@ use crate::{
     domain::{
         Artifact, Channel, Component, Inventory, Provider, Release, Requirement, Target, Tree, TreeName,
     },
-    host::Host,
+    host::{Host, Lack},
+    registry::Registry,
 };
 
 /// Components that move together, and what they are chosen for.
 pub(super) struct Group<'a> {
     pub components: Vec<&'a Component>,
+    pub registry: &'a Registry,
     pub inventory: &'a Inventory,
     pub host: &'a Host,
 }
@@ -293,19 +295,33 @@ impl Group<'_> {
         }
         let (fit, unfit): (Vec<&Artifact>, Vec<&Artifact>) = wanted
             .into_iter()
-            .partition(|artifact| self.host.lacks(&artifact.needs).is_none());
+            .partition(|artifact| self.host.lacks(&artifact.needs).is_empty());
         if fit.is_empty() {
-            let lack =
-                |artifact: &&Artifact| Some((artifact.provider.clone(), self.host.lacks(&artifact.needs)?));
-            let mut lacks: Vec<_> = unfit.iter().filter_map(lack).collect();
+            let mut lacks: Vec<_> = unfit
+                .iter()
+                .map(|artifact| (artifact.provider.clone(), self.host.lacks(&artifact.needs)))
+                .collect();
             lacks.dedup();
             return Err(ResolveError::Unfit {
                 component: component.name.clone(),
                 version: shown,
+                install: self.remedy(&lacks),
                 lacks,
             });
         }
         Ok(fit.into_iter().cloned().collect())
+    }
+
+    /// The command that installs all that one build lacks, where a command can.
+    fn remedy(&self, lacks: &[(Provider, Vec<Lack>)]) -> Option<String> {
+        lacks.iter().find_map(|(_, lacks)| {
+            let things = lacks.iter().map(|lack| match lack {
+                Lack::Library(thing) | Lack::File(thing) => Some(thing.as_str()),
+                Lack::Newer { .. } => None,
+            });
+            let things: Vec<&str> = things.collect::<Option<_>>()?;
+            self.registry.distributions.install(things, &self.host.os_release)
+        })
     }
 
     fn host_name(&self) -> String {

@@ -6,7 +6,6 @@ use crate::{
     domain::{Component, ComponentName, Provider, Requirement, Target},
     exit::Exit,
     host::Lack,
-    libraries::package_hint,
     registry::Registry,
 };
 
@@ -67,7 +66,9 @@ pub enum ResolveError {
         /// The version, as it is shown.
         version: String,
         /// Who built each, and what it lacks.
-        lacks: Vec<(Provider, Lack)>,
+        lacks: Vec<(Provider, Vec<Lack>)>,
+        /// The command that installs what one of them lacks.
+        install: Option<String>,
     },
     /// Components that move together were asked for in two versions.
     #[error("{} move together, and were asked for as `{one}` and `{other}`", listed(.components, ""))]
@@ -125,14 +126,12 @@ impl ResolveError {
             Self::NoBuild { component, .. } | Self::NoProvider { component, .. } => {
                 format!("`ampup info {component}` lists every version and the hosts it is built for")
             }
-            Self::Unfit { component, lacks, .. } => {
-                let library = lacks.iter().find_map(|(_, lack)| match lack {
-                    Lack::Library(library) => package_hint(library, ""),
-                    Lack::File(_) | Lack::Newer { .. } => None,
-                });
-                library
-                    .unwrap_or_else(|| format!("ask for another build; `ampup info {component}` lists them"))
-            }
+            Self::Unfit {
+                component, install, ..
+            } => match install {
+                Some(command) => format!("`{command}`"),
+                None => format!("ask for another build; `ampup info {component}` lists them"),
+            },
             Self::Contradiction { components, one, .. } => {
                 format!("`ampup install {}@{one}`", components.first()?)
             }
@@ -189,10 +188,13 @@ impl ResolveError {
     }
 }
 
-fn listed_lacks(lacks: &[(Provider, Lack)]) -> String {
+fn listed_lacks(lacks: &[(Provider, Vec<Lack>)]) -> String {
     let words: Vec<String> = lacks
         .iter()
-        .map(|(provider, lack)| format!("the build by {provider}: {lack}"))
+        .map(|(provider, lacks)| {
+            let words: Vec<String> = lacks.iter().map(ToString::to_string).collect();
+            format!("the build by {provider}: {}", words.join(", "))
+        })
         .collect();
     words.join("; ")
 }

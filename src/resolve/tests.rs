@@ -21,6 +21,10 @@ fn linux(providers: &[&str]) -> Vec<serde_json::Value> {
 }
 
 fn component(group: &str, channel: &str, acceptance: &str, releases: serde_json::Value) -> serde_json::Value {
+    // An executable belongs to one component.
+    static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let executable = format!("program{number}");
     let requirement = if acceptance == "postgres" {
         json!("18")
     } else {
@@ -28,7 +32,7 @@ fn component(group: &str, channel: &str, acceptance: &str, releases: serde_json:
     };
     json!({
         "summary": "s", "homepage": "h", "default": {"channel": channel, "requirement": requirement},
-        "group": group, "default_install": true, "executables": [], "acceptance": acceptance, "releases": releases,
+        "group": group, "default_install": true, "executables": [executable], "acceptance": acceptance, "releases": releases,
     })
 }
 
@@ -74,6 +78,7 @@ fn host() -> Host {
         description: "linux x86_64".to_owned(),
         glibc: Some((2, 36)),
         macos: None,
+        os_release: "ID=debian\n".to_owned(),
         missing: BTreeSet::new(),
     }
 }

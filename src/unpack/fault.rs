@@ -82,6 +82,8 @@ pub enum Fault {
     LargerThanStated(u64),
     #[error("nothing lies under its root `{0}`")]
     NothingUnderRoot(String),
+    #[error("the manifest says that `{0}` is an executable in it, and it holds no such file")]
+    NoExecutable(String),
     #[error("it holds no file")]
     Empty,
     #[error("its list of links `{0}` is missing")]

@@ -8,12 +8,12 @@ use fs_err as fs;
 /// The floor of each top module, as `src/lib.rs` and ARCHITECTURE.md have it.
 const FLOORS: &[(&str, u8)] = &[
     ("children", 1),
+    ("distributions", 1),
     ("domain", 1),
     ("env", 1),
     ("exit", 1),
     ("fs", 1),
     ("host", 1),
-    ("libraries", 1),
     ("event", 2),
     ("layout", 2),
     ("manual", 2),

@@ -71,6 +71,7 @@ fn shape(format: Format) -> Shape<'static> {
         format,
         root: None,
         links: None,
+        moved: BTreeMap::new(),
         unpacked_size: None,
         executable: "program".to_owned(),
         beside: Need::default(),

@@ -152,6 +152,7 @@ fn artifact(url: impl Into<String>, content: &[u8]) -> Artifact {
         format: Format::Raw,
         root: None,
         links: None,
+        bin: std::collections::BTreeMap::new(),
         integrity: Integrity::Pinned {
             digest: digest(content),
         },

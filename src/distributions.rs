@@ -1,0 +1,131 @@
+//! Which package of a Linux distribution has what a build takes from the host (`registry/distributions.toml`). A
+//! distribution that is not listed gets no advice.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fs::atomic;
+
+/// Distributions by the `ID` of their `/etc/os-release`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Distributions(BTreeMap<String, Distribution>);
+
+/// One distribution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// The command that installs packages, which are written behind it.
+    pub install: String,
+    /// The package that has a library (by soname) or a file (by absolute path). A key that ends with `*` means every
+    /// soname that begins so, and `{version}` in its package is the rest.
+    pub packages: BTreeMap<String, String>,
+}
+
+/// The text of this system's `/etc/os-release`; empty where there is none.
+pub fn os_release() -> String {
+    let text = atomic::read("/etc/os-release".into(), 1 << 16).unwrap_or_default();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+impl Distributions {
+    /// Those that this ampup was built with.
+    pub fn built_in() -> Self {
+        toml::from_str(include_str!("../registry/distributions.toml")).expect("a test reads them")
+    }
+
+    /// The command that installs all of `things` on the system with this `/etc/os-release`. `None` where the distribution
+    /// is not listed, or has none of them.
+    pub fn install<'a>(&self, things: impl IntoIterator<Item = &'a str>, os_release: &str) -> Option<String> {
+        let distribution = self.of(os_release)?;
+        let mut packages: Vec<String> = Vec::new();
+        for thing in things {
+            if let Some(package) = distribution.package(thing)
+                && !packages.contains(&package)
+            {
+                packages.push(package);
+            }
+        }
+        (!packages.is_empty()).then(|| format!("{} {}", distribution.install, packages.join(" ")))
+    }
+
+    /// The distribution of this `/etc/os-release`, else the first that it is like
+    /// (<https://www.freedesktop.org/software/systemd/man/latest/os-release.html>).
+    fn of(&self, os_release: &str) -> Option<&Distribution> {
+        let value = |key: &str| {
+            os_release
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+                .unwrap_or_default()
+                .trim_matches(['"', '\''])
+        };
+        let (id, like) = (value("ID"), value("ID_LIKE"));
+        id.split_whitespace()
+            .chain(like.split_whitespace())
+            .find_map(|word| self.0.get(word))
+    }
+}
+
+impl Distribution {
+    /// The package that has a library or a file.
+    fn package(&self, thing: &str) -> Option<String> {
+        if let Some(package) = self.packages.get(thing) {
+            return Some(package.clone());
+        }
+        self.packages.iter().find_map(|(key, package)| {
+            let version = thing.strip_prefix(key.strip_suffix('*')?)?;
+            Some(package.replace("{version}", version))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_that_of_the_distribution_and_names_every_package_once() {
+        let known = Distributions::built_in();
+        let install = |things: &[&str], os: &str| {
+            let command = known.install(things.iter().copied(), os);
+            command.unwrap_or_default()
+        };
+        for (things, os, command) in [
+            (
+                &["libxml2.so.2"][..],
+                "NAME=x\nID=manjaro\nID_LIKE=arch\n",
+                "pacman -S libxml2-legacy",
+            ),
+            (
+                &[
+                    "libicuuc.so.74",
+                    "libicui18n.so.74",
+                    "libssl.so.3",
+                    "libcrypto.so.3",
+                ],
+                "ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n",
+                "apt-get install libicu74 libssl3",
+            ),
+            (
+                &["libcrypto.so.3"],
+                "ID=alpine\nVERSION_ID=3.22\n",
+                "apk add libcrypto3",
+            ),
+            (
+                &["libreadline.so.8", "/usr/share/zoneinfo", "libunheard.so.1"],
+                "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n",
+                "dnf install readline tzdata",
+            ),
+            (
+                &["libz.so.1"],
+                "ID=\"opensuse-leap\"\nID_LIKE=\"suse opensuse\"\n",
+                "zypper install libz1",
+            ),
+            (&["libunheard.so.1"], "ID=debian\n", ""),
+            (&["libz.so.1"], "ID=plan9\n", ""),
+            (&["libz.so.1"], "", ""),
+        ] {
+            assert_eq!(install(things, os), command, "{things:?} on {os:?}");
+        }
+    }
+}
