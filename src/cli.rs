@@ -81,6 +81,7 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
         Command::Completions(args) => commands::completions::run(args),
         Command::Complete(args) => commands::complete::run(args, &session),
         Command::Init(args) => commands::init::run(args, &session),
+        Command::Registry(commands::registry_check::Verb::Check(args)) => commands::registry_check::run(args),
         Command::Itself(Itself::Update(args)) => commands::self_update::run(args, &session),
         Command::Itself(Itself::Uninstall(args)) => commands::self_uninstall::run(args, &session),
         Command::Version | Command::Itself(Itself::Version) => Ok(commands::version()),

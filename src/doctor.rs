@@ -11,9 +11,11 @@ use crate::{
     env::Env,
     event::{counted, sized},
     fs::{lock::Lock, space},
+    host,
     layout::Layout,
     registry::{
         Registry,
+        concern::{self, Concern},
         keys::{Keyring, Origin},
         trust,
     },
@@ -99,7 +101,10 @@ pub fn examine(
         findings.extend(locks(layout));
         findings.extend(home_links(layout));
         match store::inventory::read(layout) {
-            Ok(inventory) => findings.extend(receipts(&inventory, layout)),
+            Ok(inventory) => {
+                findings.extend(receipts(&inventory, layout));
+                findings.extend(concerns(&inventory, registry.registry, now));
+            }
             Err(why) => findings.push(Finding::problem(
                 "components",
                 format!("what is installed cannot be read: {why}"),
@@ -224,6 +229,41 @@ fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
     if findings.is_empty() {
         let text = format!("{}, each with its receipt", counted(count, "installed version"));
         findings.push(Finding::fine("components", text));
+    }
+    findings
+}
+
+/// What is dangerous in what is installed, what holds a newer version back, and what nobody has built yet.
+fn concerns(inventory: &Inventory, registry: &Registry, now: Timestamp) -> Vec<Finding> {
+    let today = now.strftime("%Y-%m-%d").to_string();
+    let mut findings = Vec::new();
+    for (name, tree) in &inventory.active.components {
+        let (Some(component), Some(origin)) = (
+            registry.component(name),
+            inventory.tree(name, tree).and_then(|tree| tree.origin.as_ref()),
+        ) else {
+            continue;
+        };
+        let request = inventory.active.requests.get(name);
+        let held = concern::held_back(component, &origin.version, request, host::target());
+        let lets_go = match &held {
+            Some(Concern::HeldBack { remedy, .. }) => format!("{remedy}, then `ampup update {name}`"),
+            _ => format!("`ampup update {name}`"),
+        };
+        for concern in concern::of_version(component, &origin.version, &today) {
+            findings.push(match &concern {
+                Concern::Behind { .. } => Finding::problem("security", concern.to_string(), lets_go.clone()),
+                Concern::EndOfLife { remedy, .. } => {
+                    Finding::problem("security", concern.to_string(), remedy.clone())
+                }
+                Concern::HeldBack { .. } | Concern::Unbuilt { .. } => Finding::note(
+                    "releases",
+                    concern.to_string(),
+                    "`ampup check` tells when it is there",
+                ),
+            });
+        }
+        findings.extend(held.map(|held| Finding::note("releases", held.to_string(), lets_go.clone())));
     }
     findings
 }

@@ -112,7 +112,7 @@ pub enum Lack {
 
 /// The kind of this host. On Linux the C library is the host's, not the one ampup was built with: a static ampup runs
 /// on both.
-fn target() -> Option<Target> {
+pub fn target() -> Option<Target> {
     match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") if has_musl_alone("x86_64", "/lib64/ld-linux-x86-64.so.2") => {
             Some(Target::X86_64LinuxMusl)

@@ -4,6 +4,7 @@ pub mod builds;
 pub mod concern;
 pub mod keys;
 pub mod manifest;
+pub mod strict;
 pub mod trust;
 mod unique;
 

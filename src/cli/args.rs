@@ -8,7 +8,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::commands::{
     Error, Options, check, complete, completions, doctor, env, history, info, init, install, list, prune,
-    search, self_uninstall, self_update, undo, uninstall, update, use_version, verify, which, why,
+    registry_check, search, self_uninstall, self_update, undo, uninstall, update, use_version, verify, which,
+    why,
 };
 use crate::commands::{db, requests, run};
 
@@ -167,6 +168,9 @@ pub enum Command {
     Completions(completions::Args),
     /// Put ampup in place: what the install scripts call
     Init(init::Args),
+    /// Look after a registry of your own
+    #[command(subcommand, arg_required_else_help = true)]
+    Registry(registry_check::Verb),
     /// Update or remove ampup itself
     #[command(name = "self", subcommand, arg_required_else_help = true)]
     Itself(Itself),

@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session};
+use super::{Error, Outcome, Session, concerns};
 use crate::{
     domain::ComponentName,
     exit::Exit,
     resolve::{self, Update},
+    store::directories,
 };
 
 /// Arguments of `ampup check`.
@@ -16,14 +17,20 @@ pub struct Args {
     pub names: Vec<ComponentName>,
 }
 
-/// One line for each active component: up to date, or what `update` would install. Exit code 100 when there is any.
+/// One line for each active component: up to date, or what `update` would install. Exit code 100 exactly when `update`
+/// would change something; like that, it asks for a newer registry first. What matters beside is told.
 ///
 /// # Errors
-/// When a named component is not installed.
+/// When the registry that comes is not proven, or a named component is not installed.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    // In a home that is not ours nothing can be kept, and `update` would fail.
+    if directories::is_writable(&session.layout).unwrap_or_default() {
+        session.refresh()?;
+    }
+    let inventory = session.inventory()?;
     let updates = resolve::update(
         session.registry()?,
-        &session.inventory()?,
+        &inventory,
         &session.host()?,
         &args.names,
         false,
@@ -31,6 +38,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut exit = Exit::Done;
     let mut data = String::new();
     let mut rows = Vec::new();
+    let mut talk = Vec::new();
     for update in &updates {
         let (components, from, to, word) = match update {
             Update::Available { from, plan } => {
@@ -53,11 +61,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                 Some(to) => format!("{name} - {word}: {} -> {}\n", style.show(from), style.show(to)),
                 None => format!("{name} - {word}: {}\n", style.show(from)),
             };
-            rows.push(json!({"name": name, "state": word, "version": from, "available": to}));
+            let concerns = concerns::of_active(name, &inventory, session)?;
+            talk.extend(concerns::lines(&concerns));
+            rows.push(json!({
+                "name": name, "state": word, "version": from, "available": to, "concerns": concerns::json(&concerns),
+            }));
         }
     }
     Ok(Outcome {
         exit,
+        talk,
         ..Outcome::answer(data, json!({ "components": rows }))
     })
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{Error, Outcome, Session};
+use super::{Error, Outcome, Session, concerns};
 use crate::{
     domain::{ComponentName, ComponentSpec, Provider, TreeName},
     exit::Exit,
@@ -251,6 +251,7 @@ fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Erro
 /// Says what was done. A single group that failed is the command's own error; one of several is reported beside what
 /// succeeded.
 pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Outcome, Error> {
+    let inventory = session.inventory()?;
     let mut talk = Vec::new();
     let mut json = Vec::new();
     let mut failures = Vec::new();
@@ -258,8 +259,12 @@ pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Out
         match group {
             GroupReport::Done(members) => {
                 for done in &members {
+                    let concerns = concerns::of_tree(&done.component, &done.tree, &inventory, session)?;
                     talk.push(sentence(done, session)?);
-                    json.push(row(done, session));
+                    talk.extend(concerns::lines(&concerns));
+                    let mut row = row(done, session);
+                    row["concerns"] = concerns::json(&concerns).into();
+                    json.push(row);
                 }
                 tell_channel(plan, &members, session, &mut talk)?;
             }

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Error, Outcome, Session};
-use crate::domain::{ComponentName, Inventory};
+use super::{Error, Outcome, Session, concerns};
+use crate::{
+    domain::{ComponentName, Inventory},
+    registry::concern::Concern,
+};
 
 /// Arguments of `ampup list`.
 #[derive(Debug, Clone, clap::Args)]
@@ -27,10 +30,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     } else {
         installed(args, session, &inventory)?
     };
-    Ok(Outcome::answer(
-        table(&rows),
-        json!({ "components": rows.iter().map(Row::json).collect::<Vec<_>>() }),
-    ))
+    Ok(Outcome {
+        talk: rows
+            .iter()
+            .flat_map(|row| concerns::lines(&row.concerns))
+            .collect(),
+        ..Outcome::answer(
+            table(&rows),
+            json!({ "components": rows.iter().map(Row::json).collect::<Vec<_>>() }),
+        )
+    })
 }
 
 struct Row {
@@ -38,11 +47,15 @@ struct Row {
     shown: String,
     version: String,
     state: Option<&'static str>,
+    concerns: Vec<Concern>,
 }
 
 impl Row {
     fn json(&self) -> Value {
-        json!({ "name": self.name, "version": self.version, "state": self.state.unwrap_or("installed") })
+        json!({
+            "name": self.name, "version": self.version, "state": self.state.unwrap_or("installed"),
+            "concerns": concerns::json(&self.concerns),
+        })
     }
 }
 
@@ -65,6 +78,7 @@ fn installed(args: &Args, session: &Session, inventory: &Inventory) -> Result<Ve
                 shown,
                 version: tree.name.to_string(),
                 state,
+                concerns: concerns::of_tree(name, &tree.name, inventory, session)?,
             });
         }
     }
@@ -77,6 +91,7 @@ fn installed(args: &Args, session: &Session, inventory: &Inventory) -> Result<Ve
                 shown,
                 version: tree.to_string(),
                 state: Some("missing"),
+                concerns: Vec::new(),
             });
         }
     }
@@ -123,6 +138,7 @@ fn available(args: &Args, session: &Session, inventory: &Inventory) -> Result<Ve
                 shown: component.version_style.show(&release.version),
                 version: release.version.to_string(),
                 state: Some(state),
+                concerns: Vec::new(),
             });
         }
     }

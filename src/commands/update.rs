@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use super::{
-    Error, Outcome, Session,
+    Error, Outcome, Session, concerns,
     installation::{How, perform},
 };
 use crate::{
-    domain::ComponentName,
+    domain::{ComponentName, Inventory},
     postgres::projects::Projects,
     resolve::{self, Plan, Update},
 };
@@ -34,9 +34,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         session.refresh()?;
     }
     session.warn_of_age()?;
+    let inventory = session.inventory()?;
     let updates = resolve::update(
         session.registry()?,
-        &session.inventory()?,
+        &inventory,
         &session.host()?,
         &args.names,
         args.allow_major,
@@ -46,7 +47,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     for update in updates {
         match update {
             Update::Available { plan: group, .. } => plan.groups.push(group),
-            other => talk.extend(unchanged(&other, session)?),
+            other => talk.extend(unchanged(&other, &inventory, session)?),
         }
     }
     if plan.groups.is_empty() {
@@ -90,7 +91,7 @@ fn kept_for_projects(plan: &Plan, session: &Session) -> Result<Vec<String>, Erro
 }
 
 /// Why components stay as they are.
-fn unchanged(update: &Update, session: &Session) -> Result<Vec<String>, Error> {
+fn unchanged(update: &Update, inventory: &Inventory, session: &Session) -> Result<Vec<String>, Error> {
     let mut talk = Vec::new();
     match update {
         Update::Available { .. } => {}
@@ -108,12 +109,16 @@ fn unchanged(update: &Update, session: &Session) -> Result<Vec<String>, Error> {
                         style.show(newer)
                     ));
                 }
+                let concerns = concerns::of_active(name, inventory, session)?;
+                talk.extend(concerns::lines(&concerns));
             }
         }
         Update::Pinned { components, version } => {
             for name in components {
                 let shown = session.style(name)?.show(version);
                 talk.push(format!("{name} {shown} stays: this very version was asked for"));
+                let concerns = concerns::of_active(name, inventory, session)?;
+                talk.extend(concerns::lines(&concerns));
             }
         }
     }

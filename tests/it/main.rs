@@ -10,6 +10,7 @@ mod choosing;
 mod commands;
 #[cfg(target_os = "linux")]
 mod completing;
+mod concerns;
 #[cfg(target_os = "linux")]
 mod database_backup;
 #[cfg(target_os = "linux")]
@@ -29,6 +30,7 @@ mod house;
 mod life;
 mod main_job;
 #[cfg(target_os = "linux")]
+mod own_registry;
 mod own_state;
 mod postgres_ampd;
 mod postgres_daemon;

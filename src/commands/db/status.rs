@@ -2,15 +2,18 @@
 
 use std::fmt::Write as _;
 
+use semver::Version;
 use serde_json::{Value, json};
 
 use crate::{
-    commands::{Error, Outcome, Session, database::Selected, external::External},
+    commands::{Error, Outcome, Session, concerns, database::Selected, external::External},
     event::sized,
+    locate,
     postgres::{
         Cluster, ClusterError, Purpose, ServerState, Serving, Status, observe::decide::Contents,
         observe::endpoint::Socket, observe::status::LITTLE_ROOM,
     },
+    registry::concern::Concern,
 };
 
 /// Arguments of `ampup db status`.
@@ -28,11 +31,14 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
     let status = cluster.status()?;
-    let problems = problems(&cluster, &status);
+    let mut problems = problems(&cluster, &status);
+    let concerns = concerns(&status, session)?;
+    problems.extend(concerns.iter().map(|concern| (concern.to_string(), None)));
     let mut json = described(&cluster, &status);
     json["external"] = External::tell(&cluster, session)
         .map(|external| external.to_string())
         .into();
+    json["concerns"] = concerns::json(&concerns).into();
     json["problems"] = problems
         .iter()
         .map(|(problem, hint)| json!({ "problem": problem, "hint": hint }))
@@ -43,6 +49,19 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         outcome.talk.extend(hint.map(|hint| format!("hint: {hint}")));
     }
     Ok(outcome)
+}
+
+/// What there is to know of the version that serves.
+fn concerns(status: &Status, session: &Session) -> Result<Vec<Concern>, Error> {
+    let ServerState::Serves(serving) = &status.server else {
+        return Ok(Vec::new());
+    };
+    let number = serving.version.split(' ').next().unwrap_or_default();
+    match Version::parse(&format!("{number}.0")) {
+        Ok(version) => concerns::of_version(&locate::postgres(), &version, session),
+        // A beta, or a build of somebody's own.
+        Err(_) => Ok(Vec::new()),
+    }
 }
 
 /// In one word or a few.

@@ -1,0 +1,70 @@
+//! What a person should know of what is installed, for the commands that tell it: one line each, and the same in JSON.
+
+use jiff::Timestamp;
+use semver::Version;
+use serde_json::Value;
+
+use super::{Error, Session};
+use crate::{
+    domain::{ComponentName, Inventory, TreeName},
+    host,
+    registry::concern::{self, Concern},
+};
+
+/// What there is to know of a version of a component, whatever was asked for.
+pub(super) fn of_version(
+    name: &ComponentName,
+    version: &Version,
+    session: &Session,
+) -> Result<Vec<Concern>, Error> {
+    let Some(component) = session.registry()?.component(name) else {
+        return Ok(Vec::new());
+    };
+    Ok(concern::of_version(component, version, &today()))
+}
+
+/// What there is to know of an installed tree; where it is active, also what holds a newer version back.
+pub(super) fn of_tree(
+    name: &ComponentName,
+    tree: &TreeName,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<Concern>, Error> {
+    let origin = inventory.tree(name, tree).and_then(|tree| tree.origin.as_ref());
+    let version = origin.map_or(tree.version(), |origin| &origin.version);
+    let mut concerns = of_version(name, version, session)?;
+    if inventory.is_active(name, tree)
+        && let Some(component) = session.registry()?.component(name)
+    {
+        let request = inventory.active.requests.get(name);
+        concerns.extend(concern::held_back(component, version, request, host::target()));
+    }
+    Ok(concerns)
+}
+
+/// What there is to know of an active component.
+pub(super) fn of_active(
+    name: &ComponentName,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<Concern>, Error> {
+    match inventory.active.components.get(name) {
+        Some(tree) => of_tree(name, tree, inventory, session),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// A line each, for a person.
+pub(super) fn lines(concerns: &[Concern]) -> impl Iterator<Item = String> {
+    concerns.iter().map(ToString::to_string)
+}
+
+/// The same for a program.
+pub(super) fn json(concerns: &[Concern]) -> Vec<Value> {
+    concerns.iter().map(Concern::json).collect()
+}
+
+/// The day, as the registry writes days.
+pub(super) fn today() -> String {
+    Timestamp::now().strftime("%Y-%m-%d").to_string()
+}

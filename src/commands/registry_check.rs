@@ -1,0 +1,86 @@
+//! `ampup registry check`: a manifest read strictly, for whoever writes one.
+
+use camino::Utf8PathBuf;
+use serde_json::json;
+
+use super::{Error, Outcome};
+use crate::{
+    event::counted,
+    exit::Exit,
+    fs::atomic,
+    registry::{
+        Registry, manifest,
+        strict::{self, Mistake},
+    },
+};
+
+/// The verbs that are about registries.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Find every mistake in a registry's manifest
+    Check(Args),
+}
+
+/// Arguments of `ampup registry check`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The manifest
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    pub file: Utf8PathBuf,
+}
+
+/// Reads a manifest strictly, where a client skips what it does not know. A line for each mistake: its JSON path, what is
+/// wrong, and what would be right. Exit code 1 when there is any.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn run(args: &Args) -> Result<Outcome, Error> {
+    let document = atomic::read(&args.file, manifest::LIMIT).map_err(|source| Error::File {
+        path: args.file.clone(),
+        source,
+    })?;
+    let mut mistakes = strict::mistakes(&document);
+    let registry = Registry::parse(&document);
+    if let (true, Err(why)) = (mistakes.is_empty(), &registry) {
+        mistakes.push(Mistake {
+            path: "$".to_owned(),
+            text: why.to_string(),
+        });
+    }
+    let data: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
+    let rows: Vec<_> = mistakes
+        .iter()
+        .map(|mistake| json!({"path": mistake.path, "text": mistake.text}))
+        .collect();
+    let (exit, sentence) = match registry {
+        Ok(registry) if mistakes.is_empty() => (Exit::Done, described(&registry)),
+        _ => (
+            Exit::Failed,
+            format!("{} in `{}`", counted(mistakes.len(), "mistake"), args.file),
+        ),
+    };
+    Ok(Outcome {
+        exit,
+        talk: vec![sentence],
+        ..Outcome::answer(data, json!({ "mistakes": rows }))
+    })
+}
+
+/// A registry in numbers.
+fn described(registry: &Registry) -> String {
+    let releases = || {
+        registry
+            .components
+            .values()
+            .flat_map(|component| &component.releases)
+    };
+    let artifacts = releases().map(|release| release.artifacts.len()).sum::<usize>();
+    format!(
+        "the registry `{}`, number {}, has no mistake: {}, {}, {}",
+        registry.id,
+        registry.serial,
+        counted(registry.components.len(), "component"),
+        counted(releases().count(), "release"),
+        counted(artifacts, "artifact"),
+    )
+}

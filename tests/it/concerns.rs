@@ -1,0 +1,200 @@
+//! What is said of what is installed: flaws that a newer release mends, what holds one back, what nobody has built; and what
+//! a registry may not say.
+
+use fs_err as fs;
+use serde_json::{Value, json};
+
+use crate::support::home::{Home, Run, TARGET, script, sha256};
+
+/// Changes the registry that the home uses.
+fn amend(home: &Home, change: impl FnOnce(&mut Value)) {
+    let text = fs::read_to_string(home.registry()).expect("read");
+    let mut registry = serde_json::from_str(&text).expect("JSON");
+    change(&mut registry);
+    fs::write(home.registry(), registry.to_string()).expect("written");
+}
+
+/// The kinds of what is said of the first component, in JSON.
+fn kinds(run: &Run) -> Vec<String> {
+    let json = run.json();
+    let concerns = json["components"][0]["concerns"].as_array().expect("a list");
+    concerns
+        .iter()
+        .map(|one| one["kind"].as_str().expect("text").to_owned())
+        .collect()
+}
+
+#[test]
+fn a_missed_security_fix_is_told_by_every_command_that_looks() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    home.ampup(&["install", "tool"]).exits(0);
+    home.offer("tool", "2.0.0");
+    amend(&home, |registry| {
+        let releases = registry["components"]["tool"]["releases"].as_array_mut();
+        let newest = releases.expect("a list").last_mut().expect("one");
+        newest["security"] = json!({"cves": ["CVE-2026-0001"], "severity": "high"});
+    });
+    let lacks = "tool 1.0.0 lacks the security fixes of 2.0.0 (CVE-2026-0001, high)";
+    home.ampup(&["list"])
+        .exits(0)
+        .prints("tool 1.0.0 (active)\n")
+        .says(lacks);
+    home.ampup(&["check"]).exits(100).says(lacks);
+    home.ampup(&["install", "tool"]).exits(0).says(lacks);
+    home.ampup(&["doctor"]).exits(1).prints_with(lacks);
+    assert_eq!(kinds(&home.ampup(&["list", "--json"])), ["security"]);
+    assert_eq!(kinds(&home.ampup(&["check", "--json"])), ["security"]);
+    home.ampup(&["update"]).exits(0);
+    let run = home.ampup(&["list"]).exits(0);
+    assert!(!run.stderr.contains("lacks"), "{run:#?}");
+    home.ampup(&["check"]).exits(0);
+}
+
+#[test]
+fn what_is_held_back_is_told_with_what_lets_go() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    home.ampup(&["install", "tool@1.0.0"]).exits(0);
+    home.offer("tool", "2.0.0");
+    let held = "2.0.0 is out, and `tool@1.0.0` holds it back: `ampup install tool` lets go";
+    home.ampup(&["check"]).exits(0).says(held);
+    home.ampup(&["update"]).exits(0).says(held);
+    home.ampup(&["list"]).exits(0).says(held);
+    home.ampup(&["doctor"]).prints_with(held);
+    assert_eq!(kinds(&home.ampup(&["check", "--json"])), ["held-back"]);
+    // And it does let go.
+    home.ampup(&["install", "tool"]).exits(0);
+    home.ampup(&["check"]).exits(100);
+    home.ampup(&["update"]).exits(0).says("installed tool 2.0.0");
+    home.ampup(&["check"]).exits(0);
+}
+
+#[test]
+fn what_nobody_has_built_and_what_is_not_maintained_is_told() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    home.ampup(&["install", "tool"]).exits(0);
+    amend(&home, |registry| {
+        let tool = &mut registry["components"]["tool"];
+        tool["title"] = json!("The Tool");
+        tool["lines"] = json!([{"major": 1, "end_of_life": "2020-01-02", "upstream": {"version": "1.5.0"}}]);
+    });
+    home.ampup(&["check"])
+        .exits(0)
+        .says("The Tool 1.5.0 is released; no builder that ampup knows has it yet")
+        .says("The Tool 1 has had no fixes since 2020-01-02");
+    assert_eq!(
+        kinds(&home.ampup(&["check", "--json"])),
+        ["unbuilt", "end-of-life"]
+    );
+}
+
+#[test]
+fn what_a_registry_may_not_say_is_not_taken_from_it() {
+    let mut home = Home::new();
+    home.offer("one", "1.0.0")
+        .offer("two", "1.0.0")
+        .offer("tool", "1.0.0");
+    type Change = fn(&mut Value);
+    let cases: [(&str, Change); 6] = [
+        ("no executable", |all| all["tool"]["executables"] = json!([])),
+        ("one twice", |all| {
+            all["tool"]["executables"] = json!(["tool", "tool"])
+        }),
+        ("another component's", |all| {
+            all["tool"]["executables"] = json!(["one"])
+        }),
+        ("ampup", |all| all["tool"]["executables"] = json!(["ampup"])),
+        ("an empty root", |all| {
+            all["tool"]["releases"][0]["artifacts"][0]["root"] = json!("")
+        }),
+        ("the top as root", |all| {
+            all["tool"]["releases"][0]["artifacts"][0]["root"] = json!("/")
+        }),
+    ];
+    let whole = fs::read_to_string(home.registry()).expect("read");
+    let mut taken = Vec::new();
+    for (what, change) in cases {
+        fs::write(home.registry(), &whole).expect("written");
+        amend(&home, |registry| change(&mut registry["components"]));
+        let run = home.ampup(&["install", "tool"]);
+        if run.code != 3 {
+            taken.push(format!("{what}: {run:#?}"));
+        }
+    }
+    assert!(taken.is_empty(), "{}", taken.join("\n"));
+}
+
+#[test]
+fn nothing_of_a_registry_moves_the_cursor() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    amend(&home, |registry| {
+        let tool = &mut registry["components"]["tool"];
+        tool["summary"] = json!("harmless\u{1b}[2Jtext\u{202e}");
+        tool["homepage"] = json!("https://h.example/\u{7}");
+        let artifact = &mut tool["releases"][0]["artifacts"][0];
+        artifact["source"]["url"] = json!("file:///not\u{1b}[31m/here");
+    });
+    for command in [
+        &["info", "tool"][..],
+        &["search", "tool"],
+        &["info", "tool", "--json"],
+        &["install", "tool"],
+        &["install", "tool", "--dry-run"],
+    ] {
+        let run = home.ampup(command);
+        let all = format!("{}{}", run.stdout, run.stderr);
+        let is_harmful = |letter: char| letter != '\n' && letter.is_control() || letter == '\u{202e}';
+        assert!(!all.contains(is_harmful), "{command:?}: {run:#?}");
+    }
+    home.ampup(&["search", "tool"])
+        .prints_with("harmless\\u{1b}[2Jtext\\u{202e}");
+}
+
+/// A tar.gz with these files, none of them executable.
+fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+    let packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(packed);
+    for (path, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, path, content.as_bytes())
+            .expect("added");
+    }
+    tar.into_inner().expect("whole").finish().expect("packed")
+}
+
+#[test]
+fn an_archive_without_a_bin_has_its_executables_named_by_the_registry() {
+    let mut home = Home::new();
+    let archive = archive(&[
+        ("tool-1.0.0/tool-linux", &script("tool", "1.0.0")),
+        ("tool-1.0.0/LICENCE", "free"),
+    ]);
+    let path = home.registry().with_file_name("tool.tar.gz");
+    fs::write(&path, &archive).expect("written");
+    let artifact = |at: &str| {
+        json!({
+            "target": TARGET, "provider": "acme", "format": "tar.gz", "root": "tool-1.0.0", "bin": {"tool": at},
+            "source": {"kind": "file", "url": format!("file://{path}")},
+            "integrity": {"kind": "pinned", "digest": sha256(&archive)},
+        })
+    };
+    home.offer_artifacts("tool", "1.0.0", &[artifact("tool-1.0.0/tool")]);
+    home.ampup(&["install", "tool"])
+        .exits(4)
+        .says("the manifest says that `tool` is an executable in it, and it holds no such file");
+    home.withdraw("tool", "1.0.0");
+    home.offer_artifacts("tool", "1.0.0", &[artifact("tool-1.0.0/tool-linux")]);
+    home.ampup(&["install", "tool"]).exits(0);
+    let tree = home.path().join("components/tool/1.0.0");
+    assert!(tree.join("LICENCE").is_file() && !tree.join("tool-linux").exists());
+    let run = std::process::Command::new(home.path().join("bin/tool"))
+        .output()
+        .expect("it runs");
+    assert_eq!(run.stdout, b"tool 1.0.0\n");
+    home.ampup(&["verify"]).exits(0);
+}

@@ -1,0 +1,90 @@
+//! A registry of somebody's own: what registry/README.md tells a newcomer to type is typed here.
+
+use std::process::Command;
+
+use fs_err as fs;
+
+use crate::support::home::{Home, TARGET, finish, sha256};
+
+/// The code blocks of a language in a section of the README, in order.
+fn blocks(language: &str) -> Vec<String> {
+    let readme = include_str!("../../registry/README.md");
+    let section = readme
+        .split("\n## ")
+        .find(|section| section.starts_with("A registry of your own"))
+        .expect("the section");
+    let fence = format!("```{language}\n");
+    let blocks = section.split(fence.as_str()).skip(1);
+    blocks
+        .map(|block| block.split("```").next().expect("its end").to_owned())
+        .collect()
+}
+
+#[test]
+fn the_readmes_registry_is_copied_changed_and_installed() {
+    let home = Home::new();
+    let world = home.registry().parent().expect("a directory").join("newcomer");
+    fs::create_dir(&world).expect("made");
+    let shell = blocks("sh");
+    let [make, install] = shell.as_slice() else {
+        panic!("there are two blocks of commands: {shell:#?}");
+    };
+    let made = Command::new("sh")
+        .args(["-ec", make])
+        .current_dir(&world)
+        .output()
+        .expect("it runs");
+    assert!(made.status.success(), "{made:?}");
+    let archive = fs::read(world.join("hello-1.0.0.tar.gz")).expect("the archive");
+    let digest = sha256(&archive);
+    let said = String::from_utf8_lossy(&made.stdout);
+    assert!(said.contains(digest.trim_start_matches("sha256:")), "{said}");
+
+    // The three things that it says to change.
+    let template = blocks("json").remove(0);
+    let zeros = format!("sha256:{}", "0".repeat(64));
+    assert!(template.contains("/home/you/") && template.contains(&zeros));
+    fs::write(world.join("registry.json"), &template).expect("written");
+    let registry = template
+        .replace("/home/you/", &format!("{world}/"))
+        .replace(&zeros, &digest)
+        .replace("x86_64-unknown-linux-gnu", TARGET);
+    fs::write(world.join("registry.json"), &registry).expect("written");
+
+    for line in install.lines() {
+        let words: Vec<&str> = line
+            .split('#')
+            .next()
+            .expect("a part")
+            .split_whitespace()
+            .collect();
+        let run = match words.as_slice() {
+            ["ampup", words @ ..] => {
+                let mut command = home.command(words);
+                command.current_dir(&world);
+                finish(command).exits(0)
+            }
+            [program] => {
+                let program = program.replace("~/.ampup", home.path().as_str());
+                let run = finish(Command::new(program));
+                run.exits(0).prints("hello 1.0.0\n")
+            }
+            other => panic!("{other:?}"),
+        };
+        if words.contains(&"check") {
+            run.says("the registry `mine`, number 1, has no mistake: 1 component, 1 release, 1 artifact");
+        }
+    }
+
+    // A slip of the pen is told where it is.
+    let slip = registry
+        .replace("\"summary\"", "\"sumary\"")
+        .replace("\"glibc\"", "\"glib\"");
+    fs::write(world.join("registry.json"), slip).expect("written");
+    let mut command = home.command(&["registry", "check", "registry.json"]);
+    command.current_dir(&world);
+    finish(command)
+        .exits(1)
+        .prints_with("$.components.hello.sumary: the field `sumary` is not known; did you mean `summary`?\n")
+        .prints_with(".needs.glib: the field `glib` is not known; did you mean `glibc`?\n");
+}
