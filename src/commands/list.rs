@@ -30,11 +30,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     } else {
         installed(args, session, &inventory)?
     };
+    // What is not active serves nobody; `--json` tells of it too.
+    let active = rows.iter().filter(|row| row.state == Some("active"));
+    let talk = active.flat_map(|row| concerns::lines(&row.concerns)).collect();
     Ok(Outcome {
-        talk: rows
-            .iter()
-            .flat_map(|row| concerns::lines(&row.concerns))
-            .collect(),
+        talk,
         ..Outcome::answer(
             table(&rows),
             json!({ "components": rows.iter().map(Row::json).collect::<Vec<_>>() }),

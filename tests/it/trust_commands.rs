@@ -14,7 +14,10 @@ use ampup::{
     env::Env,
     event::{Event, Reporter},
     exit::Exit,
-    registry::keys::{Keyring, Origin},
+    registry::{
+        Registry,
+        keys::{Keyring, Origin},
+    },
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -239,11 +242,14 @@ impl Publisher {
 #[test]
 fn an_update_fetches_proves_keeps_and_then_asks_once_with_a_condition() {
     let publisher = Publisher::new();
-    assert_eq!(publisher.publish(7).in_use(), (1, Source::BuiltIn));
+    assert_eq!(
+        publisher.publish(1007).in_use(),
+        (Registry::embedded().serial, Source::BuiltIn)
+    );
     assert!(publisher.site.asked().is_empty(), "only an update asks");
     publisher.update().expect("updated");
     assert_eq!(publisher.site.asked().len(), 2);
-    assert_eq!(publisher.in_use(), (7, Source::Fetched));
+    assert_eq!(publisher.in_use(), (1007, Source::Fetched));
     let kept = publisher.kept();
 
     publisher.update().expect("updated");
@@ -254,14 +260,14 @@ fn an_update_fetches_proves_keeps_and_then_asks_once_with_a_condition() {
     );
     assert_eq!(publisher.kept(), kept);
 
-    publisher.publish(8).update().expect("updated");
-    assert_eq!(publisher.in_use(), (8, Source::Fetched));
+    publisher.publish(1008).update().expect("updated");
+    assert_eq!(publisher.in_use(), (1008, Source::Fetched));
 }
 
 #[test]
 fn an_update_of_ampup_itself_asks_first_and_refuses_what_is_not_proven() {
     let publisher = Publisher::new();
-    publisher.publish(7);
+    publisher.publish(1007);
     let own = publisher.home().join("components/ampup/0.2.0/bin/ampup");
     fs::create_dir_all(own.parent().expect("a parent")).expect("made");
     fs::write(&own, "").expect("written");
@@ -276,11 +282,11 @@ fn an_update_of_ampup_itself_asks_first_and_refuses_what_is_not_proven() {
     };
     // The registry has no ampup; what it has was asked for all the same.
     let _ = update_itself();
-    assert_eq!(publisher.in_use(), (7, Source::Fetched));
+    assert_eq!(publisher.in_use(), (1007, Source::Fetched));
     let kept = publisher.kept();
-    let document = manifest(8, &issued(0));
-    let forged = Signer::new(2).sign("amp", 8, &document);
-    publisher.publish(8);
+    let document = manifest(1008, &issued(0));
+    let forged = Signer::new(2).sign("amp", 1008, &document);
+    publisher.publish(1008);
     publisher
         .site
         .put("registry.minisig", Page::Body(forged.into_bytes()));
@@ -288,17 +294,17 @@ fn an_update_of_ampup_itself_asks_first_and_refuses_what_is_not_proven() {
     assert_eq!(error.exit_code(), Exit::Integrity, "{error}");
     assert_eq!(
         (publisher.kept(), publisher.in_use()),
-        (kept, (7, Source::Fetched))
+        (kept, (1007, Source::Fetched))
     );
 }
 
 #[test]
 fn a_refused_file_changes_nothing_and_the_next_good_one_works() {
     let publisher = Publisher::new();
-    publisher.publish(7).update().expect("updated");
-    let document = manifest(9, &issued(0));
+    publisher.publish(1007).update().expect("updated");
+    let document = manifest(1009, &issued(0));
     let other = Signer::new(2);
-    let good = publisher.signer.sign("amp", 9, &document);
+    let good = publisher.signer.sign("amp", 1009, &document);
     let pointers: Vec<(&str, Page)> = vec![
         ("missing", Page::Status(404)),
         ("gone", Page::Status(410)),
@@ -311,28 +317,28 @@ fn a_refused_file_changes_nothing_and_the_next_good_one_works() {
         ("too long", Page::Body([good.as_bytes(), &[b' '; 5000]].concat())),
         (
             "an unknown key",
-            Page::Body(other.sign("amp", 9, &document).into()),
+            Page::Body(other.sign("amp", 1009, &document).into()),
         ),
         (
             "another under our id",
-            Page::Body(publisher.signer.impostor().sign("amp", 9, &document).into()),
+            Page::Body(publisher.signer.impostor().sign("amp", 1009, &document).into()),
         ),
         (
             "a legacy signature",
             Page::Body(
                 publisher
                     .signer
-                    .sign_legacy(&comment("amp", 9, &document), &document)
+                    .sign_legacy(&comment("amp", 1009, &document), &document)
                     .into(),
             ),
         ),
         (
             "another registry",
-            Page::Body(publisher.signer.sign("other", 9, &document).into()),
+            Page::Body(publisher.signer.sign("other", 1009, &document).into()),
         ),
         (
             "another serial",
-            Page::Body(publisher.signer.sign("amp", 10, &document).into()),
+            Page::Body(publisher.signer.sign("amp", 1010, &document).into()),
         ),
         (
             "a huge serial",
@@ -341,10 +347,10 @@ fn a_refused_file_changes_nothing_and_the_next_good_one_works() {
     ];
     publisher
         .site
-        .put("registry-9.json", Page::Body(document.clone()));
+        .put("registry-1009.json", Page::Body(document.clone()));
     publisher
         .site
-        .put("registry-10.json", Page::Body(document.clone()));
+        .put("registry-1010.json", Page::Body(document.clone()));
     for (what, page) in pointers {
         publisher.site.put("registry.minisig", page);
         publisher.refuses(what);
@@ -364,38 +370,38 @@ fn a_refused_file_changes_nothing_and_the_next_good_one_works() {
         ("flipped manifest", Page::Body(flipped)),
     ];
     for (what, page) in documents {
-        publisher.site.put("registry-9.json", page);
+        publisher.site.put("registry-1009.json", page);
         publisher.refuses(what);
     }
-    publisher.site.put("registry-9.json", Page::Body(document));
+    publisher.site.put("registry-1009.json", Page::Body(document));
     publisher.update().expect("the next good one works");
-    assert_eq!(publisher.in_use(), (9, Source::Fetched));
+    assert_eq!(publisher.in_use(), (1009, Source::Fetched));
 }
 
 #[test]
 fn a_serial_never_goes_down() {
     let publisher = Publisher::new();
-    publisher.publish(7).update().expect("updated");
-    publisher.publish(6);
+    publisher.publish(1007).update().expect("updated");
+    publisher.publish(1006);
     publisher.refuses("a lower serial");
     // The same serial with other content.
-    publisher.publish_issued(7, &issued(DAYS_AGO_3 - 1));
+    publisher.publish_issued(1007, &issued(DAYS_AGO_3 - 1));
     publisher.refuses("the same serial with other bytes");
     // Ours is so young that the network may not have it yet.
     publisher
-        .publish_issued(8, &issued(-1))
+        .publish_issued(1008, &issued(-1))
         .update()
         .expect("updated");
     let kept = publisher.kept();
     publisher.told();
-    publisher.publish(6).update().expect("a note, and no error");
+    publisher.publish(1006).update().expect("a note, and no error");
     assert!(
         publisher
             .told()
             .iter()
-            .any(|line| line.contains("still number 6"))
+            .any(|line| line.contains("still number 1006"))
     );
-    assert_eq!((publisher.kept(), publisher.in_use().0), (kept, 8));
+    assert_eq!((publisher.kept(), publisher.in_use().0), (kept, 1008));
 }
 
 #[test]
@@ -403,13 +409,13 @@ fn the_built_in_one_is_used_when_it_is_newer_than_the_fetched() {
     let publisher = Publisher::new();
     publisher.publish(0).update().expect("updated");
     assert!(publisher.kept()[1].is_some());
-    assert_eq!(publisher.in_use(), (1, Source::BuiltIn));
+    assert_eq!(publisher.in_use(), (Registry::embedded().serial, Source::BuiltIn));
 }
 
 #[test]
 fn without_a_key_or_a_network_what_is_here_goes_on() {
     let publisher = Publisher::new();
-    publisher.publish(7).update().expect("updated");
+    publisher.publish(1007).update().expect("updated");
     publisher.site.asked();
     let built_in = publisher.session_with(|session| session.origin = Origin::built_in());
     update::run(&update::Args::default(), &built_in).expect("nothing is asked");
@@ -419,7 +425,7 @@ fn without_a_key_or_a_network_what_is_here_goes_on() {
     );
     let offline = publisher.session_with(|session| session.options.offline = true);
     update::run(&update::Args::default(), &offline).expect("nothing is asked");
-    assert_eq!(offline.registry().expect("a registry").serial, 7);
+    assert_eq!(offline.registry().expect("a registry").serial, 1007);
     assert!(publisher.site.asked().is_empty());
     // A server that is gone.
     let port = TcpListener::bind("127.0.0.1:0")
@@ -429,13 +435,13 @@ fn without_a_key_or_a_network_what_is_here_goes_on() {
     let unreachable =
         publisher.session_with(|session| session.origin.base = Some(format!("http://127.0.0.1:{port}")));
     update::run(&update::Args::default(), &unreachable).expect("the copy goes on");
-    assert_eq!(unreachable.registry().expect("a registry").serial, 7);
+    assert_eq!(unreachable.registry().expect("a registry").serial, 1007);
 }
 
 #[test]
 fn a_revoked_key_invalidates_the_copy() {
     let publisher = Publisher::new();
-    publisher.publish(7).update().expect("updated");
+    publisher.publish(1007).update().expect("updated");
     let revoked = publisher.session_with(|session| {
         let (ours, other) = (publisher.signer.public(), Signer::new(2).public());
         session.origin.keyring = Keyring::new(&[&ours, &other], &publisher.signer.id()).expect("keys");
@@ -451,7 +457,7 @@ fn a_revoked_key_invalidates_the_copy() {
 #[test]
 fn a_damaged_copy_is_removed_and_fetched_again() {
     let publisher = Publisher::new();
-    publisher.publish(7).update().expect("updated");
+    publisher.publish(1007).update().expect("updated");
     let copy = publisher.home().join("cache/registry-amp.signed");
     let whole = fs::read(&copy).expect("kept");
     let kept = publisher.kept();
@@ -464,7 +470,7 @@ fn a_damaged_copy_is_removed_and_fetched_again() {
         let told = publisher.told();
         if source == Source::Fetched {
             // The untrusted comment.
-            assert!(at < 40 && serial == 7, "octet {at}");
+            assert!(at < 40 && serial == 1007, "octet {at}");
         } else {
             assert_eq!(told.len(), 1, "octet {at}: {told:?}");
             assert!(!copy.exists(), "octet {at}");
@@ -476,7 +482,7 @@ fn a_damaged_copy_is_removed_and_fetched_again() {
     publisher.update().expect("fetched again");
     assert_eq!(
         (publisher.kept(), publisher.in_use()),
-        (kept, (7, Source::Fetched))
+        (kept, (1007, Source::Fetched))
     );
 }
 
@@ -484,7 +490,7 @@ fn a_damaged_copy_is_removed_and_fetched_again() {
 #[test]
 fn a_copy_behind_a_link_of_somebody_elses_is_left_alone() {
     let publisher = Publisher::new();
-    publisher.publish(7).update().expect("updated");
+    publisher.publish(1007).update().expect("updated");
     let outside = publisher.world().join("outside");
     for name in ["cache", "locks"] {
         let path = publisher.home().join(name);
@@ -508,11 +514,11 @@ fn a_copy_behind_a_link_of_somebody_elses_is_left_alone() {
 #[test]
 fn no_reader_removes_the_copy_that_an_update_has_just_written() {
     let publisher = Publisher::new();
-    publisher.publish(2).update().expect("updated");
+    publisher.publish(1002).update().expect("updated");
     publisher.told();
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            for serial in 3..30 {
+            for serial in 1003..1030 {
                 publisher.publish(serial).update().expect("updated");
             }
         });
@@ -527,13 +533,13 @@ fn no_reader_removes_the_copy_that_an_update_has_just_written() {
 #[test]
 fn an_old_copy_and_a_damaged_floor_do_not_lower_what_was_accepted() {
     let publisher = Publisher::new();
-    publisher.publish(7).update().expect("updated");
+    publisher.publish(1007).update().expect("updated");
     let (trust, copy) = (
         publisher.home().join("trust.json"),
         publisher.home().join("cache/registry-amp.signed"),
     );
     let old = fs::read(&copy).expect("kept");
-    publisher.publish(8).update().expect("updated");
+    publisher.publish(1008).update().expect("updated");
     let (floor, new) = (fs::read(&trust).expect("kept"), fs::read(&copy).expect("kept"));
     // Somebody put the old copy back.
     fs::write(&copy, &old).expect("written");
@@ -543,11 +549,11 @@ fn an_old_copy_and_a_damaged_floor_do_not_lower_what_was_accepted() {
     for damaged in [&floor[..floor.len() / 2], b"", b"[]"] {
         fs::write(&trust, damaged).expect("written");
         publisher.told();
-        assert_eq!(publisher.in_use(), (8, Source::Fetched));
+        assert_eq!(publisher.in_use(), (1008, Source::Fetched));
         assert_eq!(publisher.told().len(), 1);
-        publisher.publish(7);
+        publisher.publish(1007);
         publisher.update().expect_err("lower than the copy");
-        publisher.publish(8);
+        publisher.publish(1008);
         let lines: Vec<&[u8]> = new.split_inclusive(|octet| *octet == b'\n').take(4).collect();
         let (pointer, document) = new.split_at(lines.iter().map(|line| line.len()).sum());
         publisher
@@ -555,7 +561,7 @@ fn an_old_copy_and_a_damaged_floor_do_not_lower_what_was_accepted() {
             .put("registry.minisig", Page::Body(pointer.to_vec()));
         publisher
             .site
-            .put("registry-8.json", Page::Body(document.to_vec()));
+            .put("registry-1008.json", Page::Body(document.to_vec()));
         publisher.update().expect("the same again");
         assert_eq!(fs::read(&trust).expect("kept"), floor);
     }
@@ -565,7 +571,7 @@ fn an_old_copy_and_a_damaged_floor_do_not_lower_what_was_accepted() {
 fn an_old_registry_is_named_and_goes_on() {
     let publisher = Publisher::new();
     publisher
-        .publish_issued(7, &issued(-100 * 24))
+        .publish_issued(1007, &issued(-100 * 24))
         .update()
         .expect("updated");
     assert!(
@@ -574,5 +580,5 @@ fn an_old_registry_is_named_and_goes_on() {
             .iter()
             .any(|line| line.contains("is 100 days old"))
     );
-    assert_eq!(publisher.in_use().0, 7);
+    assert_eq!(publisher.in_use().0, 1007);
 }
