@@ -103,7 +103,9 @@ pub fn examine(
         match store::inventory::read(layout) {
             Ok(inventory) => {
                 findings.extend(receipts(&inventory, layout));
-                findings.extend(concerns(&inventory, registry.registry, now));
+                if let Some(in_use) = registry {
+                    findings.extend(concerns(&inventory, in_use.registry, now));
+                }
             }
             Err(why) => findings.push(Finding::problem(
                 "components",
