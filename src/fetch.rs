@@ -10,12 +10,14 @@ mod body;
 mod client;
 mod download;
 mod error;
+mod fault;
 mod https;
 mod local;
 mod mirror;
 mod npm;
 mod packages;
 mod partial;
+mod proxy;
 mod published;
 mod pypi;
 mod range;
@@ -29,7 +31,7 @@ use std::{
     fmt,
     fs::File,
     io,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -40,14 +42,17 @@ use url::Url;
 
 use self::{
     body::Body,
+    client::Clients,
     download::{Unpacked, Wanted},
     https::{Question, text_of},
+    proxy::Proxies,
     pypi::Wheel,
     range::content_length,
     retry::{Failed, Retries},
 };
 pub use self::{
     error::{FetchError, Verdict},
+    fault::Fault,
     packages::PackageClient,
     published::{of_checksum_file, of_github_release},
     settings::{Limits, Secret, Settings},
@@ -89,8 +94,9 @@ pub struct Wire {
     settings: Settings,
     env: Env,
     reporter: Arc<dyn Reporter>,
-    client: OnceLock<Result<reqwest::Client, String>>,
-    /// Hosts that are not asked again in this run, and why.
+    proxies: Arc<Proxies>,
+    clients: Clients,
+    /// Who is not asked again in this run, and why.
     out_of_reach: Mutex<BTreeMap<String, String>>,
     /// Clients of package registries that are not started again in this run; why, where there is one at all.
     failed_clients: Mutex<BTreeMap<PackageClient, Option<String>>>,
@@ -105,7 +111,8 @@ impl Wire {
             settings,
             env: env.clone(),
             reporter,
-            client: OnceLock::new(),
+            proxies: Arc::new(Proxies::of_environment(env)),
+            clients: Clients::default(),
             out_of_reach: Mutex::default(),
             failed_clients: Mutex::default(),
             stated: Mutex::default(),
@@ -185,8 +192,8 @@ impl Wire {
         loop {
             match self.small(&url, limit, etag).await {
                 Ok(fresh) => return Ok(fresh),
-                Err(Failed::Again { host, why, after }) => self.wait(&mut retries, host, why, after).await?,
-                Err(Failed::Unreachable { host, why }) => return Err(self.out_of_reach(host, why)),
+                Err(Failed::Again { at, why, after }) => self.wait(&mut retries, at, why, after).await?,
+                Err(Failed::Unreachable { at, why }) => return Err(self.out_of_reach(at, why)),
                 Err(Failed::Final(error)) => return Err(error),
             }
         }
@@ -264,15 +271,21 @@ impl Wire {
         })
     }
 
-    fn client(&self) -> Result<&reqwest::Client, String> {
-        self.client
-            .get_or_init(|| {
-                client::client(&self.env, &self.settings.limits, |text| {
-                    self.report(Event::Warning(text))
-                })
-            })
-            .as_ref()
-            .map_err(String::clone)
+    /// The client for an address.
+    fn client(&self, url: &Url) -> Result<&reqwest::Client, String> {
+        let warn = |text| self.report(Event::Warning(text));
+        self.clients
+            .of(url, &self.env, &self.proxies, &self.settings.limits, warn)
+    }
+
+    /// Who is at fault when an address gives no answer, unless something says that it is another.
+    fn fault_of(&self, url: &Url) -> Fault {
+        let mirror = self.settings.mirror.as_ref();
+        Fault::Host {
+            name: address::host(url),
+            is_mirror: mirror.is_some_and(|mirror| mirror.origin() == url.origin()),
+            is_proxied: self.proxies.of(url).is_some(),
+        }
     }
 
     fn online(&self, name: &str, host: &str) -> Result<(), FetchError> {
@@ -285,42 +298,42 @@ impl Wire {
         Ok(())
     }
 
-    /// Fails if the host was out of reach earlier in this run.
-    fn not_out_of_reach(&self, host: &str) -> Result<(), FetchError> {
-        match locked(&self.out_of_reach).get(host) {
-            Some(why) => Err(FetchError::Unreachable {
-                host: host.to_owned(),
-                why: why.clone(),
-            }),
-            None => Ok(()),
+    /// Fails if whoever would be asked was out of reach earlier in this run.
+    fn not_out_of_reach(&self, asked: [Option<Fault>; 3]) -> Result<(), FetchError> {
+        let known = locked(&self.out_of_reach);
+        for at in asked.into_iter().flatten() {
+            if let Some(why) = known.get(&at.to_string()) {
+                return Err(FetchError::Unreachable { at, why: why.clone() });
+            }
         }
+        Ok(())
     }
 
-    /// Remembers that a host is out of reach, and says so the first time.
-    fn out_of_reach(&self, host: String, why: String) -> FetchError {
-        let earlier = locked(&self.out_of_reach).insert(host.clone(), why.clone());
+    /// Remembers that somebody is out of reach, and says so the first time.
+    fn out_of_reach(&self, at: Fault, why: String) -> FetchError {
+        let earlier = locked(&self.out_of_reach).insert(at.to_string(), why.clone());
         if earlier.is_none() {
             self.report(Event::Note(format!(
-                "`{host}` is out of reach ({why}); going on without it"
+                "{at} is out of reach ({why}); continuing without it"
             )));
         }
-        FetchError::Unreachable { host, why }
+        FetchError::Unreachable { at, why }
     }
 
     /// Waits for the next attempt, if there is one.
     async fn wait(
         &self,
         retries: &mut Retries<'_>,
-        host: String,
+        at: Fault,
         why: String,
         asked: Option<Duration>,
     ) -> Result<(), FetchError> {
         let Some(wait) = retries.next(asked) else {
-            return Err(self.out_of_reach(host, why));
+            return Err(self.out_of_reach(at, why));
         };
         if wait > Duration::from_secs(5) {
             let text = format!(
-                "`{host}` asks to wait ({why}); trying again in {}",
+                "{at} asks to wait ({why}); trying again in {}",
                 https::seconds(wait)
             );
             self.report(Event::Note(text));

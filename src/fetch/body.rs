@@ -5,13 +5,13 @@ use std::time::Duration;
 use reqwest::Response;
 use tokio::time::{Instant, timeout};
 
-use super::{Wire, address, https, retry::Failed};
+use super::{Fault, Wire, https, retry::Failed};
 
 /// The body of an answer, that may not stop and not crawl.
 pub(super) struct Body<'a> {
     wire: &'a Wire,
     answer: Response,
-    host: String,
+    at: Fault,
     /// When the present window began, and what came in it.
     window: (Instant, u64),
     any: bool,
@@ -21,7 +21,7 @@ impl<'a> Body<'a> {
     pub(super) fn new(wire: &'a Wire, answer: Response) -> Self {
         Self {
             wire,
-            host: address::host(answer.url()),
+            at: wire.fault_of(answer.url()),
             answer,
             window: (Instant::now(), 0),
             any: false,
@@ -49,7 +49,7 @@ impl<'a> Body<'a> {
                 Ok(Ok(None)) => return Ok(None),
                 Ok(Err(cause)) => {
                     return Err(Failed::Again {
-                        host: self.host.clone(),
+                        at: self.at.clone(),
                         why: format!(
                             "the download was cut ({})",
                             https::innermost(&cause.without_url())
@@ -74,7 +74,7 @@ impl<'a> Body<'a> {
     /// The failure of a body that ended before it was whole.
     pub(super) fn cut(&self) -> Failed {
         Failed::Again {
-            host: self.host.clone(),
+            at: self.at.clone(),
             why: "the download was cut".to_owned(),
             after: None,
         }
@@ -82,7 +82,7 @@ impl<'a> Body<'a> {
 
     fn stopped(&self, what: &str, within: Duration) -> Failed {
         Failed::Unreachable {
-            host: self.host.clone(),
+            at: self.at.clone(),
             why: format!("{what} within {}", https::seconds(within)),
         }
     }

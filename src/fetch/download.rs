@@ -120,13 +120,13 @@ impl Wire {
                         }
                     }
                 }
-                Err(Failed::Again { host, why, after }) => {
+                Err(Failed::Again { at, why, after }) => {
                     if partial.length() >= had + WORTH_PATIENCE {
                         retries.reset();
                     }
-                    self.wait(&mut retries, host, why, after).await?;
+                    self.wait(&mut retries, at, why, after).await?;
                 }
-                Err(Failed::Unreachable { host, why }) => return Err(self.out_of_reach(host, why)),
+                Err(Failed::Unreachable { at, why }) => return Err(self.out_of_reach(at, why)),
                 Err(Failed::Final(error)) => {
                     if matches!(error, FetchError::WrongBytes { .. } | FetchError::TooLarge { .. }) {
                         partial.remove().map_err(FetchError::disk(directory))?;

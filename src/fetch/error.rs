@@ -4,7 +4,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
-use super::PackageClient;
+use super::{Fault, PackageClient};
 use crate::{
     exit::{self, Exit},
     verify::VerifyError,
@@ -14,10 +14,10 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// No answer that can be used from a host, now; it is not asked again in this run.
-    #[error("`{host}` is out of reach: {why}")]
+    #[error("{at} is out of reach: {why}")]
     Unreachable {
-        /// The host, with its port where that is unusual.
-        host: String,
+        /// Who is at fault.
+        at: Fault,
         /// Why, in a few words.
         why: String,
     },
@@ -197,16 +197,8 @@ impl FetchError {
                 client: PackageClient::Pip,
                 ..
             } => "`python3 -m pip config list` shows what pip asks",
-            Self::Unreachable { why, .. } if why.starts_with(super::tls::PREFIX) => {
-                "if your network inspects TLS, put its certificate in a file and name it in `SSL_CERT_FILE`"
-            }
-            Self::Unreachable { .. } => {
-                "set `https_proxy` if your network has a proxy, or name a mirror with `--mirror`"
-            }
+            Self::Unreachable { at, why } => return Some(hint_of_fault(at, why)),
             Self::RateLimited { .. } => "set `AMPUP_GITHUB_TOKEN` to a token of yours, or wait",
-            Self::Refused { why, .. } if why.starts_with("407") => {
-                "put the user and the password into `https_proxy`: `http://user:password@host:port`"
-            }
             Self::Refused { .. } => return None,
             Self::WrongBytes { web_page: true, .. } | Self::TooLarge { web_page: true, .. } => {
                 "sign in to your network in a browser and run the same command again"
@@ -241,6 +233,29 @@ impl FetchError {
     pub(super) fn disk(path: impl Into<Utf8PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Disk { path, source }
+    }
+}
+
+fn hint_of_fault(at: &Fault, why: &str) -> String {
+    match at {
+        Fault::Proxy { variable, .. } if why.starts_with("407") => {
+            format!("put the user and the password into `{variable}`: `http://user:password@host:port`")
+        }
+        Fault::Proxy { variable, .. } => {
+            format!("set `{variable}` to your network's proxy, `http://host:port`, or unset it")
+        }
+        Fault::Through { .. } => {
+            "ask whoever runs the proxy to allow it, or name a mirror with `--mirror`".to_owned()
+        }
+        _ if why.starts_with(super::tls::PREFIX) => {
+            "if your network inspects TLS, put its certificate in a file and name it in `SSL_CERT_FILE`"
+                .to_owned()
+        }
+        Fault::Host { is_mirror: true, .. } => "check the address that `--mirror` names".to_owned(),
+        Fault::Host { is_proxied: true, .. } => "name a mirror with `--mirror`".to_owned(),
+        Fault::Host { .. } => {
+            "set `https_proxy` if your network has a proxy, or name a mirror with `--mirror`".to_owned()
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{
-    FetchError, Wire, address,
+    Fault, FetchError, Wire, address,
+    proxy::Proxy,
     retry::{Failed, retry_after},
     tls,
 };
@@ -51,12 +52,24 @@ impl Wire {
     }
 
     async fn ask_one(&self, url: &Url, first: bool, question: Question<'_>) -> Result<Response, Failed> {
-        let host = address::host(url);
-        self.not_out_of_reach(&host)?;
-        let client = self.client().map_err(|why| Failed::Unreachable {
-            host: host.clone(),
-            why,
-        })?;
+        let at = self.fault_of(url);
+        let proxy = self.proxies.of(url);
+        self.not_out_of_reach([
+            Some(at.clone()),
+            proxy.map(Fault::of_proxy),
+            proxy.map(|proxy| Fault::through(proxy, url)),
+        ])?;
+        if let Some(proxy) = proxy
+            && let Err(why) = &proxy.address
+        {
+            return Err(Failed::Unreachable {
+                at: Fault::of_proxy(proxy),
+                why: why.clone(),
+            });
+        }
+        let client = self
+            .client(url)
+            .map_err(|why| Failed::Unreachable { at: at.clone(), why })?;
         let mut request = client
             .get(url.clone())
             .header(header::ACCEPT_ENCODING, "identity");
@@ -77,9 +90,9 @@ impl Wire {
         let limits = &self.settings.limits;
         match timeout(limits.connect + limits.first_byte, request.send()).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(cause)) => Err(sort(host, url, &cause.without_url(), limits.connect)),
+            Ok(Err(cause)) => Err(sort(at, url, proxy, &cause.without_url(), limits.connect)),
             Err(_) => Err(Failed::Unreachable {
-                host,
+                at,
                 why: format!("no answer within {}", seconds(limits.first_byte)),
             }),
         }
@@ -107,19 +120,20 @@ impl Wire {
             _ if self.is_busy(url, &answer) => {
                 let after = text_of(headers, &header::RETRY_AFTER)
                     .and_then(|asked| retry_after(asked, text_of(headers, &header::DATE)));
-                let host = address::host(url);
+                let at = self.fault_of(url);
                 return Err(match after {
                     Some(after) if after > self.settings.limits.retry_after => {
                         let why = format!("{why}, and it asks to wait {}", seconds(after));
-                        Failed::Unreachable { host, why }
+                        Failed::Unreachable { at, why }
                     }
-                    after => Failed::Again { host, why, after },
+                    after => Failed::Again { at, why, after },
                 });
             }
             401 if self.has_token_for(url) => {
                 let why = format!("{why}: the GitHub token is not accepted");
                 return Err(FetchError::Refused { origin, why }.into());
             }
+            407 if let Some(proxy) = self.proxies.of(url) => return Err(wants_password(proxy)),
             400..=499 => return Err(FetchError::Refused { origin, why }.into()),
             _ => return Err(unaccepted(question.url, format!("it is {why}")).into()),
         }
@@ -182,35 +196,48 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Sorts a question that got no answer.
-fn sort(host: String, url: &Url, cause: &reqwest::Error, connect: Duration) -> Failed {
-    let chain = chain(cause);
-    if let Some(why) = chain.iter().find_map(|cause| tls::explain(*cause)) {
-        return Failed::Unreachable { host, why };
+fn wants_password(proxy: &Proxy) -> Failed {
+    Failed::Unreachable {
+        at: Fault::of_proxy(proxy),
+        why: "407: it asks for a user and a password".to_owned(),
     }
+}
+
+/// Sorts a question that got no answer. `at` is at fault, unless it was asked through a proxy and never reached.
+fn sort(at: Fault, url: &Url, proxy: Option<&Proxy>, cause: &reqwest::Error, connect: Duration) -> Failed {
+    let chain = chain(cause);
     let texts: Vec<String> = chain.iter().map(ToString::to_string).collect();
     let says = |text: &str| texts.iter().any(|one| one.contains(text));
-    let why = innermost(cause);
-    if says("proxy authorization required") {
-        let origin = address::shown(url);
-        let why = "407: the proxy wants a user and a password".to_owned();
-        return FetchError::Refused { origin, why }.into();
+    let is_timeout = cause.is_connect() && cause.is_timeout();
+    // To http, every connection is one to the proxy; to https, a tunnel comes first.
+    let proxy = proxy.filter(|_| {
+        let is_plain = url.scheme() == "http" && cause.is_connect();
+        is_timeout || is_plain || says("tunnel error") || says("socks")
+    });
+    let at = proxy.map_or(at, Fault::of_proxy);
+    let explained = chain.iter().find_map(|cause| tls::explain(*cause));
+    match (explained, proxy) {
+        (Some(why), _) => Failed::Unreachable { at, why },
+        (None, Some(proxy)) if says("proxy authorization required") => wants_password(proxy),
+        (None, _) if is_timeout => Failed::Unreachable {
+            at,
+            why: format!("no connection within {}", seconds(connect)),
+        },
+        (None, _) if says("dns error") => Failed::Unreachable {
+            at,
+            why: format!("DNS: {}", innermost(cause)),
+        },
+        (None, Some(proxy)) if says("unsuccessful") => Failed::Again {
+            at: Fault::through(proxy, url),
+            why: "the proxy refuses to connect".to_owned(),
+            after: None,
+        },
+        (None, _) => Failed::Again {
+            at,
+            why: innermost(cause),
+            after: None,
+        },
     }
-    if says("dns error") {
-        let why = format!("DNS: {why}");
-        return Failed::Unreachable { host, why };
-    }
-    if cause.is_connect() && cause.is_timeout() {
-        let why = format!("no connection within {}", seconds(connect));
-        return Failed::Unreachable { host, why };
-    }
-    let why = if says("tunnel error") || says("socks") {
-        format!("through the proxy: {why}")
-    } else {
-        why
-    };
-    let after = None;
-    Failed::Again { host, why, after }
 }
 
 /// The text of the first cause of all, which says most.

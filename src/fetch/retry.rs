@@ -7,15 +7,15 @@ use std::{
 
 use jiff::{Timestamp, fmt::rfc2822};
 
-use super::{FetchError, Limits};
+use super::{Fault, FetchError, Limits};
 
 /// Why an attempt failed.
 #[derive(Debug)]
 pub(super) enum Failed {
     /// It may go better next time.
     Again {
-        /// The host that failed.
-        host: String,
+        /// Who failed.
+        at: Fault,
         /// Why, in a few words.
         why: String,
         /// How long the host asks to wait.
@@ -23,8 +23,8 @@ pub(super) enum Failed {
     },
     /// This host is of no use in this run.
     Unreachable {
-        /// The host that failed.
-        host: String,
+        /// Who failed.
+        at: Fault,
         /// Why, in a few words.
         why: String,
     },

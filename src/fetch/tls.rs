@@ -1,17 +1,16 @@
 //! Whom to trust for https: the trust store of the operating system, and what `SSL_CERT_FILE` and `SSL_CERT_DIR` add.
 //! A certificate that is not trusted is named by its issuer, because that is often a proxy of the user's own network.
 
-use std::{error::Error, io, sync::Arc};
+use std::{error::Error, io, path::Path, sync::Arc};
 
 use camino::Utf8Path;
 use fs_err as fs;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
 };
-use rustls_platform_verifier::Verifier;
 
 use crate::{env::Env, fs::atomic};
 
@@ -21,11 +20,24 @@ pub(super) const PREFIX: &str = "TLS: ";
 /// A bundle of the whole world's roots has some 200 KiB.
 const BUNDLE_LIMIT: u64 = 16 << 20;
 
-/// The configuration of every https connection. `warn` is told which files could not be read.
+/// The configuration of every https connection. `warn` is told which files could not be used.
 pub(super) fn config(env: &Env, mut warn: impl FnMut(String)) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    with_verifier(verifier(extra_roots(env, &mut warn), provider.clone()), provider)
+}
+
+/// The configuration of a client that asks nobody by https. Nothing is read for it.
+pub(super) fn of_nobody() -> ClientConfig {
+    let nobody = Err(rustls::Error::General("no https".to_owned()));
+    with_verifier(nobody, Arc::new(rustls::crypto::ring::default_provider()))
+}
+
+fn with_verifier(
+    inner: Result<Arc<dyn ServerCertVerifier>, rustls::Error>,
+    provider: Arc<CryptoProvider>,
+) -> ClientConfig {
     let verifier = NamingVerifier {
-        inner: Verifier::new_with_extra_roots(extra_roots(env, &mut warn), provider.clone()),
+        inner,
         algorithms: provider.signature_verification_algorithms,
     };
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -38,25 +50,87 @@ pub(super) fn config(env: &Env, mut warn: impl FnMut(String)) -> ClientConfig {
     config
 }
 
+/// The operating system's own verifier, which trusts these, too.
+#[cfg(any(windows, target_os = "macos"))]
+fn verifier(
+    extra: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
+    let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider)?;
+    Ok(Arc::new(verifier))
+}
+
+/// The authorities of the operating system are files, and `SSL_CERT_FILE` adds to them. (rustls-platform-verifier reads
+/// the variable in their place.)
+#[cfg(not(any(windows, target_os = "macos")))]
+fn verifier(
+    extra: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
+    use rustls::client::WebPkiServerVerifier;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(extra);
+    roots.add_parsable_certificates(of_the_system());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|cause| rustls::Error::General(cause.to_string()))?;
+    Ok(verifier)
+}
+
+/// The operating system's authorities: a bundle, which every distribution has in one of a few places; the single files of
+/// a directory only where there is no bundle.
+#[cfg(not(any(windows, target_os = "macos")))]
+fn of_the_system() -> Vec<CertificateDer<'static>> {
+    const BUNDLES: [&str; 6] = [
+        "/etc/ssl/certs/ca-certificates.crt", // Debian, Arch, Alpine, Nix
+        "/etc/pki/tls/certs/ca-bundle.crt",   // Fedora
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+        "/etc/ssl/ca-bundle.pem", // openSUSE
+        "/etc/pki/tls/cacert.pem",
+        "/etc/ssl/cert.pem", // Alpine, BSD
+    ];
+    const DIRECTORIES: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
+    let mut bundles = BUNDLES
+        .iter()
+        .map(|bundle| certificates(Utf8Path::new(bundle)).unwrap_or_default());
+    bundles.find(|found| !found.is_empty()).unwrap_or_else(|| {
+        let directories = DIRECTORIES.iter().map(Utf8Path::new);
+        directories
+            .flat_map(|directory| certificates_in(directory).unwrap_or_default())
+            .collect()
+    })
+}
+
 fn extra_roots(env: &Env, warn: &mut impl FnMut(String)) -> Vec<CertificateDer<'static>> {
     let mut roots = Vec::new();
-    if let Some(file) = env.var("SSL_CERT_FILE") {
-        match certificates(Utf8Path::new(file)) {
-            Ok(found) => roots.extend(found),
-            Err(cause) => warn(format!("`SSL_CERT_FILE` cannot be used: {cause}")),
+    let mut add = |variable: &str, path: &Path, read: fn(&Utf8Path) -> io::Result<_>| {
+        let shown = path.display();
+        let found = match Utf8Path::from_path(path) {
+            Some(path) => read(path),
+            None => Err(io::Error::other("its name is not UTF-8")),
+        };
+        let found: Vec<CertificateDer<'static>> = match found {
+            Ok(found) => found,
+            Err(cause) => return warn(format!("`{variable}` adds no certificate: {cause}")),
+        };
+        let before = roots.len();
+        // One that webpki cannot read as an anchor would make the verifier refuse all.
+        let is_usable =
+            |root: &CertificateDer<'static>| rustls::RootCertStore::empty().add(root.clone()).is_ok();
+        roots.extend(found.into_iter().filter(is_usable));
+        if roots.len() == before {
+            warn(format!(
+                "`{variable}` adds no certificate: there is none in `{shown}`"
+            ));
         }
+    };
+    if let Some(file) = env.var_os("SSL_CERT_FILE") {
+        add("SSL_CERT_FILE", Path::new(file), certificates);
     }
     let directories = env.var_os("SSL_CERT_DIR").map(std::env::split_paths);
     for directory in directories.into_iter().flatten() {
-        // As OpenSSL does: a directory that is missing, or a file that is no certificate, is passed over.
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            if let Some(file) = Utf8Path::from_path(&entry.path()) {
-                roots.extend(certificates(file).unwrap_or_default());
-            }
-        }
+        add("SSL_CERT_DIR", &directory, certificates_in);
     }
-    // One that webpki cannot read as an anchor would make the verifier refuse all.
-    roots.retain(|root| rustls::RootCertStore::empty().add(root.clone()).is_ok());
     roots
 }
 
@@ -65,11 +139,22 @@ fn certificates(file: &Utf8Path) -> io::Result<Vec<CertificateDer<'static>>> {
     Ok(CertificateDer::pem_slice_iter(&text).flatten().collect())
 }
 
+/// Those in all files of a directory. As with OpenSSL, a file that is no certificate is passed over.
+fn certificates_in(directory: &Utf8Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)?.flatten() {
+        if let Some(file) = Utf8Path::from_path(&entry.path()) {
+            found.extend(certificates(file).unwrap_or_default());
+        }
+    }
+    Ok(found)
+}
+
 /// The operating system's verifier, and the issuer's name when it knows no such issuer. Where the system trusts nobody
 /// (a bare container), every certificate is refused, and what needs none still works.
 #[derive(Debug)]
 struct NamingVerifier {
-    inner: Result<Verifier, rustls::Error>,
+    inner: Result<Arc<dyn ServerCertVerifier>, rustls::Error>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 

@@ -144,7 +144,7 @@ fn tell(attempt: &Attempt, workshop: &Workshop<'_>) {
         AttemptError::Fetch(error @ FetchError::WrongPackage { .. }) => {
             Event::Warning(format!("{error}; continuing without it"))
         }
-        AttemptError::Fetch(error) => Event::Note(format!("{error}; going on without it")),
+        AttemptError::Fetch(error) => Event::Note(format!("{error}; continuing without it")),
         error => Event::Warning(format!(
             "the build by {} is not taken: {}{}",
             attempt.provider,

@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::pki_types::PrivateKeyDer;
 
 use super::*;
-use crate::support::server::{Reply, Request, Server};
+use crate::support::server::{End, Reply, Request, Server};
 
 const TOKEN: &str = "ghp_not-to-be-seen";
 
@@ -89,21 +89,57 @@ fn an_authority_of_the_environment_is_trusted() {
     assert_eq!(read(&world.fetch(&artifact).expect("fetched")), bytes);
 }
 
+/// What is named beside it still counts, and over http nothing is read at all.
 #[test]
-fn a_certificate_file_that_cannot_be_read_is_named() {
-    let server = Server::start(|_, _| Reply::whole(b"abc"));
-    let mut world = World::new();
-    world
-        .variables
-        .insert("SSL_CERT_FILE".to_owned(), "/nowhere/authority.pem".to_owned());
-    world
-        .fetch(&artifact(server.url("/thing"), b"abc"))
-        .expect("fetched");
-    assert!(
-        world.lines()[0].contains("/nowhere/authority.pem"),
-        "{:?}",
-        world.lines()
-    );
+fn authorities_that_cannot_be_used_are_one_warning_that_names_them() {
+    let server = Server::start_tls(certified("127.0.0.1", |_| {}), |_, _| Reply::whole(b"abc"));
+    let plain = Server::start(|_, _| Reply::whole(b"abc"));
+    let mut faults = Vec::new();
+    for (variable, path) in [
+        ("SSL_CERT_FILE", "/nowhere/authority.pem"),
+        ("SSL_CERT_FILE", "empty.pem"),
+        ("SSL_CERT_FILE", "useless.pem"),
+        ("SSL_CERT_FILE", "directory"),
+        ("SSL_CERT_DIR", "/nowhere"),
+        ("SSL_CERT_DIR", "directory"),
+        ("SSL_CERT_FILE", ""),
+        ("SSL_CERT_DIR", ""),
+    ] {
+        let mut world = trusting();
+        let trusted = world.variables["SSL_CERT_FILE"].clone();
+        let path = match path {
+            "" => String::new(),
+            path => world.path().join(path).into_string(),
+        };
+        fs_err::create_dir(world.path().join("directory")).expect("made");
+        fs_err::write(world.path().join("empty.pem"), "").expect("written");
+        fs_err::write(
+            world.path().join("useless.pem"),
+            "-----BEGIN CERTIFICATE-----\nAAAA\n",
+        )
+        .expect("written");
+        if variable == "SSL_CERT_FILE" {
+            let directory = world.path().join("good");
+            fs_err::create_dir(&directory).expect("made");
+            fs_err::rename(&trusted, directory.join("authority.pem")).expect("moved");
+            world
+                .variables
+                .insert("SSL_CERT_DIR".to_owned(), directory.into_string());
+        }
+        world.variables.insert(variable.to_owned(), path.clone());
+        world
+            .fetch(&artifact(plain.url("/thing"), b"abc"))
+            .expect("over http");
+        let over_http = world.lines().len();
+        fs_err::remove_dir_all(world.downloads()).expect("removed");
+        let outcome = world.fetch(&artifact(server.url("/thing"), b"abc"));
+        let lines = world.lines();
+        let named = lines.len() == 1 && lines[0].contains(variable) && lines[0].contains(&path);
+        if outcome.is_err() || over_http != 0 || named == path.is_empty() {
+            faults.push(format!("{variable}={path}: {lines:?} {:?}", outcome.err()));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
 #[test]
@@ -274,27 +310,104 @@ fn a_proxy_of_the_environment_is_used_and_no_proxy_is_honoured() {
     }
 }
 
+/// Whoever is at fault is named: the proxy, with its variable, and not the host behind it.
 #[test]
-fn a_proxy_that_refuses_or_is_away_is_told() {
-    for (reply, says) in [
+fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("bound").to_string()
+    };
+    let answering = |head: &'static str| Server::start(move |_, _| Reply::raw(head));
+    let asking = answering("HTTP/1.1 407 X\r\nContent-Length: 0\r\n\r\n");
+    let forbidding = answering("HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n");
+    let bad_gateway = answering("HTTP/1.1 502 X\r\nContent-Length: 0\r\n\r\n");
+    let silent = Server::start(|_, _| Reply::status(200).ending(End::SilentBefore));
+    let proxy = |host: String| format!("the proxy `{host}` (`VARIABLE`) is out of reach: ");
+    let through =
+        |host: String| format!("`a.example` through the proxy `{host}` (`VARIABLE`) is out of reach: ");
+    let cases = [
         (
-            "HTTP/1.1 407 X\r\nContent-Length: 0\r\n\r\n",
-            "407: the proxy wants",
+            "proxy.invalid:3128".to_owned(),
+            proxy("proxy.invalid:3128".to_owned()) + "DNS: ",
         ),
-        ("HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", "through the proxy"),
-    ] {
-        let proxy = Server::start(move |_, _| Reply::raw(reply));
+        (closed.clone(), proxy(closed)),
+        (
+            format!("http://user:secret@{}", asking.host()),
+            proxy(asking.host()) + "407: ",
+        ),
+        (
+            format!("http://user:secret@{}", forbidding.host()),
+            through(forbidding.host()),
+        ),
+        (bad_gateway.host(), through(bad_gateway.host())),
+        (silent.host(), proxy(silent.host()) + "no connection within"),
+        // It speaks no TLS.
+        (format!("https://{}", asking.host()), proxy(asking.host())),
+        (
+            r"http://DOM\user:secret@127.0.0.1:1".to_owned(),
+            "the proxy of `VARIABLE` is out of reach: its value is no address of a proxy".to_owned(),
+        ),
+    ];
+    let mut faults = Vec::new();
+    for (index, (value, says)) in cases.into_iter().enumerate() {
+        let variable = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"][index % 4];
         let mut world = World::new();
-        let address = format!("http://user:secret@{}", proxy.host());
-        world.variables.insert("https_proxy".to_owned(), address);
-        let error =
-            quick(|| world.fetch(&artifact("https://a.example/thing", b"abc"))).expect_err("no tunnel");
-        assert!(error.to_string().contains(says), "{error}");
-        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
-        assert_eq!(proxy.requests()[0].method, "CONNECT");
-        assert_eq!(proxy.requests()[0].target, "a.example:443");
-        assert!(proxy.requests()[0].header("Proxy-Authorization").is_some());
+        world.settings.limits.connect = Duration::from_millis(700);
+        world.variables.insert(variable.to_owned(), value.clone());
+        let wire = world.wire();
+        let error = quick(|| world.fetch_with(&wire, &artifact("https://a.example/thing", b"abc")))
+            .expect_err("no tunnel");
+        let (text, hint) = (error.to_string(), error.hint().unwrap_or_default());
+        let is_said = text.starts_with(&says.replace("VARIABLE", variable));
+        let _ = world.fetch_with(&wire, &artifact("https://a.example/other", b"abc"));
+        let lines = world.lines().len();
+        if !is_said
+            || hint.contains("set `https_proxy` if")
+            || format!("{error:?}{hint}").contains("secret")
+            || lines != 1
+        {
+            faults.push(format!(
+                "{variable}={value}: {text} (hint: {hint}; {lines} lines)"
+            ));
+        }
     }
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert_eq!(asking.requests()[0].method, "CONNECT");
+    assert_eq!(asking.requests()[0].target, "a.example:443");
+    assert!(asking.requests()[0].header("Proxy-Authorization").is_some());
+}
+
+/// A proxy of http answers for the host; only 407 is its own.
+#[test]
+fn a_mirror_and_a_proxy_of_http_are_named_when_they_fail() {
+    let asking = Server::start(|_, _| Reply::status(407));
+    let mut world = World::new();
+    world.variables.insert("http_proxy".to_owned(), asking.host());
+    let error = world
+        .fetch(&artifact("http://127.0.0.1:1/thing", b"abc"))
+        .expect_err("407");
+    let text = error.to_string();
+    assert!(
+        text.starts_with(&format!(
+            "the proxy `{}` (`http_proxy`) is out of reach: 407",
+            asking.host()
+        )),
+        "{text}"
+    );
+
+    let origin = Server::start(|_, _| Reply::whole(b"abc"));
+    let mirror = Server::start(|_, _| Reply::status(503));
+    let mut world = World::new();
+    world.settings.mirror = Some(mirror.url("").parse().expect("an address"));
+    world
+        .fetch(&artifact(origin.url("/thing"), b"abc"))
+        .expect("from the origin");
+    let lines = world.lines();
+    assert!(
+        lines.len() == 1
+            && lines[0].starts_with(&format!("the mirror `{}` is out of reach (503", mirror.host())),
+        "{lines:?}"
+    );
 }
 
 #[test]

@@ -1,0 +1,80 @@
+//! Who is at fault when no answer comes.
+
+use std::fmt;
+
+use url::Url;
+
+use super::{address, proxy::Proxy};
+
+/// Who is at fault when no answer comes. As text it is the subject of the sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// A host, as far as is known; its port where that is unusual.
+    Host {
+        /// Its name.
+        name: String,
+        /// The mirror that a person named is meant.
+        is_mirror: bool,
+        /// It was asked through a proxy.
+        is_proxied: bool,
+    },
+    /// The proxy that a variable names.
+    Proxy {
+        /// The variable.
+        variable: &'static str,
+        /// Its host and port; `None` where the value is no address.
+        address: Option<String>,
+    },
+    /// The way through a proxy to one host: the proxy answers, and refuses to connect.
+    Through {
+        /// The host.
+        name: String,
+        /// The variable that names the proxy.
+        variable: &'static str,
+        /// The proxy's host and port.
+        address: String,
+    },
+}
+
+impl Fault {
+    pub(super) fn of_proxy(proxy: &Proxy) -> Self {
+        Self::Proxy {
+            variable: proxy.variable,
+            address: proxy.address.as_ref().ok().map(address::host),
+        }
+    }
+
+    pub(super) fn through(proxy: &Proxy, url: &Url) -> Self {
+        Self::Through {
+            name: address::host(url),
+            variable: proxy.variable,
+            address: proxy.address.as_ref().map(address::host).unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host {
+                name,
+                is_mirror: true,
+                ..
+            } => write!(f, "the mirror `{name}`"),
+            Self::Host { name, .. } => write!(f, "`{name}`"),
+            Self::Proxy {
+                variable,
+                address: Some(address),
+            } => write!(f, "the proxy `{address}` (`{variable}`)"),
+            Self::Proxy {
+                variable,
+                address: None,
+            } => write!(f, "the proxy of `{variable}`"),
+            Self::Through {
+                name,
+                variable,
+                address,
+            } => write!(f, "`{name}` through the proxy `{address}` (`{variable}`)"),
+        }
+    }
+}
