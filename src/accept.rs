@@ -154,7 +154,7 @@ pub fn accept(
                     run_as: run_as.as_ref(),
                 };
                 let printed = first_run(&program)?;
-                names_version(executable, &printed, &names_of(version, tags))?;
+                names_version(executable, &printed, &names_of(version, tags), commit_of(version))?;
             }
             None
         }
@@ -166,7 +166,7 @@ pub fn accept(
             })?;
             // The third number is the packager's; PostgreSQL itself has two.
             let two = format!("{}.{}", version.major, version.minor);
-            names_version("postgres", &printed, &[two, version.to_string()])?;
+            names_version("postgres", &printed, &[two, version.to_string()], None)?;
             let user = match &run_as {
                 Some(user) => user.name.clone(),
                 None => User::current()?.name,
@@ -243,16 +243,25 @@ fn names_of(version: &Version, tags: &[String]) -> Vec<String> {
     names
 }
 
-/// Whether what a program printed has one of the names as a word.
-fn names_version(executable: &str, printed: &str, names: &[String]) -> Result<(), AcceptError> {
-    let words = || printed.split(|letter: char| !(letter.is_alphanumeric() || ".-+_".contains(letter)));
-    let is_named = |name: &String| {
-        // `git describe` writes v0.0.35-57-g188bfd4.
-        words().any(|word| {
-            word == name || word.strip_prefix('v') == Some(name) || word.ends_with(&format!("-g{name}"))
-        })
+/// The commit that a nightly was built from.
+fn commit_of(version: &Version) -> Option<&str> {
+    let commit = version.build.as_str();
+    (!version.pre.is_empty() && is_commit(commit)).then_some(commit)
+}
+
+/// Fails unless one of the words that a program printed is one of the names, or ends with the commit.
+fn names_version(
+    executable: &str,
+    printed: &str,
+    names: &[String],
+    commit: Option<&str>,
+) -> Result<(), AcceptError> {
+    let mut words = printed.split(|letter: char| !(letter.is_alphanumeric() || ".-+_".contains(letter)));
+    let is_named = |word: &str| {
+        let is_name = |name: &String| word == name || word.strip_prefix('v') == Some(name);
+        names.iter().any(is_name) || commit.is_some_and(|commit| ends_with_commit(word, commit))
     };
-    if names.iter().any(is_named) {
+    if words.any(is_named) {
         return Ok(());
     }
     Err(AcceptError::WrongVersion {
@@ -260,6 +269,20 @@ fn names_version(executable: &str, printed: &str, names: &[String]) -> Result<()
         expected: names.join(" or "),
         printed: printed.lines().next().unwrap_or_default().to_owned(),
     })
+}
+
+/// `git describe` writes v0.0.35-57-g188bfd4, with as many digits as it takes to be unique where it runs.
+fn ends_with_commit(word: &str, commit: &str) -> bool {
+    let end = word.rsplit(['-', '+']).next().unwrap_or(word);
+    [Some(end), end.strip_prefix('g')]
+        .into_iter()
+        .flatten()
+        .any(|found| is_commit(found) && (found.starts_with(commit) || commit.starts_with(found)))
+}
+
+/// Seven digits are the least that git abbreviates to.
+fn is_commit(text: &str) -> bool {
+    text.len() >= 7 && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 #[cfg(unix)]
@@ -279,7 +302,7 @@ mod tests {
     fn accepts(printed: &str, version: &str, tags: &[&str]) -> bool {
         let version = Version::parse(version).expect("a version");
         let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        names_version("x", printed, &names_of(&version, &tags)).is_ok()
+        names_version("x", printed, &names_of(&version, &tags), commit_of(&version)).is_ok()
     }
 
     #[test]
@@ -297,9 +320,18 @@ mod tests {
             "ampd v0.0.35-57-g188bfd4",
             "ampd 188bfd4",
             &format!("ampd {nightly}"),
+            "ampd v0.0.35-57-g188bfd41",
+            "ampd nightly-188bfd41c",
+            "ampd (188bfd41c0ffee)",
         ] {
             assert!(accepts(printed, nightly, &["nightly-188bfd4"]), "{printed}");
         }
-        assert!(!accepts("ampd v0.0.36", nightly, &["nightly-188bfd4"]));
+        // Another commit, too few digits, and a commit that is no nightly's.
+        for printed in ["ampd v0.0.36", "ampd v0.0.35-57-g188bfd5", "ampd v0.0.35-g188bfd"] {
+            assert!(!accepts(printed, nightly, &["nightly-188bfd4"]), "{printed}");
+        }
+        let longer = "0.0.36-nightly.20260313+188bfd41";
+        assert!(accepts("ampd v0.0.35-57-g188bfd4", longer, &[]));
+        assert!(!accepts("ampd 188bfd4", "0.0.36+188bfd4", &[]));
     }
 }
