@@ -14,6 +14,7 @@ pub mod env;
 pub mod exit;
 pub mod fs;
 pub mod host;
+pub mod machine;
 
 // Floor 2: meaning.
 pub mod event;

@@ -5,7 +5,10 @@
 
 use std::fmt;
 
-use crate::distributions::Distributions;
+use crate::{
+    distributions::Distributions,
+    machine::{self, Built},
+};
 
 /// What the dynamic loader could not do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +19,26 @@ pub enum LoadFailure {
     OlderLibrary(String),
     /// The library was made for a machine with smaller memory pages, or another processor.
     OtherMachine(String),
+    /// The program was built for this system and processor, as its header says.
+    BuiltFor(String),
+    /// The file is neither a program nor a script that names its interpreter.
+    NoProgram,
 }
 
 impl LoadFailure {
     /// Finds the loader's complaint in what a program wrote to stderr.
     pub fn find(stderr: &str) -> Option<Self> {
         stderr.lines().find_map(Self::of_line)
+    }
+
+    /// Reads what a program's header says it was built for. A program that execve refuses would be handed to `/bin/sh`
+    /// by execvp (POSIX), and its bytes run as commands.
+    pub fn of_header(header: &[u8]) -> Option<Self> {
+        match Built::of(header) {
+            Built::ForHere | Built::Script => None,
+            Built::For(machine) => Some(Self::BuiltFor(machine)),
+            Built::Unknown => Some(Self::NoProgram),
+        }
     }
 
     fn of_line(line: &str) -> Option<Self> {
@@ -64,7 +81,7 @@ impl LoadFailure {
             Self::MissingLibrary(library) => Distributions::built_in()
                 .install([library.as_str()], os_release)
                 .map(|command| format!("`{command}`")),
-            Self::OlderLibrary(_) | Self::OtherMachine(_) => None,
+            Self::OlderLibrary(_) | Self::OtherMachine(_) | Self::BuiltFor(_) | Self::NoProgram => None,
         }
     }
 }
@@ -76,6 +93,10 @@ impl fmt::Display for LoadFailure {
             Self::OlderLibrary(version) => write!(f, "it needs {version}, and this system is older"),
             Self::OtherMachine(what) if what.is_empty() => f.write_str("it was made for another processor"),
             Self::OtherMachine(what) => write!(f, "`{what}` was made for another kind of machine"),
+            Self::BuiltFor(machine) => {
+                write!(f, "it was built for {machine}; this host is {}", machine::here())
+            }
+            Self::NoProgram => f.write_str("it is neither a program nor a script with a `#!` line"),
         }
     }
 }
@@ -84,7 +105,10 @@ impl fmt::Display for LoadFailure {
 pub fn missing_library(stderr: &str) -> Option<String> {
     match LoadFailure::find(stderr)? {
         LoadFailure::MissingLibrary(library) => Some(library),
-        LoadFailure::OlderLibrary(_) | LoadFailure::OtherMachine(_) => None,
+        LoadFailure::OlderLibrary(_)
+        | LoadFailure::OtherMachine(_)
+        | LoadFailure::BuiltFor(_)
+        | LoadFailure::NoProgram => None,
     }
 }
 

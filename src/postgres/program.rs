@@ -15,6 +15,7 @@ use super::{loading::LoadFailure, user::User};
 use crate::{
     children::{self, Enlisted},
     exit::Exit,
+    machine,
 };
 
 /// A program that says nothing for so long is ended. A wait is bounded by silence and not by a total, because initdb
@@ -271,6 +272,20 @@ impl Finished {
     }
 }
 
+/// Fails where the header of a program says that it was built for another machine.
+fn ensure_runs_here(program: &Utf8Path) -> Result<(), ProgramError> {
+    // What cannot be read may be run all the same, and then it says why.
+    let Ok(header) = machine::header(program) else {
+        return Ok(());
+    };
+    LoadFailure::of_header(&header).map_or(Ok(()), |failure| {
+        Err(ProgramError::DoesNotLoad {
+            program: program.to_owned(),
+            failure,
+        })
+    })
+}
+
 /// Starts a command. A file that we have just written may be busy for a moment (ETXTBSY): a child that another thread
 /// starts meanwhile holds it open until it becomes its own program (<https://github.com/golang/go/issues/22315>).
 fn spawn(command: &mut Command) -> io::Result<(Child, Enlisted)> {
@@ -294,6 +309,7 @@ fn watch(
     input: &str,
     patience: Duration,
 ) -> Result<Finished, ProgramError> {
+    ensure_runs_here(&program)?;
     command
         .stdin(if input.is_empty() {
             Stdio::null()

@@ -145,6 +145,35 @@ fn what_fails_leaves_its_group_alone_and_the_others_are_done() {
     );
 }
 
+/// execvp hands what execve refuses to /bin/sh, which would run the bytes of another machine's program as commands.
+#[test]
+fn a_program_for_another_machine_is_refused_and_never_handed_to_a_shell() {
+    let mut home = home();
+    let mut foreign = fs::read(env!("CARGO_BIN_EXE_ampup")).expect("read");
+    foreign.truncate(4096);
+    // `e_machine`: riscv.
+    foreign[18..20].copy_from_slice(&243_u16.to_le_bytes());
+    let touched = home.path().join("touched");
+    foreign.extend(format!("\ntouch {touched}\n").bytes());
+    let said = if cfg!(target_os = "linux") {
+        "it was built for Linux on riscv; this host is Linux on"
+    } else {
+        "does not run here"
+    };
+    home.offer_raw("foreign", "1.0.0", &foreign);
+    home.offer_raw(
+        "words",
+        "1.0.0",
+        format!("touch {touched}\necho words 1.0.0\n").as_bytes(),
+    );
+    let run = home.ampup(&["install", "foreign"]).exits(1).says(said);
+    assert!(!run.stderr.contains("Syntax error"), "{run:#?}");
+    home.ampup(&["install", "words"])
+        .exits(1)
+        .says("neither a program nor a script with a `#!` line");
+    assert!(!touched.exists());
+}
+
 #[test]
 fn wrong_bytes_end_with_code_4_and_change_nothing() {
     let mut home = home();

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("exit", 1),
     ("fs", 1),
     ("host", 1),
+    ("machine", 1),
     ("event", 2),
     ("layout", 2),
     ("manual", 2),

@@ -154,12 +154,17 @@ impl Home {
 
     /// Offers a release whose executable is this script.
     pub(crate) fn offer_script(&mut self, component: &str, version: &str, script: &str) -> &mut Self {
+        self.offer_raw(component, version, script.as_bytes())
+    }
+
+    /// Offers a release whose one artifact is this file.
+    pub(crate) fn offer_raw(&mut self, component: &str, version: &str, content: &[u8]) -> &mut Self {
         let path = self.world.path().join(format!("{component}-{version}"));
-        fs::write(&path, script).expect("written");
+        fs::write(&path, content).expect("written");
         let artifact = json!({
             "target": TARGET, "provider": "acme", "format": "raw",
             "source": {"kind": "file", "url": format!("file://{path}")},
-            "integrity": {"kind": "pinned", "digest": sha256(script.as_bytes())},
+            "integrity": {"kind": "pinned", "digest": sha256(content)},
         });
         self.offer_artifacts(component, version, &[artifact])
     }
