@@ -7,6 +7,7 @@
 mod census;
 mod fault;
 mod limits;
+mod pipe;
 mod room;
 mod rules;
 mod tar;
@@ -29,6 +30,7 @@ use self::{
     census::{Census, Link, ListedLink, Step},
     fault::Failure,
     limits::Limits,
+    pipe::Content,
     rules::{Claim, judge},
     tree::Tree,
 };
@@ -249,7 +251,7 @@ fn in_tree(path: &str, root: Option<&str>) -> String {
 }
 
 /// What is done for each entry that was admitted, with its content.
-type Act<'a> = dyn FnMut(Step, &mut dyn Read) -> Result<(), Failure> + 'a;
+type Act<'a> = dyn FnMut(Step, &mut Content<'_>) -> Result<(), Failure> + 'a;
 
 /// Reads and judges an archive, whole. Gives what was admitted, and the links to make at the end.
 fn walk<'a>(
@@ -262,7 +264,7 @@ fn walk<'a>(
     file.rewind().map_err(Failure::Read)?;
     let mut census = Census::new(limits, shape.root, shape.links);
     let mut listed = Vec::new();
-    let mut place = |claim: &Claim<'_>, content: &mut dyn Read| {
+    let mut place = |claim: &Claim<'_>, content: &mut Content<'_>| {
         let admitted = judge(claim).and_then(|entry| census.admit(&entry));
         let step = admitted.map_err(|fault| fault.of(claim.name))?;
         if step == Step::LinkList {
@@ -282,26 +284,78 @@ fn walk<'a>(
 }
 
 /// A tar in one gzip member.
-fn tar_gz(file: impl BufRead, place: &mut tar::Visit<'_>) -> Result<(), Failure> {
+fn tar_gz(file: impl BufRead + Send, place: &mut tar::Visit<'_>) -> Result<(), Failure> {
     // This decoder reads one member, and checks its CRC and length when it is read to its end.
-    let mut stream = BufReader::with_capacity(BUFFER, GzDecoder::new(file));
-    tar::read(&mut stream, place)?;
-    let mut rest = stream.into_inner().into_inner();
-    let fault = match rest.fill_buf().map_err(Failure::reading)? {
-        [0x1f, ..] => Fault::SecondMember,
-        _ => Fault::TrailingData("the gzip member"),
+    let mut decoder = GzDecoder::new(file);
+    let read = pipe::beside(&mut decoder, &mut |stream| tar::read(stream, place));
+    let end = End {
+        of: "the gzip member",
+        magic: &[0x1f, 0x8b],
+        another: Fault::SecondMember,
     };
-    tar::only_zeros(&mut rest, u64::MAX, fault)
+    end.ensure(read, decoder.into_inner())
 }
 
 /// A tar in one xz stream.
-fn tar_xz(file: impl BufRead, place: &mut tar::Visit<'_>) -> Result<(), Failure> {
+fn tar_xz(file: impl BufRead + Send, place: &mut tar::Visit<'_>) -> Result<(), Failure> {
     let decoder = stream::Stream::new_stream_decoder(limits::XZ_MEMORY, stream::TELL_UNSUPPORTED_CHECK)
         .map_err(|cause| Failure::Read(cause.into()))?;
-    let mut stream = BufReader::with_capacity(BUFFER, XzDecoder::new_stream(file, decoder));
-    tar::read(&mut stream, place)?;
-    let mut rest = stream.into_inner().into_inner();
-    tar::only_zeros(&mut rest, u64::MAX, Fault::TrailingData("the xz stream"))
+    let mut decoder = XzDecoder::new_stream(file, decoder);
+    let read = pipe::beside(&mut decoder, &mut |stream| tar::read(stream, place));
+    let end = End {
+        of: "the xz stream",
+        magic: b"\xfd7zXZ\0",
+        another: Fault::SecondStream,
+    };
+    end.ensure(read, decoder.into_inner())
+}
+
+/// The end of a compressed stream, which is the end of its file.
+struct End {
+    of: &'static str,
+    /// The first bytes of another such stream.
+    magic: &'static [u8],
+    another: Fault,
+}
+
+impl End {
+    /// Fails unless the tar in the stream was read, and nothing but zeros is left of the file.
+    fn ensure(self, read: Result<(), Failure>, rest: impl BufRead) -> Result<(), Failure> {
+        match read {
+            // The tar may go on in the next stream, as bgzip and `cat` make it.
+            Err(cause) if cause.is_truncated() => match self.after(rest)? {
+                Some(Fault::TrailingData(_)) | None => Err(cause),
+                Some(another) => Err(another.into()),
+            },
+            Err(cause) => Err(cause),
+            Ok(()) => self.after(rest)?.map_or(Ok(()), |fault| Err(fault.into())),
+        }
+    }
+
+    /// Reads on to the first byte that is not zero, and says what begins there.
+    fn after(self, mut rest: impl BufRead) -> Result<Option<Fault>, Failure> {
+        loop {
+            let bytes = rest.fill_buf().map_err(Failure::reading)?;
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+            let is_more = zeros < bytes.len();
+            rest.consume(zeros);
+            if is_more {
+                break;
+            }
+        }
+        let mut start = Vec::new();
+        rest.take(self.magic.len() as u64)
+            .read_to_end(&mut start)
+            .map_err(Failure::reading)?;
+        Ok(Some(if start == self.magic {
+            self.another
+        } else {
+            Fault::TrailingData(self.of)
+        }))
+    }
 }
 
 /// A zip with one entry that is a tar in xz. Its other entries are judged as well, and not installed.
@@ -328,7 +382,7 @@ fn jar(file: &File, size: u64, limits: Limits, place: &mut tar::Visit<'_>) -> Re
     Ok(())
 }
 
-fn read_link_list(content: &mut dyn Read) -> Result<Vec<ListedLink>, Failure> {
+fn read_link_list(content: &mut Content<'_>) -> Result<Vec<ListedLink>, Failure> {
     let mut text = Vec::new();
     // Its size was admitted.
     content.read_to_end(&mut text).map_err(Failure::reading)?;

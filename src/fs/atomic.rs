@@ -29,6 +29,16 @@ pub fn write_private(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     sync_directory(directory)
 }
 
+/// Writes a file that is not there yet, of a tree that nobody sees, and leaves flushing to `sync_tree`.
+///
+/// # Errors
+/// When it is there, or cannot be written, naming the path.
+pub fn write_unflushed(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    set_mode(file.file(), 0o644).map_err(|cause| named(cause, "write", path))?;
+    file.write_all(content)
+}
+
 /// Replaces (or makes) a file at the top of ampup's home, in the same way; but what a killed process leaves behind lies in
 /// `staging/` beside it, where it is swept.
 ///
@@ -181,6 +191,15 @@ pub fn sync_directory(directory: &Utf8Path) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = directory;
     Ok(())
+}
+
+/// Asks the system to begin to put a file on disk, and does not wait: when the tree is flushed, less is left to do.
+pub fn begin_to_flush(file: &fs::File) {
+    // Linux begins to write what it may soon forget (mm/fadvise.c), and keeps what is being written.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(file.file(), 0, None, rustix::fs::Advice::DontNeed);
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
 }
 
 /// Puts a whole tree on disk: on Linux the file system that holds it, elsewhere each file, then directories bottom-up.

@@ -113,12 +113,29 @@ mod system {
         /// # Errors
         /// When it cannot be made; `AlreadyExists` when something has that name, be it a link that leads nowhere.
         pub fn file(&self, name: &str) -> io::Result<fs::File> {
+            self.file_of_mode(name, 0o600)
+        }
+
+        /// Makes a file in it, to be written.
+        ///
+        /// # Errors
+        /// As `file`.
+        pub fn file_of_mode(&self, name: &str, mode: u32) -> io::Result<fs::File> {
             let new = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY;
             let file = self.open_file(name, new, "make")?;
             // Whatever the umask.
-            rustix::fs::fchmod(file.file(), Mode::RUSR | Mode::WUSR)
-                .map_err(|cause| named(cause.into(), "close to others", &self.path.join(name)))?;
+            rustix::fs::fchmod(file.file(), Mode::from_raw_mode(mode))
+                .map_err(|cause| named(cause.into(), "set the mode of", &self.path.join(name)))?;
             Ok(file)
+        }
+
+        /// Sets its mode, whatever the umask.
+        ///
+        /// # Errors
+        /// When the system does not permit it.
+        pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+            rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(mode))
+                .map_err(|cause| named(cause.into(), "set the mode of", &self.path))
         }
 
         /// Opens a file in it to be read.
@@ -315,6 +332,22 @@ mod system {
         pub fn file(&self, name: &str) -> io::Result<fs::File> {
             let mut options = fs::OpenOptions::new();
             options.write(true).create_new(true).open(self.path.join(name))
+        }
+
+        /// Makes a file in it, to be written. There are no modes here.
+        ///
+        /// # Errors
+        /// As `file`.
+        pub fn file_of_mode(&self, name: &str, _: u32) -> io::Result<fs::File> {
+            self.file(name)
+        }
+
+        /// There are no modes here.
+        ///
+        /// # Errors
+        /// None.
+        pub fn set_mode(&self, _: u32) -> io::Result<()> {
+            Ok(())
         }
 
         /// Opens a file in it to be read.

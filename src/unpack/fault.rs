@@ -112,6 +112,8 @@ pub enum Fault {
     TrailingData(&'static str),
     #[error("a second gzip member follows the first")]
     SecondMember,
+    #[error("a second xz stream follows the first")]
+    SecondStream,
     #[error("malformed tar: {0}")]
     Tar(&'static str),
     #[error("malformed zip: {0}")]
@@ -146,6 +148,13 @@ impl Failure {
         } else {
             Fault::Damaged(cause.to_string()).into()
         }
+    }
+}
+
+impl Failure {
+    /// Tells whether the archive ends too early.
+    pub(super) fn is_truncated(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.fault == Fault::Truncated)
     }
 }
 

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use super::{
     fault::{Failure, Fault},
     limits,
+    pipe::Content,
     rules::{Claim, ClaimedKind},
     tree::read_some,
 };
@@ -15,10 +16,10 @@ use super::{
 const BLOCK: usize = 512;
 
 /// What is done with each entry and its content.
-pub(super) type Visit<'v> = dyn FnMut(&Claim<'_>, &mut dyn Read) -> Result<(), Failure> + 'v;
+pub(super) type Visit<'v> = dyn FnMut(&Claim<'_>, &mut Content<'_>) -> Result<(), Failure> + 'v;
 
 /// Reads a tar to the very end of its stream.
-pub(super) fn read(stream: &mut dyn Read, visit: &mut Visit<'_>) -> Result<(), Failure> {
+pub(super) fn read(stream: &mut Content<'_>, visit: &mut Visit<'_>) -> Result<(), Failure> {
     let mut extensions = Extensions::default();
     while let Some(block) = next_header(stream)? {
         let header = Header::parse(&block)?;
@@ -67,11 +68,11 @@ pub(super) fn read(stream: &mut dyn Read, visit: &mut Visit<'_>) -> Result<(), F
     if block != [0; BLOCK] {
         return Err(Fault::TrailingData("the tar").into());
     }
-    only_zeros(stream, limits::PADDING, Fault::TrailingData("the tar"))
+    ensure_only_zeros(stream)
 }
 
 /// Reads to the end of the stream, where there must be nothing but zeros.
-pub(super) fn only_zeros(stream: &mut dyn Read, most: u64, fault: Fault) -> Result<(), Failure> {
+fn ensure_only_zeros(stream: &mut Content<'_>) -> Result<(), Failure> {
     let mut buffer = [0; 16 * 1024];
     let mut seen = 0;
     loop {
@@ -80,21 +81,21 @@ pub(super) fn only_zeros(stream: &mut dyn Read, most: u64, fault: Fault) -> Resu
             return Ok(());
         }
         seen += count as u64;
-        if seen > most || buffer[..count].iter().any(|&octet| octet != 0) {
-            return Err(fault.into());
+        if seen > limits::PADDING || buffer[..count].iter().any(|&byte| byte != 0) {
+            return Err(Fault::TrailingData("the tar").into());
         }
     }
 }
 
 /// The next block, unless it is the zeros that mark the end.
-fn next_header(stream: &mut dyn Read) -> Result<Option<[u8; BLOCK]>, Failure> {
+fn next_header(stream: &mut Content<'_>) -> Result<Option<[u8; BLOCK]>, Failure> {
     let mut block = [0; BLOCK];
     stream.read_exact(&mut block).map_err(Failure::reading)?;
     Ok((block != [0; BLOCK]).then_some(block))
 }
 
 /// Content fills whole blocks.
-fn skip_padding(stream: &mut dyn Read, size: u64) -> Result<(), Failure> {
+fn skip_padding(stream: &mut Content<'_>, size: u64) -> Result<(), Failure> {
     let mut padding = [0; BLOCK];
     let used = (size % BLOCK as u64) as usize;
     if used != 0 {
@@ -201,7 +202,7 @@ struct Extensions {
 
 impl Extensions {
     /// Takes what an extension header holds; false when it is an entry's own header.
-    fn take(&mut self, header: &Header, stream: &mut dyn Read) -> Result<bool, Failure> {
+    fn take(&mut self, header: &Header, stream: &mut Content<'_>) -> Result<bool, Failure> {
         if !matches!(header.kind, b'x' | b'g' | b'L' | b'K') {
             return Ok(false);
         }

@@ -12,14 +12,22 @@ use fs_err as fs;
 use super::{BUFFER, census::Link, fault::Failure};
 use crate::{
     domain::{Algorithm, FileList, FileRecord, digest::Hasher},
-    fs::link,
+    fs::{atomic, directory::Directory, link},
 };
+
+/// Modes are set and not left to the umask: the tree must be the same whoever installs it.
+const DIRECTORY: u32 = 0o755;
+const EXECUTABLE: u32 = 0o755;
+const FILE: u32 = 0o644;
 
 /// A tree being written.
 #[derive(Debug)]
 pub(super) struct Tree {
     top: Utf8PathBuf,
     directories: HashSet<Utf8PathBuf>,
+    /// The directories that lead to the one of the last file, from the top, each held with its name: most entries of an
+    /// archive lie beside the entry before.
+    held: Vec<(String, Directory)>,
     records: BTreeMap<Utf8PathBuf, FileRecord>,
     buffer: Vec<u8>,
 }
@@ -27,31 +35,42 @@ pub(super) struct Tree {
 impl Tree {
     /// Makes the tree's top, which must not exist.
     pub(super) fn new(top: &Utf8Path) -> io::Result<Self> {
-        fs::create_dir(top)?;
-        set_directory_mode(top)?;
+        let held = Directory::make(top)?;
+        held.set_mode(DIRECTORY)?;
         Ok(Self {
             top: top.to_owned(),
             directories: HashSet::new(),
+            held: vec![(String::new(), held)],
             records: BTreeMap::new(),
             buffer: vec![0; BUFFER],
         })
     }
 
-    /// Makes a directory and its parents, where they are not made yet.
+    /// Makes a directory and its parents, where they are not made yet, and holds it.
     pub(super) fn directory(&mut self, path: &Utf8Path) -> Result<(), Failure> {
-        if path.as_str().is_empty() || self.directories.contains(path) {
-            return Ok(());
-        }
-        self.parents(path)?;
-        let full = self.top.join(path);
-        fs::create_dir(&full).map_err(Failure::Write)?;
-        set_directory_mode(&full).map_err(Failure::Write)?;
-        self.directories.insert(path.to_owned());
-        Ok(())
+        self.hold(path).map(drop).map_err(Failure::Write)
     }
 
-    fn parents(&mut self, path: &Utf8Path) -> Result<(), Failure> {
-        path.parent().map_or(Ok(()), |parent| self.directory(parent))
+    fn hold(&mut self, path: &Utf8Path) -> io::Result<&Directory> {
+        let parts = || path.as_str().split('/').filter(|part| !part.is_empty());
+        let held = self.held.iter().skip(1).map(|(name, _)| name.as_str());
+        let common = held.zip(parts()).take_while(|(one, other)| one == other).count();
+        self.held.truncate(common + 1);
+        let mut here: Utf8PathBuf = parts().take(common).collect();
+        for name in parts().skip(common) {
+            here.push(name);
+            let above = last(&self.held);
+            let directory = if self.directories.contains(&here) {
+                above.enter(Utf8Path::new(name))?
+            } else {
+                let made = above.directory(name)?;
+                made.set_mode(DIRECTORY)?;
+                self.directories.insert(here.clone());
+                made
+            };
+            self.held.push((name.to_owned(), directory));
+        }
+        Ok(last(&self.held))
     }
 
     /// Writes all that `content` gives to a new file.
@@ -77,15 +96,10 @@ impl Tree {
         content: &mut dyn Read,
         unreadable: fn(io::Error) -> Failure,
     ) -> Result<(), Failure> {
-        self.parents(path)?;
-        let full = self.top.join(path);
-        // create_new is O_CREAT with O_EXCL: it neither opens what is there nor follows a link (open(2)).
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&full)
-            .map_err(Failure::Write)?;
-        set_file_mode(&file, executable).map_err(Failure::Write)?;
+        let (parent, name) = split(path);
+        let mode = if executable { EXECUTABLE } else { FILE };
+        let parent = self.hold(parent).map_err(Failure::Write)?;
+        let mut file = parent.file_of_mode(name, mode).map_err(Failure::Write)?;
         let mut hasher = Hasher::new(Algorithm::Sha256);
         let mut size = 0;
         loop {
@@ -98,6 +112,7 @@ impl Tree {
             file.write_all(octets).map_err(Failure::Write)?;
             size += count as u64;
         }
+        atomic::begin_to_flush(&file);
         self.records.insert(
             path.to_owned(),
             FileRecord::File {
@@ -112,7 +127,7 @@ impl Tree {
     /// Makes the links; nothing is written after them. Gives all that the tree holds.
     pub(super) fn finish(mut self, links: Vec<Link>) -> Result<FileList, Failure> {
         for link in &links {
-            self.parents(Utf8Path::new(&link.path))?;
+            self.directory(split(Utf8Path::new(&link.path)).0)?;
         }
         for Link { path, target } in links {
             let path = Utf8PathBuf::from(path);
@@ -133,27 +148,13 @@ pub(super) fn read_some(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<
     }
 }
 
-// Modes are set and not left to the umask: the tree must be the same whoever installs it.
-
-#[cfg(unix)]
-fn set_directory_mode(path: &Utf8Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+fn last(held: &[(String, Directory)]) -> &Directory {
+    let (_, directory) = held.last().expect("the top stays");
+    directory
 }
 
-#[cfg(unix)]
-fn set_file_mode(file: &fs::File, executable: bool) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = if executable { 0o755 } else { 0o644 };
-    file.set_permissions(std::fs::Permissions::from_mode(mode))
-}
-
-#[cfg(not(unix))]
-fn set_directory_mode(_: &Utf8Path) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn set_file_mode(_: &fs::File, _: bool) -> io::Result<()> {
-    Ok(())
+/// The directory that a file lies in, and its name.
+fn split(path: &Utf8Path) -> (&Utf8Path, &str) {
+    let (parent, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+    (Utf8Path::new(parent), name)
 }

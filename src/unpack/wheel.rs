@@ -1,15 +1,13 @@
 //! A wheel that carries an archive: a zip with exactly one. Its other entries are judged as well, and not taken out.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-};
+use std::{fs::File, io};
 
 use super::{
     UnpackError,
     census::{Census, Step},
     fault::{Failure, Fault},
     limits::Limits,
+    pipe::Content,
     rules::judge,
     zip,
 };
@@ -33,7 +31,7 @@ fn copy(wheel: &Verified, into: &mut File) -> Result<(), Failure> {
     zip::read(
         wheel.file(),
         wheel.size(),
-        &mut |claim, content: &mut dyn Read| {
+        &mut |claim, content: &mut Content<'_>| {
             let admitted = judge(claim).and_then(|entry| census.admit(&entry));
             let step = admitted.map_err(|fault| fault.of(claim.name))?;
             let is_archive = std::str::from_utf8(claim.name).is_ok_and(Format::is_archive);
@@ -54,7 +52,7 @@ fn copy(wheel: &Verified, into: &mut File) -> Result<(), Failure> {
 }
 
 /// Copies content, and tells whose fault a failure is.
-fn pour(content: &mut dyn Read, into: &mut File) -> Result<(), Failure> {
+fn pour(content: &mut Content<'_>, into: &mut File) -> Result<(), Failure> {
     let mut buffer = vec![0; super::BUFFER];
     loop {
         match content.read(&mut buffer).map_err(Failure::reading)? {
