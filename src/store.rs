@@ -29,15 +29,14 @@ use crate::{
 use in_use::Processes;
 use receipt::Receipt;
 
-/// Completes a staged tree: writes its list of files and its receipt, the receipt last, and puts all of it on disk.
-/// After this the tree may be published.
+/// Completes a staged tree: writes its list of files and its receipt, and puts all of it on disk in one flush. After this
+/// the tree may be published; until then nobody reads it, and what a power cut leaves of it is swept.
 ///
 /// # Errors
 /// When anything cannot be written or flushed.
 pub fn seal(tree: &Utf8Path, files: &[u8], receipt: &Receipt) -> io::Result<()> {
-    atomic::write(&tree.join(FILES), files)?;
-    atomic::sync_tree(tree)?;
-    atomic::write(&tree.join(RECEIPT), &receipt.to_json())?;
+    atomic::write_unflushed(&tree.join(FILES), files)?;
+    atomic::write_unflushed(&tree.join(RECEIPT), &receipt.to_json())?;
     atomic::sync_tree(tree)
 }
 
