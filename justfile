@@ -3,7 +3,7 @@ check:
     cargo fmt --check
     cargo clippy --all-targets -- -D warnings
     cargo clippy --no-default-features --lib -- -D warnings
-    shellcheck .ci/run install.sh release/assemble
+    shellcheck .ci/run install.sh release/assemble bench/instructions
 
 # The release of this machine (or of TARGETS) in target/dist, laid out as .github/workflows/release.yml publishes it:
 #   sh target/dist/install.sh --mirror "file://$PWD/target/dist"
@@ -75,3 +75,13 @@ power-cut:
 # Every file that ampup writes for itself, cut at every octet, with every octet flipped, and with all that may stand in its place.
 own-state:
     nice cargo test --test it -- --ignored own_state
+
+# How long things take beside what one would type without ampup (docs/performance.md); it needs nginx. Minutes, on a quiet machine.
+bench *OPTIONS:
+    cargo build --release
+    python3 bench/run.py {{ OPTIONS }}
+
+# Instructions of start-up, `which`, `list`, resolving and unpacking, against the recorded ones; `--record` records them. It needs valgrind.
+instructions *OPTIONS:
+    cargo build --release
+    bench/instructions {{ OPTIONS }}
