@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, process::Command};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     distributions,
@@ -50,7 +50,7 @@ impl Host {
             target: target(),
             description: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             glibc: if cfg!(target_os = "linux") {
-                answer("getconf", &["GNU_LIBC_VERSION"])
+                glibc().or_else(|| answer("getconf", &["GNU_LIBC_VERSION"]))
             } else {
                 None
             },
@@ -133,6 +133,25 @@ fn has_musl_alone(arch: &str, glibc_loader: &str) -> bool {
     Utf8Path::new(&format!("/lib/ld-musl-{arch}.so.1")).exists() && !Utf8Path::new(glibc_loader).exists()
 }
 
+/// The version of the GNU C library, as its own file says it.
+fn glibc() -> Option<(u32, u32)> {
+    usual_directories()
+        .iter()
+        .filter_map(|directory| crate::fs::atomic::read(&directory.join("libc.so.6"), 64 << 20).ok())
+        .find_map(|library| stated_version(&library))
+}
+
+/// The version in the banner of a C library: `GNU C Library (…) stable release version 2.36.`
+fn stated_version(library: &[u8]) -> Option<(u32, u32)> {
+    const BEFORE: &[u8] = b" release version ";
+    let at = library.windows(BEFORE.len()).position(|text| text == BEFORE)?;
+    let rest = &library[at + BEFORE.len()..];
+    let end = rest
+        .iter()
+        .position(|next| !next.is_ascii_digit() && *next != b'.')?;
+    numbers(std::str::from_utf8(&rest[..end]).ok()?.trim_end_matches('.'))
+}
+
 /// The first version number that a system's own program prints.
 fn answer(program: &str, arguments: &[&str]) -> Option<(u32, u32)> {
     let output = Command::new(program).args(arguments).output().ok()?;
@@ -171,16 +190,23 @@ impl Libraries {
 
 /// A library that was installed after the cache was made.
 fn in_usual_directory(soname: &str) -> bool {
+    usual_directories()
+        .iter()
+        .any(|directory| directory.join(soname).exists())
+}
+
+fn usual_directories() -> Vec<Utf8PathBuf> {
     let arch = std::env::consts::ARCH;
     let multiarch = [
         format!("/lib/{arch}-linux-gnu"),
         format!("/usr/lib/{arch}-linux-gnu"),
     ];
     let plain = ["/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib"];
-    plain
+    multiarch
         .into_iter()
-        .chain(multiarch.iter().map(String::as_str))
-        .any(|directory| Utf8Path::new(directory).join(soname).exists())
+        .chain(plain.map(str::to_owned))
+        .map(Utf8PathBuf::from)
+        .collect()
 }
 
 #[cfg(test)]
@@ -195,6 +221,23 @@ mod tests {
             macos: None,
             os_release: String::new(),
             missing: BTreeSet::from(["libxml2.so.2".to_owned(), "libz.so.1".to_owned()]),
+        }
+    }
+
+    #[test]
+    fn a_c_library_states_its_version_as_getconf_does() {
+        let banner = b"\0GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\nCopyright";
+        assert_eq!(stated_version(banner), Some((2, 36)));
+        for other in [
+            &b""[..],
+            b"x release version ",
+            b" release version x.",
+            b" release version 2.36",
+        ] {
+            assert_eq!(stated_version(other), None, "{other:?}");
+        }
+        if let (true, Some(here)) = (cfg!(target_os = "linux"), glibc()) {
+            assert_eq!(answer("getconf", &["GNU_LIBC_VERSION"]), Some(here));
         }
     }
 

@@ -199,6 +199,14 @@ fn passwd(key: &str) -> Result<String, UserError> {
         key: key.to_owned(),
         source,
     };
+    let file = || crate::fs::atomic::read("/etc/passwd".into(), 16 << 20);
+    if !cfg!(target_os = "macos") {
+        let passwd = file().unwrap_or_default();
+        let passwd = String::from_utf8_lossy(&passwd);
+        if find(&passwd, key).is_some() {
+            return Ok(passwd.into_owned());
+        }
+    }
     // macOS keeps its users elsewhere; its `id -P` prints a passwd line. Elsewhere getent knows LDAP and friends, and
     // where there is none (Alpine without musl-utils, distroless), the file is all there is.
     let (program, arguments): (_, &[_]) = if cfg!(target_os = "macos") {
@@ -214,7 +222,7 @@ fn passwd(key: &str) -> Result<String, UserError> {
     match asked {
         Ok(answer) => Ok(String::from_utf8_lossy(&answer.stdout).into_owned()),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            let passwd = crate::fs::atomic::read("/etc/passwd".into(), 16 << 20).map_err(failed)?;
+            let passwd = file().map_err(failed)?;
             Ok(String::from_utf8_lossy(&passwd).into_owned())
         }
         Err(cause) => Err(failed(cause)),
