@@ -177,6 +177,39 @@ impl Wire {
         }
     }
 
+    /// Looks whether the settings allow to fetch an artifact. What is in `downloads` already, and what lies in files, needs
+    /// no network. Nothing is asked.
+    ///
+    /// # Errors
+    /// `Unpinned` or `Offline`, as `fetch` would give them.
+    pub fn allows(&self, name: &str, artifact: &Artifact, downloads: &Utf8Path) -> Result<(), FetchError> {
+        let is_here = match &artifact.integrity {
+            Integrity::Pinned { digest } => downloads.join(digest.file_name()).is_file(),
+            Integrity::ChecksumFile { url, .. } | Integrity::GithubAsset { release: url, .. } => {
+                if self.settings.require_pinned {
+                    return Err(FetchError::Unpinned {
+                        name: name.to_owned(),
+                    });
+                }
+                let address = address::parse(url)?;
+                if address.scheme() != "file" {
+                    self.online(name, &address::host(&address))?;
+                }
+                false
+            }
+        };
+        let mirror = self.settings.mirror.as_ref();
+        if is_here || mirror.is_some_and(|mirror| mirror.scheme() == "file") {
+            return Ok(());
+        }
+        match &artifact.source {
+            Source::File { .. } => Ok(()),
+            Source::Https { url } => self.online(name, &address::host(&address::parse(url)?)),
+            Source::Npm { .. } => self.online(name, &PackageClient::Npm.to_string()),
+            Source::PyPi { .. } => self.online(name, &PackageClient::Pip.to_string()),
+        }
+    }
+
     /// A small file from the web or from a `file://` address, of at most `limit` octets. A mirror is never asked.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod commit;
 mod error;
 mod locks;
 mod rebuild;
+mod rehearse;
 
 use std::{
     sync::{Condvar, Mutex},
@@ -25,6 +26,7 @@ use crate::{
 };
 
 pub use rebuild::rebuild;
+pub use rehearse::{Rehearsal, Stage, rehearse};
 
 use locks::Locks;
 

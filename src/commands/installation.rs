@@ -10,7 +10,7 @@ use crate::{
     domain::{ComponentName, ComponentSpec, Provider, TreeName},
     exit::Exit,
     fetch::Secret,
-    install::{self, Done, Effect, GroupReport, InstallError, Report, Workshop},
+    install::{self, Done, Effect, GroupReport, InstallError, Rehearsal, Report, Stage, Workshop},
     registry::Registry,
     resolve::{self, Action, GroupPlan, Plan},
     self_install,
@@ -102,7 +102,15 @@ pub(super) fn install(specs: &[ComponentSpec], how: &How, session: &Session) -> 
 pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outcome, Error> {
     how.gone.refuse()?;
     if how.dry_run {
-        return show(plan, session);
+        let rehearsal = install::rehearse(
+            plan,
+            Stage {
+                layout: &session.layout,
+                registry: session.registry()?,
+                wire: &session.wire(github_token(how, session), how.require_pinned)?,
+            },
+        );
+        return show(rehearsal, session);
     }
     if let Some(done) = nothing_to_do(plan, session)? {
         return Ok(done);
@@ -271,31 +279,35 @@ pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Out
             GroupReport::Failed { components, error } => failures.push((components, Error::from(error))),
         }
     }
-    if json.is_empty() && failures.len() == 1 {
-        return Err(failures.remove(0).1);
-    }
-    // Wrong bytes say more than that something else could not be had.
-    failures.sort_by_key(|(_, error)| error.exit_code() != Exit::Integrity);
-    let mut exit = Exit::Done;
+    let is_all = json.is_empty();
     for (components, error) in &failures {
-        exit = if exit == Exit::Done {
-            error.exit_code()
-        } else {
-            exit
-        };
-        talk.extend(error.lines());
         for component in components {
             json.push(json!({"name": component, "effect": "failed", "error": error.to_string(), "causes": error.causes()}));
         }
     }
-    let mut json = json!({ "components": json, "generation": report.generation });
-    if let Some((_, error)) = failures.first() {
-        json["error"] = error.json();
+    let json = json!({ "components": json, "generation": report.generation });
+    with_failures(Outcome::done(talk, json), failures, is_all)
+}
+
+/// The outcome of what succeeded, and the failures beside it; a failure that `is_all` there is to tell is the command's own.
+fn with_failures(
+    mut outcome: Outcome,
+    mut failures: Vec<(Vec<ComponentName>, Error)>,
+    is_all: bool,
+) -> Result<Outcome, Error> {
+    if is_all && failures.len() == 1 {
+        return Err(failures.remove(0).1);
     }
-    Ok(Outcome {
-        exit,
-        ..Outcome::done(talk, json)
-    })
+    // Wrong bytes say more than that something else could not be had.
+    failures.sort_by_key(|(_, error)| error.exit_code() != Exit::Integrity);
+    if let Some((_, error)) = failures.first() {
+        outcome.exit = error.exit_code();
+        outcome.json["error"] = error.json();
+    }
+    for (_, error) in &failures {
+        outcome.talk.extend(error.lines());
+    }
+    Ok(outcome)
 }
 
 fn sentence(done: &Done, session: &Session) -> Result<String, Error> {
@@ -352,7 +364,8 @@ fn tell_channel(
 }
 
 /// The plan, as it would run.
-fn show(plan: &Plan, session: &Session) -> Result<Outcome, Error> {
+fn show(rehearsal: Rehearsal, session: &Session) -> Result<Outcome, Error> {
+    let Rehearsal { plan, failures } = rehearsal;
     let mut data = String::new();
     let mut groups = Vec::new();
     for group in &plan.groups {
@@ -392,8 +405,13 @@ fn show(plan: &Plan, session: &Session) -> Result<Outcome, Error> {
             "passed_over": group.passed_over,
         }));
     }
-    Ok(Outcome::answer(
-        data,
-        json!({ "dry_run": true, "groups": groups }),
-    ))
+    let outcome = Outcome::answer(data, json!({ "dry_run": true, "groups": groups }));
+    let failures = failures.into_iter();
+    with_failures(
+        outcome,
+        failures
+            .map(|(components, error)| (components, error.into()))
+            .collect(),
+        plan.groups.is_empty(),
+    )
 }

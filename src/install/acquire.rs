@@ -290,7 +290,7 @@ fn beside(component: &Component) -> Need {
 
 /// Looks before a large download whether `place` has room for what is in it; and for the download, where that lies on the
 /// same file system.
-fn check_room(
+pub(super) fn check_room(
     component: &Component,
     artifact: &Artifact,
     place: &Utf8Path,

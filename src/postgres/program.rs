@@ -88,6 +88,7 @@ impl ProgramError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::DoesNotLoad { failure, .. } => failure.hint(&crate::distributions::os_release()),
+            Self::Spawn { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => None,
             Self::Spawn { source, .. } => crate::exit::hint_of_io(source),
             Self::Failed { last_lines, .. } => {
                 disk_in(last_lines).and_then(|kind| crate::exit::hint_of_io(&kind.into()))
@@ -99,6 +100,8 @@ impl ProgramError {
     /// How the program ends.
     pub fn exit_code(&self) -> Exit {
         match self {
+            // The file may not be executed: no fault of the disk's.
+            Self::Spawn { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::Failed,
             Self::Spawn { source, .. } => Exit::of_io(source),
             Self::Failed { last_lines, .. } => {
                 disk_in(last_lines).map_or(Exit::Failed, |kind| Exit::of_io(&kind.into()))

@@ -464,4 +464,24 @@ mod tests {
         project.prepare(None).expect("prepared again");
         assert!(!ignore.exists(), "removed on purpose");
     }
+
+    #[test]
+    fn git_is_told_to_pass_over_a_directory_that_holds_nothing_of_the_users() {
+        for (there, is_written) in [
+            (&[][..], true),
+            (&["data", "metadb"], true),
+            (&["config.toml", "metadb.new-1", "metadb.lock"], true),
+            (&["src"], false),
+            (&["data", "README.md"], false),
+        ] {
+            let (_world, here) = world();
+            let project = Project::at(&here.join("a")).expect("a project");
+            for name in there {
+                fs::create_dir_all(project.amp_dir().join(name)).expect("made");
+            }
+            project.prepare(None).expect("prepared");
+            let is_there = project.amp_dir().join(".gitignore").exists();
+            assert_eq!(is_there, is_written, "{there:?}");
+        }
+    }
 }

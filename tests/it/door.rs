@@ -6,7 +6,12 @@ use ampup::env::Env;
 use camino::Utf8Path;
 use fs_err as fs;
 
-use crate::support::home::{Home, finish};
+use serde_json::json;
+
+use crate::support::{
+    archives::{TarEntry, tar_gz},
+    home::{Home, TARGET, finish, script, sha256},
+};
 
 fn home() -> Home {
     let mut home = Home::new();
@@ -224,4 +229,81 @@ fn ampup_alone_helps_and_names_that_people_bring_along_work() {
         let mut named = verbs.filter(|line| line.split(' ').next() == Some(unlisted));
         assert_eq!(named.next(), None);
     }
+}
+
+/// `near` lies in a file; `far` is on a host that is out of reach; of `loose` only its publisher states a digest; `inert`
+/// has an executable that may not be executed.
+fn mixed() -> Home {
+    let mut home = Home::new();
+    home.offer("near", "1.0.0");
+    let far = |integrity: serde_json::Value| {
+        json!({
+            "target": TARGET, "provider": "acme", "format": "raw", "integrity": integrity,
+            "source": {"kind": "https", "url": "https://host.invalid/tool"},
+        })
+    };
+    let pinned = json!({"kind": "pinned", "digest": sha256(b"far")});
+    home.offer_artifacts("far", "1.0.0", &[far(pinned)]);
+    let stated =
+        json!({"kind": "checksum_file", "algorithm": "sha256", "url": "https://host.invalid/tool.sha256"});
+    home.offer_artifacts("loose", "1.0.0", &[far(stated)]);
+    let mut executable = TarEntry::file("bin/inert", &script("inert", "1.0.0"));
+    executable.mode = 0o644;
+    let archive = tar_gz(&[TarEntry::directory("bin/"), executable]);
+    let path = home.work().join("inert.tar.gz");
+    fs::create_dir_all(home.work()).expect("made");
+    fs::write(&path, &archive).expect("written");
+    let inert = json!({
+        "target": TARGET, "provider": "acme", "format": "tar.gz",
+        "source": {"kind": "file", "url": format!("file://{path}")},
+        "integrity": {"kind": "pinned", "digest": sha256(&archive)},
+    });
+    home.offer_artifacts("inert", "1.0.0", &[inert]);
+    home
+}
+
+#[test]
+fn a_dry_run_ends_as_the_run_would_and_makes_nothing() {
+    let rows: &[(&[&str], i32)] = &[
+        (&["near"], 0),
+        (&["near", "--require-pinned"], 0),
+        (&["near", "--offline"], 0),
+        (&["far", "--offline"], 5),
+        (&["far", "near", "--offline"], 5),
+        (&["loose", "--offline"], 5),
+        (&["loose", "--require-pinned"], 4),
+        (&["near", "loose", "--require-pinned"], 4),
+        (&["loose", "--require-pinned", "--offline"], 4),
+        (&["nothing"], 3),
+        (&["near@2"], 3),
+        (&["near", "--jobs", "0"], 2),
+    ];
+    let mut wrong = Vec::new();
+    for (arguments, code) in rows {
+        let home = mixed();
+        let install = |more: &[&str]| home.ampup(&[&["install"], *arguments, more].concat());
+        let planned = install(&["--dry-run"]);
+        if home.path().exists() {
+            wrong.push(format!("{arguments:?}: the dry run made the home"));
+        }
+        let done = install(&[]);
+        if (planned.code, done.code) != (*code, *code) {
+            wrong.push(format!("{arguments:?}: {planned:?} and then {done:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_is_settled_counts_for_a_dry_run_and_what_may_not_be_executed_does_not_run_here() {
+    let home = mixed();
+    fs::create_dir_all(home.path()).expect("made");
+    fs::write(home.path().join("config.toml"), "require_pinned = true\n").expect("written");
+    home.give(&home.path());
+    for more in [&["--dry-run"][..], &[]] {
+        home.ampup(&[&["install", "loose"], more].concat())
+            .exits(4)
+            .says("`require_pinned` is set");
+    }
+    home.ampup(&["install", "inert"]).exits(1).says("acme");
 }

@@ -1,0 +1,125 @@
+//! A plan gone through without a network and without making anything: what a run would stop at, as far as settings, the
+//! disk and what is here already say it.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{
+    acquire::{check_room, in_one_line},
+    error::{Attempt, AttemptError, InstallError},
+};
+use crate::{
+    domain::{Artifact, ComponentName, component::Acceptance},
+    fetch::Wire,
+    layout::Layout,
+    postgres::user::User,
+    registry::Registry,
+    resolve::{Action, Choice, GroupPlan, Plan, Step},
+};
+
+/// What would come of a plan.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// What is left of it.
+    pub plan: Plan,
+    /// The groups that nothing is left of, and why.
+    pub failures: Vec<(Vec<ComponentName>, InstallError)>,
+}
+
+/// What would be asked.
+#[derive(Clone, Copy)]
+pub struct Stage<'a> {
+    /// The home.
+    pub layout: &'a Layout,
+    /// What the plan was made from.
+    pub registry: &'a Registry,
+    /// What may be fetched, and how.
+    pub wire: &'a Wire,
+}
+
+/// Goes through a plan.
+pub fn rehearse(plan: &Plan, stage: Stage<'_>) -> Rehearsal {
+    let mut left = Rehearsal {
+        plan: Plan::default(),
+        failures: Vec::new(),
+    };
+    for group in &plan.groups {
+        match possible(group, stage) {
+            Ok(group) => left.plan.groups.push(group),
+            Err(error) => left.failures.push((group.components.clone(), error)),
+        }
+    }
+    left
+}
+
+/// What is left of a group: the choices that a run could take.
+fn possible(group: &GroupPlan, stage: Stage<'_>) -> Result<GroupPlan, InstallError> {
+    let mut left = GroupPlan {
+        choices: Vec::new(),
+        ..group.clone()
+    };
+    let mut attempts = Vec::new();
+    for choice in &group.choices {
+        let steps = choice.steps.iter().map(|step| usable(step, stage, &mut attempts));
+        match steps.collect::<Result<Option<Vec<_>>, _>>() {
+            Ok(Some(steps)) => left.choices.push(Choice {
+                steps,
+                ..choice.clone()
+            }),
+            Ok(None) => {}
+            Err(fatal) if left.choices.is_empty() => return Err(fatal),
+            // A run would not come so far.
+            Err(_) => {}
+        }
+    }
+    if left.choices.is_empty() {
+        return Err(InstallError::Exhausted {
+            components: group.components.clone(),
+            attempts,
+        });
+    }
+    left.passed_over
+        .extend(attempts.iter().map(|attempt| in_one_line(attempt)));
+    Ok(left)
+}
+
+/// The step with the artifacts that may be fetched; `None` where there are none.
+fn usable(step: &Step, stage: Stage<'_>, attempts: &mut Vec<Attempt>) -> Result<Option<Step>, InstallError> {
+    let Action::Acquire(artifacts) = &step.action else {
+        return Ok(Some(step.clone()));
+    };
+    let component = stage
+        .registry
+        .require(&step.component)
+        .expect("the plan was made from this registry");
+    if component.acceptance == Acceptance::Postgres {
+        User::for_postgres().map_err(InstallError::User)?;
+    }
+    let version = component.version_style.show(&step.version);
+    let place = existing(&stage.layout.staging());
+    let mut left: Vec<Artifact> = Vec::new();
+    for artifact in artifacts {
+        if left.is_empty() {
+            check_room(component, artifact, &place, &place)?;
+        }
+        let name = format!("{} {version}", step.component);
+        match stage.wire.allows(&name, artifact, &stage.layout.downloads()) {
+            Ok(()) => left.push(artifact.clone()),
+            Err(error) => attempts.push(Attempt {
+                component: step.component.clone(),
+                version: version.clone(),
+                provider: artifact.provider.clone(),
+                error: AttemptError::Fetch(error),
+            }),
+        }
+    }
+    Ok((!left.is_empty()).then(|| Step {
+        action: Action::Acquire(left),
+        ..step.clone()
+    }))
+}
+
+/// The directory that is there already.
+fn existing(path: &Utf8Path) -> Utf8PathBuf {
+    let there = path.ancestors().find(|path| path.metadata().is_ok());
+    there.unwrap_or(path).to_owned()
+}
