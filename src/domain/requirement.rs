@@ -5,10 +5,7 @@ use std::{fmt, str::FromStr};
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Channel, Component, ComponentName, Provider, Release, component::InvalidComponentName,
-    version::parse_full,
-};
+use super::{Channel, ComponentName, Provider, name::InvalidComponentName, version::parse_full};
 
 /// What a version must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,16 +60,6 @@ impl Requirement {
             Self::Latest => channel == default_channel,
             Self::Tag(tag) => tags.contains(tag),
         }
-    }
-
-    /// Whether `release` of `component` is meant.
-    pub fn matches_release(&self, release: &Release, component: &Component) -> bool {
-        self.matches(
-            &release.version,
-            release.channel,
-            &release.tags,
-            component.default_channel,
-        )
     }
 
     /// The provider that is asked for beside a release whose own build metadata is `release_build`:
