@@ -2,8 +2,10 @@
 //! registry, the proxy, the certificates and the credentials that its user has set up apply. What a client says about the
 //! bytes is not believed: the digest is checked here. Whatever else goes wrong, the next source is tried.
 
+mod client;
+
 use std::{
-    fmt, io,
+    io,
     process::{Output, Stdio},
     time::Duration,
 };
@@ -16,6 +18,8 @@ use tokio::{
     sync::watch,
     time::timeout,
 };
+
+pub use client::PackageClient;
 
 use super::{
     FetchError, Wire,
@@ -36,24 +40,6 @@ const OUTPUT_LIMIT: usize = 4 << 20;
 const SIGNS: usize = 64 << 10;
 /// At this pace even the largest artifact is here in time; what goes on for longer will never end.
 const WHOLE: Duration = Duration::from_secs(4 * 60 * 60);
-
-/// The client of a package registry, which is called like it: only the client knows which registry it asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PackageClient {
-    /// npm.
-    Npm,
-    /// pip, or uv in its place.
-    Pip,
-}
-
-impl fmt::Display for PackageClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Npm => "npm",
-            Self::Pip => "pip",
-        })
-    }
-}
 
 /// Why a client brought nothing.
 #[derive(Debug)]
