@@ -6,14 +6,18 @@
 //! furniture. A tree or a generation that a note in `staging/` calls unfinished is not in the store: no command shows it,
 //! and the next one that writes settles it.
 
-use std::collections::BTreeMap;
+//!
+//! It is read from the disk by readlink, a walk and the JSON in the files, and not through the program's own readers, which
+//! are what is tried.
 
-use ampup::{
-    layout::Layout,
-    store::{self, generation},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
 };
+
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use serde_json::Value;
 
 use crate::support::home::sha256;
 
@@ -29,48 +33,50 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn read(home: &Utf8Path) -> Self {
-        let layout = Layout::new(home);
-        let inventory = store::inventory::read(&layout).expect("readable");
+        let unfinished = Unfinished::read(home);
         let mut this = Self::default();
-        for (component, trees) in &inventory.trees {
-            for tree in trees {
-                let path = layout.tree(component, &tree.name);
+        for (component, tree, path) in trees(home) {
+            let tree = format!("{component}/{tree}");
+            if !unfinished.trees.contains(&tree) {
                 let mut lines = Vec::new();
                 walk(&path, &path, &mut lines);
                 lines.sort();
-                this.trees.insert(format!("{component}/{}", tree.name), lines);
+                this.trees.insert(tree, lines);
             }
         }
-        for (component, name) in &inventory.active.components {
-            // What the link itself says, and not what we believe of it.
-            let resolved = layout
-                .active_tree(component)
-                .canonicalize_utf8()
-                .expect("an active tree is there");
-            let resolved = resolved.file_name().expect("a name").to_owned();
-            assert_eq!(resolved, name.to_string());
-            this.active.insert(component.to_string(), resolved);
+        if let Some(number) = active(home) {
+            let generation = home.join("generations").join(number.to_string());
+            this.active = links(&generation);
+            for (component, version) in &this.active {
+                let tree = home.join("components").join(component).join(version);
+                assert!(
+                    tree.is_dir(),
+                    "generation {number} holds `{tree}`, which is not there"
+                );
+            }
+            let requests =
+                json(&generation.join("generation.json")).expect("the active generation has a record");
+            for (component, request) in requests["requests"].as_object().into_iter().flatten() {
+                let request = request.as_str().expect("a text").to_owned();
+                this.requests.insert(component.clone(), request);
+            }
         }
-        for (component, request) in &inventory.active.requests {
-            this.requests.insert(component.to_string(), request.to_string());
-        }
-        let components = layout.components().canonicalize_utf8().unwrap_or_default();
-        for executable in layout.bin().read_dir_utf8().into_iter().flatten() {
-            let path = executable.expect("an entry").into_path();
+        let components = home.join("components").canonicalize_utf8().unwrap_or_default();
+        for path in list(&home.join("bin")) {
             let resolved = path.canonicalize_utf8().expect("every executable is there");
-            let resolved = resolved
-                .strip_prefix(&components)
-                .expect("a component's")
-                .to_string();
-            this.executables
-                .insert(path.file_name().expect("a name").to_owned(), resolved);
+            let resolved = resolved.strip_prefix(&components).expect("a component's");
+            let name = path.file_name().expect("a name").to_owned();
+            this.executables.insert(name, resolved.to_string());
         }
-        for number in generation::numbers(&layout).expect("readable") {
-            let generation = generation::read(&layout, number).expect("readable");
-            this.history.push(format!(
-                "{number} {} {:?}",
-                generation.record.command, generation.set
-            ));
+        for number in generations(home) {
+            if !unfinished.generations.contains(&number) {
+                let generation = home.join("generations").join(number.to_string());
+                let record = json(&generation.join("generation.json")).unwrap_or_default();
+                let (command, requests) = (&record["command"], &record["requests"]);
+                let set = links(&generation);
+                this.history
+                    .push(format!("{number} {command} {set:?} {requests}"));
+            }
         }
         this
     }
@@ -95,6 +101,100 @@ impl Store {
     pub(super) fn active(&self, component: &str) -> Option<&str> {
         self.active.get(component).map(String::as_str)
     }
+}
+
+/// What the notes in `staging/` call unfinished: `component/tree`, and generations.
+#[derive(Default)]
+struct Unfinished {
+    trees: BTreeSet<String>,
+    generations: BTreeSet<u64>,
+}
+
+impl Unfinished {
+    fn read(home: &Utf8Path) -> Self {
+        let mut this = Self::default();
+        let active = active(home);
+        for root in ["staging", "components/.staging", "generations/.staging"] {
+            for work in list(&home.join(root)) {
+                let Some(note) = json(&work.join(".commit.json")) else {
+                    continue;
+                };
+                let generation = note["generation"].as_u64();
+                let counts = generation.is_none() || generation == active;
+                let hidden = note[if counts { "removes" } else { "adds" }].as_array();
+                for spot in hidden.expect("a list") {
+                    let word = |at: usize| spot[at].as_str().expect("a name");
+                    this.trees.insert(format!("{}/{}", word(0), word(1)));
+                }
+                if !counts {
+                    this.generations.extend(generation);
+                }
+            }
+        }
+        this
+    }
+}
+
+/// The number of the generation that `active` names.
+fn active(home: &Utf8Path) -> Option<u64> {
+    let target = match home.join("active").read_link_utf8() {
+        Ok(target) => target,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => panic!("`active`: {error}"),
+    };
+    let number = target
+        .as_str()
+        .strip_prefix("generations/")
+        .expect("a generation");
+    Some(number.parse().expect("a number"))
+}
+
+/// The version that each link of a generation names.
+fn links(generation: &Utf8Path) -> BTreeMap<String, String> {
+    let links = list(generation).into_iter().filter_map(|path| {
+        let target = path.read_link_utf8().ok()?;
+        let component = path.file_name()?.to_owned();
+        let version = target
+            .strip_prefix(format!("../../components/{component}"))
+            .ok()?;
+        Some((component, version.to_string()))
+    });
+    links.collect()
+}
+
+/// Each version that has a directory: its component, its name and its place.
+fn trees(home: &Utf8Path) -> Vec<(String, String, Utf8PathBuf)> {
+    let name = |path: &Utf8Path| path.file_name().expect("a name").to_owned();
+    let components = list(&home.join("components"));
+    let components = components.into_iter().filter(|path| !name(path).starts_with('.'));
+    let trees = components.flat_map(|component| {
+        let trees = list(&component).into_iter();
+        trees.map(move |tree| (name(&component), name(&tree), tree))
+    });
+    trees.collect()
+}
+
+fn generations(home: &Utf8Path) -> Vec<u64> {
+    let directories = list(&home.join("generations"));
+    let numbers = directories
+        .iter()
+        .filter_map(|path| path.file_name()?.parse().ok());
+    let mut numbers: Vec<u64> = numbers.collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// What a directory holds; nothing, if it is not there.
+fn list(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let entries = directory.read_dir_utf8().into_iter().flatten();
+    entries
+        .map(|entry| entry.expect("an entry").into_path())
+        .collect()
+}
+
+/// The JSON in a file; `None` if there is no file, or no JSON in it.
+fn json(file: &Utf8Path) -> Option<Value> {
+    serde_json::from_slice(&fs::read(file).ok()?).ok()
 }
 
 fn walk(top: &Utf8Path, path: &Utf8Path, found: &mut Vec<String>) {
@@ -139,57 +239,37 @@ pub(super) fn leftovers(home: &Utf8Path, settled: bool) -> Vec<Utf8PathBuf> {
         "share",
         "projects.json.lock",
     ];
-    let layout = Layout::new(home);
-    let pending = store::commit::Pending::read(&layout).expect("readable");
+    let unfinished = Unfinished::read(home);
     let mut found = Vec::new();
-    let list = |directory: &Utf8Path| -> Vec<Utf8PathBuf> {
-        let entries = directory.read_dir_utf8().into_iter().flatten();
-        entries
-            .map(|entry| entry.expect("an entry").into_path())
-            .collect()
-    };
     for path in list(home) {
         let name = path.file_name().expect("a name").to_owned();
         if !NAMES.contains(&name.as_str()) && !name.starts_with("env") {
             found.push(path);
         }
     }
-    let inventory = store::inventory::read(&layout).expect("readable");
-    let is_beside = |path: &Utf8PathBuf| path.file_name() == Some(".staging");
-    let (beside, components): (Vec<_>, Vec<_>) = list(&layout.components()).into_iter().partition(is_beside);
-    if settled {
-        found.extend(beside.iter().flat_map(|beside| list(beside)));
-    }
-    for component in components {
-        let name = component
-            .file_name()
-            .expect("a name")
-            .parse()
-            .expect("a component");
-        let trees = list(&component);
-        for tree in &trees {
-            let tree_name = tree.file_name().expect("a name").parse().expect("a version");
-            let hidden = pending.hides_tree(&name, &tree_name);
-            let whole = inventory
-                .tree(&name, &tree_name)
-                .is_some_and(|tree| tree.origin.is_some());
-            if !(whole || hidden && !settled) {
-                found.push(tree.clone());
-            }
-        }
-        if trees.is_empty() && settled {
-            found.push(component);
+    for (component, tree, path) in trees(home) {
+        // A receipt that is whole, and this version's: it is written last.
+        let receipt = json(&path.join(".receipt.json")).unwrap_or_default();
+        let is_whole = receipt["component"] == component.as_str()
+            && receipt["version"] == tree.as_str()
+            && receipt["check"].is_string();
+        let is_hidden = unfinished.trees.contains(&format!("{component}/{tree}"));
+        if !(is_whole && !(is_hidden && settled) || is_hidden && !settled) {
+            found.push(path);
         }
     }
-    for generation in list(&layout.generations()) {
+    for generation in list(&home.join("generations")) {
         let number = generation.file_name().expect("a name").parse().expect("a number");
-        let hidden = pending.hides_generation(number);
-        if !generation.join("generation.json").is_file() || hidden && settled {
+        let is_hidden = unfinished.generations.contains(&number);
+        if json(&generation.join("generation.json")).is_none() || is_hidden && settled {
             found.push(generation);
         }
     }
     if settled {
-        found.extend(list(&layout.staging()));
+        found.extend(list(&home.join("components/.staging")));
+        found.extend(list(&home.join("staging")));
+        let components = list(&home.join("components")).into_iter();
+        found.extend(components.filter(|path| !path.ends_with(".staging") && list(path).is_empty()));
     }
     found
 }
