@@ -5,7 +5,7 @@ use std::process::Command;
 use ampup::fs::space;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::postgres::run_as;
+use super::{postgres::run_as, programs};
 
 /// A tmpfs, which goes with the value.
 pub(crate) struct SmallDisk {
@@ -14,14 +14,18 @@ pub(crate) struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one of so many octets for whoever runs the program. `None` where that is not allowed.
+    /// Mounts one of so many bytes for whoever runs the program. `None` where that is not allowed.
     pub(crate) fn mount(at: &Utf8Path, size: u64) -> Option<Self> {
         let user = run_as().map_or_else(String::new, |user| format!(",uid={},gid={}", user.uid, user.gid));
         let disk = Self {
             at: at.to_owned(),
             size,
         };
-        disk.with(&format!("size={size},mode=0755{user}")).then_some(disk)
+        let is_mounted = disk.with(&format!("size={size},mode=0755{user}"));
+        if !is_mounted {
+            programs::skip("no file system can be mounted here");
+        }
+        is_mounted.then_some(disk)
     }
 
     fn with(&self, options: &str) -> bool {

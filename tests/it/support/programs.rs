@@ -3,27 +3,24 @@
 use ampup::env::Env;
 use camino::Utf8PathBuf;
 
-/// Where a program is. A test of what is not here is skipped with a word; where `AMPUP_TEST_STRICT` is set (as CI does),
-/// it fails.
+/// Where a program is. A test of what is not here is skipped.
 pub(crate) fn find(name: &str) -> Option<Utf8PathBuf> {
-    let env = Env::capture();
-    let found = env
-        .search_path()
-        .into_iter()
-        .map(|directory| directory.join(name))
-        .find(|path| path.is_file());
+    let search_path = Env::capture().search_path();
+    let mut places = search_path.into_iter().map(|directory| directory.join(name));
+    let found = places.find(|path| path.is_file());
     if found.is_none() {
-        assert!(
-            env.var("AMPUP_TEST_STRICT").is_none(),
-            "`{name}` is not on this machine, and AMPUP_TEST_STRICT is set"
-        );
         skip(&format!("`{name}` is not on this machine"));
     }
     found
 }
 
+/// Says that what a test needs is not here. Where `AMPUP_TEST_STRICT` is set (as CI does), the test fails.
 #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
+    assert!(
+        Env::capture().var("AMPUP_TEST_STRICT").is_none(),
+        "{why}, and AMPUP_TEST_STRICT is set"
+    );
     eprintln!("skipped: {why}");
 }
 

@@ -24,6 +24,7 @@ use super::whole;
 use crate::support::{
     home::Run,
     postgres::{World, run_as, sql},
+    programs,
     served::{Served, ampup_in, run_in},
 };
 
@@ -311,7 +312,7 @@ fn moments() -> impl FnMut() -> f64 {
 #[test]
 fn no_acknowledged_row_is_lost_in_a_power_cut() {
     let Some(mut disk) = Disk::new() else {
-        return skip();
+        return programs::skip("no mkfs.ext4 or loop devices, or we are not root");
     };
     let served = Served::new();
     let cuts = if whole() { 20 } else { 1 };
@@ -356,7 +357,7 @@ fn no_acknowledged_row_is_lost_in_a_power_cut() {
 #[test]
 fn an_ephemeral_database_does_lose_rows_in_a_power_cut() {
     let Some(mut disk) = Disk::new() else {
-        return skip();
+        return programs::skip("no mkfs.ext4 or loop devices, or we are not root");
     };
     let served = Served::new();
     let project = project(&served, disk.directory("work"));
@@ -376,9 +377,4 @@ fn project(served: &Served, directory: Utf8PathBuf) -> Project<'_> {
 #[expect(clippy::print_stderr, reason = "docs/torture.md is written from it")]
 fn report(what: &str) {
     eprintln!("torture: power cut, database: {what}");
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
-fn skip() {
-    eprintln!("skipped: no mkfs.ext4 or loop devices, or we are not root");
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::support::{
     home::Home,
     postgres::run_as,
+    programs,
     tracer::{Call, Deed, Traced, trace_with},
 };
 
@@ -157,11 +158,11 @@ fn replay(case: &Case, at_most: usize) {
         "lazy_itable_init=0,lazy_journal_init=0",
         file.as_str(),
     ]) {
-        return skip("no mkfs.ext4");
+        return programs::skip("no mkfs.ext4");
     }
     let at = world.join("disk");
     let Some(image) = Image::mount(&file, &at) else {
-        return skip("no loop devices, or we are not root");
+        return programs::skip("no loop devices, or we are not root");
     };
     let user = at.join("user");
     fs::create_dir(&user).expect("made");
@@ -214,9 +215,4 @@ fn replay(case: &Case, at_most: usize) {
 #[expect(clippy::print_stderr, reason = "docs/torture.md is written from it")]
 fn report(name: &str, tried: usize, wrong: usize) {
     eprintln!("torture: power cut, {name}: {tried} points tried, {wrong} wrong");
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
-fn skip(why: &str) {
-    eprintln!("skipped: {why}");
 }

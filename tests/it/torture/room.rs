@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::support::{
     archives::{TarEntry, tar_gz},
     home::{Home, Run, TARGET, finish, program, script, sha256},
+    programs,
     server::{Reply, Server},
 };
 
@@ -89,15 +90,10 @@ fn on_small_disk(home: &Home, fill: &str, lines: &str) -> Option<Run> {
     }
     let run = finish(command);
     if run.code == 99 || run.stderr.contains("unshare failed") {
-        skip(&run.stderr);
+        programs::skip(&format!("no small file system here: {}", run.stderr));
         return None;
     }
     Some(run)
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
-fn skip(why: &str) {
-    eprintln!("skipped: no small file system here: {why}");
 }
 
 /// The parts of a script's output, each with the code of its ampup.
