@@ -1,8 +1,10 @@
 //! Completions in the real shells, and the manual where `man` looks.
 
 use std::{
-    io::Write as _,
+    io::{Read as _, Write as _},
     process::{Command, Stdio},
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
@@ -44,18 +46,32 @@ fn typed(person: &Person, program: &str, keys: &[&str]) -> Option<Run> {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stderr(Stdio::null());
     let mut child = command.spawn().expect("started");
     let mut stdin = child.stdin.take().expect("piped");
+    let (chunks, heard) = mpsc::channel();
+    let mut screen = child.stdout.take().expect("piped");
+    let reader = thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        while let Ok(length @ 1..) = screen.read(&mut chunk) {
+            let _ = chunks.send(chunk[..length].to_vec());
+        }
+    });
+    let mut seen = Vec::new();
     for keys in keys {
-        std::thread::sleep(Duration::from_millis(1500));
+        // A shell that waits for keys has shown its prompt and writes no more.
+        seen.extend(heard.recv().into_iter().flatten());
+        while let Ok(chunk) = heard.recv_timeout(Duration::from_millis(700)) {
+            seen.extend(chunk);
+        }
         stdin.write_all(keys.as_bytes()).expect("typed");
     }
     drop(stdin);
-    let output = child.wait_with_output().expect("ended");
+    reader.join().expect("it does not panic");
+    seen.extend(heard.iter().flatten());
     Some(Run {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        code: child.wait().expect("ended").code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&seen).into_owned(),
         stderr: String::new(),
     })
 }

@@ -106,7 +106,19 @@ fn a_server_that_does_not_stop_is_killed_by_force_alone() {
     signal(pid, rustix::process::Signal::STOP);
     // Asked and not forced: it waits, and kills nobody.
     let mut stop = served.home.command(&["db", "stop"]).spawn().expect("started");
-    thread::sleep(Duration::from_secs(5));
+    let asked = || {
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+            return true; // Only Linux tells.
+        };
+        let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+        let pending = u64::from_str_radix(pending.expect("it is told").trim(), 16).expect("a number");
+        pending >> (rustix::process::Signal::INT.as_raw() - 1) & 1 == 1
+    };
+    while !asked() {
+        assert!(stop.try_wait().expect("asked").is_none(), "it waits");
+        thread::sleep(Duration::from_millis(10));
+    }
+    thread::sleep(Duration::from_secs(1));
     assert!(stop.try_wait().expect("asked").is_none(), "it waits");
     assert_eq!(server(&served), pid);
     // It was asked as one who loses nothing.
