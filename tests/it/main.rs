@@ -1,4 +1,5 @@
-//! The tests that see ampup from outside, in one binary.
+//! The tests that see ampup from outside, in one binary. Their worlds are those of a Unix user, so Windows compiles and runs
+//! few of them; what is its own there is in the unit tests, and in the workflow's job on Windows.
 
 #[cfg(target_os = "linux")]
 mod book;
@@ -6,7 +7,9 @@ mod book;
 mod bootstrap;
 #[cfg(unix)]
 mod care;
+#[cfg(unix)]
 mod choosing;
+#[cfg(unix)]
 mod commands;
 #[cfg(target_os = "linux")]
 mod completing;
@@ -25,24 +28,36 @@ mod database_upgrade;
 #[cfg(unix)]
 mod door;
 mod formats;
+#[cfg(unix)]
 mod house;
 #[cfg(target_os = "linux")]
 mod life;
+#[cfg(unix)]
 mod main_job;
 #[cfg(target_os = "linux")]
 mod own_registry;
 mod own_state;
+#[cfg(unix)]
 mod postgres_ampd;
+#[cfg(unix)]
 mod postgres_daemon;
+#[cfg(unix)]
 mod postgres_kills;
+#[cfg(unix)]
 mod postgres_law;
+#[cfg(unix)]
 mod postgres_life;
+#[cfg(unix)]
 mod postgres_loopback;
+#[cfg(unix)]
 mod postgres_paths;
+#[cfg(unix)]
 mod postgres_programs;
+#[cfg(unix)]
 mod postgres_strangers;
 mod powershell;
 mod registry;
+#[cfg(unix)]
 mod run;
 #[cfg(unix)]
 mod run_data;
@@ -51,19 +66,24 @@ mod run_db;
 #[cfg(unix)]
 mod run_law;
 #[cfg(unix)]
+mod screens;
+#[cfg(unix)]
 mod seeds;
 #[cfg(target_os = "linux")]
 mod setup;
 #[cfg(unix)]
 mod shells;
+#[cfg(unix)]
 mod support;
 #[cfg(target_os = "linux")]
 mod torture;
 #[cfg(unix)]
 mod trust;
+#[cfg(unix)]
 mod trust_commands;
 #[cfg(unix)]
 mod unpack;
+#[cfg(unix)]
 mod wire;
 #[cfg(unix)]
 mod words;
