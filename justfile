@@ -3,7 +3,35 @@ check:
     cargo fmt --check
     cargo clippy --all-targets -- -D warnings
     cargo clippy --no-default-features --lib -- -D warnings
-    shellcheck .ci/run install.sh release/assemble bench/instructions
+    shellcheck .ci/run .ci/tools install.sh release/assemble bench/instructions
+    .ci/tools words
+    .ci/tools dependencies
+    .ci/tools workflows
+
+# The documentation of both faces, with warnings as errors.
+docs:
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --no-default-features --lib
+
+# Program and tests compile elsewhere: docs/platforms.md. It needs gcc-mingw-w64-x86-64, gcc-aarch64-linux-gnu and musl-tools.
+platforms:
+    #!/bin/sh
+    set -eu
+    for target in x86_64-pc-windows-gnu aarch64-unknown-linux-gnu x86_64-unknown-linux-musl; do
+        rustup target add "$target"
+        cargo check --all-targets --target "$target"
+    done
+
+# What needs no npm, pip, PostgreSQL, other shells or root: in under a minute, once it is built.
+test-quick:
+    cargo test --lib
+    cargo test --test it -- choosing:: commands:: formats:: house:: registry:: seeds:: trust:: unpack:: wire:: \
+        --skip wire::npm
+
+# The slowest tests, with the seconds that each took beside the others.
+slowest COUNT='20':
+    RUSTC_BOOTSTRAP=1 cargo test -- -Z unstable-options --report-time 2>&1 \
+        | sed -n 's/^test \(.*\) \.\.\. .*<\([0-9.]*\)s>$/\2 \1/p' | sort -rn | head -n {{ COUNT }}
 
 # The release of this machine (or of TARGETS) in target/dist, laid out as .github/workflows/release.yml publishes it:
 #   sh target/dist/install.sh --mirror "file://$PWD/target/dist"
@@ -85,3 +113,36 @@ bench *OPTIONS:
 instructions *OPTIONS:
     cargo build --release
     bench/instructions {{ OPTIONS }}
+
+# The main job with the static program: docs/platforms.md. It needs musl-tools.
+job-musl: (job "x86_64-unknown-linux-musl")
+
+# The main job as an aarch64 machine does it, under qemu-user-static, which the kernel starts (binfmt_misc). It needs
+# gcc-aarch64-linux-gnu.
+job-aarch64:
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc QEMU_LD_PREFIX=/usr/aarch64-linux-gnu \
+        just job aarch64-unknown-linux-gnu
+
+# The main job with the program for TARGET: PostgreSQL is installed, serves a project, and is stopped. Root runs it as `nobody`.
+job TARGET:
+    #!/bin/sh
+    set -eu
+    rustup target add {{ TARGET }}
+    cargo build --locked --target {{ TARGET }} --target-dir target
+    place=$(mktemp -d)
+    trap 'rm -rf "$place"' EXIT
+    chmod 755 "$place"
+    install -m 755 target/{{ TARGET }}/debug/ampup "$place/ampup"
+    as=''
+    mkdir "$place/user"
+    if [ "$(id -u)" = 0 ]; then
+        chown nobody "$place/user"
+        as='setpriv --reuid nobody --clear-groups'
+    fi
+    cd "$place/user"
+    export HOME="$place/user" AMPUP_HOME="$place/user/home"
+    for words in '--version' 'install --component postgres' 'list' 'db start' 'db status' 'verify' 'db stop'; do
+        echo "== ampup $words"
+        # shellcheck disable=SC2086 # words
+        $as "$place/ampup" $words
+    done
