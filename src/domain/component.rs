@@ -61,6 +61,16 @@ impl Component {
         self.acceptance != Acceptance::Postgres || one.major == other.major
     }
 
+    /// Whether a requirement means this release of it.
+    pub fn is_meant(&self, requirement: &Requirement, release: &Release) -> bool {
+        requirement.matches(
+            &release.version,
+            release.channel,
+            &release.tags,
+            self.default_channel,
+        )
+    }
+
     /// What is known of the line of a version.
     pub fn line(&self, version: &Version) -> Option<&Line> {
         self.lines.iter().find(|line| line.holds(version))

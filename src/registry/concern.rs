@@ -82,7 +82,7 @@ pub fn held_back(
     let newest = newer(component, version)
         .filter(|release| release.channel == component.default_channel || release.version.pre.is_empty())
         .find(|release| release.artifacts.iter().any(|one| one.target == target))?;
-    if request.matches_release(newest, component) {
+    if component.is_meant(request, newest) {
         return None;
     }
     let name = &component.name;
@@ -90,7 +90,7 @@ pub fn held_back(
         && component
             .default_requirement
             .as_ref()
-            .is_none_or(|default| default.matches_release(newest, component));
+            .is_none_or(|default| component.is_meant(default, newest));
     let wider = if default_allows {
         format!("`ampup install {name}`")
     } else {
