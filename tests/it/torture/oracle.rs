@@ -254,7 +254,8 @@ pub(super) fn leftovers(home: &Utf8Path, settled: bool) -> Vec<Utf8PathBuf> {
             && receipt["version"] == tree.as_str()
             && receipt["check"].is_string();
         let is_hidden = unfinished.trees.contains(&format!("{component}/{tree}"));
-        if !(is_whole && !(is_hidden && settled) || is_hidden && !settled) {
+        let is_left_over = if is_hidden { settled } else { !is_whole };
+        if is_left_over {
             found.push(path);
         }
     }
