@@ -13,15 +13,6 @@ docs:
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --no-default-features --lib
 
-# Program and tests compile elsewhere: docs/platforms.md. It needs gcc-mingw-w64-x86-64, gcc-aarch64-linux-gnu and musl-tools.
-platforms:
-    #!/bin/sh
-    set -eu
-    for target in x86_64-pc-windows-gnu aarch64-unknown-linux-gnu x86_64-unknown-linux-musl; do
-        rustup target add "$target"
-        cargo check --all-targets --target "$target"
-    done
-
 # What needs no npm, pip, PostgreSQL, other shells or root: in under a minute, once it is built.
 test-quick:
     cargo test --lib
@@ -113,36 +104,3 @@ bench *OPTIONS:
 instructions *OPTIONS:
     cargo build --release
     bench/instructions {{ OPTIONS }}
-
-# The main job with the static program: docs/platforms.md. It needs musl-tools.
-job-musl: (job "x86_64-unknown-linux-musl")
-
-# The main job as an aarch64 machine does it, under qemu-user-static, which the kernel starts (binfmt_misc). It needs
-# gcc-aarch64-linux-gnu.
-job-aarch64:
-    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc QEMU_LD_PREFIX=/usr/aarch64-linux-gnu \
-        just job aarch64-unknown-linux-gnu
-
-# The main job with the program for TARGET: PostgreSQL is installed, serves a project, and is stopped. Root runs it as `nobody`.
-job TARGET:
-    #!/bin/sh
-    set -eu
-    rustup target add {{ TARGET }}
-    cargo build --locked --target {{ TARGET }} --target-dir target
-    place=$(mktemp -d)
-    trap 'rm -rf "$place"' EXIT
-    chmod 755 "$place"
-    install -m 755 target/{{ TARGET }}/debug/ampup "$place/ampup"
-    as=''
-    mkdir "$place/user"
-    if [ "$(id -u)" = 0 ]; then
-        chown nobody "$place/user"
-        as='setpriv --reuid nobody --clear-groups'
-    fi
-    cd "$place/user"
-    export HOME="$place/user" AMPUP_HOME="$place/user/home"
-    for words in '--version' 'install --component postgres' 'list' 'db start' 'db status' 'verify' 'db stop'; do
-        echo "== ampup $words"
-        # shellcheck disable=SC2086 # words
-        $as "$place/ampup" $words
-    done
