@@ -51,6 +51,8 @@ pub mod postgres;
 #[cfg(feature = "cli")]
 pub mod backup;
 #[cfg(feature = "cli")]
+pub mod discover;
+#[cfg(feature = "cli")]
 pub mod doctor;
 #[cfg(feature = "cli")]
 pub mod import;

@@ -4,9 +4,11 @@ pub mod builds;
 pub mod concern;
 pub mod keys;
 pub mod manifest;
+pub mod recipe;
 pub mod strict;
 pub mod trust;
 mod unique;
+pub mod written;
 
 use std::collections::BTreeMap;
 

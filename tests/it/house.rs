@@ -37,6 +37,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("locate", 4),
     ("postgres", 4),
     ("backup", 5),
+    ("discover", 5),
     ("doctor", 5),
     ("import", 5),
     ("install", 5),
