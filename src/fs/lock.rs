@@ -229,9 +229,9 @@ fn open(path: &Utf8Path) -> io::Result<fs::File> {
     #[cfg(unix)]
     {
         use fs_err::os::unix::fs::OpenOptionsExt as _;
-        // Root may lock in a directory of somebody who put a link there; what it leads to is not to be written to.
+        // Whoever can open it can hold it. Root may lock in a directory of somebody who put a link there; what it leads to is not to be written to.
         options
-            .mode(0o644)
+            .mode(0o600)
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
     }
     match options.open(path) {
@@ -242,8 +242,27 @@ fn open(path: &Utf8Path) -> io::Result<fs::File> {
             fs::File::open(path).or(Err(cause))
         }
         Err(cause) => Err(ForeignEntry::instead_of_file(path).map_or(cause, io::Error::from)),
-        opened => opened,
+        Ok(file) => {
+            close_to_others(&file);
+            Ok(file)
+        }
     }
+}
+
+/// Takes away from everybody else what an older ampup gave them. Only the owner can.
+fn close_to_others(file: &fs::File) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let is_open = file
+            .metadata()
+            .is_ok_and(|found| found.permissions().mode() & 0o077 != 0);
+        if is_open {
+            let _ = file.set_permissions(std::fs::Permissions::from_mode(0o600));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = file;
 }
 
 /// This process's command, for whoever waits.
@@ -368,5 +387,14 @@ mod tests {
         drop(first);
         assert!(Lock::try_acquire(&path).expect("opened").is_some());
         assert!(path.exists(), "lock files are never deleted");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = || fs::metadata(&path).expect("there").permissions().mode() & 0o777;
+            assert_eq!(mode(), 0o600, "whoever can open it can hold it");
+            fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("set");
+            assert!(Lock::try_acquire(&path).expect("opened").is_some());
+            assert_eq!(mode(), 0o600, "also one of an older ampup");
+        }
     }
 }
