@@ -386,23 +386,27 @@ verify_signature() {
 
 # ---- Doing -----------------------------------------------------------------------------------------------------------
 
-# Makes the home and, in it, a directory for the download: $TMPDIR may be on another file system, or mounted noexec.
+# Makes a directory for the download: $TMPDIR may be on another file system, or mounted noexec. It lies in the home, or
+# beside one that does not exist yet: what a home is, `init` alone decides.
 make_work() {
     made=0
-    missing=$home
-    while [ ! -d "$missing" ] && [ ! -L "$missing" ]; do
-        made=$((made + 1))
-        missing=${missing%/*}
-        [ -n "$missing" ] || break
-    done
-    made_home=$made
-    mkdir -p "$home" 2>/dev/null ||
-        fail 7 "cannot make \`$home\`: not permitted, or something is in the way" "choose another place with \`--home DIR\`"
     work=$home/.bootstrap-$$
+    if [ ! -d "$home" ]; then
+        work=$home.bootstrap-$$
+        made=1
+        missing=${home%/*}
+        while [ -n "$missing" ] && [ ! -d "$missing" ] && [ ! -L "$missing" ]; do
+            made=$((made + 1))
+            missing=${missing%/*}
+        done
+        mkdir -p "${home%/*}/" 2>/dev/null ||
+            fail 7 "cannot make \`$home\`: not permitted, or something is in the way" "choose another place with \`--home DIR\`"
+    fi
+    made_home=$made
     (umask 077 && mkdir "$work") 2>/dev/null || unwritable "$work"
 }
 
-# Takes away what this script made. The home stays as soon as something is in it.
+# Takes away what this script made. What has something in it by now stays.
 # shellcheck disable=SC2317 # called by the trap
 clean() {
     if [ -n "$work" ]; then rm -rf "$work"; fi

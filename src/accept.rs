@@ -101,15 +101,12 @@ impl AcceptError {
             Self::DoesNotRun(error) => error.hint(),
             Self::WrongVersion { .. } | Self::NoExecutable { .. } => None,
             Self::User(error) => error.hint(),
-            Self::Closed { owner, directory, .. } => {
-                let first = match owner {
-                    Some(owner) => format!("run ampup as `{owner}`"),
-                    None => format!("`chmod o+x '{directory}'`"),
-                };
-                Some(format!(
-                    "{first}, or choose another home with `AMPUP_HOME` or `--home`"
-                ))
-            }
+            Self::Closed { owner, directory, .. } => Some(match owner {
+                Some(owner) => {
+                    format!("run ampup as `{owner}`, or choose another home with `AMPUP_HOME` or `--home`")
+                }
+                None => format!("`chmod o+x '{directory}'`, or `AMPUP_HOME=/opt/ampup`"),
+            }),
             Self::Io(source) => hint_of_io(source),
         }
     }
@@ -147,11 +144,19 @@ pub fn accept(
     }
     let cluster = match component.acceptance {
         Acceptance::Version => {
+            // In a home that root alone can enter, root alone will ever run it.
+            let is_roots = |user: &User| {
+                matches!(
+                    closed(tree.to_owned(), user),
+                    Some(AcceptError::Closed { owner: None, .. })
+                )
+            };
+            let run_as = run_as.as_ref().filter(|user| !is_roots(user));
             for executable in &component.executables {
                 let program = Program {
                     tree,
                     name: executable,
-                    run_as: run_as.as_ref(),
+                    run_as,
                 };
                 let printed = first_run(&program)?;
                 names_version(executable, &printed, &names_of(version, tags), commit_of(version))?;
@@ -197,6 +202,17 @@ fn first_run(program: &Program<'_>) -> Result<String, AcceptError> {
         }
         _ => AcceptError::DoesNotRun(error),
     })
+}
+
+/// Ensures that whoever root runs PostgreSQL as can enter the directory where a program is to lie. It is better known
+/// before a large download than after it.
+///
+/// # Errors
+/// `Closed`, with the directory.
+pub fn ensure_open(program: &Utf8Path, run_as: Option<&User>) -> Result<(), AcceptError> {
+    run_as
+        .and_then(|user| closed(program.to_owned(), user))
+        .map_or(Ok(()), Err)
 }
 
 #[cfg(unix)]

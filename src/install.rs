@@ -226,6 +226,11 @@ fn prepare_step(step: &Step, workshop: &Workshop<'_>, locks: &Locks) -> Result<M
 }
 
 impl Workshop<'_> {
+    /// What events call the release of a step.
+    fn name(&self, step: &Step) -> String {
+        format!("{} {}", step.component, self.show(&step.component, &step.version))
+    }
+
     /// A version as its component's users write it.
     fn show(&self, component: &ComponentName, version: &Version) -> String {
         self.registry

@@ -127,6 +127,11 @@ impl Layout {
         self.home.join("share/man/man1")
     }
 
+    /// The mark: the first file of a home, which says that the directory is ampup's.
+    pub fn mark(&self) -> Utf8PathBuf {
+        self.home.join(".ampup-home")
+    }
+
     /// What ampup made outside of the home, so that `self uninstall` can take it back.
     pub fn shells(&self) -> Utf8PathBuf {
         self.home.join("shells.json")

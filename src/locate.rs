@@ -14,14 +14,11 @@ use crate::{
     exit::Exit,
     fs::link,
     layout::Layout,
-    store::{commit::Pending, receipt::Receipt},
+    store::{journal::Pending, look_again::until_unchanged, receipt::Receipt},
 };
 
 /// The major of PostgreSQL that new clusters get when nothing else is active: the registry's default requirement.
 pub const DEFAULT_MAJOR: u64 = 18;
-
-/// So often it is looked again because somebody writes.
-const PATIENCE: usize = 100;
 
 /// Finds what is installed in one home.
 #[derive(Debug, Clone)]
@@ -223,18 +220,12 @@ impl Locator {
     }
 
     fn try_active(&self, component: &ComponentName) -> Result<Option<Located>, LocateError> {
-        let active = || link::read(&self.layout.active()).ok();
-        let mut before = active();
-        for _ in 0..PATIENCE {
-            let answer = self.look(component);
-            let after = active();
-            if matches!(answer, Ok(Some(_))) || before == after {
-                return answer;
-            }
-            // What was active was replaced and removed while it was looked at.
-            before = after;
-        }
-        self.look(component)
+        // What was active may be replaced and removed while it is looked at.
+        until_unchanged(
+            || link::read(&self.layout.active()).ok(),
+            |_| self.look(component),
+            |answer| matches!(answer, Ok(Some(_))),
+        )
     }
 
     fn look(&self, component: &ComponentName) -> Result<Option<Located>, LocateError> {

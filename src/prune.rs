@@ -10,7 +10,7 @@ use crate::{
     domain::{ComponentName, Inventory, TreeName},
     fs::entries,
     layout::Layout,
-    store::{directories, generation, in_use::Processes, receipt::Receipt, staging},
+    store::{directories, generation, in_use::Processes, receipt::Receipt, staging, sweep},
 };
 
 /// A file that was being written longer ago than this has no writer any more.
@@ -44,10 +44,7 @@ pub fn find(layout: &Layout, inventory: &Inventory) -> Vec<Waste> {
         templates(layout, inventory),
         "cluster template of a removed version",
     );
-    add(
-        staging::abandoned(layout),
-        "leftover of a command that was killed",
-    );
+    add(sweep::abandoned(layout), "leftover of a command that was killed");
     add(forgotten(layout), "leftover of a command that was killed");
     let old = generation::old(layout)
         .into_iter()

@@ -19,7 +19,8 @@ use crate::{
     verify::digest_of,
 };
 
-/// The directory in the home that an install script downloads into; its process id follows.
+/// The directory in the home that an install script downloads into, or beside a home that does not exist yet; its process
+/// id follows.
 pub const BOOTSTRAP: &str = ".bootstrap-";
 
 /// The component's name.
@@ -55,11 +56,13 @@ pub fn whence(program: &Utf8Path, layout: &Layout) -> Whence {
     if program.starts_with(real(layout.component(&name()))) {
         return Whence::Store;
     }
-    let directory = program.parent().unwrap_or(&program);
-    let is_download = directory
-        .file_name()
-        .is_some_and(|name| name.starts_with(BOOTSTRAP));
-    if is_download && directory.parent() == Some(&real(layout.home().to_owned())) {
+    let is_download = |directory: &Utf8Path| {
+        downloads(layout).any(|(parent, prefix)| {
+            let name = directory.file_name().unwrap_or_default();
+            directory.parent() == Some(&real(parent)) && name.starts_with(&prefix)
+        })
+    };
+    if program.parent().is_some_and(is_download) {
         return Whence::Script;
     }
     let (update, remove) = keeper(&program);
@@ -232,18 +235,29 @@ pub fn artifact(
     })
 }
 
+/// Where an install script downloads into, as a directory and how a name in it begins.
+fn downloads(layout: &Layout) -> impl Iterator<Item = (Utf8PathBuf, String)> {
+    let home = layout.home();
+    let within = (home.to_owned(), BOOTSTRAP.to_owned());
+    let beside = home
+        .parent()
+        .zip(home.file_name())
+        .map(|(parent, name)| (parent.to_owned(), format!("{name}{BOOTSTRAP}")));
+    std::iter::once(within).chain(beside)
+}
+
 /// Removes the downloads of install scripts that were killed; never the one that `program` runs from. What cannot be
 /// removed stays.
 pub fn sweep(layout: &Layout, program: &Utf8Path) {
-    let Ok(entries) = layout.home().read_dir_utf8() else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let Some(script) = entry.file_name().strip_prefix(BOOTSTRAP) else {
-            continue;
-        };
-        if !program.starts_with(entry.path()) && !is_running(script) {
-            let _ = fs::remove_dir_all(entry.path());
+    for (parent, prefix) in downloads(layout) {
+        for path in crate::fs::entries(&parent) {
+            let script = path.file_name().and_then(|name| name.strip_prefix(&*prefix));
+            let is_pid =
+                |script: &&str| !script.is_empty() && script.bytes().all(|byte| byte.is_ascii_digit());
+            let is_left = script.filter(is_pid).is_some_and(|script| !is_running(script));
+            if is_left && !program.starts_with(&path) {
+                let _ = fs::remove_dir_all(&path);
+            }
         }
     }
 }
@@ -258,24 +272,6 @@ fn is_running(pid: &str) -> bool {
 #[cfg(not(unix))]
 fn is_running(_: &str) -> bool {
     true
-}
-
-/// Why this directory cannot be a home: something of somebody else's is in the way.
-///
-/// # Errors
-/// When it cannot be looked at.
-pub fn obstacle(layout: &Layout) -> io::Result<Option<Utf8PathBuf>> {
-    let directories = [layout.components(), layout.generations(), layout.staging()];
-    match fs::symlink_metadata(layout.bin()) {
-        // A junction is a link, too.
-        Ok(metadata) if !metadata.is_symlink() => return Ok(Some(layout.bin())),
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
-        _ => {}
-    }
-    Ok(directories.into_iter().find(|path| {
-        path.symlink_metadata()
-            .is_ok_and(|found| !found.is_dir() && !found.is_symlink())
-    }))
 }
 
 #[cfg(test)]
@@ -306,6 +302,8 @@ mod tests {
         let at = |path: &str| whence(&home.join(path), &layout);
         assert_eq!(at("components/ampup/0.2.0/bin/ampup"), Whence::Store);
         assert_eq!(at(".bootstrap-12/ampup-x"), Whence::Script);
+        let beside = Utf8PathBuf::from(format!("{home}.bootstrap-12/ampup-x"));
+        assert_eq!(whence(&beside, &layout), Whence::Script);
         assert!(matches!(
             at("other/.bootstrap-12/ampup-x"),
             Whence::Elsewhere { .. }

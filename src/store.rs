@@ -5,14 +5,20 @@
 
 #[cfg(feature = "cli")]
 pub mod check;
+pub mod claim;
 pub mod commit;
 pub mod directories;
 pub mod generation;
 pub mod in_use;
 pub mod inventory;
+pub mod journal;
 pub mod links;
+pub mod look_again;
+pub mod pointer;
 pub mod receipt;
+pub mod shared_home;
 pub mod staging;
+pub mod sweep;
 
 use std::{io, time::Duration};
 
@@ -61,7 +67,7 @@ pub fn lock(layout: &Layout, patience: Duration, reporter: &dyn Reporter) -> Res
     })?;
     let processes = Processes::look();
     let lock = take(&path, "the store", patience, reporter)?;
-    staging::sweep(layout, &processes).map_err(|source| LockError::Io { path, source })?;
+    sweep::sweep(layout, &processes).map_err(|source| LockError::Io { path, source })?;
     Ok(Held { lock, processes })
 }
 

@@ -1,7 +1,6 @@
 //! `ampup self uninstall`: ampup away, and nothing tells that it was there.
 
 use camino::Utf8PathBuf;
-use fs_err as fs;
 use serde_json::json;
 
 use super::{Error, Outcome, Session, env};
@@ -61,7 +60,6 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         if !args.dry_run {
             // Empty directories may be left of a removal that was killed at its very end.
             home::apply(&estate, layout);
-            let _ = fs::remove_dir(layout.home());
         }
         return Err(Error::NotFound {
             message: format!("`{}` has nothing of ampup", layout.home()),
@@ -74,7 +72,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "home": layout.home(), "removed": estate.ours, "left": [], "kept": estate.others,
         "files": returns.iter().map(|one| &one.path).collect::<Vec<_>>(),
     });
-    for user in users(&estate, session) {
+    for user in users(session) {
         session.warn(user);
     }
     if args.dry_run {
@@ -134,17 +132,8 @@ fn remove(
         }
     }
     // Whoever had the lock may have made more.
-    let mut again = home::survey(layout).unwrap_or_else(|_| estate.clone());
-    again.ours.extend(
-        estate
-            .ours
-            .iter()
-            .filter(|path| !path.starts_with(layout.home()))
-            .cloned(),
-    );
+    let again = home::survey(layout).unwrap_or_else(|_| estate.clone());
     let mut left = home::apply(&again, layout);
-    // What somebody else put there stays, and the home with it.
-    let _ = fs::remove_dir(layout.home());
     drop(lock);
     if cfg!(windows) {
         leave_windows(&mut left, args, session);
@@ -285,18 +274,9 @@ fn lines(returns: &[Return], estate: &Estate, layout: &Layout) -> Vec<String> {
 }
 
 /// The processes that run from what would be removed, but for this one.
-fn users(estate: &Estate, session: &Session) -> Vec<String> {
-    let mut places = vec![session.layout.components()];
-    places.extend(
-        estate
-            .ours
-            .iter()
-            .filter(|path| path.ends_with("components"))
-            .cloned(),
-    );
+fn users(session: &Session) -> Vec<String> {
     let mut told = Vec::new();
-    let processes = Processes::look();
-    for user in places.iter().flat_map(|place| processes.of(place)) {
+    for user in Processes::look().of(&session.layout.components()) {
         let text = format!(
             "process {} runs from there (`{}`), and may break",
             user.pid, user.executable

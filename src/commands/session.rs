@@ -18,7 +18,7 @@ use crate::{
     refresh::{self, Answer, Kept, Loaded, Provenance},
     registry::{Registry, keys::Origin, manifest, trust},
     settings::Settings,
-    store::{self, Held},
+    store::{self, Held, claim::Claim},
 };
 
 /// Seconds to wait for another ampup.
@@ -329,9 +329,12 @@ impl Session {
     /// # Errors
     /// When the home cannot be read.
     pub fn inventory(&self) -> Result<Inventory, Error> {
-        store::inventory::read(&self.layout).map_err(|source| Error::Store {
-            action: "read",
-            source,
+        store::inventory::read(&self.layout).or_else(|source| {
+            self.ensure_home()?;
+            Err(Error::Store {
+                action: "read",
+                source,
+            })
         })
     }
 
@@ -379,10 +382,29 @@ impl Session {
             );
             self.reporter.report(Event::Warning(text));
         }
-        store::directories::prepare(&self.layout).map_err(|source| Error::Store {
+        self.ensure_home()?;
+        store::directories::prepare(&self.layout, self.env.user_home()).map_err(|source| Error::Store {
             action: "make",
             source,
         })
+    }
+
+    /// Ensures that nothing in the home was there before ampup.
+    ///
+    /// # Errors
+    /// When something was, or the home cannot be read.
+    pub(super) fn ensure_home(&self) -> Result<(), Error> {
+        let claim = store::claim::read(&self.layout).map_err(|source| Error::Store {
+            action: "look at",
+            source,
+        })?;
+        match claim {
+            Claim::Foreign(entry) => Err(Error::Usage {
+                message: entry.to_string(),
+                hint: "choose another home with `--home` or `AMPUP_HOME`".to_owned(),
+            }),
+            Claim::Made(_) | Claim::Free => Ok(()),
+        }
     }
 
     /// How long to wait for another ampup.

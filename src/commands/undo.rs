@@ -6,7 +6,10 @@ use super::{Error, Outcome, Session, history::missing, installed::damaged};
 use crate::{
     domain::{ActiveSet, ComponentName, Inventory, TreeName},
     self_install,
-    store::generation::{self, Generation},
+    store::{
+        commit,
+        generation::{self, Generation},
+    },
 };
 
 /// Arguments of `ampup undo`.
@@ -53,16 +56,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
     }
     let reached = if set == target.set {
-        generation::flip(&session.layout, number).map_err(failed)?;
+        commit::flip(&session.layout, number).map_err(failed)?;
         number
     } else {
         // Further back from there is further back from the target.
-        generation::activate(
+        commit::activate(
             &session.layout,
             &set,
             &session.command,
             target.record.before,
-            &store,
+            &store.processes,
         )
         .map_err(failed)?
     };

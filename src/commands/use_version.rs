@@ -11,7 +11,7 @@ use crate::{
     domain::{ActiveSet, ComponentSpec, Inventory},
     host::Host,
     resolve::{self, Action, ResolveError},
-    store::generation,
+    store::commit,
 };
 
 /// Arguments of `ampup use`.
@@ -36,12 +36,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let (set, talk) = choose(&spec, &inventory, &host, session)?;
     let mut number = inventory.generation;
     if set != inventory.active {
-        let made = generation::activate(
+        let made = commit::activate(
             &session.layout,
             &set,
             &session.command,
             inventory.generation,
-            &store,
+            &store.processes,
         );
         number = Some(made.map_err(|source| Error::Store {
             action: "change",

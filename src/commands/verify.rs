@@ -11,8 +11,10 @@ use crate::{
     resolve, self_install,
     store::{
         check::{Damage, check},
-        generation, inventory,
+        commit, generation, inventory,
         links::{self, Fault},
+        look_again::until_unchanged,
+        pointer,
         receipt::Receipt,
         staging,
     },
@@ -20,9 +22,6 @@ use crate::{
 
 /// So many of a tree's damages are told one by one.
 const TOLD: usize = 10;
-
-/// So often a tree is looked at again because somebody writes.
-const PATIENCE: usize = 100;
 
 /// Arguments of `ampup verify`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -123,28 +122,14 @@ fn damages(component: &ComponentName, tree: &TreeName, session: &Session) -> Opt
     let path = session.layout.tree(component, tree);
     // The last thing that happens to the directory of a tree is that its receipt is written.
     let made = || path.symlink_metadata().and_then(|found| found.modified()).ok();
-    let mut damages = Vec::new();
-    for _ in 0..PATIENCE {
-        let before = made();
-        damages = check(&session.layout, component, tree);
-        if damages.is_empty() || (before.is_some() && made() == before) {
-            break;
-        }
-        // Nobody knows whether it is still wanted: what was found stands.
-        let Ok(inventory) = session.inventory() else {
-            break;
-        };
-        if inventory.tree(component, tree).is_some() {
-            continue;
-        }
-        if !inventory.is_active(component, tree) {
-            return None;
-        }
-        if before.is_none() {
-            break;
-        }
-    }
-    Some(damages)
+    let look = |_: &Option<_>| check(&session.layout, component, tree);
+    let damages = until_unchanged(made, look, Vec::is_empty);
+    let is_unwanted = |inventory: Inventory| {
+        inventory.tree(component, tree).is_none() && !inventory.is_active(component, tree)
+    };
+    // Where nobody knows whether it is still wanted, what was found stands.
+    let is_removed = !damages.is_empty() && session.inventory().is_ok_and(is_unwanted);
+    (!is_removed).then_some(damages)
 }
 
 /// ampup may have come from elsewhere than the registry: then whatever put it here repairs it.
@@ -202,7 +187,7 @@ fn mend_links(faults: &[Fault], talk: &mut Vec<String>, session: &Session) -> Re
     let store = session.lock_store()?;
     if let Some(set) = links::set_anew(&session.layout).map_err(failed)? {
         // The damaged one goes: `undo` leads to the one before it.
-        let before = match generation::active(&session.layout).map_err(failed)? {
+        let before = match pointer::active(&session.layout).map_err(failed)? {
             Some(active) => {
                 generation::read(&session.layout, active)
                     .map_err(failed)?
@@ -211,8 +196,8 @@ fn mend_links(faults: &[Fault], talk: &mut Vec<String>, session: &Session) -> Re
             }
             None => None,
         };
-        let number =
-            generation::activate(&session.layout, &set, &session.command, before, &store).map_err(failed)?;
+        let number = commit::activate(&session.layout, &set, &session.command, before, &store.processes)
+            .map_err(failed)?;
         talk.push(format!("made generation {number} in place of the damaged one"));
     }
     for number in links::damaged_generations(&session.layout) {

@@ -4,10 +4,7 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::{Error, Outcome, Session, installed::damaged};
-use crate::{domain::Inventory, fs::link};
-
-/// So often it is looked again because somebody writes.
-const PATIENCE: usize = 100;
+use crate::{domain::Inventory, fs::link, store::look_again::until_unchanged};
 
 /// Arguments of `ampup which`.
 #[derive(Debug, Clone, clap::Args)]
@@ -25,20 +22,12 @@ pub struct Args {
 /// # Errors
 /// When no active component has it, or the one that has it has no readable receipt: it may be half of itself.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let mut inventory = session.inventory()?;
-    for _ in 0..PATIENCE {
-        let answer = find(args, &inventory, session);
-        if answer.is_ok() {
-            return answer;
-        }
-        // What was active may be replaced and removed while its tree is looked into.
-        let again = session.inventory()?;
-        if again == inventory {
-            return answer;
-        }
-        inventory = again;
-    }
-    find(args, &inventory, session)
+    // What was active may be replaced and removed while its tree is looked into.
+    let look = |inventory: &Option<Inventory>| match inventory {
+        Some(inventory) => find(args, inventory, session),
+        None => find(args, &session.inventory()?, session),
+    };
+    until_unchanged(|| session.inventory().ok(), look, Result::is_ok)
 }
 
 fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome, Error> {

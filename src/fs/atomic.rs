@@ -45,7 +45,15 @@ pub fn write_unflushed(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As `write`.
 pub fn write_state(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
-    write_through(&path.with_file_name("staging"), path, content)
+    replace_through(&path.with_file_name("staging"), path, content, 0o644)
+}
+
+/// The same for what is nobody else's to read.
+///
+/// # Errors
+/// As `write`.
+pub fn write_private_state(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    replace_through(&path.with_file_name("staging"), path, content, 0o600)
 }
 
 /// The same for a file anywhere in the home, whose `staging/` this is.
@@ -53,17 +61,28 @@ pub fn write_state(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As `write`.
 pub fn write_through(staging: &Utf8Path, path: &Utf8Path, content: &[u8]) -> io::Result<()> {
-    match prepared(staging, path, content, 0o644) {
+    replace_through(staging, path, content, 0o644)
+}
+
+fn replace_through(staging: &Utf8Path, path: &Utf8Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let beside = || {
+        if mode == 0o600 {
+            write_private(path, content)
+        } else {
+            write(path, content)
+        }
+    };
+    match prepared(staging, path, content, mode) {
         Ok(made) => match made.persist(path) {
             Ok(_) => sync_directory(directory_of(path)),
-            // The large directories of this home are elsewhere; or another command swept it, which cannot know who we are.
+            // `staging/` is a mount point; or another command swept it, which cannot know who we are.
             Err(cause)
                 if matches!(
                     cause.error.kind(),
                     io::ErrorKind::CrossesDevices | io::ErrorKind::NotFound
                 ) =>
             {
-                write(path, content)
+                beside()
             }
             Err(cause) => Err(named(cause.error, "replace", path)),
         },
@@ -74,7 +93,7 @@ pub fn write_through(staging: &Utf8Path, path: &Utf8Path, content: &[u8]) -> io:
                 io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
             ) =>
         {
-            write(path, content)
+            beside()
         }
         Err(cause) => Err(cause),
     }

@@ -14,8 +14,6 @@ pub struct ForeignEntry {
     pub path: Utf8PathBuf,
     /// What is there, as the rest of a sentence.
     pub what: String,
-    /// It is a link that the user may have made, and only what it leads to is away, like a disk that is not mounted.
-    pub is_away: bool,
 }
 
 impl ForeignEntry {
@@ -31,7 +29,6 @@ impl ForeignEntry {
         Some(Self {
             path: path.to_owned(),
             what,
-            is_away: false,
         })
     }
 
@@ -41,15 +38,10 @@ impl ForeignEntry {
         // PowerShell has its own way to write one.
         let quote = if cfg!(windows) { "''" } else { r"'\''" };
         let quoted = path.as_str().replace('\'', quote);
-        let command = match path.symlink_metadata() {
+        match path.symlink_metadata() {
             Ok(metadata) if metadata.is_symlink() && cfg!(windows) => format!("`rmdir \"{path}\"`"),
             Ok(metadata) if metadata.is_symlink() => format!("`rm '{quoted}'`"),
             _ => format!("`mv '{quoted}' '{quoted}.old'`"),
-        };
-        if self.is_away {
-            format!("make it available again, or {command}")
-        } else {
-            command
         }
     }
 }
@@ -200,20 +192,12 @@ mod tests {
 
     #[test]
     fn a_path_with_a_quotation_mark_can_be_typed() {
-        let remedy = |is_away| {
-            let entry = ForeignEntry {
-                path: "/h/it's".into(),
-                what: String::new(),
-                is_away,
-            };
-            entry.remedy()
+        let entry = ForeignEntry {
+            path: "/h/it's".into(),
+            what: String::new(),
         };
         if cfg!(unix) {
-            assert_eq!(remedy(false), r"`mv '/h/it'\''s' '/h/it'\''s.old'`");
-            assert_eq!(
-                remedy(true),
-                r"make it available again, or `mv '/h/it'\''s' '/h/it'\''s.old'`"
-            );
+            assert_eq!(entry.remedy(), r"`mv '/h/it'\''s' '/h/it'\''s.old'`");
         }
     }
 

@@ -7,10 +7,10 @@ use fs_err as fs;
 use super::{
     Member, Workshop,
     error::{Attempt, AttemptError, InstallError},
-    locks::Locks,
+    locks::{Locks, lock_store},
 };
 use crate::{
-    accept::{Accepted, ProvenCluster, accept},
+    accept::{Accepted, ProvenCluster, accept, ensure_open},
     domain::{Artifact, Component, Digest, Provider, TreeName, component::Acceptance},
     event::{Event, Phase},
     exit::Exit,
@@ -22,7 +22,7 @@ use crate::{
     },
     postgres::user::User,
     resolve::Step,
-    store::{self, Held, directories, receipt::Receipt, staging::Staging},
+    store::{self, receipt::Receipt, staging::Staging},
     unpack::{self, Shape, unpack},
 };
 
@@ -43,14 +43,20 @@ const ENTRIES_OF_POSTGRES: u64 = 1_500;
 
 /// A tree that was accepted, sealed and flushed, and only needs to be published.
 pub(super) struct Sealed {
-    /// Where it lies.
-    pub tree: Utf8PathBuf,
+    tree: Utf8PathBuf,
     /// Who built it.
     pub provider: Provider,
-    /// Held until after the commit, so that whoever waits for this release finds it published.
-    pub _release: Option<Lock>,
-    /// The directory in staging; dropped, and so removed, after the commit.
-    pub _staging: Staging,
+    /// Whoever waits for this release finds it published.
+    _release: Option<Lock>,
+    /// The directory in staging, which is removed with this value.
+    _staging: Staging,
+}
+
+impl Sealed {
+    /// Where it lies. A commit borrows it, and with it the locks.
+    pub(super) fn tree(&self) -> &Utf8Path {
+        &self.tree
+    }
 }
 
 /// Gives the tree of a step: the one that is here, or one that is made from one of the artifacts.
@@ -89,15 +95,26 @@ pub(super) fn build(
         .registry
         .require(&step.component)
         .expect("the plan was made from this registry");
-    let name = name_of(step, workshop);
-    if component.acceptance == Acceptance::Postgres {
-        // Nobody to run it as is better known before a large download than after it.
-        User::for_postgres().map_err(InstallError::User)?;
-    }
+    let name = workshop.name(step);
+    let attempt = |artifact: &Artifact, error: AttemptError| Attempt {
+        component: step.component.clone(),
+        version: workshop.show(&step.component, &step.version),
+        provider: artifact.provider.clone(),
+        error,
+    };
+    let fatal = |attempt| InstallError::Fatal(Box::new(attempt));
     let staging = {
         let _store = lock_store(workshop)?;
         Staging::create(workshop.layout)?
     };
+    if component.acceptance == Acceptance::Postgres {
+        // Nobody to run it as is better known before a large download than after it.
+        let user = User::for_postgres().map_err(InstallError::User)?;
+        let open = ensure_open(&staging.path().join("bin/postgres"), user.as_ref());
+        if let (Err(error), Some(artifact)) = (open, artifacts.first()) {
+            return Err(fatal(attempt(artifact, error.into())));
+        }
+    }
     let mut attempts = Vec::new();
     for artifact in artifacts {
         check_room(component, artifact, staging.path(), &workshop.layout.downloads())?;
@@ -113,15 +130,10 @@ pub(super) fn build(
             }
             Err(Failure::Store(cause)) => return Err(cause.into()),
             Err(Failure::Attempt(error)) => {
-                let fatal = is_fatal(&error);
-                let attempt = Attempt {
-                    component: step.component.clone(),
-                    version: workshop.show(&step.component, &step.version),
-                    provider: artifact.provider.clone(),
-                    error: *error,
-                };
-                if fatal {
-                    return Err(InstallError::Fatal(Box::new(attempt)));
+                let is_fatal = is_fatal(&error);
+                let attempt = attempt(artifact, *error);
+                if is_fatal {
+                    return Err(fatal(attempt));
                 }
                 tell(&attempt, workshop);
                 attempts.push(attempt);
@@ -347,36 +359,6 @@ pub(super) fn installed(
         .iter()
         .find(is_it)
         .map(|tree| tree.name.clone()))
-}
-
-/// What events call it.
-fn name_of(step: &Step, workshop: &Workshop<'_>) -> String {
-    format!(
-        "{} {}",
-        step.component,
-        workshop.show(&step.component, &step.version)
-    )
-}
-
-pub(super) fn lock_release(step: &Step, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
-    // Before anything is fetched: the commit would refuse it.
-    directories::check(&workshop.layout.component(&step.component), workshop.layout)?;
-    let path = workshop.layout.release_lock(&step.component, &step.version);
-    Ok(store::take(
-        &path,
-        &name_of(step, workshop),
-        workshop.patience,
-        workshop.reporter,
-    )?)
-}
-
-/// The store lock, for a moment.
-pub(super) fn lock_store(workshop: &Workshop<'_>) -> Result<Held, InstallError> {
-    Ok(store::lock(
-        workshop.layout,
-        workshop.patience,
-        workshop.reporter,
-    )?)
 }
 
 /// The name under which a sealed tree is published: the version, unless a whole tree by another provider has that name.

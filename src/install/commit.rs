@@ -1,20 +1,16 @@
 //! The commit: everything that was prepared becomes visible under the store lock. No network, no unpacking and no child
 //! process here.
 
-use camino::Utf8PathBuf;
-
 use super::{
     Done, Effect, GroupReport, Member, Prepared, Report, Workshop,
-    acquire::{Sealed, installed, lock_store, tree_name},
+    acquire::{Sealed, installed, tree_name},
     error::InstallError,
+    locks::lock_store,
 };
 use crate::{
     domain::{ActiveSet, TreeName},
     resolve::{GroupPlan, Plan, Step},
-    store::{
-        self, Held,
-        commit::{Change, Spot},
-    },
+    store::{self, Held, commit::Change, journal::Spot},
 };
 
 /// Publishes what is sealed, and activates every group that is ready, in one generation.
@@ -40,11 +36,9 @@ pub(super) fn commit(
     let before = store::inventory::read(workshop.layout)?;
     let mut set = before.active.clone();
     let mut groups = Vec::new();
-    let mut adds = Vec::new();
-    // With what was sealed go the release locks, so it stays until the commit is over.
-    let mut held = Vec::new();
+    let mut sealed = Vec::new();
     for (group, prepared) in plan.groups.iter().zip(prepared) {
-        match prepared.and_then(|prepared| settle(prepared, &mut adds, &mut held, &store, workshop)) {
+        match prepared.and_then(|prepared| settle(prepared, &mut sealed, &store, workshop)) {
             Ok(members) => {
                 let members = members.into_iter().map(|(step, tree, effect)| {
                     let active = before.is_active(&step.component, &tree);
@@ -74,14 +68,17 @@ pub(super) fn commit(
         }
     }
     let is_new = set != before.active || before.generation.is_none();
-    if !is_new && adds.is_empty() {
+    if !is_new && sealed.is_empty() {
         return Ok(Report {
             groups,
             generation: None,
         });
     }
     let change = Change {
-        adds,
+        adds: sealed
+            .iter()
+            .map(|(sealed, spot)| (sealed.tree(), spot.clone()))
+            .collect(),
         removes: Vec::new(),
         set: is_new.then_some(&set),
         command: workshop.command,
@@ -89,15 +86,13 @@ pub(super) fn commit(
         processes: &store.processes,
     };
     let generation = store::commit::commit(workshop.layout, &change)?;
-    drop(held);
     Ok(Report { groups, generation })
 }
 
 /// Decides which trees of a group are added, and under which names. Nothing is changed yet.
 fn settle(
     prepared: Prepared,
-    adds: &mut Vec<(Utf8PathBuf, Spot)>,
-    held: &mut Vec<Sealed>,
+    sealed_trees: &mut Vec<(Sealed, Spot)>,
     store: &Held,
     workshop: &Workshop<'_>,
 ) -> Result<Vec<(Step, TreeName, Effect)>, InstallError> {
@@ -121,17 +116,16 @@ fn settle(
                         pid: user.pid,
                     });
                 }
-                more.push((sealed.tree.clone(), (step.component.clone(), name.clone())));
                 let effect = Effect::Installed {
                     provider: sealed.provider.clone(),
                 };
-                held.push(*sealed);
+                more.push((*sealed, (step.component.clone(), name.clone())));
                 (step, name, effect)
             }
         };
         members.push(ready);
     }
-    adds.append(&mut more);
+    sealed_trees.append(&mut more);
     Ok(members)
 }
 

@@ -8,11 +8,12 @@ use std::{collections::BTreeMap, sync::Mutex};
 
 use semver::Version;
 
-use super::{Workshop, acquire::lock_release, error::InstallError};
+use super::{Workshop, error::InstallError};
 use crate::{
     domain::ComponentName,
     fs::lock::Lock,
     resolve::{Action, Plan, Step},
+    store::{self, Held, directories},
 };
 
 /// The release locks that are not handed to a worker yet.
@@ -61,4 +62,26 @@ impl Locks {
 
 fn key(step: &Step) -> (ComponentName, Version) {
     (step.component.clone(), step.version.clone())
+}
+
+/// Takes the lock of a release, waiting for whoever has it.
+pub(super) fn lock_release(step: &Step, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
+    // Before anything is fetched: the commit would refuse it.
+    directories::check(&workshop.layout.component(&step.component), workshop.layout)?;
+    let path = workshop.layout.release_lock(&step.component, &step.version);
+    Ok(store::take(
+        &path,
+        &workshop.name(step),
+        workshop.patience,
+        workshop.reporter,
+    )?)
+}
+
+/// The store lock, for a moment.
+pub(super) fn lock_store(workshop: &Workshop<'_>) -> Result<Held, InstallError> {
+    Ok(store::lock(
+        workshop.layout,
+        workshop.patience,
+        workshop.reporter,
+    )?)
 }

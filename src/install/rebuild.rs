@@ -3,8 +3,9 @@
 
 use super::{
     Workshop,
-    acquire::{build, lock_release, lock_store},
+    acquire::build,
     error::InstallError,
+    locks::{lock_release, lock_store},
 };
 use crate::{
     domain::{Artifact, Provider, TreeName},
@@ -39,7 +40,7 @@ pub fn rebuild(
         });
     }
     let change = Change {
-        adds: vec![(sealed.tree.clone(), (step.component.clone(), name.clone()))],
+        adds: vec![(sealed.tree(), (step.component.clone(), name.clone()))],
         removes: Vec::new(),
         set: None,
         command: workshop.command,

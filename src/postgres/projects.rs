@@ -10,7 +10,7 @@ use crate::{
     env::Env,
     fs::{atomic, lock::Lock},
     layout::Layout,
-    store::directories,
+    store::{claim, directories, shared_home},
 };
 
 /// The file is never larger.
@@ -79,6 +79,10 @@ impl Projects {
             if number > 0 {
                 atomic::make_directories(parent)?;
             }
+            if number == 0 && !claim::is_made(&Layout::new(parent)) {
+                result = Err(io::ErrorKind::NotFound.into());
+                continue;
+            }
             // In the home it is `staging/` that is swept.
             let beside = (number > 0).then_some(parent);
             result = add_to(file, beside, amp_dir);
@@ -111,7 +115,7 @@ fn add_to(file: &Utf8Path, beside: Option<&Utf8Path>, amp_dir: &Utf8Path) -> io:
     match directories::foreign_entry(&layout.staging(), &layout) {
         // A home that was not prepared: what a link in it leads to is not ours to write to.
         Some(_) => atomic::write(file, &text),
-        None => atomic::write_state(file, &text),
+        None => shared_home::write_state(&layout, file, &text),
     }
 }
 
@@ -134,6 +138,9 @@ mod tests {
         projects.add("/a/.amp".into()).expect("written");
         assert!(!layout.home().exists(), "a home is made by an installation");
         fs::create_dir(layout.home()).expect("made");
+        projects.add("/d/.amp".into()).expect("written");
+        assert!(!layout.projects().exists(), "an empty directory is no home yet");
+        directories::prepare(&layout, None).expect("made");
         projects.add("/b/.amp".into()).expect("written");
         projects.add("/b/.amp".into()).expect("known");
         assert!(
@@ -142,9 +149,9 @@ mod tests {
                 .contains("/b/.amp")
         );
         let all: Vec<_> = projects.read().into_iter().collect();
-        assert_eq!(all, ["/a/.amp", "/b/.amp"]);
+        assert_eq!(all, ["/a/.amp", "/b/.amp", "/d/.amp"]);
         fs::write(layout.projects(), "{").expect("damaged");
         projects.add("/c/.amp".into()).expect("written anew");
-        assert_eq!(projects.read().len(), 2);
+        assert_eq!(projects.read().len(), 3);
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         manifest,
         trust::{self, Floor, Pointer, Signed, Standing},
     },
-    store::directories,
+    store::{claim, directories, shared_home},
 };
 
 /// `trust.json` is never larger, in octets.
@@ -170,11 +170,12 @@ pub(super) fn copy(origin: &Origin, layout: &Layout) -> Result<Option<Signed>, U
 
 /// Removes a copy that is refused, as far as that can be done.
 pub(super) fn drop_refused(origin: &Origin, layout: &Layout) {
-    // Behind a link of somebody else's nothing is made and nothing is removed.
+    // In a directory that is no home, or behind a link in one, nothing is made and nothing is removed.
     let places = [layout.locks(), layout.cache()];
-    if places
-        .iter()
-        .any(|place| directories::foreign_entry(place, layout).is_some())
+    if !claim::is_made(layout)
+        || places
+            .iter()
+            .any(|place| directories::foreign_entry(place, layout).is_some())
     {
         return;
     }
@@ -200,7 +201,7 @@ pub(super) fn keep(newer: &Newer, origin: &Origin, layout: &Layout) -> io::Resul
     trust.registries.insert(origin.id.clone(), accepted);
     let mut text = serde_json::to_vec_pretty(&trust).expect("text and numbers are JSON");
     text.push(b'\n');
-    atomic::write_state(&layout.trust(), &text)
+    shared_home::write_state(layout, &layout.trust(), &text)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! Taking ampup itself away: the entries of its home that are its own, by name. What somebody else put there stays.
+//! Taking ampup itself away: what its record names, which is the mark of the home at the top and receipts and records
+//! below. What somebody else put there stays.
 
-use std::io;
+use std::{collections::BTreeSet, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -8,19 +9,21 @@ use fs_err as fs;
 use super::RemoveError;
 use crate::{
     fs::lock::{self, Lock},
-    layout::Layout,
+    layout::{FILES, Layout, RECEIPT},
     self_install,
-    shell::Shell,
-    store::directories,
+    store::{
+        claim::{self, Claim},
+        directories, pointer, shared_home,
+    },
 };
 
 /// What there is to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Estate {
-    /// Entries of the home, and what belongs to it elsewhere, in the order of their removal. What makes ampup run goes
-    /// last, so that a removal that was interrupted can be repeated.
+    /// Entries of the home in the order of their removal. What makes ampup run goes last, so that a removal that was
+    /// interrupted can be repeated.
     pub ours: Vec<Utf8PathBuf>,
-    /// Entries of the home that are somebody else's.
+    /// Entries that are somebody else's.
     pub others: Vec<Utf8PathBuf>,
 }
 
@@ -29,79 +32,157 @@ pub struct Estate {
 /// # Errors
 /// When it cannot be read.
 pub fn survey(layout: &Layout) -> io::Result<Estate> {
-    let mut ours = Vec::new();
-    let mut last = Vec::new();
-    let mut others = Vec::new();
+    let mut estate = Estate {
+        ours: Vec::new(),
+        others: Vec::new(),
+    };
     let entries = match layout.home().read_dir_utf8() {
         Ok(entries) => entries,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            return Ok(Estate { ours, others });
-        }
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(estate),
         Err(cause) => return Err(cause),
     };
-    let rank = |path: &Utf8Path| LAST.iter().position(|name| path.file_name() == Some(name));
+    let names = match claim::read(layout)? {
+        Claim::Made(names) => names,
+        // What has our names there was there before.
+        Claim::Free | Claim::Foreign(_) => BTreeSet::new(),
+    };
     for entry in entries {
         let path = entry?.into_path();
-        let name = path.file_name().expect("an entry has a name");
-        if name == "share" && directories::foreign_entry(&layout.manual(), layout).is_none() {
-            manual(layout, &mut ours);
-        } else if LAST.contains(&name) {
-            last.push(path);
-        } else if is_ours(name) {
-            ours.push(path);
-        } else {
-            others.push(path);
-        }
+        sort(&path, &names, layout, &mut estate);
     }
-    ours.sort();
-    last.sort_by_key(|path| rank(path));
-    ours.extend(last);
-    // Before the link that leads there.
-    if let Some(elsewhere) = directories::elsewhere(layout) {
-        ours.insert(0, elsewhere);
-    }
-    Ok(Estate { ours, others })
+    estate.others.sort();
+    estate.ours.sort_by_key(|path| {
+        let top = path
+            .strip_prefix(layout.home())
+            .ok()
+            .and_then(|path| path.iter().next());
+        (LAST.iter().position(|name| top == Some(*name)), path.clone())
+    });
+    Ok(estate)
 }
 
-/// What goes last, in this order.
-const LAST: [&str; 6] = [
+/// What goes last, in this order; the mark at the very end.
+const LAST: [&str; 7] = [
     "components",
     "generations",
     "bin",
     "active",
     "locks",
     "shells.json",
+    ".ampup-home",
 ];
 
 /// A file that was being written when ampup was killed (`fs::atomic`).
 const NEW: &str = ".new-";
 
-fn is_ours(name: &str) -> bool {
-    let known = [
-        "staging",
-        "cache",
-        "trust.json",
-        "projects.json",
-        "projects.json.lock",
-        "config.toml",
-    ];
-    known.contains(&name)
-        || Shell::ALL.iter().any(|shell| shell.env_file() == name)
-        || [self_install::BOOTSTRAP, NEW, ".link-"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+fn sort(path: &Utf8Path, names: &BTreeSet<String>, layout: &Layout, estate: &mut Estate) {
+    let name = path.file_name().expect("an entry has a name");
+    let Ok(found) = path.symlink_metadata() else {
+        return;
+    };
+    let is_ours = if names.contains(name) {
+        match name {
+            "components" if found.is_dir() => return below(path, estate, component),
+            "generations" if found.is_dir() => {
+                return below(path, estate, |path| one(path, is_generation(path)));
+            }
+            "share" if found.is_dir() => return manual(path, layout, estate),
+            "active" | "bin" => found.is_symlink(),
+            "cache" | "locks" | "staging" => found.is_dir() && !found.is_symlink(),
+            _ => found.is_file(),
+        }
+    } else {
+        let is_unfinished = name.starts_with(NEW) && found.is_file();
+        let is_download = name.starts_with(self_install::BOOTSTRAP) && found.is_dir();
+        path == layout.mark() && found.is_file() || !names.is_empty() && (is_unfinished || is_download)
+    };
+    let kind = if is_ours {
+        &mut estate.ours
+    } else {
+        &mut estate.others
+    };
+    kind.push(path.to_owned());
+}
+
+/// A directory of ours goes whole, unless something in it is somebody else's.
+fn below(directory: &Utf8Path, estate: &mut Estate, look: impl Fn(&Utf8Path) -> Estate) {
+    let mut inside = Estate {
+        ours: Vec::new(),
+        others: Vec::new(),
+    };
+    for path in crate::fs::entries(directory) {
+        let found = look(&path);
+        inside.ours.extend(found.ours);
+        inside.others.extend(found.others);
+    }
+    if inside.others.is_empty() {
+        inside.ours = vec![directory.to_owned()];
+    }
+    estate.ours.extend(inside.ours);
+    estate.others.extend(inside.others);
+}
+
+fn one(path: &Utf8Path, is_ours: bool) -> Estate {
+    let path = vec![path.to_owned()];
+    let (ours, others) = if is_ours {
+        (path, Vec::new())
+    } else {
+        (Vec::new(), path)
+    };
+    Estate { ours, others }
+}
+
+/// A component's directory, with its versions: each has a receipt, which is written last, and a list of files.
+fn component(path: &Utf8Path) -> Estate {
+    if !is_directory(path) || is_unfinished_work(path) {
+        return one(path, is_unfinished_work(path));
+    }
+    let is_tree = |path: &Utf8Path| {
+        let has = |name: &str| path.join(name).symlink_metadata().is_ok();
+        is_directory(path) && (has(RECEIPT) || has(FILES))
+    };
+    let mut estate = Estate {
+        ours: Vec::new(),
+        others: Vec::new(),
+    };
+    below(path, &mut estate, |path| one(path, is_tree(path)));
+    estate
+}
+
+fn is_generation(path: &Utf8Path) -> bool {
+    let has_number = path.file_name().is_some_and(|name| name.parse::<u64>().is_ok());
+    let has_record = path.join(pointer::RECORD).symlink_metadata().is_ok();
+    is_directory(path) && has_number && has_record || is_unfinished_work(path)
+}
+
+fn is_unfinished_work(path: &Utf8Path) -> bool {
+    path.file_name() == Some(directories::BESIDE) && is_directory(path)
+}
+
+fn is_directory(path: &Utf8Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_dir())
 }
 
 /// The manual's pages: other programs may have theirs beside them.
-fn manual(layout: &Layout, ours: &mut Vec<Utf8PathBuf>) {
-    let Ok(entries) = layout.manual().read_dir_utf8() else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let is_page = name.ends_with(".1") && (name.starts_with("ampup.") || name.starts_with("ampup-"));
-        if is_page || name.starts_with(NEW) {
-            ours.push(entry.into_path());
+fn manual(share: &Utf8Path, layout: &Layout, estate: &mut Estate) {
+    let way = [share.to_owned(), share.join("man"), layout.manual()];
+    for (directory, next) in way.iter().zip(way.iter().skip(1).map(Some).chain([None])) {
+        for path in crate::fs::entries(directory) {
+            if Some(&path) == next && is_directory(&path) {
+                continue;
+            }
+            let name = path.file_name().unwrap_or_default();
+            let is_page = name.ends_with(".1") && (name.starts_with("ampup.") || name.starts_with("ampup-"));
+            let is_ours = next.is_none() && (is_page || name.starts_with(NEW));
+            let kind = if is_ours {
+                &mut estate.ours
+            } else {
+                &mut estate.others
+            };
+            kind.push(path);
+        }
+        if next.is_some_and(|next| !is_directory(next)) {
+            break;
         }
     }
 }
@@ -132,26 +213,34 @@ pub fn check_releases(layout: &Layout) -> Result<(), RemoveError> {
     Ok(())
 }
 
-/// Removes what `survey` found, then the directories in the home that are empty by then. What cannot be removed is given
-/// back, with the reason. The caller holds the store lock.
+/// Removes what `survey` found, then the directories in the home that are empty by then, and the home. What cannot be
+/// removed is given back, with the reason; the mark stays with it. The caller holds the store lock.
 pub fn apply(estate: &Estate, layout: &Layout) -> Vec<(Utf8PathBuf, io::Error)> {
     let mut left = Vec::new();
     for path in &estate.ours {
+        if *path == layout.mark() && !left.is_empty() {
+            continue;
+        }
         if let Err(cause) = remove(path) {
             left.push((path.clone(), cause));
         }
     }
-    let mut empty: Vec<&Utf8Path> = Vec::new();
     let manual = layout.manual();
+    let mut empty: Vec<&Utf8Path> = Vec::new();
+    // Those of components, of which some versions may be somebody else's.
+    empty.extend(estate.ours.iter().filter_map(|path| path.parent()));
     // man1, man, share.
     if directories::foreign_entry(&manual, layout).is_none() {
         empty.extend(manual.ancestors().take(3));
     }
-    let var = directories::elsewhere_of(layout.home());
-    empty.extend(var.parent());
     for directory in empty {
-        // What is not empty is somebody's.
-        let _ = fs::remove_dir(directory);
+        if directory.starts_with(layout.home()) && directory != layout.home() {
+            // What is not empty is somebody's.
+            let _ = fs::remove_dir(directory);
+        }
+    }
+    if left.is_empty() {
+        shared_home::remove(layout);
     }
     left
 }

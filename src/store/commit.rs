@@ -2,39 +2,37 @@
 //! looks at the store sees all of them or none, because the commit is written down before the first (`.commit.json`, in
 //! its own directory of unfinished work) and counts as done from the moment that `active` names its generation.
 //!
-//! Readers leave out what an unfinished commit added and what a finished one still has to remove (`Pending`). The next
+//! Readers leave out what an unfinished commit added and what a finished one still has to remove (`journal::Pending`). The next
 //! command that writes settles what an interrupted one left: it takes back, or it completes (`settle`).
 
-use std::{collections::BTreeSet, io};
+use std::io;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use fs_err as fs;
-use serde::{Deserialize, Serialize};
 
 use super::{
     directories,
     generation::{self, Record},
     in_use::Processes,
+    journal::{Journal, Spot},
+    pointer,
     staging::Staging,
 };
 use crate::{
-    domain::{ActiveSet, ComponentName, TreeName, checked},
+    domain::{ActiveSet, ComponentName, TreeName},
     fs::atomic,
     layout::Layout,
 };
 
-/// The name of a commit in its directory of unfinished work.
-pub(super) const JOURNAL: &str = ".commit.json";
 /// A generation until it has its number: while it is there, what has the number is somebody else's.
 const GENERATION: &str = "generation";
-/// No commit is written down in more octets.
-const LIMIT: u64 = 1 << 20;
 
 /// What is to become of the store.
 #[derive(Debug)]
 pub struct Change<'a> {
-    /// Sealed trees that are published, each with its place. One that is there already is exchanged.
-    pub adds: Vec<(Utf8PathBuf, Spot)>,
+    /// Sealed trees that are published, each with its place. One that is there already is exchanged. They are borrowed, so
+    /// that whoever sealed them keeps their locks until the commit is over.
+    pub adds: Vec<(&'a Utf8Path, Spot)>,
     /// Trees that go.
     pub removes: Vec<Spot>,
     /// What is active afterwards; `None` when nothing of that changes.
@@ -46,9 +44,6 @@ pub struct Change<'a> {
     /// Who runs what: what is in use is not taken back.
     pub processes: &'a Processes,
 }
-
-/// Where a tree lies: its component and its name.
-pub type Spot = (ComponentName, TreeName);
 
 /// Carries out a change. Gives the number of the new generation, if the active set changed. The caller holds the store
 /// lock.
@@ -139,9 +134,9 @@ fn carry_out(
                 return Err(Cut::Before(cause));
             }
         };
-        if let Err(cause) = generation::flip_in(layout, number, beside.path()) {
+        if let Err(cause) = pointer::flip_in(layout, number, beside.path()) {
             // Renamed, but perhaps not flushed: it counts.
-            return Err(match generation::active(layout) {
+            return Err(match pointer::active(layout) {
                 Ok(Some(active)) if active == number => Cut::After(cause),
                 _ => Cut::Before(cause),
             });
@@ -232,7 +227,7 @@ fn take_back(
         // What has the number and no record is somebody else's, who was there before the rename.
         let is_generation = made.symlink_metadata().is_ok_and(|found| found.is_dir())
             && generation::read_record(layout, number).is_some();
-        if generation::active(layout)? != Some(number) && is_generation {
+        if pointer::active(layout)? != Some(number) && is_generation {
             atomic::rename(
                 &made,
                 &atomic::private_directory(beside, "removed-")?.join("generation"),
@@ -251,7 +246,7 @@ pub(super) fn settle(layout: &Layout, work: &Utf8Path, processes: &Processes) ->
     let Some(mut journal) = Journal::read(work)? else {
         return Ok(());
     };
-    if journal.counts(generation::active(layout)?) {
+    if journal.counts(pointer::active(layout)?) {
         let (used, idle): (Vec<_>, Vec<_>) = journal
             .removes
             .into_iter()
@@ -271,94 +266,6 @@ pub(super) fn settle(layout: &Layout, work: &Utf8Path, processes: &Processes) ->
     }
 }
 
-/// What a commit does, written down before it does it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Journal {
-    /// The generation with which it counts; without one it counts as soon as it is written.
-    generation: Option<u64>,
-    adds: Vec<Spot>,
-    removes: Vec<Spot>,
-}
-
-impl Journal {
-    fn write(&self, work: &Utf8Path) -> io::Result<()> {
-        atomic::write(&work.join(JOURNAL), &checked::written(self))
-    }
-
-    /// The journal of a directory of unfinished work. One that is damaged, which no crash of ours leaves, is none.
-    fn read(work: &Utf8Path) -> io::Result<Option<Self>> {
-        match atomic::read(&work.join(JOURNAL), LIMIT) {
-            Ok(text) => Ok(checked::read(&text).ok()),
-            Err(cause)
-                if matches!(
-                    cause.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidData
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(cause) => Err(cause),
-        }
-    }
-
-    fn counts(&self, active: Option<u64>) -> bool {
-        self.generation.is_none() || self.generation == active
-    }
-}
-
-/// What a reader leaves out while a commit is on its way, or was cut.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pending {
-    trees: BTreeSet<Spot>,
-    generations: BTreeSet<u64>,
-}
-
-impl Pending {
-    /// Reads all commits that are on their way.
-    ///
-    /// # Errors
-    /// When `active` cannot be read.
-    pub fn read(layout: &Layout) -> io::Result<Self> {
-        let mut pending = Self::default();
-        let mut active = None;
-        for root in directories::staging_roots(layout) {
-            let Ok(entries) = fs::read_dir(&root) else {
-                continue;
-            };
-            for entry in entries.flatten() {
-                let Ok(work) = Utf8PathBuf::from_path_buf(entry.path()) else {
-                    continue;
-                };
-                // A directory that went away or is somebody else's has no commit of ours.
-                let Ok(Some(journal)) = Journal::read(&work) else {
-                    continue;
-                };
-                let active = match active {
-                    Some(active) => active,
-                    None => *active.insert(generation::active(layout)?),
-                };
-                if journal.counts(active) {
-                    pending.trees.extend(journal.removes);
-                } else {
-                    pending.trees.extend(journal.adds);
-                    pending.generations.extend(journal.generation);
-                }
-            }
-        }
-        Ok(pending)
-    }
-
-    /// Whether a tree is not here yet, or not any more, whatever the disk shows.
-    pub fn hides_tree(&self, component: &ComponentName, name: &TreeName) -> bool {
-        self.trees.contains(&(component.clone(), name.clone()))
-    }
-
-    /// Whether a generation was never active.
-    pub fn hides_generation(&self, number: u64) -> bool {
-        self.generations.contains(&number)
-    }
-}
-
 /// A place for a generation in the making, where `staging/` is on another file system than `generations/`.
 fn scratch(layout: &Layout, work: &Staging) -> io::Result<Option<Staging>> {
     let root = directories::generations_scratch(layout)?;
@@ -372,39 +279,41 @@ fn is_absent(path: &Utf8Path) -> bool {
     matches!(path.symlink_metadata(), Err(cause) if cause.kind() == io::ErrorKind::NotFound)
 }
 
+/// Writes a new generation that holds `set`, makes it the active one by one rename, and drops old ones. Gives its
+/// number.
+///
+/// # Errors
+/// When anything cannot be written or flushed.
+pub fn activate(
+    layout: &Layout,
+    set: &ActiveSet,
+    command: &str,
+    before: Option<u64>,
+    processes: &Processes,
+) -> io::Result<u64> {
+    let change = Change {
+        adds: Vec::new(),
+        removes: Vec::new(),
+        set: Some(set),
+        command,
+        before,
+        processes,
+    };
+    Ok(commit(layout, &change)?.expect("there is a set"))
+}
+
 /// Points `active` at a generation that exists, by one rename. The caller holds the store lock.
 ///
 /// # Errors
 /// When the link cannot be replaced; or it was, and could not be flushed.
 pub fn flip(layout: &Layout, number: u64) -> io::Result<()> {
     let work = Staging::create_in(&directories::generations_scratch(layout)?)?;
-    generation::flip_in(layout, number, work.path())
+    pointer::flip_in(layout, number, work.path())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_written_down_is_read_again_and_what_is_no_commit_is_none() {
-        let world = tempfile::tempdir().expect("tempdir");
-        let work = Utf8Path::from_path(world.path()).expect("UTF-8");
-        let spot = (
-            "tool".parse().expect("a name"),
-            "1.0.0".parse().expect("a version"),
-        );
-        let journal = Journal {
-            generation: Some(7),
-            adds: vec![spot],
-            removes: Vec::new(),
-        };
-        journal.write(work).expect("written");
-        assert_eq!(Journal::read(work).expect("read"), Some(journal.clone()));
-        assert!(journal.counts(Some(7)) && !journal.counts(Some(6)) && !journal.counts(None));
-        fs::write(work.join(JOURNAL), "{").expect("written");
-        assert_eq!(Journal::read(work).expect("read"), None);
-        assert_eq!(Journal::read(&work.join("none")).expect("read"), None);
-    }
 
     /// A foreign entry that came between the choice of a number and the rename.
     #[test]
@@ -412,7 +321,7 @@ mod tests {
         let world = tempfile::tempdir().expect("tempdir");
         let home = Utf8Path::from_path(world.path()).expect("UTF-8");
         let layout = Layout::new(home);
-        directories::prepare(&layout).expect("made");
+        directories::prepare(&layout, None).expect("made");
         let work = layout.staging().join("work");
         let made = work.join(GENERATION);
         fs::create_dir(&work).expect("made");

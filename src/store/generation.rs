@@ -6,10 +6,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-pub use super::commit::flip;
 use super::{
-    Held,
-    commit::{Change, Pending, Spot, commit},
+    journal::{Pending, Spot},
+    pointer::{RECORD, active, leads_to, number_of},
     receipt::Receipt,
 };
 use crate::{
@@ -23,8 +22,6 @@ pub const KEPT: usize = 10;
 
 /// No `generation.json` is larger, in octets.
 const LIMIT: u64 = 64 << 10;
-/// The file in a generation that says when and how it was made.
-pub(super) const RECORD: &str = "generation.json";
 
 /// One active set, and how it came to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,29 +47,6 @@ pub struct Record {
     /// What each component was asked for with, where something was said.
     #[serde(default)]
     pub requests: BTreeMap<ComponentName, Requirement>,
-}
-
-/// The number of the active generation; `None` when nothing was ever activated.
-///
-/// # Errors
-/// When `active` is there and is not a link to a generation.
-pub fn active(layout: &Layout) -> io::Result<Option<u64>> {
-    let target = match link::read(&layout.active()) {
-        Ok(target) => target,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(cause) => return Err(cause),
-    };
-    let number = target.file_name().and_then(number_of);
-    number
-        .filter(|number| leads_to(&target, &link_to(*number)))
-        .map(Some)
-        .ok_or_else(|| {
-            let text = format!(
-                "`{}` leads to `{target}`, which is no generation",
-                layout.active()
-            );
-            io::Error::new(io::ErrorKind::InvalidData, text)
-        })
 }
 
 /// A generation by number. What its links name need not be there any more. A damaged record counts as an empty one.
@@ -142,39 +116,6 @@ fn all_numbers(layout: &Layout, counts: impl Fn(std::fs::FileType) -> bool) -> i
     Ok(numbers)
 }
 
-/// Writes a new generation that holds `set`, makes it the active one by one rename, and drops old ones. Gives its
-/// number.
-///
-/// # Errors
-/// When anything cannot be written or flushed.
-pub fn activate(
-    layout: &Layout,
-    set: &ActiveSet,
-    command: &str,
-    before: Option<u64>,
-    store: &Held,
-) -> io::Result<u64> {
-    let change = Change {
-        adds: Vec::new(),
-        removes: Vec::new(),
-        set: Some(set),
-        command,
-        before,
-        processes: &store.processes,
-    };
-    Ok(commit(layout, &change)?.expect("there is a set"))
-}
-
-/// Points `active` at a generation, by one rename of a link that is made in `scratch`.
-pub(super) fn flip_in(layout: &Layout, number: u64, scratch: &Utf8Path) -> io::Result<()> {
-    link::replace_directory(&link_to(number), &layout.active(), scratch)
-}
-
-/// What `active` holds for a generation.
-fn link_to(number: u64) -> Utf8PathBuf {
-    Utf8PathBuf::from("generations").join(number.to_string())
-}
-
 /// What a generation holds for a version of a component.
 fn link_to_tree(component: &ComponentName, tree: &TreeName) -> Utf8PathBuf {
     Utf8PathBuf::from("../../components")
@@ -188,22 +129,6 @@ pub(super) fn tree_of(component: &ComponentName, target: &Utf8Path) -> Option<Tr
     leads_to(target, &link_to_tree(component, &tree)).then_some(tree)
 }
 
-/// Whether a link that was read is the one that we would write.
-pub(super) fn leads_to(found: &Utf8Path, expected: &Utf8Path) -> bool {
-    if cfg!(windows) {
-        // A junction is absolute, and may have been made where the home lay before.
-        found.file_name() == expected.file_name()
-    } else {
-        found == expected
-    }
-}
-
-/// A generation's number, in the one spelling that we write; nobody ever counts higher than that.
-pub(super) fn number_of(name: &str) -> Option<u64> {
-    let ours = |number: &u64| number.to_string() == name && *number < u64::MAX / 2;
-    name.parse().ok().filter(ours)
-}
-
 /// A number that nothing has, be it a generation or a foreign entry.
 pub(super) fn next(layout: &Layout) -> io::Result<u64> {
     Ok(all_numbers(layout, |_| true)?.last().map_or(1, |last| last + 1))
@@ -212,7 +137,7 @@ pub(super) fn next(layout: &Layout) -> io::Result<u64> {
 /// Makes `directory` a generation and puts it on disk. Trees in `sealed` are published later.
 pub(super) fn fill(
     layout: &Layout,
-    sealed: &[(Utf8PathBuf, Spot)],
+    sealed: &[(&Utf8Path, Spot)],
     set: &ActiveSet,
     record: &Record,
     directory: &Utf8Path,
@@ -229,7 +154,7 @@ pub(super) fn fill(
         let place = sealed
             .iter()
             .find(|(_, (name, version))| name == component && version == tree)
-            .map_or_else(|| layout.tree(component, tree), |(place, _)| place.clone());
+            .map_or_else(|| layout.tree(component, tree), |(place, _)| (*place).to_owned());
         let receipt = Receipt::read(&place, component, tree.version());
         for executable in receipt.map(|receipt| receipt.executables).unwrap_or_default() {
             let target = Utf8PathBuf::from("..")

@@ -5,14 +5,13 @@ use std::io;
 use camino::Utf8Path;
 use fs_err as fs;
 
-use super::{commit::Pending, directories, generation, receipt::Receipt};
+use super::{
+    directories, generation, journal::Pending, look_again::until_unchanged, pointer, receipt::Receipt,
+};
 use crate::{
     domain::{ComponentName, Inventory, Tree, TreeName, inventory::Origin},
     layout::Layout,
 };
-
-/// So often a reader looks again because somebody writes.
-const PATIENCE: usize = 100;
 
 /// Everything that is installed. A home that does not exist holds nothing.
 ///
@@ -20,22 +19,17 @@ const PATIENCE: usize = 100;
 /// When a directory of the home cannot be read. A damaged receipt or generation is no error: it is shown as such.
 pub fn read(layout: &Layout) -> io::Result<Inventory> {
     // A commit may happen meanwhile. What is read between two looks that show the same is of one moment.
-    let look = || Ok::<_, io::Error>((generation::active(layout)?, Pending::read(layout)?));
-    let mut before = look()?;
-    for _ in 0..PATIENCE {
-        let inventory = read_once(layout, &before.1);
-        let after = look()?;
-        if before == after {
-            return inventory;
-        }
-        before = after;
-    }
-    read_once(layout, &before.1)
+    let state = || Some((pointer::active(layout).ok()?, Pending::read(layout).ok()?));
+    let look = |state: &Option<(_, Pending)>| match state {
+        Some((_, pending)) => read_once(layout, pending),
+        None => read_once(layout, &Pending::read(layout)?),
+    };
+    until_unchanged(state, look, |_| false)
 }
 
 fn read_once(layout: &Layout, pending: &Pending) -> io::Result<Inventory> {
     let mut inventory = trees_without(layout, pending)?;
-    if let Some(number) = generation::active(layout)? {
+    if let Some(number) = pointer::active(layout)? {
         inventory.generation = Some(number);
         let active = generation::read(layout, number).map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {

@@ -4,7 +4,7 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{directories, generation, staging::Staging};
+use super::{commit, directories, generation, look_again::until_unchanged, pointer, staging::Staging};
 use crate::{
     domain::{ActiveSet, ComponentName, TreeName},
     fs::link::{self, ForeignEntry},
@@ -22,25 +22,11 @@ pub struct Fault {
     pub by_hand: Option<String>,
 }
 
-/// So often a reader looks again because somebody writes.
-const PATIENCE: usize = 100;
-
 /// Every link of the home that is not as ampup makes it.
 pub fn faults(layout: &Layout) -> Vec<Fault> {
     // A commit may happen meanwhile, in parts as it seems: what is wrong is wrong twice, under the same `active`.
-    let look = || (link::read(&layout.active()).ok(), look(layout));
-    let mut before = look();
-    for _ in 0..PATIENCE {
-        if before.1.is_empty() {
-            break;
-        }
-        let again = look();
-        if again == before {
-            break;
-        }
-        before = again;
-    }
-    before.1
+    let state = || (link::read(&layout.active()).ok(), look(layout));
+    until_unchanged(state, |(_, faults)| faults.clone(), Vec::is_empty)
 }
 
 fn look(layout: &Layout) -> Vec<Fault> {
@@ -52,7 +38,7 @@ fn look(layout: &Layout) -> Vec<Fault> {
         found.foreign(ForeignEntry::instead_of_file(&lock));
     }
     // What else lies there, like the `.DS_Store` of a file browser, is in nobody's place.
-    let has_number = |entry: &Utf8PathBuf| entry.file_name().and_then(generation::number_of).is_some();
+    let has_number = |entry: &Utf8PathBuf| entry.file_name().and_then(pointer::number_of).is_some();
     let entries = directories::entries(&layout.generations(), layout);
     for entry in entries.into_iter().filter(has_number) {
         found.foreign(directories::foreign_entry(&entry, layout));
@@ -88,7 +74,7 @@ pub fn mend(layout: &Layout) -> io::Result<()> {
         && is_link(&layout.active())
         && let Some(newest) = generation::numbers(layout)?.pop()
     {
-        generation::flip(layout, newest)?;
+        commit::flip(layout, newest)?;
     }
     let mut bin = Found::default();
     bin.exact(&layout.bin(), "active/bin".into());
@@ -175,7 +161,7 @@ impl Found {
     /// The link must have this target.
     fn exact(&mut self, path: &Utf8Path, expected: &Utf8Path) {
         match link::read(path) {
-            Ok(target) if generation::leads_to(&target, expected) => {}
+            Ok(target) if pointer::leads_to(&target, expected) => {}
             Ok(target) => self.add(path, format!("leads to `{target}`, not to `{expected}`")),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => self.add(path, "is missing"),
             Err(_) => self.add(path, "is no link"),
@@ -184,7 +170,7 @@ impl Found {
 
     /// The number of the active generation, where `active` is as it should be.
     fn active(&mut self, layout: &Layout) -> Option<u64> {
-        match generation::active(layout) {
+        match pointer::active(layout) {
             Ok(Some(number)) if layout.generation(number).is_dir() => Some(number),
             Ok(Some(number)) => {
                 let text = format!("leads to generation {number}, which is not there");
@@ -207,13 +193,13 @@ impl Found {
         let directory = layout.generation(number);
         if is_active && generation::read_record(layout, number).is_none() {
             self.add(
-                &directory.join(generation::RECORD),
+                &directory.join(pointer::RECORD),
                 "is damaged: how it was made, and what was asked for, is not known",
             );
         }
         for path in directories::entries(&directory, layout) {
             let name = path.file_name().unwrap_or_default();
-            if ["bin", generation::RECORD].contains(&name) {
+            if ["bin", pointer::RECORD].contains(&name) {
                 continue;
             }
             let Ok(component) = name.parse::<ComponentName>() else {

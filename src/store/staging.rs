@@ -6,16 +6,16 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{commit, directories, in_use::Processes};
+use super::{directories, journal};
 use crate::{
     fs::{
         atomic,
-        lock::{self, Lock, LockError},
+        lock::{Lock, LockError},
     },
     layout::Layout,
 };
 
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 
 /// A directory of unfinished work. It is removed when this value is dropped.
 #[derive(Debug)]
@@ -119,11 +119,11 @@ pub fn remove(layout: &Layout, directory: &Utf8Path) -> io::Result<()> {
 }
 
 /// Removes a directory of unfinished work, the note of a commit last. What stays behind is swept by a later command.
-fn clear(work: &Utf8Path) {
+pub(super) fn clear(work: &Utf8Path) {
     if let Ok(entries) = fs::read_dir(work) {
         for entry in entries.flatten() {
             let path = entry.path();
-            if entry.file_name() == commit::JOURNAL || entry.file_name() == LOCK {
+            if entry.file_name() == journal::JOURNAL || entry.file_name() == LOCK {
                 continue;
             }
             let _ = match entry.file_type() {
@@ -133,61 +133,6 @@ fn clear(work: &Utf8Path) {
         }
     }
     let _ = fs::remove_dir_all(work);
-}
-
-/// Settles what killed commands began to commit, and removes what they left behind. The caller holds the store lock.
-/// What cannot be removed stays.
-///
-/// # Errors
-/// When a commit cannot be settled.
-pub(super) fn sweep(layout: &Layout, processes: &Processes) -> io::Result<()> {
-    for path in abandoned(layout) {
-        match path.symlink_metadata() {
-            Ok(metadata) if metadata.is_dir() => {
-                commit::settle(layout, &path, processes)?;
-                clear(&path);
-            }
-            _ => drop(fs::remove_file(&path)),
-        }
-    }
-    for root in directories::staging_roots(layout) {
-        // A note that was settled must not come back with a power cut, when another generation is active.
-        atomic::sync_directory(&root)?;
-    }
-    Ok(())
-}
-
-/// What killed commands left behind.
-pub fn abandoned(layout: &Layout) -> Vec<Utf8PathBuf> {
-    let path = |entry: fs::DirEntry| {
-        let path = Utf8PathBuf::from_path_buf(entry.path()).ok()?;
-        let is_directory = entry.file_type().ok()?.is_dir();
-        // `staging/` is ours alone; behind a link of the user's, others may have a directory of the other's name.
-        let is_ours = path.parent() == Some(&layout.staging()) || is_our_name(path.file_name()?);
-        (is_ours && (!is_directory || is_abandoned(&path))).then_some(path)
-    };
-    let roots = directories::staging_roots(layout).into_iter();
-    let entries = roots.filter_map(|root| fs::read_dir(root).ok()).flatten();
-    entries.flatten().filter_map(path).collect()
-}
-
-/// What is called as ampup calls unfinished work.
-fn is_our_name(name: &str) -> bool {
-    let is_random = |name: &str| name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_random(name.strip_prefix("settled-").unwrap_or(name))
-}
-
-/// Work is made and locked under the store lock, which the caller holds: without a lock file it has no maker any more.
-/// Where the file system has no locks, its maker's process id tells.
-fn is_abandoned(work: &Utf8Path) -> bool {
-    let path = work.join(LOCK);
-    match path.symlink_metadata() {
-        Err(cause) => cause.kind() == io::ErrorKind::NotFound,
-        Ok(_) => match Lock::try_share(&path) {
-            Ok(Some(lock)) => lock.holds() || lock::holder_is_gone(&path),
-            _ => false,
-        },
-    }
 }
 
 #[cfg(unix)]

@@ -212,7 +212,7 @@ fn the_script_hands_over_to_the_verified_ampup_in_every_shell() {
         let home = machine.home();
         assert_eq!(
             run.stdout,
-            format!("<init><--home><{home}><--made><1>\nstdin: <>\nin: the home\n"),
+            format!("<init><--home><{home}><--made><1>\nstdin: <>\nbeside the home\n"),
             "{shell:?}"
         );
         assert_eq!(

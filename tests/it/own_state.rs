@@ -1,6 +1,8 @@
 //! Every file that ampup writes for itself, damaged in every way: it is read as damaged, made anew or passed over, and
 //! nothing outside the home is touched.
 
+mod foreign_homes;
+mod root_home;
 mod strangers;
 
 use std::{

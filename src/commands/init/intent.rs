@@ -36,12 +36,7 @@ impl Intent {
             source,
         };
         let setting = env::setting(session)?;
-        if let Some(path) = self_install::obstacle(layout).map_err(failed)? {
-            return Err(Error::Usage {
-                message: format!("`{path}` is not ampup's: `{}` cannot be its home", layout.home()),
-                hint: "choose another home with `--home`".to_owned(),
-            });
-        }
+        session.ensure_home()?;
         directories::check_all(layout).map_err(failed)?;
         let host = session.host()?;
         let target = host.target.ok_or_else(|| Error::Refused {

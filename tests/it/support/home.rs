@@ -243,7 +243,7 @@ impl Home {
 impl Drop for Home {
     fn drop(&mut self) {
         // What root's home has elsewhere is not below the world.
-        let _ = fs::remove_dir_all(ampup::store::directories::elsewhere_of(&self.path()));
+        let _ = fs::remove_dir_all(ampup::store::shared_home::directory_of(&self.path()));
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) const STAND_IN: &str = r#"#!/bin/sh
 if [ "${1-}" = --version ]; then echo 'ampup 9.9.9'; exit; fi
 for word; do printf '<%s>' "$word"; done
 if [ -t 0 ]; then echo; echo 'stdin: a terminal'; else echo; echo "stdin: <$(cat)>"; fi
-case $0 in */.bootstrap-*/ampup-*) echo 'in: the home' ;; esac
+case $0 in */.bootstrap-*/ampup-*) echo 'in: the home' ;; *.bootstrap-*/ampup-*) echo 'beside the home' ;; esac
 "#;
 
 /// A directory with `latest/download` and `download/v<VERSION>`, as the release page has them.

@@ -225,6 +225,7 @@ fn walk(top: &Utf8Path, path: &Utf8Path, found: &mut Vec<String>) {
 /// `settled`, `staging/` is empty too, and nothing is hidden from readers. (A download is kept, for the same command again.)
 pub(super) fn leftovers(home: &Utf8Path, settled: bool) -> Vec<Utf8PathBuf> {
     const NAMES: &[&str] = &[
+        ".ampup-home",
         "active",
         "bin",
         "components",

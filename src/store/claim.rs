@@ -1,0 +1,211 @@
+//! Whose a directory is. A home has a mark, the first file that is written into it, which says what ampup calls its own
+//! there: a name is claimed only while nothing has it, so that whatever has it later is ampup's. Where there is no mark,
+//! nothing is changed as long as somebody has one of those names.
+
+use std::{collections::BTreeSet, io};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use super::{pointer, receipt::Receipt};
+use crate::{
+    domain::{ComponentName, TreeName, checked},
+    fs::{atomic, link::ForeignEntry},
+    layout::{Layout, RECEIPT},
+};
+
+/// Every name that ampup uses at the top of its home. `config.toml` is not among them: it is the user's, also before
+/// there is a home.
+const NAMES: [&str; 16] = [
+    "active",
+    "bin",
+    "cache",
+    "components",
+    "env",
+    "env.fish",
+    "env.nu",
+    "env.ps1",
+    "generations",
+    "locks",
+    "projects.json",
+    "projects.json.lock",
+    "share",
+    "shells.json",
+    "staging",
+    "trust.json",
+];
+
+/// No mark is larger, in bytes.
+const LIMIT: u64 = 64 << 10;
+
+/// What the mark says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    schema: u64,
+    /// What is ampup's in this directory, by name.
+    names: BTreeSet<String>,
+}
+
+/// A directory that may be, or is, ampup's home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// It has the mark, or what ampup alone writes: these names are ampup's.
+    Made(BTreeSet<String>),
+    /// Nothing in it has a name that ampup uses.
+    Free,
+    /// This was there before ampup.
+    Foreign(ForeignEntry),
+}
+
+/// Looks whose the home's directory is.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(layout: &Layout) -> io::Result<Claim> {
+    match atomic::read_own(&layout.mark(), LIMIT) {
+        // One that is damaged was a mark.
+        Ok(text) => {
+            return Ok(Claim::Made(
+                checked::read::<Mark>(&text).map_or_else(|_| every_name(), |mark| mark.names),
+            ));
+        }
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+        Err(cause) if cause.kind() == io::ErrorKind::InvalidData => {}
+        Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => {}
+        Err(cause) => return Err(cause),
+    }
+    if is_from_before_marks(layout) {
+        return Ok(Claim::Made(every_name()));
+    }
+    let taken = NAMES.iter().map(|name| layout.home().join(name));
+    for path in taken {
+        match path.symlink_metadata() {
+            Ok(_) => return Ok(Claim::Foreign(foreign(path, layout))),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    Ok(Claim::Free)
+}
+
+/// Makes the directory ampup's: with its mark, before anything else is written into it.
+///
+/// # Errors
+/// When something in it was there before ampup, or the mark cannot be written.
+pub(super) fn stake(layout: &Layout) -> io::Result<()> {
+    if let Claim::Foreign(entry) = read(layout)? {
+        return Err(entry.into());
+    }
+    let mark = layout.mark();
+    match mark.symlink_metadata() {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(_) => Err(foreign(mark, layout).into()),
+        Err(_) => atomic::write(
+            &mark,
+            &checked::written(&Mark {
+                schema: 1,
+                names: every_name(),
+            }),
+        ),
+    }
+}
+
+/// Whether what ampup keeps beside the store may be written into the home: into a directory that it was made for.
+pub fn is_made(layout: &Layout) -> bool {
+    matches!(read(layout), Ok(Claim::Made(_)))
+}
+
+fn every_name() -> BTreeSet<String> {
+    NAMES.map(str::to_owned).into()
+}
+
+fn foreign(path: Utf8PathBuf, layout: &Layout) -> ForeignEntry {
+    ForeignEntry {
+        what: format!("is not ampup's: `{}` cannot be its home", layout.home()),
+        path,
+    }
+}
+
+/// Whether a home without a mark is known by what only ampup writes: the link to a generation that has its record, or a
+/// version with its receipt.
+fn is_from_before_marks(layout: &Layout) -> bool {
+    let has_generation = || {
+        let number = pointer::active(layout).ok()??;
+        let record = layout.generation(number).join(pointer::RECORD);
+        record.symlink_metadata().ok().filter(std::fs::Metadata::is_file)
+    };
+    has_generation().is_some() || has_receipt(&layout.components())
+}
+
+fn has_receipt(components: &Utf8Path) -> bool {
+    let directories = |directory: &Utf8Path| {
+        let mut found = crate::fs::entries(directory);
+        found.retain(|path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
+        found
+    };
+    directories(components).iter().any(|component| {
+        let Some(Ok(name)) = component.file_name().map(str::parse::<ComponentName>) else {
+            return false;
+        };
+        directories(component).iter().any(|tree| {
+            let version = tree.file_name().and_then(|name| name.parse::<TreeName>().ok());
+            version.is_some_and(|version| {
+                fs::symlink_metadata(tree.join(RECEIPT)).is_ok()
+                    && Receipt::read(tree, &name, version.version()).is_ok()
+            })
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::Shell;
+
+    #[test]
+    fn what_ampup_writes_at_the_top_of_its_home_is_among_the_names() {
+        let layout = Layout::new("/h");
+        let top = [
+            layout.active(),
+            layout.bin(),
+            layout.cache(),
+            layout.components(),
+            layout.generations(),
+            layout.locks(),
+            layout.projects(),
+            layout.shells(),
+            layout.staging(),
+            layout.trust(),
+        ];
+        let shells = Shell::ALL.map(|shell| layout.home().join(shell.env_file()));
+        for path in top.iter().chain(&shells) {
+            assert!(NAMES.contains(&path.file_name().expect("a name")), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_taken_by_its_mark_alone() {
+        let world = tempfile::tempdir().expect("a directory");
+        let home = Utf8Path::from_path(world.path()).expect("UTF-8");
+        let layout = Layout::new(home);
+        fs::create_dir(home.join("lost+found")).expect("made");
+        fs::write(home.join("notes"), "mine").expect("written");
+        assert_eq!(read(&layout).expect("read"), Claim::Free);
+        for name in NAMES {
+            fs::write(home.join(name), "mine").expect("written");
+            let Claim::Foreign(entry) = read(&layout).expect("read") else {
+                panic!("{name}");
+            };
+            assert_eq!(entry.path, home.join(name));
+            assert!(stake(&layout).is_err() && !layout.mark().exists());
+            fs::remove_file(home.join(name)).expect("removed");
+        }
+        stake(&layout).expect("free");
+        fs::create_dir(layout.cache()).expect("made");
+        assert_eq!(read(&layout).expect("read"), Claim::Made(every_name()));
+        fs::write(layout.mark(), "").expect("damaged");
+        assert_eq!(read(&layout).expect("read"), Claim::Made(every_name()));
+    }
+}

@@ -1,0 +1,141 @@
+//! A directory that somebody has things in, named as ampup's home: nothing in it is changed, and what is in the way is
+//! named. What somebody puts into a home later outlives ampup.
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+
+use crate::support::{home::Home, world::snapshot};
+
+/// What may be in the way; a name that ends with `/` is a directory with a file in it.
+const NAMES: [&str; 12] = [
+    "components/",
+    "cache/",
+    "staging/",
+    "generations/",
+    "locks/",
+    "bin/",
+    "share/",
+    "active/",
+    "env",
+    "env.fish",
+    "shells.json",
+    "trust.json",
+];
+
+const WRITERS: [&[&str]; 8] = [
+    &["init"],
+    &["install", "tool@1.0.0"],
+    &["update"],
+    &["use", "tool@1.0.0"],
+    &["undo"],
+    &["uninstall", "tool@1.0.0"],
+    &["prune"],
+    &["verify", "--repair"],
+];
+
+fn world() -> Home {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    home
+}
+
+fn put(home: &Home, name: &str) -> Utf8PathBuf {
+    let path = home.path().join(name);
+    let file = if name.ends_with('/') {
+        path.join("mine/file")
+    } else {
+        path
+    };
+    fs::create_dir_all(file.parent().expect("a parent")).expect("made");
+    fs::write(&file, "precious").expect("written");
+    home.give(&home.path());
+    file
+}
+
+#[test]
+fn what_has_a_name_of_ampups_is_named_and_nothing_is_changed() {
+    let home = world();
+    let mut wrong = Vec::new();
+    for name in NAMES {
+        put(&home, name);
+        let before = snapshot(&home.path());
+        let text = format!(
+            "`{}` is not ampup's",
+            home.path().join(name.trim_end_matches('/'))
+        );
+        for words in WRITERS {
+            let run = home.ampup(words);
+            let is_refused =
+                run.code == 2 && run.stderr.contains(&text) && run.stderr.contains("hint: choose another");
+            // Where nothing is installed, some have nothing to do.
+            let has_nothing_to_do = !["init", "install"].contains(&words[0]) && run.code != 4;
+            if !(is_refused || has_nothing_to_do) || snapshot(&home.path()) != before {
+                wrong.push(format!("{name}: {words:?}: {run:#?}"));
+            }
+        }
+        let run = home.ampup(&["self", "uninstall", "--yes"]);
+        if run.code != 3 || snapshot(&home.path()) != before {
+            wrong.push(format!("{name}: self uninstall: {run:#?}"));
+        }
+        fs::remove_dir_all(home.path()).expect("removed");
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn other_files_beside_are_no_concern_of_ampups() {
+    let home = world();
+    let mine = ["notes", "config.toml", "photos/"].map(|name| put(&home, name));
+    fs::write(home.path().join("config.toml"), "jobs = 2\n").expect("written");
+    fs::create_dir(home.path().join("lost+found")).expect("made");
+    fs::create_dir(home.path().join(".bootstrap-1")).expect("made");
+    home.give(&home.path());
+    let before = snapshot(&home.path());
+    home.ampup(&["install", "tool@1.0.0"]).exits(0);
+    home.ampup(&["self", "uninstall", "--yes"])
+        .exits(0)
+        .says("is not ampup's, and stays");
+    let after = snapshot(&home.path());
+    let stays = |line: &String| !line.contains(".bootstrap-");
+    assert_eq!(
+        after.into_iter().filter(stays).collect::<Vec<_>>(),
+        before.into_iter().filter(stays).collect::<Vec<_>>()
+    );
+    assert!(mine.iter().all(|path| path.exists()));
+}
+
+#[test]
+fn what_is_put_into_a_home_later_outlives_it() {
+    let home = world();
+    home.ampup(&["install", "tool@1.0.0"]).exits(0);
+    let mine = [
+        "components/",
+        "components/tool/",
+        "generations/",
+        "share/man/man1/other.1",
+    ];
+    let mine = mine.map(|name| put(&home, name));
+    home.ampup(&["self", "uninstall", "--yes"]).exits(0);
+    for path in mine {
+        assert_eq!(fs::read_to_string(&path).expect("there"), "precious", "{path}");
+    }
+    assert!(!home.path().join("components/tool/1.0.0").exists());
+    assert!(home.path().join("active").symlink_metadata().is_err());
+}
+
+/// A home that was made before homes had marks gets one from its generation, or from a receipt.
+#[test]
+fn a_home_from_before_marks_gets_its_mark() {
+    for gone in ["active", "components"] {
+        let home = world();
+        home.ampup(&["install", "tool@1.0.0"]).exits(0);
+        let mark = home.path().join(".ampup-home");
+        fs::remove_file(&mark).expect("the first file of a home");
+        let gone = home.path().join(gone);
+        fs::rename(&gone, home.work().join("gone")).expect("moved");
+        home.ampup(&["install", "tool@1.0.0"]).exits(0);
+        assert!(mark.is_file());
+        home.ampup(&["self", "uninstall", "--yes"]).exits(0);
+        assert!(!home.path().exists());
+    }
+}
