@@ -36,7 +36,7 @@ pub struct ProvenCluster {
     pub user: String,
 }
 
-/// Why a tree is not accepted.
+/// The reason a tree is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// It does not run here.
@@ -47,9 +47,9 @@ pub enum AcceptError {
     WrongVersion {
         /// The executable.
         executable: String,
-        /// What it should print.
+        /// The expected output.
         expected: String,
-        /// What it printed.
+        /// The actual output.
         printed: String,
     },
     /// An executable that the registry names is not in it.
@@ -95,7 +95,7 @@ impl AcceptError {
         }
     }
 
-    /// What to type next.
+    /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::DoesNotRun(error) => error.hint(),
@@ -192,7 +192,7 @@ pub fn accept(
     Ok(Accepted { staged, cluster })
 }
 
-/// What a program says of its version; why it cannot be run, where the way to it is what is closed.
+/// Runs a program for its version; the error says so if a directory on the way to it cannot be entered.
 fn first_run(program: &Program<'_>) -> Result<String, AcceptError> {
     program.version().map_err(|error| match (&error, program.run_as) {
         (ProgramError::Spawn { source, .. }, Some(user))

@@ -92,7 +92,7 @@ impl Drop for Enlisted {
     }
 }
 
-/// How many there are of `Unfinished`.
+/// The number of `Unfinished` values.
 static UNFINISHED: AtomicUsize = AtomicUsize::new(0);
 
 /// Something of a project that must be put back before we end, such as a server that was stopped for a while. Whoever ends
@@ -114,12 +114,12 @@ impl Drop for Unfinished {
     }
 }
 
-/// Whether there is something to put back.
+/// Returns true if there is something to put back.
 pub fn is_unfinished() -> bool {
     UNFINISHED.load(Ordering::Acquire) > 0
 }
 
-/// Whether we are ending, so that what a child says of its end is of no interest.
+/// Returns true if we are ending, so that the end of a child needs no message.
 pub fn are_ending() -> bool {
     known().ending
 }
@@ -148,8 +148,8 @@ pub fn end_all(patience: Duration) {
     }
 }
 
-/// Whether a signal was set to be ignored when we were started, by nohup or a shell's background job, where the system says
-/// so (proc(5), `SigIgn`: signal 1 is bit 0). Our children ignore it then, too.
+/// Returns true if a signal was set to be ignored when we were started, by nohup or a shell's background job, where the
+/// system says so (proc(5), `SigIgn`: signal 1 is bit 0). Our children ignore it then, too.
 #[cfg(unix)]
 pub fn is_ignored(signal: i32) -> bool {
     let status = crate::fs::atomic::read("/proc/self/status".into(), 1 << 16).unwrap_or_default();

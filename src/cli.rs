@@ -95,7 +95,7 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
     }
 }
 
-/// What `ampup` alone answers.
+/// Answers `ampup` without a command.
 fn help() -> Outcome {
     let help = Cli::command().render_help().to_string();
     let json = serde_json::json!({ "help": help });
@@ -143,5 +143,5 @@ fn reporter(cli: &Cli, env: &Env, face: &Face) -> Arc<dyn Reporter> {
     }
 }
 
-/// How a usage error of our own ends.
+/// The exit code of a usage error of our own.
 const USAGE: Exit = Exit::Usage;

@@ -43,7 +43,7 @@ pub use session::{Options, Session, Source};
 
 use serde_json::json;
 
-/// What `ampup self version` answers: the same as `ampup --version`.
+/// Answers `ampup self version`: the same as `ampup --version`.
 pub fn version() -> Outcome {
     let version = env!("CARGO_PKG_VERSION");
     Outcome::answer(format!("ampup {version}\n"), json!({ "version": version }))

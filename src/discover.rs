@@ -1,4 +1,4 @@
-//! What the origins of a component have: the releases that GitHub, a Maven repository, npm and a Python package index list.
+//! The index of a component's origins: the releases that GitHub, a Maven repository, npm and a Python package index list.
 //! One index is asked at a time. What it says is believed as far as that server at that moment; nothing is kept here, and
 //! nothing is installed.
 
@@ -32,7 +32,7 @@ pub struct Found {
     pub version: Version,
     /// Its channel.
     pub channel: Channel,
-    /// What its makers call the release, where that is not the version.
+    /// The name that its makers give the release, if it is not the version.
     pub tag: Option<String>,
     /// The day it was published, where the index says it.
     pub published: Option<String>,
@@ -40,7 +40,7 @@ pub struct Found {
     pub artifact: Artifact,
 }
 
-/// Why an index has told nothing.
+/// The reason an index could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoverError {
     /// It was not had.
@@ -51,20 +51,20 @@ pub enum DiscoverError {
     Client {
         /// The client.
         client: &'static str,
-        /// Why, in its own words.
+        /// The reason, in its own words.
         why: String,
     },
-    /// What it answered is not of its format.
+    /// The answer does not have the expected format.
     #[error("`{what}` answered what is not of its format: {why}")]
     Malformed {
-        /// What was asked.
+        /// The address or the command that was asked.
         what: String,
-        /// What is wrong.
+        /// The fault in the answer.
         why: String,
     },
 }
 
-/// What is asked, and with what.
+/// A question to an index, and the means to ask it.
 pub struct Question<'a> {
     /// The component.
     pub component: &'a Component,
@@ -74,7 +74,7 @@ pub struct Question<'a> {
     pub wire: &'a Wire,
     /// The machine's own clients.
     pub clients: &'a Clients,
-    /// Whether an artifact of this version and target is wanted: each costs a question.
+    /// Decides whether an artifact of this version and target is wanted: each costs a request.
     pub wants: &'a (dyn Fn(&Version, Target) -> bool + Sync),
 }
 

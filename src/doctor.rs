@@ -1,5 +1,5 @@
-//! What may be wrong with a home, with what is in it, and with what is around it, each with its remedy. Looks, and
-//! changes nothing.
+//! Diagnosis of a home, its content and its surroundings; each problem comes with its remedy. Reads, and changes
+//! nothing.
 
 mod around;
 
@@ -25,20 +25,20 @@ use crate::{
 /// Less room than this is too little for another PostgreSQL (23 MB to fetch, 66 MB unpacked, 40 MB for its proof).
 const LITTLE_ROOM: u64 = 256 << 20;
 
-/// What one look found.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at, in a word.
+    /// The subject of the check, in a word.
     pub about: &'static str,
-    /// How bad it is.
+    /// The severity.
     pub level: Level,
-    /// What was found.
+    /// The finding, in words.
     pub text: String,
-    /// What to do, where there is something.
+    /// The remedy, if there is one.
     pub remedy: Option<String>,
 }
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// As it should be.
@@ -79,9 +79,9 @@ impl Finding {
 /// The registry in use.
 #[derive(Debug, Clone, Copy)]
 pub struct InUse<'a> {
-    /// What it says.
+    /// The registry itself.
     pub registry: &'a Registry,
-    /// Whether it was fetched.
+    /// True if it was fetched.
     pub is_fetched: bool,
     /// The file that the user named in its place.
     pub named: Option<&'a Utf8PathBuf>,
@@ -161,7 +161,8 @@ fn room(layout: &Layout) -> Option<Finding> {
     })
 }
 
-/// Whether the file system of the home has locks. Where `locks/` is not there yet, the first command that writes says so.
+/// Checks that the file system of the home has locks. If `locks/` does not exist yet, the first command that writes says
+/// so.
 fn locks(layout: &Layout) -> Option<Finding> {
     if !layout.store_lock().is_file() || directories::foreign_entry(&layout.locks(), layout).is_some() {
         return None;
@@ -235,7 +236,8 @@ fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
     findings
 }
 
-/// What is dangerous in what is installed, what holds a newer version back, and what nobody has built yet.
+/// Lists the concerns about installed versions: vulnerabilities, requests that hold a newer version back, releases that
+/// nobody has built yet.
 fn concerns(inventory: &Inventory, registry: &Registry, now: Timestamp) -> Vec<Finding> {
     let today = now.strftime("%Y-%m-%d").to_string();
     let mut findings = Vec::new();

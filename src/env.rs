@@ -16,18 +16,18 @@ pub struct Env {
     current_exe: Option<PathBuf>,
 }
 
-/// Why the environment does not say where ampup's home is.
+/// The reason ampup's home cannot be determined from the environment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HomeError {
     /// Neither AMPUP_HOME nor HOME is set.
     #[error("neither `AMPUP_HOME` nor `{0}` is set, so there is no place for ampup's home")]
     Unset(&'static str),
-    /// What is set names none.
+    /// The variable does not name one.
     #[error(transparent)]
     Path(#[from] PathError),
 }
 
-/// Why a variable names no path.
+/// The reason a variable does not name a path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// Nothing, which would mean the working directory.
@@ -207,7 +207,7 @@ impl Env {
 }
 
 /// A command line as it may be written down and shown to others: the program's own name, and no token and no password.
-/// What stands behind `--`, `run` or `psql` belongs to another program, and is left out; of a program that is not ampup
+/// Words behind `--`, `run` or `psql` belong to another program, and are left out; of a program that is not ampup
 /// only its name is shown.
 pub fn shown_command(words: &[OsString]) -> String {
     let mut shown = Vec::new();

@@ -1,17 +1,17 @@
-//! What happens while ampup works, told to whoever shows it.
+//! Events that are reported while ampup works.
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A download begins, or goes on where an earlier one was cut.
     DownloadStarted {
-        /// What is downloaded, such as `postgres 18.4`; the same text in all events of one download.
+        /// The name of the download, such as `postgres 18.4`; the same text in all events of one download.
         name: String,
         /// Where it comes from, for a person.
         source: String,
         /// Its size in octets, where it is known.
         total: Option<u64>,
-        /// How many octets were here already.
+        /// The number of bytes that were here already.
         resumed: u64,
     },
     /// More of it came.
@@ -35,14 +35,14 @@ pub enum Event {
     },
     /// A step begins.
     Step {
-        /// What it is done to, such as `postgres 18.4`.
+        /// The name of the version that it is done to, such as `postgres 18.4`.
         name: String,
         /// Which step.
         phase: Phase,
     },
     /// Another process holds what we need.
     Waiting {
-        /// What is waited for, such as `postgres 18.4`.
+        /// The name of what is waited for, such as `postgres 18.4`.
         name: String,
         /// Who holds it.
         holder: String,

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::fs::link::ForeignEntry;
 
-/// How a command ends. The numbers are part of the command line's contract.
+/// The exit code of a command. The numbers are part of the command line's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
@@ -68,7 +68,7 @@ impl Exit {
     }
 }
 
-/// What to type after a file operation in ampup's home failed, where the kind of failure says it.
+/// Returns the command to type after a failed file operation in ampup's home, if the kind of failure tells it.
 pub fn hint_of_io(cause: &io::Error) -> Option<String> {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, Unsupported};
     let inner = cause.get_ref();

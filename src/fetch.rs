@@ -1,9 +1,9 @@
 //! The wire: how an artifact's bytes come here, proven by their digest. It never unpacks and never decides what to fetch.
 //!
-//! What SECURITY.md promises of it (6 and 7) is kept here: https alone (http on this machine and on a mirror that a person
-//! named), at most five redirects and never down, no content decoding, every body bounded, a token for GitHub's API alone.
-//! Failures are told apart (`FetchError`), and a host that is out of reach is named once and not asked again in the same
-//! run.
+//! The promises of SECURITY.md about it (6 and 7) are kept here: https alone (http on this machine and on a mirror that a
+//! person named), at most five redirects and never down, no content decoding, every body bounded, a token for GitHub's API
+//! alone. Failures are told apart (`FetchError`), and a host that is out of reach is named once and not asked again in the
+//! same run.
 
 mod address;
 mod body;
@@ -82,7 +82,7 @@ pub enum Fresh {
     Modified {
         /// The file.
         body: Vec<u8>,
-        /// What the server calls it.
+        /// The server's entity tag.
         etag: Option<String>,
     },
     /// It is the one with the ETag that was given.

@@ -1,4 +1,4 @@
-//! What this machine is, as far as an artifact's needs go.
+//! The properties of this machine that artifacts depend on.
 //!
 //! A doubt counts as present: only what is certainly missing is called missing, and acceptance has the last word.
 
@@ -11,12 +11,12 @@ use crate::{
     domain::{Needs, Target},
 };
 
-/// What is known of a host.
+/// The known properties of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     /// Its kind; `None` where no artifact could be made for it.
     pub target: Option<Target>,
-    /// What the machine calls itself, for messages: `linux riscv64`.
+    /// The name of the machine's system, for messages: `linux riscv64`.
     pub description: String,
     /// The version of the GNU C library.
     pub glibc: Option<(u32, u32)>,
@@ -89,7 +89,7 @@ impl Host {
     }
 }
 
-/// What a host lacks for an artifact.
+/// A requirement of an artifact that the host does not meet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Lack {
     /// A newer system.
@@ -178,8 +178,8 @@ impl Libraries {
         }
     }
 
-    /// Whether the loader would not find `soname`. A name that is in no usual directory, on a host whose loader keeps
-    /// no cache (musl, NixOS), is a doubt.
+    /// Returns true if the loader would certainly not find `soname`. A name that is in no usual directory, on a host
+    /// whose loader keeps no cache (musl, NixOS), is a doubt.
     fn certainly_lack(&self, soname: &str) -> bool {
         let Some(cache) = &self.cache else { return false };
         let mut entry = soname.as_bytes().to_vec();

@@ -132,7 +132,7 @@ impl Layout {
         self.home.join(".ampup-home")
     }
 
-    /// What ampup made outside of the home, so that `self uninstall` can take it back.
+    /// Returns the record of what ampup made outside the home, which `self uninstall` takes back.
     pub fn shells(&self) -> Utf8PathBuf {
         self.home.join("shells.json")
     }

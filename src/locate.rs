@@ -37,7 +37,7 @@ pub struct Located {
     pub tree: Utf8PathBuf,
 }
 
-/// Why a component was not found.
+/// The reason a component was not found.
 #[derive(Debug, thiserror::Error)]
 pub enum LocateError {
     /// There is no home.
@@ -76,7 +76,7 @@ pub enum LocateError {
     Io {
         /// Which component.
         component: ComponentName,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -115,7 +115,7 @@ impl LocateError {
         }
     }
 
-    /// How the program ends.
+    /// Returns the exit code of the program.
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::NotInstalled { .. } | Self::Gone { .. } => Exit::NotFound,
@@ -301,8 +301,8 @@ impl Locator {
         })
     }
 
-    /// Whether the tree lies among ours and has its receipt, which is written last. What a link of somebody else's leads
-    /// to, and what may be half of itself, is never run.
+    /// Returns true if the tree is in our store and has its receipt, which is written last. The target of somebody
+    /// else's link and an incomplete tree are never run.
     fn is_vouched_for(&self, component: &ComponentName, name: &TreeName, tree: &Utf8Path) -> bool {
         let components = link::real(&self.layout.components());
         components.is_ok_and(|components| tree.starts_with(components))

@@ -13,7 +13,7 @@ const HEADER: u64 = 4096;
 /// More processors than a universal binary of macOS has; the same magic number begins a class of Java, with a larger one here.
 const MOST_PROCESSORS: usize = 30;
 
-/// What the header of a file says of the program in it.
+/// The kind of program in a file, as its header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Built {
     /// A program for this system and processor.

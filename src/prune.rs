@@ -1,5 +1,5 @@
-//! What lies in the home and serves nobody: what can be had again, and what killed commands left behind. Never an
-//! installed version that was not named, never a tree in use, never a cluster's data.
+//! Unused items in the home: what can be fetched again, and what killed commands left behind. Never an installed
+//! version that was not named, never a tree in use, never a cluster's data.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -21,9 +21,9 @@ const FORGOTTEN: Duration = Duration::from_secs(3600);
 pub struct Waste {
     /// Where it is.
     pub path: Utf8PathBuf,
-    /// What it is, in words.
+    /// The description of the item.
     pub what: &'static str,
-    /// How much room it takes, in octets.
+    /// The space that it takes, in bytes.
     pub octets: u64,
 }
 
@@ -53,7 +53,7 @@ pub fn find(layout: &Layout, inventory: &Inventory) -> Vec<Waste> {
     found
 }
 
-/// What the projects keep that nobody serves any more: old clusters, backups, old logs. It goes only when it is named.
+/// Lists what projects keep and no longer use: old clusters, backups, old logs. They are removed only if they are named.
 pub fn kept(amp_dirs: &BTreeSet<Utf8PathBuf>) -> Vec<Waste> {
     let mut found = Vec::new();
     for amp_dir in amp_dirs {

@@ -23,13 +23,13 @@ pub use keeping::Kept;
 /// The registry in use.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What exists.
+    /// The registry.
     pub registry: Registry,
     /// Where it came from.
     pub from: Provenance,
-    /// What was found damaged on the way, one sentence each.
+    /// Warnings about damage that was found on the way, one sentence each.
     pub warnings: Vec<String>,
-    /// What the server called the copy that is kept, for the next question.
+    /// The server's entity tag of the kept copy, for the next request.
     etag: Option<String>,
 }
 
@@ -42,7 +42,7 @@ pub enum Provenance {
     Fetched,
 }
 
-/// What came of asking for a newer one.
+/// The result of asking for a newer one.
 #[derive(Debug)]
 pub enum Answer {
     /// Nobody could sign one: nothing was asked.
@@ -64,7 +64,7 @@ pub struct Newer {
     etag: Option<String>,
 }
 
-/// Why there is no newer registry.
+/// The reason there is no newer registry.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     /// It was not had.
@@ -75,7 +75,7 @@ pub enum RefreshError {
     Refused {
         /// Where it came from.
         address: String,
-        /// Why.
+        /// The cause.
         source: TrustError,
     },
     /// It cannot be kept.
@@ -95,7 +95,7 @@ impl RefreshError {
         }
     }
 
-    /// What to type next.
+    /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Fetch(FetchError::Gone { .. } | FetchError::TooLarge { .. }) => {

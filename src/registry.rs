@@ -17,7 +17,7 @@ use crate::{
     domain::{Component, ComponentName},
 };
 
-/// What exists, as one manifest says it.
+/// The components and releases that exist, as one manifest says.
 #[derive(Debug, Clone)]
 pub struct Registry {
     /// Which registry this is.

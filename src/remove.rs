@@ -20,7 +20,7 @@ use crate::{
 /// The component that clusters are bound to.
 const POSTGRES: &str = "postgres";
 
-/// Why a version was not removed.
+/// The reason a version was not removed.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoveError {
     /// A process runs from it, and would break.
@@ -32,7 +32,7 @@ pub enum RemoveError {
         version: TreeName,
         /// The process.
         pid: u32,
-        /// What it runs.
+        /// The program that it runs.
         executable: String,
     },
     /// It is the last one that a project's cluster can be started with.
@@ -67,7 +67,7 @@ impl RemoveError {
         }
     }
 
-    /// What to type next.
+    /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::InUse { pid, .. } => Some(format!("end process {pid} and run the same command again")),

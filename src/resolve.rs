@@ -1,5 +1,5 @@
-//! What to do, decided from what exists and what is here. No file, no clock, no network: `--dry-run` prints the very
-//! plan that would run.
+//! The plan of a command, decided from what exists and what is installed. No file, no clock, no network: `--dry-run`
+//! prints the exact plan that would run.
 
 mod choose;
 mod error;
@@ -18,23 +18,23 @@ use crate::{
 };
 use choose::Group;
 
-/// What a command will do.
+/// The work of a command.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     /// One entry for each group that moves; they do not depend on each other.
     pub groups: Vec<GroupPlan>,
 }
 
-/// What will be done for components that move together.
+/// The plan for components that move together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupPlan {
     /// The components.
     pub components: Vec<ComponentName>,
-    /// What was asked for, to be followed by `update`.
+    /// The request, which `update` will follow.
     pub request: Option<Requirement>,
     /// The versions that would do, best first; each is tried until one works.
     pub choices: Vec<Choice>,
-    /// Why builds that the request meant are no choice here, in words.
+    /// The reasons, in words, why builds that match the request are not candidates on this host.
     pub passed_over: Vec<String>,
 }
 
@@ -47,18 +47,18 @@ pub struct Choice {
     pub steps: Vec<Step>,
 }
 
-/// What one component needs to be at a version.
+/// The step that brings one component to a version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// The component.
     pub component: ComponentName,
     /// The version.
     pub version: Version,
-    /// What must be done.
+    /// The action to take.
     pub action: Action,
 }
 
-/// What must be done to be at a version.
+/// The action that brings a component to a version.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Nothing: this tree is active.
@@ -69,14 +69,14 @@ pub enum Action {
     Acquire(Vec<Artifact>),
 }
 
-/// What `update` found for a group.
+/// The result of `update` for a group.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Update {
     /// Something newer, and how to get it.
     Available {
         /// The version now.
         from: Version,
-        /// How to get the newer one; it has one choice.
+        /// The plan to get the newer one, which has one candidate.
         plan: GroupPlan,
     },
     /// Nothing newer that the request allows.
@@ -183,7 +183,7 @@ pub fn update(
     Ok(updates)
 }
 
-/// Whether a component's data is bound to its major version.
+/// Returns true if a component's data is bound to its major version.
 pub fn is_major_bound(component: &Component) -> bool {
     component.acceptance == Acceptance::Postgres
 }

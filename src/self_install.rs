@@ -42,9 +42,9 @@ pub enum Whence {
     Script,
     /// Somewhere else. With the command that updates it there, and the one that removes it.
     Elsewhere {
-        /// What updates it.
+        /// The command that updates it.
         update: String,
-        /// What removes it.
+        /// The command that removes it.
         remove: String,
     },
 }
@@ -120,7 +120,7 @@ fn keeper(program: &Utf8Path) -> (&'static str, &'static str) {
     ("ampup init", "rm")
 }
 
-/// What it takes to have this program in the store and active.
+/// The work needed to have this program in the store and active.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Need {
     /// Nothing: it is.
@@ -129,14 +129,14 @@ pub enum Need {
     Newer(Version),
     /// This plan. A tree of the same version that holds other bytes is in its place, and is made anew first.
     Installation {
-        /// What is to be done.
+        /// The plan to carry out.
         plan: Plan,
         /// The tree that is in its place.
         instead_of: Option<TreeName>,
     },
 }
 
-/// What it takes to have the program at `program` in the store and active.
+/// Determines the work needed to have the program at `program` in the store and active.
 ///
 /// # Errors
 /// When it cannot be read.

@@ -1,4 +1,4 @@
-//! What the user has settled in `config.toml`.
+//! The user's settings in `config.toml`.
 
 use std::{collections::BTreeMap, io};
 
@@ -20,7 +20,7 @@ pub struct Settings {
     pub registry: Option<String>,
     /// Refuse artifacts whose digest the manifest does not state itself.
     pub require_pinned: bool,
-    /// How many downloads at once.
+    /// The number of downloads at once.
     pub jobs: Option<usize>,
     /// Seconds to wait for another ampup.
     pub lock_timeout: Option<u64>,
@@ -38,7 +38,7 @@ const KEYS: &[(&str, &str)] = &[
     ("require_pinned", "`true` or `false`"),
 ];
 
-/// Why `config.toml` cannot be used.
+/// The reason `config.toml` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// It cannot be read.
@@ -63,7 +63,7 @@ pub enum SettingsError {
         key: &'static str,
         /// Its value, as it is written in TOML.
         value: String,
-        /// What the key takes.
+        /// The values that the key takes.
         takes: &'static str,
     },
 }
@@ -77,7 +77,7 @@ impl SettingsError {
         }
     }
 
-    /// What to type next.
+    /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             // What the home's path leads to is a file.
@@ -147,7 +147,7 @@ impl Settings {
     }
 }
 
-/// Whether something can be fetched from there.
+/// Returns true if artifacts can be fetched from there.
 pub fn is_mirror(address: &str) -> bool {
     Url::parse(address).is_ok_and(|address| ["https", "http", "file"].contains(&address.scheme()))
 }

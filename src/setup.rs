@@ -26,18 +26,18 @@ use crate::{
 /// A start file larger than this is nobody's.
 const LIMIT: u64 = 16 << 20;
 
-/// What is to be done to one file.
+/// The change to one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Which file.
     pub file: StartFile,
     /// The line that makes the shell find ampup.
     pub line: String,
-    /// What is done.
+    /// The action to take.
     pub action: Action,
 }
 
-/// How a file gets its line.
+/// The way in which a file gets its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// It has it.
@@ -52,7 +52,7 @@ pub enum Action {
     ByHand(String),
 }
 
-/// What must be known before and after: which files ampup wrote to.
+/// The reason the record of the files that ampup wrote to cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The home, or the record in it, cannot be read or written.
@@ -63,7 +63,7 @@ pub enum SetupError {
     Unreadable {
         /// The record.
         path: Utf8PathBuf,
-        /// Why.
+        /// The cause.
         source: RecordError,
     },
 }
@@ -77,7 +77,7 @@ impl SetupError {
         }
     }
 
-    /// What to type next.
+    /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Record(source) => hint_of_io(source),
@@ -151,7 +151,7 @@ pub fn read_record(layout: &Layout) -> Result<Record, SetupError> {
     Ok(read_or_damage(layout)?.unwrap_or_else(|_| Record::new()))
 }
 
-/// What there is to say of a record that is damaged.
+/// Describes the damage of a record, if there is any.
 pub fn damage(layout: &Layout) -> Option<String> {
     let damage = read_or_damage(layout).ok()?.err()?;
     Some(format!(
@@ -369,7 +369,7 @@ pub struct Shadow {
     pub name: String,
     /// Where it is.
     pub path: Utf8PathBuf,
-    /// Whether it will still come first in a new shell, as far as PATH says today.
+    /// True if it will still come first in a new shell, as far as the current PATH tells.
     pub stays: bool,
 }
 

@@ -1,5 +1,5 @@
-//! What a shell must read to find ampup's programs: one generated file a shell in the home (`env`, `env.fish`, …), and
-//! in the user's own files one marked block that reads it.
+//! Shell integration, by which a shell finds ampup's programs: one generated file a shell in the home (`env`,
+//! `env.fish`, …), and in the user's own files one marked block that reads it.
 //!
 //! Everything here is text in, text out. Nothing looks at a file: `is_there` answers come from the caller.
 
@@ -109,7 +109,7 @@ impl FromStr for Shell {
 #[error("`{0}` cannot be put on PATH: it has a {1}")]
 pub struct UnfitHome(Utf8PathBuf, &'static str);
 
-/// What the generated files say.
+/// The content of the generated files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     home: Utf8PathBuf,
@@ -224,7 +224,7 @@ pub fn typed(text: &str) -> String {
     }
 }
 
-/// How ampup is in a file.
+/// The form in which ampup is in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
@@ -241,11 +241,11 @@ pub struct StartFile {
     pub shell: Shell,
     /// Where it is.
     pub path: Utf8PathBuf,
-    /// How ampup is put there.
+    /// The form in which ampup is put there.
     pub place: Place,
 }
 
-/// What decides which files a user's shells read.
+/// The facts that decide which files a user's shells read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Their home directory.

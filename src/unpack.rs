@@ -48,10 +48,10 @@ use crate::{
 /// Octets that are read or written at once.
 const BUFFER: usize = 128 * 1024;
 
-/// What is expected in an archive.
+/// The expected shape of an archive.
 #[derive(Debug, Clone)]
 pub struct Shape<'a> {
-    /// How it is packed.
+    /// The format of the archive.
     pub format: Format,
     /// The directory in it that becomes the tree; its top where there is none.
     pub root: Option<&'a str>,
@@ -63,7 +63,7 @@ pub struct Shape<'a> {
     pub unpacked_size: Option<u64>,
     /// The file name of the executable that a raw artifact is.
     pub executable: String,
-    /// What there must be room for beside the tree: what is made of it later.
+    /// The space needed besides the tree, for what is made of it later.
     pub beside: Need,
 }
 
@@ -121,7 +121,7 @@ impl Staged {
     }
 }
 
-/// Why nothing was unpacked.
+/// The reason nothing was unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
     /// The archive breaks a rule.
@@ -137,7 +137,7 @@ pub enum UnpackError {
     Read {
         /// The archive.
         archive: Utf8PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The tree cannot be written.
@@ -145,7 +145,7 @@ pub enum UnpackError {
     Write {
         /// The archive.
         archive: Utf8PathBuf,
-        /// Why, naming the path.
+        /// The cause, which names the path.
         source: io::Error,
     },
     /// There is no room for the tree. Nothing was written.
@@ -153,7 +153,7 @@ pub enum UnpackError {
     NoRoom {
         /// The archive.
         archive: Utf8PathBuf,
-        /// What is needed, and what is free.
+        /// The space that is needed and the space that is free.
         source: Lack,
     },
 }
@@ -168,7 +168,7 @@ impl UnpackError {
         }
     }
 
-    /// What to type next.
+    /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Refused { .. } => None,
@@ -250,7 +250,7 @@ fn in_tree(path: &str, root: Option<&str>) -> String {
     below.unwrap_or(path).to_owned()
 }
 
-/// What is done for each entry that was admitted, with its content.
+/// The callback for each admitted entry and its content.
 type Act<'a> = dyn FnMut(Step, &mut Content<'_>) -> Result<(), Failure> + 'a;
 
 /// Reads and judges an archive, whole. Gives what was admitted, and the links to make at the end.

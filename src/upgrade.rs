@@ -19,14 +19,14 @@ use crate::{
     transfer::{self, Clients, From, Keep, Side, TransferError, settings},
 };
 
-/// What is needed beside the size of the old cluster, for the new one's write-ahead log.
+/// The space needed in addition to the size of the old cluster, for the new one's write-ahead log.
 const LOG_ROOM: u64 = 128 << 20;
 /// PostgreSQL makes its write-ahead log in files of this size.
 const ONE_FILE: u64 = 16 << 20;
 /// A fresh cluster is about so large.
 pub(crate) const FRESH: u64 = 64 << 20;
 
-/// What came of it.
+/// The result of an upgrade.
 #[derive(Debug)]
 pub enum Upgraded {
     /// It is of that major.
@@ -44,9 +44,9 @@ pub enum Upgraded {
         rows: u64,
         /// Where the old one is.
         kept: Utf8PathBuf,
-        /// What the user changed in its files, and is not in those of the new one.
+        /// The user's changes to its files that are not in those of the new one.
         left_behind: Vec<String>,
-        /// Whether the server was stopped for it and started again.
+        /// True if the server was stopped for it and started again.
         resumed: bool,
     },
 }

@@ -22,7 +22,7 @@ pub struct Verified {
     size: u64,
 }
 
-/// Why a file is not what it should be.
+/// The reason a file is not the expected one.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// Other bytes than promised.
@@ -50,7 +50,7 @@ pub enum VerifyError {
     Io {
         /// The file.
         path: Utf8PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }

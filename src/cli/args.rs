@@ -24,7 +24,7 @@ use crate::commands::{db, requests, run};
                   signal ended it."
 )]
 pub struct Cli {
-    /// What holds for every command.
+    /// The options of every command.
     #[command(flatten)]
     pub global: Global,
     /// The command; the help where there is none.
@@ -32,7 +32,7 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// What holds for every command.
+/// The options of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -73,7 +73,7 @@ pub struct Global {
 }
 
 impl Global {
-    /// What the commands need of it.
+    /// Returns the options as the commands take them.
     pub fn options(&self) -> Options {
         Options {
             home: self.home.clone(),
@@ -106,7 +106,7 @@ pub enum When {
     Never,
 }
 
-/// How to show progress.
+/// The ways to show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[expect(
     missing_docs,
@@ -203,7 +203,7 @@ pub struct Gone {
     _words: Vec<String>,
 }
 
-/// What replaced `ampup build`.
+/// The error that names the replacement of `ampup build`.
 pub fn no_build() -> Error {
     Error::Usage {
         message: "`ampup build` of ampup 0.1 is gone: ampup installs released builds".to_owned(),

@@ -111,7 +111,7 @@ impl Reporter for Lines {
     }
 }
 
-/// What is told in every form: notes, warnings, waiting.
+/// Returns the line of an event that is shown in every form: notes, warnings, waiting.
 fn always(event: &Event) -> Option<String> {
     Some(match event {
         Event::Waiting { name, holder } => format!("waiting for {holder}, which works on {name}"),

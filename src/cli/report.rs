@@ -17,7 +17,7 @@ use crate::{
 /// The version of what `--json` prints.
 const SCHEMA: u64 = 1;
 
-/// How this run speaks.
+/// The form of this run's output.
 #[derive(Debug, Clone)]
 pub(super) struct Face {
     json: bool,

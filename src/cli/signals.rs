@@ -1,7 +1,7 @@
-//! What ends us from outside: SIGINT, SIGTERM and SIGHUP. Whatever we were doing, the store is as before or as after, so
-//! nothing is tidied here but what others see: our children end, the terminal is as it was, the reason is told, and the
-//! exit code is what a shell says of a program that such a signal ended. What a project lacks meanwhile is waited for, while
-//! the command puts it back. SIGPIPE is ignored, as ever in Rust: work is done to its end although nobody listens any more.
+//! Signals that end us: SIGINT, SIGTERM and SIGHUP. Whatever we were doing, the store is as before or as after, so nothing
+//! is tidied here but what others see: our children end, the terminal is as it was, the reason is told, and the exit code is
+//! what a shell says of a program that such a signal ended. What a project lacks meanwhile is waited for, while the command
+//! puts it back. SIGPIPE is ignored, as ever in Rust: work is done to its end although nobody listens any more.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -14,12 +14,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{progress, report::Face};
 use crate::children;
 
-/// How long children may take to end by themselves.
+/// The time in which children may end by themselves.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long a command may take to put back what it was about to change.
+/// The time in which a command may put back what it was about to change.
 const TIDYING: Duration = Duration::from_secs(60);
-/// What comes sooner is no second signal: a terminal that is closed, or a parent that passes its own on, sends two at once.
+/// The shortest time between two signals; what comes sooner is not a second one: a terminal that is closed, or a parent
+/// that passes its own on, sends two at once.
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Held by whoever tells how the run ended: its end, or its interruption.

@@ -27,7 +27,7 @@ use crate::{
     store::receipt::Receipt,
 };
 
-/// What a shell adds to the number of the signal that ended a command.
+/// The number that a shell adds to the number of the signal that ended a command.
 const SIGNALLED: u8 = 128;
 
 /// The command to run.
@@ -62,7 +62,7 @@ impl Command {
         self.set.push((name, value.into()));
     }
 
-    /// What libpq reads leads it to the database: `-d` and a name then mean one of that server.
+    /// Leads libpq to the database through the variables that it reads: `-d` and a name then mean one of that server.
     pub(super) fn for_libpq(mut self) -> Self {
         self.is_client = true;
         self
@@ -106,7 +106,8 @@ pub(super) fn find(words: &[OsString], session: &Session) -> Result<PathBuf, Err
         .and_then(|path| vouched_for(path, session))
 }
 
-/// What is a component's, wherever it was found, is run only where a receipt says that the component is whole.
+/// Returns the program; one that is a component's, wherever it was found, only where a receipt says that the component is
+/// whole.
 fn vouched_for(program: PathBuf, session: &Session) -> Result<PathBuf, Error> {
     let Some((component, name)) = tree_of(&program, session) else {
         return Ok(program);
@@ -220,7 +221,7 @@ struct Watch {
     seen: Option<Signal>,
 }
 
-/// How a start ended.
+/// The result of a start.
 enum Started {
     Serves(Box<Server>),
     Interrupted(u8),

@@ -86,11 +86,11 @@ fn split(line: &str) -> Vec<String> {
 /// Words, each with the versions that may follow an `@`, newest first, and what it is.
 type Known = BTreeMap<String, (Vec<String>, String)>;
 
-/// What can be named on the command line.
+/// The names that can be given on the command line.
 struct Names {
-    /// What there is.
+    /// The components and versions that the registry has.
     available: Known,
-    /// What is installed.
+    /// The components and versions that are installed.
     installed: Known,
     /// The programs of active components.
     programs: Vec<String>,

@@ -1,4 +1,4 @@
-//! What a person should know of what is installed, for the commands that tell it: one line each, and the same in JSON.
+//! Concerns about what is installed, for the commands that tell it: one line each, and the same in JSON.
 
 use jiff::Timestamp;
 use semver::Version;
@@ -11,7 +11,7 @@ use crate::{
     registry::concern::{self, Concern},
 };
 
-/// What there is to know of a version of a component, whatever was asked for.
+/// The concerns about a version of a component, whatever was asked for.
 pub(super) fn of_version(
     name: &ComponentName,
     version: &Version,
@@ -23,7 +23,7 @@ pub(super) fn of_version(
     Ok(concern::of_version(component, version, &today()))
 }
 
-/// What there is to know of an installed tree; where it is active, also what holds a newer version back.
+/// The concerns about an installed tree; where it is active, also what holds a newer version back.
 pub(super) fn of_tree(
     name: &ComponentName,
     tree: &TreeName,
@@ -42,7 +42,7 @@ pub(super) fn of_tree(
     Ok(concerns)
 }
 
-/// What there is to know of an active component.
+/// The concerns about an active component.
 pub(super) fn of_active(
     name: &ComponentName,
     inventory: &Inventory,

@@ -89,7 +89,7 @@ pub(super) fn start(
     Ok(server)
 }
 
-/// What is worth a line about a server that serves now.
+/// The events worth a line about a server that serves now.
 fn told(cluster: &Cluster, start: &Start, server: &Server) -> Vec<Event> {
     let evidence = server.evidence();
     let place = &evidence.data_directory;
@@ -119,7 +119,7 @@ fn told(cluster: &Cluster, start: &Start, server: &Server) -> Vec<Event> {
     events
 }
 
-/// What became of the database, in a line.
+/// Says in a line what became of the database.
 pub(super) fn farewell(left: Left, place: &Utf8Path) -> Option<String> {
     match left {
         Left::Stopped => Some(format!("stopped the database in `{place}`")),

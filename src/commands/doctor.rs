@@ -11,7 +11,7 @@ use crate::{
     exit::Exit,
 };
 
-/// What another command would have to be asked for.
+/// The checks that belong to other commands.
 const NOT_LOOKED_AT: &str = "not looked at: the files of what is installed (`ampup verify`), the network, and the databases of other \
                              projects (`ampup db list`)";
 
@@ -83,7 +83,7 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
     })
 }
 
-/// What would have ended another command.
+/// Turns an error that would have ended another command into a finding.
 fn refused(about: &'static str, error: &Error) -> Finding {
     Finding {
         about,

@@ -32,7 +32,7 @@ pub(super) fn usual(session: &Session) -> Option<Shell> {
         .and_then(|program| Shell::of_program(program.into()))
 }
 
-/// What this home's generated files say.
+/// Returns the content of this home's generated files.
 pub(super) fn setting(session: &Session) -> Result<Setting, Error> {
     Setting::new(session.layout.home(), session.env.user_home()).map_err(|cause| Error::Usage {
         message: cause.to_string(),

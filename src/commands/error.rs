@@ -20,7 +20,7 @@ use crate::{
     setup::SetupError,
 };
 
-/// Why a command failed.
+/// The reason a command failed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the inner errors are documented where they are made")]
 pub enum Error {
@@ -74,7 +74,7 @@ pub enum Error {
         component: ComponentName,
         version: String,
     },
-    /// What was asked for is not there.
+    /// Nothing matches the request.
     #[error("{message}")]
     NotFound { message: String, hint: String },
     /// It could be done, and another way is meant.
@@ -112,7 +112,7 @@ impl Error {
         }
     }
 
-    /// What to type next, where there is something.
+    /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Home(_) => Some("set `AMPUP_HOME` to an absolute path, or use `--home`".to_owned()),
@@ -196,7 +196,7 @@ fn hint_of_command(command: &str, cause: &io::Error) -> Option<String> {
     }
 }
 
-/// Whether the home is not as ampup made it.
+/// Returns true if the home is no longer as ampup made it.
 fn is_damage(cause: &io::Error) -> bool {
     matches!(
         cause.kind(),

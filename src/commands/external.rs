@@ -1,4 +1,4 @@
-//! Whether a project has a database of its own, which ampup leaves alone.
+//! Detection of a database that a project has configured itself, which ampup leaves alone.
 
 use std::fmt;
 
@@ -67,7 +67,7 @@ impl External {
         Ok(every)
     }
 
-    /// What makes an end of it.
+    /// Says how to remove the setting.
     pub(crate) fn removal(&self) -> String {
         match &self.place {
             Place::Environment => format!("unset `{URL}`"),
@@ -75,7 +75,8 @@ impl External {
         }
     }
 
-    /// Whether it is the address of the project's own database: `ampup run` within `ampup run`, or after `ampup db env`.
+    /// Returns true if it is the address of the project's own database: `ampup run` within `ampup run`, or after `ampup db
+    /// env`.
     pub(crate) fn is_of(&self, cluster: &Cluster) -> bool {
         cluster
             .status()

@@ -74,7 +74,7 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
     Ok(Outcome::answer(data, json!({ "generations": rows })))
 }
 
-/// What a generation names and the store no longer has, as specs.
+/// Lists, as specs, the versions that a generation names and the store no longer has.
 pub(super) fn missing(inventory: &Inventory, generation: &Generation) -> Vec<String> {
     generation
         .set

@@ -14,7 +14,7 @@ pub struct Args {
     pub name: ComponentName,
 }
 
-/// What the registry says of a component, and which of it is here.
+/// Shows what the registry says of a component, and which of its versions are installed.
 ///
 /// # Errors
 /// When there is no such component.

@@ -41,7 +41,7 @@ pub struct Args {
     /// Also in place of a newer ampup
     #[arg(long)]
     pub allow_downgrade: bool,
-    /// What the install script knows and could not check: the SHA-256 of this very program
+    /// The SHA-256 that the install script expects of this program and could not check
     #[arg(long, hide = true, value_name = "HEX")]
     verify_self: Option<String>,
     /// So many directories, the home and those above it, were made by the install script
@@ -326,7 +326,7 @@ fn shadows(intent: &Intent, session: &Session) -> Vec<String> {
         .collect()
 }
 
-/// What to type now.
+/// Lists the commands to type next.
 fn what_next(args: &Args, session: &Session) -> Vec<String> {
     let mut lines = Vec::new();
     let bin = session.layout.bin();

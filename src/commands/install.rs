@@ -19,7 +19,7 @@ pub struct Args {
     /// A component, with a version if you like: `postgres`, `postgres@18`, `postgres@18.4.0+zonky`
     #[arg(short, long = "component", value_name = "SPEC", value_parser = requests::component(EXAMPLE))]
     pub components: Vec<Request>,
-    /// How to install.
+    /// The options of every installation.
     #[command(flatten)]
     pub how: How,
 }
@@ -39,7 +39,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     installation::install(&specs, &args.how, session)
 }
 
-/// What is installed where nothing was named.
+/// Returns the components that are installed if none was named.
 fn defaults(session: &Session) -> Result<Vec<ComponentSpec>, Error> {
     let components = session.registry()?.components.values();
     let defaults = components.filter(|component| component.default_install);

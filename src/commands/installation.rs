@@ -16,16 +16,16 @@ use crate::{
     self_install,
 };
 
-/// How many components at once, unless told otherwise.
+/// The default number of components that are installed at once.
 const JOBS: usize = 4;
 
-/// How to install, for `install` and `update`.
+/// The options of every installation, for `install` and `update`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct How {
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// How many components at once [default: 4]
+    /// The number of components to install at once [default: 4]
     #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
     /// Refuse what the registry itself states no digest for
@@ -34,7 +34,7 @@ pub struct How {
     /// A token for GitHub's API, sent to no other host [env: AMPUP_GITHUB_TOKEN, GITHUB_TOKEN]
     #[arg(long, value_name = "TOKEN", hide_env_values = true)]
     pub github_token: Option<String>,
-    /// What is gone.
+    /// The versions that were removed.
     #[command(flatten)]
     pub gone: Gone,
 }
@@ -122,7 +122,7 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
     told(plan, report, session)
 }
 
-/// Whether another ampup is active now.
+/// Returns true if another ampup is active now.
 fn moves_ampup(report: &Report) -> bool {
     let name = self_install::name();
     report.groups.iter().any(|group| match group {

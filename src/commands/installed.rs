@@ -1,4 +1,4 @@
-//! What is installed, as the user means it and is told of it. Not a verb itself.
+//! Installed trees, as the user names them and as they are shown. Not a verb itself.
 
 use super::{Error, Session};
 use crate::domain::{Channel, ComponentName, ComponentSpec, Requirement, Tree, TreeName};
@@ -19,7 +19,7 @@ pub(super) fn installed(session: &Session, component: Option<&ComponentName>) ->
     })
 }
 
-/// Whether a spec means this tree. Its directory's name is always understood, also when its receipt is damaged.
+/// Returns true if a spec means this tree. The name of its directory is always accepted, even if its receipt is damaged.
 pub(super) fn is_meant(spec: &ComponentSpec, tree: &Tree, name: &ComponentName, session: &Session) -> bool {
     let Some(requirement) = &spec.requirement else {
         return true;
@@ -61,7 +61,7 @@ pub(super) fn is_meant(spec: &ComponentSpec, tree: &Tree, name: &ComponentName, 
         )
 }
 
-/// What is said of a tree without a receipt that can be read.
+/// Describes a tree that has no readable receipt.
 ///
 /// # Errors
 /// When the registry cannot be had, which says how versions are shown.

@@ -11,7 +11,7 @@ use crate::{
 /// Arguments of `ampup list`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// What the registry has for this host, in place of what is installed
+    /// List what the registry has for this host instead of what is installed
     #[arg(long)]
     pub available: bool,
     /// ampup itself too; with --available, every version

@@ -1,17 +1,17 @@
-//! How a command ended, and what it has to say.
+//! The outcome of a command: its exit code and its output.
 
 use serde_json::Value;
 
 use crate::exit::Exit;
 
-/// What a command has to say, and how it ended.
+/// The output and the exit code of a command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// How it ended.
+    /// The exit code.
     pub exit: Exit,
-    /// What it was asked for, as text for stdout; empty or ending in a line feed.
+    /// The answer, as text for stdout; empty or ending in a line feed.
     pub data: String,
-    /// What a person should know, one line each, for stderr.
+    /// The messages for a person, one line each, for stderr.
     pub talk: Vec<String>,
     /// The same for programs: an object; null where a command has answered in our place.
     pub json: Value,

@@ -1,5 +1,5 @@
-//! What the user named, parsed once, at the door: behind it there are components and requirements, and no words. Not a
-//! verb itself.
+//! The components that the user named, parsed once, at the door: behind it there are components and requirements, and
+//! no words. Not a verb itself.
 
 use camino::Utf8PathBuf;
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
@@ -20,7 +20,7 @@ pub enum Request {
         word: String,
         /// The same in small letters.
         name: ComponentName,
-        /// Why it is no spec.
+        /// The reason that it is not a spec.
         cause: InvalidSpec,
     },
 }

@@ -76,7 +76,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     child::run(&command, Some(&with), session).map(Outcome::of_command)
 }
 
-/// What ampd itself is given with a flag: its own settings and its own Amp directory are meant then.
+/// The value that ampd itself is given with a flag: its own settings and its own Amp directory are meant then.
 fn to_ampd(command: &[OsString], flag: &str) -> Option<Utf8PathBuf> {
     let mut words = command.iter().map(|word| word.to_str().unwrap_or_default());
     if Utf8Path::new(words.next()?).file_stem() != Some("ampd") {

@@ -7,7 +7,7 @@ use super::{Error, Outcome, Session};
 /// Arguments of `ampup search`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// What a name or a summary contains
+    /// Text that the name or the summary contains
     pub word: String,
 }
 

@@ -223,7 +223,7 @@ pub(super) fn user(session: &Session) -> Option<User> {
     })
 }
 
-/// What there is to take back in the user's own files.
+/// Lists the changes to take back in the user's own files.
 ///
 /// # Errors
 /// When the record of it is not understood.
@@ -248,7 +248,7 @@ fn refuse_projects(estate: &Estate, session: &Session) -> Result<(), Error> {
     Ok(())
 }
 
-/// What goes and what changes, for a person.
+/// Describes what will be removed and changed, for a person.
 fn lines(returns: &[Return], estate: &Estate, layout: &Layout) -> Vec<String> {
     let mut lines = Vec::new();
     for one in returns {

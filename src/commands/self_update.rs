@@ -20,7 +20,7 @@ pub struct Args {
     /// Also to a lower version
     #[arg(long)]
     pub allow_downgrade: bool,
-    /// How to install.
+    /// The options of every installation.
     #[command(flatten)]
     pub how: How,
 }
@@ -57,7 +57,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     Ok(outcome)
 }
 
-/// What is to be installed; `None` where there is nothing newer.
+/// Returns the plan of the update, or `None` if there is nothing newer.
 fn plan(args: &Args, session: &Session) -> Result<Option<Plan>, Error> {
     let (registry, inventory, host) = (session.registry()?, session.inventory()?, session.host()?);
     let Some(requirement) = &args.version else {

@@ -1,4 +1,4 @@
-//! What every command works with.
+//! The context that every command works with.
 
 use std::{cell::OnceCell, io, sync::Arc, time::Duration};
 
@@ -27,10 +27,10 @@ const LOCK_TIMEOUT: &str = "AMPUP_LOCK_TIMEOUT";
 /// A manifest file.
 const REGISTRY: &str = "AMPUP_REGISTRY";
 
-/// How long a command waits for another ampup, unless told otherwise.
+/// The default time that a command waits for another ampup.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What the global flags said; each is absent where nothing was.
+/// The global flags; each is absent if it was not given.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// `--home`
@@ -61,11 +61,11 @@ pub struct Session {
     pub env: Env,
     /// The home.
     pub layout: Layout,
-    /// What the flags said.
+    /// The global flags.
     pub options: Options,
-    /// What `config.toml` says.
+    /// The settings in `config.toml`.
     pub settings: Settings,
-    /// Why `config.toml` says nothing, where the options allow that.
+    /// The reason that `config.toml` cannot be used, if the options allow that.
     pub unusable: Option<Error>,
     /// Who is told what happens.
     pub reporter: Arc<dyn Reporter>,
@@ -280,7 +280,7 @@ impl Session {
         Ok(Wire::new(settings, &self.env, self.reporter.clone()))
     }
 
-    /// What drives the network.
+    /// Returns the runtime for network operations.
     ///
     /// # Errors
     /// When the system has no thread left for it.
@@ -319,12 +319,12 @@ impl Session {
         }
     }
 
-    /// Whether the network may not be used.
+    /// Returns true if the network must not be used.
     pub fn is_offline(&self) -> bool {
         self.options.offline
     }
 
-    /// What is installed.
+    /// Returns the installed components.
     ///
     /// # Errors
     /// When the home cannot be read.
@@ -338,7 +338,7 @@ impl Session {
         })
     }
 
-    /// What this machine is, as far as the registry's artifacts ask.
+    /// Returns the facts of this machine that the registry's artifacts ask for.
     ///
     /// # Errors
     /// When the registry cannot be had.
@@ -407,7 +407,7 @@ impl Session {
         }
     }
 
-    /// How long to wait for another ampup.
+    /// Returns the time to wait for another ampup.
     pub fn patience(&self) -> Duration {
         let settled = self
             .options
@@ -417,7 +417,7 @@ impl Session {
         settled.map_or(PATIENCE, Duration::from_secs)
     }
 
-    /// How versions of a component are shown; plain where this registry does not know it.
+    /// Returns the style in which versions of a component are shown; plain if this registry does not know it.
     ///
     /// # Errors
     /// When the registry cannot be had.
@@ -446,7 +446,7 @@ impl Session {
         self.reporter.report(Event::Warning(text.into()));
     }
 
-    /// What the user says to a question; `--yes` says yes. `None` where nobody is there to answer.
+    /// Asks the user a question; `--yes` answers yes. `None` if there is no terminal to ask on.
     pub fn ask(&self, question: &str, enter: bool) -> Option<bool> {
         if self.options.yes {
             return Some(true);

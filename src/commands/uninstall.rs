@@ -16,7 +16,8 @@ use crate::{
 /// Arguments of `ampup uninstall`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// What to remove: `NAME@VERSION`, or `NAME` where one version is installed; a version alone means ampd and ampctl
+    /// The version to remove: `NAME@VERSION`, or `NAME` where one version is installed; a version alone means ampd and
+    /// ampctl
     #[arg(
         value_name = "NAME[@VERSION]",
         required = true,

@@ -20,7 +20,7 @@ pub struct Args {
     /// Also to a new major version of PostgreSQL; existing clusters stay with the old one, which stays installed
     #[arg(long)]
     pub allow_major: bool,
-    /// How to install.
+    /// The options of every installation.
     #[command(flatten)]
     pub how: How,
 }
@@ -90,7 +90,7 @@ fn kept_for_projects(plan: &Plan, session: &Session) -> Result<Vec<String>, Erro
     Ok(talk)
 }
 
-/// Why components stay as they are.
+/// Explains why components stay as they are.
 fn unchanged(update: &Update, inventory: &Inventory, session: &Session) -> Result<Vec<String>, Error> {
     let mut talk = Vec::new();
     match update {

@@ -51,7 +51,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     Ok(Outcome::done(talk, json!({ "generation": number })))
 }
 
-/// What would be active, and what to say of it.
+/// Chooses the versions to activate, and the messages about them.
 fn choose(
     spec: &ComponentSpec,
     inventory: &Inventory,

@@ -7,7 +7,7 @@ use crate::postgres::{Evidence, observe::endpoint::Socket};
 /// Where ampd takes the address of its database from.
 pub(crate) const URL: &str = "AMP_CONFIG_METADATA_DB__URL";
 
-/// What libpq and sqlx read and what would lead them away from the database, or make it refuse them
+/// Variables that libpq and sqlx read and that would lead them away from the database, or make it refuse them
 /// (<https://www.postgresql.org/docs/current/libpq-envars.html>). Some of it is in the address too; ampd's own managed
 /// mode, and whatever looks at one variable alone, has no address. What says nothing about where and how to connect
 /// (PGAPPNAME, PGTZ, PGPASSWORD, …) stays.
@@ -39,7 +39,7 @@ pub(crate) const LEADS_AWAY: &[&str] = &[
     "PGDATA",
 ];
 
-/// What `ampup db env` prints, and what `ampup run` need not clear where it says the same.
+/// The variables that `ampup db env` prints, and that `ampup run` need not unset if they already say the same.
 pub(crate) fn of_the_cluster(
     socket: &Socket,
     user: &str,

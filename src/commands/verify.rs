@@ -116,8 +116,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     })
 }
 
-/// What is damaged in a tree; `None` when it was removed meanwhile. Whoever removes or exchanges a tree while it is looked
-/// at damages nothing: then it is looked at again.
+/// Lists the damage in a tree; `None` if the tree was removed meanwhile. A tree that another process removes or replaces
+/// during the check is not damaged: it is checked again.
 fn damages(component: &ComponentName, tree: &TreeName, session: &Session) -> Option<Vec<Damage>> {
     let path = session.layout.tree(component, tree);
     // The last thing that happens to the directory of a tree is that its receipt is written.

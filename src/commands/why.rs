@@ -20,7 +20,7 @@ pub struct Args {
     pub name: ComponentName,
 }
 
-/// What was asked for, which command made this version the active one and when, and where its bytes came from.
+/// Shows what was requested, which command made this version the active one and when, and where its bytes came from.
 ///
 /// # Errors
 /// When the component is not installed.
@@ -81,7 +81,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     Ok(Outcome::answer(data, json))
 }
 
-/// What `update` follows, in words.
+/// Describes the request that `update` follows.
 fn asked(name: &ComponentName, request: Option<String>, session: &Session) -> Result<String, Error> {
     if let Some(request) = request {
         return Ok(format!("`{name}@{request}`"));

@@ -23,13 +23,13 @@ impl Clients {
         Self { env: env.clone() }
     }
 
-    /// What npm prints.
+    /// Runs npm and returns its output.
     pub(super) async fn npm(&self, arguments: &[&str]) -> Result<Vec<u8>, DiscoverError> {
         let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
         self.run("npm", program, arguments, &[]).await
     }
 
-    /// What pip prints.
+    /// Runs pip and returns its output.
     pub(super) async fn pip(&self, arguments: &[&str]) -> Result<Vec<u8>, DiscoverError> {
         let program = if cfg!(windows) { "python" } else { "python3" };
         let always = [

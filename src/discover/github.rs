@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{DiscoverError, Found, Question, malformed, pinned, template::Words};
 use crate::domain::{Channel, Integrity, Source, origin::Index};
 
-/// How many releases a page has at most.
+/// The highest number of releases on a page.
 const PAGE: usize = 100;
 /// No repository that we follow has more pages.
 const PAGES: usize = 20;
@@ -58,7 +58,7 @@ pub(super) async fn ask(question: &Question<'_>) -> Result<Vec<Found>, DiscoverE
     Ok(found(question, &all))
 }
 
-/// What the listed releases have. Only judged here.
+/// Finds the wanted artifacts in the listed releases. No IO.
 fn found(question: &Question<'_>, releases: &[Release]) -> Vec<Found> {
     let Index::Github {
         releases: api,

@@ -122,7 +122,7 @@ async fn wheel(
         .ok_or_else(|| malformed(&spec, "it states no sha256"))
 }
 
-/// What makes pip look for the wheel of a platform, whatever Python runs it.
+/// Returns the options that make pip look for the wheel of a platform, whatever Python runs it.
 fn restrictions(tag: &str) -> [&str; 6] {
     [
         "--ignore-requires-python",

@@ -1,4 +1,4 @@
-//! What is around the home: PATH, the user, the project here, and variables that other programs read.
+//! Checks of what surrounds the home: PATH, the user, the project here, and variables that other programs read.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -15,7 +15,7 @@ const SOCKET: &str = "/metadb/.s.PGSQL.5432";
 /// The longest path of a socket, in octets (`sockaddr_un` with its terminator).
 const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// Whether a shell finds what is active, and finds it first.
+/// Checks that a shell finds the active programs, and finds them first.
 pub(super) fn search_path(layout: &Layout, env: &Env) -> Vec<Finding> {
     let bin = layout.bin();
     let path = env.search_path();
@@ -89,12 +89,12 @@ fn is_program(file: &Utf8Path) -> bool {
     metadata.is_file()
 }
 
-/// Whether two directories are one, also through links.
+/// Returns true if two directories are the same, also through links.
 fn is_same(one: &Utf8Path, other: &Utf8Path) -> bool {
     one == other || matches!((link::real(one), link::real(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Whether this user can run PostgreSQL.
+/// Checks that this user can run PostgreSQL.
 #[cfg(unix)]
 pub(super) fn user() -> Vec<Finding> {
     use crate::postgres::user::{User, current_uid};

@@ -49,7 +49,7 @@ impl From<Provider> for String {
     }
 }
 
-/// How an artifact's bytes are had.
+/// A source of an artifact's bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Source {
@@ -131,7 +131,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Whether a file of this name is an archive that ampup can unpack.
+    /// Returns true if a file of this name is an archive that ampup can unpack.
     pub fn is_archive(name: &str) -> bool {
         [".tar.gz", ".tgz", ".tar.xz", ".txz", ".zip"]
             .iter()
@@ -145,7 +145,7 @@ impl Format {
 pub struct LinkList {
     /// Where the list is in the archive, from the archive's top.
     pub file: String,
-    /// What both ends of each link are relative to, from the archive's top.
+    /// The directory that both ends of each link are relative to, from the archive's top.
     pub base: String,
 }
 
@@ -174,7 +174,7 @@ pub enum Integrity {
     },
 }
 
-/// What an artifact needs of the host.
+/// The requirements of an artifact on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Needs {
     /// Lowest version of the GNU C library, `major.minor`.
@@ -192,7 +192,7 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Whether it needs nothing.
+    /// Returns true if nothing is required.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -205,7 +205,7 @@ pub struct Artifact {
     pub target: Target,
     /// Who built it.
     pub provider: Provider,
-    /// How its bytes are had.
+    /// The source of its bytes.
     pub source: Source,
     /// Its shape.
     pub format: Format,
@@ -226,7 +226,7 @@ pub struct Artifact {
     /// The size of the unpacked tree in octets, where it is published; it has no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unpacked_size: Option<u64>,
-    /// What it needs of the host.
+    /// The requirements on the host.
     #[serde(default, skip_serializing_if = "Needs::is_empty")]
     pub needs: Needs,
 }

@@ -6,12 +6,12 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::digest::{Algorithm, Hasher};
 
-/// What stands between the other members and the digest.
+/// The text between the other members and the digest.
 const MEMBER: &str = ",\n  \"check\": \"";
-/// What stands after it.
+/// The text after the digest.
 const END: &str = "\"\n}\n";
 
-/// Why a file is not believed.
+/// The reason a file is not trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// It is not the JSON that it should be.

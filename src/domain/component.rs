@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Channel, ComponentName, Line, Release, ReleaseOrigin, Requirement, VersionStyle};
 
-/// How a staged tree proves that it runs on this host, before it is activated.
+/// The proof of a staged tree that it runs on this host, before it is activated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Acceptance {
@@ -20,7 +20,7 @@ pub enum Acceptance {
 pub struct Component {
     /// Its name.
     pub name: ComponentName,
-    /// What its makers call it, where that is not the name.
+    /// The name that its makers use, if it differs.
     pub title: Option<String>,
     /// One line for `list --available` and `search`.
     pub summary: String,
@@ -36,11 +36,11 @@ pub struct Component {
     pub group: String,
     /// Part of `ampup install` without names.
     pub default_install: bool,
-    /// How its versions are shown.
+    /// The style in which its versions are shown.
     pub version_style: VersionStyle,
     /// Names in its `bin/` that are linked into the home's `bin/`.
     pub executables: Vec<String>,
-    /// How a staged tree is proven.
+    /// The proof that a staged tree runs.
     pub acceptance: Acceptance,
     /// Its lines of releases, as far as there is something to say of them.
     pub lines: Vec<Line>,
@@ -51,17 +51,17 @@ pub struct Component {
 }
 
 impl Component {
-    /// What its makers call it.
+    /// Returns the name that its makers use.
     pub fn title(&self) -> &str {
         self.title.as_deref().unwrap_or_else(|| self.name.as_str())
     }
 
-    /// Whether one version can take the other's place: for a database, only within its major version.
+    /// Returns true if one version can replace the other: for a database, only within its major version.
     pub fn is_one_line(&self, one: &Version, other: &Version) -> bool {
         self.acceptance != Acceptance::Postgres || one.major == other.major
     }
 
-    /// Whether a requirement means this release of it.
+    /// Returns true if a requirement means this release.
     pub fn is_meant(&self, requirement: &Requirement, release: &Release) -> bool {
         requirement.matches(
             &release.version,
@@ -71,7 +71,7 @@ impl Component {
         )
     }
 
-    /// What is known of the line of a version.
+    /// Returns the release line of a version, if it is known.
     pub fn line(&self, version: &Version) -> Option<&Line> {
         self.lines.iter().find(|line| line.holds(version))
     }

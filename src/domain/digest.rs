@@ -41,7 +41,7 @@ pub struct Digest {
     octets: Vec<u8>,
 }
 
-/// Why a text is no digest.
+/// The reason a text is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a digest (`sha256:` and 64 hex digits, or `sha512:` and 128)")]
 pub struct InvalidDigest(String);

@@ -1,4 +1,4 @@
-//! What a tree holds: the content of its `.files.json`.
+//! The list of files in a tree: the content of its `.files.json`.
 
 use std::collections::BTreeMap;
 
@@ -25,13 +25,13 @@ pub enum FileRecord {
         digest: Digest,
         /// Its size in octets.
         size: u64,
-        /// Whether its mode is 0755; otherwise it is 0644.
+        /// True if its mode is 0755; otherwise it is 0644.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         executable: bool,
     },
     /// A symbolic link.
     Link {
-        /// What it holds, as it is written.
+        /// The target, as it is written.
         target: String,
     },
 }
@@ -68,12 +68,12 @@ impl FileList {
         self.0.get(path.as_ref())
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

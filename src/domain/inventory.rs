@@ -11,7 +11,7 @@ use super::{ComponentName, Digest, Provider, Requirement, version::parse_full};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct TreeName(Version);
 
-/// Why a text is no name of a tree.
+/// The reason a text is not the name of a tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not the name of an installed version")]
 pub struct InvalidTreeName(String);
@@ -60,12 +60,12 @@ impl FromStr for TreeName {
     }
 }
 
-/// What is known of an installed tree.
+/// An installed tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     /// Its directory's name.
     pub name: TreeName,
-    /// What its receipt says; `None` when that is missing or damaged, and the tree is not to be trusted.
+    /// The origin that its receipt states; `None` if the receipt is missing or damaged, and the tree is not to be trusted.
     pub origin: Option<Origin>,
 }
 
@@ -85,7 +85,7 @@ pub struct Origin {
 pub struct ActiveSet {
     /// The tree that is active, by component.
     pub components: BTreeMap<ComponentName, TreeName>,
-    /// What each was asked for with; a component that is absent was asked for without a requirement.
+    /// The requirement of each request; a component that is absent was requested without one.
     pub requests: BTreeMap<ComponentName, Requirement>,
 }
 
@@ -96,7 +96,7 @@ pub struct Inventory {
     pub trees: BTreeMap<ComponentName, Vec<Tree>>,
     /// The number of the active generation; `None` when nothing was ever activated.
     pub generation: Option<u64>,
-    /// What that generation holds.
+    /// The components that are active in it.
     pub active: ActiveSet,
 }
 
@@ -111,7 +111,7 @@ impl Inventory {
         self.trees(component).iter().find(|tree| tree.name == *name)
     }
 
-    /// Whether this tree is the active one of its component.
+    /// Returns true if this tree is the active one of its component.
     pub fn is_active(&self, component: &ComponentName, name: &TreeName) -> bool {
         self.active.components.get(component) == Some(name)
     }

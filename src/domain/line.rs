@@ -19,7 +19,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// Whether a version is of this line.
+    /// Returns true if a version belongs to this line.
     pub fn holds(&self, version: &Version) -> bool {
         version.major == self.major
     }
@@ -33,7 +33,7 @@ pub struct Upstream {
     /// The day it was released, `YYYY-MM-DD`, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<String>,
-    /// What it mends that is dangerous.
+    /// The vulnerabilities that it fixes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<Security>,
     /// Where a person reads more.

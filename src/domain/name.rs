@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct ComponentName(String);
 
-/// Why a text is no component name.
+/// The reason a text is not a component name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not a component name (a lower-case letter, then letters, digits and hyphens, at most 64; not `bin`)"

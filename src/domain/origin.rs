@@ -25,7 +25,7 @@ pub struct ReleaseOrigin {
     /// A file beside the artifact that states its digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Checksum>,
-    /// What is built there, by target.
+    /// The platforms that are built there, by target.
     pub targets: BTreeMap<Target, Platform>,
 }
 
@@ -77,13 +77,13 @@ pub struct Checksum {
     pub url: String,
 }
 
-/// What is built for one target.
+/// The builds for one target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
-    /// What the origin calls the target.
+    /// The name that the origin gives to the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// What its newest builds need of the host.
+    /// The requirements of its newest builds on the host.
     #[serde(default, skip_serializing_if = "Needs::is_empty")]
     pub needs: Needs,
 }

@@ -44,7 +44,7 @@ impl FromStr for Channel {
     }
 }
 
-/// How bad a flaw is, in the words of CVSS.
+/// The severity of a vulnerability, in the words of CVSS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the words of CVSS")]
@@ -72,7 +72,7 @@ pub struct Security {
     /// Their numbers, as far as they are known, the worst first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cves: Vec<String>,
-    /// How bad the worst of them is.
+    /// The severity of the worst of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
     /// Where a person reads more.
@@ -91,7 +91,7 @@ pub struct Release {
     pub tags: Vec<String>,
     /// The day it was published, `YYYY-MM-DD`, where it is known.
     pub published: Option<String>,
-    /// What it mends that is dangerous.
+    /// The vulnerabilities that it fixes.
     pub security: Option<Security>,
     /// Its files, in the order in which they are tried.
     pub artifacts: Vec<Artifact>,

@@ -1,4 +1,4 @@
-//! What a user asks for: `postgres@18`, `ampd@nightly`, `postgres@18.4.0+zonky`.
+//! Requests for a component: `postgres@18`, `ampd@nightly`, `postgres@18.4.0+zonky`.
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Channel, ComponentName, Provider, name::InvalidComponentName, version::parse_full};
 
-/// What a version must be.
+/// A requirement on a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Requirement {
@@ -25,13 +25,13 @@ pub enum Requirement {
     Tag(String),
 }
 
-/// Why a text is no requirement.
+/// The reason a text is not a requirement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a version (such as `18`, `18.4`, `18.4.0+zonky`, `>=17,<19`, `latest`, `nightly`)")]
 pub struct InvalidRequirement(String);
 
 impl Requirement {
-    /// Whether `version` with these `tags`, on `channel`, is meant. `default_channel` is the component's.
+    /// Returns true if it means `version` with these `tags`, on `channel`. `default_channel` is the component's.
     pub fn matches(
         &self,
         version: &Version,
@@ -78,7 +78,7 @@ impl Requirement {
             .ok()
     }
 
-    /// Whether only one version can be meant, so that a lower one is never taken in its place.
+    /// Returns true if only one version can be meant, so that a lower one is never taken instead.
     pub fn is_exact(&self) -> bool {
         matches!(self, Self::Exact(_) | Self::Tag(_))
     }
@@ -182,11 +182,11 @@ impl From<Requirement> for String {
 pub struct ComponentSpec {
     /// Which component.
     pub name: ComponentName,
-    /// What its version must be; the component's default where nothing is said.
+    /// The requirement on its version; the component's default if there is none.
     pub requirement: Option<Requirement>,
 }
 
-/// Why a text is no spec.
+/// The reason a text is not a spec.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message says it")]
 pub enum InvalidSpec {

@@ -1,9 +1,9 @@
-//! How versions are read and shown.
+//! Versions: parsing, order and display.
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-/// How the versions of a component are shown to a person.
+/// The style in which a component's versions are shown to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VersionStyle {

@@ -35,8 +35,8 @@ pub(super) fn host(url: &Url) -> String {
     }
 }
 
-/// Whether the web address may be asked at all: https, and http where nobody listens in between or where a person
-/// named that very server as mirror.
+/// Checks that a web address may be used: https always; http if nobody can listen in between, or if a person named
+/// that server as a mirror.
 pub(super) fn allowed(url: &Url, mirror: Option<&Url>) -> Result<(), FetchError> {
     let why = match url.scheme() {
         "https" => return Ok(()),

@@ -24,7 +24,7 @@ use crate::{
 /// So much in one attempt, and the retries are counted anew.
 const WORTH_PATIENCE: u64 = 1 << 20;
 
-/// What is to be had, wherever it comes from.
+/// The wanted file, wherever it comes from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) name: &'a str,
@@ -34,7 +34,7 @@ pub(super) struct Wanted<'a> {
     pub(super) places: &'a Places<'a>,
 }
 
-/// What will be made of the download, as far as it is known before it is here.
+/// The expected use of the download, as far as it is known before it is here.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Unpacked {
     /// A copy of it.
@@ -50,7 +50,7 @@ impl Wanted<'_> {
     }
 }
 
-/// How an attempt ended that did not fail.
+/// The result of an attempt that did not fail.
 enum Attempt {
     /// Everything is here: part of it from an earlier attempt, if `resumed`; it calls itself a web page, if `web_page`.
     Whole { resumed: bool, web_page: bool },

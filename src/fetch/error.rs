@@ -10,7 +10,7 @@ use crate::{
     verify::VerifyError,
 };
 
-/// Why an artifact, or a small file, was not had.
+/// The reason an artifact, or a small file, could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// No answer that can be used from a host, now; it is not asked again in this run.
@@ -18,13 +18,13 @@ pub enum FetchError {
     Unreachable {
         /// Who is at fault.
         at: Fault,
-        /// Why, in a few words.
+        /// The reason, in a few words.
         why: String,
     },
     /// It is not there.
     #[error("`{origin}` is not there ({why})")]
     Gone {
-        /// What was asked for.
+        /// The address or the package that was requested.
         origin: String,
         /// The answer.
         why: String,
@@ -32,7 +32,7 @@ pub enum FetchError {
     /// It is not for us.
     #[error("`{origin}` was refused ({why})")]
     Refused {
-        /// What was asked for.
+        /// The address or the package that was requested.
         origin: String,
         /// The answer.
         why: String,
@@ -48,25 +48,25 @@ pub enum FetchError {
     /// The publisher's bytes are not the promised ones.
     #[error("the bytes that came are not the promised ones{}", web_page_note(*.web_page))]
     WrongBytes {
-        /// What differs.
+        /// The difference.
         source: Box<VerifyError>,
-        /// What came calls itself a web page.
+        /// True if the response calls itself a web page.
         web_page: bool,
     },
     /// More bytes than promised, or than anything of its kind has.
     #[error("`{origin}` gives more than {limit} bytes{}", web_page_note(*.web_page))]
     TooLarge {
-        /// What was asked for.
+        /// The address or the package that was requested.
         origin: String,
-        /// How many there may be.
+        /// The highest number allowed.
         limit: u64,
-        /// What came calls itself a web page.
+        /// True if the response calls itself a web page.
         web_page: bool,
     },
     /// The network may not be used.
     #[error("{name} would come from `{host}`, and `--offline` was asked for")]
     Offline {
-        /// What would have been asked for.
+        /// The name of the artifact.
         name: String,
         /// Which host would have been asked.
         host: String,
@@ -76,13 +76,13 @@ pub enum FetchError {
     Unpublished {
         /// Where it should be stated.
         origin: String,
-        /// What is there instead.
+        /// The reason, which says what is there instead.
         why: String,
     },
     /// A digest that the manifest itself does not state is not enough.
     #[error("the digest of {name} is stated by its publisher alone, and `require_pinned` is set")]
     Unpinned {
-        /// What was asked for.
+        /// The name of the artifact.
         name: String,
     },
     /// An address that is never asked.
@@ -96,7 +96,7 @@ pub enum FetchError {
     /// An answer that breaks the rules.
     #[error("the answer of `{origin}` is not accepted: {why}")]
     Answer {
-        /// What was asked for.
+        /// The address or the package that was requested.
         origin: String,
         /// Which rule it breaks.
         why: String,
@@ -112,7 +112,7 @@ pub enum FetchError {
     Client {
         /// Which client.
         client: PackageClient,
-        /// What it said.
+        /// The message of the client.
         why: String,
     },
     /// A package registry's bytes are not the promised ones. Packages are published again by others than their makers.
@@ -120,7 +120,7 @@ pub enum FetchError {
     WrongPackage {
         /// The package.
         origin: String,
-        /// What differs.
+        /// The difference.
         why: String,
     },
     /// The disk.
@@ -128,12 +128,12 @@ pub enum FetchError {
     Disk {
         /// The file or directory.
         path: Utf8PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// What comes after a failure.
+/// The consequence of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Another source, provider or release may have it.
@@ -143,7 +143,7 @@ pub enum Verdict {
 }
 
 impl FetchError {
-    /// Whether another source is tried.
+    /// Decides whether another source is tried.
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Unreachable { .. }
@@ -183,7 +183,7 @@ impl FetchError {
         }
     }
 
-    /// What to type next.
+    /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoClient { client } => {

@@ -19,7 +19,7 @@ use super::{
 /// More than any honest server needs (SECURITY.md, promise 6).
 const REDIRECTS: usize = 5;
 
-/// What is asked.
+/// A request for a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question<'a> {
     /// Where.
@@ -150,7 +150,7 @@ impl Wire {
         Ok(answer)
     }
 
-    /// Whether it may go better later.
+    /// Returns true if a later attempt may succeed.
     fn is_busy(&self, url: &Url, answer: &Response) -> bool {
         match answer.status().as_u16() {
             408 | 425 | 429 | 500..=599 => true,
@@ -160,7 +160,7 @@ impl Wire {
         }
     }
 
-    /// Whether GitHub's primary limit is used up.
+    /// Returns true if GitHub's primary rate limit is used up.
     fn is_rate_limit(&self, url: &Url, headers: &HeaderMap) -> bool {
         self.is_api(url) && text_of(headers, &HeaderName::from_static("x-ratelimit-remaining")) == Some("0")
     }
@@ -179,7 +179,7 @@ pub(super) fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&
     headers.get(name)?.to_str().ok()
 }
 
-/// Whether the answer says of itself that it is a page to look at.
+/// Returns true if the response calls itself a web page.
 pub(super) fn is_web_page(answer: &Response) -> bool {
     text_of(answer.headers(), &header::CONTENT_TYPE)
         .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))

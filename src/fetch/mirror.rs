@@ -1,5 +1,5 @@
-//! What a mirror has: any artifact under its digest, and what is on the web under its host and path. It need not have
-//! everything, and nobody trusts it: the digest is checked here.
+//! The layout of a mirror: any artifact under its digest, and what is on the web under its host and path. It need not
+//! have everything, and nobody trusts it: the digest is checked here.
 
 use url::Url;
 

@@ -38,7 +38,8 @@ impl Wire {
         .await
     }
 
-    /// Whether this user has npm's cache, or says where it is. Who never used npm should not find a `~/.npm` afterwards.
+    /// Returns true if this user has a cache of npm's, or says where it is. A user who never ran npm should not find a
+    /// `~/.npm` afterwards.
     fn has_npm_cache(&self) -> bool {
         let names = [
             "npm_config_cache",
@@ -120,7 +121,7 @@ impl Wire {
     }
 }
 
-/// Whether a variable names the workspaces of the npm that runs us, which cannot be unset on npm's command line.
+/// Returns true if a variable names the workspaces of the npm that runs us, which cannot be unset on npm's command line.
 fn is_of_a_workspace(variable: &std::ffi::OsStr) -> bool {
     let name = variable.to_string_lossy().to_ascii_lowercase().replace('-', "_");
     matches!(
@@ -152,7 +153,7 @@ fn exact(package: &str, version: &str) -> Result<String, FetchError> {
     })
 }
 
-/// Whether npm has told of an answer: any whole line that is not one of the warnings with which it may begin.
+/// Returns true if npm has reported a response: any whole line that is not one of the warnings with which it may begin.
 fn has_answer(stderr: &[u8]) -> bool {
     String::from_utf8_lossy(stderr).split_inclusive('\n').any(|line| {
         line.ends_with('\n') && !line.trim().is_empty() && !line.to_ascii_lowercase().starts_with("npm warn")

@@ -1,4 +1,4 @@
-//! What the package registries have in common: an artifact comes through a client of the machine's own, so that the
+//! Common ground of the package registries: an artifact comes through a client of the machine's own, so that the
 //! registry, the proxy, the certificates and the credentials that its user has set up apply. What a client says about the
 //! bytes is not believed: the digest is checked here. Whatever else goes wrong, the next source is tried.
 
@@ -41,7 +41,7 @@ const SIGNS: usize = 64 << 10;
 /// At this pace even the largest artifact is here in time; what goes on for longer will never end.
 const WHOLE: Duration = Duration::from_secs(4 * 60 * 60);
 
-/// Why a client brought nothing.
+/// The reason a client brought nothing.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// There is no such client on this machine.

@@ -24,7 +24,7 @@ pub(super) struct Partial {
     alone: Option<TempPath>,
     length: u64,
     validator: Option<Validator>,
-    /// What was here was of no use; nothing is gone on with any more.
+    /// True if the earlier part was of no use, so that nothing is resumed any more.
     discarded: bool,
     /// Its name is no longer ours: it was finished or removed.
     left: bool,
@@ -41,7 +41,7 @@ impl Drop for Partial {
     }
 }
 
-/// What a server calls the file that it is sending.
+/// The validator by which a server identifies the file that it sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Validator {
     /// Where the file was asked for.
@@ -125,7 +125,7 @@ impl Partial {
         &self.path
     }
 
-    /// How many octets are here.
+    /// Returns the number of bytes that are here.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
@@ -135,7 +135,7 @@ impl Partial {
         self.file.try_clone()
     }
 
-    /// What to send as `If-Range` for the rest from `url`; `None` when only the whole will do.
+    /// Returns the `If-Range` value for the rest from `url`; `None` if only the whole file will do.
     pub(super) fn validator(&self, url: &str) -> Option<&str> {
         let validator = self.validator.as_ref()?;
         (self.length > 0 && !self.discarded && validator.url == url).then_some(&validator.value)

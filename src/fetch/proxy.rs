@@ -18,7 +18,7 @@ pub(super) struct Proxy {
     pub(super) address: Result<Url, String>,
 }
 
-/// What the environment says of proxies.
+/// The proxies that the environment names.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Proxies {
     https: Option<Proxy>,
@@ -50,7 +50,7 @@ impl Proxies {
         }
     }
 
-    /// Whether the environment names any; elsewhere the system's own settings may.
+    /// Returns true if the environment names any; otherwise the system's own settings may.
     pub(super) fn are_named(&self) -> bool {
         self.https.is_some() || self.http.is_some()
     }
@@ -86,8 +86,8 @@ fn address(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Whether `except` names the host, as curl reads it: names and their subdomains, addresses, and networks such as
-/// `10.0.0.0/8`, between commas or blanks; `*` is everything.
+/// Returns true if `except` names the host, as curl reads it: names and their subdomains, addresses, and networks
+/// such as `10.0.0.0/8`, between commas or blanks; `*` is everything.
 fn is_excepted(url: &Url, except: &str) -> bool {
     let mut entries = except
         .split(|letter: char| letter == ',' || letter.is_whitespace())
@@ -113,7 +113,7 @@ fn is_excepted(url: &Url, except: &str) -> bool {
     })
 }
 
-/// Whether an address is this one, or in this network.
+/// Returns true if an address is this one, or in this network.
 fn is_in(address: IpAddr, entry: &str) -> bool {
     let (network, bits) = match entry.split_once('/') {
         Some((network, bits)) => (network, bits.parse().ok()),

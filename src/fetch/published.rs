@@ -10,7 +10,7 @@ use crate::domain::{Algorithm, Digest};
 /// certutil writes the digits alone in the second of three lines. Digits may be upper case, lines may end in CRLF.
 ///
 /// # Errors
-/// What the file holds instead, in words.
+/// If there is no such digest; the text says what the file holds instead.
 pub fn of_checksum_file(text: &[u8], algorithm: Algorithm, file_name: &str) -> Result<Digest, String> {
     let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
     let text = text.trim_start_matches('\u{feff}');
@@ -54,7 +54,7 @@ pub fn of_checksum_file(text: &[u8], algorithm: Algorithm, file_name: &str) -> R
 /// The digest that GitHub states for the asset of a release, from the release's JSON.
 ///
 /// # Errors
-/// What the release holds instead, in words.
+/// If there is no such digest; the text says what the release holds instead.
 pub fn of_github_release(json: &[u8], asset: &str) -> Result<Digest, String> {
     #[derive(Deserialize)]
     struct Release {
@@ -83,7 +83,7 @@ pub fn of_github_release(json: &[u8], asset: &str) -> Result<Digest, String> {
         .map_err(|_| format!("`{}` of `{asset}` is none that ampup knows", text.escape_debug()))
 }
 
-/// Whether a checksum file's name, which may have a path and the mark of binary mode, is this file's.
+/// Returns true if a checksum file's name, which may have a path and the mark of binary mode, is this file's.
 fn is_named(name: &str, file_name: &str) -> bool {
     let name = name.trim_start();
     let name = name.strip_prefix('*').unwrap_or(name);

@@ -137,7 +137,7 @@ impl Wire {
 }
 
 impl Wheel<'_> {
-    /// What messages call it. pip would take much more for a package: options, files, addresses.
+    /// Returns the exact requirement for pip. pip would accept much more than a package: options, files, addresses.
     fn exact(&self) -> Result<String, FetchError> {
         let Self {
             package,
@@ -223,7 +223,7 @@ fn the_archive_in(directory: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     }
 }
 
-/// Why pip, or uv, failed. Beside a full disk and wrong bytes only its own words say more.
+/// Determines why pip, or uv, failed. Beside a full disk and wrong bytes only its own words say more.
 fn failure(output: &Output, log: &[u8], room: &Room) -> Failure {
     let texts = [&output.stderr, &output.stdout, log].map(String::from_utf8_lossy);
     let line = |has: &[&str]| {
@@ -268,7 +268,7 @@ fn failure(output: &Output, log: &[u8], room: &Room) -> Failure {
     Failure::Other(quoted(&words))
 }
 
-/// What uv calls the platform of a wheel; `None` for one that it does not know, where the host's own will do.
+/// Returns uv's name of a wheel's platform; `None` if uv does not know it, and the host's own will do.
 fn uv_platform(tag: &str) -> Option<String> {
     if let Some(rest) = tag.strip_prefix("manylinux_") {
         let mut parts = rest.splitn(3, '_');
@@ -283,7 +283,7 @@ fn uv_platform(tag: &str) -> Option<String> {
     }
 }
 
-/// Whether a program of such a name is a Python, and not a door to a shop.
+/// Returns true if a program of such a name is a Python, not an alias that opens a store.
 fn is_python(program: &Utf8Path) -> bool {
     if cfg!(windows) {
         // The aliases there open Microsoft's store.
@@ -292,8 +292,8 @@ fn is_python(program: &Utf8Path) -> bool {
     !cfg!(target_os = "macos") || !asks_for_developer_tools(program, |path| path.exists())
 }
 
-/// Whether starting it on macOS opens a dialog that offers to install the developer tools: `/usr/bin/python3` is only a
-/// door to the one in them.
+/// Returns true if starting it on macOS opens a dialog that offers to install the developer tools: `/usr/bin/python3`
+/// is only a door to the one in them.
 fn asks_for_developer_tools(program: &Utf8Path, is_there: impl Fn(&Utf8Path) -> bool) -> bool {
     let tools = [
         "/Library/Developer/CommandLineTools/usr/bin/python3",

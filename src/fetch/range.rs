@@ -1,4 +1,4 @@
-//! What an answer's head says about which part of the file it brings. No IO.
+//! The part of a file that a response brings, as its headers say. No IO.
 
 use reqwest::header::{self, HeaderMap};
 

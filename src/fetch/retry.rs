@@ -9,23 +9,23 @@ use jiff::{Timestamp, fmt::rfc2822};
 
 use super::{Fault, FetchError, Limits};
 
-/// Why an attempt failed.
+/// The reason an attempt failed.
 #[derive(Debug)]
 pub(super) enum Failed {
     /// It may go better next time.
     Again {
         /// Who failed.
         at: Fault,
-        /// Why, in a few words.
+        /// The reason, in a few words.
         why: String,
-        /// How long the host asks to wait.
+        /// The time that the host asks to wait.
         after: Option<Duration>,
     },
     /// This host is of no use in this run.
     Unreachable {
         /// Who failed.
         at: Fault,
-        /// Why, in a few words.
+        /// The reason, in a few words.
         why: String,
     },
     /// There is nothing to try again.
@@ -50,7 +50,7 @@ impl<'a> Retries<'a> {
         Self { limits, made: 0 }
     }
 
-    /// How long to wait before the next attempt; `None` when there is none.
+    /// Returns the time to wait before the next attempt; `None` if there is none.
     pub(super) fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {
         if self.made == self.limits.retries {
             return None;
@@ -73,8 +73,9 @@ fn chance() -> f64 {
     f64::from(RandomState::new().hash_one(0_u8) as u32) / f64::from(u32::MAX)
 }
 
-/// How long a `Retry-After` asks to wait, in either form (RFC 9110, section 10.2.3). A date is compared with the
-/// server's own, `Date`, where it gave one: the clock of this machine may be wrong. `None` when it cannot be read.
+/// Returns the time that a `Retry-After` asks to wait, in either form (RFC 9110, section 10.2.3). A date is compared
+/// with the server's own, `Date`, where it gave one: the clock of this machine may be wrong. `None` when it cannot be
+/// read.
 pub(super) fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|digit| digit.is_ascii_digit()) {

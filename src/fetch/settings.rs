@@ -1,10 +1,10 @@
-//! What may be set, and the bounds of everything.
+//! The settings of fetching, and its limits.
 
 use std::{fmt, time::Duration};
 
 use url::Url;
 
-/// What a person may set.
+/// The options that a person may set.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// No network at all.
@@ -18,7 +18,7 @@ pub struct Settings {
     pub require_pinned: bool,
     /// Where GitHub's API is. Tests have their own.
     pub token_origin: Url,
-    /// How patient and how generous we are.
+    /// The limits of time and of size.
     pub limits: Limits,
 }
 

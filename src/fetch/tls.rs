@@ -14,7 +14,7 @@ use rustls::{
 
 use crate::{env::Env, fs::atomic};
 
-/// How every reason that is about TLS begins.
+/// The prefix of every reason that is about TLS.
 pub(super) const PREFIX: &str = "TLS: ";
 
 /// A bundle of the whole world's roots has some 200 KiB.
@@ -214,7 +214,7 @@ enum Untrusted {
     Nobody,
 }
 
-/// What is wrong with TLS, in words, if `cause` is about TLS.
+/// Explains the TLS failure in words, if `cause` is about TLS.
 pub(super) fn explain(cause: &(dyn Error + 'static)) -> Option<String> {
     if let Some(holder) = cause.downcast_ref::<io::Error>() {
         // `source()` of an io error passes over the error that it holds, which may be another one that holds one.

@@ -1,5 +1,5 @@
-//! What is kept of a fetched registry: its copy in `cache/`, one file that holds signature and manifest, and what later
-//! ones are held to in `trust.json`. Each is replaced whole.
+//! Storage of a fetched registry: its copy in `cache/`, one file that holds signature and manifest, and the floor for
+//! later ones in `trust.json`. Each is replaced whole.
 
 use std::{collections::BTreeMap, io};
 
@@ -22,7 +22,7 @@ use crate::{
 /// `trust.json` is never larger, in octets.
 const LIMIT: u64 = 64 << 10;
 
-/// What came of keeping.
+/// The result of storing a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kept {
     /// It is in use from now on, unless the built-in one is newer still.
@@ -50,12 +50,12 @@ struct Trust {
     registries: BTreeMap<String, Accepted>,
 }
 
-/// What was accepted last of one registry.
+/// The last accepted state of one registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Accepted {
     #[serde(flatten)]
     pub floor: Floor,
-    /// What the server called its pointer.
+    /// The server's entity tag of its pointer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
     /// The digest of all of the above: a serial that a failing disk has raised would keep every later registry out.
@@ -83,7 +83,7 @@ fn check(id: &str, floor: &Floor, etag: Option<&str>) -> Digest {
     hasher.finish()
 }
 
-/// What was accepted last; where that cannot be read, a sentence that says so.
+/// Returns the last accepted state; if it cannot be read, a sentence that says so.
 pub(super) fn accepted(origin: &Origin, layout: &Layout) -> Result<Option<Accepted>, String> {
     let damaged = |why: &dyn std::fmt::Display| {
         format!(
@@ -108,7 +108,7 @@ fn read(layout: &Layout) -> io::Result<Trust> {
     }
 }
 
-/// Why a copy is not used.
+/// The reason a copy is not used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
     /// It cannot be read now, and may be good.

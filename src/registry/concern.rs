@@ -1,5 +1,5 @@
-//! What a person should know of a version that is installed: what is dangerous in it, what holds a newer one back, what
-//! its makers have released and nobody has built. Only judged here: the registry and the day are given.
+//! Concerns about an installed version: its vulnerabilities, the request that holds a newer one back, and releases of
+//! its makers that nobody has built. Only judged here: the registry and the day are given.
 
 use std::fmt;
 
@@ -28,18 +28,18 @@ pub enum Concern {
         newest: Version,
         /// The same as it is shown.
         shown: String,
-        /// What was asked for, as it is typed.
+        /// The request, as it is typed.
         by: String,
-        /// What to type to let go.
+        /// The command that lifts it.
         remedy: String,
     },
     /// Its makers have released a newer version, and nobody has built it.
     Unbuilt {
         /// The version.
         version: Version,
-        /// What its makers call it, with the version as it is shown.
+        /// The name that its makers use, with the version as it is shown.
         what: String,
-        /// Whether it mends what is dangerous.
+        /// True if it fixes vulnerabilities.
         is_security: bool,
         /// Where a person reads more.
         link: Option<String>,
@@ -50,12 +50,12 @@ pub enum Concern {
         what: String,
         /// Since when.
         since: String,
-        /// What to type.
+        /// The command to type.
         remedy: String,
     },
 }
 
-/// What there is to know of `version` on the day `today` (`YYYY-MM-DD`), whatever was asked for.
+/// Returns the concerns about `version` on the day `today` (`YYYY-MM-DD`), whatever was asked for.
 pub fn of_version(component: &Component, version: &Version, today: &str) -> Vec<Concern> {
     let found = [
         behind(component, version),
@@ -166,11 +166,11 @@ fn end_of_life(component: &Component, version: &Version, today: &str) -> Option<
     })
 }
 
-/// How many numbers of flaws are named in a sentence.
+/// The highest number of vulnerabilities that a sentence names.
 const NAMED: usize = 3;
 
 impl Concern {
-    /// Whether it is dangerous to leave it so.
+    /// Returns true if it is dangerous to leave it so.
     pub fn is_dangerous(&self) -> bool {
         match self {
             Self::Behind { .. } | Self::EndOfLife { .. } => true,

@@ -25,7 +25,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// What this ampup was built with.
+    /// Returns the keys that this ampup was built with.
     pub fn built_in() -> Self {
         Self {
             id: "amp".to_owned(),
@@ -52,7 +52,7 @@ pub struct Keyring {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyId(u64);
 
-/// Why a text is no key, or no list of revoked ids.
+/// The reason a text is not a key, or not a list of revoked ids.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no minisign key")]
 pub struct InvalidKey(String);
@@ -83,7 +83,7 @@ impl Keyring {
         Ok(Self { keys, revoked })
     }
 
-    /// Whether nobody may sign.
+    /// Returns true if there is no key.
     pub fn is_empty(&self) -> bool {
         self.keys.iter().all(|(id, _)| self.is_revoked(*id))
     }
@@ -96,7 +96,7 @@ impl Keyring {
             .filter(|id| !self.is_revoked(*id))
     }
 
-    /// Whether a key must not be believed any more.
+    /// Returns true if a key is revoked.
     pub fn is_revoked(&self, id: KeyId) -> bool {
         self.revoked.contains(&id)
     }

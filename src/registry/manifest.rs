@@ -1,7 +1,7 @@
 //! The manifest: one JSON document (`registry/schema.json`), embedded in the binary.
 //!
-//! What a newer manifest may add (fields, targets, formats, providers, kinds of source and of integrity) is skipped, so
-//! that old clients live on. Only a higher `schema` number is an error.
+//! Additions of newer manifests (fields, targets, formats, providers, kinds of source and of integrity) are skipped, so
+//! that old clients keep working. Only a higher `schema` number is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ pub const LIMIT: u64 = 4 << 20;
 
 const EMBEDDED: &str = include_str!("../../registry/manifest.json");
 
-/// Why a document is no manifest.
+/// The reason a document is not a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// Not JSON, or not of this shape.
@@ -48,7 +48,7 @@ impl ManifestError {
         }
     }
 
-    /// What to type next.
+    /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Malformed(_) => None,

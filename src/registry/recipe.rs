@@ -115,7 +115,7 @@ struct Excluded {
     target: Option<Target>,
 }
 
-/// Why a text is no recipe.
+/// The reason a text is not a recipe.
 #[derive(Debug, thiserror::Error)]
 #[error("the recipe is malformed: {0}")]
 pub struct RecipeError(String);
@@ -129,7 +129,7 @@ impl Recipe {
         toml::from_str(text).map_err(|cause| RecipeError(cause.to_string()))
     }
 
-    /// What the manifest says of the component, without its releases.
+    /// Returns what the manifest says of the component, without its releases.
     ///
     /// # Errors
     /// When an origin has no index that could be asked.
@@ -209,7 +209,7 @@ impl Recipe {
         }))
     }
 
-    /// What a build takes from the host; without a version, what every build of the provider does.
+    /// Returns the requirements of a build on the host; without a version, those of every build of the provider.
     pub fn needs(&self, provider: &Provider, target: Target, version: Option<&Version>) -> Needs {
         let mut merged = Needs::default();
         for table in &self.needs {
@@ -229,7 +229,7 @@ impl Recipe {
         merged
     }
 
-    /// Whether a build is left out.
+    /// Returns true if a build is left out.
     pub fn excludes(&self, version: &Version, target: Target, provider: &Provider, source: &str) -> bool {
         self.excluded.iter().any(|one| {
             one.provider == *provider
@@ -239,7 +239,7 @@ impl Recipe {
         })
     }
 
-    /// What a release mends, and the day it was published, as far as the recipe says.
+    /// Returns the vulnerabilities that a release fixes, and the day it was published, as far as the recipe says.
     pub fn mends(&self, version: &Version) -> Option<(Value, Option<&str>)> {
         let text = version.to_string();
         let table = self.mends.iter().find(|table| table.versions.contains(&text))?;
@@ -249,7 +249,7 @@ impl Recipe {
     }
 }
 
-/// Whether a version is this one, or in this range.
+/// Returns true if a version is this one, or in this range.
 fn is_in(range: &str, version: &Version) -> bool {
     match Version::parse(range) {
         Ok(one) => one == *version,

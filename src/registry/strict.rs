@@ -16,7 +16,7 @@ const SCHEMA: &str = include_str!("../../registry/schema.json");
 pub struct Mistake {
     /// Where: a JSON path, such as `$.components.hello.releases[0].version`.
     pub path: String,
-    /// What is wrong, and what would be right.
+    /// The text, which says what is wrong and what would be right.
     pub text: String,
 }
 
@@ -108,7 +108,7 @@ impl<'a> Reading<'a> {
         self.schema.pointer(pointer).unwrap_or(&Value::Bool(true))
     }
 
-    /// Whether a value is as a schema says.
+    /// Returns true if a value conforms to a schema.
     fn holds(&self, value: &Value, schema: &'a Value) -> bool {
         let mut reading = Self {
             schema: self.schema,
@@ -212,7 +212,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// What a schema for a text wants, in words.
+    /// Describes the texts that a schema allows.
     fn wanted(&self, schema: &'a Value) -> String {
         let name = schema.get("$ref").and_then(Value::as_str);
         let rules = name.map_or(schema, |name| self.definition(name));

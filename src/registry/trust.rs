@@ -1,5 +1,5 @@
-//! What makes a published registry ours: a signature by one of our keys over its very octets, and a serial that never
-//! goes down (`SECURITY.md`). Only judged here; nothing is fetched, read or kept.
+//! Trust in a published registry: a signature by one of our keys over its exact bytes, and a serial that never goes
+//! down (`SECURITY.md`). Only judged here; nothing is fetched, read or kept.
 //!
 //! `registry.minisig` is pointer and signature in one: its trusted comment names the file, and bounds its size before
 //! anything of it is believed. Every field of the comment is compared with the file after.
@@ -29,7 +29,7 @@ const OLD: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// A content network may serve the one before ours for so long.
 const SLOW: SignedDuration = SignedDuration::from_hours(48);
 
-/// Why a registry is not believed.
+/// The reason a registry is not trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// Not the four lines of a signature.
@@ -63,9 +63,9 @@ pub enum TrustError {
     Disagrees {
         /// Which field.
         field: &'static str,
-        /// What the file has.
+        /// The value in the file.
         found: String,
-        /// What the signature says.
+        /// The value in the signature.
         stated: String,
     },
     /// Signed, and no manifest.
@@ -105,7 +105,7 @@ impl TrustError {
         }
     }
 
-    /// What to type next.
+    /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::UnknownKey(_) | Self::RevokedKey(_) => {
@@ -127,7 +127,7 @@ impl TrustError {
     }
 }
 
-/// What the trusted comment says of the file: believed only after `verify`.
+/// The claims of the trusted comment about the file: believed only after `verify`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The registry's id.
@@ -141,7 +141,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// What the file is called.
+    /// Returns the name of the file.
     pub fn file_name(&self) -> String {
         format!("registry-{}.json", self.serial)
     }
@@ -223,7 +223,7 @@ impl Pointer {
         })
     }
 
-    /// What it says of the file.
+    /// Returns its claims about the file.
     pub fn claim(&self) -> &Claim {
         &self.claim
     }
@@ -265,7 +265,7 @@ pub struct Signed {
 }
 
 impl Signed {
-    /// What exists, as it says.
+    /// Returns the registry.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -275,7 +275,7 @@ impl Signed {
         self.registry
     }
 
-    /// What later ones are held to.
+    /// Returns the floor for later registries.
     pub fn floor(&self) -> &Floor {
         &self.floor
     }
@@ -332,7 +332,7 @@ pub struct Floor {
     pub issued: String,
 }
 
-/// How a registry stands to what was accepted before.
+/// The relation of a registry to what was accepted before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Newer.
@@ -346,7 +346,7 @@ pub enum Standing {
 }
 
 impl Floor {
-    /// How `other` stands to this one.
+    /// Returns the relation of `other` to this one.
     pub fn standing(&self, other: &Self) -> Standing {
         match other.serial.cmp(&self.serial) {
             std::cmp::Ordering::Greater => Standing::Higher,
@@ -356,7 +356,7 @@ impl Floor {
         }
     }
 
-    /// Whether ours is so young that a slow content network may well not have it yet.
+    /// Returns true if ours is so recent that a slow content network may not have it yet.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         age(&self.issued, now).is_some_and(|age| age < SLOW)
     }

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// What there is to remove.
+/// The list of what is to be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Estate {
     /// Entries of the home in the order of their removal. What makes ampup run goes last, so that a removal that was
@@ -61,7 +61,7 @@ pub fn survey(layout: &Layout) -> io::Result<Estate> {
     Ok(estate)
 }
 
-/// What goes last, in this order; the mark at the very end.
+/// The entries that are removed last, in this order; the mark at the very end.
 const LAST: [&str; 7] = [
     "components",
     "generations",

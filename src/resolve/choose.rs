@@ -215,7 +215,7 @@ impl Group<'_> {
         origin.map_or_else(|| tree.version().clone(), |origin| origin.version.clone())
     }
 
-    /// What every component needs to be at a version.
+    /// Returns the steps that bring every component to a version.
     fn choice(&self, version: &Version, request: Option<&Requirement>) -> Result<Choice, ResolveError> {
         let step = |component: &&Component| {
             let action = match self.tree(component, version, request) {
@@ -338,7 +338,7 @@ fn release<'a>(component: &'a Component, version: &Version) -> Option<&'a Releas
         .find(|release| release.version == *version)
 }
 
-/// Whether a request for a component means this version, also one that the registry no longer has.
+/// Returns true if a request for a component means this version, also one that the registry no longer has.
 fn is_meant(component: &Component, version: &Version, request: Option<&Requirement>) -> bool {
     let (channel, tags) = match release(component, version) {
         Some(release) => (release.channel, release.tags.as_slice()),

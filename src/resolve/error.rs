@@ -1,4 +1,4 @@
-//! Why there is no plan, and what would have worked.
+//! Errors of resolving, which say what would have worked.
 
 use semver::Version;
 
@@ -9,13 +9,13 @@ use crate::{
     registry::Registry,
 };
 
-/// Why there is no plan.
+/// The reason there is no plan.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ResolveError {
     /// The registry has no such component.
     #[error("there is no component `{name}`")]
     UnknownComponent {
-        /// What was asked for.
+        /// The component that was requested.
         name: ComponentName,
         /// Names like it, nearest first.
         nearest: Vec<ComponentName>,
@@ -27,7 +27,7 @@ pub enum ResolveError {
     NoSuchVersion {
         /// The component.
         component: ComponentName,
-        /// What was asked for.
+        /// The requirement that was given.
         requirement: String,
         /// The versions nearest to it, as they are shown.
         versions: Vec<String>,
@@ -112,7 +112,7 @@ impl ResolveError {
         }
     }
 
-    /// What to type next.
+    /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownComponent { nearest, known, .. } => match nearest.first() {

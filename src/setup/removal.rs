@@ -16,16 +16,16 @@ use crate::{
     },
 };
 
-/// What becomes of one thing that ampup made.
+/// The removal of one thing that ampup made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Return {
     /// Which file or directory.
     pub path: Utf8PathBuf,
-    /// What is done.
+    /// The action to take.
     pub action: Undo,
 }
 
-/// How something becomes what it was.
+/// The action that restores the earlier state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Undo {
     /// The file goes: ampup made it, and nothing else is in it.
@@ -40,8 +40,8 @@ pub enum Undo {
     Stays(String),
 }
 
-/// What there is to take back. Looks, and changes nothing. Without a record (an ampup that was killed, a home that was
-/// edited) the start files of `user` are searched for the line of `setting`.
+/// Lists the changes to take back; reads only. Without a record (an ampup that was killed, a home that was edited) the
+/// start files of `user` are searched for the line of `setting`.
 ///
 /// # Errors
 /// When the record is there and not understood.

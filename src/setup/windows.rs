@@ -1,5 +1,5 @@
-//! What leaves Windows with ampup: its entry in the user's PATH, which install.ps1 made, and the running program self_install,
-//! which cannot be deleted before it ends. Both are done by PowerShell, which every Windows has.
+//! Removal of ampup from Windows: its entry in the user's PATH, which install.ps1 made, and the running program itself, which
+//! cannot be deleted before it ends. Both are done by PowerShell, which every Windows has.
 
 use std::{
     io,

@@ -8,7 +8,7 @@ const BEGIN: &str = "# >>> ampup >>>";
 const BEGIN_WITH_BREAK: &str = "# >>> ampup (and the line break before) >>>";
 const END: &str = "# <<< ampup <<<";
 
-/// What putting the block into a file means.
+/// The result of inserting the block into a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Insertion {
     /// It is there already, with this very line.
@@ -21,7 +21,7 @@ pub enum Insertion {
     NotText,
 }
 
-/// What taking the block out of a file means.
+/// The result of removing the block from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removal {
     /// There is no block.
@@ -39,7 +39,7 @@ pub fn render(line: &str) -> String {
     format!("{BEGIN}\n{line}\n{END}")
 }
 
-/// How `line` gets into a file with this content.
+/// Inserts the block with `line` into a file with this content.
 pub fn insert(content: &[u8], line: &str) -> Insertion {
     if content.contains(&0) || content.starts_with(&[0xff, 0xfe]) || content.starts_with(&[0xfe, 0xff]) {
         return Insertion::NotText;
@@ -65,7 +65,7 @@ pub fn insert(content: &[u8], line: &str) -> Insertion {
     )
 }
 
-/// How the block with `line` gets out of a file with this content.
+/// Removes the block with `line` from a file with this content.
 pub fn remove(content: &[u8], line: &str) -> Removal {
     let blocks = find(content);
     let Some(block) = blocks.iter().find(|block| block.line(content) == line.as_bytes()) else {
@@ -89,7 +89,7 @@ pub fn remove(content: &[u8], line: &str) -> Removal {
     }
 }
 
-/// Whether a file is one block, and nothing else.
+/// Returns true if a file is one block and nothing else.
 pub fn is_all_of(content: &[u8]) -> bool {
     find(content)
         .first()

@@ -1,5 +1,5 @@
-//! What each shell reads to complete ampup's command line. The words come from ampup itself (`ampup complete`), one a
-//! line with a tab before its description; these few lines only hand them over.
+//! Scripts with which each shell completes ampup's command line. The words come from ampup itself (`ampup complete`),
+//! one a line with a tab before its description; these few lines only hand them over.
 
 /// A shell that can complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -16,7 +16,7 @@ pub enum Completing {
 }
 
 impl Completing {
-    /// What the shell reads.
+    /// Returns the script that the shell reads.
     pub fn script(self) -> &'static str {
         match self {
             Self::Bash => BASH,

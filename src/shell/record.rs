@@ -1,5 +1,5 @@
-//! What ampup made outside its home, so that uninstalling leaves nothing behind and takes nothing that is not ours.
-//! Kept in the home as `shells.json`.
+//! The record of what ampup made outside its home, so that uninstalling leaves nothing behind and takes nothing that
+//! is not ours. Kept in the home as `shells.json`.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -22,15 +22,16 @@ pub struct Record {
 pub struct Touched {
     /// Where it is.
     pub path: Utf8PathBuf,
-    /// How ampup is in it.
+    /// The form in which ampup is in it.
     pub place: Place,
     /// It was not there before: it goes when nothing but ampup's is in it.
     pub made: bool,
-    /// What was written: the line of the block, or the sha256 of the whole file. What differs was edited, and stays.
+    /// The text that was written: the line of the block, or the sha256 of the whole file. A file that differs was edited,
+    /// and stays.
     pub content: String,
 }
 
-/// Why a record is not understood.
+/// The reason a record is not understood.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// Not the JSON of a record.

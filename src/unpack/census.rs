@@ -52,7 +52,7 @@ enum NodeKind {
     Link { target: String },
 }
 
-/// What to do for an entry. Paths are relative to the tree's top; an empty one is the top itself.
+/// The action for an entry. Paths are relative to the tree's top; an empty one is the top itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// Nothing: it lies outside the root, or it is a symlink, and those are made when all files are there.
@@ -238,7 +238,7 @@ impl<'a> Census<'a> {
         }
     }
 
-    /// What the tree takes of a file system.
+    /// Returns the space that the tree needs on a file system.
     pub(super) fn need(&self) -> Need {
         let root = self.find(self.root);
         let list = self.links.and_then(|links| self.find(&links.file));
@@ -457,7 +457,7 @@ fn check_reserved(path: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What a link at `link` holds to point to `source`, both from one top.
+/// Returns the target of a link at `link` that points to `source`, both relative to one top.
 fn relative(link: &str, source: &str) -> String {
     let from: Vec<&str> = link.split('/').collect();
     let from = &from[..from.len() - 1];

@@ -1,4 +1,4 @@
-//! Why an archive is refused, in words that say the rule.
+//! Reasons to refuse an archive, in words that state the rule.
 
 use std::{fmt, io};
 
@@ -120,7 +120,7 @@ pub enum Fault {
     Zip(&'static str),
 }
 
-/// What stopped the unpacking.
+/// The failure that stopped the unpacking.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The archive broke a rule.

@@ -1,4 +1,4 @@
-//! How much an archive may hold. What real archives need is far below; what a hostile one can cost is bounded.
+//! Limits of an archive. Real archives stay far below them; the cost of a hostile one is bounded.
 
 use crate::fs::space::Need;
 
@@ -30,7 +30,7 @@ pub(super) const XZ_MEMORY: u64 = 128 << 20;
 /// Octets that the usual file systems give a file at once: it takes whole blocks.
 pub(super) const BLOCK: u64 = 4 << 10;
 
-/// What one archive may unpack to.
+/// The limits of what one archive may unpack to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
     /// Octets of everything in it.

@@ -11,7 +11,7 @@ use super::{BUFFER, tree::read_some};
 /// Buffers that wait to be read. With the one that is filled and the one that is read they are all that is held.
 const WAITING: usize = 4;
 
-/// What an archive gives, to be read on any thread.
+/// The content of an entry, which can be read on any thread.
 pub(super) type Content<'c> = dyn Read + Send + 'c;
 
 /// Lets `read` take what `decoder` gives, which is decoded on a thread of its own. Both have ended on return.

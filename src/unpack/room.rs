@@ -38,7 +38,7 @@ pub(super) fn check(
     }
 }
 
-/// What the tree takes. No archive says it in a place that can be believed, so all of it is read.
+/// Counts the space that the tree needs. No archive states it in a place that can be trusted, so all of it is read.
 fn count(archive: &Verified, shape: &Shape<'_>, limits: Limits) -> Result<Need, Failure> {
     if shape.format == Format::Raw {
         let blocks = archive.size().div_ceil(limits::BLOCK);

@@ -6,12 +6,12 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::{fault::Fault, limits};
 
-/// What an archive says of an entry. Every entry is a stranger: nothing of it is believed yet.
+/// The claims of an archive about an entry. Nothing of it is trusted yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Claim<'a> {
     /// Its name as it is written.
     pub(super) name: &'a [u8],
-    /// What it says it is.
+    /// The kind that is claimed.
     pub(super) kind: ClaimedKind<'a>,
     /// Octets of its content.
     pub(super) size: u64,
@@ -19,7 +19,7 @@ pub(super) struct Claim<'a> {
     pub(super) overhead: u64,
 }
 
-/// What an archive says an entry is.
+/// The kind of an entry, as the archive claims.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ClaimedKind<'a> {
     File { mode: u32 },
@@ -34,13 +34,13 @@ pub(super) enum ClaimedKind<'a> {
 pub(super) struct Entry {
     /// Its name without a leading `./` and a trailing slash; empty for the archive's own top.
     pub(super) path: String,
-    /// What it is.
+    /// The kind of the entry.
     pub(super) kind: EntryKind,
     /// Octets that it adds to what is unpacked.
     pub(super) octets: u64,
 }
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum EntryKind {
     File { size: u64, executable: bool },
@@ -176,7 +176,7 @@ fn is_device(part: &str) -> bool {
         || stem.strip_prefix("lpt").is_some_and(numbered)
 }
 
-/// What a part of a name is on the least discerning of file systems. Two parts with one key may be one file there.
+/// Returns a part of a name as the least discerning file system sees it. Two parts with one key may be one file there.
 pub(super) fn key(part: &str) -> Cow<'_, str> {
     if part
         .bytes()

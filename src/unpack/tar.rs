@@ -15,7 +15,7 @@ use super::{
 
 const BLOCK: usize = 512;
 
-/// What is done with each entry and its content.
+/// The callback for each entry and its content.
 pub(super) type Visit<'v> = dyn FnMut(&Claim<'_>, &mut Content<'_>) -> Result<(), Failure> + 'v;
 
 /// Reads a tar to the very end of its stream.
@@ -188,7 +188,7 @@ fn octal(field: &[u8]) -> Result<u64, Fault> {
         .fold(0, |value, &digit| value << 3 | u64::from(digit - b'0')))
 }
 
-/// What the headers before an entry say of it.
+/// The properties of an entry that the headers before it state.
 #[derive(Debug, Default)]
 struct Extensions {
     pax_seen: bool,

@@ -30,7 +30,7 @@ const DESCRIPTOR: [u8; 4] = *b"PK\x07\x08";
 
 /// The checksum and the sizes of an entry are not in its header but behind its content.
 const STREAMED: u16 = 1 << 3;
-/// What a flag may say: the effort of deflate (which decoding need not know), `STREAMED`, and that names are UTF-8.
+/// The flags that are allowed: the effort of deflate (which decoding need not know), `STREAMED`, and that names are UTF-8.
 const KNOWN_FLAGS: u16 = 0b110 | STREAMED | 1 << 11;
 const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
 

@@ -39,17 +39,17 @@ enum Command {
     Verify(sign::VerifyArgs),
 }
 
-/// What a command has to say.
+/// The output of a command.
 struct Answer {
     /// Lines for a person.
     lines: Vec<String>,
     /// The same for a program.
     json: Value,
-    /// Whether all is well.
+    /// True if all is well.
     is_well: bool,
 }
 
-/// Why a command failed, in words.
+/// The reason a command failed, in words.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Failure(String);

@@ -36,7 +36,7 @@ const MATRIX: (&str, &str) = (
     "<!-- matrix: refresh writes it, a test reads it -->\n",
     "<!-- end of matrix -->",
 );
-/// What stands behind the number of pairs in the README.
+/// The text behind the number of pairs in the README.
 const PAIRS: &str = " pairs of version and target have two places or more";
 
 /// Arguments of `registry refresh`.
@@ -137,7 +137,7 @@ fn recipes(directory: &Utf8Path, only: Option<&ComponentName>) -> Result<Vec<Rec
 }
 
 impl Work {
-    /// What the recipes say, put into the manifest.
+    /// Compiles the recipes into the manifest.
     fn compile(&mut self, directory: &Utf8Path) -> Result<(), Failure> {
         let path = directory.join("distributions.toml");
         let text = fs::read_to_string(&path).map_err(Failure::at(&path))?;
@@ -414,7 +414,7 @@ impl Work {
     }
 }
 
-/// Whether a component has such an artifact.
+/// Returns true if a component has such an artifact.
 fn has(
     component: &Component,
     version: &semver::Version,
@@ -433,7 +433,7 @@ fn has(
     })
 }
 
-/// What states the identity of an artifact's bytes: its digest, and that of the wheel around it.
+/// Returns the digests that state the identity of an artifact's bytes: its own, and that of the wheel around it.
 fn pinned_digest(artifact: &Artifact) -> Option<String> {
     let Integrity::Pinned { digest } = &artifact.integrity else {
         return None;

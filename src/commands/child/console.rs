@@ -1,4 +1,4 @@
-//! What asks a command to end on Windows: the console, which tells every program in it.
+//! Requests to end a command on Windows: they come from the console, which notifies every program in it.
 
 use std::{
     ffi::OsStr,
@@ -9,7 +9,7 @@ use std::{
 
 use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, ctrl_break, ctrl_c, ctrl_close};
 
-/// What the console says.
+/// An event of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
     /// Ctrl-C.
@@ -47,7 +47,7 @@ impl Signals {
 /// The command is in the same console and was told too.
 pub(super) fn pass_on(_: Signal, _: &tokio::process::Child) {}
 
-/// What is added to 128: the number that a signal of this meaning has elsewhere.
+/// Returns the number to add to 128: the one that a signal of this meaning has elsewhere.
 pub(super) fn number(signal: Signal) -> u8 {
     match signal {
         Signal::Interrupt => 2,

@@ -1,4 +1,4 @@
-//! What asks a command to end on Unix: signals, which go on to it.
+//! Requests to end a command on Unix: signals, which are forwarded to it.
 
 use std::{
     ffi::OsStr,
@@ -59,7 +59,7 @@ pub(super) fn pass_on(signal: Signal, child: &tokio::process::Child) {
     }
 }
 
-/// What is added to 128 when this signal ends a program.
+/// Returns the number to add to 128 when this signal ends a program.
 pub(super) fn number(signal: Signal) -> u8 {
     u8::try_from(signal.as_raw()).unwrap_or_default()
 }
@@ -82,7 +82,7 @@ pub(super) fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// Whether we are what a terminal sends its signals to, and with us the command.
+/// Returns true if a terminal sends its signals to us, and so to the command as well.
 fn has_terminal() -> bool {
     let foreground = fs::File::open("/dev/tty")
         .ok()

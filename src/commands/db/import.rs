@@ -74,7 +74,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     Ok(Outcome::done(talk, json))
 }
 
-/// What still leads ampd to the other database.
+/// Lists the settings that still lead ampd to the other database.
 fn to_change(cluster: &Cluster, session: &Session) -> Result<Vec<String>, Error> {
     let project = cluster.project();
     let mut change: Vec<String> = External::every(project, &session.env)?

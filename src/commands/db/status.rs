@@ -51,7 +51,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     Ok(outcome)
 }
 
-/// What there is to know of the version that serves.
+/// The concerns about the version that serves.
 fn concerns(status: &Status, session: &Session) -> Result<Vec<Concern>, Error> {
     let ServerState::Serves(serving) = &status.server else {
         return Ok(Vec::new());
@@ -186,7 +186,7 @@ fn durable(serving: &Serving, status: &Status) -> &'static str {
     }
 }
 
-/// What is wrong, each with what to type.
+/// Lists the problems, each with the command that solves it.
 fn problems(cluster: &Cluster, status: &Status) -> Vec<(String, Option<String>)> {
     let mut problems = Vec::new();
     let mut refused = |error: ClusterError| problems.push((error.to_string(), error.hint()));

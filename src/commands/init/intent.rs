@@ -1,4 +1,4 @@
-//! What `ampup init` is about to do: `--dry-run` and the question show the very same.
+//! The steps that `ampup init` is about to take: `--dry-run` and the prompt show the same.
 
 use camino::Utf8PathBuf;
 use serde_json::{Value, json};
@@ -16,9 +16,9 @@ use crate::{
 pub(super) struct Intent {
     /// The running program.
     pub program: Utf8PathBuf,
-    /// What it takes to have it in the store.
+    /// The work needed to have it in the store.
     pub need: Need,
-    /// What the shells' files say.
+    /// The content of the files that shells read.
     pub setting: Setting,
     /// The changes to the user's own files; `None` where they are left alone.
     pub changes: Option<Vec<Change>>,
@@ -75,7 +75,7 @@ impl Intent {
         })
     }
 
-    /// What will be done, for a person. Empty where everything is as it should be.
+    /// Describes the steps, for a person. Empty if nothing is to be done.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let version = self_install::version();

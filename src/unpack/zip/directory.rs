@@ -28,7 +28,7 @@ const IN_ZIP64: u32 = u32::MAX;
 /// The attribute that DOS gives to directories.
 const DOS_DIRECTORY: u32 = 0x10;
 
-/// What the directory says.
+/// The central directory.
 #[derive(Debug)]
 pub(super) struct Directory {
     pub(super) members: Vec<Member>,
@@ -36,7 +36,7 @@ pub(super) struct Directory {
     pub(super) start: u64,
 }
 
-/// What the directory says of an entry.
+/// An entry of the central directory.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) name: Vec<u8>,
@@ -231,8 +231,8 @@ impl Member {
         })
     }
 
-    /// What it says it is; a symlink's target is its content. Some readers tell a directory by the slash alone, others by
-    /// the mode or by the attribute, so there is none without the slash.
+    /// Returns the kind that is claimed; a symlink's target is its content. Some readers tell a directory by the slash
+    /// alone, others by the mode or by the attribute, so there is none without the slash.
     pub(super) fn kind(&self) -> Result<ClaimedKind<'static>, Fault> {
         let mode = self.unix.unwrap_or_default();
         let has_slash = self.name.ends_with(b"/");
