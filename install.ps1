@@ -181,8 +181,8 @@ if ($Sums -and ($wanted -eq $Pinned)) {
 }
 if ($expected -notmatch '^[0-9a-f]{64}$') { Stop-Install 4 "there is no checksum for $asset in $base" }
 $program = Get-ReleaseFile $asset
-$octets = (Get-Item -LiteralPath $program).Length
-if (($null -ne $size) -and ($octets -ne $size)) { Stop-Install 4 "$base/$asset has $octets bytes instead of $size; it was deleted" }
+$length = (Get-Item -LiteralPath $program).Length
+if (($null -ne $size) -and ($length -ne $size)) { Stop-Install 4 "$base/$asset has $length bytes instead of $size; it was deleted" }
 $hasher = [Security.Cryptography.SHA256]::Create()
 $stream = [IO.File]::OpenRead($program)
 try { $digest = ([BitConverter]::ToString($hasher.ComputeHash($stream)) -replace '-', '').ToLowerInvariant() } finally { $stream.Dispose() }

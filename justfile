@@ -91,7 +91,7 @@ torture-database POINTS='200':
 power-cut:
     AMPUP_TORTURE=whole nice cargo test --test it torture::outage -- --nocapture --test-threads 1
 
-# Every file that ampup writes for itself, cut at every octet, with every octet flipped, and with all that may stand in its place.
+# Every file that ampup writes for itself, cut at every byte, with every byte flipped, and with all that may stand in its place.
 own-state:
     nice cargo test --test it -- --ignored own_state
 

@@ -1,4 +1,4 @@
-//! What is fuzzed: each takes any octets, and must neither panic, nor hang, nor take more memory than its limits say. The
+//! What is fuzzed: each takes any bytes, and must neither panic, nor hang, nor take more memory than its limits say. The
 //! fuzzer calls these (`just fuzz`), and so does an ordinary test, with the seeds.
 
 use std::io::Write as _;
@@ -22,8 +22,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 const KEY: &str = include_str!("../tests/it/data/minisign/registry.pub");
 
 /// A registry's manifest.
-pub(crate) fn manifest(octets: &[u8]) {
-    if let Ok(registry) = Registry::parse(octets) {
+pub(crate) fn manifest(bytes: &[u8]) {
+    if let Ok(registry) = Registry::parse(bytes) {
         for component in registry.components.values() {
             assert!(!registry.group_of(&component.name).is_empty());
         }
@@ -31,12 +31,12 @@ pub(crate) fn manifest(octets: &[u8]) {
 }
 
 /// `registry.minisig`, and after an empty line the manifest that it should sign.
-pub(crate) fn pointer(octets: &[u8]) {
+pub(crate) fn pointer(bytes: &[u8]) {
     let keyring = Keyring::new(&[KEY], "").expect("a key");
-    let half = octets.windows(2).position(|two| two == b"\n\n");
+    let half = bytes.windows(2).position(|two| two == b"\n\n");
     let (pointer, document) = match half {
-        Some(at) => (&octets[..=at], &octets[at + 2..]),
-        None => (octets, &b""[..]),
+        Some(at) => (&bytes[..=at], &bytes[at + 2..]),
+        None => (bytes, &b""[..]),
     };
     if let Ok(pointer) = Pointer::parse(pointer, &keyring, "amp")
         && let Ok(signed) = verify(&pointer, document, &keyring)
@@ -51,8 +51,8 @@ pub(crate) fn pointer(octets: &[u8]) {
 }
 
 /// A specification on the command line. What is understood is written and understood again alike.
-pub(crate) fn spec(octets: &[u8]) {
-    let Ok(text) = std::str::from_utf8(octets) else {
+pub(crate) fn spec(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
     if let Ok(spec) = text.parse::<ComponentSpec>() {
@@ -65,35 +65,35 @@ pub(crate) fn spec(octets: &[u8]) {
 }
 
 /// What lies in an installed tree and in the home.
-pub(crate) fn receipt(octets: &[u8]) {
+pub(crate) fn receipt(bytes: &[u8]) {
     let component: ComponentName = "tool".parse().expect("a name");
     let version = semver::Version::new(1, 0, 0);
-    if let Ok(receipt) = Receipt::parse(octets, &component, &version) {
+    if let Ok(receipt) = Receipt::parse(bytes, &component, &version) {
         assert!(receipt.executables.iter().all(|name| !name.contains(['/', '\\'])));
         Receipt::parse(&receipt.to_json(), &component, &version).expect("what we write we read");
     }
-    if let Ok(list) = serde_json::from_slice::<FileList>(octets) {
+    if let Ok(list) = serde_json::from_slice::<FileList>(bytes) {
         for (path, _) in list.iter() {
             assert!(path.is_relative() && !path.as_str().split('/').any(|part| part == ".."));
         }
     }
-    let _ = Record::parse(octets);
+    let _ = Record::parse(bytes);
 }
 
 /// A checksum file, or a release as GitHub describes it.
-pub(crate) fn checksum_file(octets: &[u8]) {
+pub(crate) fn checksum_file(bytes: &[u8]) {
     for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
-        if let Ok(digest) = of_checksum_file(octets, algorithm, "tool.tar.gz") {
+        if let Ok(digest) = of_checksum_file(bytes, algorithm, "tool.tar.gz") {
             assert_eq!(digest.algorithm(), algorithm);
         }
     }
-    let _ = of_github_release(octets, "tool.tar.gz");
+    let _ = of_github_release(bytes, "tool.tar.gz");
 }
 
-/// An archive, through the whole unpacker. The first octet says how it is packed; a tar may come bare and is packed here,
+/// An archive, through the whole unpacker. The first byte says how it is packed; a tar may come bare and is packed here,
 /// because no fuzzer finds its way through a checksum.
-pub(crate) fn archive(octets: &[u8]) {
-    let Some((kind, content)) = octets.split_first() else {
+pub(crate) fn archive(bytes: &[u8]) {
+    let Some((kind, content)) = bytes.split_first() else {
         return;
     };
     let (format, packed) = match kind % 5 {
@@ -144,8 +144,8 @@ fn entries(directory: &Utf8Path) -> usize {
     std::fs::read_dir(directory).expect("listed").count()
 }
 
-fn gzip(octets: &[u8]) -> Vec<u8> {
+fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(octets).expect("memory");
+    packed.write_all(bytes).expect("memory");
     packed.finish().expect("memory")
 }

@@ -38,8 +38,9 @@ pub struct Header {
     pub major: u64,
     /// When it was made.
     pub created: String,
-    /// Octets of the cluster's files together.
-    pub octets: u64,
+    /// Bytes of the cluster's files together.
+    #[serde(rename = "octets")]
+    pub bytes: u64,
 }
 
 /// A backup that was made and proven.
@@ -50,7 +51,7 @@ pub struct Made {
     /// What it says.
     pub header: Header,
     /// Its size.
-    pub octets: u64,
+    pub bytes: u64,
     /// Older ones in the default place that were removed.
     pub removed: Vec<Utf8PathBuf>,
     /// Whether the server was stopped for it and started again.
@@ -112,7 +113,7 @@ pub fn back_up(
     })?;
     let removed = if file.is_none() { rotate(&path) } else { Vec::new() };
     Ok(Made {
-        octets: fs::metadata(&path).map(|found| found.len()).unwrap_or_default(),
+        bytes: fs::metadata(&path).map(|found| found.len()).unwrap_or_default(),
         path,
         header,
         removed,
@@ -149,10 +150,10 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
         .map_err(ClusterError::from)?;
     let amp_dir = cluster.project().amp_dir();
     let free = space::free(amp_dir).map_err(failed("look at", amp_dir))?;
-    if let Some(free) = free.filter(|free| *free < header.octets) {
+    if let Some(free) = free.filter(|free| *free < header.bytes) {
         return Err(BackupError::NoRoom {
             amp_dir: amp_dir.to_owned(),
-            needed: header.octets,
+            needed: header.bytes,
             free,
         });
     }

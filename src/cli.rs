@@ -128,7 +128,7 @@ fn ask_for(question: &str) -> Option<String> {
     let _ = write!(stderr, "{question} ").and_then(|()| stderr.flush());
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer);
-    read.is_ok_and(|octets| octets > 0)
+    read.is_ok_and(|bytes| bytes > 0)
         .then(|| answer.trim().to_owned())
 }
 

@@ -9,7 +9,7 @@ pub enum Event {
         name: String,
         /// Where it comes from, for a person.
         source: String,
-        /// Its size in octets, where it is known.
+        /// Its size in bytes, where it is known.
         total: Option<u64>,
         /// The number of bytes that were here already.
         resumed: u64,
@@ -18,14 +18,14 @@ pub enum Event {
     DownloadProgress {
         /// As when it began.
         name: String,
-        /// Octets that are here now.
+        /// Bytes that are here now.
         received: u64,
     },
     /// It is here, whole; its digest is checked next.
     DownloadFinished {
         /// As when it began.
         name: String,
-        /// Its size in octets.
+        /// Its size in bytes.
         received: u64,
     },
     /// It ended without success; another event or the error says why.
@@ -60,7 +60,7 @@ pub fn counted(number: impl std::fmt::Display, one: &str) -> String {
     format!("{number} {one}{more}")
 }
 
-/// Octets for people, as PostgreSQL writes them: a kB is 1024 of them.
+/// Bytes for people, as PostgreSQL writes them: a kB is 1024 of them.
 pub fn sized(number: u64) -> String {
     match number {
         0..1024 => format!("{number} bytes"),

@@ -210,7 +210,7 @@ impl Wire {
         }
     }
 
-    /// A small file from the web or from a `file://` address, of at most `limit` octets. A mirror is never asked.
+    /// A small file from the web or from a `file://` address, of at most `limit` bytes. A mirror is never asked.
     ///
     /// # Errors
     /// As `fetch`; `TooLarge` when there is more.
@@ -253,12 +253,12 @@ impl Wire {
         }
         let mut body = Vec::new();
         let mut coming = Body::new(self, answer);
-        while let Some(octets) = coming.next().await? {
-            let octets = octets.as_ref();
-            if (body.len() + octets.len()) as u64 > limit {
+        while let Some(bytes) = coming.next().await? {
+            let bytes = bytes.as_ref();
+            if (body.len() + bytes.len()) as u64 > limit {
                 return Err(too_large.into());
             }
-            body.extend_from_slice(octets);
+            body.extend_from_slice(bytes);
         }
         Ok(Fresh::Modified { body, etag })
     }

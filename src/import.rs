@@ -184,7 +184,7 @@ impl Importing<'_> {
         }
         let clients = self.clients(&["psql", "pg_dump"], Some(snapshot.server))?;
         self.cluster.is_unused()?;
-        has_room(self.cluster.project().amp_dir(), snapshot.octets)?;
+        has_room(self.cluster.project().amp_dir(), snapshot.bytes)?;
         step(
             self.reporter,
             format!(
@@ -338,21 +338,21 @@ fn side(address: &str) -> Result<Side, TransferError> {
 
 /// Percent-decoded (RFC 3986, section 2.1).
 fn decoded(text: &str) -> String {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, more @ ..] = rest {
         match more.get(..2).and_then(|two| hex::decode(two).ok()) {
-            Some(octet) if *first == b'%' => {
-                octets.extend(octet);
+            Some(byte) if *first == b'%' => {
+                bytes.extend(byte);
                 rest = &more[2..];
             }
             _ => {
-                octets.push(*first);
+                bytes.push(*first);
                 rest = more;
             }
         }
     }
-    String::from_utf8_lossy(&octets).into_owned()
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -24,13 +24,13 @@ pub struct Waste {
     /// The description of the item.
     pub what: &'static str,
     /// The space that it takes, in bytes.
-    pub octets: u64,
+    pub bytes: u64,
 }
 
 impl Waste {
     fn new(path: Utf8PathBuf, what: &'static str) -> Self {
-        let octets = size(&path);
-        Self { path, what, octets }
+        let bytes = size(&path);
+        Self { path, what, bytes }
     }
 }
 
@@ -108,7 +108,7 @@ pub fn remove(waste: &Waste, layout: &Layout) -> std::io::Result<()> {
     }
 }
 
-/// The room that a tree takes, in octets.
+/// The room that a tree takes, in bytes.
 pub fn size(path: &Utf8Path) -> u64 {
     let Ok(metadata) = path.symlink_metadata() else {
         return 0;

@@ -44,7 +44,7 @@ pub enum Action {
     Nothing,
     /// The file is made, with this content, and before it these directories, parents first.
     Make(Vec<u8>, Vec<Utf8PathBuf>),
-    /// These octets are added at its end.
+    /// These bytes are added at its end.
     Append(Vec<u8>),
     /// Its content becomes this: only ampup's own line differs.
     Rewrite(Vec<u8>),

@@ -45,7 +45,7 @@ use crate::{
     verify::Verified,
 };
 
-/// Octets that are read or written at once.
+/// Bytes that are read or written at once.
 const BUFFER: usize = 128 * 1024;
 
 /// The expected shape of an archive.
@@ -59,7 +59,7 @@ pub struct Shape<'a> {
     pub links: Option<&'a LinkList>,
     /// Files of the tree that are executables and come to lie elsewhere in it: from where, and to where.
     pub moved: BTreeMap<String, String>,
-    /// Octets of the tree, where they are known: it has no more.
+    /// Bytes of the tree, where they are known: it has no more.
     pub unpacked_size: Option<u64>,
     /// The file name of the executable that a raw artifact is.
     pub executable: String,

@@ -146,7 +146,7 @@ impl Verified {
         &self.digest
     }
 
-    /// Its size in octets.
+    /// Its size in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }

@@ -4,4 +4,4 @@
 #[allow(dead_code)]
 mod targets;
 
-libfuzzer_sys::fuzz_target!(|octets: &[u8]| targets::archive(octets));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::archive(bytes));

@@ -1,5 +1,5 @@
 //! The file of a backup. What is read from one is a stranger's: only plain files and directories with plain names below
-//! the cluster are taken, each once, and every octet is compared with what was written down.
+//! the cluster are taken, each once, and every byte is compared with what was written down.
 
 use std::{
     collections::BTreeMap,
@@ -51,7 +51,7 @@ pub(super) fn write(cluster: &Utf8Path, major: u64, path: &Utf8Path) -> Result<W
         schema: SCHEMA,
         major,
         created: jiff::Timestamp::now().to_string(),
-        octets: sizes.sum(),
+        bytes: sizes.sum(),
     };
     let directory = path.parent().filter(|parent| !parent.as_str().is_empty());
     let failed_at = failed("write", path);
@@ -76,8 +76,8 @@ pub(super) fn write(cluster: &Utf8Path, major: u64, path: &Utf8Path) -> Result<W
                     let mut hashing = Hashing::new(opened(&top, &entry.name)?.take(size));
                     let mut head = head(size, tar::EntryType::Regular);
                     archive.append_data(&mut head, &name, &mut hashing)?;
-                    let (octets, digest) = hashing.finish();
-                    if octets != size {
+                    let (bytes, digest) = hashing.finish();
+                    if bytes != size {
                         return Err(io::Error::other(format!(
                             "`{}` became shorter while it was copied",
                             entry.name
@@ -200,7 +200,7 @@ fn read_entries<R: Read>(mut archive: tar::Archive<R>, visit: &mut Visit<'_>) ->
     let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
     let mut found = Digests::default();
     let (mut header, mut stated) = (None, None);
-    let mut octets = 0;
+    let mut bytes = 0;
     for entry in archive.entries()? {
         let mut entry = entry?;
         let Some(header) = &header else {
@@ -227,8 +227,8 @@ fn read_entries<R: Read>(mut archive: tar::Archive<R>, visit: &mut Visit<'_>) ->
                 found.directories.push(key);
             }
             tar::EntryType::Regular => {
-                octets += entry.size();
-                if octets > header.octets || found.files.contains_key(&key) {
+                bytes += entry.size();
+                if bytes > header.bytes || found.files.contains_key(&key) {
                     return Err(bad(format!("`{name}` is more than it says")));
                 }
                 let mut hashing = Hashing::new(&mut entry);
@@ -404,7 +404,7 @@ impl Read for Reading<'_> {
 /// Hashes what is read through it.
 struct Hashing<R> {
     from: R,
-    octets: u64,
+    bytes: u64,
     hasher: Sha256,
 }
 
@@ -412,13 +412,13 @@ impl<R: Read> Hashing<R> {
     fn new(from: R) -> Self {
         Self {
             from,
-            octets: 0,
+            bytes: 0,
             hasher: Sha256::new(),
         }
     }
 
     fn finish(self) -> (u64, String) {
-        (self.octets, hex::encode(self.hasher.finalize()))
+        (self.bytes, hex::encode(self.hasher.finalize()))
     }
 }
 
@@ -430,7 +430,7 @@ impl<R: Read> Read for Hashing<R> {
         }
         let count = self.from.read(buffer)?;
         self.hasher.update(&buffer[..count]);
-        self.octets += count as u64;
+        self.bytes += count as u64;
         Ok(count)
     }
 }

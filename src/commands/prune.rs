@@ -64,15 +64,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let waste: Vec<Waste> = seen.into_iter().chain(waste).chain(named).collect();
     let trees = inactive(&args.names, &inventory, &store.processes, session);
     let mut talk = Vec::new();
-    let mut octets = 0;
+    let mut bytes = 0;
     let mut removed = Vec::new();
     for waste in &waste {
         prune::remove(waste, &session.layout).map_err(|source| Error::Store {
             action: "clean",
             source,
         })?;
-        octets += waste.octets;
-        removed.push(json!({"path": waste.path, "what": waste.what, "bytes": waste.octets}));
+        bytes += waste.bytes;
+        removed.push(json!({"path": waste.path, "what": waste.what, "bytes": waste.bytes}));
     }
     for (component, tree) in &trees {
         let path = session.layout.tree(component, tree);
@@ -84,7 +84,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             &session.command,
             &store,
         )?;
-        octets += size;
+        bytes += size;
         talk.push(format!(
             "removed {component} {}",
             session.style(component)?.show(tree.version())
@@ -97,11 +97,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             counted(waste.len(), "thing")
         ));
     }
-    talk.push(format!("{} are free again", sized(octets)));
-    Ok(Outcome::done(
-        talk,
-        json!({ "removed": removed, "bytes": octets }),
-    ))
+    talk.push(format!("{} are free again", sized(bytes)));
+    Ok(Outcome::done(talk, json!({ "removed": removed, "bytes": bytes })))
 }
 
 /// The paths that the user named, each of which must be one of those that projects keep.
@@ -132,7 +129,7 @@ fn named(paths: &[Utf8PathBuf], known: &[Waste], session: &Session) -> Result<Ve
 /// Lists what projects keep and nobody named.
 fn tell_of_kept(known: &[Waste], named: &[Waste], session: &Session) {
     for waste in known.iter().filter(|waste| !named.contains(waste)) {
-        let size = sized(waste.octets);
+        let size = sized(waste.bytes);
         session.note(format!(
             "kept: `{}`, {}, {size}; `--kept {}` removes it",
             waste.path,
@@ -170,21 +167,21 @@ fn show(
     session: &Session,
 ) -> Result<Outcome, Error> {
     let mut data = String::new();
-    let mut octets = 0;
+    let mut bytes = 0;
     let mut rows = Vec::new();
     let versions = trees.iter().map(|(component, tree)| {
         let path = session.layout.tree(component, tree);
-        let octets = prune::size(&path);
+        let bytes = prune::size(&path);
         Waste {
             path,
             what: "inactive version",
-            octets,
+            bytes,
         }
     });
     for waste in waste.iter().cloned().chain(versions) {
-        octets += waste.octets;
-        let _ = writeln!(data, "{}: {}, {}", waste.path, waste.what, sized(waste.octets));
-        rows.push(json!({"path": waste.path, "what": waste.what, "bytes": waste.octets}));
+        bytes += waste.bytes;
+        let _ = writeln!(data, "{}: {}, {}", waste.path, waste.what, sized(waste.bytes));
+        rows.push(json!({"path": waste.path, "what": waste.what, "bytes": waste.bytes}));
     }
     let talk = if rows.is_empty() {
         vec!["there is nothing that could go".to_owned()]
@@ -192,11 +189,11 @@ fn show(
         vec![format!(
             "{} could go, {} together",
             counted(rows.len(), "thing"),
-            sized(octets)
+            sized(bytes)
         )]
     };
     let json = if dry_run {
-        json!({ "dry_run": true, "would_remove": rows, "bytes": octets })
+        json!({ "dry_run": true, "would_remove": rows, "bytes": bytes })
     } else {
         json!({ "removed": [], "bytes": 0 })
     };

@@ -12,7 +12,7 @@ use crate::{
 
 /// The socket of a project's server, as ampd puts it.
 const SOCKET: &str = "/metadb/.s.PGSQL.5432";
-/// The longest path of a socket, in octets (`sockaddr_un` with its terminator).
+/// The longest path of a socket, in bytes (`sockaddr_un` with its terminator).
 const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// Checks that a shell finds the active programs, and finds them first.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Algorithm, Digest, Target};
 
-/// Who built an artifact: `[a-z][a-z0-9-]*`, at most 64 octets.
+/// Who built an artifact: `[a-z][a-z0-9-]*`, at most 64 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Provider(String);
@@ -220,10 +220,10 @@ pub struct Artifact {
     pub bin: BTreeMap<String, String>,
     /// Where its digest is from.
     pub integrity: Integrity,
-    /// Its size in octets, where it is published.
+    /// Its size in bytes, where it is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// The size of the unpacked tree in octets, where it is published; it has no more.
+    /// The size of the unpacked tree in bytes, where it is published; it has no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unpacked_size: Option<u64>,
     /// The requirements on the host.

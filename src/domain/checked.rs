@@ -1,5 +1,5 @@
 //! The files that ampup writes for itself: JSON objects whose last member, `check`, is the SHA-256 of all that stands before
-//! it. A disk that turns one octet into another often leaves valid JSON, which would be believed. It is no protection
+//! it. A disk that turns one byte into another often leaves valid JSON, which would be believed. It is no protection
 //! against anybody: who can write the file can write the check.
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -48,9 +48,9 @@ pub fn read<T: DeserializeOwned>(content: &[u8]) -> Result<T, CheckError> {
     Ok(serde_json::from_slice(content)?)
 }
 
-fn digest(octets: &[u8]) -> String {
+fn digest(bytes: &[u8]) -> String {
     let mut hasher = Hasher::new(Algorithm::Sha256);
-    hasher.update(octets);
+    hasher.update(bytes);
     hasher.finish().to_string()
 }
 
@@ -84,7 +84,7 @@ mod tests {
                 let mut flipped = whole.clone();
                 flipped[at] ^= 1 << bit;
                 if let Ok(found) = read::<Value>(&flipped) {
-                    assert_eq!(found, right, "octet {at}, bit {bit}");
+                    assert_eq!(found, right, "byte {at}, bit {bit}");
                 }
             }
             assert!(read::<Value>(&whole[..at]).is_err(), "cut at {at}");

@@ -24,8 +24,8 @@ impl Algorithm {
         }
     }
 
-    /// The length of a digest in octets.
-    pub fn octets(self) -> usize {
+    /// The length of a digest in bytes.
+    pub fn bytes(self) -> usize {
         match self {
             Self::Sha256 => 32,
             Self::Sha512 => 64,
@@ -38,7 +38,7 @@ impl Algorithm {
 #[serde(try_from = "String", into = "String")]
 pub struct Digest {
     algorithm: Algorithm,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 /// The reason a text is not a digest.
@@ -53,11 +53,11 @@ impl Digest {
     /// When `hex` is not hex or not as long as the algorithm's digests are.
     pub fn from_hex(algorithm: Algorithm, hex: &str) -> Result<Self, InvalidDigest> {
         let invalid = || InvalidDigest(format!("{}:{hex}", algorithm.as_str()));
-        let octets = hex::decode(hex).map_err(|_| invalid())?;
-        if octets.len() != algorithm.octets() {
+        let bytes = hex::decode(hex).map_err(|_| invalid())?;
+        if bytes.len() != algorithm.bytes() {
             return Err(invalid());
         }
-        Ok(Self { algorithm, octets })
+        Ok(Self { algorithm, bytes })
     }
 
     /// Its algorithm.
@@ -67,7 +67,7 @@ impl Digest {
 
     /// The hex digits, lower case, without the algorithm.
     pub fn hex(&self) -> String {
-        hex::encode(&self.octets)
+        hex::encode(&self.bytes)
     }
 
     /// `sha256-<hex>`: a name for files that are kept by digest.
@@ -135,28 +135,28 @@ impl Hasher {
         }
     }
 
-    /// Hashes the next octets.
-    pub fn update(&mut self, octets: &[u8]) {
+    /// Hashes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
         match self {
-            Self::Sha256(state) => state.update(octets),
-            Self::Sha512(state) => state.update(octets),
+            Self::Sha256(state) => state.update(bytes),
+            Self::Sha512(state) => state.update(bytes),
         }
     }
 
     /// The digest of everything seen.
     pub fn finish(self) -> Digest {
-        let (algorithm, octets) = match self {
+        let (algorithm, bytes) = match self {
             Self::Sha256(state) => (Algorithm::Sha256, state.finalize().to_vec()),
             Self::Sha512(state) => (Algorithm::Sha512, state.finalize().to_vec()),
         };
-        Digest { algorithm, octets }
+        Digest { algorithm, bytes }
     }
 }
 
 impl io::Write for Hasher {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.update(octets);
-        Ok(octets.len())
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -23,7 +23,7 @@ pub enum FileRecord {
     File {
         /// The digest of its content.
         digest: Digest,
-        /// Its size in octets.
+        /// Its size in bytes.
         size: u64,
         /// True if its mode is 0755; otherwise it is 0644.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -78,7 +78,7 @@ impl FileList {
         self.0.is_empty()
     }
 
-    /// The octets of all files together.
+    /// The bytes of all files together.
     pub fn size(&self) -> u64 {
         let sizes = self.0.values().map(|record| match record {
             FileRecord::File { size, .. } => *size,

@@ -4,7 +4,7 @@ use std::{borrow::Borrow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a component: `[a-z][a-z0-9-]*`, at most 64 octets, not `bin`
+/// The name of a component: `[a-z][a-z0-9-]*`, at most 64 bytes, not `bin`
 /// (that name is taken by the directory of links beside the components of a generation).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

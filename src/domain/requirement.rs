@@ -84,7 +84,7 @@ impl Requirement {
     }
 }
 
-/// No requirement is longer, in octets.
+/// No requirement is longer, in bytes.
 const LONGEST: usize = 256;
 
 impl FromStr for Requirement {
@@ -116,7 +116,7 @@ impl FromStr for Requirement {
             && !rest.is_empty()
             && rest
                 .bytes()
-                .all(|octet| octet.is_ascii_alphanumeric() || b"-._".contains(&octet))
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
         {
             return Ok(Self::Tag(text.to_owned()));
         }

@@ -28,7 +28,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// The next octets; `None` at the end.
+    /// The next bytes; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, Failed> {
         let limits = &self.wire.settings.limits;
         loop {
@@ -38,13 +38,13 @@ impl<'a> Body<'a> {
                 limits.first_byte
             };
             match timeout(patience, self.answer.chunk()).await {
-                Ok(Ok(Some(octets))) => {
+                Ok(Ok(Some(bytes))) => {
                     if !self.any {
                         self.any = true;
                         self.window.0 = Instant::now();
                     }
-                    self.window.1 += octets.len() as u64;
-                    return Ok(Some(octets));
+                    self.window.1 += bytes.len() as u64;
+                    return Ok(Some(bytes));
                 }
                 Ok(Ok(None)) => return Ok(None),
                 Ok(Err(cause)) => {

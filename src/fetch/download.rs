@@ -39,7 +39,7 @@ pub(super) struct Wanted<'a> {
 pub(super) enum Unpacked {
     /// A copy of it.
     Same,
-    /// A tree of so many octets, or none where nobody says.
+    /// A tree of so many bytes, or none where nobody says.
     Stated(u64),
 }
 
@@ -200,7 +200,7 @@ impl Wire {
         if let Some(total) = total {
             let unpacked = match wanted.unpacked {
                 Unpacked::Same => total,
-                Unpacked::Stated(octets) => octets,
+                Unpacked::Stated(bytes) => bytes,
             };
             let rest = total - partial.length();
             let Places {
@@ -216,12 +216,12 @@ impl Wire {
         }
         telling.started(address::host(url), total, partial.length());
         let mut body = Body::new(self, answer);
-        while let Some(octets) = body.next().await? {
-            let octets = octets.as_ref();
-            if partial.length() + octets.len() as u64 > limit {
+        while let Some(bytes) = body.next().await? {
+            let bytes = bytes.as_ref();
+            if partial.length() + bytes.len() as u64 > limit {
                 return Err(too_large().into());
             }
-            partial.append(octets).map_err(FetchError::disk(partial.path()))?;
+            partial.append(bytes).map_err(FetchError::disk(partial.path()))?;
             telling.progress(partial.length());
         }
         match total {
@@ -249,7 +249,7 @@ impl Wire {
     }
 }
 
-/// Fails now rather than with the last octet that fits.
+/// Fails now rather than with the last byte that fits.
 pub(super) fn enough_room(directory: &Utf8Path, needed: u64) -> Result<(), FetchError> {
     match space::free(directory) {
         Ok(Some(free)) if free < needed => {

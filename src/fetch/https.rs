@@ -24,7 +24,7 @@ const REDIRECTS: usize = 5;
 pub(super) struct Question<'a> {
     /// Where.
     pub(super) url: &'a Url,
-    /// From which octet on, if the file is still the one with this validator.
+    /// From which byte on, if the file is still the one with this validator.
     pub(super) from: Option<(u64, &'a str)>,
     /// Only if it has another ETag.
     pub(super) unless: Option<&'a str>,

@@ -165,11 +165,11 @@ impl Partial {
         Ok(!std::mem::replace(&mut self.discarded, true))
     }
 
-    /// Writes the next octets.
-    pub(super) fn append(&mut self, octets: &[u8]) -> io::Result<()> {
+    /// Writes the next bytes.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.length))?;
-        self.file.write_all(octets)?;
-        self.length += octets.len() as u64;
+        self.file.write_all(bytes)?;
+        self.length += bytes.len() as u64;
         Ok(())
     }
 

@@ -61,11 +61,11 @@ impl fmt::Debug for Secret {
 pub struct Limits {
     /// To a connection, TLS included.
     pub connect: Duration,
-    /// From there to the first octet of an answer, and from its head to the first octet of its body.
+    /// From there to the first byte of an answer, and from its head to the first byte of its body.
     pub first_byte: Duration,
     /// In every such span of time ...
     pub window: Duration,
-    /// ... so many octets a second come on average.
+    /// ... so many bytes a second come on average.
     pub floor: u64,
     /// Attempts after the first. Counted anew when an attempt brought a mebibyte.
     pub retries: u32,
@@ -73,15 +73,15 @@ pub struct Limits {
     pub back_off: Duration,
     /// The longest `Retry-After` that is waited for.
     pub retry_after: Duration,
-    /// Octets of an artifact whose size is not stated.
+    /// Bytes of an artifact whose size is not stated.
     pub artifact: u64,
-    /// Octets of a checksum file.
+    /// Bytes of a checksum file.
     pub checksum_file: u64,
-    /// Octets of a release's JSON.
+    /// Bytes of a release's JSON.
     pub github_release: u64,
     /// To the first answer that npm has from its registry, its own start included.
     pub npm_answer: Duration,
-    /// From one octet to the next in npm's downloads.
+    /// From one byte to the next in npm's downloads.
     pub npm_idle: Duration,
 }
 

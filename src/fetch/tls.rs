@@ -278,12 +278,12 @@ fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = if length < 0x80 {
         (usize::from(length), rest)
     } else {
-        let (octets, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
-        if octets.len() > 4 {
+        let (bytes, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
+        if bytes.len() > 4 {
             return None;
         }
         (
-            octets.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet)),
+            bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)),
             rest,
         )
     };

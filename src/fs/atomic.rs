@@ -139,7 +139,7 @@ fn directory_of(path: &Utf8Path) -> &Utf8Path {
         .expect("a file of ampup lies in a directory of ampup")
 }
 
-/// The content of a file of at most `limit` octets, which may be the user's own: a link is followed.
+/// The content of a file of at most `limit` bytes, which may be the user's own: a link is followed.
 ///
 /// # Errors
 /// When it cannot be read, is no regular file, or is larger.
@@ -147,7 +147,7 @@ pub fn read(path: &Utf8Path, limit: u64) -> io::Result<Vec<u8>> {
     read_opened(open(path, true)?, path, limit)
 }
 
-/// The content of a file that only ampup writes, of at most `limit` octets. A link in its place is not followed.
+/// The content of a file that only ampup writes, of at most `limit` bytes. A link in its place is not followed.
 ///
 /// # Errors
 /// When it cannot be read, is no regular file, or is larger.

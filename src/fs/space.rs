@@ -9,8 +9,8 @@ use super::node::Node;
 /// What something takes of a file system.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Need {
-    /// Octets.
-    pub octets: u64,
+    /// Bytes.
+    pub bytes: u64,
     /// Files, directories and links.
     pub entries: u64,
 }
@@ -20,7 +20,7 @@ impl Need {
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
-            octets: self.octets.saturating_add(other.octets),
+            bytes: self.bytes.saturating_add(other.bytes),
             entries: self.entries.saturating_add(other.entries),
         }
     }
@@ -29,9 +29,9 @@ impl Need {
 /// What a file system has too little of.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Lack {
-    /// Octets.
+    /// Bytes.
     #[error("`{place}` has {free} bytes free, and {needed} bytes are needed")]
-    Octets {
+    Bytes {
         /// Where they are needed.
         place: Utf8PathBuf,
         /// How many.
@@ -54,12 +54,12 @@ pub enum Lack {
 /// What the file system of `path` lacks. One that cannot say how much it has is asked by writing.
 pub fn lack(path: &Utf8Path, need: Need) -> Option<Lack> {
     let place = || path.to_owned();
-    let free_octets = free(path).ok().flatten();
+    let free_bytes = free(path).ok().flatten();
     let free_entries = free_entries(path).ok().flatten();
-    match (free_octets, free_entries) {
-        (Some(free), _) if free < need.octets => Some(Lack::Octets {
+    match (free_bytes, free_entries) {
+        (Some(free), _) if free < need.bytes => Some(Lack::Bytes {
             place: place(),
-            needed: need.octets,
+            needed: need.bytes,
             free,
         }),
         (_, Some(free)) if free < need.entries => Some(Lack::Entries {
@@ -79,7 +79,7 @@ pub fn is_shared(one: &Utf8Path, other: &Utf8Path) -> bool {
     }
 }
 
-/// Octets that an ordinary user can still write to the file system of `path`; `None` where the system cannot say.
+/// Bytes that an ordinary user can still write to the file system of `path`; `None` where the system cannot say.
 ///
 /// # Errors
 /// When `path` cannot be asked about.

@@ -18,7 +18,7 @@ pub(super) struct Snapshot {
     /// The server's.
     pub(super) server: Version,
     /// The size of the database.
-    pub(super) octets: u64,
+    pub(super) bytes: u64,
     /// The rows of its tables.
     pub(super) counts: Counts,
     session: Running,
@@ -64,13 +64,13 @@ impl Snapshot {
             numbers.1.and_then(|text| text.parse().ok()),
         );
         let ended = session.child.try_wait().map_err(failed)?;
-        if let (Some(name), (Some::<u64>(server), Some(octets)), None) = (name, numbers, ended) {
+        if let (Some(name), (Some::<u64>(server), Some(bytes)), None) = (name, numbers, ended) {
             lines.sort();
             return Ok(Self {
                 name,
                 // `server_version_num`, 150020: before 10 the third number was the minor, and no such server is met.
                 server: (server / 10_000, server % 10_000),
-                octets,
+                bytes,
                 counts: lines,
                 session,
                 stdin: Some(stdin),

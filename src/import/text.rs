@@ -136,7 +136,7 @@ impl Text {
             [b'"', ..] => Some(Quote::Until(b'"')),
             [b'/', b'*', ..] => Some(Quote::Comment(1)),
             [b'$', inner @ ..] if !follows_word => {
-                let length = inner.iter().take_while(|octet| is_of_word(octet)).count();
+                let length = inner.iter().take_while(|byte| is_of_word(byte)).count();
                 // `$1` is a parameter, and `$` alone an operator's.
                 let is_tag = inner.get(length) == Some(&b'$') && !inner[0].is_ascii_digit();
                 is_tag.then(|| Quote::Dollar(rest[..length + 2].to_vec()))
@@ -147,8 +147,8 @@ impl Text {
 }
 
 /// Whether it can be part of a name without quotes. (A dollar sign can, but not of the tag between two of them.)
-fn is_of_word(octet: &u8) -> bool {
-    octet.is_ascii_alphanumeric() || *octet == b'_' || !octet.is_ascii()
+fn is_of_word(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || *byte == b'_' || !byte.is_ascii()
 }
 
 #[cfg(test)]

@@ -290,11 +290,11 @@ fn keep_template(cluster: &ProvenCluster, digest: &Digest, workshop: &Workshop<'
 fn beside(component: &Component) -> Need {
     match component.acceptance {
         Acceptance::Postgres => Need {
-            octets: SLACK + CLUSTER,
+            bytes: SLACK + CLUSTER,
             entries: ENTRIES_OF_CLUSTER,
         },
         Acceptance::Version => Need {
-            octets: SLACK,
+            bytes: SLACK,
             entries: ENTRIES,
         },
     }

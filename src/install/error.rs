@@ -35,9 +35,9 @@ pub enum InstallError {
         component: ComponentName,
         /// Where it should go.
         place: String,
-        /// What it takes, in octets.
+        /// What it takes, in bytes.
         needed: u64,
-        /// What there is, in octets.
+        /// What there is, in bytes.
         free: u64,
     },
     /// The file system takes too few further files, however small.

@@ -19,7 +19,7 @@ use crate::{
     store::{claim, directories, shared_home},
 };
 
-/// `trust.json` is never larger, in octets.
+/// `trust.json` is never larger, in bytes.
 const LIMIT: u64 = 64 << 10;
 
 /// The result of storing a registry.
@@ -150,17 +150,17 @@ pub(super) fn accepted_copy(
 /// The copy, if there is one, proven again.
 pub(super) fn copy(origin: &Origin, layout: &Layout) -> Result<Option<Signed>, Unusable> {
     let limit = trust::POINTER_LIMIT + manifest::LIMIT;
-    let octets = match atomic::read_own(&layout.registry_copy(&origin.id), limit) {
-        Ok(octets) => octets,
+    let bytes = match atomic::read_own(&layout.registry_copy(&origin.id), limit) {
+        Ok(bytes) => bytes,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(Unusable::of_io(cause)),
     };
-    let ends = octets.iter().enumerate().filter(|(_, octet)| **octet == b'\n');
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     let (end, _) = ends
         .take(4)
         .last()
         .ok_or_else(|| Unusable::Refused("it is cut short".to_owned()))?;
-    let (pointer, document) = octets.split_at(end + 1);
+    let (pointer, document) = bytes.split_at(end + 1);
     let proven = Pointer::parse(pointer, &origin.keyring, &origin.id)
         .and_then(|pointer| trust::verify(&pointer, document, &origin.keyring));
     proven

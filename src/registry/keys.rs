@@ -112,17 +112,17 @@ impl Keyring {
 }
 
 impl KeyId {
-    /// The id in the second line of a key or of a signature: two octets of algorithm, eight of id (least first).
+    /// The id in the second line of a key or of a signature: two bytes of algorithm, eight of id (least first).
     pub(super) fn of_line(line: &str) -> Option<Self> {
-        let mut octets = Vec::with_capacity(12);
+        let mut bytes = Vec::with_capacity(12);
         for four in line.as_bytes().get(..16)?.chunks(4) {
             let mut bits: u32 = 0;
             for letter in four {
                 bits = bits << 6 | sextet(*letter)?;
             }
-            octets.extend_from_slice(&bits.to_be_bytes()[1..]);
+            bytes.extend_from_slice(&bits.to_be_bytes()[1..]);
         }
-        Some(Self(u64::from_le_bytes(octets.get(2..10)?.try_into().ok()?)))
+        Some(Self(u64::from_le_bytes(bytes.get(2..10)?.try_into().ok()?)))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
 
 /// The highest `schema` number that this ampup understands.
 pub const SCHEMA: u64 = 1;
-/// No manifest is larger than this, in octets (docs/keys.md: `registry-<serial>.json`).
+/// No manifest is larger than this, in bytes (docs/keys.md: `registry-<serial>.json`).
 pub const LIMIT: u64 = 4 << 20;
 
 const EMBEDDED: &str = include_str!("../../registry/manifest.json");

@@ -20,7 +20,7 @@ use crate::{
     exit::Exit,
 };
 
-/// No signature is larger, in octets.
+/// No signature is larger, in bytes.
 pub const POINTER_LIMIT: u64 = 4 << 10;
 /// The highest serial: the highest number that every reader of JSON reads alike (RFC 7493, section 2.2).
 const HIGHEST_SERIAL: u64 = (1 << 53) - 1;
@@ -35,7 +35,7 @@ pub enum TrustError {
     /// Not the four lines of a signature.
     #[error("it is no minisign signature: {0}")]
     NotASignature(&'static str),
-    /// A signature over the octets themselves; ours are over their hash.
+    /// A signature over the bytes themselves; ours are over their hash.
     #[error("it is a signature of the legacy kind")]
     Legacy,
     /// By nobody we know.
@@ -47,7 +47,7 @@ pub enum TrustError {
     /// The trusted comment is not of our form.
     #[error("its trusted comment is not `ampup registry=… serial=… sha256=… size=…`: `{0}`")]
     Comment(String),
-    /// The signature does not belong to these octets and this comment.
+    /// The signature does not belong to these bytes and this comment.
     #[error("its signature by the key {0} is not valid")]
     Forged(KeyId),
     /// Another registry's.
@@ -136,7 +136,7 @@ pub struct Claim {
     pub serial: u64,
     /// The SHA-256 of the file.
     pub digest: Digest,
-    /// The size of the file in octets.
+    /// The size of the file in bytes.
     pub size: u64,
 }
 
@@ -186,8 +186,8 @@ impl Pointer {
     ///
     /// # Errors
     /// When it is no signature, or nothing that it might prove would be believed.
-    pub fn parse(octets: &[u8], keyring: &Keyring, id: &str) -> Result<Self, TrustError> {
-        let text = framed(octets)?;
+    pub fn parse(bytes: &[u8], keyring: &Keyring, id: &str) -> Result<Self, TrustError> {
+        let text = framed(bytes)?;
         let signature = Signature::decode(text).map_err(|error| {
             TrustError::NotASignature(match error {
                 minisign_verify::Error::UnsupportedAlgorithm => "its algorithm is unknown",
@@ -239,10 +239,10 @@ impl fmt::Debug for Pointer {
 }
 
 /// Exactly four lines of ASCII, the last one ended too.
-fn framed(octets: &[u8]) -> Result<&str, TrustError> {
-    let text = std::str::from_utf8(octets).map_err(|_| TrustError::NotASignature("it is not text"))?;
+fn framed(bytes: &[u8]) -> Result<&str, TrustError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| TrustError::NotASignature("it is not text"))?;
     let visible = |letter: char| letter == '\n' || letter == ' ' || letter.is_ascii_graphic();
-    if octets.len() as u64 > POINTER_LIMIT {
+    if bytes.len() as u64 > POINTER_LIMIT {
         return Err(TrustError::NotASignature("it is too long"));
     }
     if !text.starts_with("untrusted comment: ") {
@@ -281,7 +281,7 @@ impl Signed {
     }
 }
 
-/// Proves the octets of a manifest by its pointer. They are parsed after, never before.
+/// Proves the bytes of a manifest by its pointer. They are parsed after, never before.
 ///
 /// # Errors
 /// When the signature does not hold, or what it signs is not what its comment says.
@@ -326,7 +326,7 @@ pub fn verify(pointer: &Pointer, document: &[u8], keyring: &Keyring) -> Result<S
 pub struct Floor {
     /// Its serial.
     pub serial: u64,
-    /// The digest of its octets.
+    /// The digest of its bytes.
     pub sha256: Digest,
     /// When it was issued.
     pub issued: String,

@@ -30,7 +30,7 @@ pub struct Return {
 pub enum Undo {
     /// The file goes: ampup made it, and nothing else is in it.
     Delete,
-    /// The file loses what comes after this many octets.
+    /// The file loses what comes after this many bytes.
     Truncate(usize),
     /// The file becomes this: lines of the user follow the block.
     Rewrite(Vec<u8>),

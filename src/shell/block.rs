@@ -1,7 +1,7 @@
 //! The one marked block that ampup has in a user's file.
 //!
 //! Exactly three lines: the marker, one line, the marker. What is not exactly that is not ours and is never cut, and no
-//! line of the user is changed, moved or joined with another. Works on octets: the rest of the file may be anything.
+//! line of the user is changed, moved or joined with another. Works on bytes: the rest of the file may be anything.
 
 const BEGIN: &str = "# >>> ampup >>>";
 /// The file had no line break at its end, and got one: it belongs to the block.
@@ -13,7 +13,7 @@ const END: &str = "# <<< ampup <<<";
 pub enum Insertion {
     /// It is there already, with this very line.
     Present,
-    /// These octets are appended to the file; nothing that is in it changes.
+    /// These bytes are appended to the file; nothing that is in it changes.
     Append(Vec<u8>),
     /// The block is there with another line; the file becomes this.
     Rewrite(Vec<u8>),
@@ -96,7 +96,7 @@ pub fn is_all_of(content: &[u8]) -> bool {
         .is_some_and(|block| block.start == 0 && block.end == content.len())
 }
 
-/// Where a block lies, in octets from the file's start.
+/// Where a block lies, in bytes from the file's start.
 struct Block {
     start: usize,
     /// The same, or before the line break that came with the block.
@@ -116,7 +116,7 @@ fn find(content: &[u8]) -> Vec<Block> {
     // Start, end without the line break, end with it.
     let mut lines = Vec::new();
     let mut start = 0;
-    for piece in content.split_inclusive(|octet| *octet == b'\n') {
+    for piece in content.split_inclusive(|byte| *byte == b'\n') {
         let text = piece.strip_suffix(b"\n").unwrap_or(piece);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         lines.push((start, start + text.len(), start + piece.len()));

@@ -14,7 +14,7 @@ use crate::{
     verify::digest_of,
 };
 
-/// No list of files is larger, in octets: 100,000 entries of the longest paths would be; none that was seen has a tenth.
+/// No list of files is larger, in bytes: 100,000 entries of the longest paths would be; none that was seen has a tenth.
 const LIMIT: u64 = 64 << 20;
 
 /// One thing that is not as it was installed.

@@ -20,7 +20,7 @@ use crate::{
 /// How many generations are kept.
 pub const KEPT: usize = 10;
 
-/// No `generation.json` is larger, in octets.
+/// No `generation.json` is larger, in bytes.
 const LIMIT: u64 = 64 << 10;
 
 /// One active set, and how it came to be.

@@ -15,7 +15,7 @@ use crate::{
     layout::RECEIPT,
 };
 
-/// No receipt is larger, in octets.
+/// No receipt is larger, in bytes.
 pub const LIMIT: u64 = 4096;
 
 /// Where an installed tree came from (`.receipt.json`).

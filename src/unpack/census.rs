@@ -121,7 +121,7 @@ impl<'a> Census<'a> {
         if self.entries > limits::ENTRIES {
             return Err(Fault::TooManyEntries);
         }
-        self.count_unpacked(entry.octets)?;
+        self.count_unpacked(entry.bytes)?;
         let path = entry.path.as_str();
         // Only a directory can be the tree itself.
         let inside = self
@@ -252,7 +252,7 @@ impl<'a> Census<'a> {
             inside[list] = false;
         }
         Need {
-            octets: self.occupied,
+            bytes: self.occupied,
             // And the tree's top.
             entries: inside.iter().filter(|inside| **inside).count() as u64 + 1,
         }
@@ -275,7 +275,7 @@ impl<'a> Census<'a> {
             kind: EntryKind::Symlink {
                 target: relative(path, source),
             },
-            octets: 0,
+            bytes: 0,
         };
         self.admit(&entry).map_err(refused)?;
         Ok(())
@@ -300,8 +300,8 @@ impl<'a> Census<'a> {
         }
     }
 
-    fn count_unpacked(&mut self, octets: u64) -> Result<(), Fault> {
-        self.unpacked = self.unpacked.saturating_add(octets);
+    fn count_unpacked(&mut self, bytes: u64) -> Result<(), Fault> {
+        self.unpacked = self.unpacked.saturating_add(bytes);
         if self.unpacked > self.limits.unpacked {
             return Err(Fault::TooLarge(self.limits.unpacked));
         }
@@ -309,10 +309,10 @@ impl<'a> Census<'a> {
     }
 
     /// Counts a file or link of the tree.
-    fn place(&mut self, octets: u64) -> Result<(), Fault> {
+    fn place(&mut self, bytes: u64) -> Result<(), Fault> {
         self.placed += 1;
-        self.installed = self.installed.saturating_add(octets);
-        let blocks = octets.div_ceil(limits::BLOCK).saturating_mul(limits::BLOCK);
+        self.installed = self.installed.saturating_add(bytes);
+        let blocks = bytes.div_ceil(limits::BLOCK).saturating_mul(limits::BLOCK);
         self.occupied = self.occupied.saturating_add(blocks);
         match self.limits.tree {
             Some(stated) if self.installed > stated => Err(Fault::LargerThanStated(stated)),

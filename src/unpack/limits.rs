@@ -4,43 +4,43 @@ use crate::fs::space::Need;
 
 /// Entries of an archive, and directories that are made without an entry.
 pub(super) const ENTRIES: usize = 100_000;
-/// Octets of an entry's name.
+/// Bytes of an entry's name.
 pub(super) const PATH: usize = 1_024;
-/// Octets of each part of a name.
+/// Bytes of each part of a name.
 pub(super) const PART: usize = 255;
 /// Parts of a name.
 pub(super) const DEPTH: usize = 64;
 /// Links that are followed before a link counts as a loop.
 pub(super) const HOPS: usize = 8;
-/// Octets that every archive may unpack to, however small it is.
+/// Bytes that every archive may unpack to, however small it is.
 pub(super) const UNPACKED: u64 = 512 << 20;
 /// A larger archive may unpack to this many times its own size.
 pub(super) const RATIO: u64 = 20;
-/// Octets of one pax or long-name block of a tar.
+/// Bytes of one pax or long-name block of a tar.
 pub(super) const EXTENSION: u64 = 1 << 20;
-/// Octets of all extension headers between two entries of a tar.
+/// Bytes of all extension headers between two entries of a tar.
 pub(super) const EXTENSIONS: u64 = 4 << 20;
-/// Octets of zeros after the end of a tar.
+/// Bytes of zeros after the end of a tar.
 pub(super) const PADDING: u64 = 64 << 20;
-/// Octets of a list of links.
+/// Bytes of a list of links.
 pub(super) const LINK_LIST: u64 = 1 << 20;
-/// Octets of memory that the xz decoder may use; `xz -9` needs 65 MiB.
+/// Bytes of memory that the xz decoder may use; `xz -9` needs 65 MiB.
 pub(super) const XZ_MEMORY: u64 = 128 << 20;
 
-/// Octets that the usual file systems give a file at once: it takes whole blocks.
+/// Bytes that the usual file systems give a file at once: it takes whole blocks.
 pub(super) const BLOCK: u64 = 4 << 10;
 
 /// The limits of what one archive may unpack to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
-    /// Octets of everything in it.
+    /// Bytes of everything in it.
     pub(super) unpacked: u64,
-    /// Octets of the tree, where the manifest states them.
+    /// Bytes of the tree, where the manifest states them.
     pub(super) tree: Option<u64>,
 }
 
 impl Limits {
-    /// The limits of an archive of this many octets.
+    /// The limits of an archive of this many bytes.
     pub(super) fn new(archive: u64, tree: Option<u64>) -> Self {
         Self {
             unpacked: UNPACKED.max(archive.saturating_mul(RATIO)),
@@ -50,9 +50,9 @@ impl Limits {
 
     /// More than the tree can take of a file system.
     pub(super) fn most(self) -> Need {
-        let octets = self.tree.unwrap_or(u64::MAX).min(self.unpacked);
+        let bytes = self.tree.unwrap_or(u64::MAX).min(self.unpacked);
         Need {
-            octets: octets.saturating_add(ENTRIES as u64 * BLOCK),
+            bytes: bytes.saturating_add(ENTRIES as u64 * BLOCK),
             entries: 2 * ENTRIES as u64 + 2,
         }
     }

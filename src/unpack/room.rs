@@ -1,4 +1,4 @@
-//! Room for what is in an archive, asked for before the first octet is written.
+//! Room for what is in an archive, asked for before the first byte is written.
 
 use std::io;
 
@@ -43,7 +43,7 @@ fn count(archive: &Verified, shape: &Shape<'_>, limits: Limits) -> Result<Need, 
     if shape.format == Format::Raw {
         let blocks = archive.size().div_ceil(limits::BLOCK);
         return Ok(Need {
-            octets: blocks.saturating_mul(limits::BLOCK),
+            bytes: blocks.saturating_mul(limits::BLOCK),
             // The tree, `bin` and the file.
             entries: 3,
         });
@@ -61,11 +61,11 @@ pub(super) fn told(failure: Failure, into: &Utf8Path) -> Failure {
     if !matches!(cause.kind(), StorageFull | QuotaExceeded) {
         return failure;
     }
-    let octets = space::free(into).ok().flatten();
+    let bytes = space::free(into).ok().flatten();
     let entries = space::free_entries(into).ok().flatten();
-    let free = match (octets, entries) {
-        (Some(octets), Some(entries)) => format!("{octets} bytes free, and room for {entries} more files"),
-        (Some(octets), None) => format!("{octets} bytes free"),
+    let free = match (bytes, entries) {
+        (Some(bytes), Some(entries)) => format!("{bytes} bytes free, and room for {entries} more files"),
+        (Some(bytes), None) => format!("{bytes} bytes free"),
         (None, _) => return failure,
     };
     let text = format!("{cause}; `{into}` has {free}");

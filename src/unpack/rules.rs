@@ -13,9 +13,9 @@ pub(super) struct Claim<'a> {
     pub(super) name: &'a [u8],
     /// The kind that is claimed.
     pub(super) kind: ClaimedKind<'a>,
-    /// Octets of its content.
+    /// Bytes of its content.
     pub(super) size: u64,
-    /// Octets of the extension headers that came before it.
+    /// Bytes of the extension headers that came before it.
     pub(super) overhead: u64,
 }
 
@@ -36,8 +36,8 @@ pub(super) struct Entry {
     pub(super) path: String,
     /// The kind of the entry.
     pub(super) kind: EntryKind,
-    /// Octets that it adds to what is unpacked.
-    pub(super) octets: u64,
+    /// Bytes that it adds to what is unpacked.
+    pub(super) bytes: u64,
 }
 
 /// The kind of an entry.
@@ -82,7 +82,7 @@ pub(super) fn judge(claim: &Claim<'_>) -> Result<Entry, Fault> {
     Ok(Entry {
         path: path.to_owned(),
         kind,
-        octets: claim.size.saturating_add(claim.overhead),
+        bytes: claim.size.saturating_add(claim.overhead),
     })
 }
 
@@ -387,7 +387,7 @@ mod tests {
         }
 
         #[test]
-        fn any_octets_are_judged_without_panic(name: Vec<u8>, target: Vec<u8>) {
+        fn any_bytes_are_judged_without_panic(name: Vec<u8>, target: Vec<u8>) {
             for kind in [
                 ClaimedKind::File { mode: 0 },
                 ClaimedKind::Directory,

@@ -1,4 +1,4 @@
-//! The framing of tar (POSIX.1-2017, pax; GNU's long names): which octets are an entry's header, name and content.
+//! The framing of tar (POSIX.1-2017, pax; GNU's long names): which bytes are an entry's header, name and content.
 //!
 //! The crate `tar` names the fields of a header. Its own reader is not used: it skips malformed pax records, takes a
 //! pax size over the header's, stops at the end marker and trusts what follows.
@@ -49,7 +49,7 @@ pub(super) fn read(stream: &mut Content<'_>, visit: &mut Visit<'_>) -> Result<()
             name: &name,
             kind,
             size: header.size,
-            overhead: extensions.octets,
+            overhead: extensions.bytes,
         };
         let mut content = (&mut *stream).take(header.size);
         visit(&claim, &mut content)?;
@@ -59,7 +59,7 @@ pub(super) fn read(stream: &mut Content<'_>, visit: &mut Visit<'_>) -> Result<()
         }
         skip_padding(stream, header.size)?;
     }
-    if extensions.octets != 0 {
+    if extensions.bytes != 0 {
         return Err(Fault::Tar("an extension header belongs to no entry").into());
     }
     // The end is two blocks of zeros; the first was the one that is no header.
@@ -122,7 +122,7 @@ impl Header {
     fn parse(block: &[u8; BLOCK]) -> Result<Self, Fault> {
         let header = tar::Header::from_byte_slice(block);
         let fields = header.as_old();
-        let sum = |octets: &[u8]| octets.iter().map(|&octet| u64::from(octet)).sum::<u64>();
+        let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>();
         // The sum counts its own field as spaces.
         let actual = sum(block) - sum(&fields.cksum) + 8 * u64::from(b' ');
         if octal(&fields.cksum)? != actual {
@@ -154,7 +154,7 @@ impl Header {
 
 /// Up to the first NUL, or all of it.
 fn text(field: &[u8]) -> &[u8] {
-    field.split(|&octet| octet == 0).next().unwrap_or_default()
+    field.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 /// A number in octal, or in GNU's binary form.
@@ -162,10 +162,10 @@ fn number(field: &[u8]) -> Result<u64, Fault> {
     match field {
         [0x80, rest @ ..] => {
             let (high, low) = rest.split_at(rest.len().saturating_sub(8));
-            if high.iter().any(|&octet| octet != 0) {
+            if high.iter().any(|&byte| byte != 0) {
                 return Err(Fault::Tar("a number is too large"));
             }
-            Ok(low.iter().fold(0, |value, &octet| value << 8 | u64::from(octet)))
+            Ok(low.iter().fold(0, |value, &byte| value << 8 | u64::from(byte)))
         }
         _ => octal(field),
     }
@@ -176,10 +176,10 @@ fn octal(field: &[u8]) -> Result<u64, Fault> {
     let field = field.trim_ascii_start();
     let digits = field
         .iter()
-        .take_while(|octet| matches!(octet, b'0'..=b'7'))
+        .take_while(|byte| matches!(byte, b'0'..=b'7'))
         .count();
     let (digits, rest) = field.split_at(digits);
-    if rest.iter().any(|octet| !matches!(octet, 0 | b' ')) {
+    if rest.iter().any(|byte| !matches!(byte, 0 | b' ')) {
         return Err(Fault::Tar("a number is not octal"));
     }
     // At most twelve digits, which is 36 bits.
@@ -197,7 +197,7 @@ struct Extensions {
     size: Option<u64>,
     gnu_name: Option<Vec<u8>>,
     gnu_link: Option<Vec<u8>>,
-    octets: u64,
+    bytes: u64,
 }
 
 impl Extensions {
@@ -206,11 +206,11 @@ impl Extensions {
         if !matches!(header.kind, b'x' | b'g' | b'L' | b'K') {
             return Ok(false);
         }
-        self.octets = self
-            .octets
+        self.bytes = self
+            .bytes
             .saturating_add(header.size)
             .saturating_add(BLOCK as u64);
-        if header.size > limits::EXTENSION || self.octets > limits::EXTENSIONS {
+        if header.size > limits::EXTENSION || self.bytes > limits::EXTENSIONS {
             return Err(
                 Fault::Tar("an extension header has at most 1 MiB, and 4 MiB come before an entry").into(),
             );
@@ -277,7 +277,7 @@ fn once<T>(place: &mut Option<T>, value: T) -> Result<(), Fault> {
 /// A long name ends with a NUL, and nothing hides behind it.
 fn long_name(content: &[u8]) -> Result<Vec<u8>, Fault> {
     let name = text(content);
-    if content[name.len()..].iter().any(|&octet| octet != 0) {
+    if content[name.len()..].iter().any(|&byte| byte != 0) {
         return Err(Fault::Tar("something follows a long name"));
     }
     Ok(name.to_vec())
@@ -321,11 +321,11 @@ impl<'a> Iterator for PaxRecords<'a> {
 }
 
 fn pax_record(content: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let space = content.iter().take(8).position(|&octet| octet == b' ')?;
+    let space = content.iter().take(8).position(|&byte| byte == b' ')?;
     let length = usize::try_from(decimal(&content[..space]).ok()?).ok()?;
     let (record, rest) = content.split_at_checked(length)?;
     let record = record.get(space + 1..)?.strip_suffix(b"\n")?;
-    let equals = record.iter().position(|&octet| octet == b'=')?;
+    let equals = record.iter().position(|&byte| byte == b'=')?;
     let (key, value) = (&record[..equals], &record[equals + 1..]);
     (!key.is_empty()).then_some((key, value, rest))
 }
@@ -409,10 +409,10 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_octets_are_read_without_panic(octets: Vec<u8>) {
-            let _ = PaxRecords(&octets).collect::<Result<Vec<_>, _>>();
-            let _ = octal(&octets[..octets.len().min(12)]);
-            let _ = read(&mut octets.as_slice(), &mut |_, _| Ok(()));
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
+            let _ = PaxRecords(&bytes).collect::<Result<Vec<_>, _>>();
+            let _ = octal(&bytes[..bytes.len().min(12)]);
+            let _ = read(&mut bytes.as_slice(), &mut |_, _| Ok(()));
         }
     }
 }

@@ -107,9 +107,9 @@ impl Tree {
             if count == 0 {
                 break;
             }
-            let octets = &self.buffer[..count];
-            hasher.update(octets);
-            file.write_all(octets).map_err(Failure::Write)?;
+            let bytes = &self.buffer[..count];
+            hasher.update(bytes);
+            file.write_all(bytes).map_err(Failure::Write)?;
             size += count as u64;
         }
         atomic::begin_to_flush(&file);

@@ -1,7 +1,7 @@
-//! The framing of zip (APPNOTE 6.3.10): which octets are an entry's header, name and content.
+//! The framing of zip (APPNOTE 6.3.10): which bytes are an entry's header, name and content.
 //!
 //! A zip says everything twice, at each entry and in its directory at the end, and readers differ in what they believe.
-//! Here both must agree, and together they must account for every octet of the file: what one reader overlooks and
+//! Here both must agree, and together they must account for every byte of the file: what one reader overlooks and
 //! another finds has no place to be. The crate `zip` is not used, because it keeps one entry of a name, looks for
 //! the directory in several places and does not read the headers of the entries.
 
@@ -34,7 +34,7 @@ const STREAMED: u16 = 1 << 3;
 const KNOWN_FLAGS: u16 = 0b110 | STREAMED | 1 << 11;
 const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
 
-/// Reads a zip of this many octets, whole.
+/// Reads a zip of this many bytes, whole.
 pub(super) fn read(file: &File, size: u64, visit: &mut Visit<'_>) -> Result<(), Failure> {
     let Directory { mut members, start } = Directory::read(file, size)?;
     members.sort_by_key(|member| member.start);
@@ -126,7 +126,7 @@ fn read_content(
     let mut content = Content::new(stream, member)?;
     let kind = member.kind().map_err(|fault| fault.of(&member.name))?;
     let size = member.size;
-    // Packed, nothing has two octets or more (the jars of Java have such directories); that it is nothing is proven below.
+    // Packed, nothing has two bytes or more (the jars of Java have such directories); that it is nothing is proven below.
     if matches!(kind, ClaimedKind::Directory) && size != 0 {
         return Err(Fault::Zip("only a file has content").of(&member.name));
     }
@@ -153,18 +153,18 @@ fn read_content(
 
 /// Reads what stands behind a streamed entry: with or without a signature, with sizes of 32 or 64 bits.
 fn read_descriptor(stream: &mut dyn Read, length: usize, member: &Member) -> Result<(), Failure> {
-    let mut octets = [0; 24];
+    let mut bytes = [0; 24];
     stream
-        .read_exact(&mut octets[..length])
+        .read_exact(&mut bytes[..length])
         .map_err(Failure::reading)?;
     let (signed, wide) = (length.is_multiple_of(8), length >= 20);
-    let fields = Fields(&octets[if signed { 4 } else { 0 }..length]);
+    let fields = Fields(&bytes[if signed { 4 } else { 0 }..length]);
     let (compressed, size) = if wide {
         (fields.u64(4), fields.u64(12))
     } else {
         (u64::from(fields.u32(4)), u64::from(fields.u32(8)))
     };
-    let same = (!signed || octets[..4] == DESCRIPTOR)
+    let same = (!signed || bytes[..4] == DESCRIPTOR)
         && fields.u32(0) == member.crc
         && compressed == member.compressed
         && size == member.size;

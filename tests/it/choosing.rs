@@ -20,16 +20,16 @@ fn archive(home: &Home, name: &str, scripts: &[(&str, &str)]) -> Value {
         tar.append_data(&mut header, format!("top/bin/{program}"), script.as_bytes())
             .expect("appended");
     }
-    let octets = tar
+    let bytes = tar
         .into_inner()
         .and_then(flate2::write::GzEncoder::finish)
         .expect("finished");
     let path = home.directory("archives").join(format!("{name}.tar.gz"));
-    fs::write(&path, &octets).expect("written");
+    fs::write(&path, &bytes).expect("written");
     json!({
         "target": TARGET, "provider": name, "format": "tar.gz", "root": "top",
         "source": {"kind": "file", "url": format!("file://{path}")},
-        "integrity": {"kind": "pinned", "digest": sha256(&octets)},
+        "integrity": {"kind": "pinned", "digest": sha256(&bytes)},
     })
 }
 

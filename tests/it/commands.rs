@@ -630,13 +630,13 @@ fn a_part_that_failed_is_an_error_in_json_too() {
 fn a_refused_archive_leads_to_the_next_build() {
     let mut home = Home::new();
     let good = crate::support::home::script("tool", "1.0.0").into_bytes();
-    let artifact = |home: &Home, provider: &str, format: &str, octets: &[u8]| {
+    let artifact = |home: &Home, provider: &str, format: &str, bytes: &[u8]| {
         let path = home.directory("work").join(provider);
-        fs::write(&path, octets).expect("written");
+        fs::write(&path, bytes).expect("written");
         serde_json::json!({
             "target": crate::support::home::TARGET, "provider": provider, "format": format,
             "source": {"kind": "file", "url": format!("file://{path}")},
-            "integrity": {"kind": "pinned", "digest": sha256(octets)},
+            "integrity": {"kind": "pinned", "digest": sha256(bytes)},
         })
     };
     let builds = [

@@ -98,8 +98,8 @@ fn what_is_no_whole_backup_changes_nothing() {
     let before = fingerprint(&home.work().join(".amp/metadb"));
     let whole = fs::read(home.work().join("b.tar.gz")).expect("read");
     let bad = home.work().join("bad.tar.gz");
-    let refused = |octets: &[u8], what: &str| {
-        fs::write(&bad, octets).expect("written");
+    let refused = |bytes: &[u8], what: &str| {
+        fs::write(&bad, bytes).expect("written");
         home.db(&["restore", "bad.tar.gz"])
             .exits(4)
             .says("is no whole backup");
@@ -158,15 +158,15 @@ fn a_forged_backup_changes_nothing() {
     ask(&home, "create table t (x int)");
     let before = fingerprint(&home.work());
     let bad = home.work().join("bad.tar.gz");
-    let refused = |octets: &[u8], code: i32, why: &str| {
-        fs::write(&bad, octets).expect("written");
+    let refused = |bytes: &[u8], code: i32, why: &str| {
+        fs::write(&bad, bytes).expect("written");
         home.db(&["restore", "bad.tar.gz"]).exits(code).says(why);
         fs::remove_file(&bad).expect("removed");
         let _ = fs::remove_file(home.work().join(".amp/metadb.change"));
         assert_eq!(fingerprint(&home.work()), before, "{why}");
     };
 
-    let head = |schema: u32, major: u32, octets: u32| json!({ "schema": schema, "major": major, "created": "2026-01-01T00:00:00Z", "octets": octets });
+    let head = |schema: u32, major: u32, bytes: u32| json!({ "schema": schema, "major": major, "created": "2026-01-01T00:00:00Z", "octets": bytes });
     let (header, same) = (head(1, 18, 1_000), |_: &mut serde_json::Value| {});
     let version = TarEntry::file("metadb/PG_VERSION", "18\n");
     let with = |entries: &[TarEntry]| [std::slice::from_ref(&version), entries].concat();

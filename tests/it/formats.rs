@@ -27,9 +27,9 @@ fn zipped(top: &str) -> Vec<u8> {
     ])
 }
 
-/// Serves these octets, honestly.
-fn serve(octets: Vec<u8>) -> Server {
-    Server::start(move |request, _| Reply::honest(&octets, request))
+/// Serves these bytes, honestly.
+fn serve(bytes: Vec<u8>) -> Server {
+    Server::start(move |request, _| Reply::honest(&bytes, request))
 }
 
 fn artifact(server: &Server, format: &str, root: Option<&str>, integrity: &Value) -> Value {
@@ -39,8 +39,8 @@ fn artifact(server: &Server, format: &str, root: Option<&str>, integrity: &Value
     })
 }
 
-fn pinned(octets: &[u8]) -> Value {
-    json!({"kind": "pinned", "digest": sha256(octets)})
+fn pinned(bytes: &[u8]) -> Value {
+    json!({"kind": "pinned", "digest": sha256(bytes)})
 }
 
 #[test]
@@ -61,9 +61,9 @@ fn every_format_becomes_the_same_tree() {
         ("zip", Some("top"), zipped("top/")),
         ("jar/tar.xz", None, jar("postgres-linux-x86_64.txz")),
     ];
-    for (format, root, octets) in cases {
-        let integrity = pinned(&octets);
-        let server = serve(octets);
+    for (format, root, bytes) in cases {
+        let integrity = pinned(&bytes);
+        let server = serve(bytes);
         let mut home = Home::new();
         home.offer_artifacts("tool", "1.0.0", &[artifact(&server, format, root, &integrity)]);
         home.ampup(&["install", "tool"])
@@ -92,11 +92,11 @@ fn every_format_becomes_the_same_tree() {
 
 #[test]
 fn a_cut_download_is_resumed_and_nothing_is_fetched_twice() {
-    let octets = tar_gz(&entries(""));
-    let integrity = pinned(&octets);
-    let half = octets.len() / 2;
+    let bytes = tar_gz(&entries(""));
+    let integrity = pinned(&bytes);
+    let half = bytes.len() / 2;
     let server = Server::start(move |request, number| {
-        let reply = Reply::honest(&octets, request);
+        let reply = Reply::honest(&bytes, request);
         if number == 0 {
             reply.ending(End::CutAfter(half))
         } else {
@@ -117,17 +117,17 @@ fn a_cut_download_is_resumed_and_nothing_is_fetched_twice() {
 /// What the publisher states in a file beside the artifact is as good as what the manifest states.
 #[test]
 fn a_published_checksum_is_fetched_believed_and_written_down() {
-    let octets = tar_gz(&entries(""));
-    let hex = sha256(&octets).trim_start_matches("sha256:").to_owned();
+    let bytes = tar_gz(&entries(""));
+    let hex = sha256(&bytes).trim_start_matches("sha256:").to_owned();
     let shapes = [
         format!("{hex}  tool\n"),
         hex.clone(),
         format!("SHA256 hash of tool:\r\n{hex}\r\nCertUtil: -hashfile command completed successfully.\r\n"),
     ];
     for shape in shapes {
-        let octets = octets.clone();
+        let bytes = bytes.clone();
         let server = Server::start(move |request, _| match request.target.as_str() {
-            "/tool" => Reply::honest(&octets, request),
+            "/tool" => Reply::honest(&bytes, request),
             _ => Reply::whole(shape.as_bytes()),
         });
         let integrity =
@@ -145,9 +145,9 @@ fn a_published_checksum_is_fetched_believed_and_written_down() {
 #[test]
 fn a_gone_or_refused_source_leads_to_the_next_and_is_told() {
     for status in [401, 403, 404, 410] {
-        let octets = tar_gz(&entries(""));
-        let integrity = pinned(&octets);
-        let (gone, good) = (Server::start(move |_, _| Reply::status(status)), serve(octets));
+        let bytes = tar_gz(&entries(""));
+        let integrity = pinned(&bytes);
+        let (gone, good) = (Server::start(move |_, _| Reply::status(status)), serve(bytes));
         let mut home = Home::new();
         let artifacts = [
             artifact(&gone, "tar.gz", None, &integrity),
@@ -163,9 +163,9 @@ fn a_gone_or_refused_source_leads_to_the_next_and_is_told() {
 
 #[test]
 fn wrong_bytes_from_a_mirror_are_told_and_the_origin_serves() {
-    let octets = tar_gz(&entries(""));
-    let integrity = pinned(&octets);
-    let origin = serve(octets);
+    let bytes = tar_gz(&entries(""));
+    let integrity = pinned(&bytes);
+    let origin = serve(bytes);
     let mirror = Server::start(|_, _| Reply::whole(b"<html>please log in</html>"));
     let mut home = Home::new();
     home.offer_artifacts("tool", "1.0.0", &[artifact(&origin, "tar.gz", None, &integrity)]);
@@ -187,9 +187,9 @@ fn a_hostile_archive_is_refused_and_touches_nothing() {
     ] {
         let mut all = entries("");
         all.push(entry);
-        let octets = tar_gz(&all);
-        let integrity = pinned(&octets);
-        let server = serve(octets);
+        let bytes = tar_gz(&all);
+        let integrity = pinned(&bytes);
+        let server = serve(bytes);
         let mut home = Home::new();
         home.offer_artifacts("tool", "1.0.0", &[artifact(&server, "tar.gz", None, &integrity)]);
         home.ampup(&["install", "tool"])

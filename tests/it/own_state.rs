@@ -243,8 +243,8 @@ fn damage(path: &Utf8Path, fault: &str, precious: &Utf8Path) {
         "empty" => return fs::write(path, "").expect("written"),
         "half" => return fs::write(path, &content[..middle]).expect("written"),
         "flipped" => {
-            if let Some(octet) = content.get_mut(middle) {
-                *octet ^= 0x11;
+            if let Some(byte) = content.get_mut(middle) {
+                *byte ^= 0x11;
             }
             return fs::write(path, content).expect("written");
         }
@@ -269,15 +269,15 @@ fn damage(path: &Utf8Path, fault: &str, precious: &Utf8Path) {
     }
 }
 
-/// Every truncation and every octet flipped, read by everything that reads; sampled here, whole when it is asked for.
+/// Every truncation and every byte flipped, read by everything that reads; sampled here, whole when it is asked for.
 #[test]
-fn no_truncation_and_no_flipped_octet_makes_a_reader_fail_badly() {
+fn no_truncation_and_no_flipped_byte_makes_a_reader_fail_badly() {
     sweep(4);
 }
 
 #[test]
-#[ignore = "every octet of every file takes long: `just own-state`"]
-fn every_truncation_and_every_flipped_octet() {
+#[ignore = "every byte of every file takes long: `just own-state`"]
+fn every_truncation_and_every_flipped_byte() {
     sweep(usize::MAX);
 }
 
@@ -381,7 +381,7 @@ fn a_home_outlives_what_is_in_the_place_of_its_notes() {
 }
 
 #[test]
-#[ignore = "every octet of every file takes long: `just own-state`"]
+#[ignore = "every byte of every file takes long: `just own-state`"]
 fn a_home_outlives_everything_in_the_place_of_every_record() {
     survives(&FILES, true);
 }
@@ -413,9 +413,9 @@ fn a_damaged_receipt_is_reported_and_mended() {
     }
 }
 
-/// One octet that a disk turned into another leaves valid JSON more often than not.
+/// One byte that a disk turned into another leaves valid JSON more often than not.
 #[test]
-fn a_flipped_octet_that_leaves_valid_json_is_noticed() {
+fn a_flipped_byte_that_leaves_valid_json_is_noticed() {
     let scene = Scene::new();
     let flip = |name: &str, from: &str, to: &str| {
         let path = scene.home.path().join(name);

@@ -78,7 +78,7 @@ fn a_database_is_started_described_and_stopped() {
     assert_eq!(status["stays"], true);
     assert_eq!(status["connections"], 0);
     assert_eq!(status["pid"], started["pid"]);
-    assert!(status["size"].as_u64().expect("octets") > 1 << 20, "{status}");
+    assert!(status["size"].as_u64().expect("bytes") > 1 << 20, "{status}");
     assert!(status["uptime"].is_u64() && status["free"].is_u64(), "{status}");
     let shown = served.ampup(&["db", "status"]).exits(0);
     for word in [
@@ -251,7 +251,7 @@ fn compact_gives_room_back_and_keeps_every_row() {
     served.sql("create table t as select x, repeat('x', 500) as y from generate_series(1, 20000) x");
     served.sql("delete from t where x > 10");
     let compacted = served.ampup(&["--json", "db", "compact"]).exits(0).json();
-    let number = |key: &str| compacted[key].as_u64().expect("octets");
+    let number = |key: &str| compacted[key].as_u64().expect("bytes");
     assert!(number("after") + (5 << 20) < number("before"), "{compacted}");
     assert_eq!(served.sql("select count(*) from t"), "10");
     assert!(!served.is_running());

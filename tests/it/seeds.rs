@@ -7,7 +7,7 @@ use fs_err as fs;
 #[expect(clippy::disallowed_methods, reason = "the fuzzer has no fs_err")]
 mod targets;
 
-/// Each seed as it is, cut in half, and with one octet changed here and there.
+/// Each seed as it is, cut in half, and with one byte changed here and there.
 #[track_caller]
 fn run(name: &str, target: fn(&[u8])) {
     let directory = Utf8Path::new(env!("CARGO_MANIFEST_DIR"))

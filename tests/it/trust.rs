@@ -83,7 +83,7 @@ fn no_flipped_bit_of_the_signature_is_believed() {
     let keyring = keyring(&[&signer]);
     let document = manifest(7);
     let mut pointer = signer.sign("amp", 7, &document).into_bytes();
-    let free = "untrusted comment: ".len()..pointer.iter().position(|octet| *octet == b'\n').expect("lines");
+    let free = "untrusted comment: ".len()..pointer.iter().position(|byte| *byte == b'\n').expect("lines");
     for bit in 0..pointer.len() * 8 {
         pointer[bit / 8] ^= 1 << (bit % 8);
         match judge(&pointer, &document, &keyring) {

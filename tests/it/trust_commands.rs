@@ -470,10 +470,10 @@ fn a_damaged_copy_is_removed_and_fetched_again() {
         let told = publisher.told();
         if source == Source::Fetched {
             // The untrusted comment.
-            assert!(at < 40 && serial == 1007, "octet {at}");
+            assert!(at < 40 && serial == 1007, "byte {at}");
         } else {
-            assert_eq!(told.len(), 1, "octet {at}: {told:?}");
-            assert!(!copy.exists(), "octet {at}");
+            assert_eq!(told.len(), 1, "byte {at}: {told:?}");
+            assert!(!copy.exists(), "byte {at}");
         }
         fs::write(&copy, &whole[..at]).expect("written");
         assert_eq!(publisher.in_use().1, Source::BuiltIn, "cut at {at}");
@@ -554,7 +554,7 @@ fn an_old_copy_and_a_damaged_floor_do_not_lower_what_was_accepted() {
         publisher.publish(1007);
         publisher.update().expect_err("lower than the copy");
         publisher.publish(1008);
-        let lines: Vec<&[u8]> = new.split_inclusive(|octet| *octet == b'\n').take(4).collect();
+        let lines: Vec<&[u8]> = new.split_inclusive(|byte| *byte == b'\n').take(4).collect();
         let (pointer, document) = new.split_at(lines.iter().map(|line| line.len()).sum());
         publisher
             .site

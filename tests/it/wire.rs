@@ -169,7 +169,7 @@ fn sized(url: impl Into<String>, content: &[u8]) -> Artifact {
     }
 }
 
-/// Content that differs at every octet from itself shifted.
+/// Content that differs at every byte from itself shifted.
 fn content(length: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_u32;
     std::iter::repeat_with(|| {

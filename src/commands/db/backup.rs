@@ -32,7 +32,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut talk = vec![format!(
         "PostgreSQL {}, {}, every file compared",
         made.header.major,
-        sized(made.header.octets)
+        sized(made.header.bytes)
     )];
     talk.extend(
         made.removed
@@ -40,7 +40,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             .map(|old| format!("removed `{old}`: the last {} are kept", backup::KEPT)),
     );
     let json = json!({
-        "file": made.path, "major": made.header.major, "bytes": made.octets, "removed": made.removed,
+        "file": made.path, "major": made.header.major, "bytes": made.bytes, "removed": made.removed,
         "restarted": made.resumed,
     });
     Ok(Outcome {

@@ -42,9 +42,9 @@ impl Password {
     /// # Errors
     /// When the system has no random numbers.
     pub fn random() -> io::Result<Self> {
-        let mut octets = [0; 16];
-        getrandom::fill(&mut octets).map_err(io::Error::other)?;
-        Ok(Self(hex::encode(octets)))
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        Ok(Self(hex::encode(bytes)))
     }
 
     /// One that was written down; `None` where that is no password of ours.

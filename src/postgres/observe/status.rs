@@ -31,9 +31,9 @@ pub struct Status {
     pub contents: Contents,
     /// Its server.
     pub server: ServerState,
-    /// Octets on disk.
+    /// Bytes on disk.
     pub size: u64,
-    /// Octets that are free where it lies; `None` where the system cannot say.
+    /// Bytes that are free where it lies; `None` where the system cannot say.
     pub free: Option<u64>,
     /// The kind of network file system that it lies on, if it does.
     pub network: Option<String>,
@@ -194,7 +194,7 @@ fn ask(session: &mut Session, serving: &mut Serving) -> Result<(), WireError> {
     Ok(())
 }
 
-/// Octets of all files below; what goes while we look does not count.
+/// Bytes of all files below; what goes while we look does not count.
 fn size_of(directory: &Utf8Path) -> u64 {
     let mut size = 0;
     let mut open = vec![directory.to_owned().into_std_path_buf()];

@@ -6,14 +6,14 @@ const LIMITS: Limits = Limits {
 };
 
 /// An entry in one line: `d a`, `f a`, `x a` (executable), `l a b` (symlink to b), `h a b` (hard link to b). A file has
-/// ten octets, unless a number follows.
+/// ten bytes, unless a number follows.
 fn entry(line: &str) -> Entry {
     let mut words = line.split(' ');
     let (kind, path) = (words.next().expect("a kind"), words.next().expect("a path"));
     let rest = words.next();
     let size = rest.and_then(|size| size.parse().ok()).unwrap_or(10);
     let target = rest.unwrap_or_default().to_owned();
-    let (kind, octets) = match kind {
+    let (kind, bytes) = match kind {
         "d" => (EntryKind::Directory, 0),
         "f" | "x" => {
             let executable = kind == "x";
@@ -26,7 +26,7 @@ fn entry(line: &str) -> Entry {
     Entry {
         path: path.to_owned(),
         kind,
-        octets,
+        bytes,
     }
 }
 

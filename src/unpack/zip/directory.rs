@@ -53,7 +53,7 @@ pub(super) struct Member {
     is_dos_directory: bool,
 }
 
-/// Octets that hold numbers, least significant octet first.
+/// Bytes that hold numbers, least significant byte first.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
@@ -82,7 +82,7 @@ impl Fields<'_> {
 }
 
 impl Directory {
-    /// Reads the directory of a zip of this many octets. It and its end fill the file's end without a gap.
+    /// Reads the directory of a zip of this many bytes. It and its end fill the file's end without a gap.
     pub(super) fn read(file: &File, size: u64) -> Result<Self, Failure> {
         let end = End::read(file, size)?;
         if end.count > limits::ENTRIES as u64 {
@@ -181,7 +181,7 @@ impl End {
         let at = locator.checked_sub(END64_LENGTH).ok_or(wrong.clone())?;
         let end = Fields(&before[at..locator]);
         let start = tail_start + at as u64;
-        // Its own length does not count the twelve octets up to the length itself.
+        // Its own length does not count the twelve bytes up to the length itself.
         let right = end.signature(0) == END64
             && end.u64(4) == END64_LENGTH as u64 - 12
             && fields.u32(4) == 0
@@ -294,7 +294,7 @@ pub(super) fn check_unicode_path(extra: &[u8], name: &[u8]) -> Result<(), Fault>
 fn extra_field(mut extra: &[u8], number: u16) -> Result<Option<&[u8]>, Fault> {
     let malformed = Fault::Zip("the entry's extra fields are malformed");
     let mut found = None;
-    while extra.iter().any(|&octet| octet != 0) {
+    while extra.iter().any(|&byte| byte != 0) {
         let (head, rest) = extra.split_at_checked(4).ok_or(malformed.clone())?;
         let (field, rest) = rest
             .split_at_checked(usize::from(Fields(head).u16(2)))
@@ -313,11 +313,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_octets_are_read_without_panic(octets: Vec<u8>, at: u32) {
-            let _ = End::parse(&octets, u64::from(at));
-            let _ = zip64_sizes(&octets, [IN_ZIP64; 3]);
-            let _ = check_unicode_path(&octets, b"a");
-            let _ = Member::read(&mut octets.as_slice());
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>, at: u32) {
+            let _ = End::parse(&bytes, u64::from(at));
+            let _ = zip64_sizes(&bytes, [IN_ZIP64; 3]);
+            let _ = check_unicode_path(&bytes, b"a");
+            let _ = Member::read(&mut bytes.as_slice());
         }
     }
 

@@ -75,9 +75,9 @@ impl TarEntry {
         Self::extension(b'x', pax_record(key, value))
     }
 
-    fn octets(&self) -> Vec<u8> {
+    fn bytes(&self) -> Vec<u8> {
         let mut block = vec![0_u8; 512];
-        let mut put = |at: usize, octets: &[u8]| block[at..at + octets.len()].copy_from_slice(octets);
+        let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
         let size = self.size.unwrap_or(self.content.len() as u64);
         put(0, &self.name);
         put(100, format!("{:07o}", self.mode).as_bytes());
@@ -91,7 +91,7 @@ impl TarEntry {
         put(157, &self.link);
         put(257, &self.magic);
         put(345, &self.prefix);
-        let sum: u32 = block.iter().map(|&octet| u32::from(octet)).sum::<u32>() + self.checksum_error;
+        let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum::<u32>() + self.checksum_error;
         block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         block.extend(&self.content);
         block.resize(block.len().next_multiple_of(512), 0);
@@ -111,22 +111,22 @@ pub(crate) fn pax_record(key: &str, value: &str) -> Vec<u8> {
 
 /// A tar without its end.
 pub(crate) fn open_tar(entries: &[TarEntry]) -> Vec<u8> {
-    entries.iter().flat_map(TarEntry::octets).collect()
+    entries.iter().flat_map(TarEntry::bytes).collect()
 }
 
 pub(crate) fn tar(entries: &[TarEntry]) -> Vec<u8> {
     [open_tar(entries), vec![0; 1024]].concat()
 }
 
-pub(crate) fn gz(octets: &[u8]) -> Vec<u8> {
+pub(crate) fn gz(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(octets).expect("in memory");
+    encoder.write_all(bytes).expect("in memory");
     encoder.finish().expect("in memory")
 }
 
-pub(crate) fn xz(octets: &[u8]) -> Vec<u8> {
+pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = XzEncoder::new(Vec::new(), 1);
-    encoder.write_all(octets).expect("in memory");
+    encoder.write_all(bytes).expect("in memory");
     encoder.finish().expect("in memory")
 }
 
@@ -152,9 +152,9 @@ pub(crate) struct ZipEntry {
     pub(crate) local_size: Option<u32>,
     pub(crate) local_flags: Option<u16>,
     pub(crate) extra: Vec<u8>,
-    /// Octets before the entry that belong to none.
+    /// Bytes before the entry that belong to none.
     pub(crate) before: Vec<u8>,
-    /// Octets after its content.
+    /// Bytes after its content.
     pub(crate) after: Vec<u8>,
     /// Leaves it out of the directory.
     pub(crate) hidden: bool,
@@ -238,17 +238,17 @@ impl ZipEntry {
     }
 }
 
-pub(crate) fn deflated(octets: &[u8]) -> Vec<u8> {
+pub(crate) fn deflated(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(octets).expect("in memory");
+    encoder.write_all(bytes).expect("in memory");
     encoder.finish().expect("in memory")
 }
 
 pub(crate) fn zip(entries: &[ZipEntry]) -> Vec<u8> {
-    let (mut octets, mut directory, mut count) = (Vec::new(), Vec::new(), 0_u16);
+    let (mut bytes, mut directory, mut count) = (Vec::new(), Vec::new(), 0_u16);
     for entry in entries {
-        octets.extend(&entry.before);
-        let start = octets.len() as u32 - entry.earlier;
+        bytes.extend(&entry.before);
+        let start = bytes.len() as u32 - entry.earlier;
         let packed = entry.packed();
         let size = entry.size.unwrap_or(entry.content.len() as u32);
         let crc = entry.crc.unwrap_or(entry.checksum());
@@ -256,20 +256,20 @@ pub(crate) fn zip(entries: &[ZipEntry]) -> Vec<u8> {
         let name = entry.local_name.as_ref().unwrap_or(&entry.name);
         // Streamed entries do not know their sizes when their headers are written.
         let known = |value: u32| if flags & 1 << 3 == 0 { value } else { 0 };
-        octets.extend(b"PK\x03\x04\x14\0");
-        octets.extend([flags, entry.method, 0, 0].map(u16::to_le_bytes).concat());
+        bytes.extend(b"PK\x03\x04\x14\0");
+        bytes.extend([flags, entry.method, 0, 0].map(u16::to_le_bytes).concat());
         let numbers = [
             known(crc),
             known(packed.len() as u32),
             known(entry.local_size.unwrap_or(size)),
         ];
-        octets.extend(numbers.map(u32::to_le_bytes).concat());
-        octets.extend(
+        bytes.extend(numbers.map(u32::to_le_bytes).concat());
+        bytes.extend(
             [name.len() as u16, entry.extra.len() as u16]
                 .map(u16::to_le_bytes)
                 .concat(),
         );
-        octets.extend([&name[..], &entry.extra, &packed, &entry.after].concat());
+        bytes.extend([&name[..], &entry.extra, &packed, &entry.after].concat());
         if entry.hidden {
             continue;
         }
@@ -288,12 +288,12 @@ pub(crate) fn zip(entries: &[ZipEntry]) -> Vec<u8> {
         directory.extend([attributes, start].map(u32::to_le_bytes).concat());
         directory.extend([&entry.name[..], &entry.extra].concat());
     }
-    let start = octets.len() as u32;
+    let start = bytes.len() as u32;
     let length = directory.len() as u32;
-    octets.extend(directory);
-    octets.extend(b"PK\x05\x06\0\0\0\0");
-    octets.extend([count, count].map(u16::to_le_bytes).concat());
-    octets.extend([length, start].map(u32::to_le_bytes).concat());
-    octets.extend([0, 0]);
-    octets
+    bytes.extend(directory);
+    bytes.extend(b"PK\x05\x06\0\0\0\0");
+    bytes.extend([count, count].map(u16::to_le_bytes).concat());
+    bytes.extend([length, start].map(u32::to_le_bytes).concat());
+    bytes.extend([0, 0]);
+    bytes
 }

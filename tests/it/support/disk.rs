@@ -34,12 +34,12 @@ impl SmallDisk {
         command.output().is_ok_and(|output| output.status.success())
     }
 
-    /// Leaves so many octets free, although others write to it meanwhile.
-    pub(crate) fn leave(&self, octets: u64) {
+    /// Leaves so many bytes free, although others write to it meanwhile.
+    pub(crate) fn leave(&self, bytes: u64) {
         self.grow();
         for _ in 0..100 {
             let free = space::free(&self.at).expect("asked").expect("known");
-            if self.with(&format!("remount,size={}", self.size - free + octets)) {
+            if self.with(&format!("remount,size={}", self.size - free + bytes)) {
                 return;
             }
         }

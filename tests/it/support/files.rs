@@ -15,7 +15,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub(crate) enum Reply {
     /// Sends the file, or 404.
     Whole,
-    /// Promises the file, sends so many octets of it, and closes.
+    /// Promises the file, sends so many bytes of it, and closes.
     CutAfter(usize),
     /// Promises the file, sends nothing, and keeps the connection.
     Silence,
@@ -76,7 +76,7 @@ fn answer(
     stream.write_all(head.as_bytes())?;
     match reply {
         Reply::Whole => stream.write_all(&content),
-        Reply::CutAfter(octets) => stream.write_all(&content[..octets.min(length)]),
+        Reply::CutAfter(bytes) => stream.write_all(&content[..bytes.min(length)]),
         Reply::Silence => {
             thread::sleep(Duration::from_secs(30));
             Ok(())

@@ -282,9 +282,9 @@ pub(crate) fn script(component: &str, version: &str) -> String {
     format!("#!/bin/sh\necho \"{component} {version}\"\n")
 }
 
-/// The digest of some octets, as a manifest states it.
-pub(crate) fn sha256(octets: &[u8]) -> String {
-    let (digest, _): (Digest, u64) = digest_of(&mut &*octets, Algorithm::Sha256).expect("memory can be read");
+/// The digest of some bytes, as a manifest states it.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    let (digest, _): (Digest, u64) = digest_of(&mut &*bytes, Algorithm::Sha256).expect("memory can be read");
     digest.to_string()
 }
 

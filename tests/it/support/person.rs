@@ -156,18 +156,18 @@ impl Publisher {
 }
 
 /// Every `old` becomes `new`, of the same length.
-fn replaced(mut octets: Vec<u8>, old: &str, new: &str) -> Vec<u8> {
+fn replaced(mut bytes: Vec<u8>, old: &str, new: &str) -> Vec<u8> {
     assert_eq!(old.len(), new.len(), "offsets stay");
     let first = old.as_bytes()[0];
     let mut found = 0;
     let mut at = 0;
-    while at + old.len() <= octets.len() {
-        if octets[at] == first && octets[at..].starts_with(old.as_bytes()) {
-            octets[at..at + new.len()].copy_from_slice(new.as_bytes());
+    while at + old.len() <= bytes.len() {
+        if bytes[at] == first && bytes[at..].starts_with(old.as_bytes()) {
+            bytes[at..at + new.len()].copy_from_slice(new.as_bytes());
             found += 1;
         }
         at += 1;
     }
     assert!(found > 0, "the version is in the program");
-    octets
+    bytes
 }

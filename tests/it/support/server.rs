@@ -48,19 +48,19 @@ pub(crate) struct Reply {
 /// How an answer ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End {
-    /// With its last octet.
+    /// With its last byte.
     Whole,
-    /// The connection is closed after so many octets of the body.
+    /// The connection is closed after so many bytes of the body.
     CutAfter(usize),
-    /// In chunks, and the connection is closed after so many octets of the body.
+    /// In chunks, and the connection is closed after so many bytes of the body.
     ChunkedCutAfter(usize),
     /// In chunks, as it should be.
     Chunked,
     /// The connection stays open and nothing comes, not even a head.
     SilentBefore,
-    /// Nothing comes after so many octets of the body.
+    /// Nothing comes after so many bytes of the body.
     SilentAfter(usize),
-    /// One octet in each such span.
+    /// One byte in each such span.
     OneEvery(Duration),
     /// The body is all there is: it is sent as it is, without a head.
     Raw,
@@ -114,7 +114,7 @@ impl Reply {
         Self::part(content, from)
     }
 
-    /// The rest from an octet on.
+    /// The rest from a byte on.
     pub(crate) fn part(content: &[u8], from: usize) -> Self {
         let mut reply = Self::whole(&content[from..]);
         reply.status = 206;
@@ -124,12 +124,12 @@ impl Reply {
         )
     }
 
-    /// Octets as they are, in place of an answer.
-    pub(crate) fn raw(octets: impl Into<Vec<u8>>) -> Self {
+    /// Bytes as they are, in place of an answer.
+    pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             status: 0,
             headers: Vec::new(),
-            body: octets.into(),
+            body: bytes.into(),
             end: End::Raw,
         }
     }
@@ -299,8 +299,8 @@ fn send(stream: &mut Box<dyn Stream>, reply: &Reply, stop: &AtomicBool) -> io::R
             hang(stop);
         }
         End::OneEvery(span) => {
-            for octet in &reply.body {
-                stream.write_all(&[*octet])?;
+            for byte in &reply.body {
+                stream.write_all(&[*byte])?;
                 stream.flush()?;
                 thread::sleep(span);
                 if stop.load(Ordering::Relaxed) {
@@ -313,9 +313,9 @@ fn send(stream: &mut Box<dyn Stream>, reply: &Reply, stop: &AtomicBool) -> io::R
     stream.flush()
 }
 
-fn send_chunk(stream: &mut Box<dyn Stream>, octets: &[u8]) -> io::Result<()> {
-    stream.write_all(format!("{:x}\r\n", octets.len()).as_bytes())?;
-    stream.write_all(octets)?;
+fn send_chunk(stream: &mut Box<dyn Stream>, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(format!("{:x}\r\n", bytes.len()).as_bytes())?;
+    stream.write_all(bytes)?;
     stream.write_all(b"\r\n")
 }
 

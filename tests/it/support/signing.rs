@@ -17,7 +17,7 @@ impl Signer {
     /// A key that is the same in every run.
     pub(crate) fn new(number: u8) -> Self {
         Self {
-            key: Ed25519KeyPair::from_seed_unchecked(&[number; 32]).expect("32 octets"),
+            key: Ed25519KeyPair::from_seed_unchecked(&[number; 32]).expect("32 bytes"),
             id: [number; 8],
         }
     }
@@ -25,7 +25,7 @@ impl Signer {
     /// Another key under the same id.
     pub(crate) fn impostor(&self) -> Self {
         Self {
-            key: Ed25519KeyPair::from_seed_unchecked(&[255; 32]).expect("32 octets"),
+            key: Ed25519KeyPair::from_seed_unchecked(&[255; 32]).expect("32 bytes"),
             id: self.id,
         }
     }
@@ -37,11 +37,11 @@ impl Signer {
 
     /// The public key, as minisign writes it.
     pub(crate) fn public(&self) -> String {
-        let octets = [b"Ed", &self.id[..], self.key.public_key().as_ref()].concat();
+        let bytes = [b"Ed", &self.id[..], self.key.public_key().as_ref()].concat();
         format!(
             "untrusted comment: minisign public key {}\n{}\n",
             self.id(),
-            STANDARD.encode(octets)
+            STANDARD.encode(bytes)
         )
     }
 
@@ -56,7 +56,7 @@ impl Signer {
         self.write(*b"ED", hash.as_slice(), comment)
     }
 
-    /// A signature over the octets themselves, as minisign made them until 2021.
+    /// A signature over the bytes themselves, as minisign made them until 2021.
     pub(crate) fn sign_legacy(&self, comment: &str, document: &[u8]) -> String {
         self.write(*b"Ed", document, comment)
     }

@@ -22,13 +22,13 @@ enum Stated {
     Both(u64),
 }
 
-/// Offers a component with so many files of so many octets, which shrink to nothing in its archive.
-fn offer_large(home: &mut Home, name: &str, files: usize, octets: usize, stated: Stated) {
+/// Offers a component with so many files of so many bytes, which shrink to nothing in its archive.
+fn offer_large(home: &mut Home, name: &str, files: usize, bytes: usize, stated: Stated) {
     let mut main = TarEntry::file(&format!("bin/{name}"), &script(name, "1.0.0"));
     main.mode = 0o755;
     let mut entries = vec![main];
     for number in 0..files {
-        entries.push(TarEntry::file(&format!("share/{number}"), &"x".repeat(octets)));
+        entries.push(TarEntry::file(&format!("share/{number}"), &"x".repeat(bytes)));
     }
     let archive = tar_gz(&entries);
     let path = home.directory("work").join(format!("{name}.tar.gz"));
@@ -47,7 +47,7 @@ fn offer_large(home: &mut Home, name: &str, files: usize, octets: usize, stated:
 }
 
 /// Leaves four mebibytes of the twenty.
-const FILL_OCTETS: &str = "head -c 16777216 /dev/zero > $small/fill";
+const FILL_BYTES: &str = "head -c 16777216 /dev/zero > $small/fill";
 /// Leaves about a hundred inodes of the four hundred.
 const FILL_INODES: &str =
     "mkdir $small/fill; i=0; while [ $i -lt 300 ]; do : > $small/fill/$i; i=$((i + 1)); done";
@@ -116,7 +116,7 @@ fn what_is_needed_and_what_is_free_is_told_before_anything_is_written() {
     offer_large(&mut home, "large", 10, 1 << 20, Stated::Both(11 << 20));
     let lines = "ampup install tool\nampup install large\nampup list\nls -A $small/home/staging\n\
                  rm -r $small/fill\nampup install large\n";
-    let Some(run) = on_small_disk(&home, FILL_OCTETS, lines) else {
+    let Some(run) = on_small_disk(&home, FILL_BYTES, lines) else {
         return;
     };
     let parts = parts(&run);
@@ -135,7 +135,7 @@ fn what_is_in_an_archive_is_counted_where_the_disk_may_not_hold_it() {
     let mut home = Home::new();
     home.offer("tool", "1.0.0");
     offer_large(&mut home, "large", 10, 1 << 20, Stated::Nothing);
-    let Some(run) = on_small_disk(&home, FILL_OCTETS, IN_THE_MIDDLE) else {
+    let Some(run) = on_small_disk(&home, FILL_BYTES, IN_THE_MIDDLE) else {
         return;
     };
     changes_nothing(&run, "bytes free, and 11538432 bytes are needed");
@@ -147,7 +147,7 @@ fn a_stated_size_is_not_all_that_is_asked() {
     let mut home = Home::new();
     home.offer("tool", "1.0.0");
     offer_large(&mut home, "large", 10, 1 << 20, Stated::Size);
-    let Some(run) = on_small_disk(&home, FILL_OCTETS, IN_THE_MIDDLE) else {
+    let Some(run) = on_small_disk(&home, FILL_BYTES, IN_THE_MIDDLE) else {
         return;
     };
     changes_nothing(&run, "bytes free, and 11538432 bytes are needed");
@@ -158,17 +158,17 @@ fn a_stated_size_is_not_all_that_is_asked() {
 fn a_download_and_the_tree_that_it_becomes_are_asked_for_together() {
     let mut home = Home::new();
     home.offer("tool", "1.0.0");
-    let octets = [script("large", "1.0.0").into_bytes(), vec![b'\n'; 3 << 20]].concat();
-    let needed = 2 * octets.len();
-    let digest = sha256(&octets);
-    let server = Server::start(move |request, _| Reply::honest(&octets, request));
+    let bytes = [script("large", "1.0.0").into_bytes(), vec![b'\n'; 3 << 20]].concat();
+    let needed = 2 * bytes.len();
+    let digest = sha256(&bytes);
+    let server = Server::start(move |request, _| Reply::honest(&bytes, request));
     let artifact = json!({
         "target": TARGET, "provider": "acme", "format": "raw",
         "source": {"kind": "https", "url": server.url("/large")},
         "integrity": {"kind": "pinned", "digest": digest},
     });
     home.offer_artifacts("large", "1.0.0", &[artifact]);
-    let Some(run) = on_small_disk(&home, FILL_OCTETS, IN_THE_MIDDLE) else {
+    let Some(run) = on_small_disk(&home, FILL_BYTES, IN_THE_MIDDLE) else {
         return;
     };
     changes_nothing(&run, &format!("{needed} bytes are needed and "));
@@ -181,9 +181,9 @@ fn a_tree_takes_no_room_of_the_disk_that_it_is_not_on() {
     let mut servers = Vec::new();
     // The second says how large it is before it is asked for.
     for (version, is_stated) in [("1.0.0", false), ("1.0.1", true)] {
-        let octets = [script("large", version).into_bytes(), vec![b'\n'; 3 << 20]].concat();
-        let (digest, size) = (sha256(&octets), octets.len());
-        let server = Server::start(move |request, _| Reply::honest(&octets, request));
+        let bytes = [script("large", version).into_bytes(), vec![b'\n'; 3 << 20]].concat();
+        let (digest, size) = (sha256(&bytes), bytes.len());
+        let server = Server::start(move |request, _| Reply::honest(&bytes, request));
         let mut artifact = json!({
             "target": TARGET, "provider": "acme", "format": "raw",
             "source": {"kind": "https", "url": server.url("/large")},
@@ -196,7 +196,7 @@ fn a_tree_takes_no_room_of_the_disk_that_it_is_not_on() {
         servers.push(server);
     }
     let fill = format!(
-        "{FILL_OCTETS}; mkdir $small/home; ln -s '{}' $small/home/components",
+        "{FILL_BYTES}; mkdir $small/home; ln -s '{}' $small/home/components",
         home.directory("big")
     );
     let Some(run) = on_small_disk(

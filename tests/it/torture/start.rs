@@ -74,7 +74,7 @@ impl<'a> Project<'a> {
             fs::read(cluster.join("global/pg_control")).map_err(|_| half("no global/pg_control"))?;
         let data = fs::read_link(cluster.join("data")).map_err(|_| half("no `data`"))?;
         if version.trim() != "18" || control.len() < 8 || data != Utf8Path::new(".") {
-            return Err(half(&format!("{version:?}, {} octets, {data:?}", control.len())));
+            return Err(half(&format!("{version:?}, {} bytes, {data:?}", control.len())));
         }
         Ok(Some(control[..8].to_vec()))
     }

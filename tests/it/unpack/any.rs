@@ -59,7 +59,7 @@ proptest! {
         }
     }
 
-    /// Whatever happens to an archive's octets, it is refused whole or unpacked whole.
+    /// Whatever happens to an archive's bytes, it is refused whole or unpacked whole.
     #[test]
     fn damaged_archives_never_leave_a_half(
         kind in 0..4,
@@ -67,31 +67,31 @@ proptest! {
     ) {
         let entries = [TarEntry::pax("path", "d/a"), TarEntry::file("x", "content"), TarEntry::symlink("l", "d/a")];
         let zipped = [ZipEntry::streamed("a", "content", true, false), ZipEntry::stored("b", "content")];
-        let (format, mut octets) = match kind {
+        let (format, mut bytes) = match kind {
             0 => (Format::TarGz, open_tar(&entries)),
             1 => (Format::TarGz, tar_gz(&entries)),
             2 => (Format::TarXz, xz(&tar(&entries))),
             _ => (Format::Zip, zip(&zipped)),
         };
-        for (at, octet) in changes {
-            let at = at.index(octets.len());
-            octets[at] = octet;
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
         }
         if kind == 0 {
-            octets = gz(&[octets, vec![0; 1024]].concat());
+            bytes = gz(&[bytes, vec![0; 1024]].concat());
         }
         let world = World::new();
-        match world.unpack(&shape(format), &octets) {
+        match world.unpack(&shape(format), &bytes) {
             Err(_) => world.assert_untouched("refused"),
             Ok(staged) => assert_listed(&staged),
         }
     }
 
     #[test]
-    fn any_octets_are_refused_without_panic(octets: Vec<u8>) {
+    fn any_bytes_are_refused_without_panic(bytes: Vec<u8>) {
         let world = World::new();
         for format in [Format::TarGz, Format::TarXz, Format::Zip, Format::JarTarXz] {
-            prop_assert!(world.unpack(&shape(format), &octets).is_err());
+            prop_assert!(world.unpack(&shape(format), &bytes).is_err());
             world.assert_untouched("refused");
         }
     }

@@ -13,10 +13,10 @@ use crate::support::archives::{TarEntry, ZipEntry, tar, tar_gz, xz, zip};
 /// More than any disk has.
 const MUCH: u64 = 1 << 60;
 
-/// What an archive is said to need, of octets and of entries; nothing where the file system has no limit of entries.
+/// What an archive is said to need, of bytes and of entries; nothing where the file system has no limit of entries.
 fn counted(world: &World, shape: &Shape<'_>, archive: &[u8]) -> (u64, Option<u64>) {
-    let beside = |octets, entries| Shape {
-        beside: Need { octets, entries },
+    let beside = |bytes, entries| Shape {
+        beside: Need { bytes, entries },
         ..shape.clone()
     };
     let lack = |shape: &Shape<'_>| match world.unpack(shape, archive) {
@@ -37,8 +37,8 @@ fn counted(world: &World, shape: &Shape<'_>, archive: &[u8]) -> (u64, Option<u64
             None
         }
     };
-    let octets = match lack(&beside(MUCH, 0)) {
-        Some(Lack::Octets { place, needed, .. }) => {
+    let bytes = match lack(&beside(MUCH, 0)) {
+        Some(Lack::Bytes { place, needed, .. }) => {
             assert_eq!(place, world.into);
             needed - MUCH
         }
@@ -48,16 +48,16 @@ fn counted(world: &World, shape: &Shape<'_>, archive: &[u8]) -> (u64, Option<u64
         Lack::Entries { needed, .. } => needed - MUCH,
         other => panic!("{other:?}"),
     });
-    (octets, entries)
+    (bytes, entries)
 }
 
 /// What is there when it was unpacked, in whole blocks.
 fn taken(staged: &Staged) -> (u64, u64) {
-    let octets = staged.files().iter().map(|(_, record)| match record {
+    let bytes = staged.files().iter().map(|(_, record)| match record {
         FileRecord::File { size, .. } => size.next_multiple_of(4096),
         FileRecord::Link { .. } => 0,
     });
-    (octets.sum(), snapshot(staged.path()).len() as u64 + 1)
+    (bytes.sum(), snapshot(staged.path()).len() as u64 + 1)
 }
 
 #[test]
@@ -104,10 +104,10 @@ fn what_is_counted_is_what_is_written() {
         (shape(Format::Raw), large.clone().into_bytes()),
     ] {
         let world = World::new();
-        let (octets, entries) = counted(&world, &shape, &archive);
+        let (bytes, entries) = counted(&world, &shape, &archive);
         let staged = world.unpack(&shape, &archive).expect("unpacked");
         let taken = taken(&staged);
-        assert_eq!(octets, taken.0, "{:?}", shape.format);
+        assert_eq!(bytes, taken.0, "{:?}", shape.format);
         assert_eq!(entries.unwrap_or(taken.1), taken.1, "{:?}", shape.format);
     }
 }
@@ -117,7 +117,7 @@ fn an_archive_that_breaks_a_rule_is_refused_for_that() {
     let world = World::new();
     let full = Shape {
         beside: Need {
-            octets: MUCH,
+            bytes: MUCH,
             entries: 0,
         },
         ..shape(Format::TarGz)

@@ -239,7 +239,7 @@ fn path_at(pid: Pid, name: &str, arguments: &[u64; 6], at: usize) -> String {
     }
 }
 
-/// The text at an address, to its NUL or for 4096 octets.
+/// The text at an address, to its NUL or for 4096 bytes.
 fn text_at(pid: Pid, address: u64) -> String {
     let mut text = vec![0; 4096];
     let read = fs_err::File::open(format!("/proc/{pid}/mem")).and_then(|memory| {
@@ -252,6 +252,6 @@ fn text_at(pid: Pid, address: u64) -> String {
         }
     });
     text.truncate(read.unwrap_or(0));
-    let end = text.iter().position(|octet| *octet == 0).unwrap_or(text.len());
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
     String::from_utf8_lossy(&text[..end]).into_owned()
 }

@@ -57,7 +57,7 @@ fn zip_entries_that_break_a_rule() {
             ("packed directory with content", one(ZipEntry { mode: 0o040_755, ..ZipEntry::deflated("a/", "x") }), "only a file has content"),
             ("directory of DOS with content", one(of_dos("a/", "x")), "only a file has content"),
             ("directory of nobody with content", one(ZipEntry::of_mode(0, "a/", "x")), "only a file has content"),
-            ("directory with packed octets", one(ZipEntry { packed: Some(b"x".to_vec()), ..ZipEntry::of_mode(0o040_755, "a/", "") }), "larger than it says"),
+            ("directory with packed bytes", one(ZipEntry { packed: Some(b"x".to_vec()), ..ZipEntry::of_mode(0o040_755, "a/", "") }), "larger than it says"),
             ("directory without slash", one(ZipEntry::of_mode(0o040_755, "a", "")), "the name of a directory ends with a slash"),
             ("directory of DOS without slash", one(of_dos("a", "")), "the name of a directory ends with a slash"),
             ("file that DOS calls a directory", one(ZipEntry { attributes: 16, ..plain() }), "the name of a directory ends with a slash"),
@@ -81,10 +81,10 @@ fn zip_entries_that_break_a_rule() {
             ("descriptor size", wrong_descriptor(12), "descriptor and the directory disagree"),
             ("descriptor signature", wrong_descriptor(0), "descriptor and the directory disagree"),
             ("no descriptor", with(|entry| entry.flags = 1 << 3), "hides between"),
-            ("octets after content", with(|entry| entry.after = vec![0]), "hides between"),
+            ("bytes after content", with(|entry| entry.after = vec![0]), "hides between"),
             ("descriptor of no use", with(|entry| entry.after = vec![0; 16]), "hides between"),
-            ("octets before an entry", with(|entry| entry.before = vec![0]), "hides"),
-            ("octets after the packed data", with(|entry| entry.packed = Some([deflated(b"content"), vec![0]].concat())), "packed data"),
+            ("bytes before an entry", with(|entry| entry.before = vec![0]), "hides"),
+            ("bytes after the packed data", with(|entry| entry.packed = Some([deflated(b"content"), vec![0]].concat())), "packed data"),
             ("packed data without an end", with(|entry| entry.packed = Some(b"\0\x07\0\xf8\xffcontent".to_vec())), "ends too early"),
             ("damaged data", with(|entry| entry.packed = Some(vec![0xff; 9])), "damaged"),
             ("hidden entry", zip(&[hidden(), plain()]), "hides"),
@@ -100,9 +100,9 @@ fn zip_entries_that_break_a_rule() {
 fn zip_framing_that_breaks_a_rule() {
     let good = || zip(&[ZipEntry::deflated("a", "content")]);
     let end = good().len() - 22;
-    let with = |at: usize, octets: &[u8]| {
+    let with = |at: usize, bytes: &[u8]| {
         let mut archive = good();
-        archive[at..at + octets.len()].copy_from_slice(octets);
+        archive[at..at + bytes.len()].copy_from_slice(bytes);
         archive
     };
     let comment = |comment: &[u8]| {
@@ -116,8 +116,8 @@ fn zip_framing_that_breaks_a_rule() {
             ("HTML", b"<!DOCTYPE html>".to_vec(), "its end is missing"),
             ("end cut", good()[..end + 21].to_vec(), "its end is missing"),
             ("no entries", zip(&[]), "holds no file"),
-            ("octets before", [b"#!/bin/sh\n".to_vec(), good()].concat(), "right before its end"),
-            ("octets after", [good(), vec![0]].concat(), "the end of the zip"),
+            ("bytes before", [b"#!/bin/sh\n".to_vec(), good()].concat(), "right before its end"),
+            ("bytes after", [good(), vec![0]].concat(), "the end of the zip"),
             ("a zip in the comment", comment(&good()), "right before its end"),
             ("an end in the comment", comment(b"PK\x05\x06"), "its end is missing"),
             ("fewer entries", with(end + 8, &[0, 0, 0, 0]), "longer than its entries"),
