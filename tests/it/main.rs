@@ -24,6 +24,7 @@ mod database_import;
 mod database_root;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod database_upgrade;
+mod discover;
 #[cfg(unix)]
 #[cfg(unix)]
 mod door;
