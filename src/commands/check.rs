@@ -57,11 +57,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         };
         for name in components {
             let style = session.style(name)?;
+            let concerns = concerns::of_active(name, &inventory, session)?;
+            let word = match word {
+                "up to date" if concerns::is_held_back(&concerns) => "held back",
+                word => word,
+            };
             data += &match to {
                 Some(to) => format!("{name} - {word}: {} -> {}\n", style.show(from), style.show(to)),
                 None => format!("{name} - {word}: {}\n", style.show(from)),
             };
-            let concerns = concerns::of_active(name, &inventory, session)?;
             talk.extend(concerns::lines(&concerns));
             rows.push(json!({
                 "name": name, "state": word, "version": from, "available": to, "concerns": concerns::json(&concerns),

@@ -54,6 +54,13 @@ pub(super) fn of_active(
     }
 }
 
+/// True if a newer release is there that the request does not allow: such a component is not up to date.
+pub(super) fn is_held_back(concerns: &[Concern]) -> bool {
+    concerns
+        .iter()
+        .any(|concern| matches!(concern, Concern::HeldBack { .. }))
+}
+
 /// A line each, for a person.
 pub(super) fn lines(concerns: &[Concern]) -> impl Iterator<Item = String> {
     concerns.iter().map(ToString::to_string)

@@ -102,14 +102,19 @@ fn unchanged(update: &Update, inventory: &Inventory, session: &Session) -> Resul
         } => {
             for name in components {
                 let style = session.style(name)?;
-                talk.push(format!("{name} {} is up to date", style.show(version)));
+                let concerns = concerns::of_active(name, inventory, session)?;
+                let state = if concerns::is_held_back(&concerns) {
+                    "is held back"
+                } else {
+                    "is up to date"
+                };
+                talk.push(format!("{name} {} {state}", style.show(version)));
                 if let Some(newer) = newer_major {
                     talk.push(format!(
                         "{name} {} is another major version; `ampup update {name} --allow-major` installs it",
                         style.show(newer)
                     ));
                 }
-                let concerns = concerns::of_active(name, inventory, session)?;
                 talk.extend(concerns::lines(&concerns));
             }
         }

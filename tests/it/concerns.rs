@@ -68,6 +68,13 @@ fn what_is_held_back_is_told_with_what_lets_go() {
     home.ampup(&["check"]).exits(100);
     home.ampup(&["update"]).exits(0).says("installed tool 2.0.0");
     home.ampup(&["check"]).exits(0);
+    // What a prefix holds back is not called up to date.
+    home.ampup(&["install", "tool@2.0"]).exits(0);
+    home.offer("tool", "3.0.0");
+    home.ampup(&["check"])
+        .exits(0)
+        .prints("tool - held back: 2.0.0\n");
+    home.ampup(&["update"]).exits(0).says("tool 2.0.0 is held back");
 }
 
 #[test]
