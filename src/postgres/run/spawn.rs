@@ -129,6 +129,9 @@ mod system {
         };
         let mut command = postgres.command();
         command.args(["-D", cluster.as_str()]).args(options);
+        // Some builds' extensions look for libpq elsewhere, and would find the host's, which may be older.
+        #[cfg(target_os = "linux")]
+        command.env("LD_LIBRARY_PATH", launch.tree.join("lib"));
         // Ctrl-C is for the command that the terminal runs, not for a database that others may use.
         command.process_group(0);
         (postgres.path(), command)
@@ -223,6 +226,8 @@ fn settings(launch: &Launch<'_>, addresses: &str) -> Vec<String> {
         // Our log, whatever it says.
         "logging_collector=off".to_owned(),
         "log_destination=stderr".to_owned(),
+        // A write-ahead log that was long once would stay so, and be in every backup.
+        "wal_recycle=off".to_owned(),
         format!("{STARTED_BY}={}", launch.purpose.as_str()),
     ];
     settings.extend(launch.tie.map(|tie| tie.setting().to_owned()));
