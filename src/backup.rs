@@ -1,10 +1,11 @@
 //! Backups: a cold physical copy of the project's cluster in one file, and the way back. No tool of PostgreSQL is needed.
 //!
-//! A backup is a gzipped tar: `ampup-backup.json` (what it is), the cluster's files, and `ampup-digests.json` (what they
+//! A backup is a compressed tar: `ampup-backup.json` (what it is), the cluster's files, and `ampup-digests.json` (what they
 //! must be). It is read again and compared after it was written, and while it is restored; a cluster that is not exactly
 //! what was written down is never put in place.
 
 mod archive;
+mod compress;
 mod error;
 
 use std::io;
@@ -27,7 +28,9 @@ pub const KEPT: usize = 3;
 /// The format of what is written.
 const SCHEMA: u32 = 1;
 /// What the files of the default place are called, with the time between.
-const NAME: (&str, &str) = ("metadb-", ".tar.gz");
+const NAME: (&str, &str) = ("metadb-", ".tar.zst");
+/// What their names ended with once.
+const OLD_END: &str = ".tar.gz";
 
 /// What a backup says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,7 +211,7 @@ pub fn kept(amp_dir: &Utf8Path) -> Vec<Utf8PathBuf> {
         .flatten()
         .flatten()
         .filter_map(|entry| entry.file_name().to_str().map(str::to_owned))
-        .filter(|name| name.starts_with(NAME.0) && name.ends_with(NAME.1))
+        .filter(|name| name.starts_with(NAME.0) && (name.ends_with(NAME.1) || name.ends_with(OLD_END)))
         .map(|name| directory.join(name))
         .collect();
     // The time in the name.

@@ -3,17 +3,20 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Read},
+    io::{self, Read, Write as _},
 };
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
-use super::{BackupError, Header, SCHEMA, failed};
+use super::{
+    BackupError, Header, SCHEMA,
+    compress::{Compressing, decompressed},
+    failed,
+};
 use crate::{
     children,
     fs::{atomic, directory::Directory},
@@ -31,6 +34,9 @@ const TOP: &str = "metadb";
 /// A header is small; a list has a line for each file.
 const HEADER_LIMIT: u64 = 1 << 16;
 const DIGESTS_LIMIT: u64 = 256 << 20;
+
+/// Files are read and written in pieces of this size.
+const BUFFER: usize = 1 << 16;
 
 /// What the files must be: name to size and digest; directories have neither.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +67,10 @@ pub(super) fn write(cluster: &Utf8Path, major: u64, path: &Utf8Path) -> Result<W
     let top = Directory::open(cluster).map_err(failed("read", cluster))?;
     let copy = || -> io::Result<NamedTempFile> {
         let (file, beside) = beside.into_parts();
-        let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::fast()));
+        let mut archive = tar::Builder::new(Compressing::new(
+            fs::File::from_parts(file, beside.to_path_buf()),
+            path,
+        )?);
         append(&mut archive, HEADER, &serde_json::to_vec_pretty(&header)?)?;
         let mut digests = Digests::default();
         for entry in &entries {
@@ -73,7 +82,8 @@ pub(super) fn write(cluster: &Utf8Path, major: u64, path: &Utf8Path) -> Result<W
                     digests.directories.push(entry.name.to_string());
                 }
                 Some(size) => {
-                    let mut hashing = Hashing::new(opened(&top, &entry.name)?.take(size));
+                    let from = io::BufReader::with_capacity(BUFFER, opened(&top, &entry.name)?);
+                    let mut hashing = Hashing::new(from.take(size));
                     let mut head = head(size, tar::EntryType::Regular);
                     archive.append_data(&mut head, &name, &mut hashing)?;
                     let (bytes, digest) = hashing.finish();
@@ -90,7 +100,7 @@ pub(super) fn write(cluster: &Utf8Path, major: u64, path: &Utf8Path) -> Result<W
         append(&mut archive, DIGESTS, &serde_json::to_vec(&digests)?)?;
         let file = archive.into_inner()?.finish()?;
         file.sync_all()?;
-        Ok(NamedTempFile::from_parts(file, beside))
+        Ok(NamedTempFile::from_parts(file.into_parts().0, beside))
     };
     copy().map(Written).map_err(&failed_at)
 }
@@ -146,7 +156,11 @@ pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&User>) -> 
             }
             Place::File(path) => place_of(&top, path)
                 .and_then(|(above, name)| above.file(name))
-                .and_then(|mut target| io::copy(&mut content, &mut target).map(drop)),
+                .and_then(|target| {
+                    let mut target = io::BufWriter::with_capacity(BUFFER, target);
+                    io::copy(&mut content, &mut target)?;
+                    target.flush()
+                }),
         };
         let is_its_own = |cause: &io::Error| {
             // What it names twice, or in a directory that it does not name.
@@ -239,8 +253,13 @@ fn read_entries<R: Read>(mut archive: tar::Archive<R>, visit: &mut Visit<'_>) ->
         }
     }
     let stated = stated.ok_or_else(|| bad("its list is missing: it was cut off".to_owned()))?;
-    // To its very end: only there is gzip's own checksum.
-    io::copy(&mut archive.into_inner(), &mut io::sink())?;
+    // To its very end: only there is the compression's own checksum. A tar ends with two empty blocks, the first of which
+    // was read.
+    let mut rest = Vec::new();
+    archive.into_inner().take(513).read_to_end(&mut rest)?;
+    if rest != [0; 512] {
+        return Err(bad("something follows its end".to_owned()));
+    }
     if let Some((name, _)) = stated
         .files
         .iter()
@@ -343,13 +362,15 @@ fn list(cluster: &Utf8Path, below: &Utf8Path, entries: &mut Vec<Entry>) -> Resul
     Ok(())
 }
 
-fn open(file: &Utf8Path) -> Result<tar::Archive<GzDecoder<io::BufReader<fs::File>>>, BackupError> {
+fn open(file: &Utf8Path) -> Result<tar::Archive<Box<dyn Read>>, BackupError> {
     let found = fs::metadata(file).map_err(failed("read", file))?;
     if !found.is_file() {
         return Err(damaged(file, &"it is not a file"));
     }
     let opened = fs::File::open(file).map_err(failed("read", file))?;
-    Ok(tar::Archive::new(GzDecoder::new(io::BufReader::new(opened))))
+    decompressed(opened)
+        .map(tar::Archive::new)
+        .map_err(|cause| damaged(file, &cause))
 }
 
 fn append(archive: &mut tar::Builder<impl io::Write>, name: &str, content: &[u8]) -> io::Result<()> {
