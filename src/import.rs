@@ -1,10 +1,11 @@
 //! Importing a database into the project's cluster: from a server that runs, which is only read, or from a dump. A new
 //! cluster is built beside the project's, filled, counted, and exchanged with it; what was there is kept.
 
+mod edit;
 mod file;
+mod left;
 mod roles;
 mod snapshot;
-mod text;
 
 use std::process::Stdio;
 
@@ -13,9 +14,9 @@ use fs_err as fs;
 use url::Url;
 
 use self::{
-    file::{Kind, PROBE, Restriction, Said},
+    edit::Editor,
+    file::{Kind, Said},
     snapshot::Snapshot,
-    text::{Line, Text},
 };
 use crate::{
     env::Env,
@@ -25,7 +26,7 @@ use crate::{
         Cluster, ClusterError, change::swap::Exchanged, observe::decide::Contents,
         observe::endpoint::DATABASE, observe::files, user::User,
     },
-    transfer::{self, Clients, From, Keep, Running, Side, TransferError, Version},
+    transfer::{self, Clients, From, Running, Side, TransferError, Version, Wanted},
     upgrade::{fill, has_room, step},
 };
 
@@ -47,6 +48,8 @@ pub struct Imported {
     pub rows: u64,
     /// Whether the rows were counted on both sides.
     pub is_compared: bool,
+    /// What it had beside the content of one database, in words.
+    pub left_behind: Vec<String>,
     /// Where the cluster is that was there before.
     pub kept: Option<Utf8PathBuf>,
     /// Whether the server was stopped for it and started again.
@@ -106,8 +109,8 @@ pub fn import(
         Source::Address(address) => importing.a_server(address),
         Source::File(path) => importing.a_file(path),
     };
-    let held = imported.and_then(|counts| Ok((counts, cluster.hold(reporter)?)));
-    let ((counts, is_compared), hold) = match held {
+    let held = imported.and_then(|filled| Ok((filled, cluster.hold(reporter)?)));
+    let (filled, hold) = match held {
         Ok(held) => held,
         Err(error) => {
             change.abandon(cluster, reporter);
@@ -122,9 +125,10 @@ pub fn import(
     }
     let Exchanged { kept, resumed } = change.exchange(cluster, hold, reporter)?;
     Ok(Imported {
-        tables: counts.len(),
-        rows: transfer::total(&counts),
-        is_compared,
+        tables: filled.counts.len(),
+        rows: transfer::total(&filled.counts),
+        is_compared: filled.is_compared,
+        left_behind: filled.left_behind,
         kept,
         resumed,
     })
@@ -158,18 +162,46 @@ struct Importing<'a> {
     reporter: &'a dyn Reporter,
 }
 
+/// What the new cluster was filled with.
+struct Filled {
+    counts: transfer::Counts,
+    is_compared: bool,
+    left_behind: Vec<String>,
+}
+
 impl Importing<'_> {
-    /// For a server of this version; where there is none, or it is not known, for the project's.
-    fn clients(&self, names: &[&'static str], server: Option<Version>) -> Result<Clients, TransferError> {
-        // What a later pg_dump writes, an earlier server may not understand.
-        let majors = server.map_or(0, |server| server.0)..=self.programs.major();
-        let server = server.unwrap_or_else(|| transfer::version_of(self.programs));
-        Clients::find(names, &majors, server, self.cluster, self.env, self.run_as)
+    /// The programs that dump a server of this version, or a file's content for the project's.
+    fn dumper(
+        &self,
+        names: &'static [&'static str],
+        server: Option<Version>,
+    ) -> Result<Clients, TransferError> {
+        let wanted = Wanted {
+            names,
+            // What a later pg_dump writes, an earlier server may not understand.
+            majors: server.map_or(0, |server| server.0)..=self.programs.major(),
+            server: server.unwrap_or_else(|| transfer::version_of(self.programs)),
+            restricts: false,
+        };
+        Clients::find(&wanted, self.cluster, self.env, self.run_as)
     }
 
-    fn a_server(&self, address: &str) -> Result<(transfer::Counts, bool), TransferError> {
-        let side = side(address)?;
-        let snapshot = Snapshot::take(&self.clients(&["psql"], None)?, &side)?;
+    /// A psql that a dump cannot make run other programs.
+    fn psql(&self) -> Result<Clients, TransferError> {
+        let wanted = Wanted {
+            names: &["psql"],
+            majors: 0..=u64::MAX,
+            server: transfer::version_of(self.programs),
+            restricts: true,
+        };
+        Clients::find(&wanted, self.cluster, self.env, self.run_as)
+    }
+
+    fn a_server(&self, address: &str) -> Result<Filled, TransferError> {
+        let (side, host) = side(address)?;
+        let psql = self.psql()?;
+        step(self.reporter, format!("connecting to {host}"));
+        let snapshot = Snapshot::take(&psql, &side)?;
         let major = snapshot.server.0;
         if major > self.programs.major() {
             return Err(TransferError::Refused {
@@ -182,7 +214,7 @@ impl Importing<'_> {
                 ),
             });
         }
-        let clients = self.clients(&["psql", "pg_dump"], Some(snapshot.server))?;
+        let pg_dump = self.dumper(&["pg_dump"], Some(snapshot.server))?;
         self.cluster.is_unused()?;
         has_room(self.cluster.project().amp_dir(), snapshot.bytes)?;
         step(
@@ -192,28 +224,22 @@ impl Importing<'_> {
                 counted(snapshot.counts.len(), "table")
             ),
         );
-        let roles = clients.ask(&side, DATABASE, roles::OF_SERVER)?;
-        let roles = roles.lines().map(str::to_owned).collect();
-        fill(self.next, self.programs, self.run_as, self.reporter, |next| {
-            roles::make(&clients, next, &roles)?;
-            let mut dump = clients.command("pg_dump", &side, DATABASE);
-            dump.args([
-                "-w",
-                "--no-owner",
-                "--no-privileges",
-                "--snapshot",
-                &snapshot.name,
-            ]);
-            let mut load = clients.psql(next, DATABASE);
-            load.arg("--single-transaction");
-            transfer::pour(From::Program(dump), load, &mut |_| Keep::YesAndAllAfter)?;
-            let counts = transfer::count(&clients, next, DATABASE)?;
-            transfer::compare(DATABASE, &snapshot.counts, &counts)?;
-            Ok((counts, true))
+        let roles = roles::of_server(&psql.ask(&side, "", roles::OF_SERVER)?);
+        let left_behind = left::behind(&psql, &side)?;
+        let mut dump = pg_dump.command("pg_dump", &side, "");
+        dump.args(["-w", "--snapshot", &snapshot.name])
+            .stdin(Stdio::null());
+        let counts = self.load(From::Program(dump), &psql, &roles, |counts| {
+            transfer::compare(DATABASE, &snapshot.counts, counts)
+        })?;
+        Ok(Filled {
+            counts,
+            is_compared: true,
+            left_behind,
         })
     }
 
-    fn a_file(&self, path: &Utf8Path) -> Result<(transfer::Counts, bool), TransferError> {
+    fn a_file(&self, path: &Utf8Path) -> Result<Filled, TransferError> {
         let failed = |source| TransferError::File {
             path: path.to_owned(),
             source,
@@ -222,17 +248,17 @@ impl Importing<'_> {
         let size = fs::metadata(path).map_err(failed)?.len();
         self.cluster.is_unused()?;
         has_room(self.cluster.project().amp_dir(), size)?;
+        let psql = self.psql()?;
         let open = || fs::File::open(path).map_err(failed);
-        let (clients, said) = match kind {
+        let (from, said) = match kind {
             Kind::Archive => {
-                let clients = self.clients(&["pg_restore", "psql"], None)?;
-                let said = listed(&clients, open()?)?;
-                (clients, said)
+                let pg_restore = self.dumper(&["pg_restore"], None)?;
+                let said = listed(&pg_restore, open()?)?;
+                let mut text = pg_restore.unconnected("pg_restore");
+                text.arg("--file=-").stdin(open()?.into_parts().0);
+                (From::Program(text), said)
             }
-            Kind::Plain => (
-                self.clients(&["psql"], None)?,
-                file::scan(open()?).map_err(failed)?,
-            ),
+            Kind::Plain => (From::File(open()?), file::scan(open()?).map_err(failed)?),
         };
         if said.is_cut_off {
             return Err(TransferError::Refused {
@@ -247,68 +273,60 @@ impl Importing<'_> {
                     .to_owned(),
             });
         }
-        let opened = open()?;
         step(self.reporter, format!("reading `{path}`"));
+        let counts = self.load(from, &psql, &said.roles, |_| Ok(()))?;
+        Ok(Filled {
+            counts,
+            is_compared: false,
+            left_behind: said.of_database,
+        })
+    }
+
+    /// Fills a new cluster with a dump, and counts what is in it.
+    fn load(
+        &self,
+        from: From,
+        psql: &Clients,
+        roles: &roles::Roles,
+        compare: impl FnOnce(&transfer::Counts) -> Result<(), TransferError>,
+    ) -> Result<transfer::Counts, TransferError> {
         fill(self.next, self.programs, self.run_as, self.reporter, |next| {
-            let mut text = Text::default();
-            roles::make(&clients, next, &said.roles)?;
-            match kind {
-                Kind::Archive => {
-                    let mut load = clients.command("pg_restore", next, DATABASE);
-                    load.args([
-                        "-w",
-                        "--no-owner",
-                        "--no-privileges",
-                        "--exit-on-error",
-                        "--single-transaction",
-                    ]);
-                    transfer::pour(From::File(opened), load, &mut |_| Keep::YesAndAllAfter)?;
-                }
-                Kind::Plain => {
-                    let mut load = clients.psql(next, DATABASE);
-                    load.arg("--single-transaction");
-                    let is_known = clients.ask(next, DATABASE, PROBE).is_ok();
-                    let mut restriction = Restriction::default();
-                    transfer::pour(From::File(opened), load, &mut |line| {
-                        let is_sql = text.see(line) == Line::Sql;
-                        if is_sql && restriction.is(line) && !is_known {
-                            Keep::No
-                        } else {
-                            Keep::Yes
-                        }
-                    })?;
-                }
-            }
-            let counts = transfer::count(&clients, next, DATABASE)?;
-            if transfer::total(&counts) < text.rows {
-                return Err(TransferError::RowsDiffer {
-                    database: DATABASE.to_owned(),
-                    expected: format!("{} in the file", counted(text.rows, "row")),
-                    found: counted(transfer::total(&counts), "row"),
-                });
-            }
-            Ok((counts, text.rows > 0))
+            roles::make(psql, next, roles)?;
+            let mut load = psql.psql(next, DATABASE);
+            load.arg("--single-transaction");
+            let mut editor = Editor::new()?;
+            transfer::pipe(from, load, &mut |line| editor.edit(line))?;
+            let counts = transfer::count(psql, next, DATABASE)?;
+            compare(&counts)?;
+            Ok(counts)
         })
     }
 }
 
-/// What an archive says, less its rows, owners and privileges.
+/// What an archive says, less its rows.
 fn listed(clients: &Clients, archive: fs::File) -> Result<Said, TransferError> {
     let mut list = clients.unconnected("pg_restore");
-    list.args(["--schema-only", "--no-owner", "--no-privileges", "--file=-"])
+    // With what it says of the database itself.
+    list.args(["--schema-only", "--create", "--file=-"])
         .stdin(archive.into_parts().0)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let program = list.get_program().to_string_lossy().into_owned();
     let text = Running::start(list)?.output()?;
-    file::scan(&text[..]).map_err(|source| TransferError::Spawn { program, source })
+    let said = file::scan(&text[..]).map_err(|source| TransferError::Spawn { program, source })?;
+    Ok(Said {
+        // pg_restore itself said so.
+        too_much: None,
+        ..said
+    })
 }
 
 /// A field of an address's query.
 const PASSWORD: &str = "password=";
 
-/// The server with this address. Its password is kept apart: every user of the machine can list the processes.
-fn side(address: &str) -> Result<Side, TransferError> {
+/// The server with this address, and its name for people. Its password is kept apart: every user of the machine can list
+/// the processes.
+fn side(address: &str) -> Result<(Side, String), TransferError> {
     let wrong = |cause: &str| TransferError::Refused {
         message: format!("that is no address of a database: {cause}"),
         hint: "`ampup db import postgresql://user:password@localhost:5432/database`".to_owned(),
@@ -330,10 +348,13 @@ fn side(address: &str) -> Result<Side, TransferError> {
         url.set_password(None)
             .map_err(|()| wrong("it has a password and no host"))?;
     }
-    Ok(Side::Address {
-        address: url.to_string(),
-        password,
-    })
+    let host = match (url.host_str().filter(|host| !host.is_empty()), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) => host.to_owned(),
+        (None, _) => "the server".to_owned(),
+    };
+    let address = url.to_string();
+    Ok((Side::Address { address, password }, host))
 }
 
 /// Percent-decoded (RFC 3986, section 2.1).
@@ -361,16 +382,18 @@ mod tests {
 
     #[test]
     fn a_password_is_kept_apart() {
-        let Side::Address { address, password } = side("postgresql://me:a%2Fb%@h:1/d").expect("an address")
+        let (Side::Address { address, password }, host) =
+            side("postgresql://me:a%2Fb%@h:1/d").expect("an address")
         else {
             panic!("a socket");
         };
+        assert_eq!(host, "h:1");
         assert_eq!(
             (address.as_str(), password.as_deref()),
             ("postgresql://me@h:1/d", Some("a/b%"))
         );
         assert!(side("postgresql://h:port/d").is_err());
-        let Side::Address { address, password } =
+        let (Side::Address { address, password }, _) =
             side("postgresql:///d?host=/a%20b&password=0%31&user=u").expect("an address")
         else {
             panic!("a socket");

@@ -6,14 +6,14 @@ mod error;
 pub(crate) mod settings;
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read, Write as _},
+    io::{self, BufRead as _, BufReader, BufWriter, Read, Write as _},
     process::{Child, Command, Stdio},
     thread,
 };
 
 pub(crate) use self::clients::Running;
 pub use self::{
-    clients::{Clients, Side, Version, version_of},
+    clients::{Clients, Side, Version, Wanted, version_of},
     error::TransferError,
 };
 
@@ -71,12 +71,11 @@ pub(crate) enum From {
     File(fs_err::File),
 }
 
-/// Feeds SQL into a program, less the lines that `keep` does not want; `keep` is asked until it says that it has seen
-/// enough.
-pub(crate) fn pour(
+/// Pipes SQL into a program, line by line as `edit` says, until that has seen enough.
+pub(crate) fn pipe(
     from: From,
     mut into: Command,
-    keep: &mut dyn FnMut(&[u8]) -> Keep,
+    edit: &mut dyn FnMut(&[u8]) -> Edit,
 ) -> Result<(), TransferError> {
     into.stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -90,10 +89,7 @@ pub(crate) fn pour(
     let loader_said = listen(&mut loader.child);
     let (mut giver, mut content): (Option<Running>, Box<dyn Read>) = match from {
         From::Program(mut command) => {
-            command
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped());
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut giver = Running::start(command)?;
             let stdout = giver.child.stdout.take().expect("it is piped");
             (Some(giver), Box::new(stdout))
@@ -101,30 +97,31 @@ pub(crate) fn pour(
         From::File(file) => (None, Box::new(file)),
     };
     let giver_said = giver.as_mut().map(|giver| listen(&mut giver.child));
-    let mut stdin = loader.child.stdin.take().expect("it is piped");
-    let poured = (|| -> io::Result<()> {
-        let mut content = BufReader::with_capacity(1 << 17, &mut content);
+    let stdin = loader.child.stdin.take().expect("it is piped");
+    let mut stdin = BufWriter::with_capacity(BUFFER, stdin);
+    let piped = (|| -> io::Result<()> {
+        let mut content = BufReader::with_capacity(BUFFER, &mut content);
         let mut line = Vec::new();
         loop {
             line.clear();
             if content.read_until(b'\n', &mut line)? == 0 {
-                return Ok(());
+                return stdin.flush();
             }
-            match keep(&line) {
-                Keep::Yes => stdin.write_all(&line)?,
-                Keep::No => {}
-                Keep::Instead(other) => stdin.write_all(other.as_bytes())?,
-                Keep::YesAndAllAfter => {
+            match edit(&line) {
+                Edit::Keep => stdin.write_all(&line)?,
+                Edit::Drop => {}
+                Edit::Replace(other) => stdin.write_all(other.as_bytes())?,
+                Edit::KeepRest => {
                     stdin.write_all(&line)?;
                     io::copy(&mut content, &mut stdin)?;
-                    return Ok(());
+                    return stdin.flush();
                 }
             }
         }
     })();
     drop(content);
     // The end of its input is the end of its work, and only if all came: what is cut off must not be committed.
-    let is_whole = match (&poured, &mut giver) {
+    let is_whole = match (&piped, &mut giver) {
         (Ok(()), Some(giver)) => {
             let status = giver.child.wait().map_err(failed(&giver.program))?;
             status.success().then_some(()).ok_or(Some(status))
@@ -135,7 +132,7 @@ pub(crate) fn pour(
     if is_whole.is_err() {
         loader.enlisted.end();
     }
-    drop(stdin);
+    drop(stdin.into_parts());
     let status = loader.child.wait().map_err(failed(&loader.program))?;
     let loader_said = loader_said.join().unwrap_or_default();
     let loader = loader.program;
@@ -149,19 +146,24 @@ pub(crate) fn pour(
             return Err(TransferError::failed(giver.program, status, &said));
         }
     }
-    if !status.success() && (poured.is_ok() || !loader_said.trim().is_empty()) {
+    if !status.success() && (piped.is_ok() || !loader_said.trim().is_empty()) {
         return Err(TransferError::failed(loader, status, &loader_said));
     }
-    poured.map_err(failed(&loader))
+    piped.map_err(failed(&loader))
 }
 
-/// Whether a line goes on.
-pub(crate) enum Keep {
-    Yes,
-    No,
-    /// Another one does.
-    Instead(String),
-    YesAndAllAfter,
+const BUFFER: usize = 1 << 17;
+
+/// The fate of a line in a pipe.
+pub(crate) enum Edit {
+    /// It goes on.
+    Keep,
+    /// It does not.
+    Drop,
+    /// This goes on in its place.
+    Replace(String),
+    /// It goes on, and so does all after it.
+    KeepRest,
 }
 
 fn listen(child: &mut Child) -> thread::JoinHandle<String> {
@@ -196,8 +198,8 @@ mod tests {
                 "sh",
             ])
             .arg(&started);
-        pour(From::Program(giver), Command::new("true"), &mut |_| {
-            Keep::YesAndAllAfter
+        pipe(From::Program(giver), Command::new("true"), &mut |_| {
+            Edit::KeepRest
         })
         .expect_err("nobody reads it");
         let pid = fs_err::read_to_string(&started).expect("written down");

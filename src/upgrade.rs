@@ -2,6 +2,8 @@
 //! it, every table's rows counted on both sides, then exchanged. Never in place and never with hard links: the old cluster
 //! is not touched until the new one is built, compared, stopped and flushed, and it is kept.
 
+use std::process::Stdio;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
         user::User,
     },
     prune,
-    transfer::{self, Clients, From, Keep, Side, TransferError, settings},
+    transfer::{self, Clients, Edit, From, Side, TransferError, Wanted, settings},
 };
 
 /// The space needed in addition to the size of the old cluster, for the new one's write-ahead log.
@@ -87,14 +89,13 @@ pub fn upgrade(
     // Both, before anything starts.
     let old = cluster.programs()?;
     let run_as = cluster.run_as(None)?;
-    let clients = Clients::find(
-        &["pg_dumpall", "psql", "pg_dump"],
-        &(from..=new.major()),
-        transfer::version_of(&old),
-        cluster,
-        env,
-        run_as.as_ref(),
-    )?;
+    let wanted = Wanted {
+        names: &["pg_dumpall", "psql", "pg_dump"],
+        majors: from..=new.major(),
+        server: transfer::version_of(&old),
+        restricts: false,
+    };
+    let clients = Clients::find(&wanted, cluster, env, run_as.as_ref())?;
     let directory = cluster.project().cluster();
     has_room(
         cluster.project().amp_dir(),
@@ -190,20 +191,20 @@ fn copy(
             clients.ask(&from, "postgres", &quoted(user))?.trim()
         );
         let mut has_connected = false;
-        let mut keep = |line: &[u8]| {
+        let mut edit = |line: &[u8]| {
             has_connected = has_connected || line.starts_with(b"\\connect");
             if has_connected {
-                Keep::YesAndAllAfter
+                Edit::KeepRest
             } else if line.trim_ascii() == role.as_bytes() {
-                Keep::No
+                Edit::Drop
             } else {
                 let without = without_grantor(line).filter(|_| !keeps_grantors);
-                without.map_or(Keep::Yes, Keep::Instead)
+                without.map_or(Edit::Keep, Edit::Replace)
             }
         };
         let mut dump = clients.command("pg_dumpall", &from, "postgres");
-        dump.arg("-w");
-        transfer::pour(From::Program(dump), clients.psql(to, "postgres"), &mut keep)?;
+        dump.arg("-w").stdin(Stdio::null());
+        transfer::pipe(From::Program(dump), clients.psql(to, "postgres"), &mut edit)?;
         let databases = "select datname from pg_catalog.pg_database where datallowconn order by 1;";
         let mut rows = 0;
         for database in clients.ask(&from, "postgres", databases)?.lines() {

@@ -1,17 +1,11 @@
-//! Dumps in files: which kind one is, and what its text says.
+//! Dumps in files: which kind one is, and what its text says. It is no reader of SQL: a line is known by how it begins.
 
-use std::{
-    collections::BTreeSet,
-    io::{self, BufRead as _, BufReader, Read},
-};
+use std::io::{self, BufRead as _, BufReader, Read};
 
 use camino::Utf8Path;
 use fs_err as fs;
 
-use super::{
-    roles,
-    text::{Line, Text},
-};
+use super::roles::{self, Roles};
 use crate::{children, transfer::TransferError};
 
 /// Which kind of dump.
@@ -74,93 +68,67 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
 /// What the text of a dump says.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    /// The roles that it names, quoted as they are there.
-    pub(super) roles: BTreeSet<String>,
+    /// The roles that it names.
+    pub(super) roles: Roles,
     /// Its end is missing. psql takes the end of a file for the end of the rows, and is content.
     pub(super) is_cut_off: bool,
     /// What is in it beside the content of one database.
     pub(super) too_much: Option<&'static str>,
+    /// Statements about the database itself, which has another name here.
+    pub(super) of_database: Vec<String>,
 }
 
 /// Reads a plain dump from end to end.
 pub(super) fn scan(content: impl Read) -> io::Result<Said> {
     let mut said = Said::default();
-    let (mut begins, mut ends, mut is_at_end) = (false, false, false);
-    let mut text = Text::default();
+    let mut is_of_pg_dump = None;
+    let mut is_at_end = false;
     let mut content = BufReader::with_capacity(1 << 17, content);
     let mut line = Vec::new();
     while content.read_until(b'\n', &mut line)? > 0 {
         if children::are_ending() {
             return Err(io::Error::other("it was interrupted"));
         }
-        let kind = text.see(&line);
+        let text = line.trim_ascii_end();
         // As pg_dump writes it, whatever its version.
-        is_at_end = match line.trim_ascii_end() {
-            b"-- PostgreSQL database dump complete" => true,
-            b"" | b"--" => is_at_end,
-            other => is_at_end && other.starts_with(b"\\unrestrict "),
-        };
-        if kind == Line::Sql
-            && let Ok(text) = str::from_utf8(line.trim_ascii_end())
-        {
-            begins = begins || text == "-- PostgreSQL database dump";
-            ends = ends || is_at_end;
-            said.roles.extend(roles::named(text));
+        match text {
+            b"" | b"--" => {}
+            b"-- PostgreSQL database dump complete" => is_at_end = true,
+            text => {
+                is_of_pg_dump = is_of_pg_dump.or(Some(text == b"-- PostgreSQL database dump"));
+                is_at_end = is_at_end && text.starts_with(b"\\unrestrict ");
+            }
+        }
+        if let Ok(text) = str::from_utf8(text) {
+            roles::add(&mut said.roles, text);
             said.too_much = said.too_much.or_else(|| too_much(text));
+            if is_of_database(text) {
+                said.of_database.push(text.trim_end_matches(';').to_owned());
+            }
         }
         line.clear();
     }
-    said.is_cut_off = !is_at_end && (text.is_in_rows() || begins && !ends);
+    said.is_cut_off = is_of_pg_dump == Some(true) && !is_at_end;
     Ok(said)
 }
 
 /// What a line says that is in a dump beside the content of one database. It would be made in another one than the
-/// project's.
+/// project's, and psql is let into no other.
 fn too_much(line: &str) -> Option<&'static str> {
-    let begins = |begin: &str| {
-        let first = line.get(..begin.len());
-        first.is_some_and(|first| first.eq_ignore_ascii_case(begin))
-    };
     if line == "-- PostgreSQL database cluster dump" {
         return Some("holds every database of a server");
     }
-    let of_database = ["CREATE DATABASE ", "DROP DATABASE ", "\\connect ", "\\c "];
-    let is_of_database = of_database.into_iter().any(begins);
-    is_of_database.then_some("makes a database of its own")
+    // No row of pg_dump's begins so: it writes two backslashes there.
+    line.starts_with("\\connect ")
+        .then_some("makes a database of its own")
 }
 
-/// What a psql that knows `\restrict` reads without a word.
-pub(super) const PROBE: &str = "\\restrict ampup\n\\unrestrict ampup\n";
-
-/// Finds the lines with which pg_dump forbids psql all other commands of its own between them
-/// (`\restrict KEY`, <https://www.postgresql.org/docs/current/app-psql.html>; since 18.0, 17.6, 16.10, 15.14). A psql that
-/// does not know them takes the same dump without.
-#[derive(Debug, Default)]
-pub(super) struct Restriction {
-    key: Option<Vec<u8>>,
-    /// A statement came outside of such a pair: what follows may be a text that only looks like one.
-    is_over: bool,
-}
-
-impl Restriction {
-    /// Takes a line that is not data. Gives whether it is one of them.
-    pub(super) fn is(&mut self, line: &[u8]) -> bool {
-        let text = line.trim_ascii_end();
-        if let Some(key) = &self.key {
-            let is_end = text.strip_prefix(b"\\unrestrict ") == Some(key);
-            if is_end {
-                self.key = None;
-            }
-            return is_end;
-        }
-        let key = text
-            .strip_prefix(b"\\restrict ")
-            .filter(|key| key.iter().all(u8::is_ascii_alphanumeric) && !self.is_over);
-        self.key = key.map(<[u8]>::to_vec);
-        let is_silent = text.is_empty() || text.starts_with(b"--") || text.starts_with(b"\\connect ");
-        self.is_over = self.is_over || key.is_none() && !is_silent;
-        key.is_some()
-    }
+/// Whether a line is what `pg_dump --create` writes of the database's own settings.
+fn is_of_database(line: &str) -> bool {
+    line.starts_with("COMMENT ON DATABASE ")
+        || line.contains(" ON DATABASE ") && (line.starts_with("GRANT ") || line.starts_with("REVOKE "))
+        || line.starts_with("ALTER DATABASE ") && line.contains(" SET ")
+        || line.starts_with("ALTER ROLE ") && line.contains(" IN DATABASE ")
 }
 
 #[cfg(test)]
@@ -178,52 +146,35 @@ mod tests {
         let (whole, cut) = (format!("{begin}{rows}\\.\n{end}"), format!("{begin}{rows}"));
         for (dump, is_cut_off) in [
             (&whole, false),
+            (&whole.replace("\\unrestrict x", ""), false),
+            (&whole.replace('\n', "\r\n"), false),
             (&cut, true),
             (&format!("{begin}{rows}\\.\n"), true),
-            (&format!("{whole}SELECT 1;\n"), false),
+            (&format!("{whole}SELECT 1;\n"), true),
             (&format!("{whole}{cut}"), true),
-            // Not understood, and there is its end.
-            (&format!("{cut}{end}"), false),
-            (&rows.to_owned(), true),
+            (&begin.to_owned(), true),
+            // Not pg_dump's.
+            (&rows.to_owned(), false),
             (&"SELECT 1;\n".to_owned(), false),
         ] {
             assert_eq!(said(dump).is_cut_off, is_cut_off, "{dump}");
         }
         for (line, is_too_much) in [
             ("-- PostgreSQL database cluster dump", true),
-            ("CREATE DATABASE x;", true),
-            ("create database x;", true),
             ("\\connect x", true),
             ("CREATE TABLE x ();", false),
             ("SELECT '\nCREATE DATABASE x;\n'", false),
-            ("COPY x FROM stdin;\n\\connect x\n\\.", false),
+            ("COPY x FROM stdin;\n\\\\connect x\n\\.", false),
         ] {
             assert_eq!(said(line).too_much.is_some(), is_too_much, "{line}");
         }
-        let roles = said("ALTER TABLE a OWNER TO bob;\nSELECT $$\nGRANT eve TO eve;\n$$").roles;
-        assert_eq!(roles, BTreeSet::from(["bob".to_owned()]));
-    }
-
-    #[test]
-    fn only_pg_dumps_own_pairs_are_taken_for_restrictions() {
-        let found = |dump: &str| {
-            let mut restriction = Restriction::default();
-            let lines = dump.lines().filter(|line| restriction.is(line.as_bytes()));
-            lines.map(str::to_owned).collect::<Vec<_>>()
-        };
-        // pg_dumpall's: one pair for the roles, and one for each database.
-        let dump = "--\n-- PostgreSQL\n\n\\restrict a1\nSELECT '\n\\restrict b\n\\unrestrict b\n';\n\\unrestrict a1\n\n\
-            \\connect x\n\n\\restrict c2\nSELECT 1;\n\\unrestrict c2\n";
+        let dump = "ALTER TABLE a OWNER TO bob;\nALTER DATABASE d SET work_mem TO '7MB';\n\
+            ALTER ROLE bob IN DATABASE d SET x TO '1';\nCOMMENT ON DATABASE d IS 'x';\nGRANT ALL ON DATABASE d TO eve;\n";
+        let said = said(dump);
+        assert_eq!(said.of_database.len(), 4);
         assert_eq!(
-            found(dump),
-            [
-                "\\restrict a1",
-                "\\unrestrict a1",
-                "\\restrict c2",
-                "\\unrestrict c2"
-            ]
+            said.roles.keys().collect::<Vec<_>>(),
+            ["bob", "eve"].iter().collect::<Vec<_>>()
         );
-        assert!(found("SELECT '\n\\restrict b\n';\n").is_empty());
-        assert!(found("\\restrict a b\n\\unrestrict a\n").is_empty());
     }
 }

@@ -1,15 +1,14 @@
 //! The roles that a dump names. A database's dump does not hold them, and so they are made before it is loaded: without the
 //! right to log in, because only the superuser does that here.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::{
     postgres::observe::endpoint::DATABASE,
     transfer::{Clients, Side, TransferError},
 };
 
-/// How statements of pg_dump that name roles begin, and the words after which they do. Also without privileges and owners
-/// a dump has policies and user mappings.
+/// How statements of pg_dump that name roles begin, and the words after which they do.
 const NAMING: [(&str, &[&str]); 8] = [
     ("GRANT ", &[" TO "]),
     ("REVOKE ", &[" FROM "]),
@@ -21,28 +20,58 @@ const NAMING: [(&str, &[&str]); 8] = [
     ("CREATE USER MAPPING ", &[" FOR "]),
 ];
 
-/// The same of a server, quoted.
-pub(super) const OF_SERVER: &str = "select pg_catalog.quote_ident(r.rolname) from pg_catalog.pg_roles r \
-    where exists (select from pg_catalog.pg_policy p where r.oid = any (p.polroles)) \
-    or exists (select from pg_catalog.pg_user_mappings m where m.umuser = r.oid);\n";
+/// The objects that only a superuser may own.
+const OF_SUPERUSERS: [&str; 4] = [
+    "ALTER EVENT TRIGGER ",
+    "ALTER FOREIGN DATA WRAPPER ",
+    "ALTER PUBLICATION ",
+    "ALTER SUBSCRIPTION ",
+];
 
-/// Makes roles, whose names are quoted where they must be.
-pub(super) fn make(clients: &Clients, next: &Side, roles: &BTreeSet<String>) -> Result<(), TransferError> {
-    // Some are there already (the superuser, PostgreSQL's own), and some are none (PUBLIC).
-    let mut statements = "\\unset ON_ERROR_STOP\n".to_owned();
-    for role in roles {
-        statements += &format!("create role {role} nologin;\n");
-    }
-    clients.ask(next, DATABASE, &statements).map(drop)
+/// Roles, with names that are quoted where they must be, and whether they must be superusers.
+pub(super) type Roles = BTreeMap<String, bool>;
+
+/// Asks a server for its roles.
+pub(super) const OF_SERVER: &str = "select pg_catalog.quote_ident(rolname), rolsuper from pg_catalog.pg_roles \
+    where rolname !~ '^pg_';\n";
+
+/// Reads what psql prints for `OF_SERVER`.
+pub(super) fn of_server(said: &str) -> Roles {
+    let pair = |line: &str| {
+        line.rsplit_once('|')
+            .map(|(name, is)| (name.to_owned(), is == "t"))
+    };
+    said.lines().filter_map(pair).collect()
 }
 
-/// The roles that a statement names, as they stand in it. All are in its first line.
-pub(super) fn named(statement: &str) -> Vec<String> {
-    let begins = |begin: &str| {
-        let first = statement.get(..begin.len());
-        first.is_some_and(|first| first.eq_ignore_ascii_case(begin))
-    };
-    let words = NAMING.iter().find(|(begin, _)| begins(begin));
+/// Adds the roles that a statement names.
+pub(super) fn add(roles: &mut Roles, statement: &str) {
+    let is_super = OF_SUPERUSERS.iter().any(|begin| begins(statement, begin));
+    for name in named(statement) {
+        *roles.entry(name).or_default() |= is_super;
+    }
+}
+
+/// Makes roles.
+pub(super) fn make(psql: &Clients, next: &Side, roles: &Roles) -> Result<(), TransferError> {
+    // Some are there already (the superuser, PostgreSQL's own), and some are none (PUBLIC).
+    let mut statements = "\\unset ON_ERROR_STOP\n".to_owned();
+    for (role, is_super) in roles {
+        let attribute = if *is_super { "superuser" } else { "nosuperuser" };
+        statements += &format!("create role {role} nologin {attribute};\n");
+    }
+    psql.ask(next, DATABASE, &statements).map(drop)
+}
+
+fn begins(statement: &str, begin: &str) -> bool {
+    let first = statement.get(..begin.len());
+    first.is_some_and(|first| first.eq_ignore_ascii_case(begin))
+}
+
+/// The roles that a statement names, as they stand in it. All are in its first line. What only looks like such a statement
+/// (in a string, or in a row) does no harm: a role too many is made.
+fn named(statement: &str) -> Vec<String> {
+    let words = NAMING.iter().find(|(begin, _)| begins(statement, begin));
     let words = words.map(|(_, words)| *words).unwrap_or_default();
     words
         .iter()
@@ -98,6 +127,28 @@ fn name(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_owns_what_only_a_superuser_may_own_is_made_one() {
+        let mut roles = Roles::new();
+        for statement in [
+            "ALTER TABLE t OWNER TO a;",
+            "ALTER PUBLICATION p OWNER TO a;",
+            "ALTER TABLE u OWNER TO a;",
+            "ALTER TABLE u OWNER TO b;",
+        ] {
+            add(&mut roles, statement);
+        }
+        let found: Vec<_> = roles
+            .iter()
+            .map(|(name, is_super)| (name.as_str(), *is_super))
+            .collect();
+        assert_eq!(found, [("a", true), ("b", false)]);
+        assert_eq!(
+            of_server("a|f\n\"b|c\"|t\n"),
+            Roles::from([("a".to_owned(), false), ("\"b|c\"".to_owned(), true)])
+        );
+    }
 
     #[test]
     fn roles_are_found_where_pg_dump_names_them() {

@@ -15,6 +15,10 @@ use crate::{
     postgres::{Cluster, ClusterError, Server, observe::endpoint::Socket, program, user::User},
 };
 
+/// For so many seconds a server that the user named may keep silent while a session is opened; its address may say
+/// another number (`connect_timeout`).
+const PATIENCE: &str = "15";
+
 /// Major and minor: 15 and 20.
 pub type Version = (u64, u64);
 
@@ -25,6 +29,19 @@ pub struct Clients {
     version: Version,
     run_as: Option<User>,
     home: Option<Utf8PathBuf>,
+}
+
+/// Which programs are looked for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Their names: all must be in one directory, so that each understands what another writes.
+    pub names: &'static [&'static str],
+    /// The majors that would do.
+    pub majors: RangeInclusive<u64>,
+    /// The server that they are for.
+    pub server: Version,
+    /// Only a psql that knows `\restrict`, which keeps a dump from running programs here.
+    pub restricts: bool,
 }
 
 /// A server that the programs connect to.
@@ -74,7 +91,7 @@ impl Side {
                 }
             }
             Self::Address { address, password } => {
-                command.args(["-d", address]);
+                command.args(["-d", address]).env("PGCONNECT_TIMEOUT", PATIENCE);
                 if let Some(password) = password {
                     command.env("PGPASSWORD", password);
                 }
@@ -89,24 +106,26 @@ fn connection_string(database: &str) -> String {
 }
 
 impl Clients {
-    /// The programs of these names, all in one directory, so that each understands what another writes: a component's,
-    /// else PATH's.
+    /// Finds programs: a component's, else PATH's.
     ///
-    /// Of the majors that would do, the one nearest to `server`'s is taken, which is its own where that is to be had, and
-    /// there, before all, a version that is not older than the server. A minor release may keep something in its catalogues
-    /// that only a pg_dump of its time leaves out of a dump (15.20 does, and what 16.2 dumps from it no server loads),
-    /// while every later major loads what an earlier pg_dump wrote.
+    /// Of the majors that would do, the one nearest to the server's is taken, which is its own where that is to be had, and
+    /// there, before all, a version that is not older than the server: a minor release may keep something in its catalogues
+    /// that only a pg_dump of its time leaves out of a dump.
     ///
     /// # Errors
     /// When they are nowhere.
     pub fn find(
-        names: &[&'static str],
-        majors: &RangeInclusive<u64>,
-        server: Version,
+        wanted: &Wanted,
         cluster: &Cluster,
         env: &Env,
         run_as: Option<&User>,
     ) -> Result<Self, TransferError> {
+        let Wanted {
+            names,
+            majors,
+            server,
+            restricts,
+        } = wanted;
         let installed = cluster.locator().every_postgres().map_err(ClusterError::from)?;
         let has_all = |directory: &Utf8Path| names.iter().all(|name| program_in(directory, name).is_file());
         let clients = |directory: Utf8PathBuf, version| Self {
@@ -135,9 +154,11 @@ impl Clients {
         for clients in components.chain(in_path) {
             let is_better = best
                 .as_ref()
-                .is_none_or(|best| rank(clients.version, server) < rank(best.version, server));
-            if majors.contains(&clients.version.0) && is_better {
-                let is_best = rank(clients.version, server) == (0, false);
+                .is_none_or(|best| rank(clients.version, *server) < rank(best.version, *server));
+            let would_do =
+                majors.contains(&clients.version.0) && (!restricts || knows_restrict(clients.version));
+            if would_do && is_better {
+                let is_best = rank(clients.version, *server) == (0, false);
                 best = Some(clients);
                 // PATH's programs are not even run then.
                 if is_best {
@@ -148,6 +169,7 @@ impl Clients {
         best.ok_or_else(|| TransferError::NoClients {
             names: names.join(", "),
             majors: majors.clone(),
+            restricts: *restricts,
             searched: installed.iter().map(|located| located.tree.join("bin")).collect(),
         })
     }
@@ -254,6 +276,20 @@ fn program_in(directory: &Utf8Path, name: &str) -> Utf8PathBuf {
     directory.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
+/// Whether psql of this version knows `\restrict` (<https://www.postgresql.org/support/security/CVE-2025-8714/>).
+fn knows_restrict((major, minor): Version) -> bool {
+    let since = match major {
+        18.. => 0,
+        17 => 6,
+        16 => 10,
+        15 => 14,
+        14 => 19,
+        13 => 22,
+        _ => return false,
+    };
+    minor >= since
+}
+
 /// How good programs are for a server: the lower the better.
 fn rank(programs: Version, server: Version) -> (u64, bool) {
     (programs.0.abs_diff(server.0), programs < server)
@@ -298,6 +334,36 @@ mod tests {
         let from_best = [(15, 20), (15, 18), (16, 2), (18, 4)];
         assert!(from_best.is_sorted_by_key(|programs| rank(*programs, (15, 20))));
         assert_eq!(rank((15, 21), (15, 20)), rank((15, 20), (15, 20)));
+    }
+
+    #[test]
+    fn psql_knows_restrict_since_a_minor_release_of_each_major() {
+        for (version, knows) in [
+            ((12, 22), false),
+            ((13, 22), true),
+            ((15, 13), false),
+            ((15, 14), true),
+            ((16, 2), false),
+            ((18, 0), true),
+            ((19, 0), true),
+        ] {
+            assert_eq!(knows_restrict(version), knows, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_the_user_named_has_a_time_limit() {
+        let side = Side::Address {
+            address: "postgresql://h/d".to_owned(),
+            password: None,
+        };
+        let mut command = Command::new("psql");
+        side.name("", &mut command);
+        let limit = command
+            .get_envs()
+            .find(|(name, _)| *name == "PGCONNECT_TIMEOUT")
+            .and_then(|(_, value)| value);
+        assert_eq!(limit, Some(PATIENCE.as_ref()));
     }
 
     #[test]

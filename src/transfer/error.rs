@@ -5,9 +5,10 @@ use std::{io, ops::RangeInclusive, process::ExitStatus};
 use camino::Utf8PathBuf;
 
 use crate::{
+    distributions::os_release,
     event::sized,
     exit::{Exit, hint_of_room},
-    postgres::ClusterError,
+    postgres::{ClusterError, loading::LoadFailure},
 };
 
 /// Why rows were not moved.
@@ -18,8 +19,9 @@ pub enum TransferError {
     Cluster(#[from] ClusterError),
     /// Not every build of PostgreSQL has its client programs.
     #[error(
-        "no {names} of PostgreSQL {} is installed or in PATH{}",
+        "no {names}{}{} is installed or in PATH{}",
         ranged(.majors),
+        if *.restricts { RESTRICTS } else { "" },
         .searched.iter().map(|place| format!("\n  not in `{place}`")).collect::<String>()
     )]
     NoClients {
@@ -27,6 +29,8 @@ pub enum TransferError {
         names: String,
         /// Of which majors they must be.
         majors: RangeInclusive<u64>,
+        /// Whether psql must know `\restrict`.
+        restricts: bool,
         /// Where they are not.
         searched: Vec<Utf8PathBuf>,
     },
@@ -102,26 +106,23 @@ impl TransferError {
         match self {
             Self::Cluster(error) => error.hint(),
             // The command knows the registry, and says which build has them.
-            Self::NoClients { majors, .. } => Some(format!(
-                "install the client programs of PostgreSQL {}, and put them in PATH",
-                majors.end()
-            )),
+            Self::NoClients { majors, .. } => Some(match *majors.end() {
+                u64::MAX => "install the client programs of PostgreSQL, and put them in PATH".to_owned(),
+                major => format!("install the client programs of PostgreSQL {major}, and put them in PATH"),
+            }),
             Self::Spawn { source, .. } => hint_of_room(source),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("name a file that is there, or an address `postgresql://…`".to_owned())
             }
             Self::File { source, .. } => hint_of_room(source),
             Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Some(MAKE_ROOM.to_owned()),
-            // What a later minor release of a server keeps, and an earlier pg_dump does not know.
-            Self::Failed { last_lines, .. }
-                if last_lines.iter().any(|line| line.contains("unrecognized parameter")) =>
-            {
-                Some(
-                    "pg_dump was older than the server that it read: put that server's own into PATH, or import a file that it wrote"
-                        .to_owned(),
-                )
+            Self::Failed { last_lines, .. } if is_of_network(last_lines) => Some(
+                "see that the server runs there and takes connections, then run the same command again"
+                    .to_owned(),
+            ),
+            Self::Failed { last_lines, .. } => {
+                LoadFailure::find(&last_lines.join("\n")).and_then(|failure| failure.hint(&os_release()))
             }
-            Self::Failed { .. } => None,
             Self::RowsDiffer { .. } => {
                 Some("nothing was changed; end what writes to it and run the same command again".to_owned())
             }
@@ -137,6 +138,7 @@ impl TransferError {
             Self::NoClients { .. } => Exit::NotFound,
             Self::Spawn { source, .. } => Exit::of_io(source),
             Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Exit::Disk,
+            Self::Failed { last_lines, .. } if is_of_network(last_lines) => Exit::Network,
             Self::Failed { .. } | Self::Refused { .. } => Exit::Failed,
             Self::RowsDiffer { .. } => Exit::Integrity,
             Self::NoRoom { .. } => Exit::Disk,
@@ -146,6 +148,7 @@ impl TransferError {
     }
 }
 
+const RESTRICTS: &str = " that knows `\\restrict` (18, 17.6, 16.10, 15.14 or later)";
 const MAKE_ROOM: &str = "make room (`ampup prune` lists what can go) and run the same command again";
 
 fn is_of_disk(last_lines: &[String]) -> bool {
@@ -154,11 +157,23 @@ fn is_of_disk(last_lines: &[String]) -> bool {
         .any(|line| line.contains("No space left on device"))
 }
 
+/// Whether a server could not be reached, by libpq's texts. One that is there and says no says FATAL.
+fn is_of_network(last_lines: &[String]) -> bool {
+    last_lines.iter().any(|line| {
+        line.contains("could not translate host name")
+            || line.contains("connection to server at ")
+                && line.contains(" failed: ")
+                && !line.contains("FATAL:")
+    })
+}
+
+/// ` of PostgreSQL 15 to 18`; nothing where any will do.
 fn ranged(majors: &RangeInclusive<u64>) -> String {
     match (majors.start(), majors.end()) {
-        (low, high) if low == high => low.to_string(),
-        (0, high) => format!("{high} or lower"),
-        (low, high) => format!("{low} to {high}"),
+        (0, &u64::MAX) => String::new(),
+        (low, high) if low == high => format!(" of PostgreSQL {low}"),
+        (0, high) => format!(" of PostgreSQL {high} or lower"),
+        (low, high) => format!(" of PostgreSQL {low} to {high}"),
     }
 }
 
@@ -172,13 +187,22 @@ mod tests {
         let full = failed("ERROR:  could not extend file \"base/5/1\": No space left on device\n");
         assert_eq!(full.exit_code(), Exit::Disk);
         assert!(full.hint().is_some_and(|hint| hint.contains("make room")));
-        let older = failed("ERROR:  unrecognized parameter \"pg_attver\"\n");
-        assert_eq!(older.exit_code(), Exit::Failed);
-        assert!(
-            older
-                .hint()
-                .is_some_and(|hint| hint.contains("older than the server"))
-        );
+        for (said, code) in [
+            (
+                "connection to server at \"::1\", port 1 failed: timeout expired",
+                Exit::Network,
+            ),
+            (
+                "connection to server at \"h\", port 1 failed: FATAL:  no password",
+                Exit::Failed,
+            ),
+            (
+                "psql: error: could not translate host name \"h\" to address",
+                Exit::Network,
+            ),
+        ] {
+            assert_eq!(failed(said).exit_code(), code, "{said}");
+        }
         assert_eq!(failed("ERROR:  syntax error\n").hint(), None);
     }
 }

@@ -17,7 +17,7 @@ use rustix::process::Signal;
 
 use crate::support::{
     database::{Build, DEBIAN, Ends},
-    home::Home,
+    home::{Home, finish},
     postgres::{eventually, run_as, sql},
     programs::is_heard,
 };
@@ -30,6 +30,9 @@ const ROLES: &str = "create role grafana login; create role \"a \"\"b; TO c\"; c
     create role reader; create policy p on t to app, reader using (y <> 'x'); create role guest; \
     create foreign data wrapper w; create server s foreign data wrapper w; create user mapping for guest server s; \
     create function f() returns text language sql as $f$ select '\nCOPY t FROM stdin;\nGRANT eve TO eve;\n' $f$";
+
+/// Objects of every other sort.
+const OBJECTS: &str = include_str!("data/every-object.sql");
 
 /// A server on a port of its own, with a password, as people have one in a container.
 struct Elsewhere {
@@ -187,11 +190,11 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
     assert_eq!(ask(&home, rows), "3000");
     assert_eq!(home.in_amp("metadb.old-").len(), 1);
 
-    // Debian's pg_dump writes `\restrict`, which psql 16.2 does not know.
+    // psql 16.2 does not know `\restrict`: Debian's is taken.
     let text = fs::read_to_string(home.work().join("plain.sql")).expect("read");
     home.db(&["import", "--replace", "plain.sql"])
         .exits(0)
-        .says("3000 rows, counted on both sides");
+        .says("2 tables with 3000 rows, counted here");
     assert_eq!(ask(&home, rows), "3000");
 
     // What cannot be imported changes nothing.
@@ -204,6 +207,10 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
     )
     .expect("written");
     fs::write(home.work().join("empty"), "").expect("written");
+    // Accepts, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent_host = silent.local_addr().expect("known");
+    let silent_address = format!("postgresql://x@{silent_host}/x?connect_timeout=2");
     for (source, code) in [
         ("cut.sql", 1),
         ("cut.dump", 1),
@@ -211,7 +218,9 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
         ("empty", 1),
         ("absent", 3),
         (".", 1),
-        ("postgresql://nobody:x@127.0.0.1:1/none", 1),
+        ("postgresql://nobody:x@127.0.0.1:1/none", 5),
+        ("postgresql://nobody:x@absent.invalid/none", 5),
+        (&silent_address, 5),
         (&elsewhere.address.replace("p%25ss", "other"), 1),
     ] {
         home.db(&["import", "--replace", source]).exits(code);
@@ -220,6 +229,110 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
     assert_eq!(home.in_amp("metadb.old-").len(), 2);
     assert_eq!(ask(&home, rows), "3000");
     is_not_in_the_list(&elsewhere, &home.work());
+}
+
+/// With theseus's build alone. Its pg_dump is older than the server and does not know what that keeps of each column; its
+/// extensions would take the host's libpq, which is older than they are.
+#[test]
+fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
+    let home = Home::with_postgres(&[Build::Theseus18]);
+    let _ends = Ends(&home);
+    let elsewhere = Elsewhere::start(&home);
+    sql(&elsewhere.address, OBJECTS).expect("written");
+    let programs = home.path().join("components/postgres/18.6.0/bin");
+    let by_theseus = |url: &str, words: &[&str]| {
+        let mut dump = Command::new(programs.join("pg_dump"));
+        let output = dump.args(words).args(["-d", url]).output().expect("started");
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    };
+    let alone = |words: &[&str]| {
+        let mut command = home.command(words);
+        command.env("PATH", "/nonexistent");
+        finish(command)
+    };
+    let schema = |url: &str| -> Vec<String> {
+        let text = String::from_utf8(by_theseus(url, &["--schema-only"])).expect("UTF-8");
+        let not_of_both = [
+            "-- ",
+            "\\restrict ",
+            "\\unrestrict ",
+            "SET client_encoding",
+            "ALTER TABLE ONLY public.base ALTER COLUMN x SET (",
+        ];
+        let is_of_both = |line: &&str| {
+            !line.contains("SET (pg_attver=") && not_of_both.iter().all(|begin| !line.starts_with(begin))
+        };
+        text.lines().filter(is_of_both).map(str::to_owned).collect()
+    };
+    let there = schema(&elsewhere.address);
+    for name in ["archive.dump", "plain.sql"] {
+        let format = if name.ends_with("dump") {
+            "--format=custom"
+        } else {
+            "--format=plain"
+        };
+        fs::write(home.work().join(name), by_theseus(&elsewhere.address, &[format])).expect("written");
+    }
+    for (source, said) in [
+        (
+            elsewhere.address.as_str(),
+            "9 tables with 3023 rows, counted on both sides",
+        ),
+        ("archive.dump", "9 tables with 3023 rows, counted here"),
+        ("plain.sql", "9 tables with 3023 rows, counted here"),
+    ] {
+        let run = alone(&["db", "import", "--replace", source]).exits(0).says(said);
+        if source == elsewhere.address {
+            run.says("connecting to 127.0.0.1:")
+                .says("left behind, and yours to bring over: ")
+                .says("the comment on the database: mine")
+                .says("logins and memberships of roles: app, ")
+                .says("settings of role reader: work_mem=7MB")
+                .says("settings of the database: statement_timeout=1min");
+        }
+        let server = start(&home);
+        assert_eq!(schema(server.url()), there, "{source}");
+        let kept =
+            "select string_agg(attoptions::text, ' ') from pg_attribute where attrelid = 'base'::regclass";
+        assert_eq!(
+            sql(server.url(), kept).expect("answered"),
+            "{n_distinct=5}",
+            "{source}"
+        );
+        server.stop().expect("left");
+    }
+}
+
+/// What psql could be told to run, however it is written.
+#[test]
+fn a_dump_runs_no_program_here() {
+    let home = Home::with_postgres(&[Build::Wheel16]);
+    let _ends = Ends(&home);
+    let trace = home.directory("trace").join("ran");
+    let end = "--\n-- PostgreSQL database dump complete\n--\n";
+    for dump in [
+        format!("\\! touch {trace}\n"),
+        format!("create table t (x int);\n\\o |touch {trace}\nselect 1;\n"),
+        format!("select 1 \\g |touch {trace}\n"),
+        format!("select '\n\\unrestrict x\n';\n\\! touch {trace}\n"),
+        format!(
+            "--\n-- PostgreSQL database dump\n--\n\n\\restrict a\nselect 1;\n\\unrestrict a\n\\! touch {trace}\n{end}"
+        ),
+    ] {
+        fs::write(home.work().join("evil.sql"), &dump).expect("written");
+        home.db(&["import", "evil.sql"])
+            .exits(1)
+            .says("backslash commands are restricted");
+        assert!(!trace.exists(), "{dump}");
+    }
+    fs::write(home.work().join("good.sql"), "create table t (x int);\n").expect("written");
+    let mut command = home.command(&["db", "import", "good.sql"]);
+    command.env("PATH", "/nonexistent");
+    finish(command).exits(3).says("no psql that knows `\\restrict`");
+    home.db(&["import", "good.sql"])
+        .exits(0)
+        .says("1 table with 0 rows");
 }
 
 /// Each kind that pg_dump writes is imported, or the command is named that writes one which is.

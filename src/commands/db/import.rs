@@ -53,7 +53,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let checked = if imported.is_compared {
         "counted on both sides"
     } else {
-        "counted here; that dump does not say how many there were"
+        "counted here; a dump does not say how many there were"
     };
     let mut talk = vec![format!(
         "{} with {}, {checked}",
@@ -66,10 +66,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             .iter()
             .map(|kept| format!("what was there is kept in `{kept}`")),
     );
+    if !imported.left_behind.is_empty() {
+        talk.push(format!(
+            "left behind, and yours to bring over: {}",
+            imported.left_behind.join("; ")
+        ));
+    }
     talk.extend(change.iter().cloned());
     let json = json!({
         "tables": imported.tables, "rows": imported.rows, "compared": imported.is_compared, "kept": imported.kept,
-        "restarted": imported.resumed, "to_change": change,
+        "left_behind": imported.left_behind, "restarted": imported.resumed, "to_change": change,
     });
     Ok(Outcome::done(talk, json))
 }

@@ -61,6 +61,7 @@ fn missing(programs: &Located, session: &Session) -> Error {
     let error = TransferError::NoClients {
         names: "psql".to_owned(),
         majors: major..=major,
+        restricts: false,
         searched: vec![programs.tree.join("bin")],
     };
     with_build(error, session)

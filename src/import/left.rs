@@ -1,0 +1,25 @@
+//! What the dump of one database leaves out, in words: the settings of the database and of roles, its comment and privileges,
+//! and what roles are beside their names. They are told of, so that whoever wants them can bring them over.
+
+use crate::transfer::{Clients, Side, TransferError};
+
+/// Asks a server, in the database that was imported. Each row is a line.
+const LINES: &str = "select pg_catalog.translate(line, E'\\n', ' ') from ( \
+    select concat('settings of ', concat_ws(' in ', case when s.setrole <> 0 then 'role ' || r.rolname end, \
+        case when s.setdatabase <> 0 then 'the database' end), ': ', pg_catalog.array_to_string(s.setconfig, ', ')) as line \
+    from pg_catalog.pg_db_role_setting s join pg_catalog.pg_database d on d.datname = pg_catalog.current_database() \
+        left join pg_catalog.pg_roles r on r.oid = s.setrole where s.setdatabase in (0, d.oid) \
+    union all select 'the comment on the database: ' || c.description from pg_catalog.pg_shdescription c \
+        join pg_catalog.pg_database d on d.oid = c.objoid and d.datname = pg_catalog.current_database() \
+        where c.classoid = 'pg_catalog.pg_database'::regclass \
+    union all select 'privileges on the database: ' || pg_catalog.array_to_string(datacl, ', ') \
+        from pg_catalog.pg_database where datname = pg_catalog.current_database() and datacl is not null \
+    union all select 'logins and memberships of roles: ' || pg_catalog.string_agg(r.rolname, ', ' order by r.rolname) \
+        from pg_catalog.pg_roles r where r.rolname !~ '^pg_' and r.oid <> 10 and (r.rolcanlogin \
+            or exists (select from pg_catalog.pg_auth_members m where m.member = r.oid)) \
+    having count(*) > 0) as lines (line) order by 1;\n";
+
+/// What an import from this server leaves behind.
+pub(super) fn behind(psql: &Clients, from: &Side) -> Result<Vec<String>, TransferError> {
+    Ok(psql.ask(from, "", LINES)?.lines().map(str::to_owned).collect())
+}

@@ -1,0 +1,65 @@
+create role boss superuser;
+alter role reader set work_mem = '7MB';
+grant reader to app;
+alter database postgres set statement_timeout = '1min';
+comment on database postgres is 'mine';
+grant connect on database postgres to reader;
+create extension dblink;
+create extension postgres_fdw;
+create extension hstore;
+create schema sc;
+comment on schema sc is 'a schema';
+create schema owned authorization app;
+create type sc.mood as enum ('sad', 'ok');
+create type sc.pair as (a int, b text);
+create domain sc.pos as int check (value > 0);
+create type sc.r as range (subtype = float8);
+create sequence sc.q;
+select nextval('sc.q');
+create table sc.parts (id bigint generated always as identity, k int not null, v text default 'x',
+    g int generated always as (k * 2) stored, m sc.mood, p sc.pos, primary key (id, k)) partition by range (k);
+create table sc.p1 partition of sc.parts for values from (0) to (10);
+create table sc.p2 partition of sc.parts default;
+insert into sc.parts (k, v) select g, E'tab\t line\n \\. ' || g from generate_series(1, 20) g;
+create table base (x int, y text);
+create table child (z int) inherits (base);
+alter table base alter column x set (n_distinct = 5);
+alter table base alter column y set storage external;
+alter table base alter column y set statistics 10;
+insert into base values (1, E'ALTER TABLE ONLY t ALTER COLUMN x SET (pg_attver=7);');
+create table "odd | name" ("from" int, "A ""b" text, unique ("from"));
+alter table "odd | name" owner to app;
+create unlogged table u (x int);
+insert into u values (1);
+create table kinds (j jsonb, a int[], b bytea, h hstore, ts timestamptz);
+insert into kinds values ('{"a": [1, "\n"]}', '{1, 2}', '\x00ff', 'a => 1', '2026-01-01');
+create materialized view mv as select count(*) as c from base;
+create view barrier with (security_barrier) as select 1 as x from base;
+create rule ru as on update to barrier do instead nothing;
+create function plus(x int) returns int language plpgsql as $$
+begin
+    return x + 1; -- it's
+end
+$$;
+create procedure pr() language sql as 'select 1';
+create aggregate agg(int) (sfunc = int4pl, stype = int);
+create operator === (leftarg = int, rightarg = int, function = int4eq);
+create cast (sc.pair as text) with inout;
+create function trg() returns trigger language plpgsql as $$ begin return new; end $$;
+create trigger tr before insert on base for each row execute function trg();
+create function ev() returns event_trigger language plpgsql as $$ begin end $$;
+create event trigger et on ddl_command_start execute function ev();
+alter event trigger et owner to boss;
+create publication pub for all tables;
+alter publication pub owner to boss;
+create index i on base (lower(y));
+create statistics st on x, y from base;
+alter table base enable row level security;
+create server other foreign data wrapper postgres_fdw options (host 'x');
+create foreign table ft (x int) server other;
+create collation coll from "C";
+create text search configuration tsc (copy = simple);
+create access method am type table handler heap_tableam_handler;
+create conversion conv for 'UTF8' to 'LATIN1' from utf8_to_iso8859_1;
+select lo_from_bytea(4711, '\x0102');
+comment on table base is E'two\nlines; \\! id';
