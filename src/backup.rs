@@ -19,7 +19,15 @@ use crate::{
     event::{Event, Reporter},
     fs::{atomic, link, space},
     postgres::{
-        Cluster, ClusterError, change::swap::Exchanged, observe::decide::Contents, run::create, user::User,
+        Cluster, ClusterError,
+        change::{
+            lease::{self, Lease},
+            superuser,
+            swap::{self, Swap, Swapped},
+        },
+        observe::decide::Contents,
+        observe::files,
+        user::User,
     },
 };
 
@@ -82,7 +90,7 @@ pub fn back_up(
     file: Option<&Utf8Path>,
     reporter: &dyn Reporter,
 ) -> Result<Made, BackupError> {
-    cluster.settle(reporter)?;
+    swap::settle(cluster, reporter)?;
     let Contents::Cluster { major } = cluster.contents()? else {
         return Err(BackupError::NoCluster(cluster.project().cluster()));
     };
@@ -99,16 +107,16 @@ pub fn back_up(
         return Err(BackupError::Inside(path));
     }
     // Nobody changes the cluster meanwhile, nor makes a backup.
-    let _change = cluster.change(reporter)?;
+    let _swap = Swap::begin(cluster, reporter)?;
     if file.is_none() {
         path.parent().into_iter().for_each(atomic::sweep);
     }
-    let hold = cluster.hold(reporter)?;
+    let lease = Lease::take(cluster, reporter)?;
     let written = archive::write(&cluster.project().cluster(), major, &path).and_then(|written| {
-        cluster.is_still(&hold)?;
+        lease.ensure_undisturbed()?;
         Ok(written)
     });
-    let resumed = cluster.resume(hold, reporter);
+    let resumed = lease.resume(reporter);
     // The copy's failure is what was asked about, and a server that does not start again must not hide it.
     let header = archive::publish(written?, &path, run_as.as_ref())?;
     let resumed = resumed.inspect_err(|_| {
@@ -130,7 +138,7 @@ pub fn back_up(
 /// When the file is no backup or damaged, or its programs are not installed; the cluster is then as it was.
 pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> Result<Restored, BackupError> {
     let header = archive::header(file)?;
-    cluster.settle(reporter)?;
+    swap::settle(cluster, reporter)?;
     // A foreign directory in the cluster's place is nobody's to rename.
     let present = cluster.contents()?;
     if let Contents::Foreign { entry } = present {
@@ -160,14 +168,14 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
             free,
         });
     }
-    let change = cluster.change(reporter)?;
-    cluster.is_unused()?;
-    let next = change.next().project().clone();
+    let swap = Swap::begin(cluster, reporter)?;
+    lease::ensure_unused(cluster)?;
+    let next = swap.next().project().clone();
     let unpacked = next
         .prepare(run_as.as_ref())
         .map_err(|cause| ClusterError::from(cause).into())
         .and_then(|()| archive::unpack(file, &next.cluster(), run_as.as_ref()))
-        .and_then(|()| match change.next().contents()? {
+        .and_then(|()| match swap.next().contents()? {
             Contents::Cluster { major } if major == header.major => Ok(()),
             _ => Err(BackupError::Damaged {
                 file: file.to_owned(),
@@ -175,27 +183,27 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
             }),
         })
         .and_then(|()| {
-            if let Some(name) = change.next().let_owner_in(&programs, run_as.as_ref(), reporter)? {
+            if let Some(name) = superuser::let_owner_in(swap.next(), &programs, run_as.as_ref(), reporter)? {
                 reporter.report(Event::Note(format!(
                     "another user made this backup: `{name}` is a superuser of the restored database too"
                 )));
             }
             Ok(())
         });
-    let hold = match unpacked.and_then(|()| Ok(cluster.hold(reporter)?)) {
-        Ok(hold) => hold,
+    let lease = match unpacked.and_then(|()| Ok(Lease::take(cluster, reporter)?)) {
+        Ok(lease) => lease,
         Err(error) => {
-            change.abandon(cluster, reporter);
+            swap.abandon(reporter);
             return Err(error);
         }
     };
-    if create::is_ephemeral(&change.next().project().cluster()) {
+    if files::is_ephemeral(&swap.next().project().cluster()) {
         reporter.report(Event::Warning(
             "the restored database was made with `--ephemeral`: a crash of this machine may cost it its data"
                 .to_owned(),
         ));
     }
-    let Exchanged { kept, resumed } = change.exchange(cluster, hold, reporter)?;
+    let Swapped { kept, resumed } = swap.publish(lease, reporter)?;
     Ok(Restored {
         header,
         aside: kept,

@@ -23,8 +23,15 @@ use crate::{
     event::{Reporter, counted},
     locate::Located,
     postgres::{
-        Cluster, ClusterError, change::swap::Exchanged, observe::decide::Contents,
-        observe::endpoint::DATABASE, observe::files, user::User,
+        Cluster, ClusterError,
+        change::{
+            lease::{self, Lease},
+            swap::{self, Swap, Swapped},
+        },
+        observe::decide::Contents,
+        observe::endpoint::DATABASE,
+        observe::files,
+        user::User,
     },
     transfer::{self, Clients, From, Running, Side, TransferError, Version, Wanted},
     upgrade::{fill, has_room, step},
@@ -87,7 +94,7 @@ pub fn import(
     env: &Env,
     reporter: &dyn Reporter,
 ) -> Result<Imported, TransferError> {
-    cluster.settle(reporter)?;
+    swap::settle(cluster, reporter)?;
     // Of its own major where there is one, and whatever forbids to use its place.
     let programs = cluster.programs()?;
     let run_as = cluster.run_as(None)?;
@@ -96,10 +103,10 @@ pub fn import(
         .project()
         .prepare(run_as.as_ref())
         .map_err(ClusterError::from)?;
-    let change = cluster.change(reporter)?;
+    let swap = Swap::begin(cluster, reporter)?;
     let importing = Importing {
         cluster,
-        next: change.next(),
+        next: swap.next(),
         programs: &programs,
         run_as: run_as.as_ref(),
         env,
@@ -109,21 +116,21 @@ pub fn import(
         Source::Address(address) => importing.a_server(address),
         Source::File(path) => importing.a_file(path),
     };
-    let held = imported.and_then(|filled| Ok((filled, cluster.hold(reporter)?)));
-    let (filled, hold) = match held {
+    let held = imported.and_then(|filled| Ok((filled, Lease::take(cluster, reporter)?)));
+    let (filled, lease) = match held {
         Ok(held) => held,
         Err(error) => {
-            change.abandon(cluster, reporter);
+            swap.abandon(reporter);
             return Err(error);
         }
     };
     // Whoever was there meanwhile may have written.
     if let Err(error) = may_go(cluster, present) {
-        change.abandon(cluster, reporter);
-        let _ = cluster.resume(hold, reporter);
+        swap.abandon(reporter);
+        let _ = lease.resume(reporter);
         return Err(error);
     }
-    let Exchanged { kept, resumed } = change.exchange(cluster, hold, reporter)?;
+    let Swapped { kept, resumed } = swap.publish(lease, reporter)?;
     Ok(Imported {
         tables: filled.counts.len(),
         rows: transfer::total(&filled.counts),
@@ -215,7 +222,7 @@ impl Importing<'_> {
             });
         }
         let pg_dump = self.dumper(&["pg_dump"], Some(snapshot.server))?;
-        self.cluster.is_unused()?;
+        lease::ensure_unused(self.cluster)?;
         has_room(self.cluster.project().amp_dir(), snapshot.bytes)?;
         step(
             self.reporter,
@@ -246,7 +253,7 @@ impl Importing<'_> {
         };
         let kind = file::kind(path)?;
         let size = fs::metadata(path).map_err(failed)?.len();
-        self.cluster.is_unused()?;
+        lease::ensure_unused(self.cluster)?;
         has_room(self.cluster.project().amp_dir(), size)?;
         let psql = self.psql()?;
         let open = || fs::File::open(path).map_err(failed);

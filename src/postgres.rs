@@ -6,6 +6,7 @@
 pub mod access;
 pub mod change;
 pub mod cluster;
+mod context;
 pub mod error;
 pub mod identity;
 pub mod loading;
@@ -20,11 +21,13 @@ pub mod user;
 pub use self::{
     cluster::Cluster,
     error::ClusterError,
-    observe::status::{ServerState, Serving, Status},
+    observe::{
+        purpose::Purpose,
+        status::{ServerState, Serving, Status},
+    },
     project::Project,
     run::{
         server::{Evidence, Left, Origin, Server},
-        spawn::Purpose,
         start::Start,
         stop::{Force, Stopped},
     },

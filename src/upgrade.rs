@@ -13,7 +13,10 @@ use crate::{
     locate::Located,
     postgres::{
         Cluster, ClusterError, Origin, Purpose, Start,
-        change::swap::{Change, Exchanged},
+        change::{
+            lease::Lease,
+            swap::{self, Swap, Swapped},
+        },
         observe::decide::Contents,
         user::User,
     },
@@ -64,7 +67,7 @@ pub fn upgrade(
     env: &Env,
     reporter: &dyn Reporter,
 ) -> Result<Upgraded, TransferError> {
-    cluster.settle(reporter)?;
+    swap::settle(cluster, reporter)?;
     let Contents::Cluster { major: from } = cluster.contents()? else {
         // Decided once more for its error.
         cluster.programs()?;
@@ -102,28 +105,28 @@ pub fn upgrade(
         prune::size(&directory).saturating_add(LOG_ROOM),
     )?;
 
-    let change = cluster.change(reporter)?;
-    let hold = cluster.hold(reporter)?;
-    let ajar = hold.open();
+    let swap = Swap::begin(cluster, reporter)?;
+    let lease = Lease::take(cluster, reporter)?;
+    let open = lease.open();
     step(
         reporter,
         format!("copying every row from PostgreSQL {from} to {}", new.major()),
     );
-    let copied = copy(cluster, &change, &new, &clients, run_as.as_ref(), reporter);
-    let (copied, hold) = match (copied, cluster.close(ajar, reporter)) {
-        (Ok(copied), Ok(hold)) => (copied, hold),
-        (Err(error), Ok(hold)) => {
-            change.abandon(cluster, reporter);
+    let copied = copy(cluster, &swap, &new, &clients, run_as.as_ref(), reporter);
+    let (copied, lease) = match (copied, open.close(reporter)) {
+        (Ok(copied), Ok(lease)) => (copied, lease),
+        (Err(error), Ok(lease)) => {
+            swap.abandon(reporter);
             // A server that does not start again is told of.
-            let _ = cluster.resume(hold, reporter);
+            let _ = lease.resume(reporter);
             return Err(error);
         }
         (copied, Err(error)) => {
-            change.abandon(cluster, reporter);
+            swap.abandon(reporter);
             return Err(copied.err().unwrap_or(error.into()));
         }
     };
-    let Exchanged { kept, resumed } = change.exchange(cluster, hold, reporter)?;
+    let Swapped { kept, resumed } = swap.publish(lease, reporter)?;
     Ok(Upgraded::Upgraded {
         from,
         to: new,
@@ -141,7 +144,7 @@ struct Copied {
 
 fn copy(
     cluster: &Cluster,
-    change: &Change,
+    swap: &Swap,
     new: &Located,
     clients: &Clients,
     run_as: Option<&User>,
@@ -168,7 +171,7 @@ fn copy(
             return Err(error);
         }
     };
-    let next = change.next().clone().with_superuser(first);
+    let next = swap.next().clone().with_superuser(first);
     let copied = fill(&next, new, run_as, reporter, |next| {
         let (from, to) = (Side::of(&old), next);
         let user = match to {

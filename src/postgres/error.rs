@@ -6,11 +6,9 @@ use camino::Utf8PathBuf;
 
 use super::{
     access::AccessError,
-    change::superuser::is_unknown,
-    observe::session::{DISK_FULL, NO_ENTRY, TOO_MANY, WRONG_PASSWORD},
+    observe::session::{DISK_FULL, NO_ENTRY, TOO_MANY, WRONG_PASSWORD, is_unknown_role},
     program::{ProgramError, disk_in, indented},
     project::ProjectError,
-    run::create::CreateError,
     user::UserError,
 };
 use crate::{
@@ -40,9 +38,14 @@ pub enum ClusterError {
     /// A program of PostgreSQL.
     #[error(transparent)]
     Program(#[from] ProgramError),
-    /// The cluster cannot be made.
-    #[error(transparent)]
-    Create(#[from] CreateError),
+    /// initdb said that all is well, and it is not.
+    #[error("what initdb made in `{directory}` is no cluster of PostgreSQL {major}")]
+    NotWhole {
+        /// Where.
+        directory: Utf8PathBuf,
+        /// Which was expected.
+        major: u64,
+    },
     /// The binaries cannot open this data.
     #[error("`{cluster}` is data of PostgreSQL {data}, and these are the programs of PostgreSQL {programs}")]
     MajorDiffers {
@@ -157,13 +160,12 @@ impl ClusterError {
             Self::User(cause) => cause.hint(),
             Self::Lock(LockError::Io { source, .. }) => hint_of_database(source),
             Self::Lock(cause) => cause.hint(),
-            Self::Program(ProgramError::Failed { last_lines, .. })
-            | Self::Create(CreateError::Program(ProgramError::Failed { last_lines, .. })) => {
+            Self::Program(ProgramError::Failed { last_lines, .. }) => {
                 disk_in(last_lines).and_then(|kind| hint_of_database(&kind.into()))
             }
-            Self::Program(cause) | Self::Create(CreateError::Program(cause)) => cause.hint(),
-            Self::Create(CreateError::Io { source, .. }) | Self::Io { source, .. } => hint_of_database(source),
-            Self::Create(CreateError::NotWhole { .. }) => Some("`ampup verify --repair postgres`".to_owned()),
+            Self::Program(cause) => cause.hint(),
+            Self::Io { source, .. } => hint_of_database(source),
+            Self::NotWhole { .. } => Some("`ampup verify --repair postgres`".to_owned()),
             Self::MajorDiffers { data, .. } => Some(format!(
                 "`ampup install --component postgres@{data}` brings the programs of that data; both can be installed"
             )),
@@ -184,7 +186,7 @@ impl ClusterError {
             Self::Refused { code, message, .. } => match code.as_str() {
                 TOO_MANY => Some("close some of its sessions".to_owned()),
                 DISK_FULL => hint_of_io(&io::ErrorKind::StorageFull.into()),
-                NO_ENTRY if is_unknown(code, message) => Some(
+                NO_ENTRY if is_unknown_role(code, message) => Some(
                     "another user made it: `ampup db backup FILE`, then `ampup db restore FILE` makes it yours; or give its URL to \
                      ampd in `metadata_db.url`"
                         .to_owned(),
@@ -211,11 +213,11 @@ impl ClusterError {
             Self::Access(cause) => cause.exit_code(),
             Self::User(cause) => cause.exit_code(),
             Self::Lock(cause) => cause.exit_code(),
-            Self::Io { source, .. } | Self::Create(CreateError::Io { source, .. }) => Exit::of_io(source),
-            Self::Program(cause) | Self::Create(CreateError::Program(cause)) => cause.exit_code(),
+            Self::Io { source, .. } => Exit::of_io(source),
+            Self::Program(cause) => cause.exit_code(),
             Self::EarlyEnd { last_lines, .. } if disk_in(last_lines).is_some() => Exit::Disk,
             Self::Refused { code, .. } if code == DISK_FULL => Exit::Disk,
-            Self::Create(CreateError::NotWhole { .. })
+            Self::NotWhole { .. }
             | Self::MajorDiffers { .. }
             | Self::Foreign { .. }
             | Self::Damaged { .. }

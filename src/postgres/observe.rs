@@ -1,9 +1,15 @@
 //! Reading what a cluster is and what its server does, and deciding from that. Nothing is changed here.
 
+pub(super) mod address;
 pub mod decide;
 pub mod endpoint;
 pub mod files;
+pub(super) mod observation;
 pub mod pid_file;
+pub(super) mod programs;
+pub mod purpose;
+pub(super) mod rights;
+pub(super) mod roles;
 mod scram;
 pub mod session;
 pub mod status;

@@ -2,10 +2,14 @@
 
 pub mod create;
 pub mod initdb;
+pub mod listen;
+mod lock_files;
 pub mod log;
+pub(super) mod pending_swap;
 pub mod server;
-pub mod spawn;
+mod spawn;
 pub mod start;
 pub mod stop;
 mod tether;
+mod users;
 mod wait;

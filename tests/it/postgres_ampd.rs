@@ -6,6 +6,7 @@ use ampup::{
     event::Silent,
     postgres::{
         Force, Left, Origin,
+        change::lease::Lease,
         program::Program,
         run::initdb::{Flush, initdb},
     },
@@ -125,14 +126,14 @@ fn ampds_server_and_ours_exclude_each_other_under_both_names() {
 fn a_server_that_came_and_went_under_our_hands_is_noticed() {
     let test = TestProject::with_cluster(18);
     let cluster = test.cluster(18);
-    let hold = cluster.hold(&Silent).expect("nobody is there");
-    cluster.is_still(&hold).expect("nobody was there");
+    let lease = Lease::take(&cluster, &Silent).expect("nobody is there");
+    lease.ensure_undisturbed().expect("nobody was there");
     let mut ampd = ampds_server(&test.data());
     serves(&test.data());
-    cluster.is_still(&hold).expect_err("one is there");
+    lease.ensure_undisturbed().expect_err("one is there");
     crate::postgres_law::signal(ampd.id(), rustix::process::Signal::INT);
     ampd.wait().expect("ended");
-    let noticed = cluster.is_still(&hold).expect_err("one was there").to_string();
+    let noticed = lease.ensure_undisturbed().expect_err("one was there").to_string();
     assert!(noticed.contains("came and went"), "{noticed}");
-    hold.release();
+    lease.release();
 }

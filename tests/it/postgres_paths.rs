@@ -4,7 +4,7 @@ use std::{os::unix::fs::PermissionsExt as _, process::Command};
 
 use ampup::{
     event::Silent,
-    postgres::{Project, Start, observe::endpoint},
+    postgres::{Project, Start, observe::endpoint, run::listen},
 };
 use fs_err as fs;
 
@@ -86,14 +86,14 @@ fn a_runtime_directory_that_others_made_or_can_enter_is_refused() {
         let directory = world.directory.join(name);
         fs::create_dir(&directory).expect("made");
         fs::set_permissions(&directory, std::fs::Permissions::from_mode(mode)).expect("opened");
-        assert!(endpoint::make_private(&directory, None).is_err(), "{name}");
+        assert!(listen::make_private(&directory, None).is_err(), "{name}");
     }
     let link = world.directory.join("link");
     let private = world.directory.join("private");
-    endpoint::make_private(&private, None).expect("made");
-    endpoint::make_private(&private, None).expect("found");
+    listen::make_private(&private, None).expect("made");
+    listen::make_private(&private, None).expect("found");
     fs_err::os::unix::fs::symlink(&private, &link).expect("linked");
-    assert!(endpoint::make_private(&link, None).is_err(), "a link");
+    assert!(listen::make_private(&link, None).is_err(), "a link");
 }
 
 /// 13

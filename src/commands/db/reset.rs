@@ -5,7 +5,14 @@ use serde_json::json;
 
 use crate::{
     commands::{Error, Outcome, Session, database::Selected},
-    postgres::{ClusterError, Project, observe::decide::Contents},
+    postgres::{
+        ClusterError, Project,
+        change::{
+            lease::Lease,
+            swap::{self, Swap},
+        },
+        observe::decide::Contents,
+    },
     shell,
 };
 
@@ -26,7 +33,7 @@ pub struct Args {
 /// When there is none, the name is another, or somebody uses it.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
-    cluster.settle(session.reporter.as_ref())?;
+    swap::settle(&cluster, session.reporter.as_ref())?;
     let project = cluster.project();
     match cluster.contents()? {
         Contents::Absent | Contents::Empty => return Err(super::url::none(&cluster)),
@@ -62,17 +69,17 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     // Nobody is changing it, and no run uses it.
     let reporter = session.reporter.as_ref();
-    let _change = cluster.change(reporter)?;
-    let hold = cluster.hold(reporter)?;
-    let aside = match cluster.put_aside(&hold) {
+    let _swap = Swap::begin(&cluster, reporter)?;
+    let lease = Lease::take(&cluster, reporter)?;
+    let aside = match lease.put_aside() {
         Ok(aside) => aside,
         Err(error) => {
             // One that does not start again is told of.
-            let _ = cluster.resume(hold, reporter);
+            let _ = lease.resume(reporter);
             return Err(error.into());
         }
     };
-    hold.release();
+    lease.release();
     let talk = vec![
         format!("the database is now in `{aside}`; the next start makes an empty one"),
         format!(

@@ -8,9 +8,6 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-#[cfg(unix)]
-use crate::fs::{directory::Directory, node::Node};
-
 /// The number in the socket's name. Servers do not collide: each has a directory of its own. ampd looks for this one.
 pub const PORT: u16 = 5432;
 /// The database that every cluster has, and that ampd uses.
@@ -156,34 +153,6 @@ fn encoded(text: &str) -> String {
         }
     }
     encoded
-}
-
-/// Makes a directory that only `owner` can enter, or checks that it is one. Somebody else may have made it first: the
-/// directory above may be `/tmp`.
-///
-/// # Errors
-/// When it cannot be made, is a link, is another's, or is open to others.
-#[cfg(unix)]
-pub fn make_private(directory: &Utf8Path, owner: Option<(u32, u32)>) -> io::Result<()> {
-    match Directory::make(directory) {
-        Ok(made) => {
-            if let Some((uid, gid)) = owner {
-                made.give(uid, gid)?;
-            }
-        }
-        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(cause) => return Err(cause),
-    }
-    let found = Node::at(directory)?;
-    let is_directory = fs_err::symlink_metadata(directory)?.is_dir();
-    let uid = owner.map_or_else(crate::postgres::user::current_uid, |(uid, _)| uid);
-    if is_directory && found.uid == uid && found.mode & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(io::Error::new(
-        io::ErrorKind::PermissionDenied,
-        format!("`{directory}` is not a directory that user {uid} alone can enter"),
-    ))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Looking at a cluster: the facts that `inspect` decides from.
 
-use std::{io, time::Duration};
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -9,7 +9,6 @@ use crate::{
     fs::{atomic, node::Node},
     postgres::{
         access::{AccessError, Gate},
-        identity::servers_of,
         observe::decide::{Contents, FIRST_OF_USERS, Listing, contents},
         observe::endpoint::Socket,
         observe::pid_file::{self, PidFile},
@@ -18,8 +17,10 @@ use crate::{
 
 /// No file that is read here is larger.
 const LIMIT: u64 = 64 << 10;
-/// A lock file that is younger may be that of a server which is just starting.
-const SETTLED: Duration = Duration::from_secs(2);
+/// initdb writes 30 KiB, and a user adds some lines.
+const SETTINGS_LIMIT: u64 = 1 << 20;
+/// The line in the settings of a cluster whose data may be lost.
+pub(crate) const EPHEMERAL: &str = "# ampup: ephemeral (this cluster's data may be lost)";
 
 /// What the cluster's directory is.
 ///
@@ -54,6 +55,15 @@ fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
         }
     }
     Ok(listing)
+}
+
+/// Whether a cluster was made to be ephemeral. One that cannot be read is taken for a durable cluster.
+pub fn is_ephemeral(cluster: &Utf8Path) -> bool {
+    atomic::read(&cluster.join("postgresql.conf"), SETTINGS_LIMIT).is_ok_and(|settings| {
+        String::from_utf8_lossy(&settings)
+            .lines()
+            .any(|line| line == EPHEMERAL)
+    })
 }
 
 /// Whether a cluster holds what its users made.
@@ -115,38 +125,6 @@ pub fn pid_file(cluster: &Utf8Path) -> io::Result<PidFile> {
 /// When it cannot be read.
 pub fn last_options(cluster: &Utf8Path) -> io::Result<String> {
     Ok(text(&cluster.join("postmaster.opts"))?.unwrap_or_default())
-}
-
-/// Removes lock files that are in PostgreSQL's way, if nobody is behind them. Gives whether they are gone.
-///
-/// Beside such a file PostgreSQL starts no server, so none can come while it is there. What could be is one that began a
-/// moment ago: it works in the directory before it writes the file, and one that cannot be seen from here has its socket
-/// a moment after.
-///
-/// # Errors
-/// When one cannot be looked at or removed.
-pub fn clear_lock_files(cluster: &Utf8Path, socket: &Socket) -> io::Result<bool> {
-    let files = lock_files(cluster, socket);
-    for file in &files {
-        let age = match fs::metadata(file) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
-            found => found?.modified()?.elapsed(),
-        };
-        // A time to come is a clock that was set, not a file of this moment.
-        if age.is_ok_and(|age| age < SETTLED) {
-            return Ok(false);
-        }
-    }
-    if !servers_of(cluster).is_empty() {
-        return Ok(false);
-    }
-    for file in files {
-        match fs::remove_file(file) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
-            removed => removed?,
-        }
-    }
-    Ok(true)
 }
 
 /// What the file of a lock says.

@@ -82,6 +82,19 @@ pub const NOT_NOW: &str = "57P03";
 /// disk_full
 pub(crate) const DISK_FULL: &str = "53100";
 
+/// Asks whether nothing that is committed can be lost.
+pub(crate) fn is_durable(session: &mut Session) -> Result<bool, WireError> {
+    let durable = "select 'on' = all (array[current_setting('fsync'), current_setting('full_page_writes'), \
+                   current_setting('synchronous_commit')])";
+    Ok(session.value(durable)? == "t")
+}
+
+/// Whether the role that was refused is not there. (The message is English: every server that ampup or ampd makes is of the
+/// locale C.)
+pub(crate) fn is_unknown_role(code: &str, message: &str) -> bool {
+    code == NO_ENTRY && message.ends_with("does not exist")
+}
+
 /// A row: the columns as text, `None` for null.
 pub type Row = Vec<Option<String>>;
 
@@ -381,6 +394,9 @@ mod tests {
         assert_eq!(row(&two), Some(vec![Some("x".to_owned()), None]));
         assert_eq!(row(&two[..6]), None);
         assert_eq!(row(&[]), None);
+        assert!(is_unknown_role("28000", "role \"x\" does not exist"));
+        assert!(!is_unknown_role("28000", "role \"x\" is not permitted to log in"));
+        assert!(!is_unknown_role("3D000", "database \"postgres\" does not exist"));
         let error = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0";
         assert!(fatal(error));
         assert_eq!(field(error, b'C').as_deref(), Some("57P03"));

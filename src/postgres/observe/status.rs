@@ -6,14 +6,19 @@ use fs_err as fs;
 use crate::{
     fs::{lock, lock::Lock, mounts, space},
     postgres::{
-        cluster::{Cluster, Look},
+        context::ClusterContext,
         error::ClusterError,
         identity::postmaster,
-        observe::decide::{Contents, SocketAnswer},
-        observe::endpoint::Socket,
-        observe::session::{Session, WireError},
-        run::create,
-        run::spawn::Purpose,
+        observe::{
+            decide::{Contents, SocketAnswer},
+            endpoint::Socket,
+            files,
+            observation::{Observation, Refusal, observe},
+            programs::contents,
+            purpose::{Purpose, purpose},
+            roles::superuser,
+            session::{Session, WireError, is_durable},
+        },
     },
 };
 
@@ -68,7 +73,7 @@ pub enum ServerState {
     },
 }
 
-/// What a server that serves says of itself.
+/// What a server that serves says of itcluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Serving {
     /// Such as `18.4`.
@@ -91,94 +96,86 @@ pub struct Serving {
     pub is_orphan: Option<bool>,
 }
 
-impl Cluster {
-    /// Looks at the cluster and its server.
-    ///
-    /// # Errors
-    /// When it cannot be looked at, or another cluster's server is in its place.
-    pub fn status(&self) -> Result<Status, ClusterError> {
-        let contents = self.contents()?;
-        let mut look = self.look(false)?;
-        let is_cluster = matches!(contents, Contents::Cluster { .. } | Contents::Damaged { .. });
-        let user = is_cluster.then(|| match look.role.as_str() {
-            "" => self.superuser(),
-            role => role.to_owned(),
-        });
-        let nearest = self.project.amp_dir().ancestors().find(|path| path.exists());
-        Ok(Status {
-            server: self.server_state(&mut look)?,
-            size: size_of(&self.directory),
-            free: nearest.and_then(|path| space::free(path).ok().flatten()),
-            network: mounts::network(self.project.amp_dir()),
-            is_ephemeral: create::is_ephemeral(&self.directory),
-            contents,
-            url: user.as_ref().map(|user| look.socket.url(user)),
-            socket: is_cluster.then(|| look.socket.clone()),
-            user,
-        })
-    }
+/// Looks at the cluster and its server.
+///
+/// # Errors
+/// When it cannot be looked at, or another cluster's server is in its place.
+pub(crate) fn status(cluster: &ClusterContext) -> Result<Status, ClusterError> {
+    let found = contents(cluster)?;
+    let mut look = observe(cluster, false)?;
+    let is_cluster = matches!(found, Contents::Cluster { .. } | Contents::Damaged { .. });
+    let user = is_cluster.then(|| match look.role.as_str() {
+        "" => superuser(cluster),
+        role => role.to_owned(),
+    });
+    let nearest = cluster.project.amp_dir().ancestors().find(|path| path.exists());
+    Ok(Status {
+        server: server_state(cluster, &mut look)?,
+        size: size_of(&cluster.directory),
+        free: nearest.and_then(|path| space::free(path).ok().flatten()),
+        network: mounts::network(cluster.project.amp_dir()),
+        is_ephemeral: files::is_ephemeral(&cluster.directory),
+        contents: found,
+        url: user.as_ref().map(|user| look.socket.url(user)),
+        socket: is_cluster.then(|| look.socket.clone()),
+        user,
+    })
+}
 
-    fn server_state(&self, look: &mut Look) -> Result<ServerState, ClusterError> {
-        let process = postmaster(&look.seen.processes)
-            .or(look.seen.processes.first())
-            .cloned();
-        let pid = process.as_ref().map(|process| process.pid);
-        match (&mut look.session, look.seen.answer) {
-            (Ok(session), _) => {
-                let purpose = self.purpose()?;
-                let mut serving = Serving {
-                    version: session.version.clone(),
+fn server_state(cluster: &ClusterContext, look: &mut Observation) -> Result<ServerState, ClusterError> {
+    let process = postmaster(&look.seen.processes)
+        .or(look.seen.processes.first())
+        .cloned();
+    let pid = process.as_ref().map(|process| process.pid);
+    match (&mut look.session, look.seen.answer) {
+        (Ok(session), _) => {
+            let purpose = purpose(cluster)?;
+            let mut serving = Serving {
+                version: session.version.clone(),
+                pid,
+                started: process.map(|process| process.started),
+                uptime: 0,
+                connections: 0,
+                user: look.role.clone(),
+                is_durable: false,
+                purpose,
+                is_orphan: match purpose {
+                    Purpose::Stay => Some(false),
+                    Purpose::Session | Purpose::Change => {
+                        lock::is_held(&cluster.project.users()).map(|held| !held)
+                    }
+                },
+            };
+            if let Err(cause) = ask(session, &mut serving) {
+                return Ok(ServerState::Busy {
                     pid,
-                    started: process.map(|process| process.started),
-                    uptime: 0,
-                    connections: 0,
-                    user: look.role.clone(),
-                    is_durable: false,
-                    purpose,
-                    is_orphan: match purpose {
-                        Purpose::Stay => Some(false),
-                        Purpose::Session | Purpose::Change => {
-                            lock::is_held(&self.project.users()).map(|held| !held)
-                        }
-                    },
-                };
-                if let Err(cause) = ask(session, &mut serving) {
-                    return Ok(ServerState::Busy {
-                        pid,
-                        message: cause.to_string(),
-                    });
-                }
-                Ok(ServerState::Serves(serving))
+                    message: cause.to_string(),
+                });
             }
-            (Err((_, message)), SocketAnswer::Serves | SocketAnswer::NotYet) => Ok(ServerState::Busy {
+            Ok(ServerState::Serves(serving))
+        }
+        (Err(Refusal { message, .. }), SocketAnswer::Serves | SocketAnswer::NotYet) => {
+            Ok(ServerState::Busy {
                 pid,
                 message: message.clone(),
-            }),
-            (Err(_), SocketAnswer::Nobody) if pid.is_some() => Ok(ServerState::Busy {
-                pid,
-                message: "nobody answers on its socket".to_owned(),
-            }),
-            (Err(_), SocketAnswer::Nobody) => {
-                let path = self.project.lock();
-                // Shared, and for a moment: a start that meets it looks again.
-                let is_free = path.symlink_metadata().is_err() || Lock::try_share(&path)?.is_some();
-                Ok(if is_free {
-                    ServerState::Stopped
-                } else {
-                    ServerState::OutOfReach {
-                        holder: lock::holder(&path),
-                    }
-                })
-            }
+            })
         }
-    }
-
-    /// An open session with the server that serves, if one does.
-    ///
-    /// # Errors
-    /// As `status`.
-    pub fn session(&self) -> Result<Option<Session>, ClusterError> {
-        Ok(self.look(false)?.session.ok())
+        (Err(_), SocketAnswer::Nobody) if pid.is_some() => Ok(ServerState::Busy {
+            pid,
+            message: "nobody answers on its socket".to_owned(),
+        }),
+        (Err(_), SocketAnswer::Nobody) => {
+            let path = cluster.project.lock();
+            // Shared, and for a moment: a start that meets it looks again.
+            let is_free = path.symlink_metadata().is_err() || Lock::try_share(&path)?.is_some();
+            Ok(if is_free {
+                ServerState::Stopped
+            } else {
+                ServerState::OutOfReach {
+                    holder: lock::holder(&path),
+                }
+            })
+        }
     }
 }
 
@@ -188,9 +185,7 @@ fn ask(session: &mut Session, serving: &mut Serving) -> Result<(), WireError> {
         session.value("select extract(epoch from current_timestamp - pg_postmaster_start_time())::bigint")?,
     );
     serving.connections = number(session.value(SESSIONS)?);
-    let durable = "select current_setting('fsync') = 'on' and current_setting('full_page_writes') = 'on' \
-                   and current_setting('synchronous_commit') = 'on'";
-    serving.is_durable = session.value(durable)? == "t";
+    serving.is_durable = is_durable(session)?;
     Ok(())
 }
 

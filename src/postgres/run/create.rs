@@ -12,9 +12,9 @@ use crate::{
         directory::{self, Directory},
     },
     postgres::{
+        error::ClusterError,
         observe::decide::Contents,
         observe::files,
-        program::ProgramError,
         project::{Project, give_all, give_directory},
         run::initdb::{Flush, Superuser, initdb},
         user::User,
@@ -24,11 +24,8 @@ use crate::{
 /// What an unfinished cluster is called.
 const NEW: &str = "metadb.new-";
 /// The settings of a cluster whose data may be lost
-/// (<https://www.postgresql.org/docs/current/non-durability.html>). The first line is how it is known again.
-const EPHEMERAL: &str = "\n# ampup: ephemeral (this cluster's data may be lost)\nfsync = off\nfull_page_writes = off\nsynchronous_commit = off\n";
-
-/// initdb writes 30 KiB, and a user adds some lines.
-const SETTINGS_LIMIT: u64 = 1 << 20;
+/// (<https://www.postgresql.org/docs/current/non-durability.html>).
+const NOT_DURABLE: &str = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n";
 
 /// How a cluster was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,30 +34,6 @@ pub enum Made {
     FromTemplate,
     /// By initdb.
     ByInitdb,
-}
-
-/// Why it was not made.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateError {
-    /// initdb.
-    #[error(transparent)]
-    Program(#[from] ProgramError),
-    /// The disk.
-    #[error("cannot make the cluster in `{amp_dir}`")]
-    Io {
-        /// The Amp directory.
-        amp_dir: Utf8PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// initdb said that all is well, and it is not.
-    #[error("what initdb made in `{directory}` is no cluster of PostgreSQL {major}")]
-    NotWhole {
-        /// Where.
-        directory: Utf8PathBuf,
-        /// Which was expected.
-        major: u64,
-    },
 }
 
 /// What to make.
@@ -84,7 +57,7 @@ pub struct Plan<'a> {
 ///
 /// # Errors
 /// When it cannot be made; there is none then.
-pub fn make(project: &Project, plan: &Plan<'_>) -> Result<Made, CreateError> {
+pub fn make(project: &Project, plan: &Plan<'_>) -> Result<Made, ClusterError> {
     let amp_dir = project.amp_dir();
     remove_unfinished(amp_dir);
     let template = plan
@@ -106,7 +79,7 @@ pub fn make(project: &Project, plan: &Plan<'_>) -> Result<Made, CreateError> {
     let published = if is_whole(&new, plan.major) {
         publish(&new, &project.cluster()).map_err(failed(amp_dir))
     } else {
-        Err(CreateError::NotWhole {
+        Err(ClusterError::NotWhole {
             directory: new.clone(),
             major: plan.major,
         })
@@ -128,24 +101,11 @@ pub fn set_aside(project: &Project) -> io::Result<Utf8PathBuf> {
     Ok(aside)
 }
 
-/// Whether a cluster was made to be ephemeral.
-pub fn is_ephemeral(cluster: &Utf8Path) -> bool {
-    let mark = EPHEMERAL
-        .lines()
-        .find(|line| line.starts_with('#'))
-        .unwrap_or_default();
-    // One that cannot be read is taken for a durable cluster's.
-    atomic::read(&cluster.join("postgresql.conf"), SETTINGS_LIMIT).is_ok_and(|settings| {
-        String::from_utf8_lossy(&settings)
-            .lines()
-            .any(|line| line == mark)
-    })
-}
-
-fn failed(amp_dir: &Utf8Path) -> impl Fn(io::Error) -> CreateError {
+fn failed(amp_dir: &Utf8Path) -> impl Fn(io::Error) -> ClusterError {
     let amp_dir = amp_dir.to_owned();
-    move |source| CreateError::Io {
-        amp_dir: amp_dir.clone(),
+    move |source| ClusterError::Io {
+        action: "make the cluster in",
+        path: amp_dir.clone(),
         source,
     }
 }
@@ -157,8 +117,8 @@ fn is_whole(cluster: &Utf8Path, wanted: u64) -> bool {
 /// Makes a directory beside the cluster's place, and what is in it. PostgreSQL serves none that others can enter.
 fn build(
     amp_dir: &Utf8Path,
-    fill: impl FnOnce(&Directory, &Utf8Path) -> Result<(), CreateError>,
-) -> Result<Utf8PathBuf, CreateError> {
+    fill: impl FnOnce(&Directory, &Utf8Path) -> Result<(), ClusterError>,
+) -> Result<Utf8PathBuf, ClusterError> {
     let path = atomic::private_directory(amp_dir, NEW).map_err(failed(amp_dir))?;
     let filled = Directory::made(&path)
         .map_err(failed(amp_dir))
@@ -180,7 +140,7 @@ fn from_template(new: &Directory, template: &Utf8Path, plan: &Plan<'_>) -> io::R
 }
 
 /// initdb works as its user, to whom the directory must belong before. After that nothing there is believed.
-fn by_initdb(new: &Directory, path: &Utf8Path, plan: &Plan<'_>) -> Result<(), CreateError> {
+fn by_initdb(new: &Directory, path: &Utf8Path, plan: &Plan<'_>) -> Result<(), ClusterError> {
     let failed = failed(path.parent().unwrap_or(path));
     give_directory(new, plan.owner).map_err(&failed)?;
     initdb(plan.tree, path, plan.owner, plan.superuser, Flush::No)?;
@@ -190,7 +150,8 @@ fn by_initdb(new: &Directory, path: &Utf8Path, plan: &Plan<'_>) -> Result<(), Cr
 fn finish(new: &Directory, plan: &Plan<'_>) -> io::Result<()> {
     link_data(new)?;
     if plan.ephemeral {
-        new.append("postgresql.conf")?.write_all(EPHEMERAL.as_bytes())?;
+        new.append("postgresql.conf")?
+            .write_all(format!("\n{}\n{NOT_DURABLE}", files::EPHEMERAL).as_bytes())?;
     }
     Ok(())
 }

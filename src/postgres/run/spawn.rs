@@ -8,54 +8,13 @@ use crate::{
     fs::lock::Lock,
     postgres::{
         error::ClusterError,
-        observe::endpoint::Socket,
+        observe::{endpoint::Socket, purpose::Purpose},
         program::{Program, cannot_spawn},
         project::Project,
-        run::log::Log,
-        run::tether::Tie,
+        run::{log::Log, tether::Tie},
         user::User,
     },
 };
-
-/// The setting in which a server says who started it. PostgreSQL keeps settings with a point in their name for whoever
-/// may know them (<https://www.postgresql.org/docs/current/runtime-config-custom.html>), and writes its command line
-/// into `postmaster.opts`.
-const STARTED_BY: &str = "ampup.started_by";
-
-/// Why a server was started, which decides whether it goes with its last user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Purpose {
-    /// For whoever uses it now: it is stopped when the last of them leaves.
-    #[default]
-    Session,
-    /// To stay.
-    Stay,
-    /// To be read while another cluster is made of it: nobody shall write what that one will not have.
-    Change,
-}
-
-impl Purpose {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::Stay => "start",
-            Self::Change => "change",
-        }
-    }
-
-    /// Whether the server with this command line was started by ampup.
-    pub(crate) fn is_said_in(command_line: &str) -> bool {
-        command_line.contains(STARTED_BY)
-    }
-
-    /// Why the server with this command line was started. Whoever else starts one, ampd for example, wants it to stay.
-    pub fn of(command_line: &str) -> Self {
-        [Self::Session, Self::Change]
-            .into_iter()
-            .find(|purpose| command_line.contains(&format!("{STARTED_BY}={}", purpose.as_str())))
-            .unwrap_or(Self::Stay)
-    }
-}
 
 /// What to start.
 #[derive(Debug, Clone, Copy)]
@@ -228,7 +187,7 @@ fn settings(launch: &Launch<'_>, addresses: &str) -> Vec<String> {
         "log_destination=stderr".to_owned(),
         // A write-ahead log that was long once would stay so, and be in every backup.
         "wal_recycle=off".to_owned(),
-        format!("{STARTED_BY}={}", launch.purpose.as_str()),
+        launch.purpose.setting(),
     ];
     settings.extend(launch.tie.map(|tie| tie.setting().to_owned()));
     if launch.purpose == Purpose::Change {
@@ -238,22 +197,4 @@ fn settings(launch: &Launch<'_>, addresses: &str) -> Vec<String> {
         settings.extend(["fsync=on", "full_page_writes=on", "synchronous_commit=on"].map(str::to_owned));
     }
     settings
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_server_that_a_session_started_goes_with_it() {
-        let ours = "/t/bin/postgres \"-D\" \"/p\" \"-c\" \"ampup.started_by=session\"\n";
-        assert_eq!(Purpose::of(ours), Purpose::Session);
-        for other in [
-            "/t/bin/postgres \"-c\" \"ampup.started_by=start\"",
-            "/t/bin/postgres -D /p",
-            "",
-        ] {
-            assert_eq!(Purpose::of(other), Purpose::Stay, "{other}");
-        }
-    }
 }

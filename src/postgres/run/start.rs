@@ -13,25 +13,36 @@ use crate::{
     fs::{lock, lock::Lock, mounts, space},
     locate::Located,
     postgres::{
-        change::superuser::SUPERUSER,
-        change::swap,
-        cluster::{Cluster, Look, Reach},
+        context::{ClusterContext, Reach},
         error::ClusterError,
         identity::{postmaster, servers_of},
         loading::LoadFailure,
-        observe::decide::{Contents, Next, Seen, WaitFor, next},
-        observe::files,
-        observe::session::TOO_MANY,
-        observe::status::LITTLE_ROOM,
+        observe::{
+            decide::{Contents, Next, Seen, WaitFor, next},
+            files,
+            observation::{Observation, Refusal, observe},
+            programs::{self, contents, template},
+            purpose::{Purpose, is_for_change},
+            rights::{ensure_open_to, run_as},
+            roles::SUPERUSER,
+            session::TOO_MANY,
+            status::LITTLE_ROOM,
+        },
         program::ProgramError,
-        run::create::{self, Plan},
-        run::initdb::Superuser,
-        run::log::Log,
-        run::server::{Evidence, Origin, Server},
-        run::spawn::{Launch, Purpose, has_done_its_part, spawn},
-        run::stop::Force,
-        run::tether::Tie,
-        run::wait::{Patience, Wait},
+        run::{
+            create::{self, Plan},
+            initdb::Superuser,
+            listen::{make_password, make_socket},
+            lock_files,
+            log::Log,
+            pending_swap,
+            server::{Evidence, Process, Server},
+            spawn::{Launch, has_done_its_part, spawn},
+            stop::{Force, end_if_forgotten, stop},
+            tether::Tie,
+            users,
+            wait::{Patience, Wait},
+        },
         user::User,
     },
 };
@@ -58,100 +69,93 @@ pub struct Start {
     pub purpose: Purpose,
 }
 
-impl Cluster {
-    /// Makes sure that the cluster is served, and gives the way to it. It is made if there is none; a server that runs
-    /// already is used.
-    ///
-    /// # Errors
-    /// When PostgreSQL is not installed, the cluster is not one that may be served here, or the server does not serve;
-    /// the cluster's data is then as it was.
-    pub fn start(&self, start: &Start, reporter: &dyn Reporter) -> Result<Server, ClusterError> {
-        if self.is_known && start.purpose != Purpose::Change {
-            // What cannot be tidied up keeps nobody from the cluster that is there.
-            let _ = self.settle(reporter);
-        }
-        let programs = self.programs();
-        if let Err(refused @ ClusterError::Foreign { .. }) = programs {
-            return Err(refused);
-        }
-        let run_as = self.run_as(start.run_as.as_ref())?;
-        if start.purpose != Purpose::Change {
-            self.end_leftover(reporter)?;
-        }
-        let is_served = postmaster(&servers_of(&self.directory)).is_some();
-        let programs = match programs {
-            Err(missing) if !is_served => return Err(missing),
-            programs => programs,
-        };
-        if let (Ok(programs), Some(user)) = (&programs, &run_as) {
-            self.is_open_to(user, &programs.tree)?;
-        }
-        self.project.prepare(run_as.as_ref())?;
-        warn_of_little_room(self.project.amp_dir(), reporter);
-        if !is_served && self.directory.symlink_metadata().is_err() {
-            warn_of_network(self.project.amp_dir(), reporter);
-        }
-        let users = self.enter(start.purpose, reporter)?;
-        let mut starting = Starting {
-            cluster: self,
-            start,
-            run_as,
-            reporter,
-            lock: None,
-            child: None,
-            has_failed: false,
-            tie: None,
-            made: None,
-            log: Log::of(&self.project),
-        };
-        let look = match starting.until_served(programs) {
-            Ok(look) => look,
-            Err(error) => {
-                starting.give_up(&error, users);
-                return Err(error);
-            }
-        };
-        let Starting { child, tie, made, .. } = starting;
-        let served = Served {
-            look,
-            child,
-            tie,
-            made,
-        };
-        // One that had only begun when it was looked for, and had not said yet what it is for.
-        if served.child.is_none() && start.purpose != Purpose::Change && self.is_for_change()? {
-            if !self.end_leftover(reporter)? && self.session()?.is_some() {
-                return Err(ClusterError::InUse {
-                    cluster: self.directory.clone(),
-                    holder: "a change of the cluster, whose processes cannot be seen from here".to_owned(),
-                });
-            }
-            return self.start(start, reporter);
-        }
-        // Only a memory aid: a project whose name cannot be written down is served all the same.
-        if self.is_known {
-            let _ = self.projects.add(self.project.amp_dir());
-        }
-        let origin = match served.child {
-            Some(_) => Origin::Started,
-            None => Origin::Found,
-        };
-        let evidence = Evidence::read(self, &served.look, origin, served.made);
-        Server::new(self, served, evidence, users, start.purpose)
+/// Makes sure that a cluster is served, and gives the way to it. It is made if there is none; a server that runs already is
+/// used.
+pub(crate) fn start(
+    cluster: &ClusterContext,
+    options: &Start,
+    reporter: &dyn Reporter,
+) -> Result<Server, ClusterError> {
+    let is_for_users = options.purpose != Purpose::Change;
+    if cluster.is_known && is_for_users {
+        // What cannot be tidied up keeps nobody from the cluster that is there.
+        let _ = pending_swap::settle(cluster, reporter);
     }
-}
-
-/// A server that serves, and what we know because we started it.
-pub(crate) struct Served {
-    pub(crate) look: Look,
-    pub(crate) child: Option<Child>,
-    pub(crate) tie: Option<Tie>,
-    made: Option<create::Made>,
+    let programs = programs::programs(cluster);
+    if let Err(refused @ ClusterError::Foreign { .. }) = programs {
+        return Err(refused);
+    }
+    let run_as = run_as(cluster, options.run_as.as_ref())?;
+    if is_for_users {
+        pending_swap::end_leftover(cluster, reporter)?;
+    }
+    let is_served = postmaster(&servers_of(&cluster.directory)).is_some();
+    let programs = match programs {
+        Err(missing) if !is_served => return Err(missing),
+        programs => programs,
+    };
+    if let (Ok(programs), Some(user)) = (&programs, &run_as) {
+        ensure_open_to(cluster, user, &programs.tree)?;
+    }
+    let amp_dir = cluster.project.amp_dir();
+    cluster.project.prepare(run_as.as_ref())?;
+    warn_of_little_room(amp_dir, reporter);
+    if !is_served && cluster.directory.symlink_metadata().is_err() {
+        warn_of_network(amp_dir, reporter);
+    }
+    let users = users::join(cluster, options.purpose, reporter)?;
+    let mut starting = Starting {
+        cluster,
+        options,
+        run_as,
+        reporter,
+        lock: None,
+        child: None,
+        has_failed: false,
+        tie: None,
+        made: None,
+        log: Log::of(&cluster.project),
+    };
+    let observation = match starting.until_served(programs) {
+        Ok(observation) => observation,
+        Err(error) => {
+            starting.give_up(&error, users);
+            return Err(error);
+        }
+    };
+    let Starting { child, tie, made, .. } = starting;
+    // One that had only begun when it was looked for, and had not said yet what it is for.
+    if child.is_none() && is_for_users && is_for_change(cluster)? {
+        if !pending_swap::end_leftover(cluster, reporter)? && observe(cluster, false)?.session.is_ok() {
+            return Err(cluster.in_use("a change of the cluster, whose processes cannot be seen from here"));
+        }
+        drop((observation, users));
+        return start(cluster, options, reporter);
+    }
+    // Only a memory aid: a project whose name cannot be written down is served all the same.
+    if cluster.is_known {
+        let _ = cluster.projects.add(amp_dir);
+    }
+    let evidence = Evidence::read(cluster, &observation, child.is_some(), made);
+    // One that stays needs no users; until that is written down, nobody shall think that he was the last.
+    let users = match options.purpose {
+        Purpose::Stay => {
+            users::keep(cluster)?;
+            None
+        }
+        Purpose::Session | Purpose::Change => users,
+    };
+    Ok(Server::new(
+        cluster,
+        observation,
+        evidence,
+        Process { child, tie, users },
+    ))
 }
 
 struct Starting<'a> {
-    cluster: &'a Cluster,
-    start: &'a Start,
+    cluster: &'a ClusterContext,
+    options: &'a Start,
     run_as: Option<User>,
     reporter: &'a dyn Reporter,
     lock: Option<Lock>,
@@ -164,7 +168,7 @@ struct Starting<'a> {
 }
 
 impl Starting<'_> {
-    fn until_served(&mut self, programs: Result<Located, ClusterError>) -> Result<Look, ClusterError> {
+    fn until_served(&mut self, programs: Result<Located, ClusterError>) -> Result<Observation, ClusterError> {
         let (programs, mut missing) = match programs {
             Ok(programs) => (Some(programs), None),
             Err(missing) => (None, Some(missing)),
@@ -173,8 +177,8 @@ impl Starting<'_> {
         let mut full_since = Instant::now();
         loop {
             self.take_lock()?;
-            let look = self.cluster.look(self.lock.is_some())?;
-            if !matches!(&look.session, Err((code, _)) if code == TOO_MANY) {
+            let look = observe(self.cluster, self.lock.is_some())?;
+            if !matches!(&look.session, Err(refusal) if refusal.code == TOO_MANY) {
                 full_since = Instant::now();
             }
             let decision = next(&look.seen);
@@ -189,10 +193,10 @@ impl Starting<'_> {
                 Next::Adopt => match look.session {
                     // Dropping our lock does not free it: the server that we started has it too.
                     Ok(_) => return Ok(look),
-                    Err((code, _)) if code == TOO_MANY && full_since.elapsed() < FULL => {
+                    Err(Refusal { code, .. }) if code == TOO_MANY && full_since.elapsed() < FULL => {
                         thread::sleep(MOMENT)
                     }
-                    Err((code, message)) => {
+                    Err(Refusal { code, message }) => {
                         return Err(ClusterError::Refused {
                             cluster: self.cluster.directory.clone(),
                             code,
@@ -208,7 +212,7 @@ impl Starting<'_> {
                     (None, None) => self.pause(&mut wait, &look, None)?,
                 },
                 // It was asked to stop by somebody who is gone, and would never end.
-                Next::Wait(WaitFor::Server(Some(_))) if self.cluster.end_if_forgotten(self.reporter)? => {}
+                Next::Wait(WaitFor::Server(Some(_))) if end_if_forgotten(self.cluster, self.reporter)? => {}
                 Next::Wait(whom) => self.pause(&mut wait, &look, Some(whom))?,
             }
         }
@@ -233,9 +237,9 @@ impl Starting<'_> {
         // Where pg_ctl starts it, the server is no child of ours.
         let serving = postmaster(&servers_of(&self.cluster.directory)).map(|server| server.pid);
         let is_ours = cfg!(windows) || serving.is_none_or(|pid| pid == child.id());
-        if is_ours && (self.start.purpose == Purpose::Change || is_alone) {
+        if is_ours && (self.options.purpose == Purpose::Change || is_alone) {
             // The error that led here is the one to tell.
-            let _ = self.cluster.stop_with(Force::No, Some(child), self.reporter);
+            let _ = stop(self.cluster, Force::No, Some(child), self.reporter);
         }
     }
 
@@ -280,10 +284,10 @@ impl Starting<'_> {
             .expect("a start is decided only with the lock in our hands");
         let cluster = self.cluster;
         // Look again: another ampup may have made it while we waited for the lock.
-        match cluster.contents()? {
+        match contents(cluster)? {
             Contents::Cluster { .. } => {}
             // A change of the cluster that was killed between two renames is finished first.
-            Contents::Absent if swap::finish(&cluster.project)? => return Ok(()),
+            Contents::Absent if pending_swap::finish(&cluster.project)? => return Ok(()),
             Contents::Absent | Contents::Empty => self.made = Some(self.make(programs)?),
             Contents::Unfinished => {
                 let aside = create::set_aside(&cluster.project).map_err(cluster.failed("put aside"))?;
@@ -293,12 +297,12 @@ impl Starting<'_> {
                 self.made = Some(self.make(programs)?);
             }
             // Decided once more for its error.
-            Contents::Damaged { .. } | Contents::Foreign { .. } => drop(cluster.programs()?),
+            Contents::Damaged { .. } | Contents::Foreign { .. } => drop(programs::programs(cluster)?),
         }
-        let programs = cluster.programs()?;
-        let socket = cluster.make_socket(self.run_as.as_ref())?;
+        let programs = programs::programs(cluster)?;
+        let socket = make_socket(cluster, self.run_as.as_ref())?;
         if clear_lock_files
-            && !files::clear_lock_files(&cluster.directory, &socket)
+            && !lock_files::remove_stale(&cluster.directory, &socket)
                 .map_err(cluster.failed("remove a stale lock file of"))?
         {
             // Looked at again.
@@ -307,7 +311,7 @@ impl Starting<'_> {
         }
         // Nobody but us wants it: it is read for a change, or serves what a change makes. Where there is no shell, what a
         // kill leaves is ended by the next start.
-        let is_ours_alone = self.start.purpose == Purpose::Change || !cluster.is_known;
+        let is_ours_alone = self.options.purpose == Purpose::Change || !cluster.is_known;
         self.tie = is_ours_alone
             .then(|| Tie::new(&cluster.directory, self.run_as.as_ref()).ok())
             .flatten();
@@ -316,8 +320,8 @@ impl Starting<'_> {
             tree: &programs.tree,
             run_as: self.run_as.as_ref(),
             socket: &socket,
-            durable: !create::is_ephemeral(&cluster.directory),
-            purpose: self.start.purpose,
+            durable: !files::is_ephemeral(&cluster.directory),
+            purpose: self.options.purpose,
             tie: self.tie.as_ref(),
         };
         let (child, log) = spawn(&launch, lock)?;
@@ -333,27 +337,32 @@ impl Starting<'_> {
                     Some(user) => user.name.clone(),
                     None => User::current()?.name,
                 };
-                let template = self.cluster.template(programs, &owner);
+                let template = template(self.cluster, programs, &owner);
                 (template, named.filter(|name| *name != owner))
             }
             Reach::Loopback => {
-                self.cluster.make_password(self.run_as.as_ref())?;
+                make_password(self.cluster, self.run_as.as_ref())?;
                 (None, Some(named.unwrap_or(SUPERUSER)))
             }
         };
-        let password = self.cluster.password_file();
+        let password = (self.cluster.reach == Reach::Loopback).then_some(&*self.cluster.password_file);
         let plan = Plan {
             tree: &programs.tree,
             major: programs.major(),
             owner: self.run_as.as_ref(),
             template: template.as_deref(),
             superuser: name.map(|name| Superuser { name, password }),
-            ephemeral: self.start.ephemeral,
+            ephemeral: self.options.ephemeral,
         };
-        Ok(create::make(&self.cluster.project, &plan)?)
+        create::make(&self.cluster.project, &plan)
     }
 
-    fn pause(&self, wait: &mut Wait<Mark>, look: &Look, whom: Option<WaitFor>) -> Result<(), ClusterError> {
+    fn pause(
+        &self,
+        wait: &mut Wait<Mark>,
+        look: &Observation,
+        whom: Option<WaitFor>,
+    ) -> Result<(), ClusterError> {
         let holder = lock::holder(&self.cluster.project.lock());
         let making = match whom {
             Some(WaitFor::LockHolder) => create::progress(self.cluster.project.amp_dir()),
@@ -382,7 +391,7 @@ impl Starting<'_> {
             }
             Patience::Over => {
                 let why = match &look.session {
-                    Err((_, message)) if !message.is_empty() => format!(" ({message})"),
+                    Err(Refusal { message, .. }) if !message.is_empty() => format!(" ({message})"),
                     _ => String::new(),
                 };
                 return Err(ClusterError::Stuck {

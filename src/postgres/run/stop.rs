@@ -13,12 +13,14 @@ use crate::{
     event::{Event, Reporter},
     fs::{lock, lock::Lock},
     postgres::{
-        cluster::Cluster,
+        context::ClusterContext,
         error::ClusterError,
         identity::{self, Process, Role, Signal, postmaster},
-        observe::decide::SocketAnswer,
-        run::log::Log,
-        run::wait::{Patience, Wait},
+        observe::{decide::SocketAnswer, observation::observe},
+        run::{
+            log::Log,
+            wait::{Patience, Wait},
+        },
     },
 };
 
@@ -54,156 +56,151 @@ pub enum Stopped {
     WasNotRunning,
 }
 
-impl Cluster {
-    /// Stops the cluster's server, whoever started it and whoever uses it.
-    ///
-    /// # Errors
-    /// When it does not stop, or runs where its process cannot be seen.
-    pub fn stop(&self, force: Force, reporter: &dyn Reporter) -> Result<Stopped, ClusterError> {
-        self.stop_with(force, None, reporter)
-    }
-
-    /// The same; `child` is the server's process if it is a child of ours, which must be waited for.
-    pub(crate) fn stop_with(
-        &self,
-        force: Force,
-        mut child: Option<Child>,
-        reporter: &dyn Reporter,
-    ) -> Result<Stopped, ClusterError> {
-        let began = Instant::now();
-        let processes = loop {
-            let processes = self.servers();
-            if !processes.is_empty() {
-                break processes;
-            }
-            match self.is_nowhere_else() {
-                Ok(()) => return Ok(Stopped::WasNotRunning),
-                // Whoever starts one has its lock before there is a process to see.
-                Err(_) if began.elapsed() < BEGINNING => thread::sleep(Duration::from_millis(50)),
-                Err(out_of_reach) => return Err(out_of_reach),
-            }
-        };
-        let server = postmaster(&processes).unwrap_or(&processes[0]);
-        let pid = server.pid;
-        let signals: &[_] = match force {
-            Force::No => &[Signal::INT],
-            Force::Yes => &[Signal::INT, Signal::QUIT, Signal::KILL],
-        };
-        for (step, signal) in signals.iter().enumerate() {
-            self.send(*signal)?;
-            let is_last = step + 1 == signals.len();
-            let patience = if force == Force::Yes { FORCED } else { STANDSTILL };
-            match self.until_ended(patience, child.as_mut(), reporter) {
-                Err(ClusterError::Stuck { .. }) if !is_last => {}
-                answer => return answer.map(|()| Stopped::Stopped { pid }),
-            }
+/// Stops a cluster's server, whoever started it and whoever uses it. `child` is the server's process if it is a child of
+/// ours, which must be waited for.
+pub(crate) fn stop(
+    cluster: &ClusterContext,
+    force: Force,
+    mut child: Option<Child>,
+    reporter: &dyn Reporter,
+) -> Result<Stopped, ClusterError> {
+    let began = Instant::now();
+    let processes = loop {
+        let processes = servers(cluster);
+        if !processes.is_empty() {
+            break processes;
         }
-        Ok(Stopped::Stopped { pid })
-    }
-
-    /// The processes of a server, or what is left of one. A PostgreSQL that works alone is none: it is somebody's initdb.
-    fn servers(&self) -> Vec<Process> {
-        identity::servers_of(&self.directory)
-            .into_iter()
-            .filter(|process| process.role != Role::Single)
-            .collect()
-    }
-
-    /// Signals the server; a kill goes to all its processes, because those that outlive it keep its memory.
-    fn send(&self, signal: Signal) -> Result<(), ClusterError> {
-        let processes = self.servers();
-        let targets: Vec<_> = match signal {
-            Signal::KILL => processes.iter().collect(),
-            _ => postmaster(&processes).into_iter().collect(),
-        };
-        for target in targets {
-            identity::signal(&self.directory, target, signal).map_err(self.failed("signal the server of"))?;
+        match ensure_nowhere_else(cluster) {
+            Ok(()) => return Ok(Stopped::WasNotRunning),
+            // Whoever starts one has its lock before there is a process to see.
+            Err(_) if began.elapsed() < BEGINNING => thread::sleep(Duration::from_millis(50)),
+            Err(out_of_reach) => return Err(out_of_reach),
         }
-        Ok(())
-    }
-
-    fn until_ended(
-        &self,
-        standstill: Duration,
-        mut child: Option<&mut Child>,
-        reporter: &dyn Reporter,
-    ) -> Result<(), ClusterError> {
-        let log = Log::of(&self.project);
-        let mut wait = Wait::begin();
-        let mut is_dropped = false;
-        loop {
-            if let Some(child) = &mut child {
-                // A child that nobody waits for stays in the process table.
-                let _ = child.try_wait();
-            }
-            let left = self.servers();
-            if left.is_empty() {
-                if let Some(child) = child {
-                    reap(child);
-                }
-                return Ok(());
-            }
-            is_dropped = is_dropped || self.end_if_forgotten(reporter)?;
-            match wait.pause((left, log.length()), standstill) {
-                Patience::Going => {}
-                Patience::Tell => reporter.report(Event::Note(
-                    "waiting for the server of the project's database to end".to_owned(),
-                )),
-                Patience::Over => {
-                    return Err(ClusterError::Stuck {
-                        what: "the server was asked to stop and has not ended".to_owned(),
-                        seconds: standstill.as_secs(),
-                        log: log.path().to_owned(),
-                        last_lines: log.last_lines(),
-                    });
-                }
-            }
+    };
+    let server = postmaster(&processes).unwrap_or(&processes[0]);
+    let pid = server.pid;
+    let signals: &[_] = match force {
+        Force::No => &[Signal::INT],
+        Force::Yes => &[Signal::INT, Signal::QUIT, Signal::KILL],
+    };
+    for (step, signal) in signals.iter().enumerate() {
+        send(cluster, *signal)?;
+        let is_last = step + 1 == signals.len();
+        let patience = if force == Force::Yes { FORCED } else { STANDSTILL };
+        match until_ended(cluster, patience, child.as_mut(), reporter) {
+            Err(ClusterError::Stuck { .. }) if !is_last => {}
+            answer => return answer.map(|()| Stopped::Stopped { pid }),
         }
     }
+    Ok(Stopped::Stopped { pid })
+}
 
-    /// Ends a server that was asked to stop, and whose last processes wait for a word that their postmaster will not say.
-    ///
-    /// PostgreSQL does so (18.4, and by its source others too) when it is asked while it recovers from the crash of one of
-    /// its own processes, for example where the disk of `pg_wal` is full: its startup process ends as told, and the
-    /// postmaster believes that it told the others before the crash. SIGQUIT is not SIGKILL: it takes its memory and its
-    /// children along, and what was committed is in the write-ahead log, from which it was recovering anyway. Gives whether
-    /// it was sent.
-    pub(crate) fn end_if_forgotten(&self, reporter: &dyn Reporter) -> Result<bool, ClusterError> {
-        let processes = self.servers();
-        let pids = |processes: &[Process]| processes.iter().map(|process| process.pid).collect::<Vec<_>>();
-        let began = Instant::now();
-        let mut now = processes.clone();
-        while identity::is_forgotten(&now) && pids(&now) == pids(&processes) {
-            if began.elapsed() >= FORGOTTEN {
-                reporter.report(Event::Note(
-                    "the server hangs in its shutdown after a crash and is told to drop everything; the next start recovers \
-                     what was committed"
-                        .to_owned(),
-                ));
-                return self.send(Signal::QUIT).map(|()| true);
-            }
-            thread::sleep(Duration::from_millis(20));
-            now = self.servers();
-        }
-        Ok(false)
+/// The processes of a server, or what is left of one. A PostgreSQL that works alone is none: it is somebody's initdb.
+fn servers(cluster: &ClusterContext) -> Vec<Process> {
+    identity::servers_of(&cluster.directory)
+        .into_iter()
+        .filter(|process| process.role != Role::Single)
+        .collect()
+}
+
+/// Signals the server; a kill goes to all its processes, because those that outlive it keep its memory.
+fn send(cluster: &ClusterContext, signal: Signal) -> Result<(), ClusterError> {
+    let processes = servers(cluster);
+    let targets: Vec<_> = match signal {
+        Signal::KILL => processes.iter().collect(),
+        _ => postmaster(&processes).into_iter().collect(),
+    };
+    for target in targets {
+        identity::signal(&cluster.directory, target, signal)
+            .map_err(cluster.failed("signal the server of"))?;
     }
+    Ok(())
+}
 
-    /// That no server is there that we cannot see.
-    fn is_nowhere_else(&self) -> Result<(), ClusterError> {
-        let path = self.project.lock();
-        if path.symlink_metadata().is_err() && self.directory.symlink_metadata().is_err() {
+fn until_ended(
+    cluster: &ClusterContext,
+    standstill: Duration,
+    mut child: Option<&mut Child>,
+    reporter: &dyn Reporter,
+) -> Result<(), ClusterError> {
+    let log = Log::of(&cluster.project);
+    let mut wait = Wait::begin();
+    let mut is_dropped = false;
+    loop {
+        if let Some(child) = &mut child {
+            // A child that nobody waits for stays in the process table.
+            let _ = child.try_wait();
+        }
+        let left = servers(cluster);
+        if left.is_empty() {
+            if let Some(child) = child {
+                reap(child);
+            }
             return Ok(());
         }
-        let is_answering = self.look(false)?.seen.answer != SocketAnswer::Nobody;
-        let is_held = path.symlink_metadata().is_ok() && Lock::try_acquire(&path)?.is_none();
-        if is_answering || is_held && self.servers().is_empty() {
-            return Err(ClusterError::OutOfReach {
-                cluster: self.directory.clone(),
-                holder: lock::holder(&path),
-            });
+        is_dropped = is_dropped || end_if_forgotten(cluster, reporter)?;
+        match wait.pause((left, log.length()), standstill) {
+            Patience::Going => {}
+            Patience::Tell => reporter.report(Event::Note(
+                "waiting for the server of the project's database to end".to_owned(),
+            )),
+            Patience::Over => {
+                return Err(ClusterError::Stuck {
+                    what: "the server was asked to stop and has not ended".to_owned(),
+                    seconds: standstill.as_secs(),
+                    log: log.path().to_owned(),
+                    last_lines: log.last_lines(),
+                });
+            }
         }
-        Ok(())
     }
+}
+
+/// Ends a server that was asked to stop, and whose last processes wait for a word that their postmaster will not say.
+///
+/// PostgreSQL does so (18.4, and by its source others too) when it is asked while it recovers from the crash of one of
+/// its own processes, for example where the disk of `pg_wal` is full: its startup process ends as told, and the
+/// postmaster believes that it told the others before the crash. SIGQUIT is not SIGKILL: it takes its memory and its
+/// children along, and what was committed is in the write-ahead log, from which it was recovering anyway. Gives whether
+/// it was sent.
+pub(crate) fn end_if_forgotten(
+    cluster: &ClusterContext,
+    reporter: &dyn Reporter,
+) -> Result<bool, ClusterError> {
+    let processes = servers(cluster);
+    let pids = |processes: &[Process]| processes.iter().map(|process| process.pid).collect::<Vec<_>>();
+    let began = Instant::now();
+    let mut now = processes.clone();
+    while identity::is_forgotten(&now) && pids(&now) == pids(&processes) {
+        if began.elapsed() >= FORGOTTEN {
+            reporter.report(Event::Note(
+                "the server hangs in its shutdown after a crash and is told to drop everything; the next start recovers \
+                 what was committed"
+                    .to_owned(),
+            ));
+            return send(cluster, Signal::QUIT).map(|()| true);
+        }
+        thread::sleep(Duration::from_millis(20));
+        now = servers(cluster);
+    }
+    Ok(false)
+}
+
+/// Fails if a server is there that we cannot see.
+fn ensure_nowhere_else(cluster: &ClusterContext) -> Result<(), ClusterError> {
+    let path = cluster.project.lock();
+    if path.symlink_metadata().is_err() && cluster.directory.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let is_answering = observe(cluster, false)?.seen.answer != SocketAnswer::Nobody;
+    let is_held = path.symlink_metadata().is_ok() && Lock::try_acquire(&path)?.is_none();
+    if is_answering || is_held && servers(cluster).is_empty() {
+        return Err(ClusterError::OutOfReach {
+            cluster: cluster.directory.clone(),
+            holder: lock::holder(&path),
+        });
+    }
+    Ok(())
 }
 
 /// A child that has ended stays in the process table until somebody asks for it. That it is in no cluster any more comes a

@@ -1,0 +1,120 @@
+//! Why a server was started, as its command line and later wishes say.
+
+use crate::postgres::{
+    context::ClusterContext,
+    error::ClusterError,
+    observe::{decide::SocketAnswer, files, observation::observe},
+};
+
+/// The setting in which a server says who started it. PostgreSQL keeps settings with a point in their name for whoever
+/// may know them (<https://www.postgresql.org/docs/current/runtime-config-custom.html>), and writes its command line
+/// into `postmaster.opts`.
+const STARTED_BY: &str = "ampup.started_by";
+
+/// Why a server was started, which decides whether it goes with its last user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// For whoever uses it now: it is stopped when the last of them leaves.
+    #[default]
+    Session,
+    /// To stay.
+    Stay,
+    /// To be read while another cluster is made of it: nobody shall write what that one will not have.
+    Change,
+}
+
+impl Purpose {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Stay => "start",
+            Self::Change => "change",
+        }
+    }
+
+    /// The setting that says it on a server's command line.
+    pub(crate) fn setting(self) -> String {
+        format!("{STARTED_BY}={}", self.as_str())
+    }
+
+    /// Whether the server with this command line was started by ampup.
+    pub(crate) fn is_said_in(command_line: &str) -> bool {
+        command_line.contains(STARTED_BY)
+    }
+
+    /// Why the server with this command line was started. Whoever else starts one, ampd for example, wants it to stay.
+    pub(crate) fn of(command_line: &str) -> Self {
+        [Self::Session, Self::Change]
+            .into_iter()
+            .find(|purpose| command_line.contains(&purpose.setting()))
+            .unwrap_or(Self::Stay)
+    }
+}
+
+/// The purpose of the server that runs now.
+pub(crate) fn purpose(cluster: &ClusterContext) -> Result<Purpose, ClusterError> {
+    if Purpose::of(&last_options(cluster)?) == Purpose::Stay {
+        return Ok(Purpose::Stay);
+    }
+    let kept = kept(cluster);
+    Ok(if !kept.is_empty() && running_server(cluster)? == kept {
+        Purpose::Stay
+    } else {
+        Purpose::Session
+    })
+}
+
+/// Whether the server stays when its last user leaves.
+pub(crate) fn stays(cluster: &ClusterContext) -> Result<bool, ClusterError> {
+    Ok(purpose(cluster)? == Purpose::Stay)
+}
+
+/// Whether the last server was there to be read for a change.
+pub(crate) fn is_for_change(cluster: &ClusterContext) -> Result<bool, ClusterError> {
+    Ok(Purpose::of(&last_options(cluster)?) == Purpose::Change)
+}
+
+/// Whether the last server was started by ampup.
+pub(crate) fn is_of_ampup(cluster: &ClusterContext) -> Result<bool, ClusterError> {
+    Ok(Purpose::is_said_in(&last_options(cluster)?))
+}
+
+/// The server that was to stay. What cannot be read names none.
+pub(crate) fn kept(cluster: &ClusterContext) -> String {
+    let kept = files::text(&cluster.project.keep());
+    kept.ok().flatten().unwrap_or_default()
+}
+
+/// Process and start time of the server that runs now, as it wrote them.
+pub(crate) fn running_server(cluster: &ClusterContext) -> Result<String, ClusterError> {
+    let seen = observe(cluster, false)?.seen;
+    let entry = seen
+        .pid_file
+        .entry()
+        .filter(|_| seen.answer != SocketAnswer::Nobody);
+    Ok(entry.map_or_else(String::new, |entry| {
+        format!("{} {}", entry.pid, entry.started.unwrap_or_default())
+    }))
+}
+
+fn last_options(cluster: &ClusterContext) -> Result<String, ClusterError> {
+    files::last_options(&cluster.directory).map_err(cluster.failed("read the options of"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_a_session_started_goes_with_it() {
+        let ours = "/t/bin/postgres \"-D\" \"/p\" \"-c\" \"ampup.started_by=session\"\n";
+        assert_eq!(Purpose::of(ours), Purpose::Session);
+        for other in [
+            "/t/bin/postgres \"-c\" \"ampup.started_by=start\"",
+            "/t/bin/postgres -D /p",
+            "",
+        ] {
+            assert_eq!(Purpose::of(other), Purpose::Stay, "{other}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The address that the next server of a cluster listens on: its directory or port is found, its password is made.
+
+use std::{
+    io,
+    net::{Ipv4Addr, TcpListener},
+};
+
+#[cfg(unix)]
+use camino::Utf8Path;
+
+#[cfg(unix)]
+use crate::fs::{directory::Directory, node::Node};
+use crate::{
+    fs::atomic,
+    postgres::{
+        context::{ClusterContext, Reach},
+        error::ClusterError,
+        observe::{
+            address::{expected_socket, last_port, password},
+            endpoint::{Password, Socket},
+        },
+        project::give,
+        user::{User, current_uid},
+    },
+};
+
+/// The socket of a server that is about to run as this user: in the cluster, or in a short directory, which is made,
+/// where the cluster's own path does not do.
+pub(crate) fn make_socket(cluster: &ClusterContext, run_as: Option<&User>) -> Result<Socket, ClusterError> {
+    if cluster.reach == Reach::Loopback {
+        let password = password(cluster).ok_or_else(|| ClusterError::NoPassword {
+            cluster: cluster.directory.clone(),
+            file: cluster.password_file.clone(),
+        })?;
+        let port = free_port(last_port(cluster)?).map_err(cluster.failed("find a port for the server of"))?;
+        return Ok(Socket::on_loopback(port, password));
+    }
+    let socket = expected_socket(cluster, run_as.map_or_else(current_uid, |user| user.uid));
+    #[cfg(unix)]
+    if socket.host != cluster.directory {
+        let owner = run_as.map(|user| (user.uid, user.gid));
+        let above = socket.host.parent().expect("made below a runtime directory");
+        for directory in [above, &socket.host] {
+            make_private(directory, owner).map_err(|source| ClusterError::Io {
+                action: "use the runtime directory",
+                path: directory.to_owned(),
+                source,
+            })?;
+        }
+    }
+    Ok(socket)
+}
+
+/// Writes a password down for the superuser, unless there is one. Only for a cluster that is about to be made: no other
+/// one would know it.
+pub(crate) fn make_password(cluster: &ClusterContext, run_as: Option<&User>) -> Result<(), ClusterError> {
+    if password(cluster).is_some() {
+        return Ok(());
+    }
+    let failed = cluster.failed("make a password for");
+    let password = Password::random().map_err(&failed)?;
+    let text = format!("{}\n", password.reveal());
+    atomic::write_private(&cluster.password_file, text.as_bytes()).map_err(&failed)?;
+    give(&cluster.password_file, run_as).map_err(&failed)
+}
+
+/// A port that nobody listens on: this one, if it can be. Somebody may take it before the server does, which then says so.
+fn free_port(wanted: Option<u16>) -> io::Result<u16> {
+    let wanted = wanted.and_then(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    let listener = match wanted {
+        Some(listener) => listener,
+        None => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
+    };
+    Ok(listener.local_addr()?.port())
+}
+
+/// Makes a directory that only `owner` can enter, or checks that it is one. Somebody else may have made it first: the
+/// directory above may be `/tmp`.
+///
+/// # Errors
+/// When it cannot be made, is a link, is another's, or is open to others.
+#[cfg(unix)]
+pub fn make_private(directory: &Utf8Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    match Directory::make(directory) {
+        Ok(made) => {
+            if let Some((uid, gid)) = owner {
+                made.give(uid, gid)?;
+            }
+        }
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(cause) => return Err(cause),
+    }
+    let found = Node::at(directory)?;
+    let is_directory = fs_err::symlink_metadata(directory)?.is_dir();
+    let uid = owner.map_or_else(current_uid, |(uid, _)| uid);
+    if is_directory && found.uid == uid && found.mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!("`{directory}` is not a directory that user {uid} alone can enter"),
+    ))
+}
