@@ -8,10 +8,10 @@
 use std::{error::Error as _, io::Read as _, process::ExitCode};
 
 use ampup::{
-    env::Env,
+    Env,
     event::Silent,
     locate::Locator,
-    postgres::{Cluster, ClusterError, Project, Start},
+    postgres::{Cluster, ClusterError, Project, StartOptions},
 };
 
 pub(crate) fn main() -> ExitCode {
@@ -24,10 +24,7 @@ pub(crate) fn main() -> ExitCode {
                 eprintln!("  {reason}");
                 cause = reason.source();
             }
-            if let Some(hint) = error.hint() {
-                eprintln!("hint: {hint}");
-            }
-            ExitCode::from(error.exit_code().code())
+            ExitCode::FAILURE
         }
     }
 }
@@ -37,13 +34,13 @@ fn run() -> Result<(), ClusterError> {
     let project = Project::find(&env, None)?;
     let locator = Locator::from_env(&env)?;
     // Nothing is downloaded. A cluster is made if there is none, and one that is served already is used.
-    let server = Cluster::open(project, locator, &env).start(&Start::default(), &Silent)?;
+    let server = Cluster::open(project, locator, &env).start(&StartOptions::default(), &Silent)?;
     println!("{}", server.url());
 
     // The daemon works here, with any client: `postgres(server.url())`, sqlx, tokio-postgres.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 
-    // Whoever leaves last stops the server. A daemon that is killed leaves it running, and the next one finds it.
-    server.stop()?;
+    // Whoever releases it last shuts it down. A daemon that is killed leaves it running, and the next one finds it.
+    server.release(&Silent)?;
     Ok(())
 }

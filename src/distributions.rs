@@ -30,6 +30,7 @@ pub fn os_release() -> String {
 
 impl Distributions {
     /// Those that this ampup was built with.
+    #[cfg(feature = "cli")]
     pub fn built_in() -> Self {
         toml::from_str(include_str!("../registry/distributions.toml")).expect("a test reads them")
     }

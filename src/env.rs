@@ -18,6 +18,7 @@ pub struct Env {
 
 /// The reason ampup's home cannot be determined from the environment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HomeError {
     /// Neither AMPUP_HOME nor HOME is set.
     #[error("neither `AMPUP_HOME` nor `{0}` is set, so there is no place for ampup's home")]

@@ -2,6 +2,7 @@
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// A download begins, or goes on where an earlier one was cut.
     DownloadStarted {
@@ -54,14 +55,14 @@ pub enum Event {
 }
 
 /// So many of them, in words: `1 row`, `2 rows`.
-pub fn counted(number: impl std::fmt::Display, one: &str) -> String {
+pub(crate) fn counted(number: impl std::fmt::Display, one: &str) -> String {
     let number = number.to_string();
     let more = if number == "1" { "" } else { "s" };
     format!("{number} {one}{more}")
 }
 
 /// Bytes for people, as PostgreSQL writes them: a kB is 1024 of them.
-pub fn sized(number: u64) -> String {
+pub(crate) fn sized(number: u64) -> String {
     match number {
         0..1024 => format!("{number} bytes"),
         1024..1_048_576 => format!("{} kB", number >> 10),
@@ -72,6 +73,7 @@ pub fn sized(number: u64) -> String {
 
 /// A step that takes long enough to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Phase {
     /// The digest is computed.
     Verifying,

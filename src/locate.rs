@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The major of PostgreSQL that new clusters get when nothing else is active: the registry's default requirement.
-pub const DEFAULT_MAJOR: u64 = 18;
+pub(crate) const DEFAULT_MAJOR: u64 = 18;
 
 /// Finds what is installed in one home.
 #[derive(Debug, Clone)]
@@ -39,6 +39,7 @@ pub struct Located {
 
 /// The reason a component was not found.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LocateError {
     /// There is no home.
     #[error(transparent)]
@@ -86,6 +87,7 @@ pub enum LocateError {
 #[error("nothing is at `{0}`")]
 pub struct NothingAt(pub Utf8PathBuf);
 
+#[cfg(feature = "cli")]
 impl LocateError {
     /// The next command to type.
     pub fn hint(&self) -> Option<String> {
@@ -141,9 +143,11 @@ impl Located {
 }
 
 impl Locator {
-    /// The locator of a home.
-    pub fn new(layout: Layout) -> Self {
-        Self { layout }
+    /// The locator of the home at this absolute path.
+    pub fn new(home: impl Into<Utf8PathBuf>) -> Self {
+        Self {
+            layout: Layout::new(home),
+        }
     }
 
     /// The locator of the home that the environment names.
@@ -151,11 +155,11 @@ impl Locator {
     /// # Errors
     /// When the environment names none.
     pub fn from_env(env: &Env) -> Result<Self, LocateError> {
-        Ok(Self::new(Layout::new(env.ampup_home()?)))
+        Ok(Self::new(env.ampup_home()?))
     }
 
     /// The paths of the home.
-    pub fn layout(&self) -> &Layout {
+    pub(crate) fn layout(&self) -> &Layout {
         &self.layout
     }
 
@@ -322,7 +326,7 @@ impl Locator {
 }
 
 /// The component that the database is run with.
-pub fn postgres() -> ComponentName {
+pub(crate) fn postgres() -> ComponentName {
     "postgres".parse().expect("a valid name")
 }
 
@@ -361,7 +365,7 @@ mod tests {
             let target = Utf8PathBuf::from(format!("../../components/postgres/{active}"));
             link::directory(&target, &layout.active_tree(&postgres())).expect("linked");
         }
-        (world, Locator::new(layout))
+        (world, Locator::new(layout.home()))
     }
 
     #[test]

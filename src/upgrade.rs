@@ -12,7 +12,7 @@ use crate::{
     fs::space,
     locate::Located,
     postgres::{
-        Cluster, ClusterError, Origin, Purpose, Start,
+        Cluster, ClusterError, Origin, Purpose, StartOptions,
         change::{
             lease::Lease,
             swap::{self, Swap, Swapped},
@@ -150,10 +150,10 @@ fn copy(
     run_as: Option<&User>,
     reporter: &dyn Reporter,
 ) -> Result<Copied, TransferError> {
-    let start = Start {
+    let start = StartOptions {
         run_as: run_as.cloned(),
         purpose: Purpose::Change,
-        ..Start::default()
+        ..StartOptions::default()
     };
     let keeps_grantors = cluster.programs()?.major() >= 16;
     let old = cluster.start(&start, reporter)?;
@@ -167,7 +167,7 @@ fn copy(
     let first = match first_role(clients, &Side::of(&old)) {
         Ok(first) => first,
         Err(error) => {
-            let _ = old.end(reporter);
+            let _ = old.shut_down(reporter);
             return Err(error);
         }
     };
@@ -220,7 +220,7 @@ fn copy(
             .unwrap_or_else(|_| vec!["settings that could not be read".to_owned()]);
         Ok(Copied { rows, left_behind })
     });
-    let ended = old.end(reporter);
+    let ended = old.shut_down(reporter);
     let copied = copied?;
     ended?;
     Ok(copied)
@@ -256,15 +256,15 @@ pub(crate) fn fill<T>(
     reporter: &dyn Reporter,
     work: impl FnOnce(&Side) -> Result<T, TransferError>,
 ) -> Result<T, TransferError> {
-    let start = Start {
+    let start = StartOptions {
         run_as: run_as.cloned(),
-        ..Start::default()
+        ..StartOptions::default()
     };
     let next = next.clone().with_programs(programs.clone());
     let server = next.start(&start, reporter)?;
     // Looked at while what it wrote is still there.
     let worked = work(&Side::of(&server)).map_err(|error| with_room(error, next.project().amp_dir()));
-    let ended = server.end(reporter);
+    let ended = server.shut_down(reporter);
     let worked = worked?;
     ended?;
     Ok(worked)

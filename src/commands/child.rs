@@ -23,7 +23,7 @@ use crate::{
     domain::{ComponentName, TreeName},
     event::{Event, Reporter},
     fs::link,
-    postgres::{Cluster, Server, Start},
+    postgres::{Cluster, HandedOn, Server, StartOptions},
     store::receipt::Receipt,
 };
 
@@ -44,7 +44,7 @@ pub(super) struct Command {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct With<'a> {
     pub(super) cluster: &'a Cluster,
-    pub(super) start: &'a Start,
+    pub(super) start: &'a StartOptions,
 }
 
 impl Command {
@@ -153,8 +153,7 @@ pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session)
             Started::Interrupted(number) => return Ok(SIGNALLED + number),
         };
         let mut command = command.clone();
-        equip(&mut command, &server, with.cluster, session);
-        server.hand_on();
+        equip(&mut command, server.hand_on(), with.cluster, session);
         let ended = match watch.interrupted() {
             Some(number) => Ok(SIGNALLED + number),
             None => watch.drive(command.prepared()).await.map_err(failed),
@@ -168,7 +167,7 @@ pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session)
 }
 
 /// Gives the command the way to the database, and takes from it what would lead it elsewhere.
-fn equip(command: &mut Command, server: &Server, cluster: &Cluster, session: &Session) {
+fn equip(command: &mut Command, server: HandedOn<'_>, cluster: &Cluster, session: &Session) {
     let amp_dir = cluster.project().amp_dir();
     let ours = variables::of_the_server(server.evidence(), server.url(), amp_dir);
     let is_ours = |name: &str, value: &OsStr| {
@@ -201,7 +200,7 @@ fn equip(command: &mut Command, server: &Server, cluster: &Cluster, session: &Se
 /// The command has ended, and its exit code stands; that a database does not stop is said.
 fn leave(server: Server, session: &Session) {
     let place = server.evidence().data_directory.clone();
-    match server.leave(session.reporter.as_ref()) {
+    match server.release(session.reporter.as_ref()) {
         Ok(left) => {
             if let Some(line) = database::farewell(left, &place) {
                 session.note(line);

@@ -8,7 +8,7 @@ use super::{Error, Session, requests};
 use crate::{
     event::{Event, Reporter},
     locate::Locator,
-    postgres::{Cluster, ClusterError, Left, Origin, Project, Server, Start, user::User},
+    postgres::{Cluster, ClusterError, Origin, Project, Released, Server, StartOptions, user::User},
 };
 
 /// A start that takes longer is worth a line before it is done.
@@ -46,11 +46,7 @@ impl Selected {
 
 /// The cluster of a project, served by what is installed in this home.
 pub(super) fn open(project: &Project, session: &Session) -> Cluster {
-    Cluster::open(
-        project.clone(),
-        Locator::new(session.layout.clone()),
-        &session.env,
-    )
+    Cluster::open(project.clone(), Locator::new(session.layout.home()), &session.env)
 }
 
 /// The user of this name.
@@ -69,7 +65,7 @@ pub(super) fn user(name: Option<&str>) -> Result<Option<User>, Error> {
 /// As `Cluster::start`.
 pub(super) fn start(
     cluster: &Cluster,
-    start: &Start,
+    start: &StartOptions,
     reporter: &dyn Reporter,
 ) -> Result<Server, ClusterError> {
     let (done, is_done) = mpsc::channel::<()>();
@@ -90,7 +86,7 @@ pub(super) fn start(
 }
 
 /// The events worth a line about a server that serves now.
-fn told(cluster: &Cluster, start: &Start, server: &Server) -> Vec<Event> {
+fn told(cluster: &Cluster, start: &StartOptions, server: &Server) -> Vec<Event> {
     let evidence = server.evidence();
     let place = &evidence.data_directory;
     let version = &evidence.version;
@@ -120,13 +116,13 @@ fn told(cluster: &Cluster, start: &Start, server: &Server) -> Vec<Event> {
 }
 
 /// Says in a line what became of the database.
-pub(super) fn farewell(left: Left, place: &Utf8Path) -> Option<String> {
+pub(super) fn farewell(left: Released, place: &Utf8Path) -> Option<String> {
     match left {
-        Left::Stopped => Some(format!("stopped the database in `{place}`")),
-        Left::InUse => Some(format!("others use the database in `{place}`: it goes on")),
-        Left::Stays => Some(format!(
+        Released::Stopped => Some(format!("stopped the database in `{place}`")),
+        Released::InUse => Some(format!("others use the database in `{place}`: it goes on")),
+        Released::Stays => Some(format!(
             "the database in `{place}` goes on: `ampup db stop` ends it"
         )),
-        Left::WasGone => Some(format!("the database in `{place}` had ended already")),
+        Released::WasGone => Some(format!("the database in `{place}` had ended already")),
     }
 }

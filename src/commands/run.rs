@@ -9,7 +9,7 @@ use super::{
     database::{self, Selected},
     external::External,
 };
-use crate::postgres::Start;
+use crate::postgres::StartOptions;
 
 /// Arguments of `ampup run`.
 #[derive(Debug, Clone, clap::Args)]
@@ -64,10 +64,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         ));
         return child::run(&command, None, session).map(Outcome::of_command);
     }
-    let start = Start {
+    let start = StartOptions {
         run_as: database::user(args.run_as.as_deref())?,
         ephemeral: args.ephemeral,
-        ..Start::default()
+        ..StartOptions::default()
     };
     let with = child::With {
         cluster: &cluster,

@@ -28,6 +28,7 @@ pub struct Lock {
 
 /// Why a lock was not had.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LockError {
     /// Another process held it for the whole time.
     #[error("`{path}` is held by {holder}, and was for {seconds} s")]
@@ -49,6 +50,7 @@ pub enum LockError {
     },
 }
 
+#[cfg(feature = "cli")]
 impl LockError {
     /// The exit code of a command that fails so.
     pub fn exit_code(&self) -> Exit {

@@ -7,6 +7,7 @@ use crate::exit::Exit;
 
 /// Why a cluster is not touched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AccessError {
     /// Only root can become somebody else.
     #[error("only root can run the server as another user")]
@@ -82,6 +83,7 @@ pub enum AccessError {
     },
 }
 
+#[cfg(feature = "cli")]
 impl AccessError {
     /// The next command to type.
     pub fn hint(&self) -> Option<String> {

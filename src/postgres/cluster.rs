@@ -11,7 +11,7 @@ use super::{
     project::Project,
     run::{
         server::Server,
-        start::{self, Start},
+        start::{self, StartOptions},
         stop::{self, Force, Stopped},
     },
     user::User,
@@ -105,8 +105,8 @@ impl Cluster {
     /// # Errors
     /// When PostgreSQL is not installed, the cluster is not one that may be served here, or the server does not serve;
     /// the cluster's data is then as it was.
-    pub fn start(&self, start: &Start, reporter: &dyn Reporter) -> Result<Server, ClusterError> {
-        start::start(&self.context, start, reporter)
+    pub fn start(&self, options: &StartOptions, reporter: &dyn Reporter) -> Result<Server, ClusterError> {
+        start::start(&self.context, options, reporter)
     }
 
     /// Stops the cluster's server, whoever started it and whoever uses it.

@@ -19,6 +19,7 @@ use crate::{
 
 /// Why a cluster is not served, or not stopped.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClusterError {
     /// There is no project here.
     #[error(transparent)]
@@ -150,6 +151,7 @@ pub enum ClusterError {
     },
 }
 
+#[cfg(feature = "cli")]
 impl ClusterError {
     /// The next command to type.
     pub fn hint(&self) -> Option<String> {
@@ -231,6 +233,7 @@ impl ClusterError {
 }
 
 /// A project's database is not in ampup's home.
+#[cfg(feature = "cli")]
 fn hint_of_database(cause: &io::Error) -> Option<String> {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, Unsupported};
     match cause.kind() {

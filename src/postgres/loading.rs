@@ -5,10 +5,7 @@
 
 use std::fmt;
 
-use crate::{
-    distributions::Distributions,
-    machine::{self, Built},
-};
+use crate::machine::{self, Built};
 
 /// What the dynamic loader could not do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,10 +72,11 @@ impl LoadFailure {
         None
     }
 
-    /// What to do about it on the system with this `/etc/os-release`.
+    /// The command that helps on the system with this `/etc/os-release`.
+    #[cfg(feature = "cli")]
     pub fn hint(&self, os_release: &str) -> Option<String> {
         match self {
-            Self::MissingLibrary(library) => Distributions::built_in()
+            Self::MissingLibrary(library) => crate::distributions::Distributions::built_in()
                 .install([library.as_str()], os_release)
                 .map(|command| format!("`{command}`")),
             Self::OlderLibrary(_) | Self::OtherMachine(_) | Self::BuiltFor(_) | Self::NoProgram => None,

@@ -29,6 +29,7 @@ const NO_LONGER_BUSY: Duration = Duration::from_secs(10);
 
 /// Why a PostgreSQL program did not do its work.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProgramError {
     /// The system cannot load it.
     #[error("`{program}` does not run here: {failure}")]
@@ -83,6 +84,7 @@ pub enum ProgramError {
     },
 }
 
+#[cfg(feature = "cli")]
 impl ProgramError {
     /// The next command to type.
     pub fn hint(&self) -> Option<String> {

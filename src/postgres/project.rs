@@ -42,6 +42,7 @@ pub struct Project {
 
 /// Why there is no project here.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProjectError {
     /// The working directory is gone, or its path is no text.
     #[error("the working directory cannot be told, or its path is not UTF-8")]
@@ -83,6 +84,7 @@ pub enum ProjectError {
     },
 }
 
+#[cfg(feature = "cli")]
 impl ProjectError {
     /// The next command to type.
     pub fn hint(&self) -> Option<String> {

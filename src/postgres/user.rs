@@ -23,6 +23,7 @@ pub struct User {
 
 /// Why there is no user to run PostgreSQL as.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum UserError {
     /// No such name.
     #[error("there is no user `{0}` on this system")]
@@ -46,6 +47,7 @@ pub enum UserError {
     },
 }
 
+#[cfg(feature = "cli")]
 impl UserError {
     /// The next command to type.
     pub fn hint(&self) -> Option<String> {

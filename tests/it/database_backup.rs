@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt as _;
 
 use ampup::{
     event::Silent,
-    postgres::{Purpose, Server, Start},
+    postgres::{Purpose, Server, StartOptions},
 };
 use camino::Utf8Path;
 use fs_err as fs;
@@ -20,17 +20,14 @@ use crate::support::{
 };
 
 fn start(home: &Home, purpose: Purpose) -> Server {
-    let start = Start {
-        purpose,
-        ..Start::default()
-    };
+    let start = StartOptions::default().purpose(purpose);
     home.cluster().start(&start, &Silent).expect("started")
 }
 
 fn ask(home: &Home, statement: &str) -> String {
     let server = start(home, Purpose::Session);
     let answer = sql(server.url(), statement).expect("answered");
-    server.stop().expect("left");
+    server.release(&Silent).expect("left");
     answer
 }
 
@@ -68,7 +65,7 @@ fn what_was_backed_up_is_restored_and_nothing_is_lost() {
     home.db(&["restore", "b.tar.gz"]).exits(6).says("is in use by");
     assert!(home.in_amp("metadb.next").is_empty());
     sql(used.url(), "select 1").expect("it serves on");
-    used.stop().expect("left");
+    used.release(&Silent).expect("left");
     let stays = start(&home, Purpose::Stay);
     let url = stays.url().to_owned();
     drop(stays);

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use ampup::{
     event::Silent,
-    postgres::{Purpose, Start},
+    postgres::{Purpose, StartOptions},
 };
 use camino::Utf8Path;
 use nix::errno::Errno;
@@ -19,13 +19,10 @@ use crate::support::{
 };
 
 fn ask(home: &Home, statement: &str) -> String {
-    let start = Start {
-        purpose: Purpose::Session,
-        ..Start::default()
-    };
+    let start = StartOptions::default().purpose(Purpose::Session);
     let server = home.cluster().start(&start, &Silent).expect("started");
     let answer = sql(server.url(), statement).expect("answered");
-    server.stop().expect("left");
+    server.release(&Silent).expect("left");
     answer
 }
 

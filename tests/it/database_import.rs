@@ -9,7 +9,7 @@ use std::{
 
 use ampup::{
     event::Silent,
-    postgres::{Purpose, Server, Start},
+    postgres::{Purpose, Server, StartOptions},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -139,17 +139,14 @@ fn as_user(program: &str) -> Command {
 }
 
 fn start(home: &Home) -> Server {
-    let start = Start {
-        purpose: Purpose::Session,
-        ..Start::default()
-    };
+    let start = StartOptions::default().purpose(Purpose::Session);
     home.cluster().start(&start, &Silent).expect("started")
 }
 
 fn ask(home: &Home, statement: &str) -> String {
     let server = start(home);
     let answer = sql(server.url(), statement).expect("answered");
-    server.stop().expect("left");
+    server.release(&Silent).expect("left");
     answer
 }
 
@@ -490,10 +487,10 @@ fn another_projects_database_is_copied_and_that_of_a_later_major_refused() {
         sql(of_old.url(), "select count(*) from t").expect("it serves on"),
         "9"
     );
-    of_new.stop().expect("left");
+    of_new.release(&Silent).expect("left");
     new.db(&["import", "--replace", of_old.url()])
         .exits(0)
         .says("1 table with 9 rows, counted on both sides");
     assert_eq!(ask(&new, "select count(*) from t"), "9");
-    of_old.stop().expect("left");
+    of_old.release(&Silent).expect("left");
 }

@@ -9,7 +9,7 @@ use std::{
 use ampup::{
     event::Silent,
     locate::Located,
-    postgres::{Start, user::User},
+    postgres::{StartOptions, user::User},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -276,10 +276,7 @@ fn what_initdb_leaves_is_not_followed() {
             tree: tree.clone(),
             ..programs(18)
         };
-        let ephemeral = Start {
-            ephemeral: true,
-            ..Start::default()
-        };
+        let ephemeral = StartOptions::default().ephemeral();
         let refused = cluster(project.project(), &project.env(), 18)
             .with_programs(programs)
             .start(&ephemeral, &Silent)

@@ -5,7 +5,7 @@ mod kills;
 
 use ampup::{
     event::Silent,
-    postgres::{Purpose, Server, Start, observe::decide::Contents, user::User},
+    postgres::{Purpose, Server, StartOptions, observe::decide::Contents, user::User},
 };
 
 use crate::support::{
@@ -29,7 +29,7 @@ fn home() -> Home {
     );
     sql(server.url(), TABLES).expect("written");
     sql(server.url(), "create database other").expect("made");
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
     home
 }
 
@@ -41,10 +41,7 @@ fn with_16(mut home: Home) -> Home {
 }
 
 fn start(home: &Home, purpose: Purpose) -> Server {
-    let start = Start {
-        purpose,
-        ..Start::default()
-    };
+    let start = StartOptions::default().purpose(purpose);
     home.cluster().start(&start, &Silent).expect("started")
 }
 
@@ -74,7 +71,7 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
         .says("PostgreSQL 14 is not installed");
     let used = start(&home, Purpose::Session);
     home.db(&["upgrade"]).exits(6).says("is in use by");
-    used.stop().expect("left");
+    used.release(&Silent).expect("left");
     assert_eq!(major(&home), 15, "`install` crosses no cluster's major");
 
     let stays = start(&home, Purpose::Stay);
@@ -136,7 +133,7 @@ fn without_client_programs_it_says_what_brings_them_and_touches_nothing() {
     let mut home = Home::with_postgres(&[Build::Npm(17)]);
     let server = start(&home, Purpose::Session);
     sql(server.url(), "create table t (x int)").expect("written");
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
     let before = fingerprint(&home.work().join(".amp/metadb"));
     home.offer_postgres(Build::Npm(18));
     home.ampup(&["install", "--component", "postgres@18"]).exits(0);
@@ -193,7 +190,7 @@ fn first_role_after_upgrade(login: &str) -> String {
     );
     sql(&as_second, &renamed).expect("made");
     let url = server.url().to_owned();
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
     home.db(&["upgrade"]).exits(0).says("5002 rows");
     assert_eq!(major(&home), 16);
     let server = start(&home, Purpose::Session);
@@ -203,6 +200,6 @@ fn first_role_after_upgrade(login: &str) -> String {
         from pg_auth_members where member::regrole::text in ('r2', 'second')";
     assert_eq!(sql(&url, grants).expect("answered"), "r1 r2 10 f, r2 second 10 t");
     let first = sql(&url, "select rolname from pg_roles where oid = 10").expect("answered");
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
     first
 }

@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 use ampup::{
     event::Silent,
     postgres::{
-        Force, Left, Origin,
+        Force, Origin, Released,
         change::lease::Lease,
         program::Program,
         run::initdb::{Flush, initdb},
@@ -66,7 +66,7 @@ fn a_cluster_that_ampd_made_is_served_and_goes_back_to_it() {
     assert_eq!(server.evidence().made, None, "it is the same thing");
     assert!(server.evidence().is_durable);
     sql(server.url(), "create table t as select 'ours' as x").expect("written");
-    assert_eq!(server.stop().expect("left"), Left::Stopped);
+    assert_eq!(server.release(&Silent).expect("left"), Released::Stopped);
 
     let mut ampds = ampds_server(&project.data());
     serves(&project.data());
@@ -91,7 +91,11 @@ fn a_server_that_outlives_ampd_is_adopted_and_left_running() {
         !server.evidence().is_durable,
         "ampd turns fsync off, and that is said"
     );
-    assert_eq!(server.stop().expect("left"), Left::Stays, "no session started it");
+    assert_eq!(
+        server.release(&Silent).expect("left"),
+        Released::Stays,
+        "no session started it"
+    );
     sql(&url(&project.data()), "select 1").expect("it serves");
     project.cluster(18).stop(Force::No, &Silent).expect("stopped");
     orphan.wait().expect("ended");
@@ -109,14 +113,14 @@ fn ampds_server_and_ours_exclude_each_other_under_both_names() {
         assert!(!ended.success(), "a second server through `{data}`");
     }
     assert_eq!(sql(server.url(), "select x from t").expect("untouched"), "1");
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
 
     let mut ampds = ampds_server(&project.data().join("data"));
     serves(&project.data().join("data"));
     let found = project.start();
     assert_eq!(found.evidence().pid, Some(ampds.id()));
     assert_eq!(sql(found.url(), "select x from t").expect("read"), "1");
-    found.stop().expect("left");
+    found.release(&Silent).expect("left");
     project.cluster(18).stop(Force::No, &Silent).expect("stopped");
     ampds.wait().expect("ended");
 }

@@ -11,8 +11,8 @@ use std::{
 use ampup::{
     env::Env,
     event::Silent,
-    locate::{self, Located, Locator},
-    postgres::{Cluster, Force, Left, Origin, Project, Start, Stopped, identity},
+    locate::{Located, Locator},
+    postgres::{Cluster, Force, Origin, Project, Released, StartOptions, Stopped, identity},
 };
 
 use crate::support::postgres::{TestProject, eventually, postgres_tree, sql};
@@ -111,7 +111,11 @@ fn wherever_the_making_is_killed_the_next_start_serves() {
         killed.kill();
         let server = project.start();
         sql(server.url(), "create table t (x int)").unwrap_or_else(|error| panic!("point {point}: {error}"));
-        assert_eq!(server.stop().expect("stopped"), Left::Stopped, "point {point}");
+        assert_eq!(
+            server.release(&Silent).expect("stopped"),
+            Released::Stopped,
+            "point {point}"
+        );
     }
 }
 
@@ -125,7 +129,7 @@ fn a_server_whose_starter_was_killed_is_adopted_and_goes_with_its_last_user() {
     let server = project.start();
     assert_eq!(server.evidence().origin, Origin::Found);
     sql(server.url(), "select 1").expect("it serves");
-    assert_eq!(server.stop().expect("left"), Left::Stopped);
+    assert_eq!(server.release(&Silent).expect("left"), Released::Stopped);
     eventually("nothing is left", || {
         identity::servers_of(&project.data()).is_empty()
     });
@@ -141,7 +145,7 @@ fn two_processes_share_one_server_and_the_last_stops_it() {
     assert_eq!(ours.evidence().pid.expect("seen").to_string(), pid);
     other.leave();
     sql(ours.url(), "create table t (x int)").expect("ours still writes");
-    assert_eq!(ours.stop().expect("left"), Left::Stopped);
+    assert_eq!(ours.release(&Silent).expect("left"), Released::Stopped);
 }
 
 /// 3: a host and its container, where neither knows the other's process ids.
@@ -177,14 +181,14 @@ fn one_server_across_containers_also_where_it_cannot_be_reached() {
         .expect("ran");
     let said = String::from_utf8_lossy(&stop.stdout).into_owned();
     assert!(said.contains("cannot be seen from here"), "{said}");
-    assert_eq!(outside.stop().expect("left"), Left::Stopped);
+    assert_eq!(outside.release(&Silent).expect("left"), Released::Stopped);
 
     // Started inside: outside sees its processes, and may stop it.
     let mut inside = Other::start(&through, &project);
     inside.says("url ");
     let outside = project.start();
     assert_eq!(outside.evidence().origin, Origin::Found);
-    assert_eq!(outside.stop().expect("left"), Left::InUse);
+    assert_eq!(outside.release(&Silent).expect("left"), Released::InUse);
     let stopped = project.cluster(18).stop(Force::No, &Silent).expect("stopped");
     assert!(matches!(stopped, Stopped::Stopped { .. }));
     inside.leave();
@@ -227,7 +231,7 @@ fn a_server_whose_socket_is_out_of_reach_is_named_and_no_second_one_starts() {
         assert!(said.contains(words), "no `{words}` in {said}");
     }
     sql(outside.url(), "create table t (x int)").expect("it serves on");
-    assert_eq!(outside.stop().expect("left"), Left::Stopped);
+    assert_eq!(outside.release(&Silent).expect("left"), Released::Stopped);
     // Once it has ended, the other one may.
     let mut inside = Other::start(&through[..CONTAINER.len()], &project);
     inside.says("url ");
@@ -265,7 +269,7 @@ fn others_cluster() -> Cluster {
     let env = Env::from_variables([("HOME", "/nonexistent")], told(PROJECT));
     let locator = Locator::from_env(&env).expect("a home");
     let programs = Located {
-        component: locate::postgres(),
+        component: "postgres".parse().expect("a name"),
         name: "18.4.0".parse().expect("a version"),
         tree: told(TREE).into(),
     };
@@ -276,7 +280,7 @@ fn others_cluster() -> Cluster {
 #[ignore = "run by other tests in a process of its own"]
 #[expect(clippy::print_stdout, reason = "the other test reads it")]
 fn other_starts() {
-    match others_cluster().start(&Start::default(), &Silent) {
+    match others_cluster().start(&StartOptions::default(), &Silent) {
         Ok(server) => {
             let pid = server.evidence().pid;
             println!(
@@ -285,7 +289,7 @@ fn other_starts() {
             );
             println!("url {}", server.url());
             let _ = std::io::stdin().read_to_end(&mut Vec::new());
-            println!("left {:?}", server.stop().expect("left"));
+            println!("left {:?}", server.release(&Silent).expect("left"));
         }
         Err(error) => println!("error: {error}"),
     }

@@ -4,7 +4,7 @@ use std::{sync::Mutex, thread, time::Duration};
 
 use ampup::{
     event::{Event, Reporter, Silent},
-    postgres::{ClusterError, Force, Origin, Start, Stopped, identity},
+    postgres::{ClusterError, Force, Origin, StartOptions, Stopped, identity},
 };
 use fs_err as fs;
 use rustix::process::{Pid, Signal, kill_process};
@@ -25,16 +25,16 @@ fn only_programs_of_the_datas_major_touch_it() {
             if programs == data {
                 let server = project
                     .cluster(programs)
-                    .start(&Start::default(), &Silent)
+                    .start(&StartOptions::default(), &Silent)
                     .expect("served");
                 assert!(server.evidence().version.starts_with(&format!("{data}.")));
-                server.stop().expect("stopped");
+                server.release(&Silent).expect("stopped");
                 continue;
             }
             let before = fingerprint(&project.data());
             let refused = project
                 .cluster(programs)
-                .start(&Start::default(), &Silent)
+                .start(&StartOptions::default(), &Silent)
                 .expect_err("another major");
             assert!(matches!(refused, ClusterError::MajorDiffers { .. }), "{refused}");
             assert!(
@@ -62,7 +62,7 @@ fn a_directory_that_is_no_cluster_is_never_written_over() {
     let before = fingerprint(&project.data());
     let refused = project
         .cluster(18)
-        .start(&Start::default(), &Silent)
+        .start(&StartOptions::default(), &Silent)
         .expect_err("foreign");
     assert!(refused.to_string().contains("thesis.txt"), "{refused}");
     assert_eq!(fingerprint(&project.data()), before);
@@ -76,7 +76,7 @@ fn what_a_killed_initdb_left_is_put_aside_and_a_cluster_with_data_never() {
     fs::remove_file(project.data().join("postmaster.opts")).expect("as if no server ever ran");
     let server = project.start();
     assert!(server.evidence().made.is_some());
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
     let kept = fs::read_dir(project.project().amp_dir())
         .expect("listed")
         .flatten()
@@ -86,12 +86,12 @@ fn what_a_killed_initdb_left_is_put_aside_and_a_cluster_with_data_never() {
     let project = TestProject::with_cluster(18);
     let server = project.start();
     sql(server.url(), "create table t (x int)").expect("written");
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
     fs::remove_file(project.data().join("global/pg_control")).expect("lost");
     let before = fingerprint(&project.data());
     let refused = project
         .cluster(18)
-        .start(&Start::default(), &Silent)
+        .start(&StartOptions::default(), &Silent)
         .expect_err("damaged");
     assert!(matches!(refused, ClusterError::Damaged { .. }), "{refused}");
     assert!(refused.hint().is_some());
@@ -133,7 +133,7 @@ fn fifty_starts_at_once_give_one_server_and_fifty_successes() {
         "50"
     );
     for server in servers {
-        server.stop().expect("left");
+        server.release(&Silent).expect("left");
     }
     assert!(
         identity::servers_of(&project.data()).is_empty(),
@@ -186,10 +186,10 @@ fn lock_files_of_a_living_server_are_not_removed_however_damaged() {
         assert_eq!(second.evidence().origin, Origin::Found, "{damage:?}");
         assert_eq!(second.evidence().pid, server.evidence().pid);
         assert_eq!(fs::read_to_string(&pid_file).expect("still there"), damage);
-        second.stop().expect("left");
+        second.release(&Silent).expect("left");
     }
     fs::write(&pid_file, whole).expect("repaired");
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
 }
 
 /// 6
@@ -205,7 +205,7 @@ fn a_server_that_does_not_stop_is_killed_only_when_forced() {
     drop(server);
     let server = project.start();
     assert_eq!(sql(server.url(), "select x from t").expect("recovered"), "1");
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
 }
 
 /// 6
@@ -235,7 +235,7 @@ fn a_server_that_hangs_in_its_shutdown_is_ended_and_nothing_is_lost() {
             }
             let server = project
                 .cluster(18)
-                .start(&Start::default(), &told)
+                .start(&StartOptions::default(), &told)
                 .expect("started");
             assert_eq!(server.evidence().origin, Origin::Started);
             let rows = "select count(*) || ' ' || sum(x) from t";
@@ -313,13 +313,13 @@ fn a_project_copied_while_it_runs_is_another_one() {
     // cp says that sockets are not copied, or copies them; either is fine.
     let _ = copied;
     let server = cluster(copy.project(), &copy.env(), 18)
-        .start(&Start::default(), &Silent)
+        .start(&StartOptions::default(), &Silent)
         .expect("the copy starts");
     assert_eq!(server.evidence().origin, Origin::Started);
     assert_ne!(server.evidence().pid, original.evidence().pid);
     sql(server.url(), "update t set x = 'copy'").expect("written");
     assert_eq!(sql(original.url(), "select x from t").expect("read"), "original");
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
     assert_eq!(sql(original.url(), "select x from t").expect("read"), "original");
-    original.stop().expect("stopped");
+    original.release(&Silent).expect("stopped");
 }

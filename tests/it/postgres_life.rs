@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use ampup::{
     event::Silent,
-    postgres::{Force, Left, Origin, Purpose, Start, Stopped, run::create::Made},
+    postgres::{Force, Origin, Purpose, Released, StartOptions, Stopped, run::create::Made},
 };
 use fs_err as fs;
 
@@ -22,13 +22,13 @@ fn a_database_is_there_when_it_is_needed_and_keeps_what_it_was_given() {
     assert_eq!(evidence.version, "18.4");
     assert!(evidence.is_durable);
     sql(server.url(), "create table t (x int); insert into t values (42)").expect("written");
-    assert_eq!(server.stop().expect("stopped"), Left::Stopped);
+    assert_eq!(server.release(&Silent).expect("stopped"), Released::Stopped);
 
     let server = project.start();
     let evidence = server.evidence();
     assert_eq!((evidence.origin, evidence.made), (Origin::Started, None));
     assert_eq!(sql(server.url(), "select x from t").expect("read"), "42");
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
     assert!(!project.project().cluster().join("postmaster.pid").exists());
 }
 
@@ -40,7 +40,7 @@ fn both_names_of_the_cluster_are_one_directory() {
     let link = fs::read_link(cluster.join("data")).expect("a link");
     assert_eq!(link.as_os_str(), ".");
     assert!(cluster.join("data/postmaster.pid").exists());
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
 }
 
 #[test]
@@ -50,9 +50,9 @@ fn whoever_leaves_last_stops_the_server() {
     let second = project.start();
     assert_eq!(second.evidence().origin, Origin::Found);
     assert_eq!(first.evidence().pid, second.evidence().pid);
-    assert_eq!(first.stop().expect("left"), Left::InUse);
+    assert_eq!(first.release(&Silent).expect("left"), Released::InUse);
     sql(second.url(), "create table t (x int)").expect("the second still writes");
-    assert_eq!(second.stop().expect("stopped"), Left::Stopped);
+    assert_eq!(second.release(&Silent).expect("stopped"), Released::Stopped);
     let gone = project
         .cluster(18)
         .stop(Force::No, &Silent)
@@ -63,12 +63,9 @@ fn whoever_leaves_last_stops_the_server() {
 #[test]
 fn a_server_that_was_started_to_stay_stays() {
     let project = TestProject::new();
-    let stay = Start {
-        purpose: Purpose::Stay,
-        ..Start::default()
-    };
+    let stay = StartOptions::default().purpose(Purpose::Stay);
     let kept = project.cluster(18).start(&stay, &Silent).expect("started");
-    assert_eq!(project.start().stop().expect("left"), Left::Stays);
+    assert_eq!(project.start().release(&Silent).expect("left"), Released::Stays);
     assert!(matches!(
         project.cluster(18).stop(Force::No, &Silent).expect("stopped"),
         Stopped::Stopped { pid } if Some(pid) == kept.evidence().pid
@@ -77,7 +74,7 @@ fn a_server_that_was_started_to_stay_stays() {
     let session = project.start();
     let wish = project.cluster(18).start(&stay, &Silent).expect("found");
     assert_eq!(wish.evidence().origin, Origin::Found);
-    assert_eq!(session.stop().expect("left"), Left::Stays);
+    assert_eq!(session.release(&Silent).expect("left"), Released::Stays);
     sql(wish.url(), "select 1").expect("it serves");
 }
 
@@ -106,14 +103,14 @@ fn a_server_that_is_full_for_a_moment_is_waited_for() {
         sessions
     };
     let sessions = fill("4");
-    assert_eq!(project.start().stop().expect("left"), Left::InUse);
+    assert_eq!(project.start().release(&Silent).expect("left"), Released::InUse);
     for session in sessions {
         session.join().expect("ended");
     }
     let sessions = fill("60");
     let refused = project
         .cluster(18)
-        .start(&Start::default(), &Silent)
+        .start(&StartOptions::default(), &Silent)
         .expect_err("full");
     assert!(
         refused
@@ -131,16 +128,13 @@ fn a_server_that_is_full_for_a_moment_is_waited_for() {
 #[test]
 fn an_ephemeral_cluster_says_so_for_ever() {
     let project = TestProject::new();
-    let ephemeral = Start {
-        ephemeral: true,
-        ..Start::default()
-    };
+    let ephemeral = StartOptions::default().ephemeral();
     let server = project.cluster(18).start(&ephemeral, &Silent).expect("started");
     assert!(!server.evidence().is_durable);
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
     let server = project.start();
     assert!(!server.evidence().is_durable, "it was made so");
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
 }
 
 #[test]
@@ -150,7 +144,7 @@ fn what_is_missing_is_said_before_anything_is_made() {
     let locator = ampup::locate::Locator::from_env(&env).expect("a home");
     let cluster = ampup::postgres::Cluster::open(project.project(), locator, &env);
     let refused = cluster
-        .start(&Start::default(), &Silent)
+        .start(&StartOptions::default(), &Silent)
         .expect_err("not installed");
     assert_eq!(refused.to_string(), "PostgreSQL 18 is not installed");
     assert_eq!(

@@ -12,7 +12,7 @@ use std::{
 
 use ampup::{
     event::Silent,
-    postgres::{Cluster, ClusterError, Force, Left, Origin, Server, ServerState, Start},
+    postgres::{Cluster, ClusterError, Force, Origin, Released, Server, ServerState, StartOptions},
 };
 use fs_err as fs;
 
@@ -24,7 +24,7 @@ fn cluster(project: &TestProject) -> Cluster {
 
 fn start(project: &TestProject) -> Server {
     cluster(project)
-        .start(&Start::default(), &Silent)
+        .start(&StartOptions::default(), &Silent)
         .expect("started")
 }
 
@@ -55,18 +55,18 @@ fn a_cluster_without_a_socket_is_made_served_found_and_stopped() {
         sql(beside.url(), "select count(*) from pg_class where relname = 't'").expect("served"),
         "0"
     );
-    beside.stop().expect("stopped");
+    beside.release(&Silent).expect("stopped");
     cluster(&other).stop(Force::No, &Silent).expect("gone");
 
     let port = evidence.socket.port;
-    assert_eq!(again.stop().expect("left"), Left::InUse);
-    assert_eq!(server.stop().expect("stopped"), Left::Stopped);
+    assert_eq!(again.release(&Silent).expect("left"), Released::InUse);
+    assert_eq!(server.release(&Silent).expect("stopped"), Released::Stopped);
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "nobody listens");
     // An address that somebody wrote down stays true.
     let server = start(&project);
     assert_eq!(server.evidence().socket.port, port);
     assert_eq!(sql(server.url(), "select x from t").expect("kept"), "7");
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn only_who_knows_the_password_connects() {
         ServerState::Busy { .. }
     ));
     let refused = cluster(&project)
-        .start(&Start::default(), &Silent)
+        .start(&StartOptions::default(), &Silent)
         .expect_err("a wrong password");
     assert!(
         matches!(&refused, ClusterError::Refused { code, .. } if code == "28P01"),
@@ -110,7 +110,7 @@ fn only_who_knows_the_password_connects() {
     cluster(&project).stop(Force::No, &Silent).expect("stopped");
     fs::remove_file(&written).expect("removed");
     let refused = cluster(&project)
-        .start(&Start::default(), &Silent)
+        .start(&StartOptions::default(), &Silent)
         .expect_err("no password");
     assert!(matches!(refused, ClusterError::NoPassword { .. }), "{refused}");
     assert!(
@@ -142,12 +142,15 @@ fn a_pipe_in_the_place_of_a_small_file_is_not_waited_for() {
     };
     let began = Instant::now();
     let keep = plant("metadb.keep");
-    assert_eq!(server.stop().expect("it says nothing"), Left::Stopped);
+    assert_eq!(
+        server.release(&Silent).expect("it says nothing"),
+        Released::Stopped
+    );
     fs::remove_file(keep).expect("removed");
     let written = plant("metadb.password");
     let refused = || {
         cluster(&project)
-            .start(&Start::default(), &Silent)
+            .start(&StartOptions::default(), &Silent)
             .expect_err("no password")
     };
     assert!(matches!(refused(), ClusterError::NoPassword { .. }));
@@ -160,7 +163,7 @@ fn a_pipe_in_the_place_of_a_small_file_is_not_waited_for() {
 #[test]
 fn whoever_lets_everybody_in_is_not_ours() {
     let project = TestProject::new();
-    start(&project).stop().expect("stopped");
+    start(&project).release(&Silent).expect("stopped");
     // A stranger took the port of a server that was killed, and says what a server would.
     let stranger = TcpListener::bind(("127.0.0.1", 0)).expect("bound");
     let port = stranger.local_addr().expect("bound").port();
@@ -174,5 +177,5 @@ fn whoever_lets_everybody_in_is_not_ours() {
     let server = start(&project);
     assert_eq!(server.evidence().origin, Origin::Started);
     assert_ne!(server.evidence().socket.port, port);
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
 }

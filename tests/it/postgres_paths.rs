@@ -4,7 +4,7 @@ use std::{os::unix::fs::PermissionsExt as _, process::Command};
 
 use ampup::{
     event::Silent,
-    postgres::{Project, Start, observe::endpoint, run::listen},
+    postgres::{Project, StartOptions, observe::endpoint, run::listen},
 };
 use fs_err as fs;
 
@@ -31,7 +31,7 @@ fn a_project_may_have_any_path() {
         here = next;
         let found = Project::at(&here.join(".amp")).expect("a project");
         let server = cluster(found, &project.env(), 18)
-            .start(&Start::default(), &Silent)
+            .start(&StartOptions::default(), &Silent)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let inside = server.evidence().socket.host.starts_with(&here);
         assert_eq!(inside, endpoint::fits(&here.join(".amp/metadb")), "{name}");
@@ -45,7 +45,7 @@ fn a_project_may_have_any_path() {
             "1",
             "{name}"
         );
-        server.stop().expect("stopped");
+        server.release(&Silent).expect("stopped");
     }
     fs::rename(here, &project.directory).expect("moved back");
 }
@@ -58,7 +58,7 @@ fn a_cluster_that_others_can_enter_is_refused_and_left_so() {
     let before = fingerprint(&project.data());
     let refused = project
         .cluster(18)
-        .start(&Start::default(), &Silent)
+        .start(&StartOptions::default(), &Silent)
         .expect_err("open");
     assert!(refused.hint().expect("a hint").contains("chmod 700"), "{refused}");
     assert_eq!(fingerprint(&project.data()), before);
@@ -73,7 +73,7 @@ fn a_cluster_that_is_a_link_is_refused() {
     fs_err::os::unix::fs::symlink(&elsewhere, project.data()).expect("linked");
     let refused = project
         .cluster(18)
-        .start(&Start::default(), &Silent)
+        .start(&StartOptions::default(), &Silent)
         .expect_err("a link");
     assert!(refused.to_string().contains("is a link to"), "{refused}");
 }
@@ -108,7 +108,7 @@ fn as_root_the_server_is_the_owners_and_closed_ways_are_named() {
     let data = fs::metadata(project.data()).expect("there");
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&data), user.uid);
     assert_eq!(server.evidence().user, user.name);
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
 
     // A project of root's behind a closed door.
     let closed = project.world.path().join("closed");
@@ -116,7 +116,7 @@ fn as_root_the_server_is_the_owners_and_closed_ways_are_named() {
     fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).expect("closed");
     let found = Project::at(&closed.join("project/.amp")).expect("a project");
     let refused = cluster(found, &project.env(), 18)
-        .start(&Start::default(), &Silent)
+        .start(&StartOptions::default(), &Silent)
         .expect_err("closed");
     assert!(
         refused.to_string().contains(&format!("cannot enter `{closed}`")),
@@ -134,7 +134,7 @@ fn as_root_the_server_is_the_owners_and_closed_ways_are_named() {
         project.directory.as_std_path(),
     );
     let refused = cluster(project.project(), &sudo, 18)
-        .start(&Start::default(), &Silent)
+        .start(&StartOptions::default(), &Silent)
         .expect_err("another's project");
     assert!(
         refused.to_string().contains("sudo was called by user 4242"),
@@ -156,7 +156,7 @@ fn a_cluster_of_roots_is_served_once_it_was_given_away() {
         done(Command::new("chown").args(["-hR", "0:0", directory.as_str()]));
         let refused = project
             .cluster(18)
-            .start(&Start::default(), &Silent)
+            .start(&StartOptions::default(), &Silent)
             .expect_err("root's");
         assert!(
             refused.to_string().contains("PostgreSQL does not run as root"),
@@ -170,7 +170,7 @@ fn a_cluster_of_roots_is_served_once_it_was_given_away() {
             .expect("a command")
             .replace(" postgres ", &format!(" {} ", user.name));
         done(Command::new("sh").args(["-c", &command]));
-        project.start().stop().expect("stopped");
+        project.start().release(&Silent).expect("stopped");
         done(Command::new("chown").args([&user.name, project.project().amp_dir().as_str()]));
     }
 }
@@ -186,5 +186,5 @@ fn a_cluster_is_c_and_utf8_whatever_the_host_is() {
          where datname = 'postgres'",
     );
     assert_eq!(answer.expect("read"), "UTF8 C C");
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
 }

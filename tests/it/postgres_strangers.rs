@@ -1,5 +1,6 @@
 //! Law 4: a pid is never believed alone. Whatever `postmaster.pid` says, strangers live and the server starts.
 
+use ampup::event::Silent;
 use std::{
     os::unix::process::CommandExt as _,
     process::{Command, Stdio},
@@ -63,7 +64,7 @@ fn a_stale_pid_file_harms_nobody_and_stops_nothing() {
             let server = project.start();
             assert_eq!(server.evidence().origin, Origin::Started, "{number}{rest}");
             sql(server.url(), "select 1").expect("it serves");
-            server.stop().expect("stopped");
+            server.release(&Silent).expect("stopped");
         }
     }
     for stranger in [&mut same_user, &mut other] {
@@ -92,7 +93,7 @@ fn a_pid_file_that_leads_to_another_projects_server_is_not_followed() {
         sql(server.url(), "select * from of_one").is_err(),
         "another cluster"
     );
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
     sql(living.url(), "select * from of_one").expect("it lives");
-    living.stop().expect("stopped");
+    living.release(&Silent).expect("stopped");
 }

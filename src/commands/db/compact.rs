@@ -12,7 +12,7 @@ use crate::{
     event::sized,
     fs::space,
     postgres::{
-        ClusterError, Evidence, Start,
+        ClusterError, Evidence, StartOptions,
         observe::session::{self, Answer, NOT_NOW, WireError},
     },
 };
@@ -40,13 +40,13 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if cluster.status()?.url.is_none() {
         return Err(super::url::none(&cluster));
     }
-    let start = Start {
+    let start = StartOptions {
         run_as: database::user(args.run_as.as_deref())?,
-        ..Start::default()
+        ..StartOptions::default()
     };
     let server = database::start(&cluster, &start, session.reporter.as_ref())?;
     let compacted = compact(server.evidence(), session);
-    let left = server.leave(session.reporter.as_ref());
+    let left = server.release(session.reporter.as_ref());
     let (before, after) = compacted?;
     left?;
     let line = format!(

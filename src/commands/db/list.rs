@@ -27,7 +27,7 @@ pub struct Args {}
 /// # Errors
 /// None: what cannot be looked at is listed so.
 pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
-    let locator = Locator::new(session.layout.clone());
+    let locator = Locator::new(session.layout.home());
     let mut known = Projects::new(locator.layout(), &session.env).read();
     if let Ok(here) = Project::find(&session.env, None)
         && here.cluster().symlink_metadata().is_ok()

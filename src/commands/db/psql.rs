@@ -9,7 +9,7 @@ use crate::{
         database::{self, Selected},
     },
     locate::Located,
-    postgres::Start,
+    postgres::StartOptions,
     transfer::TransferError,
 };
 
@@ -44,9 +44,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             Err(error) => return Err(error),
         },
     };
-    let start = Start {
+    let start = StartOptions {
         run_as: database::user(args.run_as.as_deref())?,
-        ..Start::default()
+        ..StartOptions::default()
     };
     let with = child::With {
         cluster: &cluster,

@@ -8,7 +8,7 @@ use crate::{
         database::{self, Selected},
         external::External,
     },
-    postgres::{Origin, Purpose, Start},
+    postgres::{Origin, Purpose, StartOptions},
 };
 
 /// Arguments of `ampup db start`.
@@ -32,7 +32,7 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
     External::tell(&cluster, session);
-    let start = Start {
+    let start = StartOptions {
         run_as: database::user(args.run_as.as_deref())?,
         ephemeral: args.ephemeral,
         purpose: Purpose::Stay,

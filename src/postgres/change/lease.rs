@@ -25,7 +25,7 @@ use crate::{
         },
         run::{
             pending_swap,
-            start::{Start, start},
+            start::{StartOptions, start},
             stop::{Force, Stopped, stop},
         },
     },
@@ -183,10 +183,10 @@ impl OpenLease {
         users.release();
         let Some(purpose) = was else { return Ok(false) };
         let started = run_as(&cluster, None).and_then(|run_as| {
-            let options = Start {
+            let options = StartOptions {
                 run_as,
                 purpose,
-                ..Start::default()
+                ..StartOptions::default()
             };
             start(&cluster, &options, reporter)
         });

@@ -9,7 +9,7 @@ use crate::{
         error::ClusterError,
         observe::{files, roles::roles},
         program::Program,
-        run::start::Start,
+        run::start::StartOptions,
         single_user,
         user::User,
     },
@@ -29,12 +29,12 @@ pub fn let_owner_in(
     let context = cluster.context();
     let directory = &context.directory;
     if context.reach == Reach::Loopback {
-        let start = Start {
+        let start = StartOptions {
             run_as: run_as.cloned(),
-            ..Start::default()
+            ..StartOptions::default()
         };
         let served = cluster.clone().with_programs(programs.clone());
-        return served.start(&start, reporter)?.end(reporter).map(|_| None);
+        return served.start(&start, reporter)?.shut_down(reporter).map(|_| None);
     }
     let owner = files::owner(directory).map_err(context.failed("look at"))?;
     let postgres = Program {

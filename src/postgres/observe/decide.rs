@@ -27,6 +27,7 @@ pub struct Listing {
 
 /// What a directory is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Contents {
     /// Nothing has that name.
     Absent,

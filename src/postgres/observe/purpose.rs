@@ -13,6 +13,7 @@ const STARTED_BY: &str = "ampup.started_by";
 
 /// Why a server was started, which decides whether it goes with its last user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Purpose {
     /// For whoever uses it now: it is stopped when the last of them leaves.
     #[default]

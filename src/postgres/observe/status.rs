@@ -31,6 +31,7 @@ pub(crate) const SESSIONS: &str =
 
 /// What is known of a cluster.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Status {
     /// What its directory is.
     pub contents: Contents,
@@ -54,6 +55,7 @@ pub struct Status {
 
 /// What is known of a server.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ServerState {
     /// There is none.
     Stopped,
@@ -75,6 +77,7 @@ pub enum ServerState {
 
 /// What a server that serves says of itcluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Serving {
     /// Such as `18.4`.
     pub version: String,

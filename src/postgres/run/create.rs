@@ -29,6 +29,7 @@ const NOT_DURABLE: &str = "fsync = off\nfull_page_writes = off\nsynchronous_comm
 
 /// How a cluster was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Made {
     /// By copying the template that the installation left.
     FromTemplate,

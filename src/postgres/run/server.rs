@@ -1,6 +1,6 @@
 //! A server that serves: the way to it, what is known of it, and leaving it.
 
-use std::process::Child;
+use std::{ops::Deref, process::Child};
 
 use camino::Utf8PathBuf;
 
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// A server that serves. Dropping it leaves it running, unless it is there for a change of the cluster only.
+/// A server that serves, until it is released or shut down. Dropping it leaves it running, unless it is there for a change of the cluster only.
 #[derive(Debug)]
 pub struct Server {
     cluster: ClusterContext,
@@ -42,6 +42,7 @@ pub(crate) struct Process {
 
 /// Whether a server was there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origin {
     /// We started it.
     Started,
@@ -51,6 +52,7 @@ pub enum Origin {
 
 /// What is known of a server, and how: everything here was read from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Evidence {
     /// Whether it was there before.
     pub origin: Origin,
@@ -70,10 +72,11 @@ pub struct Evidence {
     pub is_durable: bool,
 }
 
-/// How a server was left.
+/// What became of a server that was released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
-    /// We were its last user, and it was stopped.
+#[non_exhaustive]
+pub enum Released {
+    /// We were its last user, and it was shut down.
     Stopped,
     /// Others use it.
     InUse,
@@ -140,18 +143,20 @@ impl Server {
     }
 
     /// Lets the programs that this process runs from here on use the server in its stead: should this process be killed,
-    /// nobody stops the server under them. Where that cannot be, they are no worse off than without it.
-    pub fn hand_on(&self) {
+    /// nobody stops the server under them. Where that cannot be, they are no worse off than without it. Whoever runs a
+    /// program with the server asks for the proof that this was done before.
+    pub fn hand_on(&self) -> HandedOn<'_> {
         if let Some(users) = &self.process.users {
             let _ = users.hand_on();
         }
+        HandedOn(self)
     }
 
-    /// Stops the server, whoever uses it.
+    /// Shuts the server down, whoever uses it, and waits until it has ended.
     ///
     /// # Errors
     /// When it does not stop.
-    pub fn end(mut self, reporter: &dyn Reporter) -> Result<Stopped, ClusterError> {
+    pub fn shut_down(mut self, reporter: &dyn Reporter) -> Result<Stopped, ClusterError> {
         let stopped = stop(&self.cluster, Force::No, self.process.child.take(), reporter)?;
         if let Some(tie) = self.process.tie.take() {
             tie.release();
@@ -159,35 +164,40 @@ impl Server {
         Ok(stopped)
     }
 
-    /// Leaves the server. Whoever leaves last stops it, and only if it was started for a session.
+    /// Releases the server: from here on this process does not use it. Whoever releases it last shuts it down, and only if
+    /// it was started for a session.
     ///
     /// # Errors
-    /// When it must be stopped and does not stop.
-    pub fn stop(self) -> Result<Left, ClusterError> {
-        self.leave(&crate::event::Silent)
-    }
-
-    /// The same, telling what happens.
-    ///
-    /// # Errors
-    /// As `stop`.
-    pub fn leave(mut self, reporter: &dyn Reporter) -> Result<Left, ClusterError> {
+    /// When it must be shut down and does not stop.
+    pub fn release(mut self, reporter: &dyn Reporter) -> Result<Released, ClusterError> {
         // Where the file system has no locks, nobody can know who else is there.
-        let blind = self.process.users.as_ref().is_some_and(|users| !users.holds());
+        let is_blind = self.process.users.as_ref().is_some_and(|users| !users.holds());
         if let Some(users) = self.process.users.take() {
             users.release();
         }
         let path = self.cluster.project.users();
         let Some(_last) = Lock::try_acquire(&path)? else {
-            return Ok(Left::InUse);
+            return Ok(Released::InUse);
         };
-        if blind && self.evidence.origin == Origin::Found || stays(&self.cluster)? {
-            return Ok(Left::Stays);
+        if is_blind && self.evidence.origin == Origin::Found || stays(&self.cluster)? {
+            return Ok(Released::Stays);
         }
         let stopped = stop(&self.cluster, Force::No, self.process.child.take(), reporter)?;
         Ok(match stopped {
-            Stopped::Stopped { .. } => Left::Stopped,
-            Stopped::WasNotRunning => Left::WasGone,
+            Stopped::Stopped { .. } => Released::Stopped,
+            Stopped::WasNotRunning => Released::WasGone,
         })
+    }
+}
+
+/// A server that the programs of this process may use in its stead.
+#[derive(Debug, Clone, Copy)]
+pub struct HandedOn<'a>(&'a Server);
+
+impl Deref for HandedOn<'_> {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        self.0
     }
 }

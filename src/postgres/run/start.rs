@@ -58,9 +58,10 @@ const FULL: Duration = Duration::from_secs(10);
 /// Between two looks that are not about progress.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// How to start.
+/// The way in which a server is started. The default is right for a daemon.
 #[derive(Debug, Clone, Default)]
-pub struct Start {
+#[non_exhaustive]
+pub struct StartOptions {
     /// Whom the server runs as, when we are root.
     pub run_as: Option<User>,
     /// A cluster that is made now may lose its data, and is faster.
@@ -69,11 +70,34 @@ pub struct Start {
     pub purpose: Purpose,
 }
 
+impl StartOptions {
+    /// The same, with a server that runs as this user, when we are root.
+    #[must_use]
+    pub fn run_as(mut self, user: Option<User>) -> Self {
+        self.run_as = user;
+        self
+    }
+
+    /// The same, with a cluster that may lose its data, and is faster, if it is made now.
+    #[must_use]
+    pub fn ephemeral(mut self) -> Self {
+        self.ephemeral = true;
+        self
+    }
+
+    /// The same, for this purpose.
+    #[must_use]
+    pub fn purpose(mut self, purpose: Purpose) -> Self {
+        self.purpose = purpose;
+        self
+    }
+}
+
 /// Makes sure that a cluster is served, and gives the way to it. It is made if there is none; a server that runs already is
 /// used.
 pub(crate) fn start(
     cluster: &ClusterContext,
-    options: &Start,
+    options: &StartOptions,
     reporter: &dyn Reporter,
 ) -> Result<Server, ClusterError> {
     let is_for_users = options.purpose != Purpose::Change;
@@ -155,7 +179,7 @@ pub(crate) fn start(
 
 struct Starting<'a> {
     cluster: &'a ClusterContext,
-    options: &'a Start,
+    options: &'a StartOptions,
     run_as: Option<User>,
     reporter: &'a dyn Reporter,
     lock: Option<Lock>,

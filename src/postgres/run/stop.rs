@@ -46,6 +46,7 @@ pub enum Force {
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stopped {
     /// The server has ended, with all its processes.
     Stopped {

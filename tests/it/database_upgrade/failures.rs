@@ -1,5 +1,6 @@
 //! An upgrade that fails: the old cluster serves every row, and a second run finishes once the cause is gone.
 
+use ampup::event::Silent;
 use std::{process::Command, thread, time::Duration};
 
 use ampup::postgres::Purpose;
@@ -117,7 +118,7 @@ fn a_disk_that_is_full_is_said_and_nothing_is_lost() {
     let server = start(&home, Purpose::Session);
     let all = "select count(*) from s.\"odd | name\"";
     assert_eq!(sql(server.url(), all).expect("answered"), "600002");
-    server.stop().expect("stopped");
+    server.release(&Silent).expect("stopped");
     assert_eq!(major(&home), 15);
     home.db(&["upgrade"]).exits(0).says("605002 rows");
 }

@@ -1,6 +1,7 @@
 //! An upgrade that is killed: one of the two clusters serves every row, and a second run finishes.
 //! `AMPUP_TEST_POINTS=200` kills more often.
 
+use ampup::event::Silent;
 use std::{
     process::{Child, Command, Stdio},
     thread,
@@ -75,7 +76,7 @@ impl Project {
             "create table after_the_kill (x int); insert into after_the_kill values (1)",
         )
         .unwrap_or_else(|error| panic!("{point}: {error}"));
-        server.stop().expect("stopped");
+        server.release(&Silent).expect("stopped");
         let found = major(home);
         home.db(&["upgrade"]).exits(0);
         assert_eq!(major(home), 16, "{point}");
@@ -83,7 +84,7 @@ impl Project {
         has_every_row(server.url());
         let written = sql(server.url(), "select count(*) from after_the_kill").expect("it is there");
         assert_eq!(written, "1", "{point}");
-        server.stop().expect("stopped");
+        server.release(&Silent).expect("stopped");
         assert!(home.in_amp("metadb.next").is_empty(), "{point}");
         assert_eq!(home.in_amp("metadb.old-").len(), 1, "{point}");
         found

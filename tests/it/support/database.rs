@@ -5,7 +5,6 @@ use std::process::Command;
 use ampup::{
     env::Env,
     event::Silent,
-    layout::Layout,
     locate::Locator,
     postgres::{Cluster, Force, Project},
 };
@@ -180,7 +179,7 @@ impl Home {
     pub(crate) fn cluster(&self) -> Cluster {
         let env = self.project_env();
         let project = Project::find(&env, None).expect("a project");
-        Cluster::open(project, Locator::new(Layout::new(self.path())), &env)
+        Cluster::open(project, Locator::new(self.path()), &env)
     }
 
     /// What is in the Amp directory and begins so.

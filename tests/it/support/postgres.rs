@@ -5,8 +5,8 @@ use std::{os::unix::fs::PermissionsExt as _, process::Command};
 use ampup::{
     env::Env,
     event::Silent,
-    locate::{self, Located, Locator},
-    postgres::{Cluster, Project, Server, Start, user::User},
+    locate::{Located, Locator},
+    postgres::{Cluster, Project, Server, StartOptions, user::User},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -87,7 +87,7 @@ impl TestProject {
 
     pub(crate) fn start(&self) -> Server {
         self.cluster(18)
-            .start(&Start::default(), &Silent)
+            .start(&StartOptions::default(), &Silent)
             .expect("started")
     }
 }
@@ -109,9 +109,9 @@ fn ready_cluster(major: u64) -> Utf8PathBuf {
         let project = TestProject::new();
         let server = project
             .cluster(major)
-            .start(&Start::default(), &Silent)
+            .start(&StartOptions::default(), &Silent)
             .expect("made");
-        server.stop().expect("stopped");
+        server.release(&Silent).expect("stopped");
         fs::create_dir_all(&place).expect("made");
         let copy = place.join("copy");
         done(Command::new("cp").args(["-a", project.directory.join(".amp").as_str(), copy.as_str()]));
@@ -166,7 +166,7 @@ pub(crate) fn programs(major: u64) -> Located {
     let (_, build) = BUILDS.iter().find(|(known, _)| *known == major).expect("known");
     let version = build.split('-').next().expect("a version");
     Located {
-        component: locate::postgres(),
+        component: "postgres".parse().expect("a name"),
         name: version.parse().expect("a version"),
         tree: postgres_tree(major),
     }

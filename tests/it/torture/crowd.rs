@@ -199,7 +199,7 @@ fn readers_beside_writers_see_whole_versions_only() {
         });
         scope.spawn(|| {
             let layout = Layout::new(home.path());
-            let locator = Locator::new(layout.clone());
+            let locator = Locator::new(layout.home());
             while !over.load(Ordering::Relaxed) {
                 let tool = locator
                     .active(&"tool".parse().expect("a name"))
@@ -269,7 +269,7 @@ fn who_looks_after_a_home_beside_a_writer_finds_nothing_wrong() {
         });
         scope.spawn(|| beside(&["which", "tool"]));
         scope.spawn(|| {
-            let locator = Locator::new(Layout::new(home.path()));
+            let locator = Locator::new(home.path());
             let tool = "tool".parse().expect("a name");
             while !over.load(Ordering::Relaxed) {
                 locator.active(&tool).expect("always active");
