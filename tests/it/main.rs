@@ -31,6 +31,7 @@ mod door;
 mod formats;
 #[cfg(unix)]
 mod house;
+mod library;
 #[cfg(target_os = "linux")]
 mod life;
 #[cfg(unix)]
