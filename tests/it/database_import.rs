@@ -297,7 +297,7 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
             "{n_distinct=5}",
             "{source}"
         );
-        server.stop().expect("left");
+        server.release(&ampup::event::Silent).expect("left");
     }
 }
 
