@@ -10,7 +10,7 @@ pub mod space;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// What lies in a directory, sorted; nothing where it cannot be read.
+/// Lists a directory, sorted; nothing if it cannot be read.
 pub fn entries(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
     let Ok(entries) = fs_err::read_dir(directory) else {
         return Vec::new();

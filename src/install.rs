@@ -33,11 +33,11 @@ use locks::Locks;
 pub use acquire::in_one_line;
 pub use error::{Attempt, AttemptError, InstallError};
 
-/// What an installation works with.
+/// The context of an installation.
 pub struct Workshop<'a> {
     /// The home.
     pub layout: &'a Layout,
-    /// What exists.
+    /// The registry.
     pub registry: &'a Registry,
     /// The network.
     pub wire: &'a Wire,
@@ -45,15 +45,15 @@ pub struct Workshop<'a> {
     pub runtime: &'a tokio::runtime::Runtime,
     /// Who is told.
     pub reporter: &'a dyn Reporter,
-    /// How many components at once.
+    /// The number of components that are installed at once.
     pub jobs: usize,
-    /// How long to wait for another ampup.
+    /// The time to wait for another ampup.
     pub patience: Duration,
     /// The command line, for the history.
     pub command: &'a str,
 }
 
-/// What an installation did.
+/// The report of an installation.
 #[derive(Debug)]
 pub struct Report {
     /// One for each group of the plan, in its order.
@@ -62,7 +62,7 @@ pub struct Report {
     pub generation: Option<u64>,
 }
 
-/// What was done for components that move together.
+/// The result for components that move together.
 #[derive(Debug)]
 pub enum GroupReport {
     /// All of them are at one version and active.
@@ -71,12 +71,12 @@ pub enum GroupReport {
     Failed {
         /// The components.
         components: Vec<ComponentName>,
-        /// Why.
+        /// The cause.
         error: InstallError,
     },
 }
 
-/// What was done for one component.
+/// The result for one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
     /// The component.
@@ -85,13 +85,13 @@ pub struct Done {
     pub version: Version,
     /// Its tree.
     pub tree: TreeName,
-    /// What was needed.
+    /// The effect on the store.
     pub effect: Effect,
-    /// Whether it is the active one now: of a component that was asked for in two versions, only the last is.
+    /// True if it is the active one now: of a component that was requested in two versions, only the last is.
     pub active: bool,
 }
 
-/// What it needed to have a component active at a version.
+/// The effect of making a component active at a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// It was.
@@ -226,7 +226,7 @@ fn prepare_step(step: &Step, workshop: &Workshop<'_>, locks: &Locks) -> Result<M
 }
 
 impl Workshop<'_> {
-    /// What events call the release of a step.
+    /// Returns the name that events give to the release of a step.
     fn name(&self, step: &Step) -> String {
         format!("{} {}", step.component, self.show(&step.component, &step.version))
     }

@@ -99,7 +99,7 @@ fn replace_through(staging: &Utf8Path, path: &Utf8Path, content: &[u8], mode: u3
     }
 }
 
-/// What an unfinished file is called.
+/// The prefix of an unfinished file's name.
 const UNFINISHED: &str = ".new-";
 
 /// Removes what killed processes left of files in a directory that is not in ampup's home. The caller holds the one lock

@@ -19,16 +19,16 @@ pub struct Directory {
     handle: std::os::fd::OwnedFd,
 }
 
-/// What is in a directory.
+/// An entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// The kind of the entry.
     pub kind: Kind,
 }
 
-/// What an entry of a directory is. A link is never followed.
+/// The kind of a directory's entry. A link is never followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A directory.
@@ -187,7 +187,7 @@ mod system {
                 .map_err(|cause| named(cause.into(), "make the link", &self.path.join(name)))
         }
 
-        /// What is in it.
+        /// Lists its entries.
         ///
         /// # Errors
         /// When it cannot be read, or has a name that is no text.
@@ -317,7 +317,7 @@ mod system {
             Self::make(&self.path.join(name))
         }
 
-        /// What is below it.
+        /// Enters a directory below it.
         ///
         /// # Errors
         /// None.
@@ -366,7 +366,7 @@ mod system {
             fs::OpenOptions::new().append(true).open(self.path.join(name))
         }
 
-        /// What is in it.
+        /// Lists its entries.
         ///
         /// # Errors
         /// When it cannot be read, or has a name that is no text.

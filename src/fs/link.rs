@@ -6,18 +6,18 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-/// What stands in a place of ours, and is not ours. As the inner error of an `io::Error` it says what to do (`exit`).
+/// An entry in a place of ours that is not ours. As the inner error of an `io::Error` it says what to do (`exit`).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{path}` {what}")]
 pub struct ForeignEntry {
     /// The place.
     pub path: Utf8PathBuf,
-    /// What is there, as the rest of a sentence.
+    /// The description of the entry, as the rest of a sentence.
     pub what: String,
 }
 
 impl ForeignEntry {
-    /// What stands in the place of a file and is none; a link is not followed.
+    /// Returns the entry that stands in the place of a file and is not one; a link is not followed.
     pub fn instead_of_file(path: &Utf8Path) -> Option<Self> {
         if path.symlink_metadata().ok()?.is_file() {
             return None;
@@ -32,7 +32,7 @@ impl ForeignEntry {
         })
     }
 
-    /// What to type, so that ampup makes its own in that place. Nothing that a link leads to goes with it.
+    /// Returns the command to type, so that ampup makes its own in that place. The target of a link is left alone.
     pub fn remedy(&self) -> String {
         let path = &self.path;
         // PowerShell has its own way to write one.

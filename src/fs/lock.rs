@@ -22,11 +22,11 @@ use crate::exit::{Exit, hint_of_io};
 #[derive(Debug)]
 pub struct Lock {
     file: fs::File,
-    /// What to tell the user when the file system knows no locks and this one holds nothing.
+    /// The message for the user if the file system has no locks and this one holds nothing.
     warning: Option<String>,
 }
 
-/// Why a lock was not had.
+/// The reason a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
@@ -37,7 +37,7 @@ pub enum LockError {
         path: Utf8PathBuf,
         /// The process id and command of the holder, as it wrote them.
         holder: String,
-        /// How long was waited.
+        /// The time that was waited.
         seconds: u64,
     },
     /// The lock file cannot be opened or locked.
@@ -45,7 +45,7 @@ pub enum LockError {
     Io {
         /// The lock file.
         path: Utf8PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -60,7 +60,7 @@ impl LockError {
         }
     }
 
-    /// What to type next, about a lock in ampup's home.
+    /// Returns the next command to type, about a lock in ampup's home.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Busy { .. } => {
@@ -211,14 +211,14 @@ impl Lock {
         let _: io::Result<()> = write(&self.file);
     }
 
-    /// What the user must know about this lock. It is given once in a run, for the first such lock.
+    /// Returns the warning about this lock. It is given once in a run, for the first such lock.
     pub fn warning(&self) -> Option<&str> {
         static TOLD: AtomicBool = AtomicBool::new(false);
         let warning = self.warning.as_deref()?;
         (!TOLD.swap(true, Ordering::Relaxed)).then_some(warning)
     }
 
-    /// Whether it keeps others away: where the file system has no locks, it does not.
+    /// Returns true if it keeps others away: without locks in the file system, it does not.
     pub fn holds(&self) -> bool {
         self.warning.is_none()
     }
@@ -286,7 +286,7 @@ fn host_name() -> String {
     }
 }
 
-/// Whether whoever wrote itself down as the holder is no more, as far as this machine can tell.
+/// Returns true if the process that is recorded as the holder is gone, as far as this machine can tell.
 pub fn holder_is_gone(path: &Utf8Path) -> bool {
     let text = super::atomic::read(path, 4096).unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
@@ -331,8 +331,8 @@ pub fn holder(path: &Utf8Path) -> String {
     }
 }
 
-/// Whether somebody holds or shares the lock, without touching it: trying it would make others believe that it is held.
-/// `None` where the system does not say.
+/// Returns true if somebody holds or shares the lock, without touching it: trying it would make others believe that it
+/// is held. `None` if the system does not say.
 pub fn is_held(path: &Utf8Path) -> Option<bool> {
     #[cfg(target_os = "linux")]
     {

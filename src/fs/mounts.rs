@@ -1,4 +1,4 @@
-//! What kind of file system a path lies on.
+//! The kind of file system that a path lies on.
 
 use camino::{Utf8Path, Utf8PathBuf};
 

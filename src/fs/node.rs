@@ -1,4 +1,4 @@
-//! What a file system knows of a file beyond its content: which one it is, whose it is, and who may enter it.
+//! The properties of a file beyond its content: its identity, its owner, and who may enter it.
 
 use std::io;
 
@@ -21,7 +21,7 @@ pub struct Node {
 pub const WINDOWS_USER: u32 = 1;
 
 impl Node {
-    /// What a path leads to.
+    /// Returns the identity of what a path leads to.
     ///
     /// # Errors
     /// When nothing is there, or it cannot be looked at.
@@ -36,8 +36,8 @@ impl Node {
         }
     }
 
-    /// What lies at a path: a link is not followed. (On Windows the links of ampup are the file system's own junctions,
-    /// which this does follow.)
+    /// Returns the identity of what lies at a path: a link is not followed. (On Windows the links of ampup are the file
+    /// system's own junctions, which this does follow.)
     ///
     /// # Errors
     /// As `of`.
@@ -110,7 +110,7 @@ pub fn give_file(file: &std::fs::File, uid: u32, gid: u32) -> io::Result<()> {
     }
 }
 
-/// Whether two paths lead to one file or directory; not if either leads nowhere.
+/// Returns true if two paths lead to the same file or directory; false if either leads nowhere.
 pub fn is_same(one: &Utf8Path, other: &Utf8Path) -> bool {
     matches!((Node::of(one), Node::of(other)), (Ok(one), Ok(other)) if one.id == other.id)
 }

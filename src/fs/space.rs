@@ -1,4 +1,4 @@
-//! How much room a file system has.
+//! Free space of file systems.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::node::Node;
 
-/// What something takes of a file system.
+/// An amount of space on a file system.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Need {
     /// Bytes.
@@ -16,7 +16,7 @@ pub struct Need {
 }
 
 impl Need {
-    /// What both take.
+    /// Returns the sum of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -26,7 +26,7 @@ impl Need {
     }
 }
 
-/// What a file system has too little of.
+/// A shortage of a file system.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Lack {
     /// Bytes.
@@ -34,9 +34,9 @@ pub enum Lack {
     Bytes {
         /// Where they are needed.
         place: Utf8PathBuf,
-        /// How many.
+        /// The number needed.
         needed: u64,
-        /// How many there are.
+        /// The number free.
         free: u64,
     },
     /// Files, however small.
@@ -44,14 +44,14 @@ pub enum Lack {
     Entries {
         /// Where they are needed.
         place: Utf8PathBuf,
-        /// How many.
+        /// The number needed.
         needed: u64,
-        /// How many more there can be.
+        /// The number that can still be made.
         free: u64,
     },
 }
 
-/// What the file system of `path` lacks. One that cannot say how much it has is asked by writing.
+/// Returns the shortage of the file system of `path`, if any. One that cannot say how much it has is asked by writing.
 pub fn lack(path: &Utf8Path, need: Need) -> Option<Lack> {
     let place = || path.to_owned();
     let free_bytes = free(path).ok().flatten();
@@ -71,7 +71,7 @@ pub fn lack(path: &Utf8Path, need: Need) -> Option<Lack> {
     }
 }
 
-/// Whether what is written to one directory takes room of the other. So it is where nobody can say.
+/// Returns true if two directories share their free space; also if the system cannot say.
 pub fn is_shared(one: &Utf8Path, other: &Utf8Path) -> bool {
     match (Node::of(one), Node::of(other)) {
         (Ok(one), Ok(other)) => one.id.0 == other.id.0,
@@ -96,8 +96,8 @@ pub fn free(path: &Utf8Path) -> io::Result<Option<u64>> {
     }
 }
 
-/// How many files and directories an ordinary user can still make on the file system of `path`; `None` where it has no
-/// such limit, or cannot say.
+/// Returns the number of files and directories that an ordinary user can still make on the file system of `path`;
+/// `None` if it has no such limit, or cannot say.
 ///
 /// # Errors
 /// When `path` cannot be asked about.

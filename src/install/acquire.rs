@@ -26,8 +26,8 @@ use crate::{
     unpack::{self, Shape, unpack},
 };
 
-/// What an unpacked tree takes, where the manifest does not say: so many times the size of its artifact. (The builds of
-/// PostgreSQL that were measured take three.)
+/// The space of an unpacked tree, if the manifest does not state it, as a multiple of the size of its artifact. (The
+/// builds of PostgreSQL that were measured take three.)
 const UNPACKED_RATIO: u64 = 4;
 /// Room for receipts and links.
 const SLACK: u64 = 1 << 20;
@@ -188,8 +188,9 @@ fn hinted(error: &AttemptError) -> String {
         .unwrap_or_default()
 }
 
-/// Whether what went wrong forbids to try elsewhere: wrong bytes from the origin, or our own disk. An archive that is
-/// refused is passed over like a build that does not run: its bytes are the promised ones, and another may be better.
+/// Returns true if an error ends the attempts: wrong bytes from the origin, or a fault of our own disk. An archive
+/// that is refused is passed over like a build that does not run: its bytes are the promised ones, and another may be
+/// better.
 fn is_fatal(error: &AttemptError) -> bool {
     match error {
         AttemptError::Fetch(error) => error.verdict() == Verdict::Fatal,
@@ -286,7 +287,8 @@ fn keep_template(cluster: &ProvenCluster, digest: &Digest, workshop: &Workshop<'
     }
 }
 
-/// What an installation takes beside the tree: receipts, links, and the cluster that proves a PostgreSQL.
+/// Returns the space that an installation takes besides the tree: receipts, links, and the cluster that proves a
+/// PostgreSQL.
 fn beside(component: &Component) -> Need {
     match component.acceptance {
         Acceptance::Postgres => Need {

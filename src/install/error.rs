@@ -1,4 +1,4 @@
-//! Why an installation failed, attempt by attempt.
+//! Errors of an installation, attempt by attempt.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use crate::{
     unpack::UnpackError,
 };
 
-/// Why components were not installed.
+/// The reason components were not installed.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
     /// Every source of every version that would do was tried.
@@ -22,7 +22,7 @@ pub enum InstallError {
     Exhausted {
         /// The components.
         components: Vec<ComponentName>,
-        /// What was tried, in order.
+        /// The attempts, in order.
         attempts: Vec<Attempt>,
     },
     /// An attempt failed in a way that forbids another one.
@@ -35,9 +35,9 @@ pub enum InstallError {
         component: ComponentName,
         /// Where it should go.
         place: String,
-        /// What it takes, in bytes.
+        /// The space needed, in bytes.
         needed: u64,
-        /// What there is, in bytes.
+        /// The space free, in bytes.
         free: u64,
     },
     /// The file system takes too few further files, however small.
@@ -47,9 +47,9 @@ pub enum InstallError {
         component: ComponentName,
         /// Where it should go.
         place: String,
-        /// How many files and directories it takes at least.
+        /// The number of files and directories needed, at least.
         needed: u64,
-        /// How many more there can be.
+        /// The number that can still be made.
         free: u64,
     },
     /// There is nobody to run PostgreSQL as.
@@ -83,12 +83,12 @@ pub struct Attempt {
     pub version: String,
     /// Who built it.
     pub provider: Provider,
-    /// What went wrong.
+    /// The error.
     #[source]
     pub error: AttemptError,
 }
 
-/// What went wrong with an artifact.
+/// The reason an artifact could not be installed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the inner errors are documented where they are made")]
 pub enum AttemptError {
@@ -110,7 +110,7 @@ impl AttemptError {
         }
     }
 
-    /// What to type next.
+    /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Fetch(error) => error.hint(),
@@ -147,7 +147,7 @@ impl InstallError {
         }
     }
 
-    /// What to type next.
+    /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Exhausted { attempts, .. } => {

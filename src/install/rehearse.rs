@@ -16,23 +16,23 @@ use crate::{
     resolve::{Action, Choice, GroupPlan, Plan, Step},
 };
 
-/// What would come of a plan.
+/// The expected result of a plan.
 #[derive(Debug)]
 pub struct Rehearsal {
-    /// What is left of it.
+    /// The part of the plan that could be carried out.
     pub plan: Plan,
     /// The groups that nothing is left of, and why.
     pub failures: Vec<(Vec<ComponentName>, InstallError)>,
 }
 
-/// What would be asked.
+/// The context of a rehearsal.
 #[derive(Clone, Copy)]
 pub struct Stage<'a> {
     /// The home.
     pub layout: &'a Layout,
-    /// What the plan was made from.
+    /// The registry that the plan was made from.
     pub registry: &'a Registry,
-    /// What may be fetched, and how.
+    /// The access to the network.
     pub wire: &'a Wire,
 }
 
@@ -51,7 +51,7 @@ pub fn rehearse(plan: &Plan, stage: Stage<'_>) -> Rehearsal {
     left
 }
 
-/// What is left of a group: the choices that a run could take.
+/// Returns what is left of a group: the candidates that a run could take.
 fn possible(group: &GroupPlan, stage: Stage<'_>) -> Result<GroupPlan, InstallError> {
     let mut left = GroupPlan {
         choices: Vec::new(),

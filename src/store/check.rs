@@ -1,5 +1,5 @@
-//! Whether an installed tree is still what was installed: every file and link of it against its `.files.json`. Nothing is
-//! followed and nothing is changed.
+//! Integrity of an installed tree: every file and link of it against its `.files.json`. Nothing is followed and nothing
+//! is changed.
 
 use std::{collections::BTreeSet, fmt, io};
 
@@ -146,7 +146,7 @@ fn is_same(path: &Utf8Path, kind: std::fs::FileType, record: &FileRecord) -> io:
     }
 }
 
-/// Whether it is executable as it was; and writable by its owner alone.
+/// Returns true if it is executable as it was, and writable by its owner alone.
 #[cfg(unix)]
 fn has_mode(metadata: &std::fs::Metadata, executable: bool) -> bool {
     use std::os::unix::fs::PermissionsExt as _;

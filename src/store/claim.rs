@@ -39,11 +39,11 @@ const NAMES: [&str; 16] = [
 /// No mark is larger, in bytes.
 const LIMIT: u64 = 64 << 10;
 
-/// What the mark says.
+/// The content of the mark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Mark {
     schema: u64,
-    /// What is ampup's in this directory, by name.
+    /// The names of the entries in this directory that are ampup's.
     names: BTreeSet<String>,
 }
 
@@ -112,7 +112,7 @@ pub(super) fn stake(layout: &Layout) -> io::Result<()> {
     }
 }
 
-/// Whether what ampup keeps beside the store may be written into the home: into a directory that it was made for.
+/// Returns true if files beside the store may be written into the home: into a directory that was made for it.
 pub fn is_made(layout: &Layout) -> bool {
     matches!(read(layout), Ok(Claim::Made(_)))
 }
@@ -128,8 +128,8 @@ fn foreign(path: Utf8PathBuf, layout: &Layout) -> ForeignEntry {
     }
 }
 
-/// Whether a home without a mark is known by what only ampup writes: the link to a generation that has its record, or a
-/// version with its receipt.
+/// Returns true if a home without a mark is recognized by what only ampup writes: the link to a generation that has its
+/// record, or a version with its receipt.
 fn is_from_before_marks(layout: &Layout) -> bool {
     let has_generation = || {
         let number = pointer::active(layout).ok()??;

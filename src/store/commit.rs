@@ -27,7 +27,7 @@ use crate::{
 /// A generation until it has its number: while it is there, what has the number is somebody else's.
 const GENERATION: &str = "generation";
 
-/// What is to become of the store.
+/// A change to the store.
 #[derive(Debug)]
 pub struct Change<'a> {
     /// Sealed trees that are published, each with its place. One that is there already is exchanged. They are borrowed, so
@@ -35,7 +35,7 @@ pub struct Change<'a> {
     pub adds: Vec<(&'a Utf8Path, Spot)>,
     /// Trees that go.
     pub removes: Vec<Spot>,
-    /// What is active afterwards; `None` when nothing of that changes.
+    /// The active set afterwards; `None` if it does not change.
     pub set: Option<&'a ActiveSet>,
     /// The command that does it, for the history.
     pub command: &'a str,

@@ -65,8 +65,8 @@ pub(super) fn directories(layout: &Layout) -> Vec<Utf8PathBuf> {
     all
 }
 
-/// What is in the place of a directory of the home, or of one above it, and is none: a file, or a link. What a link leads
-/// to is somebody else's, and is neither written to nor emptied; the home itself may be one.
+/// Returns the file or the link that stands in the place of a directory of the home, or of one above it. The target of a
+/// link is somebody else's, and is neither written to nor emptied; the home itself may be a link.
 pub fn foreign_entry(directory: &Utf8Path, layout: &Layout) -> Option<ForeignEntry> {
     let below = |path: &&Utf8Path| *path != layout.home();
     let mut way: Vec<&Utf8Path> = directory.ancestors().take_while(below).collect();
@@ -189,7 +189,7 @@ pub fn staging_roots(layout: &Layout) -> Vec<Utf8PathBuf> {
         .collect()
 }
 
-/// What lies in a directory of the home, sorted; nothing where it cannot be read, or a foreign entry is in its place.
+/// Lists a directory of the home, sorted; nothing if it cannot be read, or if a foreign entry is in its place.
 pub fn entries(directory: &Utf8Path, layout: &Layout) -> Vec<Utf8PathBuf> {
     match foreign_entry(directory, layout) {
         Some(_) => Vec::new(),
@@ -219,7 +219,7 @@ fn make_link(target: &Utf8Path, link: &Utf8Path) -> io::Result<()> {
     }
 }
 
-/// Whether the directory of `path` takes new files at all.
+/// Returns true if the directory of `path` takes new files at all.
 fn writable(path: &Utf8Path) -> bool {
     path.parent()
         .is_some_and(|parent| tempfile::tempfile_in(parent).is_ok())
@@ -236,7 +236,7 @@ fn same_file_system(_: &Utf8Path, _: &Utf8Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Whether this process may write to the home (or could make it).
+/// Returns true if this process may write to the home (or could make it).
 ///
 /// # Errors
 /// Never for a missing home; only when asking fails in an unexpected way.

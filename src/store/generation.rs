@@ -17,7 +17,7 @@ use crate::{
     layout::Layout,
 };
 
-/// How many generations are kept.
+/// The number of generations that are kept.
 pub const KEPT: usize = 10;
 
 /// No `generation.json` is larger, in bytes.
@@ -30,11 +30,11 @@ pub struct Generation {
     pub number: u64,
     /// When it was made (RFC 3339), by which command, and from which generation.
     pub record: Record,
-    /// What it holds.
+    /// The active set.
     pub set: ActiveSet,
 }
 
-/// What `generation.json` says.
+/// The content of `generation.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Record {
     /// When it was made, RFC 3339.
@@ -44,7 +44,7 @@ pub struct Record {
     /// The generation that was active before; `undo` goes there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
-    /// What each component was asked for with, where something was said.
+    /// The requirement that each component was requested with, if there was one.
     #[serde(default)]
     pub requests: BTreeMap<ComponentName, Requirement>,
 }
@@ -79,7 +79,7 @@ pub fn read(layout: &Layout, number: u64) -> io::Result<Generation> {
     })
 }
 
-/// How a generation came to be; `None` where that cannot be read any more.
+/// Reads the record of a generation; `None` if it cannot be read any more.
 pub(super) fn read_record(layout: &Layout, number: u64) -> Option<Record> {
     let text = atomic::read_own(&layout.generation(number).join(RECORD), LIMIT).ok()?;
     checked::read(&text).ok()
@@ -116,7 +116,7 @@ fn all_numbers(layout: &Layout, counts: impl Fn(std::fs::FileType) -> bool) -> i
     Ok(numbers)
 }
 
-/// What a generation holds for a version of a component.
+/// Returns the target of the link that a generation holds for a version of a component.
 fn link_to_tree(component: &ComponentName, tree: &TreeName) -> Utf8PathBuf {
     Utf8PathBuf::from("../../components")
         .join(component.as_str())

@@ -22,7 +22,7 @@ const LIMIT: u64 = 1 << 20;
 /// Where a tree lies: its component and its name.
 pub type Spot = (ComponentName, TreeName);
 
-/// What a commit does, written down before it does it.
+/// The steps of a commit, written down before they are done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Journal {
     /// The generation with which it counts; without one it counts as soon as it is written.
@@ -57,7 +57,7 @@ impl Journal {
     }
 }
 
-/// What a reader leaves out while a commit is on its way, or was cut.
+/// The changes that a reader leaves out while a commit is in progress, or was interrupted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pending {
     trees: BTreeSet<Spot>,
@@ -99,12 +99,12 @@ impl Pending {
         Ok(pending)
     }
 
-    /// Whether a tree is not here yet, or not any more, whatever the disk shows.
+    /// Returns true if a tree is not here yet, or not any more, whatever the disk shows.
     pub fn hides_tree(&self, component: &ComponentName, name: &TreeName) -> bool {
         self.trees.contains(&(component.clone(), name.clone()))
     }
 
-    /// Whether a generation was never active.
+    /// Returns true if a generation was never active.
     pub fn hides_generation(&self, number: u64) -> bool {
         self.generations.contains(&number)
     }

@@ -14,11 +14,11 @@ use crate::{
 /// A link, or what stands in its place, that is not as ampup made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What it is about.
+    /// The path of the link.
     pub path: Utf8PathBuf,
-    /// What is wrong, as the rest of a sentence.
+    /// The fault, as the rest of a sentence.
     pub what: String,
-    /// What to type, where it is not for `verify --repair` to mend.
+    /// The command to type, if `verify --repair` cannot repair it.
     pub by_hand: Option<String>,
 }
 

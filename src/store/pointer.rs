@@ -37,12 +37,12 @@ pub(super) fn flip_in(layout: &Layout, number: u64, scratch: &Utf8Path) -> io::R
     link::replace_directory(&link_to(number), &layout.active(), scratch)
 }
 
-/// What `active` holds for a generation.
+/// Returns the target of `active` for a generation.
 fn link_to(number: u64) -> Utf8PathBuf {
     Utf8PathBuf::from("generations").join(number.to_string())
 }
 
-/// Whether a link that was read is the one that we would write.
+/// Returns true if a link that was read is the one that we would write.
 pub(super) fn leads_to(found: &Utf8Path, expected: &Utf8Path) -> bool {
     if cfg!(windows) {
         // A junction is absolute, and may have been made where the home lay before.

@@ -31,7 +31,7 @@ pub struct Receipt {
     pub target: Target,
     /// Who built it.
     pub provider: Provider,
-    /// How its bytes were had.
+    /// The source of its bytes.
     pub source: Source,
     /// The digest of the artifact, as pinned or as the publisher stated it at install.
     pub digest: Digest,
@@ -43,7 +43,7 @@ pub struct Receipt {
     pub ampup: String,
 }
 
-/// Why a tree has no usable receipt.
+/// The reason a tree has no usable receipt.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptError {
     /// It cannot be read.

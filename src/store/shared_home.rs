@@ -23,7 +23,7 @@ pub fn directory_of(home: &Utf8Path) -> Utf8PathBuf {
     Utf8Path::new(HOMES).join(&hasher.finish().hex()[..16])
 }
 
-/// Whether the home is a link that ampup made.
+/// Returns true if the home is a link that ampup made.
 pub fn is_shared(layout: &Layout) -> bool {
     link::read(layout.home()).is_ok_and(|target| target == directory_of(layout.home()))
 }
@@ -148,7 +148,7 @@ fn is_empty(directory: &Utf8Path) -> bool {
         .is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Whether this is root, and the directory is root's.
+/// Returns true if this is root, and the directory is root's.
 fn is_roots(directory: &Utf8Path) -> bool {
     #[cfg(unix)]
     {
@@ -161,7 +161,7 @@ fn is_roots(directory: &Utf8Path) -> bool {
     }
 }
 
-/// Whether others cannot enter a directory.
+/// Returns true if others cannot enter a directory.
 fn is_closed(directory: &Utf8Path) -> io::Result<bool> {
     for path in link::real(directory)?.ancestors() {
         if Node::of(path)?.mode & 0o001 == 0 {

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Settles what killed commands began to commit, and removes what they left behind. The caller holds the store lock.
-/// What cannot be removed stays.
+/// Anything that cannot be removed stays.
 ///
 /// # Errors
 /// When a commit cannot be settled.
@@ -40,7 +40,7 @@ pub(super) fn sweep(layout: &Layout, processes: &Processes) -> io::Result<()> {
     Ok(())
 }
 
-/// What killed commands left behind.
+/// Lists what killed commands left behind.
 pub fn abandoned(layout: &Layout) -> Vec<Utf8PathBuf> {
     let path = |entry: fs::DirEntry| {
         let path = Utf8PathBuf::from_path_buf(entry.path()).ok()?;
@@ -54,7 +54,7 @@ pub fn abandoned(layout: &Layout) -> Vec<Utf8PathBuf> {
     entries.flatten().filter_map(path).collect()
 }
 
-/// What is called as ampup calls unfinished work.
+/// Returns true if a name is one that ampup gives to unfinished work.
 fn is_our_name(name: &str) -> bool {
     let is_random = |name: &str| name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
     is_random(name.strip_prefix("settled-").unwrap_or(name))
