@@ -138,7 +138,7 @@ parse() {
         *[!0-9A-Za-z.@+=\<\>,_\ -]*) fail 2 "not a component: \`$components\`" "for example \`--component postgres@18\`" ;;
     esac
     case $named$home in
-        '') fail 2 "\`HOME\` is not set, so there is no place for ampup's home" "name one with \`--home DIR\`" ;;
+        '') fail 2 "\`HOME\` is not set, so ampup's home cannot be determined" "name one with \`--home DIR\`" ;;
         "$named") fail 2 "\`$named\` is empty; ampup's home must be an absolute path" ;;
     esac
     # A relative path in the environment would mean another home in every directory.
@@ -426,7 +426,7 @@ say_what_is_here() {
         else
             say "The ampup in $home does not run; this repairs it."
         fi
-        verb='putting anew'
+        verb='reinstalling'
     fi
     if is_on "$dry_run"; then verb='trying'; fi
     say "ampup: $verb ${version:-the newest release} ($target) from $base"

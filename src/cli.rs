@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
         }
         _ => {
             let home = cli.global.home.clone().or_else(|| env.ampup_home().ok());
-            let left = |home| format!("what was unfinished lies in `{home}/staging` until the next command");
+            let left = |home| format!("unfinished work stays in `{home}/staging` until the next command");
             signals::watch(&face, home.map_or_else(String::new, left));
         }
     }

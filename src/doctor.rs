@@ -22,7 +22,7 @@ use crate::{
     store::{self, directories, links},
 };
 
-/// Less room than this is too little for another PostgreSQL (23 MB to fetch, 66 MB unpacked, 40 MB for its proof).
+/// Less room than this is too little for another PostgreSQL (22 MiB to fetch, 63 MiB unpacked, 40 MiB for its proof).
 const LITTLE_ROOM: u64 = 256 << 20;
 
 /// The result of one check.
@@ -110,7 +110,7 @@ pub fn examine(
             Err(why) => findings.push(Finding::problem(
                 "components",
                 format!("what is installed cannot be read: {why}"),
-                "`ampup verify --repair` mends what can be mended",
+                "`ampup verify --repair` repairs what can be repaired",
             )),
         }
         findings.extend(around::search_path(layout, env));
@@ -137,7 +137,7 @@ fn home(layout: &Layout) -> Finding {
         ),
         Ok(metadata) if !metadata.is_dir() => Finding::problem(
             "home",
-            format!("`{home}` is no directory"),
+            format!("`{home}` is not a directory"),
             "choose another with `AMPUP_HOME`",
         ),
         Ok(_) if !directories::is_writable(layout).unwrap_or(false) => Finding::note(
@@ -155,7 +155,11 @@ fn room(layout: &Layout) -> Option<Finding> {
     let free = space::free(layout.home()).ok()??;
     let text = format!("{} are free in `{}`", sized(free), layout.home());
     Some(if free < LITTLE_ROOM {
-        Finding::problem("room", text, "`ampup prune --dry-run` shows what could go")
+        Finding::problem(
+            "room",
+            text,
+            "`ampup prune --dry-run` shows what could be removed",
+        )
     } else {
         Finding::fine("room", text)
     })
@@ -196,7 +200,7 @@ fn home_links(layout: &Layout) -> Vec<Finding> {
             format!("`{}` {}", fault.path, fault.what),
             fault
                 .by_hand
-                .unwrap_or_else(|| "`ampup verify --repair` mends what can be mended".to_owned()),
+                .unwrap_or_else(|| "`ampup verify --repair` repairs what can be repaired".to_owned()),
         )
     };
     faults.into_iter().map(finding).collect()

@@ -21,7 +21,7 @@ pub struct Env {
 #[non_exhaustive]
 pub enum HomeError {
     /// Neither AMPUP_HOME nor HOME is set.
-    #[error("neither `AMPUP_HOME` nor `{0}` is set, so there is no place for ampup's home")]
+    #[error("neither `AMPUP_HOME` nor `{0}` is set, so ampup's home cannot be determined")]
     Unset(&'static str),
     /// The variable does not name one.
     #[error(transparent)]

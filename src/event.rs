@@ -61,13 +61,16 @@ pub(crate) fn counted(number: impl std::fmt::Display, one: &str) -> String {
     format!("{number} {one}{more}")
 }
 
-/// Bytes for people, as PostgreSQL writes them: a kB is 1024 of them.
+/// A number of bytes in words: `500 bytes`, `5 KiB`, `20.0 GiB`.
 pub(crate) fn sized(number: u64) -> String {
+    const KIB: u64 = 1 << 10;
+    const MIB: u64 = 1 << 20;
+    const GIB: u64 = 1 << 30;
     match number {
-        0..1024 => format!("{number} bytes"),
-        1024..1_048_576 => format!("{} kB", number >> 10),
-        1_048_576..10_737_418_240 => format!("{} MB", number >> 20),
-        _ => format!("{} GB", number >> 30),
+        0..KIB => format!("{number} bytes"),
+        KIB..MIB => format!("{} KiB", number / KIB),
+        MIB..GIB => format!("{} MiB", number / MIB),
+        _ => format!("{}.{} GiB", number / GIB, number % GIB * 10 / GIB),
     }
 }
 
@@ -107,8 +110,8 @@ mod tests {
     fn numbers_are_for_people() {
         assert_eq!([1, 2].map(|number| counted(number, "row")), ["1 row", "2 rows"]);
         assert_eq!(
-            [500, 5 << 10, 5 << 20, 20 << 30].map(sized),
-            ["500 bytes", "5 kB", "5 MB", "20 GB"]
+            [500, 5 << 10, 5 << 20, 1023 << 20, 3 << 29, 20 << 30].map(sized),
+            ["500 bytes", "5 KiB", "5 MiB", "1023 MiB", "1.5 GiB", "20.0 GiB"]
         );
     }
 }

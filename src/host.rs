@@ -93,7 +93,7 @@ impl Host {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Lack {
     /// A newer system.
-    #[error("it needs {what} {wanted}, and here is {here}")]
+    #[error("requires {what} {wanted}; this host has {here}")]
     Newer {
         /// `glibc` or `macOS`.
         what: &'static str,
@@ -103,10 +103,10 @@ pub enum Lack {
         here: String,
     },
     /// A shared library.
-    #[error("it needs the library `{0}`, which is not here")]
+    #[error("requires the library `{0}`, which this host does not have")]
     Library(String),
     /// A file or a directory.
-    #[error("it needs `{0}`, which is not here")]
+    #[error("requires `{0}`, which this host does not have")]
     File(String),
 }
 

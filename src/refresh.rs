@@ -99,7 +99,7 @@ impl RefreshError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Fetch(FetchError::Gone { .. } | FetchError::TooLarge { .. }) => {
-                Some("the registry in use goes on working; run `ampup update` again later".to_owned())
+                Some("the registry in use keeps working; run `ampup update` again later".to_owned())
             }
             Self::Fetch(error) => error.hint(),
             Self::Refused { source, .. } => source.hint(),

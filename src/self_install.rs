@@ -217,7 +217,7 @@ pub fn artifact(
     let url = Url::from_file_path(program).map_err(|()| {
         io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("`{program}` is no absolute path"),
+            format!("`{program}` is not an absolute path"),
         )
     })?;
     Ok(Artifact {

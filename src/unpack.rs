@@ -149,7 +149,7 @@ pub enum UnpackError {
         source: io::Error,
     },
     /// There is no room for the tree. Nothing was written.
-    #[error("there is no room for what is in `{archive}`")]
+    #[error("not enough disk space to unpack `{archive}`")]
     NoRoom {
         /// The archive.
         archive: Utf8PathBuf,

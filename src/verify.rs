@@ -26,7 +26,7 @@ pub struct Verified {
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// Other bytes than promised.
-    #[error("digest of {origin} does not match: expected {expected}, got {actual}")]
+    #[error("checksum mismatch for `{origin}`: expected {expected}, got {actual}")]
     Digest {
         /// Where the bytes came from.
         origin: String,
@@ -36,7 +36,7 @@ pub enum VerifyError {
         actual: Digest,
     },
     /// More or fewer bytes than promised.
-    #[error("size of {origin} does not match: expected {expected} bytes, got {actual}")]
+    #[error("size mismatch for `{origin}`: expected {expected} bytes, got {actual}")]
     Size {
         /// Where the bytes came from.
         origin: String,

@@ -119,9 +119,11 @@ fn told(cluster: &Cluster, start: &StartOptions, server: &Server) -> Vec<Event> 
 pub(super) fn farewell(left: Released, place: &Utf8Path) -> Option<String> {
     match left {
         Released::Stopped => Some(format!("stopped the database in `{place}`")),
-        Released::InUse => Some(format!("others use the database in `{place}`: it goes on")),
+        Released::InUse => Some(format!(
+            "the database in `{place}` keeps running: others are using it"
+        )),
         Released::Stays => Some(format!(
-            "the database in `{place}` goes on: `ampup db stop` ends it"
+            "the database in `{place}` keeps running: `ampup db stop` stops it"
         )),
         Released::WasGone => Some(format!("the database in `{place}` had ended already")),
     }

@@ -39,7 +39,7 @@ pub enum Db {
     Logs(logs::Args),
     /// List the databases of all known projects
     List(list::Args),
-    /// Give the room of deleted rows back to the disk
+    /// Free the disk space of deleted rows
     Compact(compact::Args),
     /// Begin with an empty database; the old one is kept under another name
     Reset(reset::Args),

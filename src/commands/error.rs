@@ -131,7 +131,7 @@ impl Error {
             Self::NoCommand { command, source } => hint_of_command(command, source),
             Self::NoRoom { .. } => Some("make room; nothing was changed".to_owned()),
             Self::Store { source, .. } if is_damage(source) => {
-                Some("`ampup verify --repair` mends what can be mended".to_owned())
+                Some("`ampup verify --repair` repairs what can be repaired".to_owned())
             }
             Self::Store { source, .. } => hint_of_io(source),
             Self::File { source, .. } => hint_of_room(source),

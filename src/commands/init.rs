@@ -233,7 +233,7 @@ fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error
             if let Some(tree) = instead_of {
                 // In its place: there is no moment without an ampup.
                 installation::rebuild(&self_install::name(), tree, plan, &registry, session)?;
-                talk.push(format!("made ampup v{} anew", self_install::version()));
+                talk.push(format!("repaired ampup v{}", self_install::version()));
             }
             let report = installation::carry_out(plan, &How::default(), &registry, session)?;
             talk.extend(installation::told(plan, report, session)?.talk);

@@ -92,12 +92,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         removed.push(json!({"path": path, "what": "inactive version", "bytes": size}));
     }
     if !waste.is_empty() {
-        talk.push(format!(
-            "removed {} that nobody needs",
-            counted(waste.len(), "thing")
-        ));
+        talk.push(format!("removed {}", counted(waste.len(), "unused item")));
     }
-    talk.push(format!("{} are free again", sized(bytes)));
+    talk.push(format!("{} freed", sized(bytes)));
     Ok(Outcome::done(talk, json!({ "removed": removed, "bytes": bytes })))
 }
 
@@ -111,7 +108,7 @@ fn named(paths: &[Utf8PathBuf], known: &[Waste], session: &Session) -> Result<Ve
         let real = real.zip(path.file_name()).map(|(parent, name)| parent.join(name));
         let found = known.iter().find(|waste| Some(&waste.path) == real.as_ref());
         found.cloned().ok_or_else(|| Error::NotFound {
-            message: format!("`{path}` is no old cluster, backup or log of a known project"),
+            message: format!("`{path}` is not an old cluster, backup or log of a known project"),
             hint: "`ampup prune --dry-run` lists them".to_owned(),
         })
     };
@@ -184,11 +181,11 @@ fn show(
         rows.push(json!({"path": waste.path, "what": waste.what, "bytes": waste.bytes}));
     }
     let talk = if rows.is_empty() {
-        vec!["there is nothing that could go".to_owned()]
+        vec!["there is nothing to remove".to_owned()]
     } else {
         vec![format!(
-            "{} could go, {} together",
-            counted(rows.len(), "thing"),
+            "{} could be removed, {} in total",
+            counted(rows.len(), "unused item"),
             sized(bytes)
         )]
     };

@@ -32,7 +32,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .collect();
     if found.is_empty() {
         return Err(Error::NotFound {
-            message: format!("no component has to do with `{}`", args.word),
+            message: format!("no component matches `{}`", args.word),
             hint: "`ampup list --available` shows everything".to_owned(),
         });
     }

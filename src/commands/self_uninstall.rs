@@ -34,7 +34,7 @@ pub struct Args {
 /// Removes the home, what belongs to it elsewhere, and ampup's lines in the shells' files. Projects are not touched.
 ///
 /// # Errors
-/// When nobody is there to be asked, nothing is installed, or a project lies in the home. Nothing is changed then.
+/// When there is no terminal to ask on, nothing is installed, or a project lies in the home. Nothing is changed then.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let layout = &session.layout;
     let failed = |source| Error::Store {
@@ -43,7 +43,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     };
     if layout.home().symlink_metadata().is_err() {
         return Err(Error::NotFound {
-            message: format!("there is no home of ampup at `{}`", layout.home()),
+            message: format!("there is no ampup home at `{}`", layout.home()),
             hint: "`--home` or `AMPUP_HOME` name another one".to_owned(),
         });
     }
@@ -98,7 +98,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
         None => {
             return Err(Error::Usage {
-                message: "nobody is there to be asked".to_owned(),
+                message: "no terminal to ask on".to_owned(),
                 hint: "`ampup self uninstall --dry-run` shows what goes, `ampup self uninstall --yes` removes it"
                     .to_owned(),
             });
@@ -241,7 +241,7 @@ fn refuse_projects(estate: &Estate, session: &Session) -> Result<(), Error> {
     let there = |project: &&Utf8PathBuf| project.symlink_metadata().is_ok();
     if let Some(project) = projects.iter().filter(is_doomed).find(there) {
         return Err(Error::Refused {
-            message: format!("`{project}` has a project's data, and lies in what would be removed"),
+            message: format!("`{project}` has a project's data, and is inside what would be removed"),
             hint: "move it elsewhere".to_owned(),
         });
     }

@@ -125,7 +125,7 @@ impl Session {
             && seconds.parse::<u64>().is_err()
         {
             return Err(Error::Usage {
-                message: format!("`{LOCK_TIMEOUT}` is `{seconds}`, which is no number of seconds"),
+                message: format!("`{LOCK_TIMEOUT}` is `{seconds}`, which is not a number of seconds"),
                 hint: format!("`{LOCK_TIMEOUT}=60`"),
             });
         }
@@ -234,7 +234,7 @@ impl Session {
                     }
                     Kept::Same => {}
                     Kept::Behind { found, accepted } => self.note(format!(
-                        "the published registry is still number {found}; going on with {accepted}"
+                        "the published registry is still number {found}; continuing with {accepted}"
                     )),
                 }
             }

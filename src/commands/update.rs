@@ -121,7 +121,7 @@ fn unchanged(update: &Update, inventory: &Inventory, session: &Session) -> Resul
         Update::Pinned { components, version } => {
             for name in components {
                 let shown = session.style(name)?.show(version);
-                talk.push(format!("{name} {shown} stays: this very version was asked for"));
+                talk.push(format!("{name} {shown} stays: this exact version was requested"));
                 let concerns = concerns::of_active(name, inventory, session)?;
                 talk.extend(concerns::lines(&concerns));
             }

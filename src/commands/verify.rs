@@ -28,7 +28,7 @@ const TOLD: usize = 10;
 pub struct Args {
     /// Which components; everything that is installed, and the links between, when none is named
     pub names: Vec<ComponentName>,
-    /// Make what is damaged anew
+    /// Repair what is damaged
     #[arg(long)]
     pub repair: bool,
 }
@@ -101,7 +101,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         if !args.repair {
             let by_hand = faults.iter().find_map(|fault| fault.by_hand.as_deref());
             let repairs = !damaged.is_empty() || faults.iter().any(|fault| fault.by_hand.is_none());
-            let repair = repairs.then_some("`ampup verify --repair` makes what is damaged anew");
+            let repair = repairs.then_some("`ampup verify --repair` repairs the damage");
             // What is in the way goes first.
             let hints: Vec<&str> = by_hand.into_iter().chain(repair).collect();
             talk.push(format!("hint: {}", hints.join("; then ")));
@@ -136,7 +136,7 @@ fn damages(component: &ComponentName, tree: &TreeName, session: &Session) -> Opt
 fn of_itself(component: &ComponentName, error: Error) -> Error {
     match error {
         Error::Resolve(cause) if *component == self_install::name() => Error::NotFound {
-            message: format!("this ampup cannot be made anew from the registry: {cause}"),
+            message: format!("this ampup cannot be repaired from the registry: {cause}"),
             hint: "run the install script again; it repairs".to_owned(),
         },
         error => error,
@@ -205,7 +205,7 @@ fn mend_links(faults: &[Fault], talk: &mut Vec<String>, session: &Session) -> Re
     }
     let left = links::faults(&session.layout);
     for fault in faults.iter().filter(|fault| !left.contains(fault)) {
-        talk.push(format!("mended `{}`, which {}", fault.path, fault.what));
+        talk.push(format!("repaired `{}`, which {}", fault.path, fault.what));
     }
     for fault in &left {
         let by_hand = fault.by_hand.as_deref().unwrap_or("remove it by hand");
@@ -237,10 +237,10 @@ fn rebuild(
     let plan = resolve::install(session.registry()?, &without, &session.host()?, &[spec])?;
     let Some(provider) = installation::rebuild(component, tree, &plan, session.registry()?, session)? else {
         return Err(Error::NotFound {
-            message: format!("the registry no longer has {component} {tree}, so it cannot be made anew"),
+            message: format!("the registry no longer has {component} {tree}, so it cannot be repaired"),
             hint: format!("`ampup uninstall {component}@{tree}`"),
         });
     };
     let shown = session.style(component)?.show(tree.version());
-    Ok(format!("made {component} {shown} anew, built by {provider}"))
+    Ok(format!("repaired {component} {shown}, built by {provider}"))
 }

@@ -65,7 +65,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
         Err(why) => line(
             "installed",
-            &format!("nobody knows how: {why}; `ampup verify --repair {name}`"),
+            &format!("unknown: {why}; `ampup verify --repair {name}`"),
         ),
     }
     if !others.is_empty() {

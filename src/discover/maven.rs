@@ -39,7 +39,7 @@ pub(super) async fn ask(question: &Question<'_>) -> Result<Vec<Found>, DiscoverE
 
 /// The texts of the `version` elements.
 fn versions(xml: &[u8]) -> Result<Vec<&str>, &'static str> {
-    let text = std::str::from_utf8(xml).map_err(|_| "it is no text")?;
+    let text = std::str::from_utf8(xml).map_err(|_| "it is not text")?;
     let (_, text) = text
         .split_once("<versions>")
         .ok_or("it has no list of versions, as maven-metadata.xml has")?;

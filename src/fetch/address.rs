@@ -44,7 +44,7 @@ pub(super) fn allowed(url: &Url, mirror: Option<&Url>) -> Result<(), FetchError>
             return Ok(());
         }
         "http" => "only https is, and http on this machine or on a mirror you name".to_owned(),
-        other => format!("`{other}` is no scheme that ampup knows here"),
+        other => format!("`{other}` is not a scheme that ampup supports here"),
     };
     Err(FetchError::Address {
         address: shown(url),

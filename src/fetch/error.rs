@@ -22,7 +22,7 @@ pub enum FetchError {
         why: String,
     },
     /// It is not there.
-    #[error("`{origin}` is not there ({why})")]
+    #[error("`{origin}` was not found ({why})")]
     Gone {
         /// The address or the package that was requested.
         origin: String,
@@ -38,7 +38,7 @@ pub enum FetchError {
         why: String,
     },
     /// GitHub answers no more questions for now.
-    #[error("`{host}` answers no more questions for now: its rate limit is used up{until}")]
+    #[error("`{host}` answers no more requests for now: its rate limit is used up{until}")]
     RateLimited {
         /// The host.
         host: String,
@@ -46,7 +46,7 @@ pub enum FetchError {
         until: String,
     },
     /// The publisher's bytes are not the promised ones.
-    #[error("the bytes that came are not the promised ones{}", web_page_note(*.web_page))]
+    #[error("verification failed{}", web_page_note(*.web_page))]
     WrongBytes {
         /// The difference.
         source: Box<VerifyError>,
@@ -64,7 +64,7 @@ pub enum FetchError {
         web_page: bool,
     },
     /// The network may not be used.
-    #[error("{name} would come from `{host}`, and `--offline` was asked for")]
+    #[error("{name} would come from `{host}`, and `--offline` was given")]
     Offline {
         /// The name of the artifact.
         name: String,
@@ -261,7 +261,7 @@ fn hint_of_fault(at: &Fault, why: &str) -> String {
 
 fn web_page_note(web_page: bool) -> &'static str {
     if web_page {
-        "; what came is a web page, perhaps the sign-in page of your network"
+        "; the response is a web page, perhaps the sign-in page of your network"
     } else {
         ""
     }

@@ -142,7 +142,7 @@ impl Wire {
             && !encoding.trim().eq_ignore_ascii_case("identity")
         {
             let why = format!(
-                "its content encoding is `{}`, and it was asked for none",
+                "its content encoding is `{}`, and none was requested",
                 encoding.escape_debug()
             );
             return Err(unaccepted(question.url, why).into());

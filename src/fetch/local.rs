@@ -36,7 +36,7 @@ fn regular(path: &Utf8Path) -> Result<(), FetchError> {
     }
     Err(FetchError::Address {
         address: path.to_string(),
-        why: "it is no regular file".to_owned(),
+        why: "it is not a regular file".to_owned(),
     })
 }
 

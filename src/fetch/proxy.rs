@@ -72,7 +72,7 @@ fn address(text: &str) -> Result<Url, String> {
     } else {
         Url::parse(&format!("http://{text}"))
     };
-    let form = "its value is no address of a proxy, `http://host:port`";
+    let form = "its value is not the address of a proxy, `http://host:port`";
     let url = url.map_err(|cause| format!("{form} ({cause})"))?;
     if !SCHEMES.contains(&url.scheme()) {
         return Err(format!("{form}; schemes are {}", SCHEMES.join(", ")));

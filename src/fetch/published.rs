@@ -69,7 +69,7 @@ pub fn of_github_release(json: &[u8], asset: &str) -> Result<Digest, String> {
         if std::str::from_utf8(json).is_ok_and(is_web_page) {
             "it is a web page, perhaps the sign-in page of your network".to_owned()
         } else {
-            format!("it is no release in JSON ({cause})")
+            format!("it is not a release in JSON ({cause})")
         }
     })?;
     let mut found = release.assets.into_iter().filter(|one| one.name == asset);

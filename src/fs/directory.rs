@@ -190,7 +190,7 @@ mod system {
         /// Lists its entries.
         ///
         /// # Errors
-        /// When it cannot be read, or has a name that is no text.
+        /// When it cannot be read, or has a name that is not text.
         pub fn entries(&self) -> io::Result<Vec<Entry>> {
             let failed = |cause: rustix::io::Errno| named(cause.into(), "list", &self.path);
             let mut entries = Vec::new();
@@ -204,7 +204,7 @@ mod system {
                     rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
                 let name = name
                     .to_str()
-                    .map_err(|_| bad(&self.path, "holds a name that is no text"))?;
+                    .map_err(|_| bad(&self.path, "holds a name that is not text"))?;
                 entries.push(Entry {
                     name: name.to_owned(),
                     kind: match FileType::from_raw_mode(found.st_mode) {
@@ -369,7 +369,7 @@ mod system {
         /// Lists its entries.
         ///
         /// # Errors
-        /// When it cannot be read, or has a name that is no text.
+        /// When it cannot be read, or has a name that is not text.
         pub fn entries(&self) -> io::Result<Vec<Entry>> {
             let mut entries = Vec::new();
             for entry in fs::read_dir(&self.path)? {
@@ -377,7 +377,7 @@ mod system {
                 let kind = entry.file_type()?;
                 let name = entry.file_name().into_string();
                 entries.push(Entry {
-                    name: name.map_err(|_| bad(&self.path, "holds a name that is no text"))?,
+                    name: name.map_err(|_| bad(&self.path, "holds a name that is not text"))?,
                     kind: match (kind.is_dir(), kind.is_file()) {
                         (true, _) => Kind::Directory,
                         (_, true) => Kind::File,

@@ -24,7 +24,7 @@ impl ForeignEntry {
         }
         let what = match read(path) {
             Ok(target) => format!("is a link to `{target}`; ampup makes none there, and follows none"),
-            Err(_) => "is no file".to_owned(),
+            Err(_) => "is not a file".to_owned(),
         };
         Some(Self {
             path: path.to_owned(),

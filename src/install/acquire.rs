@@ -31,7 +31,7 @@ use crate::{
 const UNPACKED_RATIO: u64 = 4;
 /// Room for receipts and links.
 const SLACK: u64 = 1 << 20;
-/// Room for a throw-away cluster (40 MB).
+/// Room for a throw-away cluster (40 MiB).
 const CLUSTER: u64 = 63 << 20;
 /// Files and directories of such a cluster (992).
 const ENTRIES_OF_CLUSTER: u64 = 1_000;

@@ -45,7 +45,7 @@ pub struct Project {
 #[non_exhaustive]
 pub enum ProjectError {
     /// The working directory is gone, or its path is no text.
-    #[error("the working directory cannot be told, or its path is not UTF-8")]
+    #[error("cannot determine the working directory, or its path is not UTF-8")]
     NoWorkingDirectory,
     /// `AMP_DIR` names no directory.
     #[error(transparent)]

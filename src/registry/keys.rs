@@ -54,7 +54,7 @@ pub struct KeyId(u64);
 
 /// The reason a text is not a key, or not a list of revoked ids.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no minisign key")]
+#[error("`{0}` is not a minisign key")]
 pub struct InvalidKey(String);
 
 impl Keyring {

@@ -176,7 +176,7 @@ impl Recipe {
             }),
             other => {
                 return Err(RecipeError(format!(
-                    "nobody lists the releases of the origin `{other}`"
+                    "no index lists the releases of the origin `{other}`"
                 )));
             }
         };

@@ -291,7 +291,7 @@ impl<'a> Reading<'a> {
                     self.wrong(
                         &inner,
                         format!(
-                            "`{executable}` is not among the component's `executables`, so nobody finds it"
+                            "`{executable}` is not among the component's `executables`, so it cannot be found"
                         ),
                     );
                 }

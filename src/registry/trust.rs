@@ -33,7 +33,7 @@ const SLOW: SignedDuration = SignedDuration::from_hours(48);
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// Not the four lines of a signature.
-    #[error("it is no minisign signature: {0}")]
+    #[error("it is not a minisign signature: {0}")]
     NotASignature(&'static str),
     /// A signature over the bytes themselves; ours are over their hash.
     #[error("it is a signature of the legacy kind")]
@@ -109,7 +109,7 @@ impl TrustError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::UnknownKey(_) | Self::RevokedKey(_) => {
-                "install the newest ampup: keys change with it; until then the registry in use goes on working"
+                "install the newest ampup: keys change with it; until then the registry in use keeps working"
             }
             Self::NotASignature(_)
             | Self::Legacy
@@ -119,7 +119,7 @@ impl TrustError {
             | Self::Disagrees { .. }
             | Self::Lower { .. }
             | Self::SameOtherBytes { .. } => {
-                "the registry in use goes on working; run `ampup update` again later, and report it if this stays"
+                "the registry in use keeps working; run `ampup update` again later, and report it if this stays"
             }
             Self::Manifest(error) => return error.hint(),
         };

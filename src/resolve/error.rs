@@ -71,7 +71,7 @@ pub enum ResolveError {
         install: Option<String>,
     },
     /// Components that move together were asked for in two versions.
-    #[error("{} move together, and were asked for as `{one}` and `{other}`", listed(.components, ""))]
+    #[error("{} move together, and were requested as `{one}` and `{other}`", listed(.components, ""))]
     Contradiction {
         /// The components.
         components: Vec<ComponentName>,
@@ -120,7 +120,7 @@ impl ResolveError {
                 None => format!("there are {}", listed(known, "none")),
             },
             Self::NoSuchVersion { versions, .. } if versions.is_empty() => {
-                "`ampup update` asks the registry anew".to_owned()
+                "`ampup update` fetches the current registry".to_owned()
             }
             Self::NoSuchVersion { component, .. } => format!("`ampup info {component}` lists every version"),
             Self::NoBuild { component, .. } | Self::NoProvider { component, .. } => {

@@ -80,7 +80,7 @@ fn instead_of_directory(directory: &Utf8Path) -> Option<ForeignEntry> {
     }
     let what = match link::read(directory) {
         Ok(target) => format!("is a link to `{target}`; no directory in ampup's home may be one"),
-        Err(_) => "is no directory".to_owned(),
+        Err(_) => "is not a directory".to_owned(),
     };
     Some(ForeignEntry {
         path: directory.to_owned(),
@@ -114,8 +114,8 @@ fn make_home(layout: &Layout) -> io::Result<()> {
     }
     if home.symlink_metadata().is_ok() {
         let what = match link::read(home) {
-            Ok(target) => format!("`{home}` is a link to `{target}`, which is not there"),
-            Err(_) => format!("`{home}` is no directory"),
+            Ok(target) => format!("`{home}` is a link to `{target}`, which does not exist"),
+            Err(_) => format!("`{home}` is not a directory"),
         };
         return Err(io::Error::new(io::ErrorKind::Unsupported, what));
     }

@@ -164,7 +164,7 @@ impl Found {
             Ok(target) if pointer::leads_to(&target, expected) => {}
             Ok(target) => self.add(path, format!("leads to `{target}`, not to `{expected}`")),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => self.add(path, "is missing"),
-            Err(_) => self.add(path, "is no link"),
+            Err(_) => self.add(path, "is not a link"),
         }
     }
 
@@ -173,15 +173,15 @@ impl Found {
         match pointer::active(layout) {
             Ok(Some(number)) if layout.generation(number).is_dir() => Some(number),
             Ok(Some(number)) => {
-                let text = format!("leads to generation {number}, which is not there");
+                let text = format!("leads to generation {number}, which does not exist");
                 self.add(&layout.active(), text);
                 None
             }
             Ok(None) => None,
             Err(_) => {
                 let what = match link::read(&layout.active()) {
-                    Ok(target) => format!("leads to `{target}`, which is no generation"),
-                    Err(_) => "is no link".to_owned(),
+                    Ok(target) => format!("leads to `{target}`, which is not a generation"),
+                    Err(_) => "is not a link".to_owned(),
                 };
                 self.add(&layout.active(), what);
                 None
@@ -194,7 +194,7 @@ impl Found {
         if is_active && generation::read_record(layout, number).is_none() {
             self.add(
                 &directory.join(pointer::RECORD),
-                "is damaged: how it was made, and what was asked for, is not known",
+                "is damaged: its origin and the requests are not known",
             );
         }
         for path in directories::entries(&directory, layout) {
@@ -218,10 +218,10 @@ impl Found {
                     Some(_) => {}
                     None => self.add(
                         &path,
-                        format!("leads to `{target}`, which is no installed version"),
+                        format!("leads to `{target}`, which is not an installed version"),
                     ),
                 },
-                Err(_) => self.add(&path, "is no link"),
+                Err(_) => self.add(&path, "is not a link"),
             }
         }
         let bin = directory.join("bin");

@@ -92,7 +92,7 @@ pub enum Fault {
     LinkListTooLarge,
     #[error("the list of links is malformed: {0}")]
     MalformedLinkList(String),
-    #[error("the list of links names `{0}`, which is no installed file")]
+    #[error("the list of links names `{0}`, which is not an installed file")]
     NoLinkSource(String),
     #[error("the list of links names `{0}`, which lies outside the root")]
     LinkListOutside(String),

@@ -73,7 +73,7 @@ fn gap(begins: u64, expected: u64) -> Fault {
     if begins < expected {
         Fault::Zip("two entries overlap")
     } else {
-        Fault::Zip("something hides that is no entry of the directory")
+        Fault::Zip("something hides that is not an entry of the directory")
     }
 }
 
@@ -94,7 +94,7 @@ fn read_local(stream: &mut dyn Read, member: &Member) -> Result<u64, Failure> {
     stream.read_exact(&mut header).map_err(Failure::reading)?;
     let header = Fields(&header);
     if header.signature(0) != LOCAL {
-        return Err(fault(Fault::Zip("the directory points to what is no entry")));
+        return Err(fault(Fault::Zip("the directory points to what is not an entry")));
     }
     let mut name = vec![0; usize::from(header.u16(26))];
     let mut extra = vec![0; usize::from(header.u16(28))];

@@ -114,7 +114,7 @@ fn every_kind_of_damage_is_found_and_made_anew() {
         assert_eq!(home.store(), damaged, "{what}");
         home.ampup(&["verify", "--repair"])
             .exits(0)
-            .says("made tool 2.0.0 anew, built by acme");
+            .says("repaired tool 2.0.0, built by acme");
         home.ampup(&["verify"]).exits(0);
         // But for the time in its receipt.
         let timeless = |store: Vec<String>| {
@@ -293,7 +293,7 @@ fn why_says_what_was_asked_for_and_by_which_command() {
 #[test]
 fn prune_removes_what_serves_nobody_and_nothing_else() {
     let mut home = home();
-    home.ampup(&["prune"]).exits(0).says("nothing that could go");
+    home.ampup(&["prune"]).exits(0).says("nothing to remove");
     let waste = [
         "cache/downloads/sha256-00.partial",
         "cache/templates/sha256-00-nobody/PG_VERSION",
@@ -309,16 +309,16 @@ fn prune_removes_what_serves_nobody_and_nothing_else() {
     let run = home
         .ampup(&["prune", "--dry-run"])
         .exits(0)
-        .says("3 things could go, 8 kB together");
+        .says("3 unused items could be removed, 8 KiB in total");
     assert_eq!(run.stdout.lines().count(), 3, "{run:#?}");
     assert!(waste.iter().all(|name| home.path().join(name).exists()));
-    home.ampup(&["prune"]).exits(0).says("8 kB are free again");
+    home.ampup(&["prune"]).exits(0).says("8 KiB freed");
     assert!(!waste.iter().any(|name| home.path().join(name).exists()));
     assert_eq!(home.store(), before, "installed versions and generations stay");
 
     home.ampup(&["prune", "--dry-run", "tool"])
         .exits(0)
-        .says("1 thing could go");
+        .says("1 unused item could be removed");
     home.ampup(&["prune", "tool"]).exits(0).says("removed tool 1.0.0");
     home.ampup(&["list"])
         .exits(0)
@@ -348,9 +348,7 @@ fn a_version_that_a_process_runs_from_is_not_pruned() {
         process.uid(user.uid).gid(user.gid);
     }
     let mut process = process.spawn().expect("started");
-    home.ampup(&["prune", "tool"])
-        .exits(0)
-        .says("nothing that could go");
+    home.ampup(&["prune", "tool"]).exits(0).says("nothing to remove");
     process.kill().expect("killed");
     process.wait().expect("ended");
     home.ampup(&["prune", "tool"]).exits(0).says("removed tool 1.0.0");

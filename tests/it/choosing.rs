@@ -114,7 +114,7 @@ fn what_the_host_certainly_lacks_is_not_fetched() {
     home.offer_artifacts("tool", "1.0.0", &[demanding]);
     home.ampup(&["install", "tool"])
         .exits(1)
-        .says("it needs `/surely/not/here`, which is not here");
+        .says("requires `/surely/not/here`, which this host does not have");
 }
 
 #[test]

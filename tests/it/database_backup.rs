@@ -271,7 +271,7 @@ fn without_room_nothing_is_begun_or_nothing_is_left() {
 
     disk.leave(20 << 20);
     let before = fingerprint(&amp.join("metadb"));
-    home.db(&["restore", "b.tar.gz"]).exits(7).says("has 20 MB free");
+    home.db(&["restore", "b.tar.gz"]).exits(7).says("has 20 MiB free");
     assert_eq!(fingerprint(&amp.join("metadb")), before);
     home.db(&["compact"]).exits(7).says("its largest table has");
 
@@ -329,7 +329,7 @@ fn what_a_project_keeps_goes_only_when_it_is_named() {
     ] {
         home.ampup(&["prune", "--kept", other])
             .exits(3)
-            .says("is no old cluster");
+            .says("is not an old cluster");
     }
     for (index, path) in kept.iter().enumerate() {
         assert!(kept[index..].iter().all(|path| path.exists()), "{path}");

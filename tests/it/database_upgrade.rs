@@ -97,7 +97,7 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
         .exits(0)
         .says("5002 rows, every table counted on both sides")
         .says(
-            "bring over: maintenance_work_mem = 70MB (postgresql.conf), work_mem = 7MB (postgresql.auto.conf), \
+            "to bring over: maintenance_work_mem = 70MB (postgresql.conf), work_mem = 7MB (postgresql.auto.conf), \
              rules (pg_hba.conf), of database postgres: statement_timeout=1min\n",
         );
     assert_eq!(major(&home), 16);
@@ -115,7 +115,7 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     assert!(kept[0].exists());
     home.ampup(&["prune", "--kept", ".amp/metadb"])
         .exits(3)
-        .says("is no old cluster");
+        .says("is not an old cluster");
     home.ampup(&["prune", "--dry-run", "--kept", kept[0].as_str()])
         .exits(0);
     assert!(kept[0].exists());

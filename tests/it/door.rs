@@ -216,7 +216,7 @@ fn ampup_alone_helps_and_names_that_people_bring_along_work() {
     }
     home.ampup(&["upgrade", "tool"])
         .exits(0)
-        .says("this very version was asked for");
+        .says("this exact version was requested");
     home.ampup(&["install", "tool@2.0.0"]).exits(0);
     home.ampup(&["rm", "tool@1.0.0"])
         .exits(0)

@@ -230,7 +230,7 @@ fn a_command_that_outlives_its_run_keeps_the_database_until_it_ends() {
         .ampup(&["run", "true"])
         .exits(0)
         .says("using the running database")
-        .says("others use the database");
+        .says("others are using it");
     assert!(served.is_running());
     run.say("7");
     assert_eq!(run.line(), "written");

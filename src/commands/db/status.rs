@@ -76,7 +76,9 @@ pub(super) fn state(status: &Status) -> String {
             format!("held by {holder}, which cannot be seen from here")
         }
         (ServerState::Stopped, Contents::Absent | Contents::Empty) => "none".to_owned(),
-        (ServerState::Stopped, Contents::Unfinished) => "unfinished: a start makes it anew".to_owned(),
+        (ServerState::Stopped, Contents::Unfinished) => {
+            "unfinished: the next start creates it again".to_owned()
+        }
         (ServerState::Stopped, Contents::Damaged { .. }) => "damaged".to_owned(),
         (ServerState::Stopped, Contents::Foreign { .. }) => "not a database".to_owned(),
         (ServerState::Stopped, Contents::Cluster { .. }) => "stopped".to_owned(),
@@ -210,7 +212,7 @@ fn problems(cluster: &Cluster, status: &Status) -> Vec<(String, Option<String>)>
     if let Some(kind) = &status.network {
         problems.push((
             format!(
-                "the database lies on a network file system ({kind}): it is as durable as that, and slower"
+                "the database is on a network file system ({kind}): it is as durable as that, and slower"
             ),
             Some("move the project, or let `AMP_DIR` name a directory on a disk of this machine".to_owned()),
         ));

@@ -51,7 +51,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             ];
             if !left_behind.is_empty() {
                 talk.push(format!(
-                    "its own settings stay there, and are yours to bring over: {}",
+                    "its own settings were not copied; to bring over: {}",
                     left_behind.join(", ")
                 ));
             }

@@ -236,6 +236,6 @@ fn nothing_is_uninstalled_where_nothing_is() {
     let home = Home::new();
     home.ampup(&["self", "uninstall", "--yes"])
         .exits(3)
-        .says("there is no home of ampup");
+        .says("there is no ampup home");
     assert!(!home.path().exists());
 }

@@ -46,7 +46,7 @@ fn a_damaged_ampup_is_repaired_and_old_downloads_are_swept() {
     person
         .built(&["init"])
         .exits(0)
-        .says(&format!("made ampup v{NOW} anew"));
+        .says(&format!("repaired ampup v{NOW}"));
     assert_eq!(fs::read(&program).expect("read"), good);
     person.ampup(&["verify"]).exits(0);
     // What only `verify` sees is repaired, too.
@@ -87,7 +87,7 @@ fn a_damaged_ampup_is_repaired_also_while_one_runs() {
     person
         .built(&["init"])
         .exits(0)
-        .says(&format!("made ampup v{NOW} anew"));
+        .says(&format!("repaired ampup v{NOW}"));
     held.release();
     assert_eq!(waiting.wait().expect("ended").code(), Some(0), "{line}");
     person.ampup(&["verify"]).exits(0);

@@ -303,7 +303,7 @@ fn a_number_that_a_stranger_has_is_passed_over() {
         .home
         .ampup(&["verify"])
         .exits(4)
-        .prints_with(&format!("`{file}` is no directory"));
+        .prints_with(&format!("`{file}` is not a directory"));
     scene
         .home
         .ampup(&["verify", "--repair"])
@@ -313,7 +313,7 @@ fn a_number_that_a_stranger_has_is_passed_over() {
     let whole = fs::read(&tool).expect("read");
     fs::write(&tool, "x").expect("written");
     scene.home.ampup(&["verify"]).exits(4).says(&format!(
-        "hint: `rm '{path}'`; then `ampup verify --repair` makes what is damaged anew"
+        "hint: `rm '{path}'`; then `ampup verify --repair` repairs the damage"
     ));
     fs::write(&tool, whole).expect("written");
     scene.home.ampup(&["use", "tool@2.0.0"]).exits(0);

@@ -51,7 +51,7 @@ impl Store {
                 let tree = home.join("components").join(component).join(version);
                 assert!(
                     tree.is_dir(),
-                    "generation {number} holds `{tree}`, which is not there"
+                    "generation {number} holds `{tree}`, which does not exist"
                 );
             }
             let requests =

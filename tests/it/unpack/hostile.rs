@@ -116,7 +116,7 @@ fn roots_and_lists_that_are_not_there() {
             ("no JSON", listed("["), "list of links is malformed"),
             ("another shape", listed("[{\"source\":\"a\"}]"), "list of links is malformed"),
             ("too long", listed(&long), "at most 1048576 bytes"),
-            ("no source", listed(r#"[{"source":"b","target":"c"}]"#), "names `p/b`, which is no installed file"),
+            ("no source", listed(r#"[{"source":"b","target":"c"}]"#), "names `p/b`, which is not an installed file"),
             ("target there", listed(r#"[{"source":"a","target":"a"}]"#), "another kind"),
             ("target outside", listed(r#"[{"source":"a","target":"../../canary/b"}]"#), "holds no `..`"),
             ("source outside", listed(r#"[{"source":"../../canary/file","target":"b"}]"#), "holds no `..`"),

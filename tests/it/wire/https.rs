@@ -345,7 +345,7 @@ fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
         (format!("https://{}", asking.host()), proxy(asking.host())),
         (
             r"http://DOM\user:secret@127.0.0.1:1".to_owned(),
-            "the proxy of `VARIABLE` is out of reach: its value is no address of a proxy".to_owned(),
+            "the proxy of `VARIABLE` is out of reach: its value is not the address of a proxy".to_owned(),
         ),
     ];
     let mut faults = Vec::new();

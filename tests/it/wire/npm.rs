@@ -236,11 +236,11 @@ fn whatever_npm_says_is_quoted_and_the_next_source_is_tried() {
     for (said, text) in [
         (
             r#"echo '{"error":{"code":"E404","summary":"Not Found"}}'"#,
-            "`npm @x/y@1.0.0` is not there (E404: Not Found)",
+            "`npm @x/y@1.0.0` was not found (E404: Not Found)",
         ),
         (
             r#"echo '{"error":{"code":"ETARGET"}}'"#,
-            "`npm @x/y@1.0.0` is not there (ETARGET)",
+            "`npm @x/y@1.0.0` was not found (ETARGET)",
         ),
         (r#"echo '{"error":{"code":"E401"}}'"#, "npm failed: E401"),
         (r#"echo '{"error":{"code":"E503"}}'"#, "npm failed: E503"),
