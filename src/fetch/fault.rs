@@ -22,7 +22,7 @@ pub enum Fault {
     Proxy {
         /// The variable.
         variable: &'static str,
-        /// Its host and port; `None` where the value is no address.
+        /// Its host and port; `None` if the value is not an address.
         address: Option<String>,
     },
     /// The way through a proxy to one host: the proxy answers, and refuses to connect.

@@ -197,7 +197,7 @@ mod tests {
         ] {
             let why = address(bad).expect_err(bad);
             assert!(
-                why.contains("no address of a proxy") && !why.contains("secret"),
+                why.contains("not the address of a proxy") && !why.contains("secret"),
                 "{bad}: {why}"
             );
         }
