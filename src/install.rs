@@ -34,7 +34,7 @@ pub use acquire::in_one_line;
 pub use error::{Attempt, AttemptError, InstallError};
 
 /// The context of an installation.
-pub struct Workshop<'a> {
+pub struct InstallContext<'a> {
     /// The home.
     pub layout: &'a Layout,
     /// The registry.
@@ -109,24 +109,24 @@ pub enum Effect {
 ///
 /// # Errors
 /// When the commit fails: then nothing is changed.
-pub fn carry_out(plan: &Plan, workshop: &Workshop<'_>) -> Result<Report, InstallError> {
-    let locks = Locks::take(plan, workshop)?;
+pub fn carry_out(plan: &Plan, context: &InstallContext<'_>) -> Result<Report, InstallError> {
+    let locks = Locks::take(plan, context)?;
     let slots = Slots {
-        free: Mutex::new(workshop.jobs.max(1)),
+        free: Mutex::new(context.jobs.max(1)),
         changed: Condvar::new(),
     };
     let prepared: Vec<Result<Prepared, InstallError>> = thread::scope(|scope| {
         let running: Vec<_> = plan
             .groups
             .iter()
-            .map(|group| scope.spawn(|| prepare(group, workshop, &locks, &slots)))
+            .map(|group| scope.spawn(|| prepare(group, context, &locks, &slots)))
             .collect();
         running
             .into_iter()
             .map(|group| group.join().expect("a worker does not panic"))
             .collect()
     });
-    commit::commit(plan, prepared, workshop)
+    commit::commit(plan, prepared, context)
 }
 
 /// A group whose every component is here: installed, or sealed in staging.
@@ -148,13 +148,13 @@ enum Member {
 /// Tries the choices of a group in order.
 fn prepare(
     group: &GroupPlan,
-    workshop: &Workshop<'_>,
+    context: &InstallContext<'_>,
     locks: &Locks,
     slots: &Slots,
 ) -> Result<Prepared, InstallError> {
     let mut attempts = Vec::new();
     for choice in &group.choices {
-        match prepare_choice(choice, workshop, locks, slots) {
+        match prepare_choice(choice, context, locks, slots) {
             Ok(members) => {
                 if let Some(best) = group
                     .choices
@@ -164,10 +164,10 @@ fn prepare(
                     let name = &group.components[0];
                     let text = format!(
                         "{name} {} could not be had; taking {}",
-                        workshop.show(name, &best.version),
-                        workshop.show(name, &choice.version)
+                        context.show(name, &best.version),
+                        context.show(name, &choice.version)
                     );
-                    workshop.reporter.report(Event::Note(text));
+                    context.reporter.report(Event::Note(text));
                 }
                 return Ok(Prepared { members });
             }
@@ -183,7 +183,7 @@ fn prepare(
 
 fn prepare_choice(
     choice: &Choice,
-    workshop: &Workshop<'_>,
+    context: &InstallContext<'_>,
     locks: &Locks,
     slots: &Slots,
 ) -> Result<Vec<Member>, InstallError> {
@@ -194,7 +194,7 @@ fn prepare_choice(
             .map(|step| {
                 scope.spawn(|| {
                     let _slot = slots.take();
-                    prepare_step(step, workshop, locks)
+                    prepare_step(step, context, locks)
                 })
             })
             .collect();
@@ -215,17 +215,17 @@ fn prepare_choice(
     })
 }
 
-fn prepare_step(step: &Step, workshop: &Workshop<'_>, locks: &Locks) -> Result<Member, InstallError> {
+fn prepare_step(step: &Step, context: &InstallContext<'_>, locks: &Locks) -> Result<Member, InstallError> {
     match &step.action {
         Action::Keep(tree) | Action::Activate(tree) => Ok(Member::Present {
             step: step.clone(),
             tree: tree.clone(),
         }),
-        Action::Acquire(artifacts) => acquire::acquire(step, artifacts, workshop, locks),
+        Action::Acquire(artifacts) => acquire::acquire(step, artifacts, context, locks),
     }
 }
 
-impl Workshop<'_> {
+impl InstallContext<'_> {
     /// Returns the name that events give to the release of a step.
     fn name(&self, step: &Step) -> String {
         format!("{} {}", step.component, self.show(&step.component, &step.version))

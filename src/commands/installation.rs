@@ -10,7 +10,7 @@ use crate::{
     domain::{ComponentName, ComponentSpec, Provider, TreeName},
     exit::Exit,
     fetch::Secret,
-    install::{self, Done, Effect, GroupReport, InstallError, Rehearsal, Report, Stage, Workshop},
+    install::{self, Done, Effect, GroupReport, InstallContext, InstallError, Rehearsal, Report, Stage},
     registry::Registry,
     resolve::{self, Action, GroupPlan, Plan},
     self_install,
@@ -160,8 +160,8 @@ pub(super) fn carry_out(
     registry: &Registry,
     session: &Session,
 ) -> Result<Report, Error> {
-    at_work(how, registry, session, |workshop| {
-        install::carry_out(plan, workshop)
+    at_work(how, registry, session, |context| {
+        install::carry_out(plan, context)
     })
 }
 
@@ -183,8 +183,8 @@ pub(super) fn rebuild(
         });
     to_build
         .map(|(step, artifacts)| {
-            at_work(&How::default(), registry, session, |workshop| {
-                install::rebuild(step, tree, artifacts, workshop)
+            at_work(&How::default(), registry, session, |context| {
+                install::rebuild(step, tree, artifacts, context)
             })
         })
         .transpose()
@@ -195,12 +195,12 @@ fn at_work<T>(
     how: &How,
     registry: &Registry,
     session: &Session,
-    work: impl FnOnce(&Workshop<'_>) -> Result<T, InstallError>,
+    work: impl FnOnce(&InstallContext<'_>) -> Result<T, InstallError>,
 ) -> Result<T, Error> {
     session.prepare()?;
     let runtime = session.runtime()?;
     let wire = session.wire(github_token(how, session), how.require_pinned)?;
-    let done = work(&Workshop {
+    let done = work(&InstallContext {
         layout: &session.layout,
         registry,
         wire: &wire,

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::{
-    Member, Workshop,
+    InstallContext, Member,
     error::{Attempt, AttemptError, InstallError},
     locks::{Locks, lock_store},
 };
@@ -63,16 +63,16 @@ impl Sealed {
 pub(super) fn acquire(
     step: &Step,
     artifacts: &[Artifact],
-    workshop: &Workshop<'_>,
+    context: &InstallContext<'_>,
     locks: &Locks,
 ) -> Result<Member, InstallError> {
-    let release = locks.of(step, workshop)?;
+    let release = locks.of(step, context)?;
     // While we waited, another process may have done it.
     let providers: Vec<Provider> = artifacts
         .iter()
         .map(|artifact| artifact.provider.clone())
         .collect();
-    if let Some(tree) = installed(step, &providers, workshop)? {
+    if let Some(tree) = installed(step, &providers, context)? {
         return Ok(Member::Present {
             step: step.clone(),
             tree,
@@ -80,7 +80,7 @@ pub(super) fn acquire(
     }
     Ok(Member::Sealed {
         step: step.clone(),
-        sealed: Box::new(build(step, artifacts, release, workshop)?),
+        sealed: Box::new(build(step, artifacts, release, context)?),
     })
 }
 
@@ -89,23 +89,23 @@ pub(super) fn build(
     step: &Step,
     artifacts: &[Artifact],
     release: Option<Lock>,
-    workshop: &Workshop<'_>,
+    context: &InstallContext<'_>,
 ) -> Result<Sealed, InstallError> {
-    let component = workshop
+    let component = context
         .registry
         .require(&step.component)
         .expect("the plan was made from this registry");
-    let name = workshop.name(step);
+    let name = context.name(step);
     let attempt = |artifact: &Artifact, error: AttemptError| Attempt {
         component: step.component.clone(),
-        version: workshop.show(&step.component, &step.version),
+        version: context.show(&step.component, &step.version),
         provider: artifact.provider.clone(),
         error,
     };
     let fatal = |attempt| InstallError::Fatal(Box::new(attempt));
     let staging = {
-        let _store = lock_store(workshop)?;
-        Staging::create(workshop.layout)?
+        let _store = lock_store(context)?;
+        Staging::create(context.layout)?
     };
     if component.acceptance == Acceptance::Postgres {
         // Nobody to run it as is better known before a large download than after it.
@@ -117,8 +117,8 @@ pub(super) fn build(
     }
     let mut attempts = Vec::new();
     for artifact in artifacts {
-        check_room(component, artifact, staging.path(), &workshop.layout.downloads())?;
-        match try_artifact(step, component, artifact, &name, &staging, workshop) {
+        check_room(component, artifact, staging.path(), &context.layout.downloads())?;
+        match try_artifact(step, component, artifact, &name, &staging, context) {
             Ok(tree) => {
                 let provider = artifact.provider.clone();
                 return Ok(Sealed {
@@ -135,7 +135,7 @@ pub(super) fn build(
                 if is_fatal {
                     return Err(fatal(attempt));
                 }
-                tell(&attempt, workshop);
+                tell(&attempt, context);
                 attempts.push(attempt);
             }
         }
@@ -148,7 +148,7 @@ pub(super) fn build(
 
 /// Says why a build is passed over, before the next one is tried. Hosts that are out of reach are told by the wire, once
 /// each.
-fn tell(attempt: &Attempt, workshop: &Workshop<'_>) {
+fn tell(attempt: &Attempt, context: &InstallContext<'_>) {
     let event = match &attempt.error {
         AttemptError::Fetch(
             FetchError::Unreachable { .. } | FetchError::NoClient { .. } | FetchError::Client { .. },
@@ -164,7 +164,7 @@ fn tell(attempt: &Attempt, workshop: &Workshop<'_>) {
             hinted(error)
         )),
     };
-    workshop.reporter.report(event);
+    context.reporter.report(event);
 }
 
 /// An error with its causes; a transparent error's text is not repeated.
@@ -222,22 +222,22 @@ fn try_artifact(
     artifact: &Artifact,
     name: &str,
     staging: &Staging,
-    workshop: &Workshop<'_>,
+    context: &InstallContext<'_>,
 ) -> Result<Utf8PathBuf, Failure> {
     let phase = |phase| {
-        workshop.reporter.report(Event::Step {
+        context.reporter.report(Event::Step {
             name: name.to_owned(),
             phase,
         })
     };
     let places = Places {
-        downloads: &workshop.layout.downloads(),
+        downloads: &context.layout.downloads(),
         staging: staging.path(),
         open_wheel: unpack::open_wheel,
     };
-    let verified = workshop
+    let verified = context
         .runtime
-        .block_on(workshop.wire.fetch(name, artifact, &places))?;
+        .block_on(context.wire.fetch(name, artifact, &places))?;
     phase(Phase::Unpacking);
     let into = staging.directory("tree").map_err(Failure::Store)?;
     let shape = Shape::of(&step.component, artifact, beside(component));
@@ -265,10 +265,10 @@ fn try_artifact(
     };
     seal(&accepted, &receipt).map_err(Failure::Store)?;
     if let Some(cluster) = accepted.cluster() {
-        keep_template(cluster, verified.digest(), workshop);
+        keep_template(cluster, verified.digest(), context);
     }
     // It is unpacked, and can be had again; a downloaded file of the user's own is not ours to remove.
-    if verified.path().starts_with(workshop.layout.downloads()) {
+    if verified.path().starts_with(context.layout.downloads()) {
         let _ = fs::remove_file(verified.path());
     }
     Ok(accepted.staged().path().to_owned())
@@ -280,8 +280,8 @@ fn seal(accepted: &Accepted, receipt: &Receipt) -> std::io::Result<()> {
 }
 
 /// Keeps the cluster that proved a PostgreSQL, for new projects. Without it they only start more slowly.
-fn keep_template(cluster: &ProvenCluster, digest: &Digest, workshop: &Workshop<'_>) {
-    let template = workshop.layout.template(digest, &cluster.user);
+fn keep_template(cluster: &ProvenCluster, digest: &Digest, context: &InstallContext<'_>) {
+    let template = context.layout.template(digest, &cluster.user);
     if template.symlink_metadata().is_err() && atomic::sync_tree(&cluster.path).is_ok() {
         let _ = fs::rename(&cluster.path, &template);
     }
@@ -348,9 +348,9 @@ pub(super) fn check_room(
 pub(super) fn installed(
     step: &Step,
     providers: &[Provider],
-    workshop: &Workshop<'_>,
+    context: &InstallContext<'_>,
 ) -> Result<Option<TreeName>, InstallError> {
-    let inventory = store::inventory::read(workshop.layout)?;
+    let inventory = store::inventory::read(context.layout)?;
     let is_it = |tree: &&crate::domain::Tree| {
         tree.origin
             .as_ref()
@@ -367,10 +367,10 @@ pub(super) fn installed(
 pub(super) fn tree_name(
     step: &Step,
     provider: &Provider,
-    workshop: &Workshop<'_>,
+    context: &InstallContext<'_>,
 ) -> std::io::Result<TreeName> {
     let plain = TreeName::new(step.version.clone());
-    let inventory = store::inventory::read(workshop.layout)?;
+    let inventory = store::inventory::read(context.layout)?;
     let taken = inventory
         .tree(&step.component, &plain)
         .and_then(|tree| tree.origin.as_ref());

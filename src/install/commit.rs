@@ -2,7 +2,7 @@
 //! process here.
 
 use super::{
-    Done, Effect, GroupReport, Member, Prepared, Report, Workshop,
+    Done, Effect, GroupReport, InstallContext, Member, Prepared, Report,
     acquire::{Sealed, installed, tree_name},
     error::InstallError,
     locks::lock_store,
@@ -17,7 +17,7 @@ use crate::{
 pub(super) fn commit(
     plan: &Plan,
     prepared: Vec<Result<Prepared, InstallError>>,
-    workshop: &Workshop<'_>,
+    context: &InstallContext<'_>,
 ) -> Result<Report, InstallError> {
     if prepared.iter().all(Result::is_err) {
         let groups = plan
@@ -31,14 +31,14 @@ pub(super) fn commit(
             generation: None,
         });
     }
-    let store = lock_store(workshop)?;
+    let store = lock_store(context)?;
     // Look again: another process may have changed the active set meanwhile.
-    let before = store::inventory::read(workshop.layout)?;
+    let before = store::inventory::read(context.layout)?;
     let mut set = before.active.clone();
     let mut groups = Vec::new();
     let mut sealed = Vec::new();
     for (group, prepared) in plan.groups.iter().zip(prepared) {
-        match prepared.and_then(|prepared| settle(prepared, &mut sealed, &store, workshop)) {
+        match prepared.and_then(|prepared| settle(prepared, &mut sealed, &store, context)) {
             Ok(members) => {
                 let members = members.into_iter().map(|(step, tree, effect)| {
                     let active = before.is_active(&step.component, &tree);
@@ -81,11 +81,11 @@ pub(super) fn commit(
             .collect(),
         removes: Vec::new(),
         set: is_new.then_some(&set),
-        command: workshop.command,
+        command: context.command,
         before: before.generation,
         processes: &store.processes,
     };
-    let generation = store::commit::commit(workshop.layout, &change)?;
+    let generation = store::commit::commit(context.layout, &change)?;
     Ok(Report { groups, generation })
 }
 
@@ -94,7 +94,7 @@ fn settle(
     prepared: Prepared,
     sealed_trees: &mut Vec<(Sealed, Spot)>,
     store: &Held,
-    workshop: &Workshop<'_>,
+    context: &InstallContext<'_>,
 ) -> Result<Vec<(Step, TreeName, Effect)>, InstallError> {
     let mut members = Vec::new();
     let mut more = Vec::new();
@@ -103,12 +103,12 @@ fn settle(
             Member::Present { step, tree } => (step, tree, Effect::Activated),
             Member::Sealed { step, sealed } => {
                 // Two may have built it, where the one could not wait for the other.
-                if let Some(tree) = installed(&step, std::slice::from_ref(&sealed.provider), workshop)? {
+                if let Some(tree) = installed(&step, std::slice::from_ref(&sealed.provider), context)? {
                     members.push((step, tree, Effect::Activated));
                     continue;
                 }
-                let name = tree_name(&step, &sealed.provider, workshop)?;
-                let place = workshop.layout.tree(&step.component, &name);
+                let name = tree_name(&step, &sealed.provider, context)?;
+                let place = context.layout.tree(&step.component, &name);
                 if let Some(user) = store.processes.of(&place).first() {
                     return Err(InstallError::InUse {
                         component: step.component,

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 
 use semver::Version;
 
-use super::{Workshop, error::InstallError};
+use super::{InstallContext, error::InstallError};
 use crate::{
     domain::ComponentName,
     fs::lock::Lock,
@@ -25,7 +25,7 @@ pub(super) struct Locks {
 
 impl Locks {
     /// Takes the locks of every release that is tried first, in the order of their names.
-    pub(super) fn take(plan: &Plan, workshop: &Workshop<'_>) -> Result<Self, InstallError> {
+    pub(super) fn take(plan: &Plan, context: &InstallContext<'_>) -> Result<Self, InstallError> {
         let first = plan.groups.iter().filter_map(|group| group.choices.first());
         let wanted: BTreeMap<_, &Step> = first
             .flat_map(|choice| &choice.steps)
@@ -35,7 +35,7 @@ impl Locks {
         let alone = plan.groups.len() == 1 && plan.groups[0].components.len() == 1;
         let mut taken = BTreeMap::new();
         for (key, step) in wanted {
-            taken.insert(key, lock_release(step, workshop)?);
+            taken.insert(key, lock_release(step, context)?);
         }
         Ok(Self {
             taken: Mutex::new(taken),
@@ -44,7 +44,7 @@ impl Locks {
     }
 
     /// The lock of a step; `None` where another process has it and may not be waited for.
-    pub(super) fn of(&self, step: &Step, workshop: &Workshop<'_>) -> Result<Option<Lock>, InstallError> {
+    pub(super) fn of(&self, step: &Step, context: &InstallContext<'_>) -> Result<Option<Lock>, InstallError> {
         let taken = self
             .taken
             .lock()
@@ -52,9 +52,9 @@ impl Locks {
             .remove(&key(step));
         match taken {
             Some(lock) => Ok(Some(lock)),
-            None if self.alone => lock_release(step, workshop).map(Some),
+            None if self.alone => lock_release(step, context).map(Some),
             None => Ok(Lock::try_acquire(
-                &workshop.layout.release_lock(&step.component, &step.version),
+                &context.layout.release_lock(&step.component, &step.version),
             )?),
         }
     }
@@ -65,23 +65,19 @@ fn key(step: &Step) -> (ComponentName, Version) {
 }
 
 /// Takes the lock of a release, waiting for whoever has it.
-pub(super) fn lock_release(step: &Step, workshop: &Workshop<'_>) -> Result<Lock, InstallError> {
+pub(super) fn lock_release(step: &Step, context: &InstallContext<'_>) -> Result<Lock, InstallError> {
     // Before anything is fetched: the commit would refuse it.
-    directories::check(&workshop.layout.component(&step.component), workshop.layout)?;
-    let path = workshop.layout.release_lock(&step.component, &step.version);
+    directories::check(&context.layout.component(&step.component), context.layout)?;
+    let path = context.layout.release_lock(&step.component, &step.version);
     Ok(store::take(
         &path,
-        &workshop.name(step),
-        workshop.patience,
-        workshop.reporter,
+        &context.name(step),
+        context.patience,
+        context.reporter,
     )?)
 }
 
 /// The store lock, for a moment.
-pub(super) fn lock_store(workshop: &Workshop<'_>) -> Result<Held, InstallError> {
-    Ok(store::lock(
-        workshop.layout,
-        workshop.patience,
-        workshop.reporter,
-    )?)
+pub(super) fn lock_store(context: &InstallContext<'_>) -> Result<Held, InstallError> {
+    Ok(store::lock(context.layout, context.patience, context.reporter)?)
 }

@@ -2,7 +2,7 @@
 //! active set stays as it is.
 
 use super::{
-    Workshop,
+    InstallContext,
     acquire::build,
     error::InstallError,
     locks::{lock_release, lock_store},
@@ -22,12 +22,12 @@ pub fn rebuild(
     step: &Step,
     name: &TreeName,
     artifacts: &[Artifact],
-    workshop: &Workshop<'_>,
+    context: &InstallContext<'_>,
 ) -> Result<Provider, InstallError> {
-    let release = lock_release(step, workshop)?;
-    let sealed = build(step, artifacts, Some(release), workshop)?;
-    let store = lock_store(workshop)?;
-    let place = workshop.layout.tree(&step.component, name);
+    let release = lock_release(step, context)?;
+    let sealed = build(step, artifacts, Some(release), context)?;
+    let store = lock_store(context)?;
+    let place = context.layout.tree(&step.component, name);
     // Any ampup may run from a damaged one, such as an `ampup run` that lasts for weeks. It is whole in memory, and needs
     // no other file of its tree; on Windows it would be in the way.
     let is_exchanged_under_it = cfg!(unix) && step.component == self_install::name();
@@ -43,10 +43,10 @@ pub fn rebuild(
         adds: vec![(sealed.tree(), (step.component.clone(), name.clone()))],
         removes: Vec::new(),
         set: None,
-        command: workshop.command,
+        command: context.command,
         before: None,
         processes: &store.processes,
     };
-    commit(workshop.layout, &change)?;
+    commit(context.layout, &change)?;
     Ok(sealed.provider.clone())
 }
