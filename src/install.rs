@@ -22,7 +22,7 @@ use crate::{
     fetch::Wire,
     layout::Layout,
     registry::Registry,
-    resolve::{Action, Choice, GroupPlan, Plan, Step},
+    resolve::{Action, Candidate, GroupPlan, Plan, Step},
 };
 
 pub use rebuild::rebuild;
@@ -145,7 +145,7 @@ enum Member {
     },
 }
 
-/// Tries the choices of a group in order.
+/// Tries the candidates of a group in order.
 fn prepare(
     group: &GroupPlan,
     context: &InstallContext<'_>,
@@ -153,19 +153,19 @@ fn prepare(
     slots: &Slots,
 ) -> Result<Prepared, InstallError> {
     let mut attempts = Vec::new();
-    for choice in &group.choices {
-        match prepare_choice(choice, context, locks, slots) {
+    for candidate in &group.candidates {
+        match prepare_candidate(candidate, context, locks, slots) {
             Ok(members) => {
                 if let Some(best) = group
-                    .choices
+                    .candidates
                     .first()
-                    .filter(|best| best.version != choice.version)
+                    .filter(|best| best.version != candidate.version)
                 {
                     let name = &group.components[0];
                     let text = format!(
                         "{name} {} could not be had; taking {}",
                         context.show(name, &best.version),
-                        context.show(name, &choice.version)
+                        context.show(name, &candidate.version)
                     );
                     context.reporter.report(Event::Note(text));
                 }
@@ -181,14 +181,14 @@ fn prepare(
     })
 }
 
-fn prepare_choice(
-    choice: &Choice,
+fn prepare_candidate(
+    candidate: &Candidate,
     context: &InstallContext<'_>,
     locks: &Locks,
     slots: &Slots,
 ) -> Result<Vec<Member>, InstallError> {
     thread::scope(|scope| {
-        let running: Vec<_> = choice
+        let running: Vec<_> = candidate
             .steps
             .iter()
             .map(|step| {

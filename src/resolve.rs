@@ -33,14 +33,14 @@ pub struct GroupPlan {
     /// The request, which `update` will follow.
     pub request: Option<Requirement>,
     /// The versions that would do, best first; each is tried until one works.
-    pub choices: Vec<Choice>,
+    pub candidates: Vec<Candidate>,
     /// The reasons, in words, why builds that match the request are not candidates on this host.
     pub passed_over: Vec<String>,
 }
 
 /// One version of a group.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Choice {
+pub struct Candidate {
     /// The version of every component of the group.
     pub version: Version,
     /// One for each component.

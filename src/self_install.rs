@@ -14,7 +14,7 @@ use crate::{
     },
     fs::link,
     layout::Layout,
-    resolve::{Action, Choice, GroupPlan, Plan, Step},
+    resolve::{Action, Candidate, GroupPlan, Plan, Step},
     store::check::check,
     verify::digest_of,
 };
@@ -188,7 +188,7 @@ pub fn need(
     let group = GroupPlan {
         components: vec![name],
         request: None,
-        choices: vec![Choice {
+        candidates: vec![Candidate {
             version,
             steps: vec![step],
         }],

@@ -46,7 +46,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                 (
                     &plan.components,
                     from,
-                    Some(&plan.choices[0].version),
+                    Some(&plan.candidates[0].version),
                     "update available",
                 )
             }

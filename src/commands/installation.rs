@@ -174,9 +174,9 @@ pub(super) fn rebuild(
     registry: &Registry,
     session: &Session,
 ) -> Result<Option<Provider>, Error> {
-    let choices = plan.groups.iter().flat_map(|group| &group.choices);
-    let to_build = choices
-        .flat_map(|choice| &choice.steps)
+    let candidates = plan.groups.iter().flat_map(|group| &group.candidates);
+    let to_build = candidates
+        .flat_map(|candidate| &candidate.steps)
         .find_map(|step| match &step.action {
             Action::Acquire(artifacts) if step.component == *component => Some((step, artifacts)),
             _ => None,
@@ -236,7 +236,7 @@ fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Erro
             .components
             .iter()
             .all(|name| inventory.active.requests.get(name) == group.request.as_ref());
-        for step in &group.choices[0].steps {
+        for step in &group.candidates[0].steps {
             match &step.action {
                 Action::Keep(tree) if request_stays => done.push(Done {
                     active: true,
@@ -369,10 +369,10 @@ fn show(rehearsal: Rehearsal, session: &Session) -> Result<Outcome, Error> {
     let mut data = String::new();
     let mut groups = Vec::new();
     for group in &plan.groups {
-        let mut choices = Vec::new();
-        for (rank, choice) in group.choices.iter().enumerate() {
+        let mut candidates = Vec::new();
+        for (rank, candidate) in group.candidates.iter().enumerate() {
             let mut steps = Vec::new();
-            for step in &choice.steps {
+            for step in &candidate.steps {
                 let shown = session.style(&step.component)?.show(&step.version);
                 let (verb, sources) = match &step.action {
                     Action::Keep(_) => ("keep", Vec::new()),
@@ -395,13 +395,13 @@ fn show(rehearsal: Rehearsal, session: &Session) -> Result<Outcome, Error> {
                     "name": step.component, "version": step.version, "action": verb, "sources": sources,
                 }));
             }
-            choices.push(json!(steps));
+            candidates.push(json!(steps));
         }
         for reason in &group.passed_over {
             data += &format!("passed over: {reason}\n");
         }
         groups.push(json!({
-            "components": group.components, "request": group.request, "choices": choices,
+            "components": group.components, "request": group.request, "choices": candidates,
             "passed_over": group.passed_over,
         }));
     }

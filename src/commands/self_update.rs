@@ -77,11 +77,11 @@ fn plan(args: &Args, session: &Session) -> Result<Option<Plan>, Error> {
     {
         let active = active.version();
         for group in &mut plan.groups {
-            let lower = group.choices[0].version.clone();
+            let lower = group.candidates[0].version.clone();
             group
-                .choices
-                .retain(|choice| choice.version.cmp_precedence(active).is_ge());
-            if group.choices.is_empty() {
+                .candidates
+                .retain(|candidate| candidate.version.cmp_precedence(active).is_ge());
+            if group.candidates.is_empty() {
                 return Err(Error::Usage {
                     message: format!("ampup v{lower} is lower than v{active}, which is active"),
                     hint: format!("`ampup self update {requirement} --allow-downgrade`"),

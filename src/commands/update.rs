@@ -77,7 +77,7 @@ fn kept_for_projects(plan: &Plan, session: &Session) -> Result<Vec<String>, Erro
                 continue;
             };
             let major = active.version().major;
-            if resolve::is_major_bound(component) && group.choices[0].version.major != major {
+            if resolve::is_major_bound(component) && group.candidates[0].version.major != major {
                 for project in projects.of_major(major) {
                     let shown = component.version_style.show(active.version());
                     talk.push(format!(

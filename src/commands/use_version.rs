@@ -73,7 +73,7 @@ fn choose(
     let mut set = inventory.active.clone();
     let mut talk = Vec::new();
     for group in &plan.groups {
-        for step in &group.choices[0].steps {
+        for step in &group.candidates[0].steps {
             let (Action::Keep(tree) | Action::Activate(tree)) = &step.action else {
                 return Err(not_installed(spec, session)?);
             };

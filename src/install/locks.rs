@@ -26,9 +26,9 @@ pub(super) struct Locks {
 impl Locks {
     /// Takes the locks of every release that is tried first, in the order of their names.
     pub(super) fn take(plan: &Plan, context: &InstallContext<'_>) -> Result<Self, InstallError> {
-        let first = plan.groups.iter().filter_map(|group| group.choices.first());
+        let first = plan.groups.iter().filter_map(|group| group.candidates.first());
         let wanted: BTreeMap<_, &Step> = first
-            .flat_map(|choice| &choice.steps)
+            .flat_map(|candidate| &candidate.steps)
             .filter(|step| matches!(step.action, Action::Acquire(_)))
             .map(|step| (key(step), step))
             .collect();

@@ -13,7 +13,7 @@ use crate::{
     layout::Layout,
     postgres::user::User,
     registry::Registry,
-    resolve::{Action, Choice, GroupPlan, Plan, Step},
+    resolve::{Action, Candidate, GroupPlan, Plan, Step},
 };
 
 /// The expected result of a plan.
@@ -54,24 +54,27 @@ pub fn rehearse(plan: &Plan, stage: Stage<'_>) -> Rehearsal {
 /// Returns what is left of a group: the candidates that a run could take.
 fn possible(group: &GroupPlan, stage: Stage<'_>) -> Result<GroupPlan, InstallError> {
     let mut left = GroupPlan {
-        choices: Vec::new(),
+        candidates: Vec::new(),
         ..group.clone()
     };
     let mut attempts = Vec::new();
-    for choice in &group.choices {
-        let steps = choice.steps.iter().map(|step| usable(step, stage, &mut attempts));
+    for candidate in &group.candidates {
+        let steps = candidate
+            .steps
+            .iter()
+            .map(|step| usable(step, stage, &mut attempts));
         match steps.collect::<Result<Option<Vec<_>>, _>>() {
-            Ok(Some(steps)) => left.choices.push(Choice {
+            Ok(Some(steps)) => left.candidates.push(Candidate {
                 steps,
-                ..choice.clone()
+                ..candidate.clone()
             }),
             Ok(None) => {}
-            Err(fatal) if left.choices.is_empty() => return Err(fatal),
+            Err(fatal) if left.candidates.is_empty() => return Err(fatal),
             // A run would not come so far.
             Err(_) => {}
         }
     }
-    if left.choices.is_empty() {
+    if left.candidates.is_empty() {
         return Err(InstallError::Exhausted {
             components: group.components.clone(),
             attempts,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use semver::Version;
 
-use super::{Action, Choice, GroupPlan, ResolveError, Step, Update, is_major_bound};
+use super::{Action, Candidate, GroupPlan, ResolveError, Step, Update, is_major_bound};
 use crate::{
     domain::{
         Artifact, Channel, Component, Inventory, Provider, Release, Requirement, Target, Tree, TreeName,
@@ -22,7 +22,7 @@ pub(super) struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// The choices for a request, best first.
+    /// The candidates for a request, best first.
     pub(super) fn install(&self, request: Option<Requirement>) -> Result<GroupPlan, ResolveError> {
         let versions = self.versions(request.as_ref());
         if versions.is_empty() {
@@ -38,12 +38,13 @@ impl Group<'_> {
                 .iter()
                 .map(|component| component.name.clone())
                 .collect(),
-            choices: Vec::new(),
+            candidates: Vec::new(),
             passed_over: Vec::new(),
             request,
         };
         if !latest && let Some(version) = self.installed(&versions, plan.request.as_ref()) {
-            plan.choices.push(self.choice(&version, plan.request.as_ref())?);
+            plan.candidates
+                .push(self.candidate(&version, plan.request.as_ref())?);
             return Ok(plan);
         }
         let exact = plan.request.as_ref().is_some_and(Requirement::is_exact);
@@ -51,14 +52,14 @@ impl Group<'_> {
         for version in versions.iter().rev() {
             // A cluster is bound to its major version: never fall from one to a lower one.
             if plan
-                .choices
+                .candidates
                 .first()
                 .is_some_and(|first| first.version.major != version.major)
             {
                 break;
             }
-            match self.choice(version, plan.request.as_ref()) {
-                Ok(choice) => plan.choices.push(choice),
+            match self.candidate(version, plan.request.as_ref()) {
+                Ok(candidate) => plan.candidates.push(candidate),
                 Err(cause) => {
                     plan.passed_over.push(cause.to_string());
                     refusal.get_or_insert(cause);
@@ -68,8 +69,8 @@ impl Group<'_> {
                 break;
             }
         }
-        if plan.choices.is_empty() {
-            Err(refusal.expect("there was a version, and no choice"))
+        if plan.candidates.is_empty() {
+            Err(refusal.expect("there was a version, and no candidate"))
         } else {
             Ok(plan)
         }
@@ -105,7 +106,7 @@ impl Group<'_> {
             self.versions(request)
                 .into_iter()
                 .filter(|version| {
-                    version.cmp_precedence(&from).is_gt() && self.choice(version, request).is_ok()
+                    version.cmp_precedence(&from).is_gt() && self.candidate(version, request).is_ok()
                 })
                 .collect()
         };
@@ -134,11 +135,11 @@ impl Group<'_> {
                 }
             },
         };
-        let choice = self.choice(&version, request.as_ref())?;
+        let candidate = self.candidate(&version, request.as_ref())?;
         let plan = GroupPlan {
             components: components(),
             request,
-            choices: vec![choice],
+            candidates: vec![candidate],
             passed_over: Vec::new(),
         };
         Ok(Update::Available { from, plan })
@@ -216,7 +217,7 @@ impl Group<'_> {
     }
 
     /// Returns the steps that bring every component to a version.
-    fn choice(&self, version: &Version, request: Option<&Requirement>) -> Result<Choice, ResolveError> {
+    fn candidate(&self, version: &Version, request: Option<&Requirement>) -> Result<Candidate, ResolveError> {
         let step = |component: &&Component| {
             let action = match self.tree(component, version, request) {
                 Some(tree) if self.inventory.is_active(&component.name, &tree.name) => {
@@ -236,7 +237,7 @@ impl Group<'_> {
             .iter()
             .map(step)
             .collect::<Result<_, ResolveError>>()?;
-        Ok(Choice {
+        Ok(Candidate {
             version: version.clone(),
             steps,
         })

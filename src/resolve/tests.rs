@@ -122,9 +122,9 @@ fn planned(inventory: &Inventory, texts: &[&str]) -> Result<Plan, ResolveError> 
 }
 
 fn versions(plan: &GroupPlan) -> Vec<String> {
-    plan.choices
+    plan.candidates
         .iter()
-        .map(|choice| choice.version.to_string())
+        .map(|candidate| candidate.version.to_string())
         .collect()
 }
 
@@ -155,7 +155,7 @@ fn an_exact_version_is_never_replaced_by_a_lower_one() {
 #[test]
 fn a_provider_is_asked_for_with_a_plus() {
     let plan = planned(&Inventory::default(), &["postgres@18.4.0+zonky"]).expect("a plan");
-    let Action::Acquire(artifacts) = &plan.groups[0].choices[0].steps[0].action else {
+    let Action::Acquire(artifacts) = &plan.groups[0].candidates[0].steps[0].action else {
         panic!("acquired")
     };
     assert_eq!(
@@ -168,7 +168,7 @@ fn a_provider_is_asked_for_with_a_plus() {
     let here = inventory(&["postgres 18.4.0 theseus"]);
     let plan = planned(&here, &["postgres@18.4.0+zonky"]).expect("a plan");
     assert!(matches!(
-        plan.groups[0].choices[0].steps[0].action,
+        plan.groups[0].candidates[0].steps[0].action,
         Action::Acquire(_)
     ));
     let none = planned(&here, &["postgres@18.4.0+acme"]).expect_err("nobody");
@@ -181,7 +181,7 @@ fn what_is_installed_and_matches_is_enough() {
     for (spec, version, kept) in [("postgres", "18.3.0", true), ("postgres@18.4", "18.4.0", false)] {
         let plan = planned(&here, &[spec]).expect("a plan");
         assert_eq!(versions(&plan.groups[0]), [version], "{spec}");
-        let action = &plan.groups[0].choices[0].steps[0].action;
+        let action = &plan.groups[0].candidates[0].steps[0].action;
         assert_eq!(matches!(action, Action::Keep(_)), kept, "{action:?}");
     }
     let plan = planned(&here, &["postgres@latest"]);
@@ -196,7 +196,7 @@ fn what_is_installed_serves_also_when_the_registry_has_dropped_it() {
     let here = inventory(&["postgres 18.1.0 theseus"]);
     let plan = planned(&here, &["postgres@18.1.0"]).expect("a plan");
     assert!(matches!(
-        plan.groups[0].choices[0].steps[0].action,
+        plan.groups[0].candidates[0].steps[0].action,
         Action::Keep(_)
     ));
 }
@@ -206,7 +206,7 @@ fn a_group_moves_together() {
     let plan = planned(&Inventory::default(), &["ampd@0.0.35", "ampctl"]).expect("a plan");
     assert_eq!(plan.groups.len(), 1);
     assert_eq!(versions(&plan.groups[0]), ["0.0.35"]);
-    assert_eq!(plan.groups[0].choices[0].steps.len(), 2);
+    assert_eq!(plan.groups[0].candidates[0].steps.len(), 2);
     let both = planned(&Inventory::default(), &["ampd@0.0.35", "ampctl@0.0.34"]);
     assert!(matches!(both, Err(ResolveError::Contradiction { .. })));
 }
