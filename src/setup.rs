@@ -17,7 +17,7 @@ use crate::{
     fs::{atomic, link},
     layout::Layout,
     shell::{
-        Place, Setting, Shell, StartFile, User,
+        Place, Setting, Shell, ShellUser, StartFile,
         block::{self, Insertion},
         record::{Record, RecordError, Touched},
     },
@@ -89,7 +89,7 @@ impl SetupError {
 }
 
 /// The changes that make every shell of `user` find ampup. Looks, and changes nothing.
-pub fn plan(user: &User, setting: &Setting) -> Vec<Change> {
+pub fn plan(user: &ShellUser, setting: &Setting) -> Vec<Change> {
     let mut directories = Vec::new();
     let is_there = |path: &Utf8Path| fs::symlink_metadata(path).is_ok();
     user.start_files(is_there)

@@ -247,7 +247,7 @@ pub struct StartFile {
 
 /// The facts that decide which files a user's shells read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
+pub struct ShellUser {
     /// Their home directory.
     pub home: Utf8PathBuf,
     /// `ZDOTDIR`, if it is set.
@@ -258,7 +258,7 @@ pub struct User {
     pub shells: Vec<Shell>,
 }
 
-impl User {
+impl ShellUser {
     /// Every file that a new shell of each kind reads, so that it finds ampup: interactive or not, login or not, as
     /// far as the shell reads one at all.
     pub fn start_files(&self, is_there: impl Fn(&Utf8Path) -> bool) -> Vec<StartFile> {
@@ -332,8 +332,8 @@ impl User {
 mod tests {
     use super::*;
 
-    fn user(shells: &[Shell], zdotdir: Option<&str>) -> User {
-        User {
+    fn user(shells: &[Shell], zdotdir: Option<&str>) -> ShellUser {
+        ShellUser {
             home: "/u".into(),
             zdotdir: zdotdir.map(Into::into),
             config_home: None,
@@ -341,7 +341,7 @@ mod tests {
         }
     }
 
-    fn paths(user: &User, there: &[&str]) -> Vec<String> {
+    fn paths(user: &ShellUser, there: &[&str]) -> Vec<String> {
         let files = user.start_files(|path| there.contains(&path.as_str()));
         files.into_iter().map(|file| file.path.into_string()).collect()
     }

@@ -351,7 +351,7 @@ fn what_next(args: &Args, session: &Session) -> Vec<String> {
 }
 
 /// The user whose files are changed, and the shells of this machine.
-fn shells(session: &Session) -> Option<crate::shell::User> {
+fn shells(session: &Session) -> Option<crate::shell::ShellUser> {
     let mut user = user(session)?;
     let path = session.env.search_path();
     let usual = env::usual(session);
@@ -363,7 +363,7 @@ fn shells(session: &Session) -> Option<crate::shell::User> {
                 .any(|program| path.iter().any(|directory| directory.join(program).is_file()))
         };
         let has_file = || {
-            let one = crate::shell::User {
+            let one = crate::shell::ShellUser {
                 shells: vec![*shell],
                 ..user.clone()
             };

@@ -16,7 +16,7 @@ use crate::{
         removal::{self, Return, Undo},
         windows,
     },
-    shell::{Shell, User},
+    shell::{Shell, ShellUser},
     store::{self, directories, in_use::Processes},
 };
 
@@ -207,7 +207,7 @@ fn leave_windows(left: &mut Vec<(Utf8PathBuf, std::io::Error)>, args: &Args, ses
 }
 
 /// Whose files are changed; `None` where no home directory is known. Every shell is thought of.
-pub(super) fn user(session: &Session) -> Option<User> {
+pub(super) fn user(session: &Session) -> Option<ShellUser> {
     let absolute = |name: &str| {
         session
             .env
@@ -215,7 +215,7 @@ pub(super) fn user(session: &Session) -> Option<User> {
             .map(Utf8PathBuf::from)
             .filter(|path| path.is_absolute())
     };
-    Some(User {
+    Some(ShellUser {
         home: session.env.user_home()?.to_owned(),
         zdotdir: absolute("ZDOTDIR"),
         config_home: absolute("XDG_CONFIG_HOME"),

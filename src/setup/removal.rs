@@ -10,7 +10,7 @@ use crate::{
     fs::atomic,
     layout::Layout,
     shell::{
-        Place, Setting, User,
+        Place, Setting, ShellUser,
         block::{self, Removal},
         record::{Record, Touched},
     },
@@ -45,7 +45,7 @@ pub enum Undo {
 ///
 /// # Errors
 /// When the record is there and not understood.
-pub fn plan(user: &User, setting: &Setting, layout: &Layout) -> Result<Vec<Return>, SetupError> {
+pub fn plan(user: &ShellUser, setting: &Setting, layout: &Layout) -> Result<Vec<Return>, SetupError> {
     let mut record = read_record(layout)?;
     let known: Vec<Utf8PathBuf> = record.files.iter().map(|file| file.path.clone()).collect();
     let unknown = user.start_files(|path| fs::symlink_metadata(path).is_ok());

@@ -9,7 +9,7 @@ use crate::fs::link;
 
 /// A process that runs from a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
+pub struct RunningProcess {
     /// Its process id.
     pub pid: u32,
     /// Its executable.
@@ -23,7 +23,7 @@ pub struct User {
 /// later is missed, as is one that starts right after any look.
 #[derive(Debug)]
 pub struct Processes {
-    seen: Option<Vec<User>>,
+    seen: Option<Vec<RunningProcess>>,
 }
 
 impl Processes {
@@ -35,43 +35,43 @@ impl Processes {
     }
 
     /// Those whose executable lies below `tree`.
-    pub fn of(&self, tree: &Utf8Path) -> Vec<User> {
+    pub fn of(&self, tree: &Utf8Path) -> Vec<RunningProcess> {
         let Ok(tree) = link::real(tree) else {
             return Vec::new();
         };
-        let below = |user: &User| user.executable.starts_with(&tree);
+        let below = |process: &RunningProcess| process.executable.starts_with(&tree);
         match &self.seen {
-            Some(seen) => seen.iter().filter(|user| below(user)).cloned().collect(),
+            Some(seen) => seen.iter().filter(|process| below(process)).cloned().collect(),
             None => from_proc().into_iter().filter(below).collect(),
         }
     }
 }
 
 /// `/proc/<pid>/exe` (proc(5)); the ones of other users cannot be read and are left out.
-fn from_proc() -> Vec<User> {
+fn from_proc() -> Vec<RunningProcess> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
-    let user = |entry: fs::DirEntry| {
+    let process = |entry: fs::DirEntry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
         let executable = Utf8PathBuf::from_path_buf(fs::read_link(entry.path().join("exe")).ok()?).ok()?;
-        Some(User { pid, executable })
+        Some(RunningProcess { pid, executable })
     };
-    entries.flatten().filter_map(user).collect()
+    entries.flatten().filter_map(process).collect()
 }
 
 /// `ps` of macOS and the BSDs, whose `comm` is the whole path.
-fn from_ps() -> Vec<User> {
+fn from_ps() -> Vec<RunningProcess> {
     let Ok(output) = Command::new("ps").args(["-axo", "pid=,comm="]).output() else {
         return Vec::new();
     };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let user = |line: &str| {
+    let process = |line: &str| {
         let (pid, executable) = line.trim().split_once(' ')?;
-        Some(User {
+        Some(RunningProcess {
             pid: pid.parse().ok()?,
             executable: executable.trim().into(),
         })
     };
-    text.lines().filter_map(user).collect()
+    text.lines().filter_map(process).collect()
 }

@@ -3,7 +3,7 @@
 use ampup::{
     layout::Layout,
     setup::{self, Action, removal},
-    shell::{Setting, Shell, User},
+    shell::{Setting, Shell, ShellUser},
 };
 use camino::Utf8PathBuf;
 
@@ -20,8 +20,8 @@ impl Home {
         Self { world }
     }
 
-    fn user(&self) -> User {
-        User {
+    fn user(&self) -> ShellUser {
+        ShellUser {
             home: self.world.join("user"),
             zdotdir: None,
             config_home: None,

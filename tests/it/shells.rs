@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use ampup::{
     layout::Layout,
     setup::{self, Action},
-    shell::{Setting, Shell, User, quote},
+    shell::{Setting, Shell, ShellUser, quote},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -35,7 +35,7 @@ impl SetUp {
         let home = user.join(name);
         write_program(&home.join("bin/ampup"), "#!/bin/sh\necho the one\n");
         let setting = Setting::new(&home, Some(&user)).expect("fit");
-        let facts = User {
+        let facts = ShellUser {
             home: user.clone(),
             zdotdir: None,
             config_home: None,
