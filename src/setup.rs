@@ -17,7 +17,7 @@ use crate::{
     fs::{atomic, link},
     layout::Layout,
     shell::{
-        Place, Setting, Shell, ShellUser, StartFile,
+        Placement, Setting, Shell, ShellUser, StartFile,
         block::{self, Insertion},
         record::{Record, RecordError, Touched},
     },
@@ -208,8 +208,8 @@ fn decide(file: &StartFile, setting: &Setting) -> Action {
         Err(cause) => return Action::ByHand(cause.to_string()),
     };
     let insertion = match file.place {
-        Place::Block => block::insert(&content, &setting.line(file.shell)),
-        Place::Whole => replace_whole(&content, &new_content(file, setting)),
+        Placement::Block => block::insert(&content, &setting.line(file.shell)),
+        Placement::Whole => replace_whole(&content, &new_content(file, setting)),
     };
     match insertion {
         Insertion::Present => Action::Nothing,
@@ -266,8 +266,8 @@ fn note(change: &Change, setting: &Setting, record: &mut Record) {
         _ => false,
     };
     let content = match change.file.place {
-        Place::Block => change.line.clone(),
-        Place::Whole => sha256(&new_content(&change.file, setting)),
+        Placement::Block => change.line.clone(),
+        Placement::Whole => sha256(&new_content(&change.file, setting)),
     };
     record.touch(Touched {
         path: change.file.path.clone(),

@@ -227,7 +227,7 @@ pub fn typed(text: &str) -> String {
 /// The form in which ampup is in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Place {
+pub enum Placement {
     /// One marked block in a file of the user.
     Block,
     /// The file is ampup's alone.
@@ -242,7 +242,7 @@ pub struct StartFile {
     /// Where it is.
     pub path: Utf8PathBuf,
     /// The form in which ampup is put there.
-    pub place: Place,
+    pub place: Placement,
 }
 
 /// The facts that decide which files a user's shells read.
@@ -270,24 +270,28 @@ impl ShellUser {
                 .unwrap_or_else(|| self.home.join(".config"))
         };
         // Login shells of the POSIX kind, display managers, and bash where it has no file of its own.
-        put(Shell::Sh, self.home.join(".profile"), Place::Block);
+        put(Shell::Sh, self.home.join(".profile"), Placement::Block);
         for shell in &self.shells {
             match shell {
                 Shell::Sh => {}
                 Shell::Bash => {
-                    put(Shell::Bash, self.home.join(".bashrc"), Place::Block);
+                    put(Shell::Bash, self.home.join(".bashrc"), Placement::Block);
                     // A login bash reads the first of these, and then not `.profile`.
                     let own = [".bash_profile", ".bash_login"].map(|name| self.home.join(name));
                     if let Some(path) = own.into_iter().find(|path| is_there(path)) {
-                        put(Shell::Bash, path, Place::Block);
+                        put(Shell::Bash, path, Placement::Block);
                     }
                 }
                 Shell::Zsh => {
                     for path in self.zshenv(&is_there) {
-                        put(Shell::Zsh, path, Place::Block);
+                        put(Shell::Zsh, path, Placement::Block);
                     }
                 }
-                Shell::Fish => put(Shell::Fish, config().join("fish/conf.d/ampup.fish"), Place::Whole),
+                Shell::Fish => put(
+                    Shell::Fish,
+                    config().join("fish/conf.d/ampup.fish"),
+                    Placement::Whole,
+                ),
                 Shell::Nushell => {
                     let config = match &self.config_home {
                         None if cfg!(target_os = "macos") => self.home.join("Library/Application Support"),
@@ -296,7 +300,7 @@ impl ShellUser {
                     put(
                         Shell::Nushell,
                         config.join("nushell/autoload/ampup.nu"),
-                        Place::Whole,
+                        Placement::Whole,
                     );
                 }
                 Shell::PowerShell if cfg!(windows) => {} // the registry's PATH serves it
@@ -304,7 +308,7 @@ impl ShellUser {
                     put(
                         Shell::PowerShell,
                         config().join("powershell/profile.ps1"),
-                        Place::Block,
+                        Placement::Block,
                     );
                 }
             }

@@ -19,12 +19,12 @@ const LIMIT: u64 = 1 << 20;
 /// Where an explicit address was found. It may hold a password, so it is not shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct External {
-    place: Place,
+    place: Location,
     url: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum Location {
     Environment,
     File(&'static str, Utf8PathBuf),
 }
@@ -70,8 +70,8 @@ impl External {
     /// Says how to remove the setting.
     pub(crate) fn removal(&self) -> String {
         match &self.place {
-            Place::Environment => format!("unset `{URL}`"),
-            Place::File(key, path) => format!("remove `{key}` from `{path}`"),
+            Location::Environment => format!("unset `{URL}`"),
+            Location::File(key, path) => format!("remove `{key}` from `{path}`"),
         }
     }
 
@@ -87,15 +87,15 @@ impl External {
 impl fmt::Display for External {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Environment => write!(f, "`{URL}`"),
-            Place::File(key, path) => write!(f, "`{key}` in `{path}`"),
+            Location::Environment => write!(f, "`{URL}`"),
+            Location::File(key, path) => write!(f, "`{key}` in `{path}`"),
         }
     }
 }
 
 fn in_environment(env: &Env) -> Option<External> {
     env.var(URL).map(|url| External {
-        place: Place::Environment,
+        place: Location::Environment,
         url: url.to_owned(),
     })
 }
@@ -118,7 +118,7 @@ fn in_file(project: &Project, config: Option<&Utf8Path>, env: &Env) -> Result<Ve
         source: Box::new(source),
     })?;
     let external = |(key, url)| External {
-        place: Place::File(key, path.clone()),
+        place: Location::File(key, path.clone()),
         url,
     };
     Ok(found.into_iter().map(external).collect())

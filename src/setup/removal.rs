@@ -10,7 +10,7 @@ use crate::{
     fs::atomic,
     layout::Layout,
     shell::{
-        Place, Setting, ShellUser,
+        Placement, Setting, ShellUser,
         block::{self, Removal},
         record::{Record, Touched},
     },
@@ -52,15 +52,15 @@ pub fn plan(user: &ShellUser, setting: &Setting, layout: &Layout) -> Result<Vec<
     for file in unknown.into_iter().filter(|file| !known.contains(&file.path)) {
         let line = setting.line(file.shell);
         record.touch(match file.place {
-            Place::Block => Touched {
+            Placement::Block => Touched {
                 path: file.path,
-                place: Place::Block,
+                place: Placement::Block,
                 made: false,
                 content: line,
             },
-            Place::Whole => Touched {
+            Placement::Whole => Touched {
                 path: file.path,
-                place: Place::Whole,
+                place: Placement::Whole,
                 made: true,
                 content: sha256(format!("{}\n", block::render(&line)).as_bytes()),
             },
@@ -104,9 +104,9 @@ fn undo(touched: &Touched) -> Option<Undo> {
         Err(cause) => return Some(Undo::Stays(cause.to_string())),
     };
     match touched.place {
-        Place::Whole if sha256(&content) == touched.content => Some(Undo::Delete),
-        Place::Whole => Some(Undo::Stays("it was edited".to_owned())),
-        Place::Block => match block::remove(&content, &touched.content) {
+        Placement::Whole if sha256(&content) == touched.content => Some(Undo::Delete),
+        Placement::Whole => Some(Undo::Stays("it was edited".to_owned())),
+        Placement::Block => match block::remove(&content, &touched.content) {
             Removal::Absent => None,
             Removal::Foreign(line) => Some(Undo::Stays(format!("its block has another line: `{line}`"))),
             Removal::Truncate(0) if touched.made => Some(Undo::Delete),

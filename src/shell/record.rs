@@ -4,7 +4,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::Place;
+use super::Placement;
 use crate::domain::checked::{self, CheckError};
 
 /// The record of one home.
@@ -23,7 +23,7 @@ pub struct Touched {
     /// Where it is.
     pub path: Utf8PathBuf,
     /// The form in which ampup is in it.
-    pub place: Place,
+    pub place: Placement,
     /// It was not there before: it goes when nothing but ampup's is in it.
     pub made: bool,
     /// The text that was written: the line of the block, or the sha256 of the whole file. A file that differs was edited,
@@ -102,7 +102,7 @@ mod tests {
     fn a_second_init_does_not_forget_what_the_first_made() {
         let touched = |made, content: &str| Touched {
             path: "/u/.bashrc".into(),
-            place: Place::Block,
+            place: Placement::Block,
             made,
             content: content.to_owned(),
         };
