@@ -16,7 +16,7 @@ use crate::{
     registry::{
         Registry,
         concern::{self, Concern},
-        keys::{Keyring, Origin},
+        keys::{Keyring, RegistryOrigin},
         trust,
     },
     store::{self, directories, links},
@@ -92,7 +92,7 @@ pub fn examine(
     layout: &Layout,
     env: &Env,
     registry: Option<InUse<'_>>,
-    origin: &Origin,
+    origin: &RegistryOrigin,
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = vec![home(layout)];

@@ -13,7 +13,7 @@ use crate::{
     layout::Layout,
     registry::{
         Registry,
-        keys::Origin,
+        keys::RegistryOrigin,
         trust::{self, Pointer, Signed, Standing, TrustError},
     },
 };
@@ -110,7 +110,7 @@ impl RefreshError {
 
 /// The registry to use now, without the network. The copy that was fetched is used if it is whole, proven, not below
 /// what was accepted before, and newer than the built-in one; a copy that is not to be used is removed.
-pub fn load(origin: &Origin, layout: &Layout) -> Loaded {
+pub fn load(origin: &RegistryOrigin, layout: &Layout) -> Loaded {
     let mut loaded = Loaded {
         registry: Registry::embedded(),
         from: Provenance::BuiltIn,
@@ -152,7 +152,7 @@ pub fn load(origin: &Origin, layout: &Layout) -> Loaded {
 ///
 /// # Errors
 /// When what comes is not proven.
-pub async fn ask(origin: &Origin, loaded: &Loaded, wire: &Wire) -> Result<Answer, RefreshError> {
+pub async fn ask(origin: &RegistryOrigin, loaded: &Loaded, wire: &Wire) -> Result<Answer, RefreshError> {
     let Some(address) = origin.address("registry.minisig") else {
         return Ok(Answer::NoKey);
     };
@@ -197,7 +197,12 @@ pub async fn ask(origin: &Origin, loaded: &Loaded, wire: &Wire) -> Result<Answer
 /// # Errors
 /// When it is below what was accepted before, or is another under the same serial; nothing is changed then. Or when it
 /// cannot be written.
-pub fn keep(newer: &Newer, origin: &Origin, layout: &Layout, now: Timestamp) -> Result<Kept, RefreshError> {
+pub fn keep(
+    newer: &Newer,
+    origin: &RegistryOrigin,
+    layout: &Layout,
+    now: Timestamp,
+) -> Result<Kept, RefreshError> {
     let refused = |source| RefreshError::Refused {
         address: origin.address("registry.minisig").unwrap_or_default(),
         source,

@@ -16,7 +16,7 @@ use crate::{
     host::Host,
     layout::Layout,
     refresh::{self, Answer, Kept, Loaded, Provenance},
-    registry::{Registry, keys::Origin, manifest, trust},
+    registry::{Registry, keys::RegistryOrigin, manifest, trust},
     settings::Settings,
     store::{self, Held, claim::Claim},
 };
@@ -72,7 +72,7 @@ pub struct Session {
     /// The command line, for the history.
     pub command: String,
     /// The default registry. Only tests have another than the built-in one.
-    pub origin: Origin,
+    pub origin: RegistryOrigin,
     registry: OnceCell<(Registry, Source)>,
 }
 
@@ -137,7 +137,7 @@ impl Session {
             reporter,
             command,
             unusable,
-            origin: Origin::built_in(),
+            origin: RegistryOrigin::built_in(),
             registry: OnceCell::new(),
         })
     }

@@ -66,12 +66,12 @@ pub struct Tree {
     /// Its directory's name.
     pub name: TreeName,
     /// The origin that its receipt states; `None` if the receipt is missing or damaged, and the tree is not to be trusted.
-    pub origin: Option<Origin>,
+    pub origin: Option<TreeOrigin>,
 }
 
 /// Where an installed tree came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct TreeOrigin {
     /// The release's version.
     pub version: Version,
     /// Who built it.

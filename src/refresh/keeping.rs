@@ -12,7 +12,7 @@ use crate::{
     fs::{atomic, lock::Lock},
     layout::Layout,
     registry::{
-        keys::Origin,
+        keys::RegistryOrigin,
         manifest,
         trust::{self, Floor, Pointer, Signed, Standing},
     },
@@ -84,7 +84,7 @@ fn check(id: &str, floor: &Floor, etag: Option<&str>) -> Digest {
 }
 
 /// Returns the last accepted state; if it cannot be read, a sentence that says so.
-pub(super) fn accepted(origin: &Origin, layout: &Layout) -> Result<Option<Accepted>, String> {
+pub(super) fn accepted(origin: &RegistryOrigin, layout: &Layout) -> Result<Option<Accepted>, String> {
     let damaged = |why: &dyn std::fmt::Display| {
         format!(
             "`{}` is damaged ({why}): which registry was accepted last is taken from its copy",
@@ -130,7 +130,7 @@ impl Unusable {
 
 /// The copy, if there is one, proven again and not another than what was accepted, which was read before.
 pub(super) fn accepted_copy(
-    origin: &Origin,
+    origin: &RegistryOrigin,
     layout: &Layout,
     accepted: Option<&Accepted>,
 ) -> Result<Option<Signed>, Unusable> {
@@ -148,7 +148,7 @@ pub(super) fn accepted_copy(
 }
 
 /// The copy, if there is one, proven again.
-pub(super) fn copy(origin: &Origin, layout: &Layout) -> Result<Option<Signed>, Unusable> {
+pub(super) fn copy(origin: &RegistryOrigin, layout: &Layout) -> Result<Option<Signed>, Unusable> {
     let limit = trust::POINTER_LIMIT + manifest::LIMIT;
     let bytes = match atomic::read_own(&layout.registry_copy(&origin.id), limit) {
         Ok(bytes) => bytes,
@@ -169,7 +169,7 @@ pub(super) fn copy(origin: &Origin, layout: &Layout) -> Result<Option<Signed>, U
 }
 
 /// Removes a copy that is refused, as far as that can be done.
-pub(super) fn drop_refused(origin: &Origin, layout: &Layout) {
+pub(super) fn drop_refused(origin: &RegistryOrigin, layout: &Layout) {
     // In a directory that is no home, or behind a link in one, nothing is made and nothing is removed.
     let places = [layout.locks(), layout.cache()];
     if !claim::is_made(layout)
@@ -191,7 +191,7 @@ pub(super) fn drop_refused(origin: &Origin, layout: &Layout) {
 }
 
 /// Keeps all of it: the copy first, so that the floor never rises above what is here.
-pub(super) fn keep(newer: &Newer, origin: &Origin, layout: &Layout) -> io::Result<()> {
+pub(super) fn keep(newer: &Newer, origin: &RegistryOrigin, layout: &Layout) -> io::Result<()> {
     let copy = [newer.pointer.as_slice(), newer.document.as_slice()].concat();
     atomic::write_through(&layout.staging(), &layout.registry_copy(&origin.id), &copy)?;
     // A damaged one says nothing that could be kept.

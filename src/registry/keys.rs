@@ -15,7 +15,7 @@ const BASE: Option<&str> = None;
 
 /// The default registry: which it is, where it is published, and whose signature makes it so.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub struct RegistryOrigin {
     /// Its id.
     pub id: String,
     /// The address below which `v1/registry.minisig` is; nothing is fetched without one.
@@ -24,7 +24,7 @@ pub struct Origin {
     pub keyring: Keyring,
 }
 
-impl Origin {
+impl RegistryOrigin {
     /// Returns the keys that this ampup was built with.
     pub fn built_in() -> Self {
         Self {
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_built_in_keys_are_those_of_the_registry() {
-        let origin = Origin::built_in();
+        let origin = RegistryOrigin::built_in();
         let directory = camino::Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("registry/keys");
         let files = directory.read_dir_utf8().expect("listed");
         let files: Vec<String> = files

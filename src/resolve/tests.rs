@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::*;
-use crate::domain::{Target, Tree, inventory::Origin};
+use crate::domain::{Target, Tree, inventory::TreeOrigin};
 
 fn artifact(provider: &str, target: &str, needs: serde_json::Value) -> serde_json::Value {
     json!({
@@ -98,7 +98,7 @@ fn inventory(lines: &[&str]) -> Inventory {
         let name: ComponentName = words[0].parse().expect("a name");
         let version = Version::parse(words[1]).expect("a version");
         let digest = format!("sha256:{}", "0".repeat(64)).parse().expect("a digest");
-        let origin = Origin {
+        let origin = TreeOrigin {
             version: version.clone(),
             provider: words[2].parse().expect("a provider"),
             digest,

@@ -9,7 +9,7 @@ use super::{
     directories, generation, journal::Pending, look_again::until_unchanged, pointer, receipt::Receipt,
 };
 use crate::{
-    domain::{ComponentName, Inventory, Tree, TreeName, inventory::Origin},
+    domain::{ComponentName, Inventory, Tree, TreeName, inventory::TreeOrigin},
     layout::Layout,
 };
 
@@ -78,9 +78,9 @@ fn trees_without(layout: &Layout, pending: &Pending) -> io::Result<Inventory> {
     Ok(inventory)
 }
 
-fn origin(layout: &Layout, component: &ComponentName, name: &TreeName) -> Option<Origin> {
+fn origin(layout: &Layout, component: &ComponentName, name: &TreeName) -> Option<TreeOrigin> {
     let receipt = Receipt::read(&layout.tree(component, name), component, name.version()).ok()?;
-    Some(Origin {
+    Some(TreeOrigin {
         version: receipt.version,
         provider: receipt.provider,
         digest: receipt.digest,

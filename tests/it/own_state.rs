@@ -17,7 +17,7 @@ use ampup::{
     env::Env,
     event::Silent,
     exit::Exit,
-    registry::keys::{Keyring, Origin},
+    registry::keys::{Keyring, RegistryOrigin},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -121,7 +121,7 @@ impl Scene {
             self.home.work().as_std_path(),
         );
         let mut session = Session::new(env, Options::default(), Arc::new(Silent), "ampup".to_owned())?;
-        session.origin = Origin {
+        session.origin = RegistryOrigin {
             id: "amp".to_owned(),
             base: None,
             keyring: Keyring::new(&[&self.signer.public()], "").expect("a key"),

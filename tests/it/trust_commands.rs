@@ -16,7 +16,7 @@ use ampup::{
     exit::Exit,
     registry::{
         Registry,
-        keys::{Keyring, Origin},
+        keys::{Keyring, RegistryOrigin},
     },
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -133,7 +133,7 @@ pub(crate) fn session_at(world: &Utf8Path, port: u16, reporter: Arc<dyn Reporter
     let env = Env::from_variables([("AMPUP_HOME", home.as_str())], world.as_std_path());
     let mut session =
         Session::new(env, Options::default(), reporter, "ampup update".to_owned()).expect("a session");
-    session.origin = Origin {
+    session.origin = RegistryOrigin {
         id: "amp".to_owned(),
         base: Some(format!("http://127.0.0.1:{port}")),
         keyring: Keyring::new(&[&signer().public()], "").expect("a key"),
@@ -417,7 +417,7 @@ fn without_a_key_or_a_network_what_is_here_goes_on() {
     let publisher = Publisher::new();
     publisher.publish(1007).update().expect("updated");
     publisher.site.asked();
-    let built_in = publisher.session_with(|session| session.origin = Origin::built_in());
+    let built_in = publisher.session_with(|session| session.origin = RegistryOrigin::built_in());
     update::run(&update::Args::default(), &built_in).expect("nothing is asked");
     assert_eq!(
         built_in.registry_and_source().expect("a registry").1,
