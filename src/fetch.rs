@@ -15,6 +15,7 @@ mod https;
 mod local;
 mod mirror;
 mod npm;
+mod options;
 mod packages;
 mod partial;
 mod proxy;
@@ -22,7 +23,6 @@ mod published;
 mod pypi;
 mod range;
 mod retry;
-mod settings;
 mod telling;
 mod tls;
 
@@ -53,9 +53,9 @@ use self::{
 pub use self::{
     error::{FetchError, Verdict},
     fault::Fault,
+    options::{FetchOptions, Limits, Secret},
     packages::PackageClient,
     published::{of_checksum_file, of_github_release},
-    settings::{Limits, Secret, Settings},
 };
 use crate::{
     domain::{Artifact, Digest, Format, Integrity, Source},
@@ -91,7 +91,7 @@ pub enum Fresh {
 
 /// The wire of one run.
 pub struct Wire {
-    settings: Settings,
+    options: FetchOptions,
     env: Env,
     reporter: Arc<dyn Reporter>,
     proxies: Arc<Proxies>,
@@ -105,10 +105,10 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// The wire with these settings. Nothing is asked yet.
-    pub fn new(settings: Settings, env: &Env, reporter: Arc<dyn Reporter>) -> Self {
+    /// The wire with these options. Nothing is asked yet.
+    pub fn new(options: FetchOptions, env: &Env, reporter: Arc<dyn Reporter>) -> Self {
         Self {
-            settings,
+            options,
             env: env.clone(),
             reporter,
             proxies: Arc::new(Proxies::of_environment(env)),
@@ -177,7 +177,7 @@ impl Wire {
         }
     }
 
-    /// Looks whether the settings allow to fetch an artifact. What is in `downloads` already, and what lies in files, needs
+    /// Looks whether the options allow to fetch an artifact. What is in `downloads` already, and what lies in files, needs
     /// no network. Nothing is asked.
     ///
     /// # Errors
@@ -186,7 +186,7 @@ impl Wire {
         let is_here = match &artifact.integrity {
             Integrity::Pinned { digest } => downloads.join(digest.file_name()).is_file(),
             Integrity::ChecksumFile { url, .. } | Integrity::GithubAsset { release: url, .. } => {
-                if self.settings.require_pinned {
+                if self.options.require_pinned {
                     return Err(FetchError::Unpinned {
                         name: name.to_owned(),
                     });
@@ -198,7 +198,7 @@ impl Wire {
                 false
             }
         };
-        let mirror = self.settings.mirror.as_ref();
+        let mirror = self.options.mirror.as_ref();
         if is_here || mirror.is_some_and(|mirror| mirror.scheme() == "file") {
             return Ok(());
         }
@@ -221,7 +221,7 @@ impl Wire {
             return Ok(Fresh::Modified { body, etag: None });
         }
         self.online(&format!("`{}`", address::shown(&url)), &address::host(&url))?;
-        let mut retries = Retries::new(&self.settings.limits);
+        let mut retries = Retries::new(&self.options.limits);
         loop {
             match self.small(&url, limit, etag).await {
                 Ok(fresh) => return Ok(fresh),
@@ -265,13 +265,13 @@ impl Wire {
 
     /// The digest that the artifact must have.
     async fn expected(&self, name: &str, artifact: &Artifact) -> Result<Digest, FetchError> {
-        let limits = &self.settings.limits;
+        let limits = &self.options.limits;
         let (url, limit) = match &artifact.integrity {
             Integrity::Pinned { digest } => return Ok(digest.clone()),
             Integrity::ChecksumFile { url, .. } => (url, limits.checksum_file),
             Integrity::GithubAsset { release, .. } => (release, limits.github_release),
         };
-        if self.settings.require_pinned {
+        if self.options.require_pinned {
             return Err(FetchError::Unpinned {
                 name: name.to_owned(),
             });
@@ -308,12 +308,12 @@ impl Wire {
     fn client(&self, url: &Url) -> Result<&reqwest::Client, String> {
         let warn = |text| self.report(Event::Warning(text));
         self.clients
-            .of(url, &self.env, &self.proxies, &self.settings.limits, warn)
+            .of(url, &self.env, &self.proxies, &self.options.limits, warn)
     }
 
     /// Who is at fault when an address gives no answer, unless something says that it is another.
     fn fault_of(&self, url: &Url) -> Fault {
-        let mirror = self.settings.mirror.as_ref();
+        let mirror = self.options.mirror.as_ref();
         Fault::Host {
             name: address::host(url),
             is_mirror: mirror.is_some_and(|mirror| mirror.origin() == url.origin()),
@@ -322,7 +322,7 @@ impl Wire {
     }
 
     fn online(&self, name: &str, host: &str) -> Result<(), FetchError> {
-        if self.settings.offline {
+        if self.options.offline {
             return Err(FetchError::Offline {
                 name: name.to_owned(),
                 host: host.to_owned(),
@@ -383,7 +383,7 @@ impl Wire {
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wire")
-            .field("settings", &self.settings)
+            .field("options", &self.options)
             .field("out_of_reach", &self.out_of_reach)
             .finish_non_exhaustive()
     }

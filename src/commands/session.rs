@@ -270,12 +270,12 @@ impl Session {
     /// # Errors
     /// When the mirror that the user named is no address.
     pub fn wire(&self, github_token: Option<Secret>, require_pinned: bool) -> Result<Wire, Error> {
-        let settings = fetch::Settings {
+        let settings = fetch::FetchOptions {
             offline: self.is_offline(),
             mirror: self.mirror()?,
             github_token,
             require_pinned: require_pinned || self.settings.require_pinned,
-            ..fetch::Settings::default()
+            ..fetch::FetchOptions::default()
         };
         Ok(Wire::new(settings, &self.env, self.reporter.clone()))
     }

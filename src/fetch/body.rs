@@ -30,7 +30,7 @@ impl<'a> Body<'a> {
 
     /// The next bytes; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, Failed> {
-        let limits = &self.wire.settings.limits;
+        let limits = &self.wire.options.limits;
         loop {
             let patience = if self.any {
                 (self.window.0 + limits.window).saturating_duration_since(Instant::now())

@@ -91,7 +91,7 @@ impl Wire {
         let directory = wanted.places.downloads;
         let mut partial =
             Partial::open(directory, &wanted.digest.file_name()).map_err(FetchError::disk(directory))?;
-        let mut retries = Retries::new(&self.settings.limits);
+        let mut retries = Retries::new(&self.options.limits);
         let mut telling = Telling::new(&*self.reporter, wanted.name);
         loop {
             let had = partial.length();
@@ -180,7 +180,7 @@ impl Wire {
             };
             return Err(FetchError::of_verify(cause, web_page).into());
         }
-        let limit = wanted.size.unwrap_or(self.settings.limits.artifact);
+        let limit = wanted.size.unwrap_or(self.options.limits.artifact);
         let too_large = || FetchError::TooLarge {
             origin: shown.clone(),
             limit,

@@ -34,7 +34,7 @@ impl Wire {
     /// Asks once, and follows redirects. Given is an answer with the status 200, 206, 304 or 416; the last three only
     /// when the question allows for them.
     pub(super) async fn ask(&self, question: Question<'_>) -> Result<Response, Failed> {
-        let mirror = self.settings.mirror.as_ref();
+        let mirror = self.options.mirror.as_ref();
         address::allowed(question.url, mirror)?;
         let mut url = question.url.clone();
         for hop in 0..=REDIRECTS {
@@ -81,13 +81,13 @@ impl Wire {
         if let Some(etag) = question.unless {
             request = request.header(header::IF_NONE_MATCH, etag);
         }
-        if let Some(token) = &self.settings.github_token
+        if let Some(token) = &self.options.github_token
             && first
             && self.has_token_for(url)
         {
             request = request.bearer_auth(token.expose());
         }
-        let limits = &self.settings.limits;
+        let limits = &self.options.limits;
         match timeout(limits.connect + limits.first_byte, request.send()).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(cause)) => Err(sort(at, url, proxy, &cause.without_url(), limits.connect)),
@@ -122,7 +122,7 @@ impl Wire {
                     .and_then(|asked| retry_after(asked, text_of(headers, &header::DATE)));
                 let at = self.fault_of(url);
                 return Err(match after {
-                    Some(after) if after > self.settings.limits.retry_after => {
+                    Some(after) if after > self.options.limits.retry_after => {
                         let why = format!("{why}, and it asks to wait {}", seconds(after));
                         Failed::Unreachable { at, why }
                     }
@@ -166,11 +166,11 @@ impl Wire {
     }
 
     fn has_token_for(&self, url: &Url) -> bool {
-        self.settings.github_token.is_some() && self.is_api(url)
+        self.options.github_token.is_some() && self.is_api(url)
     }
 
     fn is_api(&self, url: &Url) -> bool {
-        url.origin() == self.settings.token_origin.origin()
+        url.origin() == self.options.token_origin.origin()
     }
 }
 

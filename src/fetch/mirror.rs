@@ -13,7 +13,7 @@ impl Wire {
         source: &Source,
         wanted: &Wanted<'_>,
     ) -> Result<Option<Verified>, FetchError> {
-        let Some(mirror) = &self.settings.mirror else {
+        let Some(mirror) = &self.options.mirror else {
             return Ok(None);
         };
         let by_digest = address::by_digest(mirror, wanted.digest)?;

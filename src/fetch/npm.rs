@@ -74,7 +74,7 @@ impl Wire {
 
     /// Runs `npm pack` and gives the path of the one file that it made.
     async fn pack(&self, package: &str, room: &Room, own_cache: bool) -> Result<Utf8PathBuf, Failure> {
-        let limits = &self.settings.limits;
+        let limits = &self.options.limits;
         let name = if cfg!(windows) { "npm.cmd" } else { "npm" };
         let program = self.program(&[name], |_| true).ok_or(Failure::Missing)?;
         // The top of a project of its own, so that the .npmrc of no other project counts.

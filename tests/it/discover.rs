@@ -8,7 +8,7 @@ use ampup::{
     domain::{Integrity, Target},
     env::Env,
     event::Silent,
-    fetch::{Settings, Wire},
+    fetch::{FetchOptions, Wire},
     registry::Registry,
 };
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ fn ask(origin: Value, acceptance: &str) -> Result<Vec<Found>, DiscoverError> {
     let question = Question {
         component,
         origin: component.origins.first().expect("it is understood"),
-        wire: &Wire::new(Settings::default(), &env, Arc::new(Silent)),
+        wire: &Wire::new(FetchOptions::default(), &env, Arc::new(Silent)),
         clients: &Clients::new(&env),
         wants: &|_, _| true,
     };

@@ -19,7 +19,7 @@ use ampup::{
     domain::{Algorithm, Artifact, Digest, Format, Integrity, Provider, Source, Target},
     env::Env,
     event::{Event, Reporter},
-    fetch::{FetchError, Limits, Places, Settings, Wire},
+    fetch::{FetchError, FetchOptions, Limits, Places, Wire},
     verify::{Verified, digest_of},
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -27,7 +27,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 /// A place for downloads, and what was reported.
 struct World {
     directory: tempfile::TempDir,
-    settings: Settings,
+    settings: FetchOptions,
     variables: BTreeMap<String, String>,
     events: Arc<Recorder>,
 }
@@ -43,7 +43,7 @@ impl Reporter for Recorder {
 
 impl World {
     fn new() -> Self {
-        let settings = Settings {
+        let settings = FetchOptions {
             limits: Limits {
                 connect: Duration::from_secs(5),
                 first_byte: Duration::from_secs(5),
@@ -52,7 +52,7 @@ impl World {
                 npm_answer: Duration::from_secs(4),
                 ..Limits::default()
             },
-            ..Settings::default()
+            ..FetchOptions::default()
         };
         Self {
             directory: tempfile::tempdir().expect("tempdir"),

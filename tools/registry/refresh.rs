@@ -73,9 +73,9 @@ pub(crate) fn run(args: &Args, directory: &Utf8Path) -> Result<Answer, Failure> 
     let text = fs::read_to_string(&path).map_err(Failure::at(&path))?;
     let before: Value = serde_json::from_str(&text).map_err(|cause| Failure(format!("`{path}`: {cause}")))?;
     let env = Env::capture();
-    let settings = fetch::Settings {
+    let settings = fetch::FetchOptions {
         github_token: env.var("GITHUB_TOKEN").map(fetch::Secret::new),
-        ..fetch::Settings::default()
+        ..fetch::FetchOptions::default()
     };
     let mut work = Work {
         manifest: before.clone(),

@@ -1,4 +1,4 @@
-//! The settings of fetching, and its limits.
+//! The options of fetching, and its limits.
 
 use std::{fmt, time::Duration};
 
@@ -6,7 +6,7 @@ use url::Url;
 
 /// The options that a person may set.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct FetchOptions {
     /// No network at all.
     pub offline: bool,
     /// Asked first for everything that is on the web: `https://host/path` is `<mirror>/host/path`. Its bytes are proven
@@ -22,7 +22,7 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-impl Default for Settings {
+impl Default for FetchOptions {
     fn default() -> Self {
         Self {
             offline: false,
