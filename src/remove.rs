@@ -13,7 +13,7 @@ use crate::{
     postgres::projects::Projects,
     store::{
         Held,
-        commit::{Change, commit},
+        commit::{StoreChange, commit},
     },
 };
 
@@ -148,7 +148,7 @@ pub fn remove(
             set.requests.remove(component);
         }
     }
-    let change = Change {
+    let change = StoreChange {
         adds: Vec::new(),
         removes: doomed.to_vec(),
         set: (set != inventory.active).then_some(&set),

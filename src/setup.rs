@@ -28,7 +28,7 @@ const LIMIT: u64 = 16 << 20;
 
 /// The change to one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct FileChange {
     /// Which file.
     pub file: StartFile,
     /// The line that makes the shell find ampup.
@@ -89,7 +89,7 @@ impl SetupError {
 }
 
 /// The changes that make every shell of `user` find ampup. Looks, and changes nothing.
-pub fn plan(user: &ShellUser, setting: &Setting) -> Vec<Change> {
+pub fn plan(user: &ShellUser, setting: &Setting) -> Vec<FileChange> {
     let mut directories = Vec::new();
     let is_there = |path: &Utf8Path| fs::symlink_metadata(path).is_ok();
     user.start_files(is_there)
@@ -101,7 +101,7 @@ pub fn plan(user: &ShellUser, setting: &Setting) -> Vec<Change> {
                 missing.retain(|directory| !directories.contains(directory));
                 directories.extend(missing.iter().cloned());
             }
-            Change { file, line, action }
+            FileChange { file, line, action }
         })
         .collect()
 }
@@ -112,10 +112,10 @@ pub fn plan(user: &ShellUser, setting: &Setting) -> Vec<Change> {
 /// # Errors
 /// When the home cannot be written, or its record is not understood. Then nothing outside of the home was touched.
 pub fn apply(
-    mut changes: Vec<Change>,
+    mut changes: Vec<FileChange>,
     setting: &Setting,
     layout: &Layout,
-) -> Result<Vec<Change>, SetupError> {
+) -> Result<Vec<FileChange>, SetupError> {
     let mut record = read_record(layout)?;
     write_env_files(setting, layout).map_err(SetupError::Record)?;
     for change in &changes {
@@ -252,7 +252,7 @@ fn missing_parents(path: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
     Ok(missing)
 }
 
-fn note(change: &Change, setting: &Setting, record: &mut Record) {
+fn note(change: &FileChange, setting: &Setting, record: &mut Record) {
     if matches!(change.action, Action::ByHand(_)) {
         return;
     }
@@ -284,7 +284,7 @@ pub fn sha256(content: &[u8]) -> String {
     hasher.finish().hex()
 }
 
-fn carry_out(change: &Change) -> io::Result<()> {
+fn carry_out(change: &FileChange) -> io::Result<()> {
     let path = &change.file.path;
     match &change.action {
         Action::Nothing | Action::ByHand(_) => Ok(()),

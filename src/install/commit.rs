@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::{ActiveSet, TreeName},
     resolve::{GroupPlan, Plan, Step},
-    store::{self, Held, commit::Change, journal::Spot},
+    store::{self, Held, commit::StoreChange, journal::Spot},
 };
 
 /// Publishes what is sealed, and activates every group that is ready, in one generation.
@@ -74,7 +74,7 @@ pub(super) fn commit(
             generation: None,
         });
     }
-    let change = Change {
+    let change = StoreChange {
         adds: sealed
             .iter()
             .map(|(sealed, spot)| (sealed.tree(), spot.clone()))

@@ -11,7 +11,7 @@ use crate::{
     domain::{Artifact, Provider, TreeName},
     resolve::Step,
     self_install,
-    store::commit::{Change, commit},
+    store::commit::{StoreChange, commit},
 };
 
 /// Makes the tree `name` anew from one of these artifacts. Gives who built it.
@@ -39,7 +39,7 @@ pub fn rebuild(
             pid: user.pid,
         });
     }
-    let change = Change {
+    let change = StoreChange {
         adds: vec![(sealed.tree(), (step.component.clone(), name.clone()))],
         removes: Vec::new(),
         set: None,

@@ -29,7 +29,7 @@ const GENERATION: &str = "generation";
 
 /// A change to the store.
 #[derive(Debug)]
-pub struct Change<'a> {
+pub struct StoreChange<'a> {
     /// Sealed trees that are published, each with its place. One that is there already is exchanged. They are borrowed, so
     /// that whoever sealed them keeps their locks until the commit is over.
     pub adds: Vec<(&'a Utf8Path, Spot)>,
@@ -50,7 +50,7 @@ pub struct Change<'a> {
 ///
 /// # Errors
 /// When anything cannot be written. The store is then as it was, or as it should be and not all of it flushed or tidied.
-pub fn commit(layout: &Layout, change: &Change<'_>) -> io::Result<Option<u64>> {
+pub fn commit(layout: &Layout, change: &StoreChange<'_>) -> io::Result<Option<u64>> {
     let added = change.adds.iter().map(|(_, spot)| spot);
     for (component, _) in added.chain(&change.removes) {
         directories::check(&layout.component(component), layout)?;
@@ -113,7 +113,7 @@ enum Cut {
 }
 
 fn carry_out(
-    change: &Change<'_>,
+    change: &StoreChange<'_>,
     journal: &mut Journal,
     layout: &Layout,
     work: &Staging,
@@ -291,7 +291,7 @@ pub fn activate(
     before: Option<u64>,
     processes: &Processes,
 ) -> io::Result<u64> {
-    let change = Change {
+    let change = StoreChange {
         adds: Vec::new(),
         removes: Vec::new(),
         set: Some(set),

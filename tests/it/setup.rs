@@ -41,7 +41,7 @@ impl Home {
         Layout::new(self.world.join("ampup home"))
     }
 
-    fn init(&self) -> Vec<setup::Change> {
+    fn init(&self) -> Vec<setup::FileChange> {
         fs_err::create_dir_all(self.layout().home()).expect("made");
         let changes = setup::plan(&self.user(), &self.setting());
         setup::apply(changes, &self.setting(), &self.layout()).expect("done")

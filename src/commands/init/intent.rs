@@ -7,7 +7,7 @@ use super::{Args, shells};
 use crate::{
     commands::{Error, Session, env},
     self_install::{self, Need},
-    setup::{self, Action, Change},
+    setup::{self, Action, FileChange},
     shell::{Setting, Shell},
     store::directories,
 };
@@ -21,7 +21,7 @@ pub(super) struct Intent {
     /// The content of the files that shells read.
     pub setting: Setting,
     /// The changes to the user's own files; `None` where they are left alone.
-    pub changes: Option<Vec<Change>>,
+    pub changes: Option<Vec<FileChange>>,
     /// The directories above the home that were made for it, parents first.
     pub parents: Vec<Utf8PathBuf>,
     home: Utf8PathBuf,
@@ -111,7 +111,7 @@ impl Intent {
 
     /// The same for programs.
     pub(super) fn json(&self) -> Value {
-        let row = |change: &Change| {
+        let row = |change: &FileChange| {
             let (action, why) = match &change.action {
                 Action::Nothing => ("none", None),
                 Action::Make(..) => ("make", None),
