@@ -6,7 +6,7 @@ use std::io::Write as _;
 use ampup::{
     domain::{Algorithm, ComponentName, ComponentSpec, FileList, Format, digest::Hasher},
     fetch::{of_checksum_file, of_github_release},
-    fs::space::Need,
+    fs::space::SpaceNeed,
     registry::{
         Registry,
         keys::Keyring,
@@ -120,7 +120,7 @@ pub(crate) fn archive(bytes: &[u8]) {
         moved: std::collections::BTreeMap::new(),
         unpacked_size: Some(1 << 20),
         executable: "tool".to_owned(),
-        beside: Need::default(),
+        beside: SpaceNeed::default(),
     };
     match unpack(&verified, &shape, &into) {
         Ok(staged) => {

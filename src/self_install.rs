@@ -122,7 +122,7 @@ fn keeper(program: &Utf8Path) -> (&'static str, &'static str) {
 
 /// The work needed to have this program in the store and active.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Need {
+pub enum SelfInstall {
     /// Nothing: it is.
     Nothing,
     /// A newer one is active, and stays.
@@ -140,16 +140,16 @@ pub enum Need {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn need(
+pub fn plan(
     program: &Utf8Path,
     layout: &Layout,
     inventory: &Inventory,
     target: Target,
     allow_downgrade: bool,
-) -> io::Result<Need> {
+) -> io::Result<SelfInstall> {
     let whence = whence(program, layout);
     if whence == Whence::Store {
-        return Ok(Need::Nothing);
+        return Ok(SelfInstall::Nothing);
     }
     let name = name();
     let version = version();
@@ -158,7 +158,7 @@ pub fn need(
         && active.version().cmp_precedence(&version).is_gt()
         && !allow_downgrade
     {
-        return Ok(Need::Newer(active.version().clone()));
+        return Ok(SelfInstall::Newer(active.version().clone()));
     }
     let provider: Provider = if whence == Whence::Script { "amp" } else { "local" }
         .parse()
@@ -175,7 +175,7 @@ pub fn need(
             && check(layout, &name, &tree.name).is_empty()
     });
     let action = match whole {
-        Some(tree) if inventory.is_active(&name, &tree.name) => return Ok(Need::Nothing),
+        Some(tree) if inventory.is_active(&name, &tree.name) => return Ok(SelfInstall::Nothing),
         Some(tree) => Action::Activate(tree.name.clone()),
         None => Action::Acquire(vec![artifact(program, digest, provider, target)?]),
     };
@@ -194,7 +194,7 @@ pub fn need(
         }],
         passed_over: Vec::new(),
     };
-    Ok(Need::Installation {
+    Ok(SelfInstall::Installation {
         plan: Plan { groups: vec![group] },
         instead_of,
     })

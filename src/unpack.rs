@@ -41,7 +41,7 @@ pub use self::{
 use crate::{
     domain::{Artifact, ComponentName, FileList, Format, LinkList, Target},
     exit::{Exit, hint_of_io},
-    fs::space::{Lack, Need},
+    fs::space::{Lack, SpaceNeed},
     verify::Verified,
 };
 
@@ -64,12 +64,12 @@ pub struct Shape<'a> {
     /// The file name of the executable that a raw artifact is.
     pub executable: String,
     /// The space needed besides the tree, for what is made of it later.
-    pub beside: Need,
+    pub beside: SpaceNeed,
 }
 
 impl<'a> Shape<'a> {
     /// The shape that the registry states for an artifact of a component.
-    pub fn of(component: &ComponentName, artifact: &'a Artifact, beside: Need) -> Self {
+    pub fn of(component: &ComponentName, artifact: &'a Artifact, beside: SpaceNeed) -> Self {
         let suffix = match artifact.target {
             Target::X86_64Windows => ".exe",
             _ => "",

@@ -216,17 +216,17 @@ fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error
     }
     setup::write_record(&record, &session.layout).map_err(failed)?;
     self_install::sweep(&session.layout, &intent.program);
-    match &intent.need {
-        self_install::Need::Nothing => Ok(vec![format!(
+    match &intent.self_install {
+        self_install::SelfInstall::Nothing => Ok(vec![format!(
             "ampup v{} is in place in `{}`",
             self_install::version(),
             session.layout.home()
         )]),
-        self_install::Need::Newer(version) => Ok(vec![format!(
+        self_install::SelfInstall::Newer(version) => Ok(vec![format!(
             "ampup v{version} is active, which is newer than this v{}; it stays (`--allow-downgrade` replaces it)",
             self_install::version()
         )]),
-        self_install::Need::Installation { plan, instead_of } => {
+        self_install::SelfInstall::Installation { plan, instead_of } => {
             // Only the registry that this program was built with is sure to know it.
             let registry = Registry::embedded();
             let mut talk = Vec::new();

@@ -8,14 +8,14 @@ use super::node::Node;
 
 /// An amount of space on a file system.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Need {
+pub struct SpaceNeed {
     /// Bytes.
     pub bytes: u64,
     /// Files, directories and links.
     pub entries: u64,
 }
 
-impl Need {
+impl SpaceNeed {
     /// Returns the sum of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -52,7 +52,7 @@ pub enum Lack {
 }
 
 /// Returns the shortage of the file system of `path`, if any. One that cannot say how much it has is asked by writing.
-pub fn lack(path: &Utf8Path, need: Need) -> Option<Lack> {
+pub fn lack(path: &Utf8Path, need: SpaceNeed) -> Option<Lack> {
     let place = || path.to_owned();
     let free_bytes = free(path).ok().flatten();
     let free_entries = free_entries(path).ok().flatten();

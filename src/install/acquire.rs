@@ -18,7 +18,7 @@ use crate::{
     fs::{
         atomic,
         lock::Lock,
-        space::{self, Need},
+        space::{self, SpaceNeed},
     },
     postgres::user::User,
     resolve::Step,
@@ -289,13 +289,13 @@ fn keep_template(cluster: &ProvenCluster, digest: &Digest, context: &InstallCont
 
 /// Returns the space that an installation takes besides the tree: receipts, links, and the cluster that proves a
 /// PostgreSQL.
-fn beside(component: &Component) -> Need {
+fn beside(component: &Component) -> SpaceNeed {
     match component.acceptance {
-        Acceptance::Postgres => Need {
+        Acceptance::Postgres => SpaceNeed {
             bytes: SLACK + CLUSTER,
             entries: ENTRIES_OF_CLUSTER,
         },
-        Acceptance::Version => Need {
+        Acceptance::Version => SpaceNeed {
             bytes: SLACK,
             entries: ENTRIES,
         },

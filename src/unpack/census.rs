@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::LinkList,
-    fs::space::Need,
+    fs::space::SpaceNeed,
     layout::{FILES, RECEIPT},
 };
 
@@ -239,7 +239,7 @@ impl<'a> Census<'a> {
     }
 
     /// Returns the space that the tree needs on a file system.
-    pub(super) fn need(&self) -> Need {
+    pub(super) fn need(&self) -> SpaceNeed {
         let root = self.find(self.root);
         let list = self.links.and_then(|links| self.find(&links.file));
         let mut inside = vec![false; self.nodes.len()];
@@ -251,7 +251,7 @@ impl<'a> Census<'a> {
         if let Some(list) = list {
             inside[list] = false;
         }
-        Need {
+        SpaceNeed {
             bytes: self.occupied,
             // And the tree's top.
             entries: inside.iter().filter(|inside| **inside).count() as u64 + 1,

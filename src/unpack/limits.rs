@@ -1,6 +1,6 @@
 //! Limits of an archive. Real archives stay far below them; the cost of a hostile one is bounded.
 
-use crate::fs::space::Need;
+use crate::fs::space::SpaceNeed;
 
 /// Entries of an archive, and directories that are made without an entry.
 pub(super) const ENTRIES: usize = 100_000;
@@ -49,9 +49,9 @@ impl Limits {
     }
 
     /// More than the tree can take of a file system.
-    pub(super) fn most(self) -> Need {
+    pub(super) fn most(self) -> SpaceNeed {
         let bytes = self.tree.unwrap_or(u64::MAX).min(self.unpacked);
-        Need {
+        SpaceNeed {
             bytes: bytes.saturating_add(ENTRIES as u64 * BLOCK),
             entries: 2 * ENTRIES as u64 + 2,
         }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::Format,
-    fs::space::{self, Need},
+    fs::space::{self, SpaceNeed},
     verify::Verified,
 };
 
@@ -39,10 +39,10 @@ pub(super) fn check(
 }
 
 /// Counts the space that the tree needs. No archive states it in a place that can be trusted, so all of it is read.
-fn count(archive: &Verified, shape: &Shape<'_>, limits: Limits) -> Result<Need, Failure> {
+fn count(archive: &Verified, shape: &Shape<'_>, limits: Limits) -> Result<SpaceNeed, Failure> {
     if shape.format == Format::Raw {
         let blocks = archive.size().div_ceil(limits::BLOCK);
-        return Ok(Need {
+        return Ok(SpaceNeed {
             bytes: blocks.saturating_mul(limits::BLOCK),
             // The tree, `bin` and the file.
             entries: 3,

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, error::Error, fs::File, os::unix::fs::Permissio
 
 use ampup::{
     domain::{Algorithm, FileRecord, Format},
-    fs::space::Need,
+    fs::space::SpaceNeed,
     unpack::{Shape, Staged, UnpackError, unpack},
     verify::{Verified, digest_of, verify},
 };
@@ -74,7 +74,7 @@ fn shape(format: Format) -> Shape<'static> {
         moved: BTreeMap::new(),
         unpacked_size: None,
         executable: "program".to_owned(),
-        beside: Need::default(),
+        beside: SpaceNeed::default(),
     }
 }
 

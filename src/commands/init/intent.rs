@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Args, shells};
 use crate::{
     commands::{Error, Session, env},
-    self_install::{self, Need},
+    self_install::{self, SelfInstall},
     setup::{self, Action, FileChange},
     shell::{Setting, Shell},
     store::directories,
@@ -17,7 +17,7 @@ pub(super) struct Intent {
     /// The running program.
     pub program: Utf8PathBuf,
     /// The work needed to have it in the store.
-    pub need: Need,
+    pub self_install: SelfInstall,
     /// The content of the files that shells read.
     pub setting: Setting,
     /// The changes to the user's own files; `None` where they are left alone.
@@ -44,12 +44,11 @@ impl Intent {
             hint: "ampup knows Linux and macOS on x86_64 and aarch64, and Windows on x86_64".to_owned(),
         })?;
         let inventory = session.inventory()?;
-        let need = self_install::need(&program, layout, &inventory, target, args.allow_downgrade).map_err(
-            |source| Error::File {
+        let self_install = self_install::plan(&program, layout, &inventory, target, args.allow_downgrade)
+            .map_err(|source| Error::File {
                 path: program.clone(),
                 source,
-            },
-        )?;
+            })?;
         let user = if args.no_modify_path || cfg!(windows) {
             None
         } else {
@@ -67,7 +66,7 @@ impl Intent {
         parents.reverse();
         Ok(Self {
             program,
-            need,
+            self_install,
             setting,
             changes,
             parents,
@@ -79,7 +78,7 @@ impl Intent {
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let version = self_install::version();
-        if let Need::Installation { .. } = &self.need {
+        if let SelfInstall::Installation { .. } = &self.self_install {
             lines.push(format!("put ampup v{version} into `{}`", self.home));
         }
         for path in self.own_files() {

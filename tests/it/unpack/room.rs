@@ -3,7 +3,7 @@
 use ampup::{
     domain::{FileRecord, Format, LinkList},
     exit::Exit,
-    fs::space::{Lack, Need},
+    fs::space::{Lack, SpaceNeed},
     unpack::{Shape, Staged, UnpackError},
 };
 
@@ -16,7 +16,7 @@ const MUCH: u64 = 1 << 60;
 /// What an archive is said to need, of bytes and of entries; nothing where the file system has no limit of entries.
 fn counted(world: &World, shape: &Shape<'_>, archive: &[u8]) -> (u64, Option<u64>) {
     let beside = |bytes, entries| Shape {
-        beside: Need { bytes, entries },
+        beside: SpaceNeed { bytes, entries },
         ..shape.clone()
     };
     let lack = |shape: &Shape<'_>| match world.unpack(shape, archive) {
@@ -116,7 +116,7 @@ fn what_is_counted_is_what_is_written() {
 fn an_archive_that_breaks_a_rule_is_refused_for_that() {
     let world = World::new();
     let full = Shape {
-        beside: Need {
+        beside: SpaceNeed {
             bytes: MUCH,
             entries: 0,
         },
