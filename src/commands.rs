@@ -39,7 +39,7 @@ pub mod why;
 
 pub use error::Error;
 pub use outcome::Outcome;
-pub use session::{Options, Session, Source};
+pub use session::{Options, RegistrySource, Session};
 
 use serde_json::json;
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Error, Outcome, Session, Source};
+use super::{Error, Outcome, RegistrySource, Session};
 use crate::{
     doctor::{self, Finding, InUse, Level},
     exit::Exit,
@@ -33,10 +33,10 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
     let in_use = match session.registry_and_source() {
         Ok((registry, source)) => Some(InUse {
             registry,
-            is_fetched: *source == Source::Fetched,
+            is_fetched: *source == RegistrySource::Fetched,
             named: match source {
-                Source::Named(path) => Some(path),
-                Source::BuiltIn | Source::Fetched => None,
+                RegistrySource::Named(path) => Some(path),
+                RegistrySource::BuiltIn | RegistrySource::Fetched => None,
             },
         }),
         Err(error) => {

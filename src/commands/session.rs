@@ -73,12 +73,12 @@ pub struct Session {
     pub command: String,
     /// The default registry. Only tests have another than the built-in one.
     pub origin: RegistryOrigin,
-    registry: OnceCell<(Registry, Source)>,
+    registry: OnceCell<(Registry, RegistrySource)>,
 }
 
 /// Where the registry of a run came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum RegistrySource {
     /// This ampup was built with it.
     BuiltIn,
     /// It was fetched, and is signed.
@@ -154,7 +154,7 @@ impl Session {
     ///
     /// # Errors
     /// As `registry`.
-    pub fn registry_and_source(&self) -> Result<(&Registry, &Source), Error> {
+    pub fn registry_and_source(&self) -> Result<(&Registry, &RegistrySource), Error> {
         if self.registry.get().is_none() {
             let found = match self.named_registry() {
                 Some(address) if address.starts_with("http://") || address.starts_with("https://") => {
@@ -171,7 +171,7 @@ impl Session {
                         path: path.clone(),
                         source,
                     })?;
-                    (Registry::parse(&document)?, Source::Named(path))
+                    (Registry::parse(&document)?, RegistrySource::Named(path))
                 }
                 None => self.settled(self.load_registry()),
             };
@@ -194,10 +194,10 @@ impl Session {
         loaded
     }
 
-    fn settled(&self, loaded: Loaded) -> (Registry, Source) {
+    fn settled(&self, loaded: Loaded) -> (Registry, RegistrySource) {
         let source = match loaded.from {
-            Provenance::BuiltIn => Source::BuiltIn,
-            Provenance::Fetched => Source::Fetched,
+            Provenance::BuiltIn => RegistrySource::BuiltIn,
+            Provenance::Fetched => RegistrySource::Fetched,
         };
         (loaded.registry, source)
     }
@@ -251,13 +251,13 @@ impl Session {
         let (registry, source) = self.registry_and_source()?;
         if let Some(age) = trust::age_warning(&registry.issued, Timestamp::now()) {
             let (name, remedy) = match source {
-                Source::BuiltIn => ("built-in registry", "a newer ampup has a newer one"),
-                Source::Fetched => (
+                RegistrySource::BuiltIn => ("built-in registry", "a newer ampup has a newer one"),
+                RegistrySource::Fetched => (
                     "registry that was fetched last",
                     "`ampup update` asks for a newer one",
                 ),
                 // The user's own affair.
-                Source::Named(_) => return Ok(()),
+                RegistrySource::Named(_) => return Ok(()),
             };
             self.reporter
                 .report(Event::Warning(format!("the {name} {age}; {remedy}")));

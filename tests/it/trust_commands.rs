@@ -10,7 +10,7 @@ use std::{
 };
 
 use ampup::{
-    commands::{Error, Options, Outcome, Session, Source, installation, self_update, update},
+    commands::{Error, Options, Outcome, RegistrySource, Session, installation, self_update, update},
     env::Env,
     event::{Event, Reporter},
     exit::Exit,
@@ -209,7 +209,7 @@ impl Publisher {
     }
 
     /// The serial that any command uses now, and where it came from.
-    fn in_use(&self) -> (u64, Source) {
+    fn in_use(&self) -> (u64, RegistrySource) {
         let session = self.session();
         let (registry, source) = session.registry_and_source().expect("a registry");
         (registry.serial, source.clone())
@@ -244,12 +244,12 @@ fn an_update_fetches_proves_keeps_and_then_asks_once_with_a_condition() {
     let publisher = Publisher::new();
     assert_eq!(
         publisher.publish(1007).in_use(),
-        (Registry::embedded().serial, Source::BuiltIn)
+        (Registry::embedded().serial, RegistrySource::BuiltIn)
     );
     assert!(publisher.site.asked().is_empty(), "only an update asks");
     publisher.update().expect("updated");
     assert_eq!(publisher.site.asked().len(), 2);
-    assert_eq!(publisher.in_use(), (1007, Source::Fetched));
+    assert_eq!(publisher.in_use(), (1007, RegistrySource::Fetched));
     let kept = publisher.kept();
 
     publisher.update().expect("updated");
@@ -261,7 +261,7 @@ fn an_update_fetches_proves_keeps_and_then_asks_once_with_a_condition() {
     assert_eq!(publisher.kept(), kept);
 
     publisher.publish(1008).update().expect("updated");
-    assert_eq!(publisher.in_use(), (1008, Source::Fetched));
+    assert_eq!(publisher.in_use(), (1008, RegistrySource::Fetched));
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn an_update_of_ampup_itself_asks_first_and_refuses_what_is_not_proven() {
     };
     // The registry has no ampup; what it has was asked for all the same.
     let _ = update_itself();
-    assert_eq!(publisher.in_use(), (1007, Source::Fetched));
+    assert_eq!(publisher.in_use(), (1007, RegistrySource::Fetched));
     let kept = publisher.kept();
     let document = manifest(1008, &issued(0));
     let forged = Signer::new(2).sign("amp", 1008, &document);
@@ -294,7 +294,7 @@ fn an_update_of_ampup_itself_asks_first_and_refuses_what_is_not_proven() {
     assert_eq!(error.exit_code(), Exit::Integrity, "{error}");
     assert_eq!(
         (publisher.kept(), publisher.in_use()),
-        (kept, (1007, Source::Fetched))
+        (kept, (1007, RegistrySource::Fetched))
     );
 }
 
@@ -375,7 +375,7 @@ fn a_refused_file_changes_nothing_and_the_next_good_one_works() {
     }
     publisher.site.put("registry-1009.json", Page::Body(document));
     publisher.update().expect("the next good one works");
-    assert_eq!(publisher.in_use(), (1009, Source::Fetched));
+    assert_eq!(publisher.in_use(), (1009, RegistrySource::Fetched));
 }
 
 #[test]
@@ -409,7 +409,10 @@ fn the_built_in_one_is_used_when_it_is_newer_than_the_fetched() {
     let publisher = Publisher::new();
     publisher.publish(0).update().expect("updated");
     assert!(publisher.kept()[1].is_some());
-    assert_eq!(publisher.in_use(), (Registry::embedded().serial, Source::BuiltIn));
+    assert_eq!(
+        publisher.in_use(),
+        (Registry::embedded().serial, RegistrySource::BuiltIn)
+    );
 }
 
 #[test]
@@ -421,7 +424,7 @@ fn without_a_key_or_a_network_what_is_here_goes_on() {
     update::run(&update::Args::default(), &built_in).expect("nothing is asked");
     assert_eq!(
         built_in.registry_and_source().expect("a registry").1,
-        &Source::BuiltIn
+        &RegistrySource::BuiltIn
     );
     let offline = publisher.session_with(|session| session.options.offline = true);
     update::run(&update::Args::default(), &offline).expect("nothing is asked");
@@ -448,7 +451,7 @@ fn a_revoked_key_invalidates_the_copy() {
     });
     assert_eq!(
         revoked.registry_and_source().expect("a registry").1,
-        &Source::BuiltIn
+        &RegistrySource::BuiltIn
     );
     assert!(publisher.told().iter().any(|line| line.contains("was revoked")));
     assert!(publisher.kept()[1].is_none(), "the copy is removed");
@@ -468,7 +471,7 @@ fn a_damaged_copy_is_removed_and_fetched_again() {
         fs::write(&copy, &damaged).expect("written");
         let (serial, source) = publisher.in_use();
         let told = publisher.told();
-        if source == Source::Fetched {
+        if source == RegistrySource::Fetched {
             // The untrusted comment.
             assert!(at < 40 && serial == 1007, "byte {at}");
         } else {
@@ -476,13 +479,13 @@ fn a_damaged_copy_is_removed_and_fetched_again() {
             assert!(!copy.exists(), "byte {at}");
         }
         fs::write(&copy, &whole[..at]).expect("written");
-        assert_eq!(publisher.in_use().1, Source::BuiltIn, "cut at {at}");
+        assert_eq!(publisher.in_use().1, RegistrySource::BuiltIn, "cut at {at}");
         publisher.told();
     }
     publisher.update().expect("fetched again");
     assert_eq!(
         (publisher.kept(), publisher.in_use()),
-        (kept, (1007, Source::Fetched))
+        (kept, (1007, RegistrySource::Fetched))
     );
 }
 
@@ -501,7 +504,7 @@ fn a_copy_behind_a_link_of_somebody_elses_is_left_alone() {
         fs::write(&copy, &whole[..20]).expect("written");
         let list = || fs::read_dir(&outside).expect("listed").count();
         let before = list();
-        assert_eq!(publisher.in_use().1, Source::BuiltIn, "{name}");
+        assert_eq!(publisher.in_use().1, RegistrySource::BuiltIn, "{name}");
         assert_eq!(fs::read(&copy).expect("there"), &whole[..20], "{name}");
         assert_eq!(list(), before, "{name}");
         fs::write(&copy, whole).expect("written");
@@ -523,7 +526,7 @@ fn no_reader_removes_the_copy_that_an_update_has_just_written() {
             }
         });
         while !writer.is_finished() {
-            assert_eq!(publisher.in_use().1, Source::Fetched);
+            assert_eq!(publisher.in_use().1, RegistrySource::Fetched);
         }
     });
     let told = publisher.told();
@@ -543,13 +546,13 @@ fn an_old_copy_and_a_damaged_floor_do_not_lower_what_was_accepted() {
     let (floor, new) = (fs::read(&trust).expect("kept"), fs::read(&copy).expect("kept"));
     // Somebody put the old copy back.
     fs::write(&copy, &old).expect("written");
-    assert_eq!(publisher.in_use().1, Source::BuiltIn);
+    assert_eq!(publisher.in_use().1, RegistrySource::BuiltIn);
     // Without a readable floor, the copy says what was accepted, and the floor is made anew.
     fs::write(&copy, &new).expect("written");
     for damaged in [&floor[..floor.len() / 2], b"", b"[]"] {
         fs::write(&trust, damaged).expect("written");
         publisher.told();
-        assert_eq!(publisher.in_use(), (1008, Source::Fetched));
+        assert_eq!(publisher.in_use(), (1008, RegistrySource::Fetched));
         assert_eq!(publisher.told().len(), 1);
         publisher.publish(1007);
         publisher.update().expect_err("lower than the copy");
