@@ -21,7 +21,7 @@ pub struct Directory {
 
 /// An entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct DirectoryEntry {
     /// Its name.
     pub name: String,
     /// The kind of the entry.
@@ -50,7 +50,7 @@ mod system {
     use fs_err as fs;
     use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid};
 
-    use super::{Directory, Entry, Kind, bad, named};
+    use super::{Directory, DirectoryEntry, Kind, bad, named};
 
     const HOLD: OFlags = OFlags::RDONLY
         .union(OFlags::DIRECTORY)
@@ -191,7 +191,7 @@ mod system {
         ///
         /// # Errors
         /// When it cannot be read, or has a name that is not text.
-        pub fn entries(&self) -> io::Result<Vec<Entry>> {
+        pub fn entries(&self) -> io::Result<Vec<DirectoryEntry>> {
             let failed = |cause: rustix::io::Errno| named(cause.into(), "list", &self.path);
             let mut entries = Vec::new();
             for entry in Dir::read_from(&self.handle).map_err(failed)? {
@@ -205,7 +205,7 @@ mod system {
                 let name = name
                     .to_str()
                     .map_err(|_| bad(&self.path, "holds a name that is not text"))?;
-                entries.push(Entry {
+                entries.push(DirectoryEntry {
                     name: name.to_owned(),
                     kind: match FileType::from_raw_mode(found.st_mode) {
                         FileType::Directory => Kind::Directory,
@@ -223,7 +223,7 @@ mod system {
         /// # Errors
         /// When the system does not permit it.
         pub fn give_all(&self, uid: u32, gid: u32) -> io::Result<()> {
-            for Entry { name, kind } in self.entries()? {
+            for DirectoryEntry { name, kind } in self.entries()? {
                 let path = self.path.join(&name);
                 if kind == Kind::Directory {
                     open_at(&self.handle, &name, path)?.give_all(uid, gid)?;
@@ -279,7 +279,7 @@ mod system {
     use camino::Utf8Path;
     use fs_err as fs;
 
-    use super::{Directory, Entry, Kind, bad};
+    use super::{Directory, DirectoryEntry, Kind, bad};
 
     impl Directory {
         /// Makes a directory.
@@ -370,13 +370,13 @@ mod system {
         ///
         /// # Errors
         /// When it cannot be read, or has a name that is not text.
-        pub fn entries(&self) -> io::Result<Vec<Entry>> {
+        pub fn entries(&self) -> io::Result<Vec<DirectoryEntry>> {
             let mut entries = Vec::new();
             for entry in fs::read_dir(&self.path)? {
                 let entry = entry?;
                 let kind = entry.file_type()?;
                 let name = entry.file_name().into_string();
-                entries.push(Entry {
+                entries.push(DirectoryEntry {
                     name: name.map_err(|_| bad(&self.path, "holds a name that is not text"))?,
                     kind: match (kind.is_dir(), kind.is_file()) {
                         (true, _) => Kind::Directory,
@@ -415,7 +415,7 @@ fn bad(path: &Utf8Path, why: &str) -> io::Error {
 /// # Errors
 /// When something cannot be read or written.
 pub fn copy(from: &Directory, to: &Directory) -> io::Result<()> {
-    for Entry { name, kind } in from.entries()? {
+    for DirectoryEntry { name, kind } in from.entries()? {
         match kind {
             Kind::Directory => copy(&from.enter(name.as_str().into())?, &to.directory(&name)?)?,
             Kind::File => {

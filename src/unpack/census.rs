@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::{
     fault::{Failure, Fault},
     limits::{self, Limits},
-    rules::{Entry, EntryKind, entry_name, key},
+    rules::{ArchiveEntry, EntryKind, entry_name, key},
 };
 use crate::{
     domain::LinkList,
@@ -116,7 +116,7 @@ impl<'a> Census<'a> {
     }
 
     /// Admits the next entry and says what to do for it.
-    pub(super) fn admit(&mut self, entry: &Entry) -> Result<Step, Fault> {
+    pub(super) fn admit(&mut self, entry: &ArchiveEntry) -> Result<Step, Fault> {
         self.entries += 1;
         if self.entries > limits::ENTRIES {
             return Err(Fault::TooManyEntries);
@@ -270,7 +270,7 @@ impl<'a> Census<'a> {
                 return Err(refused(Fault::LinkListOutside(end.to_owned())));
             }
         }
-        let entry = Entry {
+        let entry = ArchiveEntry {
             path: path.to_owned(),
             kind: EntryKind::Symlink {
                 target: relative(path, source),

@@ -31,7 +31,7 @@ pub(super) enum ClaimedKind<'a> {
 
 /// An entry that obeys every rule for one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct ArchiveEntry {
     /// Its name without a leading `./` and a trailing slash; empty for the archive's own top.
     pub(super) path: String,
     /// The kind of the entry.
@@ -50,7 +50,7 @@ pub(super) enum EntryKind {
 }
 
 /// The rules for one entry.
-pub(super) fn judge(claim: &Claim<'_>) -> Result<Entry, Fault> {
+pub(super) fn judge(claim: &Claim<'_>) -> Result<ArchiveEntry, Fault> {
     let (kind, noun) = match claim.kind {
         ClaimedKind::File { mode } => {
             let executable = mode & 0o111 != 0;
@@ -79,7 +79,7 @@ pub(super) fn judge(claim: &Claim<'_>) -> Result<Entry, Fault> {
     } else {
         entry_name(claim.name)?
     };
-    Ok(Entry {
+    Ok(ArchiveEntry {
         path: path.to_owned(),
         kind,
         bytes: claim.size.saturating_add(claim.overhead),
@@ -205,7 +205,7 @@ pub(super) fn key(part: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    fn file(name: &str) -> Result<Entry, Fault> {
+    fn file(name: &str) -> Result<ArchiveEntry, Fault> {
         judge(&Claim {
             name: name.as_bytes(),
             kind: ClaimedKind::File { mode: 0o644 },

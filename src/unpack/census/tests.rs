@@ -7,7 +7,7 @@ const LIMITS: Limits = Limits {
 
 /// An entry in one line: `d a`, `f a`, `x a` (executable), `l a b` (symlink to b), `h a b` (hard link to b). A file has
 /// ten bytes, unless a number follows.
-fn entry(line: &str) -> Entry {
+fn entry(line: &str) -> ArchiveEntry {
     let mut words = line.split(' ');
     let (kind, path) = (words.next().expect("a kind"), words.next().expect("a path"));
     let rest = words.next();
@@ -23,7 +23,7 @@ fn entry(line: &str) -> Entry {
         "h" => (EntryKind::HardLink { target }, 0),
         other => panic!("no kind: {other}"),
     };
-    Entry {
+    ArchiveEntry {
         path: path.to_owned(),
         kind,
         bytes,
