@@ -124,8 +124,8 @@ pub fn are_ending() -> bool {
     known().ending
 }
 
-/// Ends all of them with all that they started: first asked, so that they can tidy up, and after `patience` not asked.
-pub fn end_all(patience: Duration) {
+/// Ends all of them with all that they started: first asked, so that they can tidy up, and after `grace` not asked.
+pub fn end_all(grace: Duration) {
     let groups = {
         let mut known = known();
         known.ending = true;
@@ -136,7 +136,7 @@ pub fn end_all(patience: Duration) {
         use rustix::process::Signal;
         signal(&groups, Signal::TERM);
         let began = Instant::now();
-        while !known().groups.is_empty() && began.elapsed() < patience {
+        while !known().groups.is_empty() && began.elapsed() < grace {
             thread::sleep(Duration::from_millis(5));
         }
         // Those that they left behind, too.
@@ -144,7 +144,7 @@ pub fn end_all(patience: Duration) {
     }
     #[cfg(not(unix))]
     {
-        let _ = (groups, patience);
+        let _ = (groups, grace);
     }
 }
 

@@ -48,7 +48,7 @@ pub struct InstallContext<'a> {
     /// The number of components that are installed at once.
     pub jobs: usize,
     /// The time to wait for another ampup.
-    pub patience: Duration,
+    pub lock_timeout: Duration,
     /// The command line, for the history.
     pub command: &'a str,
 }

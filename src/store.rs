@@ -58,15 +58,15 @@ pub struct Held {
 /// Takes the store lock and, under it, settles and sweeps what interrupted commands left behind.
 ///
 /// # Errors
-/// When another process holds it for all of `patience`, or what was left cannot be settled.
-pub fn lock(layout: &Layout, patience: Duration, reporter: &dyn Reporter) -> Result<Held, LockError> {
+/// When another process holds it for all of `timeout`, or what was left cannot be settled.
+pub fn lock(layout: &Layout, timeout: Duration, reporter: &dyn Reporter) -> Result<Held, LockError> {
     let path = layout.store_lock();
     directories::check(&layout.locks(), layout).map_err(|source| LockError::Io {
         path: path.clone(),
         source,
     })?;
     let processes = Processes::look();
-    let lock = take(&path, "the store", patience, reporter)?;
+    let lock = take(&path, "the store", timeout, reporter)?;
     sweep::sweep(layout, &processes).map_err(|source| LockError::Io { path, source })?;
     Ok(Held { lock, processes })
 }
@@ -75,14 +75,14 @@ pub fn lock(layout: &Layout, patience: Duration, reporter: &dyn Reporter) -> Res
 /// that it keeps nobody away, where that is so. `name` is what it is for.
 ///
 /// # Errors
-/// When another process holds it for all of `patience`.
+/// When another process holds it for all of `timeout`.
 pub fn take(
     path: &Utf8Path,
     name: &str,
-    patience: Duration,
+    timeout: Duration,
     reporter: &dyn Reporter,
 ) -> Result<Lock, LockError> {
-    let lock = Lock::acquire(path, patience, |holder| {
+    let lock = Lock::acquire(path, timeout, |holder| {
         reporter.report(Event::Waiting {
             name: name.to_owned(),
             holder: holder.to_owned(),

@@ -15,7 +15,7 @@ use super::{progress, report::Face};
 use crate::children;
 
 /// The time in which children may end by themselves.
-const PATIENCE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_secs(3);
 
 /// The time in which a command may put back what it was about to change.
 const TIDYING: Duration = Duration::from_secs(60);
@@ -54,7 +54,7 @@ pub(super) fn watch(face: &Face, left: String) {
     thread::spawn(move || {
         let (name, kind) = runtime.block_on(first(&mut listening));
         let began = Instant::now();
-        children::end_all(PATIENCE);
+        children::end_all(GRACE);
         runtime.block_on(async {
             tokio::select! {
                 () = tidied(began, &face) => {}

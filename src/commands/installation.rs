@@ -207,7 +207,7 @@ fn at_work<T>(
         runtime: &runtime,
         reporter: session.reporter.as_ref(),
         jobs: how.jobs.or(session.settings.jobs).unwrap_or(JOBS),
-        patience: session.patience(),
+        lock_timeout: session.lock_timeout(),
         command: &session.command,
     });
     // A name look-up that hangs must not keep us.

@@ -186,7 +186,7 @@ fn lock(session: &Session) -> Result<Option<Lock>, Error> {
     Ok(Some(store::take(
         &path,
         "the store",
-        session.patience(),
+        session.lock_timeout(),
         reporter,
     )?))
 }

@@ -28,7 +28,7 @@ const LOCK_TIMEOUT: &str = "AMPUP_LOCK_TIMEOUT";
 const REGISTRY: &str = "AMPUP_REGISTRY";
 
 /// The default time that a command waits for another ampup.
-const PATIENCE: Duration = Duration::from_secs(600);
+const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The global flags; each is absent if it was not given.
 #[derive(Debug, Clone, Default)]
@@ -363,7 +363,7 @@ impl Session {
         self.prepare()?;
         Ok(store::lock(
             &self.layout,
-            self.patience(),
+            self.lock_timeout(),
             self.reporter.as_ref(),
         )?)
     }
@@ -408,13 +408,13 @@ impl Session {
     }
 
     /// Returns the time to wait for another ampup.
-    pub fn patience(&self) -> Duration {
+    pub fn lock_timeout(&self) -> Duration {
         let settled = self
             .options
             .lock_timeout
             .or_else(|| self.env.var(LOCK_TIMEOUT)?.parse().ok())
             .or(self.settings.lock_timeout);
-        settled.map_or(PATIENCE, Duration::from_secs)
+        settled.map_or(DEFAULT_LOCK_TIMEOUT, Duration::from_secs)
     }
 
     /// Returns the style in which versions of a component are shown; plain if this registry does not know it.

@@ -9,7 +9,7 @@ use super::DiscoverError;
 use crate::env::Env;
 
 /// An index that is silent for longer tells nothing.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The clients, with the environment in which they run.
 #[derive(Debug, Clone)]
@@ -63,9 +63,9 @@ impl Clients {
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output();
-        let output = timeout(PATIENCE, command)
+        let output = timeout(TIMEOUT, command)
             .await
-            .map_err(|_| failed(format!("no answer for {} seconds", PATIENCE.as_secs())))?
+            .map_err(|_| failed(format!("no answer for {} seconds", TIMEOUT.as_secs())))?
             .map_err(|cause| failed(cause.to_string()))?;
         if output.status.success() {
             return Ok(output.stdout);

@@ -32,12 +32,12 @@ impl<'a> Body<'a> {
     pub(super) async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, Failed> {
         let limits = &self.wire.options.limits;
         loop {
-            let patience = if self.any {
+            let limit = if self.any {
                 (self.window.0 + limits.window).saturating_duration_since(Instant::now())
             } else {
                 limits.first_byte
             };
-            match timeout(patience, self.answer.chunk()).await {
+            match timeout(limit, self.answer.chunk()).await {
                 Ok(Ok(Some(bytes))) => {
                     if !self.any {
                         self.any = true;

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// So much in one attempt, and the retries are counted anew.
-const WORTH_PATIENCE: u64 = 1 << 20;
+const WORTH_ANOTHER_TRY: u64 = 1 << 20;
 
 /// The wanted file, wherever it comes from.
 #[derive(Debug, Clone, Copy)]
@@ -121,7 +121,7 @@ impl Wire {
                     }
                 }
                 Err(Failed::Again { at, why, after }) => {
-                    if partial.length() >= had + WORTH_PATIENCE {
+                    if partial.length() >= had + WORTH_ANOTHER_TRY {
                         retries.reset();
                     }
                     self.wait(&mut retries, at, why, after).await?;

@@ -203,8 +203,8 @@ pub(super) async fn run(mut command: Command, sign: Option<Sign>) -> Result<Outp
     let output = tokio::select! {
         biased;
         ended = ended => ended.map_err(failed)?,
-        patience = silent => {
-            let why = format!("its registry did not answer within {} s", patience.as_secs());
+        limit = silent => {
+            let why = format!("its registry did not answer within {} s", limit.as_secs());
             return Err(Failure::Other(why));
         }
     };

@@ -62,7 +62,7 @@ impl<'a> Retries<'a> {
         Some(asked.map_or(back_off, |asked| asked + back_off.mul_f64(0.1)))
     }
 
-    /// Starts counting anew, because so much came that the line is worth more patience.
+    /// Starts counting anew, because so much came that the line is worth more attempts.
     pub(super) fn reset(&mut self) {
         self.made = 0;
     }

@@ -163,7 +163,7 @@ pub fn read(link: &Utf8Path) -> io::Result<Utf8PathBuf> {
     #[cfg(unix)]
     let target = fs::read_link(link)?;
     #[cfg(windows)]
-    let target = read_with_patience(link)?;
+    let target = read_with_retries(link)?;
     Utf8PathBuf::from_path_buf(target).map_err(|target| {
         io::Error::new(
             io::ErrorKind::InvalidData,
@@ -174,7 +174,7 @@ pub fn read(link: &Utf8Path) -> io::Result<Utf8PathBuf> {
 
 /// A junction is away for a moment while it is replaced.
 #[cfg(windows)]
-fn read_with_patience(link: &Utf8Path) -> io::Result<std::path::PathBuf> {
+fn read_with_retries(link: &Utf8Path) -> io::Result<std::path::PathBuf> {
     for _ in 0..20 {
         match junction::get_target(link) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {

@@ -82,17 +82,17 @@ impl From<LockError> for io::Error {
 }
 
 impl Lock {
-    /// Takes the lock, waiting for at most `patience`. `waiting` is called once, with the holder, when that takes
+    /// Takes the lock, waiting for at most `timeout`. `waiting` is called once, with the holder, when that takes
     /// longer than a second.
     ///
     /// Where the file system has no locks (ENOLCK, ENOSYS, EOPNOTSUPP), a lock that holds nothing is given, with a
     /// `warning`.
     ///
     /// # Errors
-    /// `Busy` after `patience`, `Io` when the file cannot be made or opened.
+    /// `Busy` after `timeout`, `Io` when the file cannot be made or opened.
     pub fn acquire(
         path: &Utf8Path,
-        patience: Duration,
+        timeout: Duration,
         mut waiting: impl FnMut(&str),
     ) -> Result<Self, LockError> {
         let began = Instant::now();
@@ -101,11 +101,11 @@ impl Lock {
             if let Some(lock) = Self::try_acquire(path)? {
                 return Ok(lock);
             }
-            if began.elapsed() >= patience {
+            if began.elapsed() >= timeout {
                 return Err(LockError::Busy {
                     path: path.to_owned(),
                     holder: holder(path),
-                    seconds: patience.as_secs(),
+                    seconds: timeout.as_secs(),
                 });
             }
             if !told && began.elapsed() >= Duration::from_secs(1) {

@@ -72,12 +72,16 @@ pub(super) fn lock_release(step: &Step, context: &InstallContext<'_>) -> Result<
     Ok(store::take(
         &path,
         &context.name(step),
-        context.patience,
+        context.lock_timeout,
         context.reporter,
     )?)
 }
 
 /// The store lock, for a moment.
 pub(super) fn lock_store(context: &InstallContext<'_>) -> Result<Held, InstallError> {
-    Ok(store::lock(context.layout, context.patience, context.reporter)?)
+    Ok(store::lock(
+        context.layout,
+        context.lock_timeout,
+        context.reporter,
+    )?)
 }

@@ -41,7 +41,7 @@ fn copy(wheel: &Verified, into: &mut File) -> Result<(), Failure> {
             if std::mem::replace(&mut found, true) {
                 return Err(Fault::ArchivesInWheel("more").into());
             }
-            pour(content, into)
+            copy_to_end(content, into)
         },
     )?;
     if !found {
@@ -52,7 +52,7 @@ fn copy(wheel: &Verified, into: &mut File) -> Result<(), Failure> {
 }
 
 /// Copies content, and tells whose fault a failure is.
-fn pour(content: &mut Content<'_>, into: &mut File) -> Result<(), Failure> {
+fn copy_to_end(content: &mut Content<'_>, into: &mut File) -> Result<(), Failure> {
     let mut buffer = vec![0; super::BUFFER];
     loop {
         match content.read(&mut buffer).map_err(Failure::reading)? {
