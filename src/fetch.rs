@@ -156,7 +156,7 @@ impl Wire {
         match &artifact.source {
             Source::File { url } | Source::Https { url } => {
                 let origin = address::parse(url)?;
-                self.online(name, &address::host(&origin))?;
+                self.ensure_online(name, &address::host(&origin))?;
                 self.download(&origin, &wanted).await
             }
             Source::Npm { package, version } => self.fetch_npm(package, version, &wanted).await,
@@ -182,7 +182,12 @@ impl Wire {
     ///
     /// # Errors
     /// `Unpinned` or `Offline`, as `fetch` would give them.
-    pub fn allows(&self, name: &str, artifact: &Artifact, downloads: &Utf8Path) -> Result<(), FetchError> {
+    pub fn ensure_allowed(
+        &self,
+        name: &str,
+        artifact: &Artifact,
+        downloads: &Utf8Path,
+    ) -> Result<(), FetchError> {
         let is_here = match &artifact.integrity {
             Integrity::Pinned { digest } => downloads.join(digest.file_name()).is_file(),
             Integrity::ChecksumFile { url, .. } | Integrity::GithubAsset { release: url, .. } => {
@@ -193,7 +198,7 @@ impl Wire {
                 }
                 let address = address::parse(url)?;
                 if address.scheme() != "file" {
-                    self.online(name, &address::host(&address))?;
+                    self.ensure_online(name, &address::host(&address))?;
                 }
                 false
             }
@@ -204,9 +209,9 @@ impl Wire {
         }
         match &artifact.source {
             Source::File { .. } => Ok(()),
-            Source::Https { url } => self.online(name, &address::host(&address::parse(url)?)),
-            Source::Npm { .. } => self.online(name, &PackageClient::Npm.to_string()),
-            Source::PyPi { .. } => self.online(name, &PackageClient::Pip.to_string()),
+            Source::Https { url } => self.ensure_online(name, &address::host(&address::parse(url)?)),
+            Source::Npm { .. } => self.ensure_online(name, &PackageClient::Npm.to_string()),
+            Source::PyPi { .. } => self.ensure_online(name, &PackageClient::Pip.to_string()),
         }
     }
 
@@ -220,7 +225,7 @@ impl Wire {
             let body = local::read(&url, limit)?;
             return Ok(Fresh::Modified { body, etag: None });
         }
-        self.online(&format!("`{}`", address::shown(&url)), &address::host(&url))?;
+        self.ensure_online(&format!("`{}`", address::shown(&url)), &address::host(&url))?;
         let mut retries = Retries::new(&self.options.limits);
         loop {
             match self.small(&url, limit, etag).await {
@@ -278,7 +283,7 @@ impl Wire {
         }
         let address = address::parse(url)?;
         if address.scheme() != "file" {
-            self.online(name, &address::host(&address))?;
+            self.ensure_online(name, &address::host(&address))?;
         }
         let cell = locked(&self.stated).entry(url.clone()).or_default().clone();
         let text = cell
@@ -321,7 +326,7 @@ impl Wire {
         }
     }
 
-    fn online(&self, name: &str, host: &str) -> Result<(), FetchError> {
+    fn ensure_online(&self, name: &str, host: &str) -> Result<(), FetchError> {
         if self.options.offline {
             return Err(FetchError::Offline {
                 name: name.to_owned(),
@@ -332,7 +337,7 @@ impl Wire {
     }
 
     /// Fails if whoever would be asked was out of reach earlier in this run.
-    fn not_out_of_reach(&self, asked: [Option<Fault>; 3]) -> Result<(), FetchError> {
+    fn ensure_reachable(&self, asked: [Option<Fault>; 3]) -> Result<(), FetchError> {
         let known = locked(&self.out_of_reach);
         for at in asked.into_iter().flatten() {
             if let Some(why) = known.get(&at.to_string()) {

@@ -61,7 +61,7 @@ pub struct Held {
 /// When another process holds it for all of `timeout`, or what was left cannot be settled.
 pub fn lock(layout: &Layout, timeout: Duration, reporter: &dyn Reporter) -> Result<Held, LockError> {
     let path = layout.store_lock();
-    directories::check(&layout.locks(), layout).map_err(|source| LockError::Io {
+    directories::ensure_ours(&layout.locks(), layout).map_err(|source| LockError::Io {
         path: path.clone(),
         source,
     })?;

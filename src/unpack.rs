@@ -195,7 +195,7 @@ impl UnpackError {
 /// When the archive breaks a rule, there is too little room, or a file cannot be read or written.
 pub fn unpack(archive: &Verified, shape: &Shape<'_>, into: &Utf8Path) -> Result<Staged, UnpackError> {
     let limits = Limits::new(archive.size(), shape.unpacked_size);
-    room::check(archive, shape, limits, into).map_err(|failure| UnpackError::new(archive, failure))?;
+    room::ensure_space(archive, shape, limits, into).map_err(|failure| UnpackError::new(archive, failure))?;
     let path = into.join("tree");
     // Made here, so that on failure nothing is removed that somebody else made.
     let made = Tree::new(&path).map_err(|cause| UnpackError::new(archive, Failure::Write(cause)))?;

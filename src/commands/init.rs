@@ -61,9 +61,9 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let program = program(session)?;
     if let Some(expected) = &args.verify_self {
-        verify(&program, expected)?;
+        ensure_digest(&program, expected)?;
     }
-    refuse_what_is_gone(args)?;
+    ensure_no_removed_flags(args)?;
     let intent = Intent::form(args, program, session)?;
     if args.dry_run {
         return show(args, &intent, session);
@@ -107,7 +107,7 @@ fn program(session: &Session) -> Result<Utf8PathBuf, Error> {
 }
 
 /// The install script found no tool that computes a digest: then this program proves itself, or does nothing.
-fn verify(program: &Utf8Path, expected: &str) -> Result<(), Error> {
+fn ensure_digest(program: &Utf8Path, expected: &str) -> Result<(), Error> {
     let failed = |source| Error::File {
         path: program.to_owned(),
         source,
@@ -126,7 +126,7 @@ fn verify(program: &Utf8Path, expected: &str) -> Result<(), Error> {
     })
 }
 
-fn refuse_what_is_gone(args: &Args) -> Result<(), Error> {
+fn ensure_no_removed_flags(args: &Args) -> Result<(), Error> {
     let (flag, hint) = if args.no_install_latest {
         (
             "--no-install-latest",

@@ -60,7 +60,7 @@ pub struct Gone {
 
 impl Gone {
     /// Says what replaced them.
-    fn refuse(&self) -> Result<(), Error> {
+    fn ensure_none(&self) -> Result<(), Error> {
         let (flag, hint) = if self.repo.is_some() {
             ("--repo", "`--registry FILE` names a manifest with other releases")
         } else if self.arch.is_some() {
@@ -100,7 +100,7 @@ pub(super) fn install(specs: &[ComponentSpec], how: &How, session: &Session) -> 
 
 /// Carries out a plan, or shows it.
 pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outcome, Error> {
-    how.gone.refuse()?;
+    how.gone.ensure_none()?;
     if how.dry_run {
         let rehearsal = install::rehearse(
             plan,

@@ -66,7 +66,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             hint: "`--home` or `AMPUP_HOME` name another one".to_owned(),
         });
     }
-    refuse_projects(&estate, session)?;
+    ensure_no_projects(&estate, session)?;
     let lines = lines(&returns, &estate, layout);
     let mut json = json!({
         "home": layout.home(), "removed": estate.ours, "left": [], "kept": estate.others,
@@ -125,7 +125,7 @@ fn remove(
         .filter(|one| one.action == Undo::DeleteDirectory)
         .cloned()
         .collect();
-    home::check_releases(layout)?;
+    home::ensure_unused(layout)?;
     for one in removal::apply(returns) {
         if let Undo::Stays(why) = one.action {
             session.warn(format!("`{}` stays as it is: {why}", one.path));
@@ -235,7 +235,7 @@ pub(super) fn returns(session: &Session) -> Result<Vec<Return>, Error> {
 }
 
 /// A project's data outlives everything: nobody should keep one in ampup's home, and if somebody does, it stays.
-fn refuse_projects(estate: &Estate, session: &Session) -> Result<(), Error> {
+fn ensure_no_projects(estate: &Estate, session: &Session) -> Result<(), Error> {
     let projects = Projects::new(&session.layout, &session.env).read();
     let is_doomed = |project: &&Utf8PathBuf| estate.ours.iter().any(|path| project.starts_with(path));
     let there = |project: &&Utf8PathBuf| project.symlink_metadata().is_ok();

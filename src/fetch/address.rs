@@ -37,7 +37,7 @@ pub(super) fn host(url: &Url) -> String {
 
 /// Checks that a web address may be used: https always; http if nobody can listen in between, or if a person named
 /// that server as a mirror.
-pub(super) fn allowed(url: &Url, mirror: Option<&Url>) -> Result<(), FetchError> {
+pub(super) fn ensure_allowed(url: &Url, mirror: Option<&Url>) -> Result<(), FetchError> {
     let why = match url.scheme() {
         "https" => return Ok(()),
         "http" if is_loopback(url) || mirror.is_some_and(|mirror| mirror.origin() == url.origin()) => {
@@ -65,7 +65,7 @@ pub(super) fn redirected(from: &Url, location: &str, mirror: Option<&Url>) -> Re
     })?;
     let may = match (from.scheme(), to.scheme()) {
         (_, "https") => true,
-        ("http", "http") => allowed(&to, mirror).is_ok(),
+        ("http", "http") => ensure_allowed(&to, mirror).is_ok(),
         _ => false,
     };
     if may {
@@ -159,7 +159,7 @@ mod tests {
             "http://[::1]/x",
             "http://mirror.example:8080/other",
         ] {
-            assert!(allowed(&url(good), Some(&mirror)).is_ok(), "{good}");
+            assert!(ensure_allowed(&url(good), Some(&mirror)).is_ok(), "{good}");
         }
         for bad in [
             "http://a.example/x",
@@ -168,7 +168,7 @@ mod tests {
             "ftp://a.example/",
             "file:///x",
         ] {
-            assert!(allowed(&url(bad), Some(&mirror)).is_err(), "{bad}");
+            assert!(ensure_allowed(&url(bad), Some(&mirror)).is_err(), "{bad}");
         }
     }
 

@@ -207,11 +207,11 @@ impl Wire {
                 downloads, staging, ..
             } = *wanted.places;
             if space::is_shared(downloads, staging) {
-                enough_room(downloads, rest.saturating_add(unpacked))?;
+                ensure_space(downloads, rest.saturating_add(unpacked))?;
             } else {
                 // `components` is a link to another disk, and what is unpacked lies there.
-                enough_room(downloads, rest)?;
-                enough_room(staging, unpacked)?;
+                ensure_space(downloads, rest)?;
+                ensure_space(staging, unpacked)?;
             }
         }
         telling.started(address::host(url), total, partial.length());
@@ -250,7 +250,7 @@ impl Wire {
 }
 
 /// Fails now rather than with the last byte that fits.
-pub(super) fn enough_room(directory: &Utf8Path, needed: u64) -> Result<(), FetchError> {
+pub(super) fn ensure_space(directory: &Utf8Path, needed: u64) -> Result<(), FetchError> {
     match space::free(directory) {
         Ok(Some(free)) if free < needed => {
             let text = format!("{needed} bytes are needed and {free} are free");

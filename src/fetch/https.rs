@@ -35,7 +35,7 @@ impl Wire {
     /// when the question allows for them.
     pub(super) async fn ask(&self, question: Question<'_>) -> Result<Response, Failed> {
         let mirror = self.options.mirror.as_ref();
-        address::allowed(question.url, mirror)?;
+        address::ensure_allowed(question.url, mirror)?;
         let mut url = question.url.clone();
         for hop in 0..=REDIRECTS {
             let answer = self.ask_one(&url, hop == 0, question).await?;
@@ -54,7 +54,7 @@ impl Wire {
     async fn ask_one(&self, url: &Url, first: bool, question: Question<'_>) -> Result<Response, Failed> {
         let at = self.fault_of(url);
         let proxy = self.proxies.of(url);
-        self.not_out_of_reach([
+        self.ensure_reachable([
             Some(at.clone()),
             proxy.map(Fault::of_proxy),
             proxy.map(|proxy| Fault::through(proxy, url)),

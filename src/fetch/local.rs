@@ -13,7 +13,7 @@ impl Wire {
     /// Opens and proves it. It is not copied.
     pub(super) async fn open(&self, url: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
         let path = address::file_path(url)?;
-        regular(&path)?;
+        ensure_regular(&path)?;
         let file = fs::File::open(&path).map_err(|cause| missing_or_disk(&path, cause))?;
         self.verified(file.into_file(), &path, path.as_str(), wanted)
             .await
@@ -24,12 +24,12 @@ impl Wire {
 /// The content of a small one.
 pub(super) fn read(url: &Url, limit: u64) -> Result<Vec<u8>, FetchError> {
     let path = address::file_path(url)?;
-    regular(&path)?;
+    ensure_regular(&path)?;
     atomic::read(&path, limit).map_err(|cause| missing_or_disk(&path, cause))
 }
 
 /// Looked at before it is opened: opening a pipe would wait for whoever writes it.
-fn regular(path: &Utf8Path) -> Result<(), FetchError> {
+fn ensure_regular(path: &Utf8Path) -> Result<(), FetchError> {
     let metadata = fs::metadata(path).map_err(|cause| missing_or_disk(path, cause))?;
     if metadata.is_file() {
         return Ok(());

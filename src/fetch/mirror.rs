@@ -48,7 +48,7 @@ impl Wire {
         if at.scheme() == "file" {
             return self.open(at, wanted).await;
         }
-        self.online(wanted.name, &address::host(at))?;
+        self.ensure_online(wanted.name, &address::host(at))?;
         self.download(at, wanted).await
     }
 }

@@ -74,7 +74,7 @@ impl Wire {
         wanted: &Wanted<'_>,
         bring: impl AsyncFnOnce(&Room) -> Result<Utf8PathBuf, Failure>,
     ) -> Result<Verified, FetchError> {
-        self.online(wanted.name, &client.to_string())?;
+        self.ensure_online(wanted.name, &client.to_string())?;
         if let Some(why) = locked(&self.failed_clients).get(&client) {
             return Err(of_client(client, why.clone()));
         }
@@ -86,7 +86,7 @@ impl Wire {
         let mut telling = Telling::new(&*self.reporter, wanted.name);
         telling.started(client.to_string(), wanted.size, 0);
         if let Some(size) = wanted.size {
-            download::enough_room(staging, size)?;
+            download::ensure_space(staging, size)?;
         }
         let brought = bring(&room).await.map_err(|failure| match failure {
             Failure::Missing => self.client_failed(client, None),

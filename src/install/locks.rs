@@ -67,7 +67,7 @@ fn key(step: &Step) -> (ComponentName, Version) {
 /// Takes the lock of a release, waiting for whoever has it.
 pub(super) fn lock_release(step: &Step, context: &InstallContext<'_>) -> Result<Lock, InstallError> {
     // Before anything is fetched: the commit would refuse it.
-    directories::check(&context.layout.component(&step.component), context.layout)?;
+    directories::ensure_ours(&context.layout.component(&step.component), context.layout)?;
     let path = context.layout.release_lock(&step.component, &step.version);
     Ok(store::take(
         &path,

@@ -105,7 +105,10 @@ fn usable(step: &Step, stage: Stage<'_>, attempts: &mut Vec<Attempt>) -> Result<
             check_room(component, artifact, &place, &place)?;
         }
         let name = format!("{} {version}", step.component);
-        match stage.wire.allows(&name, artifact, &stage.layout.downloads()) {
+        match stage
+            .wire
+            .ensure_allowed(&name, artifact, &stage.layout.downloads())
+        {
             Ok(()) => left.push(artifact.clone()),
             Err(error) => attempts.push(Attempt {
                 component: step.component.clone(),

@@ -120,7 +120,7 @@ impl Registry {
     /// # Errors
     /// When it is not JSON, has a key twice, lacks what every manifest has, or is made for a newer ampup.
     pub fn parse(document: &[u8]) -> Result<Self, ManifestError> {
-        unique::check(document).map_err(ManifestError::Malformed)?;
+        unique::ensure_unique(document).map_err(ManifestError::Malformed)?;
         Self::read(document)
     }
 

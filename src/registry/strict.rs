@@ -34,7 +34,7 @@ pub fn mistakes(document: &[u8]) -> Vec<Mistake> {
             text,
         }]
     };
-    if let Err(cause) = unique::check(document) {
+    if let Err(cause) = unique::ensure_unique(document) {
         return top(format!("it is not JSON that every reader reads alike: {cause}"));
     }
     let manifest: Value = match serde_json::from_slice(document) {

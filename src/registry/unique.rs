@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 ///
 /// # Errors
 /// When it is not JSON, or an object in it has a key twice.
-pub(super) fn check(document: &[u8]) -> Result<(), serde_json::Error> {
+pub(super) fn ensure_unique(document: &[u8]) -> Result<(), serde_json::Error> {
     serde_json::from_slice::<Unique>(document).map(|_| ())
 }
 
@@ -72,11 +72,11 @@ impl<'de> Visitor<'de> for Look {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::ensure_unique;
 
     #[test]
     fn a_key_may_be_there_once_in_each_object() {
-        assert!(check(br#"{"a":[{"a":1.5},{"a":-1},null,true,"a"],"b":{"a":{}}}"#).is_ok());
+        assert!(ensure_unique(br#"{"a":[{"a":1.5},{"a":-1},null,true,"a"],"b":{"a":{}}}"#).is_ok());
         for bad in [
             r#"{"a":1,"a":1}"#,
             r#"{"b":[{"x":{"a":1,"c":2,"a":3}}]}"#,
@@ -85,8 +85,8 @@ mod tests {
             "{} {}",
             "",
         ] {
-            assert!(check(bad.as_bytes()).is_err(), "{bad}");
+            assert!(ensure_unique(bad.as_bytes()).is_err(), "{bad}");
         }
-        assert!(check("[".repeat(100_000).as_bytes()).is_err(), "depth is bounded");
+        assert!(ensure_unique("[".repeat(100_000).as_bytes()).is_err(), "depth is bounded");
     }
 }

@@ -192,7 +192,7 @@ fn manual(share: &Utf8Path, layout: &Layout, estate: &mut Estate) {
 ///
 /// # Errors
 /// When somebody holds one.
-pub fn check_releases(layout: &Layout) -> Result<(), RemoveError> {
+pub fn ensure_unused(layout: &Layout) -> Result<(), RemoveError> {
     for path in directories::entries(&layout.locks(), layout) {
         if path == layout.store_lock() {
             continue;

@@ -53,7 +53,7 @@ pub struct StoreChange<'a> {
 pub fn commit(layout: &Layout, change: &StoreChange<'_>) -> io::Result<Option<u64>> {
     let added = change.adds.iter().map(|(_, spot)| spot);
     for (component, _) in added.chain(&change.removes) {
-        directories::check(&layout.component(component), layout)?;
+        directories::ensure_ours(&layout.component(component), layout)?;
     }
     let work = Staging::create(layout)?;
     let beside = scratch(layout, &work)?;

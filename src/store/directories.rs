@@ -32,7 +32,7 @@ pub fn prepare(layout: &Layout, user_home: Option<&Utf8Path>) -> io::Result<()> 
     if let Claim::Foreign(entry) = claim::read(layout)? {
         return Err(entry.into());
     }
-    check_all(layout)?;
+    ensure_all_ours(layout)?;
     claim::stake(layout)?;
     for directory in made(layout) {
         make_own(&directory, layout)?;
@@ -92,17 +92,17 @@ fn instead_of_directory(directory: &Utf8Path) -> Option<ForeignEntry> {
 ///
 /// # Errors
 /// When there is one.
-pub fn check_all(layout: &Layout) -> io::Result<()> {
+pub fn ensure_all_ours(layout: &Layout) -> io::Result<()> {
     made(layout)
         .iter()
-        .try_for_each(|directory| check(directory, layout))
+        .try_for_each(|directory| ensure_ours(directory, layout))
 }
 
 /// The same for one directory.
 ///
 /// # Errors
 /// When there is a foreign entry.
-pub fn check(directory: &Utf8Path, layout: &Layout) -> io::Result<()> {
+pub fn ensure_ours(directory: &Utf8Path, layout: &Layout) -> io::Result<()> {
     foreign_entry(directory, layout).map_or(Ok(()), |entry| Err(entry.into()))
 }
 
@@ -171,7 +171,7 @@ pub fn generations_scratch(layout: &Layout) -> io::Result<Utf8PathBuf> {
 }
 
 fn beside(directory: &Utf8Path, layout: &Layout) -> io::Result<Utf8PathBuf> {
-    check(&layout.staging(), layout)?;
+    ensure_ours(&layout.staging(), layout)?;
     if same_file_system(&layout.staging(), directory)? {
         return link::real(&layout.staging());
     }
@@ -200,7 +200,7 @@ pub fn entries(directory: &Utf8Path, layout: &Layout) -> Vec<Utf8PathBuf> {
 /// A directory of the home.
 fn make_own(directory: &Utf8Path, layout: &Layout) -> io::Result<()> {
     match atomic::make_directory(directory) {
-        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => check(directory, layout),
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => ensure_ours(directory, layout),
         made => made,
     }
 }

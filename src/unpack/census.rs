@@ -129,7 +129,7 @@ impl<'a> Census<'a> {
             .filter(|inside| !inside.is_empty() || entry.kind == EntryKind::Directory)
             .map(str::to_owned);
         if let Some(inside) = &inside {
-            check_reserved(inside)?;
+            ensure_not_reserved(inside)?;
         }
         match &entry.kind {
             EntryKind::Directory => {
@@ -213,7 +213,7 @@ impl<'a> Census<'a> {
             let NodeKind::Link { target } = &self.nodes[link].kind else {
                 unreachable!("only links are kept in `symlinks`");
             };
-            self.stays_within(link, target, top)
+            self.ensure_within(link, target, top)
                 .map_err(|fault| fault.of(path.as_bytes()))?;
             made.extend(inside.map(|path| Link {
                 path: path.to_owned(),
@@ -390,7 +390,7 @@ impl<'a> Census<'a> {
 
     /// Follows a link twice, and it must stay under `top` both times: as its text reads, and as a disk would resolve it,
     /// through the links that it meets.
-    fn stays_within(&self, link: usize, target: &str, top: usize) -> Result<(), Fault> {
+    fn ensure_within(&self, link: usize, target: &str, top: usize) -> Result<(), Fault> {
         let leaves = || Fault::LinkLeaves(target.to_owned());
         let mut depth = self.depth(self.nodes[link].parent) - self.depth(top);
         for part in target.split('/') {
@@ -449,7 +449,7 @@ impl NodeKind {
 }
 
 /// The names at the tree's top that are ours.
-fn check_reserved(path: &str) -> Result<(), Fault> {
+fn ensure_not_reserved(path: &str) -> Result<(), Fault> {
     let first = key(path.split('/').next().unwrap_or_default());
     if [RECEIPT, FILES].iter().any(|reserved| key(reserved) == first) {
         return Err(Fault::Reserved);

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Fails where the file system of `into` has no room for the tree and what comes beside it.
-pub(super) fn check(
+pub(super) fn ensure_space(
     archive: &Verified,
     shape: &Shape<'_>,
     limits: Limits,

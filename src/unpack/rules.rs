@@ -99,7 +99,7 @@ pub(super) fn entry_name(name: &[u8]) -> Result<&str, Fault> {
     if path.split('/').count() > limits::DEPTH {
         return Err(Fault::TooDeep);
     }
-    path.split('/').try_for_each(part)?;
+    path.split('/').try_for_each(ensure_valid_part)?;
     Ok(path)
 }
 
@@ -121,14 +121,14 @@ fn link_target(target: &[u8]) -> Result<&str, Fault> {
     }
     for next in parts {
         if next != "." && next != ".." {
-            part(next)?;
+            ensure_valid_part(next)?;
         }
     }
     Ok(target)
 }
 
 /// The rules for one part of a name.
-fn part(part: &str) -> Result<(), Fault> {
+fn ensure_valid_part(part: &str) -> Result<(), Fault> {
     match part {
         "" | "." => return Err(Fault::EmptyPart),
         ".." => return Err(Fault::Upwards),

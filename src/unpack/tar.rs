@@ -231,7 +231,7 @@ impl Extensions {
                 return Err(Fault::Tar("an entry has two pax headers").into());
             }
             b'x' => self.take_pax(&content)?,
-            _ => check_global(&content)?,
+            _ => ensure_no_paths(&content)?,
         }
         Ok(true)
     }
@@ -284,7 +284,7 @@ fn long_name(content: &[u8]) -> Result<Vec<u8>, Fault> {
 }
 
 /// A global header may say what it likes, but not what all entries are called.
-fn check_global(content: &[u8]) -> Result<(), Fault> {
+fn ensure_no_paths(content: &[u8]) -> Result<(), Fault> {
     for record in PaxRecords(content) {
         let (key, _) = record?;
         if matches!(key, b"path" | b"linkpath" | b"size") || is_sparse(key) {

@@ -45,7 +45,7 @@ pub(super) fn read(file: &File, size: u64, visit: &mut Visit<'_>) -> Result<(), 
     for (index, member) in members.iter().enumerate() {
         let next = members.get(index + 1).map_or(start, |next| next.start);
         let fault = |fault: Fault| fault.of(&member.name);
-        check_flags(member).map_err(fault)?;
+        ensure_known_flags(member).map_err(fault)?;
         if member.start != here {
             return Err(fault(gap(member.start, here)));
         }
@@ -77,7 +77,7 @@ fn gap(begins: u64, expected: u64) -> Fault {
     }
 }
 
-fn check_flags(member: &Member) -> Result<(), Fault> {
+fn ensure_known_flags(member: &Member) -> Result<(), Fault> {
     if member.flags & ENCRYPTED != 0 {
         return Err(Fault::Zip("the entry is encrypted"));
     }
@@ -100,7 +100,7 @@ fn read_local(stream: &mut dyn Read, member: &Member) -> Result<u64, Failure> {
     let mut extra = vec![0; usize::from(header.u16(28))];
     stream.read_exact(&mut name).map_err(Failure::reading)?;
     stream.read_exact(&mut extra).map_err(Failure::reading)?;
-    directory::check_unicode_path(&extra, &name).map_err(fault)?;
+    directory::ensure_unicode_path_agrees(&extra, &name).map_err(fault)?;
     let sizes = zip64_sizes(&extra, [header.u32(22), header.u32(18), 0]).map_err(fault)?;
     let streamed = member.flags & STREAMED != 0;
     let agrees = |here: u64, there: u64| here == there || (streamed && here == 0);

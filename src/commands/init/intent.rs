@@ -37,7 +37,7 @@ impl Intent {
         };
         let setting = env::setting(session)?;
         session.ensure_home()?;
-        directories::check_all(layout).map_err(failed)?;
+        directories::ensure_all_ours(layout).map_err(failed)?;
         let host = session.host()?;
         let target = host.target.ok_or_else(|| Error::Refused {
             message: format!("no component is built for {}", host.description),

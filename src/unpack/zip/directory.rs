@@ -210,7 +210,7 @@ impl Member {
             return Err(Fault::TooLong.of(&name));
         }
         let fault = |fault: Fault| fault.of(&name);
-        check_unicode_path(&extra, &name).map_err(fault)?;
+        ensure_unicode_path_agrees(&extra, &name).map_err(fault)?;
         let narrow = [header.u32(24), header.u32(20), header.u32(42)];
         let [size, compressed, start] = zip64_sizes(&extra, narrow).map_err(fault)?;
         if header.u16(34) != 0 {
@@ -282,7 +282,7 @@ pub(super) fn zip64_sizes(extra: &[u8], narrow: [u32; 3]) -> Result<[u64; 3], Fa
 }
 
 /// Info-ZIP repeats a name in UTF-8 (field 0x7075), and readers prefer it: it must be the same name.
-pub(super) fn check_unicode_path(extra: &[u8], name: &[u8]) -> Result<(), Fault> {
+pub(super) fn ensure_unicode_path_agrees(extra: &[u8], name: &[u8]) -> Result<(), Fault> {
     match extra_field(extra, 0x7075)? {
         // A version and a checksum come before the name.
         Some(field) if field.get(5..) != Some(name) => Err(Fault::Zip("the entry has two names")),
@@ -316,7 +316,7 @@ mod tests {
         fn any_bytes_are_read_without_panic(bytes: Vec<u8>, at: u32) {
             let _ = End::parse(&bytes, u64::from(at));
             let _ = zip64_sizes(&bytes, [IN_ZIP64; 3]);
-            let _ = check_unicode_path(&bytes, b"a");
+            let _ = ensure_unicode_path_agrees(&bytes, b"a");
             let _ = Member::read(&mut bytes.as_slice());
         }
     }
