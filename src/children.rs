@@ -17,12 +17,12 @@ use std::{thread, time::Instant};
 /// The groups of those that live; `None` once no more may be started.
 static ALIVE: Mutex<Known> = Mutex::new(Known {
     groups: BTreeSet::new(),
-    ending: false,
+    is_ending: false,
 });
 
 struct Known {
     groups: BTreeSet<u32>,
-    ending: bool,
+    is_ending: bool,
 }
 
 /// A child that was written down. Dropped when it was waited for.
@@ -54,7 +54,7 @@ pub fn enlist<C>(
     id: impl FnOnce(&C) -> Option<u32>,
 ) -> io::Result<(C, Enlisted)> {
     let mut known = known();
-    if known.ending {
+    if known.is_ending {
         return Err(io::ErrorKind::Interrupted.into());
     }
     let child = start()?;
@@ -121,14 +121,14 @@ pub fn is_unfinished() -> bool {
 
 /// Returns true if we are ending, so that the end of a child needs no message.
 pub fn are_ending() -> bool {
-    known().ending
+    known().is_ending
 }
 
 /// Ends all of them with all that they started: first asked, so that they can tidy up, and after `grace` not asked.
 pub fn end_all(grace: Duration) {
     let groups = {
         let mut known = known();
-        known.ending = true;
+        known.is_ending = true;
         known.groups.clone()
     };
     #[cfg(unix)]

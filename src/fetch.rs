@@ -251,7 +251,7 @@ impl Wire {
         let too_large = FetchError::TooLarge {
             origin: address::shown(url),
             limit,
-            web_page: https::is_web_page(&answer),
+            is_web_page: https::is_web_page(&answer),
         };
         if content_length(answer.headers()).is_some_and(|length| length > limit) {
             return Err(too_large.into());

@@ -88,7 +88,7 @@ pub struct Done {
     /// The effect on the store.
     pub effect: Effect,
     /// True if it is the active one now: of a component that was requested in two versions, only the last is.
-    pub active: bool,
+    pub is_active: bool,
 }
 
 /// The effect of making a component active at a version.

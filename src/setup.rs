@@ -370,12 +370,12 @@ pub struct Shadow {
     /// Where it is.
     pub path: Utf8PathBuf,
     /// True if it will still come first in a new shell, as far as the current PATH tells.
-    pub stays: bool,
+    pub is_lasting: bool,
 }
 
 /// Which of `names` a shell with this PATH finds elsewhere than in `bin`.
 pub fn shadows(search_path: &[Utf8PathBuf], bin: &Utf8Path, names: &[&str]) -> Vec<Shadow> {
-    let stays = search_path.iter().any(|directory| directory == bin);
+    let is_lasting = search_path.iter().any(|directory| directory == bin);
     let mut found = Vec::new();
     for name in names {
         let first = search_path
@@ -387,7 +387,7 @@ pub fn shadows(search_path: &[Utf8PathBuf], bin: &Utf8Path, names: &[&str]) -> V
             found.push(Shadow {
                 name: (*name).to_owned(),
                 path,
-                stays,
+                is_lasting,
             });
         }
     }

@@ -311,7 +311,7 @@ fn shadows(intent: &Intent, session: &Session) -> Vec<String> {
     let others = found.into_iter().filter(|shadow| shadow.path != intent.program);
     others
         .map(|shadow| {
-            if shadow.stays || intent.changes.is_none() {
+            if shadow.is_lasting || intent.changes.is_none() {
                 format!(
                     "warning: `{}` comes before ampup's own on PATH: put `{bin}` first",
                     shadow.path

@@ -239,7 +239,7 @@ fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Erro
         for step in &group.candidates[0].steps {
             match &step.action {
                 Action::Keep(tree) if request_stays => done.push(Done {
-                    active: true,
+                    is_active: true,
                     component: step.component.clone(),
                     version: step.version.clone(),
                     tree: tree.clone(),
@@ -315,12 +315,14 @@ fn sentence(done: &Done, session: &Session) -> Result<String, Error> {
     let name = &done.component;
     Ok(match &done.effect {
         Effect::AlreadyActive => format!("{name} {shown} is installed and active already"),
-        Effect::Activated if done.active => format!("{name} {shown} was installed already and is active now"),
+        Effect::Activated if done.is_active => {
+            format!("{name} {shown} was installed already and is active now")
+        }
         Effect::Activated => format!("{name} {shown} was installed already"),
         Effect::Installed { provider } => format!(
             "installed {name} {shown}, built by {provider}, in `{}`{}",
             session.layout.tree(name, &done.tree),
-            if done.active { "; it is active" } else { "" }
+            if done.is_active { "; it is active" } else { "" }
         ),
     })
 }

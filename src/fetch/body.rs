@@ -14,7 +14,7 @@ pub(super) struct Body<'a> {
     at: Fault,
     /// When the present window began, and what came in it.
     window: (Instant, u64),
-    any: bool,
+    has_begun: bool,
 }
 
 impl<'a> Body<'a> {
@@ -24,7 +24,7 @@ impl<'a> Body<'a> {
             at: wire.fault_of(answer.url()),
             answer,
             window: (Instant::now(), 0),
-            any: false,
+            has_begun: false,
         }
     }
 
@@ -32,15 +32,15 @@ impl<'a> Body<'a> {
     pub(super) async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, Failed> {
         let limits = &self.wire.options.limits;
         loop {
-            let limit = if self.any {
+            let limit = if self.has_begun {
                 (self.window.0 + limits.window).saturating_duration_since(Instant::now())
             } else {
                 limits.first_byte
             };
             match timeout(limit, self.answer.chunk()).await {
                 Ok(Ok(Some(bytes))) => {
-                    if !self.any {
-                        self.any = true;
+                    if !self.has_begun {
+                        self.has_begun = true;
                         self.window.0 = Instant::now();
                     }
                     self.window.1 += bytes.len() as u64;
@@ -57,7 +57,7 @@ impl<'a> Body<'a> {
                         after: None,
                     });
                 }
-                Err(_) if !self.any => return Err(self.stopped("nothing came", limits.first_byte)),
+                Err(_) if !self.has_begun => return Err(self.stopped("nothing came", limits.first_byte)),
                 Err(_) => {
                     let floor = limits.floor.saturating_mul(limits.window.as_secs().max(1));
                     if self.window.1 < floor {

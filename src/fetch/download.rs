@@ -52,15 +52,15 @@ impl Wanted<'_> {
 
 /// The result of an attempt that did not fail.
 enum Attempt {
-    /// Everything is here: part of it from an earlier attempt, if `resumed`; it calls itself a web page, if `web_page`.
-    Whole { resumed: bool, web_page: bool },
+    /// Everything is here: part of it from an earlier attempt, if `resumed`; it calls itself a web page, if `is_web_page`.
+    Whole { resumed: bool, is_web_page: bool },
     /// It is no continuation of what is here.
     Useless,
 }
 
 const ALL_HERE: Attempt = Attempt::Whole {
     resumed: true,
-    web_page: false,
+    is_web_page: false,
 };
 
 impl Wire {
@@ -102,7 +102,7 @@ impl Wire {
                         return Err(unaccepted(url, "it sends parts of something else"));
                     }
                 }
-                Ok(Attempt::Whole { resumed, web_page }) => {
+                Ok(Attempt::Whole { resumed, is_web_page }) => {
                     telling.finished(partial.length());
                     let path = wanted.path();
                     let file = partial.file().map_err(FetchError::disk(partial.path()))?;
@@ -116,7 +116,7 @@ impl Wire {
                             if resumed && partial.discard().map_err(FetchError::disk(partial.path()))? => {}
                         Err(cause) => {
                             partial.remove().map_err(FetchError::disk(directory))?;
-                            return Err(FetchError::of_verify(cause, web_page));
+                            return Err(FetchError::of_verify(cause, is_web_page));
                         }
                     }
                 }
@@ -157,7 +157,7 @@ impl Wire {
             unless: None,
         };
         let answer = self.ask(question).await?;
-        let web_page = https::is_web_page(&answer);
+        let is_web_page = https::is_web_page(&answer);
         let length = content_length(answer.headers());
         let status = answer.status().as_u16();
         let total = match status {
@@ -178,13 +178,13 @@ impl Wire {
                 expected: size,
                 actual: total,
             };
-            return Err(FetchError::of_verify(cause, web_page).into());
+            return Err(FetchError::of_verify(cause, is_web_page).into());
         }
         let limit = wanted.size.unwrap_or(self.options.limits.artifact);
         let too_large = || FetchError::TooLarge {
             origin: shown.clone(),
             limit,
-            web_page,
+            is_web_page,
         };
         if total.is_some_and(|total| total > limit) {
             return Err(too_large().into());
@@ -226,7 +226,7 @@ impl Wire {
         }
         match total {
             Some(total) if partial.length() < total => Err(body.cut()),
-            _ => Ok(Attempt::Whole { resumed, web_page }),
+            _ => Ok(Attempt::Whole { resumed, is_web_page }),
         }
     }
 

@@ -46,22 +46,22 @@ pub enum FetchError {
         until: String,
     },
     /// The publisher's bytes are not the promised ones.
-    #[error("verification failed{}", web_page_note(*.web_page))]
+    #[error("verification failed{}", web_page_note(*.is_web_page))]
     WrongBytes {
         /// The difference.
         source: Box<VerifyError>,
         /// True if the response calls itself a web page.
-        web_page: bool,
+        is_web_page: bool,
     },
     /// More bytes than promised, or than anything of its kind has.
-    #[error("`{origin}` gives more than {limit} bytes{}", web_page_note(*.web_page))]
+    #[error("`{origin}` gives more than {limit} bytes{}", web_page_note(*.is_web_page))]
     TooLarge {
         /// The address or the package that was requested.
         origin: String,
         /// The highest number allowed.
         limit: u64,
         /// True if the response calls itself a web page.
-        web_page: bool,
+        is_web_page: bool,
     },
     /// The network may not be used.
     #[error("{name} would come from `{host}`, and `--offline` was given")]
@@ -200,9 +200,12 @@ impl FetchError {
             Self::Unreachable { at, why } => return Some(hint_of_fault(at, why)),
             Self::RateLimited { .. } => "set `AMPUP_GITHUB_TOKEN` to a token of yours, or wait",
             Self::Refused { .. } => return None,
-            Self::WrongBytes { web_page: true, .. } | Self::TooLarge { web_page: true, .. } => {
-                "sign in to your network in a browser and run the same command again"
+            Self::WrongBytes {
+                is_web_page: true, ..
             }
+            | Self::TooLarge {
+                is_web_page: true, ..
+            } => "sign in to your network in a browser and run the same command again",
             Self::WrongBytes { .. } | Self::TooLarge { .. } => {
                 "run the same command again; if it fails again, report it: nothing was installed"
             }
@@ -219,12 +222,12 @@ impl FetchError {
     }
 
     /// From the check of a digest: a file that cannot be read is the disk's fault, all else the publisher's.
-    pub(super) fn of_verify(cause: VerifyError, web_page: bool) -> Self {
+    pub(super) fn of_verify(cause: VerifyError, is_web_page: bool) -> Self {
         match cause {
             VerifyError::Io { path, source } => Self::Disk { path, source },
             cause @ (VerifyError::Digest { .. } | VerifyError::Size { .. }) => Self::WrongBytes {
                 source: Box::new(cause),
-                web_page,
+                is_web_page,
             },
         }
     }
@@ -259,8 +262,8 @@ fn hint_of_fault(at: &Fault, why: &str) -> String {
     }
 }
 
-fn web_page_note(web_page: bool) -> &'static str {
-    if web_page {
+fn web_page_note(is_web_page: bool) -> &'static str {
+    if is_web_page {
         "; the response is a web page, perhaps the sign-in page of your network"
     } else {
         ""

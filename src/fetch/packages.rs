@@ -168,7 +168,7 @@ pub(super) async fn run(mut command: Command, sign: Option<Sign>) -> Result<Outp
     let (child, enlisted) = children::enlist(|| command.spawn(), Child::id).map_err(failed)?;
     let mut family = Family {
         child,
-        ended: false,
+        has_ended: false,
         enlisted,
     };
     let stdout = family.child.stdout.take().expect("it was asked to be piped");
@@ -208,7 +208,7 @@ pub(super) async fn run(mut command: Command, sign: Option<Sign>) -> Result<Outp
             return Err(Failure::Other(why));
         }
     };
-    family.ended = true;
+    family.has_ended = true;
     Ok(output)
 }
 
@@ -249,14 +249,14 @@ impl Drop for Room {
 /// A client and whatever it started; all of them end with this value.
 struct Family {
     child: Child,
-    ended: bool,
+    has_ended: bool,
     enlisted: Enlisted,
 }
 
 impl Drop for Family {
     fn drop(&mut self) {
         // npm.cmd is a shell that started node.
-        if !self.ended {
+        if !self.has_ended {
             self.enlisted.end();
         }
     }

@@ -25,15 +25,15 @@ pub(super) struct Partial {
     length: u64,
     validator: Option<Validator>,
     /// True if the earlier part was of no use, so that nothing is resumed any more.
-    discarded: bool,
+    is_discarded: bool,
     /// Its name is no longer ours: it was finished or removed.
-    left: bool,
+    is_settled: bool,
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
         // What is empty is of no use to a later run.
-        if self.length == 0 && !self.left && self.alone.is_none() {
+        if self.length == 0 && !self.is_settled && self.alone.is_none() {
             let _ = remove(&self.path).and_then(|()| remove(&note(&self.path)));
         }
         // A child that another thread is just starting holds the open file until its exec: closing is not enough.
@@ -93,8 +93,8 @@ impl Partial {
                 alone: None,
                 length,
                 validator,
-                discarded: false,
-                left: false,
+                is_discarded: false,
+                is_settled: false,
             });
         }
     }
@@ -115,8 +115,8 @@ impl Partial {
             alone: Some(alone),
             length: 0,
             validator: None,
-            discarded: false,
-            left: false,
+            is_discarded: false,
+            is_settled: false,
         })
     }
 
@@ -138,7 +138,7 @@ impl Partial {
     /// Returns the `If-Range` value for the rest from `url`; `None` if only the whole file will do.
     pub(super) fn validator(&self, url: &str) -> Option<&str> {
         let validator = self.validator.as_ref()?;
-        (self.length > 0 && !self.discarded && validator.url == url).then_some(&validator.value)
+        (self.length > 0 && !self.is_discarded && validator.url == url).then_some(&validator.value)
     }
 
     /// Forgets what is here; what comes next is called so.
@@ -162,7 +162,7 @@ impl Partial {
     /// Forgets what is here, and goes on with nothing in the future; `false` if that was so already.
     pub(super) fn discard(&mut self) -> io::Result<bool> {
         self.restart(None)?;
-        Ok(!std::mem::replace(&mut self.discarded, true))
+        Ok(!std::mem::replace(&mut self.is_discarded, true))
     }
 
     /// Writes the next bytes.
@@ -179,7 +179,7 @@ impl Partial {
             Some(alone) => alone.persist(path).map_err(|cause| cause.error)?,
             None => {
                 fs::rename(&self.path, path)?;
-                self.left = true;
+                self.is_settled = true;
                 remove(&note(&self.path))?;
             }
         }
@@ -188,7 +188,7 @@ impl Partial {
 
     /// Removes it.
     pub(super) fn remove(mut self) -> io::Result<()> {
-        self.left = true;
+        self.is_settled = true;
         if self.alone.is_none() {
             remove(&self.path)?;
             remove(&note(&self.path))?;

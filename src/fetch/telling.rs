@@ -11,7 +11,7 @@ const PACE: Duration = Duration::from_millis(100);
 pub(super) struct Telling<'a> {
     reporter: &'a dyn Reporter,
     name: &'a str,
-    running: bool,
+    is_running: bool,
     told: Instant,
 }
 
@@ -20,13 +20,13 @@ impl<'a> Telling<'a> {
         Self {
             reporter,
             name,
-            running: false,
+            is_running: false,
             told: Instant::now(),
         }
     }
 
     pub(super) fn started(&mut self, source: String, total: Option<u64>, resumed: u64) {
-        self.running = true;
+        self.is_running = true;
         self.told = Instant::now();
         let name = self.name.to_owned();
         self.reporter.report(Event::DownloadStarted {
@@ -46,7 +46,7 @@ impl<'a> Telling<'a> {
     }
 
     pub(super) fn finished(&mut self, received: u64) {
-        if std::mem::take(&mut self.running) {
+        if std::mem::take(&mut self.is_running) {
             let name = self.name.to_owned();
             self.reporter.report(Event::DownloadFinished { name, received });
         }
@@ -55,7 +55,7 @@ impl<'a> Telling<'a> {
 
 impl Drop for Telling<'_> {
     fn drop(&mut self) {
-        if self.running {
+        if self.is_running {
             let name = self.name.to_owned();
             self.reporter.report(Event::DownloadStopped { name });
         }

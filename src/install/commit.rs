@@ -50,7 +50,7 @@ pub(super) fn commit(
                     Done {
                         component: step.component,
                         version: step.version,
-                        active: true,
+                        is_active: true,
                         tree,
                         effect,
                     }
@@ -63,7 +63,7 @@ pub(super) fn commit(
     for group in &mut groups {
         if let GroupReport::Done(members) = group {
             for done in members {
-                done.active = set.components.get(&done.component) == Some(&done.tree);
+                done.is_active = set.components.get(&done.component) == Some(&done.tree);
             }
         }
     }

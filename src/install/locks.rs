@@ -20,7 +20,7 @@ use crate::{
 pub(super) struct Locks {
     taken: Mutex<BTreeMap<(ComponentName, Version), Lock>>,
     /// One component alone is installed: nothing else is held while a lock is waited for.
-    alone: bool,
+    is_alone: bool,
 }
 
 impl Locks {
@@ -32,14 +32,14 @@ impl Locks {
             .filter(|step| matches!(step.action, Action::Acquire(_)))
             .map(|step| (key(step), step))
             .collect();
-        let alone = plan.groups.len() == 1 && plan.groups[0].components.len() == 1;
+        let is_alone = plan.groups.len() == 1 && plan.groups[0].components.len() == 1;
         let mut taken = BTreeMap::new();
         for (key, step) in wanted {
             taken.insert(key, lock_release(step, context)?);
         }
         Ok(Self {
             taken: Mutex::new(taken),
-            alone,
+            is_alone,
         })
     }
 
@@ -52,7 +52,7 @@ impl Locks {
             .remove(&key(step));
         match taken {
             Some(lock) => Ok(Some(lock)),
-            None if self.alone => lock_release(step, context).map(Some),
+            None if self.is_alone => lock_release(step, context).map(Some),
             None => Ok(Lock::try_acquire(
                 &context.layout.release_lock(&step.component, &step.version),
             )?),

@@ -87,6 +87,9 @@ mod tests {
         ] {
             assert!(ensure_unique(bad.as_bytes()).is_err(), "{bad}");
         }
-        assert!(ensure_unique("[".repeat(100_000).as_bytes()).is_err(), "depth is bounded");
+        assert!(
+            ensure_unique("[".repeat(100_000).as_bytes()).is_err(),
+            "depth is bounded"
+        );
     }
 }

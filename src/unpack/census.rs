@@ -33,7 +33,7 @@ pub(super) struct Census<'a> {
     occupied: u64,
     /// Files and links that go into the tree.
     placed: usize,
-    link_list_seen: bool,
+    has_link_list: bool,
 }
 
 /// A name that is taken.
@@ -111,7 +111,7 @@ impl<'a> Census<'a> {
             installed: 0,
             occupied: 0,
             placed: 0,
-            link_list_seen: false,
+            has_link_list: false,
         }
     }
 
@@ -142,7 +142,7 @@ impl<'a> Census<'a> {
                     if size > limits::LINK_LIST {
                         return Err(Fault::LinkListTooLarge);
                     }
-                    self.link_list_seen = true;
+                    self.has_link_list = true;
                     return Ok(Step::LinkList);
                 }
                 let Some(path) = inside else {
@@ -198,7 +198,7 @@ impl<'a> Census<'a> {
             _ => return Err(Fault::NothingUnderRoot(self.root.to_owned()).into()),
         };
         if let Some(links) = self.links
-            && !self.link_list_seen
+            && !self.has_link_list
         {
             return Err(Fault::NoLinkList(links.file.clone()).into());
         }

@@ -191,7 +191,7 @@ fn octal(field: &[u8]) -> Result<u64, Fault> {
 /// The properties of an entry that the headers before it state.
 #[derive(Debug, Default)]
 struct Extensions {
-    pax_seen: bool,
+    has_pax: bool,
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
     size: Option<u64>,
@@ -227,7 +227,7 @@ impl Extensions {
         match header.kind {
             b'L' => once(&mut self.gnu_name, long_name(&content)?)?,
             b'K' => once(&mut self.gnu_link, long_name(&content)?)?,
-            b'x' if std::mem::replace(&mut self.pax_seen, true) => {
+            b'x' if std::mem::replace(&mut self.has_pax, true) => {
                 return Err(Fault::Tar("an entry has two pax headers").into());
             }
             b'x' => self.take_pax(&content)?,

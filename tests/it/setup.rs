@@ -206,6 +206,6 @@ fn a_program_that_comes_first_is_named() {
     assert_eq!(found(&[bin.clone(), other.clone()]), []);
     let before = found(&[other.clone(), bin.clone()]);
     assert_eq!(before.len(), 1);
-    assert!(before[0].stays && before[0].path == other.join("postgres"));
-    assert!(!found(&[other])[0].stays);
+    assert!(before[0].is_lasting && before[0].path == other.join("postgres"));
+    assert!(!found(&[other])[0].is_lasting);
 }

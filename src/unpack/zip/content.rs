@@ -22,7 +22,7 @@ pub(super) struct Content<'a, 'f> {
     /// Nothing for what is stored as it is.
     inflate: Option<Decompress>,
     /// The packed data said that it ends here.
-    ended: bool,
+    has_ended: bool,
     size: u64,
     crc: Crc,
 }
@@ -37,7 +37,7 @@ impl<'a, 'f> Content<'a, 'f> {
         Ok(Self {
             packed: stream.take(member.compressed),
             member,
-            ended: inflate.is_none(),
+            has_ended: inflate.is_none(),
             inflate,
             size: 0,
             crc: Crc::new(),
@@ -48,7 +48,7 @@ impl<'a, 'f> Content<'a, 'f> {
     pub(super) fn finish(mut self) -> Result<(), Failure> {
         io::copy(&mut self, &mut io::sink()).map_err(Failure::reading)?;
         let fault = |what| Err(Fault::Zip(what).of(&self.member.name));
-        if !self.ended || self.packed.limit() != 0 {
+        if !self.has_ended || self.packed.limit() != 0 {
             return fault("the packed data of the entry ends before its place does, or after");
         }
         if self.size != self.member.size {
@@ -64,18 +64,18 @@ impl<'a, 'f> Content<'a, 'f> {
         let Some(inflate) = &mut self.inflate else {
             return self.packed.read(out);
         };
-        while !self.ended {
+        while !self.has_ended {
             let packed = self.packed.fill_buf()?;
             let is_last = packed.is_empty();
             let (read, written) = (inflate.total_in(), inflate.total_out());
             let status = inflate.decompress(packed, out, FlushDecompress::None)?;
             self.packed.consume((inflate.total_in() - read) as usize);
             let count = (inflate.total_out() - written) as usize;
-            self.ended = status == Status::StreamEnd;
+            self.has_ended = status == Status::StreamEnd;
             if count > 0 {
                 return Ok(count);
             }
-            if is_last && !self.ended {
+            if is_last && !self.has_ended {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
