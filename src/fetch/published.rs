@@ -171,7 +171,11 @@ mod tests {
             let why = of(asset).expect_err(asset);
             assert!(why.contains(says), "{asset}: {why}");
         }
-        for (text, says) in [("{}", "not a release"), ("[", "not a release"), ("<html>", "web page")] {
+        for (text, says) in [
+            ("{}", "not a release"),
+            ("[", "not a release"),
+            ("<html>", "web page"),
+        ] {
             let why = of_github_release(text.as_bytes(), "a").expect_err(text);
             assert!(why.contains(says), "{text}: {why}");
         }
