@@ -31,16 +31,16 @@ use crate::{
     },
 };
 
-/// How many backups are kept in the default place.
+/// The number of backups that are kept in the default place.
 pub const KEPT: usize = 3;
 /// The format of what is written.
 const SCHEMA: u32 = 1;
-/// What the files of the default place are called, with the time between.
+/// The prefix and suffix of the names in the default place, with the time between.
 const NAME: (&str, &str) = ("metadb-", ".tar.zst");
-/// What their names ended with once.
+/// The ending of their names in earlier versions.
 const OLD_END: &str = ".tar.gz";
 
-/// What a backup says of itself.
+/// The header of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// The format.
@@ -59,24 +59,24 @@ pub struct Header {
 pub struct Made {
     /// Where it is.
     pub path: Utf8PathBuf,
-    /// What it says.
+    /// The header.
     pub header: Header,
     /// Its size.
     pub bytes: u64,
     /// Older ones in the default place that were removed.
     pub removed: Vec<Utf8PathBuf>,
-    /// Whether the server was stopped for it and started again.
+    /// True if the server was stopped for it and started again.
     pub resumed: bool,
 }
 
 /// A backup that was restored.
 #[derive(Debug)]
 pub struct Restored {
-    /// What it says.
+    /// The header.
     pub header: Header,
     /// Where the cluster is that was there before.
     pub aside: Option<Utf8PathBuf>,
-    /// Whether the server was stopped for it and started again.
+    /// True if the server was stopped for it and started again.
     pub resumed: bool,
 }
 

@@ -37,7 +37,7 @@ use crate::{
     upgrade::{fill, has_room, step},
 };
 
-/// What is imported.
+/// The source of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A server's database.
@@ -46,24 +46,24 @@ pub enum Source {
     File(Utf8PathBuf),
 }
 
-/// What was imported.
+/// The result of an import.
 #[derive(Debug)]
 pub struct Imported {
     /// Tables.
     pub tables: usize,
     /// Their rows.
     pub rows: u64,
-    /// Whether the rows were counted on both sides.
+    /// True if the rows were counted on both sides.
     pub is_compared: bool,
-    /// What it had beside the content of one database, in words.
+    /// The properties beyond the content of one database, in words.
     pub left_behind: Vec<String>,
     /// Where the cluster is that was there before.
     pub kept: Option<Utf8PathBuf>,
-    /// Whether the server was stopped for it and started again.
+    /// True if the server was stopped for it and started again.
     pub resumed: bool,
 }
 
-/// Whether a cluster with tables may be put aside.
+/// The choice whether a cluster with tables may be put aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Present {
     /// It is refused.
@@ -169,7 +169,7 @@ struct Importing<'a> {
     reporter: &'a dyn Reporter,
 }
 
-/// What the new cluster was filled with.
+/// The content of the new cluster.
 struct Filled {
     counts: transfer::Counts,
     is_compared: bool,
@@ -310,7 +310,7 @@ impl Importing<'_> {
     }
 }
 
-/// What an archive says, less its rows.
+/// Lists an archive's statements, without its rows.
 fn listed(clients: &Clients, archive: fs::File) -> Result<Said, TransferError> {
     let mut list = clients.unconnected("pg_restore");
     // With what it says of the database itself.

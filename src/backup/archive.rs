@@ -38,7 +38,7 @@ const DIGESTS_LIMIT: u64 = 256 << 20;
 /// Files are read and written in pieces of this size.
 const BUFFER: usize = 1 << 16;
 
-/// What the files must be: name to size and digest; directories have neither.
+/// The expected files: name to size and digest; directories have neither.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Digests {
     files: BTreeMap<String, (u64, String)>,
@@ -130,7 +130,7 @@ pub(super) fn publish(
     Ok(header)
 }
 
-/// What a backup says of itself.
+/// Reads the header of a backup.
 pub(super) fn header(file: &Utf8Path) -> Result<Header, BackupError> {
     let mut archive = open(file)?;
     let mut entries = archive.entries().map_err(|cause| damaged(file, &cause))?;
@@ -317,7 +317,8 @@ struct Entry {
     size: Option<u64>,
 }
 
-/// What of a cluster is copied. Sockets and the lock file of a server are no data; `data -> .` is made anew.
+/// Lists the files of a cluster that are copied. Sockets and the lock file of a server are not data; `data -> .` is created
+/// again.
 fn list(cluster: &Utf8Path, below: &Utf8Path, entries: &mut Vec<Entry>) -> Result<(), BackupError> {
     let directory = cluster.join(below);
     let failed_at = failed("read", &directory);

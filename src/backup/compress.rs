@@ -16,7 +16,7 @@ use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use fs_err as fs;
 use zstd::stream::{read::Decoder as ZstdDecoder, write::Encoder as ZstdEncoder};
 
-/// What goes from one thread to the other at a time, and how many of these may wait.
+/// The size of a chunk that goes from one thread to the other, and the number of chunks that may wait.
 const CHUNK: usize = 1 << 18;
 const WAITING: usize = 8;
 /// zstd's fastest level but for its negative ones: files are smaller than gzip's and made in a fraction of the time.
@@ -119,7 +119,7 @@ impl Compressing {
     }
 }
 
-/// What a thread has done.
+/// Returns the result of a thread.
 fn joined<T>(thread: &mut Option<JoinHandle<io::Result<T>>>) -> io::Result<T> {
     let done = thread.take().and_then(|thread| thread.join().ok());
     done.unwrap_or_else(|| Err(io::Error::other("the compression ended early")))
@@ -206,7 +206,7 @@ impl Read for Decoder {
     }
 }
 
-/// What another thread reads ahead. An empty chunk is the end.
+/// The data that another thread reads ahead. An empty chunk is the end.
 struct Ahead {
     from: Receiver<io::Result<Vec<u8>>>,
     chunk: io::Cursor<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! Why there is no backup, or none was restored.
+//! Errors of backup and restore.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::{
     postgres::ClusterError,
 };
 
-/// Why there is no backup, or none was restored.
+/// The reason a backup was not made, or not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// The cluster.
@@ -34,7 +34,7 @@ pub enum BackupError {
     Damaged {
         /// The file.
         file: Utf8PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
     /// Only PostgreSQL of its own major opens it.
@@ -52,19 +52,19 @@ pub enum BackupError {
     NoRoom {
         /// Where it would go.
         amp_dir: Utf8PathBuf,
-        /// How much it is.
+        /// The space needed.
         needed: u64,
-        /// How much there is.
+        /// The space free.
         free: u64,
     },
     /// A file operation.
     #[error("cannot {action} `{path}`")]
     Io {
-        /// What was tried.
+        /// The action that was tried.
         action: &'static str,
         /// On what.
         path: Utf8PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -88,7 +88,7 @@ impl BackupError {
         }
     }
 
-    /// How the program ends.
+    /// Returns the exit code of the program.
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::Cluster(error) => error.exit_code(),

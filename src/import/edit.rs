@@ -1,4 +1,4 @@
-//! What is changed in the text of a dump while it is piped into psql.
+//! Edits of a dump's text while it is piped into psql.
 
 use crate::{
     postgres::observe::endpoint::Password,
@@ -112,7 +112,7 @@ impl Editor {
     }
 }
 
-/// What pg_dump writes before the rows of a table.
+/// The comment that pg_dump writes before the rows of a table.
 const ROWS: &[u8] = b"-- Data for Name: ";
 
 /// A statement that sets options of a column, without `pg_attver`; empty where nothing is left to be set.
@@ -138,7 +138,7 @@ fn without_versions(statement: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// What psql would get, with `KEY` for ours.
+    /// Returns the text that psql would get, with `KEY` for ours.
     fn edited(dump: &str) -> String {
         let mut editor = Editor::new().expect("random");
         let mut edited = String::new();

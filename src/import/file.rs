@@ -65,14 +65,14 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
     Ok(Kind::Plain)
 }
 
-/// What the text of a dump says.
+/// The facts that the text of a dump states.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     /// The roles that it names.
     pub(super) roles: Roles,
     /// Its end is missing. psql takes the end of a file for the end of the rows, and is content.
     pub(super) is_cut_off: bool,
-    /// What is in it beside the content of one database.
+    /// The statement, if any, that goes beyond the content of one database.
     pub(super) too_much: Option<&'static str>,
     /// Statements about the database itself, which has another name here.
     pub(super) of_database: Vec<String>,
@@ -112,8 +112,8 @@ pub(super) fn scan(content: impl Read) -> io::Result<Said> {
     Ok(said)
 }
 
-/// What a line says that is in a dump beside the content of one database. It would be made in another one than the
-/// project's, and psql is let into no other.
+/// Returns what a line does beyond the content of one database. It would be done in another one than the project's,
+/// and psql may enter no other.
 fn too_much(line: &str) -> Option<&'static str> {
     if line == "-- PostgreSQL database cluster dump" {
         return Some("holds every database of a server");
@@ -123,7 +123,7 @@ fn too_much(line: &str) -> Option<&'static str> {
         .then_some("makes a database of its own")
 }
 
-/// Whether a line is what `pg_dump --create` writes of the database's own settings.
+/// Returns true if a line is one that `pg_dump --create` writes for the database's own settings.
 fn is_of_database(line: &str) -> bool {
     line.starts_with("COMMENT ON DATABASE ")
         || line.contains(" ON DATABASE ") && (line.starts_with("GRANT ") || line.starts_with("REVOKE "))

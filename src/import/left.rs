@@ -1,5 +1,5 @@
-//! What the dump of one database leaves out, in words: the settings of the database and of roles, its comment and privileges,
-//! and what roles are beside their names. They are told of, so that whoever wants them can bring them over.
+//! Properties that the dump of one database leaves out, in words: the settings of the database and of roles, its comment and
+//! privileges, and the attributes of roles. They are reported, so that the user can bring them over.
 
 use crate::transfer::{Clients, Side, TransferError};
 
@@ -19,7 +19,7 @@ const LINES: &str = "select pg_catalog.translate(line, E'\\n', ' ') from ( \
             or exists (select from pg_catalog.pg_auth_members m where m.member = r.oid)) \
     having count(*) > 0) as lines (line) order by 1;\n";
 
-/// What an import from this server leaves behind.
+/// Lists what an import from this server leaves behind.
 pub(super) fn behind(psql: &Clients, from: &Side) -> Result<Vec<String>, TransferError> {
     Ok(psql.ask(from, "", LINES)?.lines().map(str::to_owned).collect())
 }

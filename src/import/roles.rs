@@ -8,7 +8,7 @@ use crate::{
     transfer::{Clients, Side, TransferError},
 };
 
-/// How statements of pg_dump that name roles begin, and the words after which they do.
+/// The beginnings of pg_dump's statements that name roles, and the words before the names.
 const NAMING: [(&str, &[&str]); 8] = [
     ("GRANT ", &[" TO "]),
     ("REVOKE ", &[" FROM "]),
@@ -80,7 +80,7 @@ fn named(statement: &str) -> Vec<String> {
         .collect()
 }
 
-/// What comes after a word that is not part of a name in quotes.
+/// Returns the text after a word that is not part of a name in quotes.
 fn after<'a>(statement: &'a str, word: &str) -> Option<&'a str> {
     let capitals = statement.to_ascii_uppercase();
     capitals
@@ -106,7 +106,7 @@ fn listed(text: &str) -> Vec<String> {
     }
 }
 
-/// How long the name is that a text begins with.
+/// Returns the length of the name that a text begins with.
 fn name(text: &str) -> usize {
     let Some(inner) = text.strip_prefix('"') else {
         let is_end = |letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '$');

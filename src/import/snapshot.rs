@@ -8,12 +8,12 @@ use std::{
 
 use crate::transfer::{COUNT, Clients, Counts, Running, Side, TransferError, Version};
 
-/// What psql says last.
+/// The last line of psql's output.
 const END: &str = "ampup: that was all";
 
 /// A snapshot, which lasts as long as this value.
 pub(super) struct Snapshot {
-    /// What pg_dump calls it.
+    /// The name that pg_dump gives it.
     pub(super) name: String,
     /// The server's.
     pub(super) server: Version,

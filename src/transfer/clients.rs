@@ -211,7 +211,7 @@ impl Clients {
         Running::start(command)
     }
 
-    /// What psql prints for these statements.
+    /// Returns psql's output for these statements.
     ///
     /// # Errors
     /// When it fails.
@@ -236,7 +236,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// What it prints, to its end.
+    /// Returns all of its output.
     ///
     /// # Errors
     /// When it fails, with what it said.
@@ -276,7 +276,7 @@ fn program_in(directory: &Utf8Path, name: &str) -> Utf8PathBuf {
     directory.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// Whether psql of this version knows `\restrict` (<https://www.postgresql.org/support/security/CVE-2025-8714/>).
+/// Returns true if psql of this version knows `\restrict` (<https://www.postgresql.org/support/security/CVE-2025-8714/>).
 fn knows_restrict((major, minor): Version) -> bool {
     let since = match major {
         18.. => 0,
@@ -290,7 +290,7 @@ fn knows_restrict((major, minor): Version) -> bool {
     minor >= since
 }
 
-/// How good programs are for a server: the lower the better.
+/// Ranks programs for a server: the lower the better.
 fn rank(programs: Version, server: Version) -> (u64, bool) {
     (programs.0.abs_diff(server.0), programs < server)
 }
@@ -301,7 +301,7 @@ pub fn version_of(located: &Located) -> Version {
     (version.major, version.minor)
 }
 
-/// What a program says of itself.
+/// Returns the version that a program reports.
 fn version(program: &Utf8Path) -> Option<Version> {
     let mut command = program::bare_command(program, None);
     command

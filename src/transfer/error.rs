@@ -1,4 +1,4 @@
-//! Why rows were not moved.
+//! Errors of dump and restore.
 
 use std::{io, ops::RangeInclusive, process::ExitStatus};
 
@@ -11,7 +11,7 @@ use crate::{
     postgres::{ClusterError, loading::LoadFailure},
 };
 
-/// Why rows were not moved.
+/// The reason rows were not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
     /// A cluster.
@@ -29,7 +29,7 @@ pub enum TransferError {
         names: String,
         /// Of which majors they must be.
         majors: RangeInclusive<u64>,
-        /// Whether psql must know `\restrict`.
+        /// True if psql must know `\restrict`.
         restricts: bool,
         /// Where they are not.
         searched: Vec<Utf8PathBuf>,
@@ -39,7 +39,7 @@ pub enum TransferError {
     Spawn {
         /// Which.
         program: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// A program failed.
@@ -47,9 +47,9 @@ pub enum TransferError {
     Failed {
         /// Which.
         program: String,
-        /// How it ended.
+        /// The exit status.
         status: ExitStatus,
-        /// What it said last.
+        /// The last lines of its output.
         last_lines: Vec<String>,
     },
     /// Not everything came.
@@ -67,17 +67,17 @@ pub enum TransferError {
     NoRoom {
         /// Where it would go.
         amp_dir: Utf8PathBuf,
-        /// How much it is.
+        /// The space needed.
         needed: u64,
-        /// How much there is.
+        /// The space free.
         free: u64,
     },
     /// There is nothing to do it with, or no sense in it.
     #[error("{message}")]
     Refused {
-        /// What is the case.
+        /// The state that was found.
         message: String,
-        /// What would work.
+        /// The remedy.
         hint: String,
     },
     /// A file that the user named.
@@ -85,7 +85,7 @@ pub enum TransferError {
     File {
         /// The file.
         path: Utf8PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -131,7 +131,7 @@ impl TransferError {
         }
     }
 
-    /// How the program ends.
+    /// Returns the exit code of the program.
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::Cluster(error) => error.exit_code(),
@@ -157,7 +157,7 @@ fn is_of_disk(last_lines: &[String]) -> bool {
         .any(|line| line.contains("No space left on device"))
 }
 
-/// Whether a server could not be reached, by libpq's texts. One that is there and says no says FATAL.
+/// Returns true if a server could not be reached, judged by libpq's messages. A server that refuses says FATAL.
 fn is_of_network(last_lines: &[String]) -> bool {
     last_lines.iter().any(|line| {
         line.contains("could not translate host name")
