@@ -34,12 +34,12 @@ use crate::{
         user::User,
     },
     transfer::{self, Clients, From, Running, Side, TransferError, Version, Wanted},
-    upgrade::{fill, has_room, step},
+    upgrade::{ensure_space, fill, step},
 };
 
 /// The source of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum ImportSource {
     /// A server's database.
     Address(String),
     /// A dump.
@@ -72,7 +72,7 @@ pub enum Present {
     IsPutAside,
 }
 
-impl Source {
+impl ImportSource {
     /// An address or a path, as the user wrote it.
     pub fn parse(text: &str, here: Option<&Utf8Path>) -> Self {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
@@ -89,7 +89,7 @@ impl Source {
 /// project is then as it was. The source is never changed.
 pub fn import(
     cluster: &Cluster,
-    source: &Source,
+    source: &ImportSource,
     present: Present,
     env: &Env,
     reporter: &dyn Reporter,
@@ -98,7 +98,7 @@ pub fn import(
     // Of its own major where there is one, and whatever forbids to use its place.
     let programs = cluster.programs()?;
     let run_as = cluster.run_as(None)?;
-    may_go(cluster, present)?;
+    ensure_replaceable(cluster, present)?;
     cluster
         .project()
         .prepare(run_as.as_ref())
@@ -113,8 +113,8 @@ pub fn import(
         reporter,
     };
     let imported = match source {
-        Source::Address(address) => importing.a_server(address),
-        Source::File(path) => importing.a_file(path),
+        ImportSource::Address(address) => importing.a_server(address),
+        ImportSource::File(path) => importing.a_file(path),
     };
     let held = imported.and_then(|filled| Ok((filled, Lease::take(cluster, reporter)?)));
     let (filled, lease) = match held {
@@ -125,7 +125,7 @@ pub fn import(
         }
     };
     // Whoever was there meanwhile may have written.
-    if let Err(error) = may_go(cluster, present) {
+    if let Err(error) = ensure_replaceable(cluster, present) {
         swap.abandon(reporter);
         let _ = lease.resume(reporter);
         return Err(error);
@@ -142,7 +142,7 @@ pub fn import(
 }
 
 /// That the cluster may be put aside: nothing of the user's is in it, or that was said.
-fn may_go(cluster: &Cluster, present: Present) -> Result<(), TransferError> {
+fn ensure_replaceable(cluster: &Cluster, present: Present) -> Result<(), TransferError> {
     let place = cluster.project().cluster();
     let has_tables = matches!(cluster.contents()?, Contents::Cluster { .. })
         && files::has_users_objects(&place).map_err(|source| ClusterError::Io {
@@ -223,7 +223,7 @@ impl Importing<'_> {
         }
         let pg_dump = self.dumper(&["pg_dump"], Some(snapshot.server))?;
         lease::ensure_unused(self.cluster)?;
-        has_room(self.cluster.project().amp_dir(), snapshot.bytes)?;
+        ensure_space(self.cluster.project().amp_dir(), snapshot.bytes)?;
         step(
             self.reporter,
             format!(
@@ -254,7 +254,7 @@ impl Importing<'_> {
         let kind = file::kind(path)?;
         let size = fs::metadata(path).map_err(failed)?.len();
         lease::ensure_unused(self.cluster)?;
-        has_room(self.cluster.project().amp_dir(), size)?;
+        ensure_space(self.cluster.project().amp_dir(), size)?;
         let psql = self.psql()?;
         let open = || fs::File::open(path).map_err(failed);
         let (from, said) = match kind {
@@ -413,11 +413,11 @@ mod tests {
 
     #[test]
     fn what_begins_like_an_address_is_one() {
-        let source = |text| Source::parse(text, Some(Utf8Path::new("/w")));
+        let source = |text| ImportSource::parse(text, Some(Utf8Path::new("/w")));
         assert_eq!(
             source("postgres://h/d"),
-            Source::Address("postgres://h/d".to_owned())
+            ImportSource::Address("postgres://h/d".to_owned())
         );
-        assert_eq!(source("d.sql"), Source::File("/w/d.sql".into()));
+        assert_eq!(source("d.sql"), ImportSource::File("/w/d.sql".into()));
     }
 }

@@ -100,7 +100,7 @@ pub fn upgrade(
     };
     let clients = Clients::find(&wanted, cluster, env, run_as.as_ref())?;
     let directory = cluster.project().cluster();
-    has_room(
+    ensure_space(
         cluster.project().amp_dir(),
         prune::size(&directory).saturating_add(LOG_ROOM),
     )?;
@@ -284,7 +284,7 @@ fn with_room(mut error: TransferError, amp_dir: &Utf8Path) -> TransferError {
     error
 }
 
-pub(crate) fn has_room(amp_dir: &Utf8Path, needed: u64) -> Result<(), TransferError> {
+pub(crate) fn ensure_space(amp_dir: &Utf8Path, needed: u64) -> Result<(), TransferError> {
     let needed = needed.saturating_add(FRESH);
     let free = space::free(amp_dir).map_err(|source| ClusterError::Io {
         action: "look at",

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     commands::Outcome,
     event::counted,
-    import::{self, Present, Source},
+    import::{self, ImportSource, Present},
     postgres::Cluster,
 };
 
@@ -36,7 +36,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
     // Asked before: what ampd could not read is told while nothing is done yet.
     let change = to_change(&cluster, session)?;
-    let source = Source::parse(&args.source, session.env.current_dir());
+    let source = ImportSource::parse(&args.source, session.env.current_dir());
     let present = if args.replace {
         Present::IsPutAside
     } else {
