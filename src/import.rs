@@ -213,7 +213,7 @@ impl Importing<'_> {
         if major > self.programs.major() {
             return Err(TransferError::Refused {
                 message: format!(
-                    "that server is of PostgreSQL {major}, and this project's is {}",
+                    "that server is PostgreSQL {major}; this project's is {}",
                     self.programs.major()
                 ),
                 hint: format!(
@@ -335,7 +335,7 @@ const PASSWORD: &str = "password=";
 /// the processes.
 fn side(address: &str) -> Result<(Side, String), TransferError> {
     let wrong = |cause: &str| TransferError::Refused {
-        message: format!("that is no address of a database: {cause}"),
+        message: format!("that is not the address of a database: {cause}"),
         hint: "`ampup db import postgresql://user:password@localhost:5432/database`".to_owned(),
     };
     let mut url = Url::parse(address).map_err(|cause| wrong(&cause.to_string()))?;

@@ -83,7 +83,7 @@ pub fn upgrade(
     if new.major() < from {
         return Err(TransferError::Refused {
             message: format!(
-                "the cluster is of PostgreSQL {from}, and does not go back to {}",
+                "the cluster was created by PostgreSQL {from} and cannot be downgraded to {}",
                 new.major()
             ),
             hint: format!("`ampup install --component postgres@{from}`: it is served by its own major"),

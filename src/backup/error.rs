@@ -21,16 +21,16 @@ pub enum BackupError {
     #[error("there is no cluster in `{0}`")]
     NoCluster(Utf8PathBuf),
     /// Nothing is written over.
-    #[error("`{0}` is there already")]
+    #[error("`{0}` already exists")]
     Exists(Utf8PathBuf),
     /// It would be a part of what is copied.
-    #[error("`{0}` lies in the database itself")]
+    #[error("`{0}` is inside the database itself")]
     Inside(Utf8PathBuf),
     /// A part of the cluster lies elsewhere.
-    #[error("the cluster has `{0}`, which lies outside of it, and a backup of it would not be whole")]
+    #[error("the cluster has `{0}`, which is outside of it; a backup would be incomplete")]
     Outside(Utf8PathBuf),
     /// It is something else, or a part of one.
-    #[error("`{file}` is no whole backup: {why}")]
+    #[error("`{file}` is not a complete backup: {why}")]
     Damaged {
         /// The file.
         file: Utf8PathBuf,

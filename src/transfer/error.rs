@@ -53,7 +53,7 @@ pub enum TransferError {
         last_lines: Vec<String>,
     },
     /// Not everything came.
-    #[error("database `{database}` has other rows after the move: `{expected}` became `{found}`")]
+    #[error("database `{database}` has different rows after the copy: `{expected}` became `{found}`")]
     RowsDiffer {
         /// Where.
         database: String,

@@ -104,7 +104,9 @@ fn what_is_no_whole_backup_changes_nothing() {
         assert_eq!(whole.starts_with(&[0x1f, 0x8b]), name.ends_with("gz"), "{name}");
         let refused = |bytes: &[u8], what: &str| {
             fs::write(home.work().join("bad"), bytes).expect("written");
-            home.db(&["restore", "bad"]).exits(4).says("is no whole backup");
+            home.db(&["restore", "bad"])
+                .exits(4)
+                .says("is not a complete backup");
             let after = fingerprint(&home.work().join(".amp/metadb"));
             assert_eq!(after, before, "{name}: {what}");
             assert!(home.in_amp("metadb.next").is_empty(), "{name}: {what}");
@@ -202,10 +204,10 @@ fn a_forged_backup_changes_nothing() {
             with(&[TarEntry::file("metadb/a", &"x".repeat(1_000))]),
             "is more than it says",
         ),
-        (with(&[file("metadb/absent/a")]), "is no whole backup"),
+        (with(&[file("metadb/absent/a")]), "is not a complete backup"),
         (
             with(&[TarEntry::directory("metadb/a"), file("metadb/a")]),
-            "is no whole backup",
+            "is not a complete backup",
         ),
         (vec![file("metadb/a")], "it holds no cluster"),
         (Vec::new(), "it holds no cluster"),
@@ -232,7 +234,7 @@ fn a_forged_backup_changes_nothing() {
             |list| list["directories"] = json!(["base"]),
             "it holds what was not written",
         ),
-        (|list| *list = json!([]), "is no whole backup"),
+        (|list| *list = json!([]), "is not a complete backup"),
     ] {
         refused(&forged(&header, &with(&[]), change), 4, why);
     }
@@ -240,7 +242,7 @@ fn a_forged_backup_changes_nothing() {
         (head(2, 18, 1_000), 4, "a newer ampup made it"),
         (head(1, 99, 1_000), 3, "is a backup of PostgreSQL 99"),
         (head(1, 18, 2), 4, "is more than it says"),
-        (json!({}), 4, "is no whole backup"),
+        (json!({}), 4, "is not a complete backup"),
     ] {
         refused(&forged(&header, &with(&[]), same), code, why);
     }
@@ -249,7 +251,7 @@ fn a_forged_backup_changes_nothing() {
         TarEntry::file("ampup-digests.json", "{}"),
         version.clone(),
     ];
-    refused(&tar_gz(&after), 4, "is no whole backup");
+    refused(&tar_gz(&after), 4, "is not a complete backup");
     refused(&tar_gz(&[version]), 4, "it was not made by `ampup db backup`");
 }
 

@@ -125,7 +125,7 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     home.db(&["upgrade"]).exits(0).says("is of PostgreSQL 16 already");
     home.db(&["upgrade", "--to", "15"])
         .exits(1)
-        .says("does not go back to 15");
+        .says("cannot be downgraded to 15");
 }
 
 #[test]

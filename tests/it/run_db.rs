@@ -431,7 +431,7 @@ fn nothing_is_put_into_a_cluster() {
     served
         .ampup(&["db", "backup", ".amp/metadb/b.tar.gz"])
         .exits(1)
-        .says("lies in the database itself");
+        .says("is inside the database itself");
     served.ampup(&["db", "backup"]).exits(0);
     // An old cluster that somebody serves by hand is not waste.
     served.ampup(&["db", "reset", "work"]).exits(0);

@@ -23,7 +23,7 @@ pub struct Args {
 /// Puts a backup in the cluster's place and keeps what is there under another name.
 ///
 /// # Errors
-/// When the file is no whole backup, PostgreSQL of its major is not installed, or the cluster is in use; nothing is
+/// When the file is not a complete backup, PostgreSQL of its major is not installed, or the cluster is in use; nothing is
 /// changed then.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
