@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::user::{User, UserError};
 use crate::exit::Exit;
 
-/// Why a cluster is not touched.
+/// The reason a cluster is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessError {
@@ -76,7 +76,7 @@ pub enum AccessError {
         user: String,
         /// The directory that forbids it.
         closed: Utf8PathBuf,
-        /// What it must reach.
+        /// The path that it must reach.
         path: Utf8PathBuf,
         /// A directory that it could use instead.
         instead: Option<Utf8PathBuf>,
@@ -122,7 +122,7 @@ impl AccessError {
         }
     }
 
-    /// How the program ends.
+    /// Returns the exit code of the program.
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::NotRoot | Self::AsRoot => Exit::Usage,

@@ -57,7 +57,7 @@ impl Cluster {
         self
     }
 
-    /// What is installed.
+    /// Returns the locator of installed components.
     pub fn locator(&self) -> &Locator {
         &self.context.locator
     }
@@ -67,7 +67,7 @@ impl Cluster {
         &self.context.project
     }
 
-    /// What its directory is.
+    /// Determines what its directory is.
     ///
     /// # Errors
     /// When it cannot be looked at.

@@ -29,7 +29,7 @@ pub(crate) struct ClusterContext {
     pub(super) is_known: bool,
     /// The programs that serve it and no others, where that was said.
     pub(super) given_programs: Option<Located>,
-    /// What its superuser is called, where that was said.
+    /// The name of its superuser, if it was given.
     pub(super) named_superuser: Option<String>,
     pub(super) reach: Reach,
     /// Where the superuser's password is written down, if the cluster is reached with one.

@@ -1,4 +1,4 @@
-//! Why a cluster is not served, or not stopped.
+//! Errors of starting and stopping a cluster's server.
 
 use std::{io, process::ExitStatus};
 
@@ -17,7 +17,7 @@ use crate::{
     locate::LocateError,
 };
 
-/// Why a cluster is not served, or not stopped.
+/// The reason a cluster is not served, or not stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClusterError {
@@ -70,39 +70,39 @@ pub enum ClusterError {
     Damaged {
         /// The cluster.
         cluster: Utf8PathBuf,
-        /// What it lacks.
+        /// The missing part.
         lacks: &'static str,
     },
     /// A file operation.
     #[error("cannot {action} `{path}`")]
     Io {
-        /// What was tried.
+        /// The action that was tried.
         action: &'static str,
         /// On what.
         path: Utf8PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// The server ended before it served.
     #[error("the server ended while starting ({status}); the end of `{log}` is:{}", indented(.last_lines))]
     EarlyEnd {
-        /// How.
+        /// The exit status.
         status: ExitStatus,
         /// Its log.
         log: Utf8PathBuf,
-        /// What it said last.
+        /// The last lines of its output.
         last_lines: Vec<String>,
     },
     /// Nothing changed for too long.
     #[error("{what}, and nothing has changed for {seconds} s; the end of `{log}` is:{}", indented(.last_lines))]
     Stuck {
-        /// What is the case.
+        /// The state that was found.
         what: String,
         /// For how long.
         seconds: u64,
         /// The server's log.
         log: Utf8PathBuf,
-        /// What it said last.
+        /// The last lines of its output.
         last_lines: Vec<String>,
     },
     /// A server is there that does not take our session, or not what we ask in it.
@@ -207,7 +207,7 @@ impl ClusterError {
         }
     }
 
-    /// How the program ends.
+    /// Returns the exit code of the program.
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::Project(cause) => cause.exit_code(),

@@ -38,16 +38,16 @@ pub struct Process {
     pub parent: u32,
     /// When it started, in a measure of the system's.
     pub started: String,
-    /// How much processor time it used, in a measure of the system's: it grows while the process works.
+    /// The processor time that it used, in a unit of the system's: it grows while the process works.
     pub used: String,
-    /// What it does.
+    /// The role of the process.
     pub role: Role,
     /// It sleeps, and its postmaster would have to wake it: the postmaster itself, a checkpointer without a checkpoint, or
     /// one that reads and writes for others.
     pub idles: bool,
 }
 
-/// What a process of PostgreSQL does.
+/// The role of a PostgreSQL process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The server itself, which starts the others and is the one to talk to.
@@ -109,8 +109,9 @@ fn role(command_line: &str, parent_is_server: bool) -> Role {
     }
 }
 
-/// Whether a process waits for nobody but its postmaster, by its state (`S`, or `I` on macOS: it sleeps, and not for a disk)
-/// and its command line, where PostgreSQL says what it does ("checkpointer performing shutdown checkpoint").
+/// Returns true if a process waits only for its postmaster, judged by its state (`S`, or `I` on macOS: it sleeps, and not
+/// for a disk) and its command line, where PostgreSQL says what the process does ("checkpointer performing shutdown
+/// checkpoint").
 #[cfg(unix)]
 fn idles(state: &str, command_line: &str, role: Role) -> bool {
     let title = command_line.trim_end_matches(['\0', ' ']);
@@ -119,8 +120,8 @@ fn idles(state: &str, command_line: &str, role: Role) -> bool {
     state.starts_with(['S', 'I']) && is_called_on
 }
 
-/// Whether the only ones left are those whom a postmaster ends last, and none of them does anything: one that was asked to
-/// stop has forgotten to tell them.
+/// Returns true if the only processes left are those that a postmaster ends last, and all of them are idle: a postmaster
+/// that was asked to stop has failed to tell them.
 pub fn is_forgotten(processes: &[Process]) -> bool {
     let has_backend = processes.iter().any(|process| process.role == Role::Backend);
     postmaster(processes).is_some() && has_backend && processes.iter().all(|process| process.idles)

@@ -1,4 +1,4 @@
-//! Why a program did not even start: what the dynamic loader says, and the package that has what is missing.
+//! Failures to start a program at all: the message of the dynamic loader, and the package that has the missing library.
 //!
 //! Trees are judged by running them. This reads the loader's last words, so that a person hears of `libxml2.so.2` and
 //! not of exit code 127.
@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::machine::{self, Built};
 
-/// What the dynamic loader could not do.
+/// A failure of the dynamic loader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadFailure {
     /// This library is not here.

@@ -27,7 +27,7 @@ const OUTPUT_LIMIT: usize = 1 << 20;
 /// A program that we have just written is no longer busy after this.
 const NO_LONGER_BUSY: Duration = Duration::from_secs(10);
 
-/// Why a PostgreSQL program did not do its work.
+/// The reason a PostgreSQL program failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProgramError {
@@ -36,7 +36,7 @@ pub enum ProgramError {
     DoesNotLoad {
         /// The program.
         program: Utf8PathBuf,
-        /// What the loader said.
+        /// The message of the loader.
         failure: LoadFailure,
     },
     /// It is there, and the system says that it is not: its loader is not where the build expects it (NixOS, or a
@@ -51,7 +51,7 @@ pub enum ProgramError {
     Spawn {
         /// The program.
         program: Utf8PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// It ended badly.
@@ -59,9 +59,9 @@ pub enum ProgramError {
     Failed {
         /// The program.
         program: Utf8PathBuf,
-        /// How it ended.
+        /// The exit status.
         status: ExitStatus,
-        /// What it said last.
+        /// The last lines of its output.
         last_lines: Vec<String>,
     },
     /// It ended well and said something else than expected.
@@ -69,7 +69,7 @@ pub enum ProgramError {
     UnexpectedAnswer {
         /// The program.
         program: Utf8PathBuf,
-        /// What it said last.
+        /// The last lines of its output.
         last_lines: Vec<String>,
     },
     /// It was silent for too long and was ended.
@@ -77,9 +77,9 @@ pub enum ProgramError {
     Silent {
         /// The program.
         program: Utf8PathBuf,
-        /// How long.
+        /// The time, in seconds.
         seconds: u64,
-        /// What it said last.
+        /// The last lines of its output.
         last_lines: Vec<String>,
     },
 }
@@ -99,7 +99,7 @@ impl ProgramError {
         }
     }
 
-    /// How the program ends.
+    /// Returns the exit code of the program.
     pub fn exit_code(&self) -> Exit {
         match self {
             // The file may not be executed: no fault of the disk's.
@@ -116,7 +116,7 @@ impl ProgramError {
     }
 }
 
-/// What the disk refused a program, by the system's texts, which PostgreSQL's programs pass on.
+/// Returns the kind of the disk's refusal, recognized by the system's messages, which PostgreSQL's programs pass on.
 pub(super) fn disk_in(lines: &[String]) -> Option<io::ErrorKind> {
     const TEXTS: [(&str, io::ErrorKind); 4] = [
         ("No space left on device", io::ErrorKind::StorageFull),

@@ -40,7 +40,7 @@ pub struct Project {
     note: Option<String>,
 }
 
-/// Why there is no project here.
+/// The reason there is no project here.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProjectError {
@@ -55,7 +55,7 @@ pub enum ProjectError {
     OlderHome {
         /// The directory.
         amp_dir: Utf8PathBuf,
-        /// What tells.
+        /// The evidence.
         evidence: &'static str,
     },
     /// PostgreSQL's files are not to be mixed with anything.
@@ -79,7 +79,7 @@ pub enum ProjectError {
     Make {
         /// The directory.
         amp_dir: Utf8PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -104,7 +104,7 @@ impl ProjectError {
         }
     }
 
-    /// How the program ends.
+    /// Returns the exit code of the program.
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::NoWorkingDirectory | Self::Path(_) => Exit::Usage,
@@ -161,7 +161,7 @@ impl Project {
         &self.amp_dir
     }
 
-    /// What is worth a line about how it was found.
+    /// Returns a note about how it was found, if that is worth a line.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
@@ -232,8 +232,8 @@ impl Project {
         Ok(())
     }
 
-    /// Whether all that the Amp directory holds is ampd's or ampup's: a directory that holds anything else, such as a
-    /// project's sources, is not one that git may pass over.
+    /// Returns true if the Amp directory holds only files of ampd and ampup: one that holds anything else, such as a
+    /// project's sources, must not be ignored by git.
     fn holds_nothing_else(&self) -> bool {
         let Ok(entries) = self.amp_dir.read_dir_utf8() else {
             return false;
@@ -268,7 +268,7 @@ impl Project {
         made.or_else(|cause| self.found(directory, owner, cause))
     }
 
-    /// What is there already is used. A link that somebody else could make is not, where root would follow it: it leads
+    /// Uses what exists already, except a link that somebody else could have made, if root would follow it: it leads
     /// where they want root to write.
     fn found(
         &self,
@@ -377,7 +377,7 @@ fn resolved(path: &Utf8Path) -> Utf8PathBuf {
     }
 }
 
-/// What an ampup before 0.2 keeps in its home, which was `~/.amp`.
+/// Returns an entry that an ampup before 0.2 keeps in its home, which was `~/.amp`.
 fn older_home(amp_dir: &Utf8Path) -> Option<&'static str> {
     ["versions", "bin/ampup"]
         .into_iter()

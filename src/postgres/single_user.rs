@@ -32,7 +32,7 @@ pub fn single_user_select(
     }
 }
 
-/// What is printed for a statement of one line. Each column of a row is a line: `name = "value"`.
+/// Returns the output for a statement of one line. Each column of a row is a line: `name = "value"`.
 pub(super) fn ask(
     postgres: &Program<'_>,
     directory: &Utf8Path,

@@ -21,7 +21,7 @@ pub struct User {
     pub gid: u32,
 }
 
-/// Why there is no user to run PostgreSQL as.
+/// The reason there is no user to run PostgreSQL as.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UserError {
@@ -42,7 +42,7 @@ pub enum UserError {
     LookUp {
         /// Name or number.
         key: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -64,7 +64,7 @@ impl UserError {
         }
     }
 
-    /// How the program ends.
+    /// Returns the exit code of the program.
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::UnknownName(_) | Self::NoEntry(_) | Self::NobodyElse | Self::Root | Self::LookUp { .. } => {
@@ -195,7 +195,7 @@ fn look_up(key: &str) -> Result<Option<User>, UserError> {
     Ok(find(&passwd(key)?, key))
 }
 
-/// What the passwd database says about a name or a number, as lines of a passwd file.
+/// Looks up a name or a number in the passwd database; returns lines of a passwd file.
 fn passwd(key: &str) -> Result<String, UserError> {
     let failed = |source| UserError::LookUp {
         key: key.to_owned(),

@@ -41,7 +41,7 @@ const ENDING: Duration = Duration::from_secs(2);
 pub struct Lease {
     open: OpenLease,
     lock: Lock,
-    /// What `pg_control` held: every server writes it, when it starts and when it ends.
+    /// The content of `pg_control`: every server writes it, when it starts and when it ends.
     control: Option<Vec<u8>>,
 }
 

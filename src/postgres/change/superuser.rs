@@ -76,7 +76,7 @@ pub fn let_owner_in(
     }
 }
 
-/// What a role is in a cluster.
+/// The standing of a role in a cluster.
 #[derive(PartialEq, Eq)]
 enum Standing {
     Absent,

@@ -25,12 +25,12 @@ pub struct Swap {
     next: Cluster,
 }
 
-/// What came of a swap.
+/// The result of a swap.
 #[derive(Debug)]
 pub struct Swapped {
     /// Where the old cluster is, if there was one.
     pub kept: Option<Utf8PathBuf>,
-    /// Whether the server was stopped for it and started again.
+    /// True if the server was stopped for it and started again.
     pub resumed: bool,
 }
 

@@ -16,10 +16,10 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 use super::{Process, role};
 use crate::fs::node::is_same;
 
-/// How long a process may take to say that it was told.
+/// The time in which a process must confirm a signal.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What a server is told, with the number that it has on Unix.
+/// A signal to a server, with the number that it has on Unix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signal(u8);
 

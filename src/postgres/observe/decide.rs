@@ -1,5 +1,5 @@
-//! What a directory is, and what to do about a cluster's server: decisions from facts that were read a moment ago.
-//! Nothing here looks at anything, and nothing is remembered.
+//! Decisions about what a directory is, and about a cluster's server, from facts that were read a moment ago. Nothing
+//! here looks at anything, and nothing is remembered.
 
 use crate::postgres::{
     identity::{Process, Role, postmaster},
@@ -10,22 +10,22 @@ use crate::postgres::{
 /// (`FirstNormalObjectId`, <https://www.postgresql.org/docs/current/system-catalog-initial-data.html>).
 pub const FIRST_OF_USERS: u64 = 16384;
 
-/// What was seen of a directory that may be a cluster.
+/// The facts about a directory that may be a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
     /// The names in it.
     pub entries: Vec<String>,
     /// The content of `PG_VERSION`.
     pub version: Option<String>,
-    /// Whether `global/pg_control` is there and holds something.
+    /// True if `global/pg_control` exists and is not empty.
     pub has_control: bool,
-    /// How many databases `base/` holds.
+    /// The number of databases in `base/`.
     pub databases: usize,
-    /// Whether a database or a table has a number that users' have.
+    /// True if a database or a table has a number from the range of users' objects.
     pub has_users_objects: bool,
 }
 
-/// What a directory is.
+/// The kind of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Contents {
@@ -38,7 +38,7 @@ pub enum Contents {
         /// The major version that can open it.
         major: u64,
     },
-    /// What an initdb left that was killed before it was done. Nobody's data can be in it.
+    /// The remains of an initdb that was killed before it was done. Nobody's data can be in it.
     Unfinished,
     /// A cluster that lacks a file which it cannot be without.
     Damaged {
@@ -81,7 +81,7 @@ pub fn contents(listing: &Listing) -> Contents {
     }
 }
 
-/// Whether initdb makes something of this name before it writes `PG_VERSION`
+/// Returns true if initdb makes something of this name before it writes `PG_VERSION`
 /// (<https://www.postgresql.org/docs/current/storage-file-layout.html>).
 fn is_of_cluster(entry: &str) -> bool {
     entry.starts_with("pg_")
@@ -96,22 +96,22 @@ fn is_of_cluster(entry: &str) -> bool {
         .contains(&entry)
 }
 
-/// What was seen of a cluster's server.
+/// The facts about a cluster's server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// Whether we hold the cluster's lock.
+    /// True if we hold the cluster's lock.
     pub lock_is_ours: bool,
     /// The processes that work in it, as far as we can see processes.
     pub processes: Vec<Process>,
-    /// What the socket answers.
+    /// The answer of the socket.
     pub answer: SocketAnswer,
-    /// What `postmaster.pid` says.
+    /// The content of `postmaster.pid`.
     pub pid_file: PidFile,
-    /// Whether some process has the id which that file or the socket's own lock file names, whatever it is.
+    /// True if some process, whatever it is, has the id which that file or the socket's own lock file names.
     pub named_process_exists: bool,
 }
 
-/// What the socket answers, without the session.
+/// The answer of the socket, without the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketAnswer {
     /// It serves.
@@ -122,7 +122,7 @@ pub enum SocketAnswer {
     Nobody,
 }
 
-/// What to do next about a cluster that must be served.
+/// The next step for a cluster that must be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// Its server serves: use it.

@@ -12,10 +12,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub const PORT: u16 = 5432;
 /// The database that every cluster has, and that ampd uses.
 pub const DATABASE: &str = "postgres";
-/// What fits into `sun_path` with its final zero (unix(7); macOS, unix(4)), less `/.s.PGSQL.5432`.
+/// The longest directory that fits into `sun_path` with its final zero (unix(7); macOS, unix(4)), less `/.s.PGSQL.5432`.
 const LONGEST_DIRECTORY: usize = if cfg!(target_os = "macos") { 89 } else { 93 };
 
-/// What a server listens on where there is no Unix socket. Every user of the machine can connect there.
+/// The address that a server listens on if there is no Unix socket. Every user of the machine can connect there.
 pub const LOOPBACK: &str = "127.0.0.1";
 
 /// A server's socket.
@@ -25,7 +25,7 @@ pub struct Socket {
     pub host: Utf8PathBuf,
     /// The number in its name, or its port.
     pub port: u16,
-    /// What the superuser must know. A socket in a directory needs none: who can enter may connect.
+    /// The superuser's password. A socket in a directory needs none: who can enter may connect.
     pub password: Option<Password>,
 }
 
@@ -51,7 +51,7 @@ impl Password {
         is_hex.then(|| Self(text.to_owned()))
     }
 
-    /// What the server is told.
+    /// Returns the text that the server is given.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -128,7 +128,7 @@ impl Socket {
     }
 }
 
-/// Whether a socket can lie in this directory. libpq and PostgreSQL both read a comma as the end of a path
+/// Returns true if a socket can be in this directory. libpq and PostgreSQL both read a comma as the end of a path
 /// (<https://www.postgresql.org/docs/current/runtime-config-connection.html>, `unix_socket_directories`).
 pub fn fits(directory: &Utf8Path) -> bool {
     directory.as_str().len() <= LONGEST_DIRECTORY && !directory.as_str().contains(',')

@@ -22,7 +22,7 @@ const SETTINGS_LIMIT: u64 = 1 << 20;
 /// The line in the settings of a cluster whose data may be lost.
 pub(crate) const EPHEMERAL: &str = "# ampup: ephemeral (this cluster's data may be lost)";
 
-/// What the cluster's directory is.
+/// Determines what the cluster's directory is.
 ///
 /// # Errors
 /// When it cannot be looked at.
@@ -57,7 +57,7 @@ fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
     Ok(listing)
 }
 
-/// Whether a cluster was made to be ephemeral. One that cannot be read is taken for a durable cluster.
+/// Returns true if a cluster was made to be ephemeral. One that cannot be read is taken for a durable cluster.
 pub fn is_ephemeral(cluster: &Utf8Path) -> bool {
     atomic::read(&cluster.join("postgresql.conf"), SETTINGS_LIMIT).is_ok_and(|settings| {
         String::from_utf8_lossy(&settings)
@@ -66,7 +66,7 @@ pub fn is_ephemeral(cluster: &Utf8Path) -> bool {
     })
 }
 
-/// Whether a cluster holds what its users made.
+/// Returns true if a cluster holds objects that its users made.
 ///
 /// # Errors
 /// When it cannot be looked at.
@@ -111,7 +111,7 @@ pub fn lock_files(cluster: &Utf8Path, socket: &Socket) -> Vec<Utf8PathBuf> {
         .collect()
 }
 
-/// What the data directory's lock file says.
+/// Reads the data directory's lock file.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -127,7 +127,7 @@ pub fn last_options(cluster: &Utf8Path) -> io::Result<String> {
     Ok(text(&cluster.join("postmaster.opts"))?.unwrap_or_default())
 }
 
-/// What the file of a lock says.
+/// Reads a lock file.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -135,13 +135,13 @@ pub fn lock_file(path: &Utf8Path) -> io::Result<PidFile> {
     Ok(text(path)?.map_or(PidFile::Absent, |content| PidFile::parse(&content)))
 }
 
-/// Whether any process has this id. (On Windows a server looks for the memory of another, and not for its process.)
+/// Returns true if any process has this id. (On Windows a server looks for the memory of another, and not for its process.)
 #[cfg(windows)]
 pub fn exists(_: u32) -> bool {
     false
 }
 
-/// Whether any process has this id.
+/// Returns true if any process has this id.
 #[cfg(unix)]
 pub fn exists(pid: u32) -> bool {
     let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else {
@@ -175,7 +175,7 @@ pub fn project_owner(amp_dir: &Utf8Path) -> io::Result<u32> {
     })
 }
 
-/// Whether the cluster's place, or `data` in it, is a link to somewhere else. `None`: nothing is there.
+/// Checks that the cluster's directory, or `data` in it, is not a link to somewhere else. `None`: nothing is there.
 ///
 /// # Errors
 /// When it cannot be looked at.
@@ -198,7 +198,7 @@ pub fn is_link(cluster: &Utf8Path) -> io::Result<Option<Result<(), AccessError>>
     Ok(Some(Ok(())))
 }
 
-/// Whether a cluster is closed to others, as PostgreSQL wants it: 0700, or 0750 (initdb --allow-group-access).
+/// Checks that a cluster is closed to others, as PostgreSQL wants it: 0700, or 0750 (initdb --allow-group-access).
 ///
 /// # Errors
 /// When it cannot be looked at.

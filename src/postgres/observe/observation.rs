@@ -20,10 +20,10 @@ use crate::{
     },
 };
 
-/// How long a server may take for its next word. One that is stopped (SIGSTOP) never says it.
+/// The time in which a server must send its next message. One that is stopped (SIGSTOP) never does.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// What was seen of a cluster's server, and the session that was opened to see it.
+/// An observation of a cluster's server, with the session that was opened for it.
 #[derive(Debug)]
 pub(crate) struct Observation {
     pub(crate) seen: Seen,
@@ -32,7 +32,7 @@ pub(crate) struct Observation {
     pub(crate) session: Result<Session, Refusal>,
 }
 
-/// Why no session was opened.
+/// The reason no session was opened.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     /// The SQLSTATE; empty where no server said one.
@@ -150,8 +150,8 @@ fn ask(
     }))
 }
 
-/// Whether the server behind a session serves this directory. A project that was copied while its server ran holds a
-/// pid file that leads to the original's socket. `None`: a server of another directory listens in ours.
+/// Returns true if the server behind a session serves this directory. A project that was copied while its server ran
+/// holds a pid file that leads to the original's socket. `None`: a server of another directory listens in ours.
 fn serves(cluster: &ClusterContext, session: &mut Session, is_inside: bool, is_seen: bool) -> Option<bool> {
     let directory = session.value("select current_setting('data_directory')").ok();
     // From within another container its path may mean nothing here.

@@ -7,7 +7,7 @@
 /// The lock file of a data directory.
 pub const NAME: &str = "postmaster.pid";
 
-/// What was read.
+/// The content of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PidFile {
     /// There is none.
@@ -18,7 +18,7 @@ pub enum PidFile {
     Names(Entry),
 }
 
-/// What an undamaged file says; lines after the first may not be written yet.
+/// The entry of an undamaged file; lines after the first may not be written yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The process.
@@ -63,7 +63,7 @@ impl PidFile {
         })
     }
 
-    /// What it says, if it names a process.
+    /// Returns its entry, if it names a process.
     pub fn entry(&self) -> Option<&Entry> {
         match self {
             Self::Names(entry) => Some(entry),

@@ -1,4 +1,4 @@
-//! Why a server was started, as its command line and later wishes say.
+//! The purpose of a server, as its command line and later requests say.
 
 use crate::postgres::{
     context::ClusterContext,
@@ -11,7 +11,7 @@ use crate::postgres::{
 /// into `postmaster.opts`.
 const STARTED_BY: &str = "ampup.started_by";
 
-/// Why a server was started, which decides whether it goes with its last user.
+/// The purpose for which a server was started, which decides whether it stops with its last user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Purpose {
@@ -38,12 +38,13 @@ impl Purpose {
         format!("{STARTED_BY}={}", self.as_str())
     }
 
-    /// Whether the server with this command line was started by ampup.
+    /// Returns true if the server with this command line was started by ampup.
     pub(crate) fn is_said_in(command_line: &str) -> bool {
         command_line.contains(STARTED_BY)
     }
 
-    /// Why the server with this command line was started. Whoever else starts one, ampd for example, wants it to stay.
+    /// Returns the purpose for which the server with this command line was started. Any other program that starts one, ampd
+    /// for example, wants it to stay.
     pub(crate) fn of(command_line: &str) -> Self {
         [Self::Session, Self::Change]
             .into_iter()
@@ -65,17 +66,17 @@ pub(crate) fn purpose(cluster: &ClusterContext) -> Result<Purpose, ClusterError>
     })
 }
 
-/// Whether the server stays when its last user leaves.
+/// Returns true if the server stays when its last user leaves.
 pub(crate) fn stays(cluster: &ClusterContext) -> Result<bool, ClusterError> {
     Ok(purpose(cluster)? == Purpose::Stay)
 }
 
-/// Whether the last server was there to be read for a change.
+/// Returns true if the last server ran to be read for a change.
 pub(crate) fn is_for_change(cluster: &ClusterContext) -> Result<bool, ClusterError> {
     Ok(Purpose::of(&last_options(cluster)?) == Purpose::Change)
 }
 
-/// Whether the last server was started by ampup.
+/// Returns true if the last server was started by ampup.
 pub(crate) fn is_of_ampup(cluster: &ClusterContext) -> Result<bool, ClusterError> {
     Ok(Purpose::is_said_in(&last_options(cluster)?))
 }

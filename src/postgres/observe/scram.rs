@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-/// What the protocol calls it.
+/// The name of the mechanism in the protocol.
 pub(crate) const MECHANISM: &str = "SCRAM-SHA-256";
 /// "n,,": no channel binding, because there is no TLS on a loopback.
 const HEADER: &str = "n,,";
@@ -16,7 +16,7 @@ const MOST_ROUNDS: u32 = 10_000_000;
 pub(crate) struct Scram<'a> {
     password: &'a str,
     nonce: String,
-    /// What the server must say last.
+    /// The signature that the server must send last.
     signature: Option<String>,
 }
 
@@ -65,7 +65,7 @@ impl<'a> Scram<'a> {
         Some(format!("{without_proof},p={}", BASE64.encode(proof)))
     }
 
-    /// Whether the server knows the password too.
+    /// Returns true if the server knows the password too.
     pub(crate) fn is_genuine(&self, server_last: &str) -> bool {
         let said = server_last.split(',').find_map(|field| field.strip_prefix("v="));
         said.is_some() && said == self.signature.as_deref()

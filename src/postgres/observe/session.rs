@@ -23,7 +23,7 @@ const LIMIT: usize = 16 << 20;
 /// Protocol 3.0, which every server understands.
 const PROTOCOL: u32 = 3 << 16;
 
-/// What a socket answers.
+/// The answer of a socket.
 #[derive(Debug)]
 pub enum Answer {
     /// A session is open.
@@ -54,7 +54,7 @@ trait Stream: Read + Write + Debug + Send + Sync {}
 
 impl<T: Read + Write + Debug + Send + Sync> Stream for T {}
 
-/// Why a question was not answered.
+/// The reason a query was not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// The connection broke, or was silent for too long.
@@ -89,8 +89,8 @@ pub(crate) fn is_durable(session: &mut Session) -> Result<bool, WireError> {
     Ok(session.value(durable)? == "t")
 }
 
-/// Whether the role that was refused is not there. (The message is English: every server that ampup or ampd makes is of the
-/// locale C.)
+/// Returns true if the role that was refused does not exist. (The message is English: every server that ampup or ampd makes
+/// is of the locale C.)
 pub(crate) fn is_unknown_role(code: &str, message: &str) -> bool {
     code == NO_ENTRY && message.ends_with("does not exist")
 }
@@ -246,7 +246,7 @@ impl Session {
         }
     }
 
-    /// What the server says in an authentication message of this number.
+    /// Reads the text of an authentication message of this number.
     fn said(&mut self, number: u8) -> Result<String, WireError> {
         match self.message()? {
             (b'R', body) if body.starts_with(&[0, 0, 0, number]) => Ok(text(&body[4..])),

@@ -1,4 +1,4 @@
-//! What is known of a cluster and its server, without starting or changing anything.
+//! The status of a cluster and its server, without starting or changing anything.
 
 use camino::Utf8Path;
 use fs_err as fs;
@@ -29,11 +29,11 @@ pub const LITTLE_ROOM: u64 = 1 << 30;
 pub(crate) const SESSIONS: &str =
     "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()";
 
-/// What is known of a cluster.
+/// The status of a cluster.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// What its directory is.
+    /// The kind of its directory.
     pub contents: Contents,
     /// Its server.
     pub server: ServerState,
@@ -53,7 +53,7 @@ pub struct Status {
     pub user: Option<String>,
 }
 
-/// What is known of a server.
+/// The state of a server.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServerState {
@@ -65,7 +65,7 @@ pub enum ServerState {
     Busy {
         /// Its process.
         pid: Option<u32>,
-        /// What it said.
+        /// The message of the server.
         message: String,
     },
     /// Somebody holds its lock where we see no process.
@@ -75,7 +75,7 @@ pub enum ServerState {
     },
 }
 
-/// What a server that serves says of itcluster.
+/// The facts that a running server reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Serving {
@@ -87,13 +87,13 @@ pub struct Serving {
     pub started: Option<String>,
     /// For how many seconds it has been up.
     pub uptime: u64,
-    /// How many sessions are open beside ours.
+    /// The number of open sessions besides ours.
     pub connections: u64,
     /// The superuser.
     pub user: String,
     /// fsync, full_page_writes and synchronous_commit are all on.
     pub is_durable: bool,
-    /// Why it was started.
+    /// The purpose of its start.
     pub purpose: Purpose,
     /// A session started it and none is there any more: the next one takes it over. `None` where the system cannot say.
     pub is_orphan: Option<bool>,

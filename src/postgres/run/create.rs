@@ -21,13 +21,13 @@ use crate::{
     },
 };
 
-/// What an unfinished cluster is called.
+/// The prefix of an unfinished cluster's name.
 const NEW: &str = "metadb.new-";
 /// The settings of a cluster whose data may be lost
 /// (<https://www.postgresql.org/docs/current/non-durability.html>).
 const NOT_DURABLE: &str = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n";
 
-/// How a cluster was made.
+/// The way in which a cluster was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Made {
@@ -37,7 +37,7 @@ pub enum Made {
     ByInitdb,
 }
 
-/// What to make.
+/// The cluster to make.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan<'a> {
     /// The tree that makes it.
@@ -180,7 +180,7 @@ fn publish(directory: &Utf8Path, cluster: &Utf8Path) -> io::Result<()> {
     atomic::rename(directory, cluster)
 }
 
-/// How far the making of a cluster has come: a number that changes while files are written.
+/// Returns the progress of making a cluster: a number that changes while files are written.
 pub fn progress(amp_dir: &Utf8Path) -> u64 {
     fn size(path: &std::path::Path) -> u64 {
         let entries = fs::read_dir(path).into_iter().flatten().flatten();

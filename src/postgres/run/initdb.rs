@@ -7,7 +7,7 @@ use crate::postgres::{
     user::User,
 };
 
-/// Whether what was written must survive a power cut.
+/// The choice whether files must survive a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flush {
     /// initdb flushes it.

@@ -10,7 +10,7 @@ use crate::postgres::{program::last_lines, project::Project, project::give_file,
 /// A log of this size is put aside when a server starts. Not every start gets a file of its own: `ampup run` starts one
 /// many times a day.
 const FULL: u64 = 1 << 20;
-/// How much of the end is read for an error message.
+/// The size of the end that is read for an error message.
 const END: u64 = 16 << 10;
 
 /// The log of one server, from where that server began to write.
@@ -67,8 +67,8 @@ impl Log {
         &self.path
     }
 
-    /// How long it is now: it grows while the server makes progress, and since PostgreSQL 15 also every ten seconds of a
-    /// long recovery (<https://www.postgresql.org/docs/current/runtime-config-logging.html>,
+    /// Returns its length now: it grows while the server makes progress, and since PostgreSQL 15 also every ten seconds
+    /// of a long recovery (<https://www.postgresql.org/docs/current/runtime-config-logging.html>,
     /// `log_startup_progress_interval`).
     pub fn length(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |found| found.len())

@@ -29,7 +29,7 @@ pub struct Server {
     process: Process,
 }
 
-/// What this process has of a server, because it started it or uses it.
+/// The share that this process has in a server, because it started it or uses it.
 #[derive(Debug)]
 pub(crate) struct Process {
     /// The process that was started.
@@ -40,7 +40,7 @@ pub(crate) struct Process {
     pub(crate) tie: Option<Tie>,
 }
 
-/// Whether a server was there before.
+/// The origin of a server: started by us, or running before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
@@ -50,15 +50,15 @@ pub enum Origin {
     Found,
 }
 
-/// What is known of a server, and how: everything here was read from it.
+/// The facts about a server: everything here was read from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evidence {
-    /// Whether it was there before.
+    /// The origin of the server.
     pub origin: Origin,
-    /// How the cluster was made, if that was now.
+    /// The way in which the cluster was made, if that was now.
     pub made: Option<Made>,
-    /// What it calls its version, such as `18.4`.
+    /// The version that it reports, such as `18.4`.
     pub version: String,
     /// Its process; `None` when it runs where we cannot see processes, such as in another container.
     pub pid: Option<u32>,
@@ -72,7 +72,7 @@ pub struct Evidence {
     pub is_durable: bool,
 }
 
-/// What became of a server that was released.
+/// The state of a server that was released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Released {
@@ -137,7 +137,7 @@ impl Server {
         &self.url
     }
 
-    /// What is known of it.
+    /// Returns the facts about it.
     pub fn evidence(&self) -> &Evidence {
         &self.evidence
     }

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What to start.
+/// The server to start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Launch<'a> {
     /// Whose server.
@@ -29,9 +29,9 @@ pub(crate) struct Launch<'a> {
     pub(crate) socket: &'a Socket,
     /// Nothing that is committed may be lost.
     pub(crate) durable: bool,
-    /// Why.
+    /// The purpose of the start.
     pub(crate) purpose: Purpose,
-    /// Whether it ends with us.
+    /// The tether, if the server is to end with us.
     pub(crate) tie: Option<&'a Tie>,
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn spawn(launch: &Launch<'_>, lock: &Lock) -> Result<(Child, Log), Cl
     Ok((child, log))
 }
 
-/// Whether the process that was started has ended as it should while its server serves.
+/// Returns true if the process that was started has ended as it should while its server serves.
 pub(crate) fn has_done_its_part(status: ExitStatus) -> bool {
     cfg!(windows) && status.success()
 }
@@ -129,7 +129,7 @@ mod system {
     /// for the command that the console runs, and a server has no window.
     const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
     const CREATE_NO_WINDOW: u32 = 0x0800_0000;
-    /// How long pg_ctl waits is decided here and not there.
+    /// The time limit for pg_ctl: the wait is decided here, not there.
     const A_DAY: &str = "86400";
 
     pub(super) fn command(

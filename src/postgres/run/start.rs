@@ -66,7 +66,7 @@ pub struct StartOptions {
     pub run_as: Option<User>,
     /// A cluster that is made now may lose its data, and is faster.
     pub ephemeral: bool,
-    /// Whether the server goes with its last user.
+    /// The purpose, which decides whether the server stops with its last user.
     pub purpose: Purpose,
 }
 
@@ -277,7 +277,7 @@ impl Starting<'_> {
         Ok(())
     }
 
-    /// Why the server that we started is not there any more, if it is not.
+    /// Returns the reason that the server that we started is gone, if it is.
     fn child_ended(&mut self, programs: Option<&Located>) -> Option<ClusterError> {
         let status = self.child.as_mut()?.try_wait().ok().flatten()?;
         if has_done_its_part(status) {
@@ -430,7 +430,7 @@ impl Starting<'_> {
     }
 }
 
-/// What changes while a server makes progress.
+/// The values that change while a server makes progress.
 type Mark = (u64, u64, Seen, String);
 
 /// Who is waited for, in words.

@@ -26,7 +26,7 @@ use crate::{
 
 /// A shutdown that changes nothing for so long is given up on, not ended: it may be flushing to a slow disk.
 const STANDSTILL: Duration = Duration::from_secs(60);
-/// How long a forced stop waits between its signals.
+/// The time that a forced stop waits between its signals.
 const FORCED: Duration = Duration::from_secs(5);
 /// For so long a server is seen to do nothing before it counts as forgotten by its postmaster.
 const FORGOTTEN: Duration = Duration::from_secs(3);
@@ -34,7 +34,7 @@ const FORGOTTEN: Duration = Duration::from_secs(3);
 /// For so long somebody may be about to start one.
 const BEGINNING: Duration = Duration::from_secs(3);
 
-/// Whether a server that does not stop is killed.
+/// The choice whether a server that does not stop is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Force {
     /// Never.
@@ -44,7 +44,7 @@ pub enum Force {
     Yes,
 }
 
-/// What came of it.
+/// The result of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stopped {

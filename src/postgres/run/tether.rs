@@ -14,8 +14,8 @@ use camino::Utf8Path;
 
 use crate::postgres::user::User;
 
-/// What the shell does: `$1` is the cluster, `$2` what the server has on its command line and nobody else. The pid file only
-/// says where to look. A server that has only just begun has not written it.
+/// The script of the watching shell: `$1` is the cluster, `$2` the text that only the server has on its command line. The
+/// pid file only says where to look. A server that has only just begun has not written it.
 #[cfg(unix)]
 const WATCH: &str = r#"
 read -r _
@@ -63,7 +63,7 @@ impl Tie {
         }
     }
 
-    /// What the server must have on its command line.
+    /// Returns the setting that the server must have on its command line.
     pub(crate) fn setting(&self) -> &str {
         &self.setting
     }

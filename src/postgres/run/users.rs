@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// How long somebody may keep a server from its users.
+/// The time for which somebody may keep a server from its users.
 const KEPT: Duration = Duration::from_secs(120);
 
 /// Joins those who use the server. Waits while its last user is stopping it, or for a backup, and says so; whoever keeps

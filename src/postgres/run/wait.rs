@@ -14,7 +14,7 @@ pub(crate) struct Wait<M> {
     told: bool,
 }
 
-/// What to do now.
+/// The next step of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
     /// Look again.
