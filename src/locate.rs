@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::{
-    domain::{ComponentName, TreeName},
+    domain::{ComponentName, TreeName, VersionStyle},
     env::{Env, HomeError},
     exit::Exit,
     fs::link,
@@ -53,6 +53,14 @@ pub enum LocateError {
         major: Option<u64>,
         /// Where was looked.
         source: NothingAt,
+    },
+    /// It is installed, and no version of it is active.
+    #[error("{component} {} is installed but not active", shown(.component, .name))]
+    NotActive {
+        /// Which component.
+        component: ComponentName,
+        /// The newest that is installed.
+        name: TreeName,
     },
     /// It is active, but its tree was removed.
     #[error("the active {component} {name} is gone from `{place}`")]
@@ -109,6 +117,9 @@ impl LocateError {
                 major: Some(major),
                 ..
             } => Some(format!("`ampup install --component {component}@{major}`")),
+            Self::NotActive { component, name } => {
+                Some(format!("`ampup use {component}@{}`", shown(component, name)))
+            }
             Self::Gone { component, name, .. } => {
                 Some(format!("`ampup install --component {component}@{name}`"))
             }
@@ -120,7 +131,7 @@ impl LocateError {
     /// Returns the exit code of the program.
     pub fn exit_code(&self) -> Exit {
         match self {
-            Self::NotInstalled { .. } | Self::Gone { .. } => Exit::NotFound,
+            Self::NotInstalled { .. } | Self::NotActive { .. } | Self::Gone { .. } => Exit::NotFound,
             Self::Damaged { .. } => Exit::Integrity,
             Self::Home(_) => Exit::Failed,
             Self::Io { source, .. } => Exit::of_io(source),
@@ -169,7 +180,7 @@ impl Locator {
     /// When none is active, or its tree is gone.
     pub fn active(&self, component: &ComponentName) -> Result<Located, LocateError> {
         self.try_active(component)?
-            .ok_or_else(|| self.not_installed(component, None))
+            .ok_or_else(|| self.not_active(component, None))
     }
 
     /// PostgreSQL of this major: the active version if it is of it, else the highest that is installed. Without a
@@ -184,7 +195,7 @@ impl Locator {
             (Ok(Some(active)), Some(major)) if active.major() == major => Ok(active),
             (answer, None) => {
                 answer?;
-                Err(self.not_installed(&component, Some(DEFAULT_MAJOR)))
+                Err(self.not_active(&component, Some(DEFAULT_MAJOR)))
             }
             // That the active one is missing or damaged is no reason not to use another.
             (_, Some(major)) => {
@@ -313,6 +324,19 @@ impl Locator {
             && Receipt::read(tree, component, name.version()).is_ok()
     }
 
+    /// The reason that no version is active; `major` is the one to install where none is.
+    fn not_active(&self, component: &ComponentName, major: Option<u64>) -> LocateError {
+        let mut names = self.installed(component).unwrap_or_default();
+        names.retain(|name| self.located(component, name.clone()).is_some());
+        match names.into_iter().max() {
+            Some(name) => LocateError::NotActive {
+                component: component.clone(),
+                name,
+            },
+            None => self.not_installed(component, major),
+        }
+    }
+
     fn not_installed(&self, component: &ComponentName, major: Option<u64>) -> LocateError {
         LocateError::NotInstalled {
             component: component.clone(),
@@ -328,6 +352,16 @@ impl Locator {
 /// The component that the database is run with.
 pub(crate) fn postgres() -> ComponentName {
     "postgres".parse().expect("a valid name")
+}
+
+/// A version as users write it: what a build of it is called is no part of it.
+fn shown(component: &ComponentName, name: &TreeName) -> String {
+    let style = if *component == postgres() {
+        VersionStyle::Postgres
+    } else {
+        VersionStyle::Plain
+    };
+    style.show(name.version())
 }
 
 fn titled(component: &ComponentName, major: Option<u64>) -> String {
@@ -383,6 +417,16 @@ mod tests {
         );
         let tree = locator.active(&postgres()).expect("found").tree;
         assert!(tree.ends_with("components/postgres/18.3.0"), "{tree}");
+    }
+
+    #[test]
+    fn what_is_installed_and_not_active_is_said_to_be_so() {
+        let (_world, locator) = home(&["17.9.0", "18.4.0"], None);
+        for refused in [locator.postgres(None), locator.active(&postgres())] {
+            let refused = refused.expect_err("none is active");
+            assert_eq!(refused.to_string(), "postgres 18.4 is installed but not active");
+            assert_eq!(refused.hint().as_deref(), Some("`ampup use postgres@18.4`"));
+        }
     }
 
     #[test]
