@@ -14,6 +14,7 @@ use crate::{
     registry::Registry,
     resolve::{self, Action, GroupPlan, Plan},
     self_install,
+    store::links,
 };
 
 /// The default number of components that are installed at once.
@@ -230,6 +231,9 @@ fn github_token(how: &How, session: &Session) -> Option<Secret> {
 /// A plan that keeps everything needs no lock, no network and no generation.
 fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Error> {
     let inventory = session.inventory()?;
+    if !links::is_bin_whole(&session.layout) {
+        return Ok(None);
+    }
     let mut done = Vec::new();
     for group in &plan.groups {
         let request_stays = group

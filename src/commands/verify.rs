@@ -41,7 +41,7 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut talk = Vec::new();
     let all = args.names.is_empty();
-    let mut faults = if all {
+    let faults = if all {
         links::faults(&session.layout)
     } else {
         Vec::new()
@@ -56,13 +56,24 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     };
     let mut data = String::new();
     let mut rows = Vec::new();
-    let mut damaged = Vec::new();
+    let mut has_damage = false;
     for (component, tree) in trees(&args.names, &inventory)? {
         let Some(damages) = damages(&component, &tree, session) else {
             continue;
         };
+        let state = match (damages.is_empty(), args.repair) {
+            (true, _) => "whole",
+            (false, true) => {
+                let rebuilt = rebuild(&component, &tree, &inventory, session);
+                talk.push(rebuilt.map_err(|error| of_itself(&component, error))?);
+                "repaired"
+            }
+            (false, false) => {
+                has_damage = true;
+                "damaged"
+            }
+        };
         let shown = session.style(&component)?.show(tree.version());
-        let state = if damages.is_empty() { "whole" } else { "damaged" };
         let _ = writeln!(data, "{component} {shown} is {state}");
         for damage in damages.iter().take(TOLD) {
             let _ = writeln!(data, "  {damage}");
@@ -74,46 +85,45 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             "name": component, "version": tree.to_string(), "state": state,
             "damages": damages.iter().map(Damage::to_string).collect::<Vec<_>>(),
         }));
-        if !damages.is_empty() {
-            damaged.push((component, tree));
-        }
     }
-    for fault in &faults {
-        let _ = writeln!(data, "`{}` {}", fault.path, fault.what);
-    }
-    let links: Vec<_> = faults
-        .iter()
-        .map(|fault| json!({"path": fault.path, "what": fault.what}))
-        .collect();
-    if args.repair {
-        for (component, tree) in &damaged {
-            let rebuilt = rebuild(component, tree, &inventory, session);
-            talk.push(rebuilt.map_err(|error| of_itself(component, error))?);
-        }
-        if !faults.is_empty() {
-            faults = mend_links(&faults, &mut talk, session)?;
-        }
-        damaged.clear();
-    }
-    let exit = if damaged.is_empty() && faults.is_empty() {
-        Exit::Done
+    let left = if args.repair && !faults.is_empty() {
+        mend_links(&mut talk, session)?
     } else {
-        if !args.repair {
-            let by_hand = faults.iter().find_map(|fault| fault.by_hand.as_deref());
-            let repairs = !damaged.is_empty() || faults.iter().any(|fault| fault.by_hand.is_none());
-            let repair = repairs.then_some("`ampup verify --repair` repairs the damage");
-            // What is in the way goes first.
-            let hints: Vec<&str> = by_hand.into_iter().chain(repair).collect();
-            talk.push(format!("hint: {}", hints.join("; then ")));
-        }
-        Exit::Integrity
+        faults.clone()
     };
+    let mut links = Vec::new();
+    for fault in faults
+        .iter()
+        .chain(left.iter().filter(|fault| !faults.contains(fault)))
+    {
+        let is_left = left.contains(fault);
+        let repaired = if is_left { "" } else { "; it is repaired" };
+        let _ = writeln!(data, "`{}` {}{repaired}", fault.path, fault.what);
+        let state = if is_left { "damaged" } else { "repaired" };
+        links.push(json!({"path": fault.path, "what": fault.what, "state": state}));
+    }
+    let mut exit = Exit::Done;
+    if has_damage || !left.is_empty() {
+        exit = Exit::Integrity;
+        if !args.repair {
+            talk.push(format!("hint: {}", hint(&left, has_damage)));
+        }
+    }
     let json = json!({ "components": rows, "links": links });
     Ok(Outcome {
         exit,
         talk,
         ..Outcome::answer(data, json)
     })
+}
+
+/// The next command to type; whatever is in the way comes first.
+fn hint(faults: &[Fault], has_damage: bool) -> String {
+    let by_hand = faults.iter().find_map(|fault| fault.by_hand.as_deref());
+    let repairs = has_damage || faults.iter().any(|fault| fault.by_hand.is_none());
+    let repair = repairs.then_some("`ampup verify --repair` repairs the damage");
+    let hints: Vec<&str> = by_hand.into_iter().chain(repair).collect();
+    hints.join("; then ")
 }
 
 /// Lists the damage in a tree; `None` if the tree was removed meanwhile. A tree that another process removes or replaces
@@ -183,7 +193,7 @@ fn mend_pointers(session: &Session) -> Result<(), Error> {
 }
 
 /// Makes a new generation where the active one has wrong links. Gives what cannot be mended.
-fn mend_links(faults: &[Fault], talk: &mut Vec<String>, session: &Session) -> Result<Vec<Fault>, Error> {
+fn mend_links(talk: &mut Vec<String>, session: &Session) -> Result<Vec<Fault>, Error> {
     let store = session.lock_store()?;
     if let Some(set) = links::set_anew(&session.layout).map_err(failed)? {
         // The damaged one goes: `undo` leads to the one before it.
@@ -204,9 +214,6 @@ fn mend_links(faults: &[Fault], talk: &mut Vec<String>, session: &Session) -> Re
         staging::remove(&session.layout, &session.layout.generation(number)).map_err(failed)?;
     }
     let left = links::faults(&session.layout);
-    for fault in faults.iter().filter(|fault| !left.contains(fault)) {
-        talk.push(format!("repaired `{}`, which {}", fault.path, fault.what));
-    }
     for fault in &left {
         let by_hand = fault.by_hand.as_deref().unwrap_or("remove it by hand");
         talk.push(format!("`{}` {}: {by_hand}", fault.path, fault.what));

@@ -100,9 +100,18 @@ pub fn executable(target: &Utf8Path, link: &Utf8Path) -> io::Result<()> {
     {
         // cmd, PowerShell and CreateProcess through PATHEXT all find `name.cmd`. After `exit /b` cmd does not read on:
         // `ampup self uninstall` has deleted the file by then.
-        let shim = link.with_extension("cmd");
+        let shim = executable_path(link);
         let target = target.as_str().replace('/', "\\");
         fs::write(shim, format!("@\"%~dp0{target}.exe\" %* & exit /b\r\n"))
+    }
+}
+
+/// The path that `executable` makes.
+pub fn executable_path(link: &Utf8Path) -> Utf8PathBuf {
+    if cfg!(windows) {
+        link.with_extension("cmd")
+    } else {
+        link.to_owned()
     }
 }
 

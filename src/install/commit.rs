@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     domain::{ActiveSet, TreeName},
+    event::Event,
     resolve::{GroupPlan, Plan, Step},
-    store::{self, Held, commit::StoreChange, journal::Spot},
+    store::{self, Held, commit::StoreChange, generation, journal::Spot, links},
 };
 
 /// Publishes what is sealed, and activates every group that is ready, in one generation.
@@ -67,13 +68,19 @@ pub(super) fn commit(
             }
         }
     }
-    let is_new = set != before.active || before.generation.is_none();
+    let is_damaged = !links::is_bin_whole(context.layout);
+    let is_new = set != before.active || before.generation.is_none() || is_damaged;
     if !is_new && sealed.is_empty() {
         return Ok(Report {
             groups,
             generation: None,
         });
     }
+    // A damaged one goes: `undo` leads to the one before it.
+    let came_from = match before.generation {
+        Some(number) if is_damaged => generation::read(context.layout, number)?.record.before,
+        number => number,
+    };
     let change = StoreChange {
         adds: sealed
             .iter()
@@ -82,10 +89,14 @@ pub(super) fn commit(
         removes: Vec::new(),
         set: is_new.then_some(&set),
         command: context.command,
-        before: before.generation,
+        before: came_from,
         processes: &store.processes,
     };
     let generation = store::commit::commit(context.layout, &change)?;
+    if is_damaged {
+        let text = format!("repaired the links in `{}`", context.layout.bin());
+        context.reporter.report(Event::Note(text));
+    }
     Ok(Report { groups, generation })
 }
 

@@ -1,6 +1,9 @@
 //! Generations: each is one active set, and `active` names one of them.
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -77,6 +80,17 @@ pub fn read(layout: &Layout, number: u64) -> io::Result<Generation> {
         record,
         set: ActiveSet { components, requests },
     })
+}
+
+/// The executables that a generation holds, by the receipts of its trees.
+pub(super) fn executables(layout: &Layout, number: u64) -> BTreeSet<String> {
+    let set = read(layout, number)
+        .map(|generation| generation.set)
+        .unwrap_or_default();
+    let receipts = set.components.iter().filter_map(|(component, tree)| {
+        Receipt::read(&layout.tree(component, tree), component, tree.version()).ok()
+    });
+    receipts.flat_map(|receipt| receipt.executables).collect()
 }
 
 /// Reads the record of a generation; `None` if it cannot be read any more.

@@ -113,6 +113,15 @@ pub fn set_anew(layout: &Layout) -> io::Result<Option<ActiveSet>> {
     Ok(Some(set))
 }
 
+/// Tells whether the active generation has every executable of its components in `bin/`, and no other.
+pub fn is_bin_whole(layout: &Layout) -> bool {
+    let mut wrong = Found::default();
+    if let Some(number) = Found::default().active(layout) {
+        wrong.bin(layout, number, true);
+    }
+    wrong.0.is_empty()
+}
+
 /// The generations with links that are not ours, but for the active one: nothing may be led back to them.
 pub fn damaged_generations(layout: &Layout) -> Vec<u64> {
     let active = Found::default().active(layout);
@@ -224,7 +233,11 @@ impl Found {
                 Err(_) => self.add(&path, "is not a link"),
             }
         }
-        let bin = directory.join("bin");
+        self.bin(layout, number, is_active);
+    }
+
+    fn bin(&mut self, layout: &Layout, number: u64, is_active: bool) {
+        let bin = layout.generation(number).join("bin");
         if is_link(&bin) {
             self.add(&bin, "is not as ampup makes it");
         }
@@ -244,6 +257,17 @@ impl Found {
             });
             if cfg!(unix) && !right {
                 self.add(&path, "is not as ampup makes it");
+            }
+        }
+        // An older generation was made for the trees of its time.
+        for executable in is_active
+            .then(|| generation::executables(layout, number))
+            .into_iter()
+            .flatten()
+        {
+            let path = link::executable_path(&bin.join(executable));
+            if path.symlink_metadata().is_err() {
+                self.add(&path, "is missing");
             }
         }
     }

@@ -263,6 +263,40 @@ fn links_that_are_not_ours_are_named_and_mended_and_never_followed() {
 }
 
 #[test]
+fn what_is_repaired_is_said_to_be_repaired() {
+    let home = home();
+    let link = home.path().join("active/bin/tool");
+    for mend in [&["verify", "--repair"][..], &["install", "tool@2"]] {
+        fs::remove_file(&link).expect("removed");
+        home.ampup(&["doctor"])
+            .exits(1)
+            .prints_with("/bin/tool` is missing");
+        home.ampup(&["verify"])
+            .exits(4)
+            .prints_with("/bin/tool` is missing\n");
+        let run = home.ampup(mend).exits(0);
+        assert!(
+            run.stdout.contains("is missing; it is repaired\n") || run.stderr.contains("repaired the links"),
+            "{run:#?}"
+        );
+        home.ampup(&["verify"]).exits(0);
+        let ran = std::process::Command::new(home.path().join("bin/tool"))
+            .output()
+            .expect("started");
+        assert_eq!(String::from_utf8_lossy(&ran.stdout).trim(), "tool 2.0.0");
+    }
+    fs::remove_file(&link).expect("removed");
+    write(&tool(&home).join("bin/tool"), "x");
+    let damaged = home.ampup(&["verify", "--json"]).exits(4).json();
+    let repaired = home.ampup(&["verify", "--repair", "--json"]).exits(0).json();
+    for (answer, state) in [(damaged, "damaged"), (repaired, "repaired")] {
+        assert_eq!(answer["components"][2]["state"], state, "{answer:#}");
+        assert_eq!(answer["links"][0]["state"], state, "{answer:#}");
+    }
+    home.ampup(&["verify"]).exits(0);
+}
+
+#[test]
 fn why_says_what_was_asked_for_and_by_which_command() {
     let home = home();
     let run = home.ampup(&["why", "tool"]).exits(0);

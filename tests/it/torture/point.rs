@@ -36,7 +36,7 @@ pub(super) enum Extent {
 }
 
 /// Further commands are a line each.
-pub(super) const CASES: [Case; 8] = [
+pub(super) const CASES: [Case; 10] = [
     Case {
         name: "first install",
         prepare: nothing,
@@ -91,6 +91,20 @@ pub(super) const CASES: [Case; 8] = [
         prepare: both,
         command: &["uninstall", "tool@1.0.0"],
         once: true,
+        extent: Extent::Whole,
+    },
+    Case {
+        name: "repair",
+        prepare: damaged,
+        command: &["verify", "--repair"],
+        once: false,
+        extent: Extent::Whole,
+    },
+    Case {
+        name: "repair of a link",
+        prepare: unlinked,
+        command: &["verify", "--repair"],
+        once: false,
         extent: Extent::Whole,
     },
 ];
@@ -154,6 +168,17 @@ fn outdated(home: &mut Home) {
 fn both(home: &mut Home) {
     first(home);
     home.ampup(&["install", "tool@2.0.0"]).exits(0);
+}
+
+fn damaged(home: &mut Home) {
+    first(home);
+    let file = home.path().join("components/tool/1.0.0/share/0/file-0");
+    fs::write(file, "altered").expect("written");
+}
+
+fn unlinked(home: &mut Home) {
+    first(home);
+    fs::remove_file(home.path().join("active/bin/tool")).expect("removed");
 }
 
 /// Offers a component of ten files, as a tar.gz.

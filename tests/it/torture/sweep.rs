@@ -107,7 +107,7 @@ pub(super) fn sample(deeds: Vec<Deed>, kept: usize) -> impl Iterator<Item = Deed
 
 /// The numbers of the calls that are tried. Of the many in a row that write one large file these are the first, one in the
 /// middle and the last: the others find the same and leave the same.
-fn telling(calls: &[Call]) -> Vec<usize> {
+pub(super) fn telling(calls: &[Call]) -> Vec<usize> {
     let counted: Vec<&Call> = calls.iter().filter(|call| call.number.is_some()).collect();
     let rows = counted.chunk_by(|one, next| {
         ["write", "copy_file_range", "sendfile"].contains(&one.name)
@@ -227,4 +227,6 @@ sweeps! {
     an_undo_is_whole_or_absent => "undo",
     an_uninstall_is_whole_or_absent => "uninstall",
     an_uninstall_of_what_is_not_active_is_whole_or_absent => "uninstall what is not active",
+    a_repair_is_whole_or_absent => "repair",
+    a_repair_of_a_link_is_whole_or_absent => "repair of a link",
 }
