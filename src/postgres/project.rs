@@ -219,11 +219,15 @@ impl Project {
         if let Some(parent) = self.amp_dir.parent() {
             fs::create_dir_all(parent).map_err(&failed)?;
         }
+        let is_made = self.amp_dir.symlink_metadata().is_err();
         self.make(&self.amp_dir, owner)?;
+        if is_made && run_as.is_some() && owner.is_none() {
+            open_way(&self.amp_dir).map_err(&failed)?;
+        }
         let ignore = self.amp_dir.join(".gitignore");
         // An empty one was cut between its making and its one line.
-        let is_made = |found: std::fs::Metadata| !found.is_file() || found.len() > 0;
-        if is_new && !ignore.symlink_metadata().is_ok_and(is_made) && self.holds_nothing_else() {
+        let is_whole = |found: std::fs::Metadata| !found.is_file() || found.len() > 0;
+        if is_new && !ignore.symlink_metadata().is_ok_and(is_whole) && self.holds_nothing_else() {
             put(&ignore, b"*\n", owner).map_err(&failed)?;
         }
         for directory in ["data", "providers", "manifests", "log"] {
@@ -358,6 +362,20 @@ pub(crate) fn give_all(directory: &Directory, owner: Option<&User>) -> io::Resul
         Some(user) => directory.give_all(user.uid, user.gid),
         None => Ok(()),
     }
+}
+
+/// Lets others pass through a directory that root made under a strict umask: the server runs as one of them.
+fn open_way(directory: &Utf8Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mut permissions = fs::metadata(directory)?.permissions();
+        permissions.set_mode(permissions.mode() | 0o011);
+        fs::set_permissions(directory, permissions)?;
+    }
+    #[cfg(not(unix))]
+    let _ = directory;
+    Ok(())
 }
 
 /// The path without links and dots, as far as it exists: one project must have one name, because a socket's place and

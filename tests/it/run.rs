@@ -274,6 +274,13 @@ fn as_root_the_server_is_the_projects_owners_or_whoever_is_named() {
     finish(command)
         .exits(0)
         .says(&format!("which runs as `{}`", user.name));
+    // Whatever root's umask, the server's user gets to its cluster.
+    let strict = roots.join("strict");
+    fs::create_dir(&strict).expect("made");
+    let line = format!("umask 077; exec {} run true", crate::support::home::program());
+    let mut command = served.home.other_program("/bin/sh".into());
+    command.args(["-c", &line]).current_dir(&strict);
+    finish(command).exits(0);
     let mut command = served
         .home
         .command_as_we_are(&["run", "--run-as", "no-such-user", "true"]);
