@@ -114,6 +114,25 @@ pub fn check_needed(
     Ok(())
 }
 
+/// The tree that becomes active when this one goes: the newest other one of the same major version. To another major, a
+/// user goes by `ampup use`.
+pub fn successor<'a>(
+    inventory: &'a Inventory,
+    component: &ComponentName,
+    tree: &TreeName,
+    doomed: &[(ComponentName, TreeName)],
+) -> Option<&'a TreeName> {
+    let stays = |other: &&Tree| {
+        other.origin.is_some()
+            && other.name.version().major == tree.version().major
+            && !doomed
+                .iter()
+                .any(|(name, gone)| name == component && *gone == other.name)
+    };
+    let others = inventory.trees(component).iter().filter(stays);
+    others.map(|other| &other.name).max()
+}
+
 /// Removes trees. All are checked before the first is touched. Gives the new generation, where one of them was active.
 /// `inventory` was read under the store lock.
 ///
@@ -142,11 +161,16 @@ pub fn remove(
         }
     }
     let mut set = inventory.active.clone();
-    for (component, tree) in doomed {
-        if set.components.get(component) == Some(tree) {
-            set.components.remove(component);
-            set.requests.remove(component);
-        }
+    for (component, tree) in doomed
+        .iter()
+        .filter(|(name, tree)| inventory.is_active(name, tree))
+    {
+        // What was asked for is gone: another request would bring it back with the next update.
+        set.requests.remove(component);
+        match successor(inventory, component, tree, doomed) {
+            Some(next) => set.components.insert(component.clone(), next.clone()),
+            None => set.components.remove(component),
+        };
     }
     let change = StoreChange {
         adds: Vec::new(),

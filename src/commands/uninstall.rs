@@ -63,9 +63,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         let was_active = inventory.is_active(component, tree);
         talk.push(format!("removed {component} {shown}"));
         if was_active {
-            talk.push(format!(
-                "{component} is no longer active; `ampup install {component}` brings it back"
-            ));
+            talk.push(active_now(component, tree, &doomed, &inventory, session)?);
         }
     }
     let rows: Vec<_> = doomed
@@ -76,6 +74,32 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk,
         json!({ "removed": rows, "generation": generation }),
     ))
+}
+
+/// Says what is active in the place of a version that was.
+fn active_now(
+    component: &ComponentName,
+    tree: &TreeName,
+    doomed: &[(ComponentName, TreeName)],
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<String, Error> {
+    let style = session.style(component)?;
+    if let Some(next) = remove::successor(inventory, component, tree, doomed) {
+        return Ok(format!(
+            "{component} {} is active now",
+            style.show(next.version())
+        ));
+    }
+    let is_left = |other: &&Tree| !doomed.contains(&(component.clone(), other.name.clone()));
+    let others = inventory.trees(component).iter().filter(is_left);
+    Ok(match others.map(|other| &other.name).max() {
+        Some(other) => format!(
+            "{component} is no longer active; `ampup use {component}@{}` activates another version",
+            style.show(other.version())
+        ),
+        None => format!("{component} is no longer active; `ampup install {component}` brings it back"),
+    })
 }
 
 /// The trees that all specs mean, each once.

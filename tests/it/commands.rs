@@ -284,11 +284,37 @@ fn uninstall_takes_the_active_version_out_first() {
         .says("which version of tool?");
     home.ampup(&["uninstall", "tool@2.0.0"])
         .exits(0)
-        .says("tool is no longer active");
+        .says("tool is no longer active; `ampup use tool@1.0.0` activates another version");
     home.ampup(&["list"]).exits(0).prints("tool 1.0.0\n");
     assert!(home.path().join("bin/tool").symlink_metadata().is_err());
     home.ampup(&["uninstall", "tool"]).exits(0);
     home.ampup(&["list"]).exits(0).prints("");
+}
+
+/// The newest other one of its major version takes its place, in the same generation.
+#[test]
+fn the_next_of_the_same_major_takes_the_place_of_what_is_uninstalled() {
+    let mut home = home();
+    for version in ["1.0.0", "1.1.0", "1.2.0", "2.0.0"] {
+        home.offer("tool", version);
+        home.ampup(&["install", &format!("tool@{version}")]).exits(0);
+    }
+    home.ampup(&["use", "tool@1.2.0"]).exits(0);
+    let run = home.ampup(&["--json", "uninstall", "tool@1.2.0"]).exits(0);
+    let generation = run.json()["generation"].as_u64().expect("a number");
+    assert_eq!(
+        home.path().join("active").read_link_utf8().expect("a link"),
+        format!("generations/{generation}")
+    );
+    home.ampup(&["which", "tool"])
+        .exits(0)
+        .prints_with("components/tool/1.1.0/bin/tool");
+    home.ampup(&["uninstall", "tool@1.1.0"])
+        .exits(0)
+        .says("tool 1.0.0 is active now");
+    home.ampup(&["list"])
+        .exits(0)
+        .prints("tool 2.0.0\ntool 1.0.0 (active)\n");
 }
 
 #[test]
