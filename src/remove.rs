@@ -45,6 +45,14 @@ pub enum RemoveError {
         /// The project's Amp directory.
         project: Utf8PathBuf,
     },
+    /// A process runs from the home that is to go.
+    #[error("process {pid} runs from ampup's home (`{executable}`)")]
+    Running {
+        /// The process.
+        pid: u32,
+        /// What it runs.
+        executable: Utf8PathBuf,
+    },
     /// Another ampup installs something, and would find nothing to put it in.
     #[error("another ampup is at work: {holder} holds `{path}`")]
     AtWork {
@@ -62,7 +70,9 @@ impl RemoveError {
     /// The exit code of a command that fails so.
     pub fn exit_code(&self) -> Exit {
         match self {
-            Self::InUse { .. } | Self::Needed { .. } | Self::AtWork { .. } => Exit::Busy,
+            Self::InUse { .. } | Self::Running { .. } | Self::Needed { .. } | Self::AtWork { .. } => {
+                Exit::Busy
+            }
             Self::Store(source) => Exit::of_io(source),
         }
     }
@@ -70,7 +80,9 @@ impl RemoveError {
     /// Returns the next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::InUse { pid, .. } => Some(format!("end process {pid} and run the same command again")),
+            Self::InUse { pid, .. } | Self::Running { pid, .. } => {
+                Some(format!("end process {pid} and run the same command again"))
+            }
             Self::Needed {
                 component, version, ..
             } => Some(format!(

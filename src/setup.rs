@@ -50,6 +50,14 @@ pub enum Action {
     Rewrite(Vec<u8>),
     /// It is left alone for this reason; the user may add the line.
     ByHand(String),
+    /// It should have the line and cannot get it, for this reason.
+    Failed(io::ErrorKind, String),
+}
+
+impl Action {
+    fn failed(cause: &io::Error) -> Self {
+        Self::Failed(cause.kind(), cause.to_string())
+    }
 }
 
 /// The reason the record of the files that ampup wrote to cannot be used.
@@ -66,13 +74,33 @@ pub enum SetupError {
         /// The cause.
         source: RecordError,
     },
+    /// A shell's file that should have ampup's line.
+    #[error("cannot add ampup's line to `{path}`")]
+    NotAdded {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The line.
+        line: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A shell's file that has ampup's line.
+    #[error("cannot take ampup's line out of `{path}`")]
+    NotTakenBack {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 impl SetupError {
     /// The exit code of a command that fails so.
     pub fn exit_code(&self) -> Exit {
         match self {
-            Self::Record(source) => Exit::of_io(source),
+            Self::Record(source) | Self::NotAdded { source, .. } | Self::NotTakenBack { source, .. } => {
+                Exit::of_io(source)
+            }
             Self::Unreadable { .. } => Exit::Failed,
         }
     }
@@ -84,6 +112,13 @@ impl SetupError {
             Self::Unreadable { path, .. } => Some(format!(
                 "`rm '{path}'`; then the shells' files are searched for ampup's lines"
             )),
+            Self::NotAdded { line, .. } => Some(format!(
+                "make it writable and run `ampup init` again, or add this line to it by hand: {line}"
+            )),
+            Self::NotTakenBack { .. } => Some(
+                "make it writable and run `ampup self uninstall` again; `--no-modify-path` leaves the shells' files alone"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -106,7 +141,7 @@ pub fn plan(user: &ShellUser, setting: &Setting) -> Vec<FileChange> {
         .collect()
 }
 
-/// Carries the changes out, and writes the generated files. What cannot be written becomes `ByHand`; what was done is as
+/// Carries the changes out, and writes the generated files. What cannot be written becomes `Failed`; what was done is as
 /// it was planned.
 ///
 /// # Errors
@@ -125,7 +160,7 @@ pub fn apply(
     write_record(&record, layout).map_err(SetupError::Record)?;
     for change in &mut changes {
         if let Err(cause) = carry_out(change) {
-            change.action = Action::ByHand(cause.to_string());
+            change.action = Action::failed(&cause);
         }
     }
     Ok(changes)
@@ -193,10 +228,10 @@ fn decide(file: &StartFile, setting: &Setting) -> Action {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
             return match missing_parents(path) {
                 Ok(missing) => Action::Make(new_content(file, setting), missing),
-                Err(cause) => Action::ByHand(cause.to_string()),
+                Err(cause) => Action::failed(&cause),
             };
         }
-        Err(cause) => return Action::ByHand(cause.to_string()),
+        Err(cause) => return Action::failed(&cause),
     };
     if metadata.is_symlink() {
         return Action::ByHand(format!(
@@ -205,7 +240,7 @@ fn decide(file: &StartFile, setting: &Setting) -> Action {
     }
     let content = match atomic::read(path, LIMIT) {
         Ok(content) => content,
-        Err(cause) => return Action::ByHand(cause.to_string()),
+        Err(cause) => return Action::failed(&cause),
     };
     let insertion = match file.place {
         Placement::Block => block::insert(&content, &setting.line(file.shell)),
@@ -253,7 +288,7 @@ fn missing_parents(path: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
 }
 
 fn note(change: &FileChange, setting: &Setting, record: &mut Record) {
-    if matches!(change.action, Action::ByHand(_)) {
+    if matches!(change.action, Action::ByHand(_) | Action::Failed(..)) {
         return;
     }
     let made = match &change.action {
@@ -287,7 +322,7 @@ pub fn sha256(content: &[u8]) -> String {
 fn carry_out(change: &FileChange) -> io::Result<()> {
     let path = &change.file.path;
     match &change.action {
-        Action::Nothing | Action::ByHand(_) => Ok(()),
+        Action::Nothing | Action::ByHand(_) | Action::Failed(..) => Ok(()),
         Action::Make(content, directories) => {
             for directory in directories {
                 match fs::create_dir(directory) {
@@ -332,8 +367,31 @@ fn rewrite(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     if replaced.is_err() {
         let _ = fs::remove_file(&beside);
     }
-    replaced?;
-    atomic::sync_directory(path.parent().expect("a file lies in a directory"))
+    match replaced {
+        // Ours to write, and not to give to its owner; or its directory is not ours.
+        Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => rewrite_in_place(&path, content),
+        Err(cause) => Err(cause),
+        Ok(()) => atomic::sync_directory(path.parent().expect("a file lies in a directory")),
+    }
+}
+
+/// The same without another file: owner, group and permissions stay. One write from the first byte that differs, as long as
+/// the file was, then a cut: killed in between, it has empty lines at its end.
+fn rewrite_in_place(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    use std::io::{Seek as _, SeekFrom};
+    let now = atomic::read(path, LIMIT)?;
+    let same = now
+        .iter()
+        .zip(content)
+        .take_while(|(now, new)| now == new)
+        .count();
+    let mut rest = content[same..].to_vec();
+    rest.resize(rest.len().max(now.len() - same), b'\n');
+    let mut file = fs::OpenOptions::new().write(true).open(path)?;
+    file.seek(SeekFrom::Start(same as u64))?;
+    file.write_all(&rest)?;
+    file.set_len(content.len() as u64)?;
+    file.sync_all()
 }
 
 /// Makes a file with this content, and the permissions and the owner of another.

@@ -180,20 +180,42 @@ impl Setting {
         text
     }
 
-    /// The one line for a user's file. It does nothing, and says nothing, once the home is gone.
+    /// The one line for a user's file. It does nothing, and says nothing, once the home is gone. A home at its default
+    /// place is named by `$HOME`: dotfiles may be shared by machines on which that is another directory.
     pub fn line(&self, shell: Shell) -> String {
-        let file = quote(shell, self.home.join(shell.env_file()).as_str());
-        match shell {
-            Shell::Sh | Shell::Bash | Shell::Zsh => format!("if [ -f {file} ]; then . {file}; fi"),
-            Shell::Fish => format!("if test -f {file}; source {file}; end"),
-            // `source` is resolved while parsing; `null` stands for a file that is not there.
-            Shell::Nushell => {
-                format!(
-                    "const ampup_env = if ({file} | path exists) {{ {file} }} else {{ null }}; source $ampup_env"
-                )
-            }
-            Shell::PowerShell => format!("if (Test-Path -LiteralPath {file}) {{ . {file} }}"),
+        if self.exports_home {
+            return self.absolute_line(shell);
         }
+        let name = shell.env_file();
+        // nushell resolves `source` while parsing, when `$env` is not known; `~` is.
+        let root = if shell == Shell::Nushell { "~" } else { "$HOME" };
+        line_that_reads(shell, &format!("\"{root}/.ampup/{name}\""))
+    }
+
+    /// Every line that ampup writes, or has ever written, for this home: `$HOME`'s is what another machine's ampup writes
+    /// into shared dotfiles.
+    pub fn known_lines(&self) -> Vec<String> {
+        let of = |shell| [self.line(shell), self.absolute_line(shell)];
+        Shell::ALL.into_iter().flat_map(of).collect()
+    }
+
+    fn absolute_line(&self, shell: Shell) -> String {
+        line_that_reads(shell, &quote(shell, self.home.join(shell.env_file()).as_str()))
+    }
+}
+
+/// The line that reads a file; `file` is one word of the shell's.
+fn line_that_reads(shell: Shell, file: &str) -> String {
+    match shell {
+        Shell::Sh | Shell::Bash | Shell::Zsh => format!("if [ -f {file} ]; then . {file}; fi"),
+        Shell::Fish => format!("if test -f {file}; source {file}; end"),
+        // `source` is resolved while parsing; `null` stands for a file that is not there.
+        Shell::Nushell => {
+            format!(
+                "const ampup_env = if ({file} | path exists) {{ {file} }} else {{ null }}; source $ampup_env"
+            )
+        }
+        Shell::PowerShell => format!("if (Test-Path -LiteralPath {file}) {{ . {file} }}"),
     }
 }
 
@@ -406,6 +428,11 @@ mod tests {
             assert!(!usual.env_text(shell).contains("AMPUP_HOME"), "{shell}");
             assert!(moved.env_text(shell).contains("AMPUP_HOME"), "{shell}");
             assert_eq!(moved.line(shell).lines().count(), 1, "{shell}");
+            assert!(moved.line(shell).contains("/opt/amp/env"), "{shell}");
+            assert!(
+                !usual.line(shell).contains("/u/"),
+                "{shell}: it is shared between machines"
+            );
         }
     }
 

@@ -62,6 +62,9 @@ pub enum Error {
     /// The home cannot be read or written.
     #[error("cannot {action} ampup's home")]
     Store { action: &'static str, source: io::Error },
+    /// Something of the home that is to go.
+    #[error("cannot remove `{path}`")]
+    NotRemoved { path: Utf8PathBuf, source: io::Error },
     /// A file that the user named.
     #[error("cannot read `{path}`")]
     File { path: Utf8PathBuf, source: io::Error },
@@ -101,7 +104,9 @@ impl Error {
             Self::NoCommand { source, .. } => Exit::of_start(source),
             Self::NoRoom { .. } => Exit::Disk,
             Self::Store { source, .. } if is_damage(source) => Exit::Integrity,
-            Self::Store { source, .. } | Self::File { source, .. } => Exit::of_io(source),
+            Self::Store { source, .. } | Self::NotRemoved { source, .. } | Self::File { source, .. } => {
+                Exit::of_io(source)
+            }
             Self::Damaged { .. } => Exit::Integrity,
             Self::NotFound { .. } => Exit::NotFound,
             Self::Refused { .. } => Exit::Failed,
@@ -134,6 +139,9 @@ impl Error {
                 Some("`ampup verify --repair` repairs what can be repaired".to_owned())
             }
             Self::Store { source, .. } => hint_of_io(source),
+            Self::NotRemoved { .. } => {
+                Some("see to it that it can be removed, and run `ampup self uninstall` again".to_owned())
+            }
             Self::File { source, .. } => hint_of_room(source),
             Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
             Self::Setup(error) => error.hint(),

@@ -2,6 +2,8 @@
 
 mod intent;
 
+use std::io;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use serde_json::json;
@@ -19,7 +21,7 @@ use crate::{
     postgres::user::home_directory,
     registry::Registry,
     self_install,
-    setup::{self, Action},
+    setup::{self, Action, SetupError},
     shell::{Shell, quote},
     store::directories,
     verify::digest_of,
@@ -56,8 +58,8 @@ pub struct Args {
 /// Puts this ampup into the store, makes the shells find it, and installs what was named.
 ///
 /// # Errors
-/// When this is not the program it should be, the home cannot be made, or what was named cannot be installed; in the
-/// last case ampup itself is in place.
+/// When this is not the program it should be, the home cannot be made, a shell's file cannot be written, or what was named
+/// cannot be installed; in the last two cases ampup itself is in place.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let program = program(session)?;
     if let Some(expected) = &args.verify_self {
@@ -77,13 +79,14 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         });
     }
     let mut talk = put_in_place(&intent, session)?;
-    let (failed, mut about_shells) = set_up_shells(&intent, session)?;
-    talk.append(&mut about_shells);
+    let shells = set_up_shells(&intent, session);
     write_manual(session)?;
+    let (by_hand, mut about_shells) = shells?;
+    talk.append(&mut about_shells);
     talk.extend(shadows(&intent, session));
     talk.extend(what_next(args, session));
     let json = json!({
-        "done": true, "version": self_install::version(), "home": session.layout.home(), "by_hand": failed,
+        "done": true, "version": self_install::version(), "home": session.layout.home(), "by_hand": by_hand,
     });
     if args.components.is_empty() {
         return Ok(Outcome::done(talk, json));
@@ -243,7 +246,7 @@ fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error
 }
 
 /// The files in the home that shells read, and the lines in the user's files that make them. Gives the files that the
-/// user must change by hand, and what to say.
+/// user must change by hand, and what to say; one that could not be written is an error once the others are.
 fn set_up_shells(intent: &Intent, session: &Session) -> Result<(Vec<Utf8PathBuf>, Vec<String>), Error> {
     let Some(changes) = &intent.changes else {
         setup::write_env_files(&intent.setting, &session.layout).map_err(|source| Error::Store {
@@ -252,7 +255,8 @@ fn set_up_shells(intent: &Intent, session: &Session) -> Result<(Vec<Utf8PathBuf>
         })?;
         return Ok((Vec::new(), Vec::new()));
     };
-    let mut failed = Vec::new();
+    let mut by_hand = Vec::new();
+    let mut failed = None;
     let mut talk = Vec::new();
     for change in setup::apply(changes.clone(), &intent.setting, &session.layout)? {
         match &change.action {
@@ -262,7 +266,14 @@ fn set_up_shells(intent: &Intent, session: &Session) -> Result<(Vec<Utf8PathBuf>
                     "{}: {why}; add this line to it by hand:\n    {}",
                     change.file.path, change.line
                 ));
-                failed.push(change.file.path);
+                by_hand.push(change.file.path);
+            }
+            Action::Failed(kind, why) => {
+                failed.get_or_insert(SetupError::NotAdded {
+                    path: change.file.path,
+                    line: change.line,
+                    source: io::Error::new(*kind, why.clone()),
+                });
             }
             Action::Make(..) => talk.push(format!("made `{}`", change.file.path)),
             Action::Append(_) | Action::Rewrite(_) => {
@@ -270,7 +281,7 @@ fn set_up_shells(intent: &Intent, session: &Session) -> Result<(Vec<Utf8PathBuf>
             }
         }
     }
-    Ok((failed, talk))
+    failed.map_or(Ok((by_hand, talk)), |error| Err(error.into()))
 }
 
 fn write_manual(session: &Session) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! `ampup self uninstall`: ampup away, and nothing tells that it was there.
 
+mod running;
+
 use camino::Utf8PathBuf;
 use serde_json::json;
 
@@ -9,7 +11,7 @@ use crate::{
     fs::{link::ForeignEntry, lock::Lock},
     layout::Layout,
     postgres::projects::Projects,
-    remove::home::{self, Estate},
+    remove::home::{self, Estate, Left},
     self_install::{self, Whence},
     setup::{
         self,
@@ -17,8 +19,9 @@ use crate::{
         windows,
     },
     shell::{Shell, ShellUser},
-    store::{self, directories, in_use::Processes},
+    store::{self, directories},
 };
+use running::{Running, ensure_nothing_runs};
 
 /// Arguments of `ampup self uninstall`.
 #[derive(Debug, Clone, clap::Args)]
@@ -34,7 +37,8 @@ pub struct Args {
 /// Removes the home, what belongs to it elsewhere, and ampup's lines in the shells' files. Projects are not touched.
 ///
 /// # Errors
-/// When there is no terminal to ask on, nothing is installed, or a project lies in the home. Nothing is changed then.
+/// When there is no terminal to ask on, nothing is installed, a project lies in the home, or a process runs from it that is no
+/// project's server; nothing is changed then. When a shell's file cannot be changed: then the home is as it was.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let layout = &session.layout;
     let failed = |source| Error::Store {
@@ -67,17 +71,25 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         });
     }
     ensure_no_projects(&estate, session)?;
-    let lines = lines(&returns, &estate, layout);
+    let running = Running::look(session);
+    let mut lines: Vec<String> = running
+        .projects()
+        .iter()
+        .map(|project| format!("stop the database of `{project}`, whose server runs from there"))
+        .collect();
+    lines.extend(self::lines(&returns, &estate, layout));
     let mut json = json!({
         "home": layout.home(), "removed": estate.ours, "left": [], "kept": estate.others,
-        "files": returns.iter().map(|one| &one.path).collect::<Vec<_>>(),
+        "files": returns.iter().map(|one| &one.path).collect::<Vec<_>>(), "stopped": running.projects(),
     });
-    for user in users(session) {
-        session.warn(user);
-    }
     if args.dry_run {
-        return Ok(Outcome::answer(lines.join("\n") + "\n", json));
+        let mut outcome = Outcome::answer(lines.join("\n") + "\n", json);
+        if let Err(refused) = running.ensure_only_databases() {
+            outcome.talk.push(format!("warning: {refused}"));
+        }
+        return Ok(outcome);
     }
+    running.ensure_only_databases()?;
     if !directories::is_writable(layout).map_err(failed)? {
         return Err(Error::Store {
             action: "remove",
@@ -104,33 +116,32 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             });
         }
     }
-    let (outcome, left) = remove(args, returns, &estate, session)?;
+    running.stop(session)?;
+    let (outcome, left) = remove(args, &returns, &estate, session)?;
     let removed: Vec<_> = estate.ours.iter().filter(|path| !left.contains(path)).collect();
     json["removed"] = json!(removed);
     json["left"] = json!(left);
     Ok(Outcome { json, ..outcome })
 }
 
-/// Gives what there is to say, and what could not be removed.
+/// Gives what there is to say, and what was not removed.
 fn remove(
     args: &Args,
-    returns: Vec<Return>,
+    returns: &[Return],
     estate: &Estate,
     session: &Session,
 ) -> Result<(Outcome, Vec<Utf8PathBuf>), Error> {
     let layout = &session.layout;
     let lock = lock(session)?;
-    let directories: Vec<Return> = returns
-        .iter()
-        .filter(|one| one.action == Undo::DeleteDirectory)
-        .cloned()
-        .collect();
     home::ensure_unused(layout)?;
-    for one in removal::apply(returns) {
-        if let Undo::Stays(why) = one.action {
+    ensure_nothing_runs(session)?;
+    for one in returns {
+        if let Undo::Stays(why) = &one.action {
             session.warn(format!("`{}` stays as it is: {why}", one.path));
         }
     }
+    // The record of them is in the home, which is whole until all of them are done.
+    removal::apply(returns)?;
     // Whoever had the lock may have made more.
     let again = home::survey(layout).unwrap_or_else(|_| estate.clone());
     let mut left = home::apply(&again, layout);
@@ -138,16 +149,21 @@ fn remove(
     if cfg!(windows) {
         leave_windows(&mut left, args, session);
     }
-    // Those above the home, which are empty only now.
-    removal::apply(directories);
-    let mut talk = Vec::new();
-    let mut exit = Exit::Done;
-    for (path, cause) in &left {
-        exit = Exit::of_io(cause);
-        talk.push(format!("warning: `{path}` could not be removed: {cause}"));
+    if let Some((path, source)) = left.failed.take() {
+        let error = Error::NotRemoved { path, source };
+        let mut outcome = Outcome::done(error.lines(), json!({}));
+        outcome.exit = error.exit_code();
+        return Ok((outcome, left.paths));
     }
-    if left.is_empty() {
-        talk.push(format!("ampup is gone from `{}`", layout.home()));
+    let mut talk = vec![format!("ampup is gone from `{}`", layout.home())];
+    // Those above the home, which are empty only now.
+    for one in returns.iter().filter(|one| one.action == Undo::DeleteDirectory) {
+        if removal::apply(std::slice::from_ref(one)).is_err() {
+            talk.push(format!(
+                "`{}` is empty, and stays: it cannot be removed",
+                one.path
+            ));
+        }
     }
     for path in &estate.others {
         talk.push(format!("`{path}` is not ampup's, and stays"));
@@ -165,11 +181,7 @@ fn remove(
             "`{program}` was not installed by ampup; `{command}` removes it"
         ));
     }
-    let outcome = Outcome {
-        exit,
-        ..Outcome::done(talk, json!({}))
-    };
-    Ok((outcome, left.into_iter().map(|(path, _)| path).collect()))
+    Ok((Outcome::done(talk, json!({})), Vec::new()))
 }
 
 /// Nobody works in this home from here on. It need not be prepared, or even be whole, to go: what stands in the place of
@@ -192,17 +204,16 @@ fn lock(session: &Session) -> Result<Option<Lock>, Error> {
 }
 
 /// The user's PATH, and what is still there because this program runs from it.
-fn leave_windows(left: &mut Vec<(Utf8PathBuf, std::io::Error)>, args: &Args, session: &Session) {
+fn leave_windows(left: &mut Left, args: &Args, session: &Session) {
     let layout = &session.layout;
     if !args.no_modify_path
         && let Err(cause) = windows::run(&windows::path_script(&layout.bin()))
     {
         session.warn(format!("`{}` stays in your PATH: {cause}", layout.bin()));
     }
-    let paths: Vec<Utf8PathBuf> = left.iter().map(|(path, _)| path.clone()).collect();
-    let script = windows::removal_script(std::process::id(), &paths, layout.home());
-    if !left.is_empty() && windows::start(&script).is_ok() {
-        left.clear();
+    let script = windows::removal_script(std::process::id(), &left.paths, layout.home());
+    if !left.paths.is_empty() && windows::start(&script).is_ok() {
+        *left = Left::default();
     }
 }
 
@@ -271,19 +282,4 @@ fn lines(returns: &[Return], estate: &Estate, layout: &Layout) -> Vec<String> {
         lines.push(format!("leave `{path}`, which is not ampup's"));
     }
     lines
-}
-
-/// The processes that run from what would be removed, but for this one.
-fn users(session: &Session) -> Vec<String> {
-    let mut told = Vec::new();
-    for user in Processes::look().of(&session.layout.components()) {
-        let text = format!(
-            "process {} runs from there (`{}`), and may break",
-            user.pid, user.executable
-        );
-        if user.pid != std::process::id() && !told.contains(&text) {
-            told.push(text);
-        }
-    }
-    told
 }

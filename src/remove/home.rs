@@ -13,7 +13,7 @@ use crate::{
     self_install,
     store::{
         claim::{self, Claim},
-        directories, pointer, shared_home,
+        directories, pointer, shared_home, staging,
     },
 };
 
@@ -52,19 +52,24 @@ pub fn survey(layout: &Layout) -> io::Result<Estate> {
     }
     estate.others.sort();
     estate.ours.sort_by_key(|path| {
-        let top = path
-            .strip_prefix(layout.home())
-            .ok()
-            .and_then(|path| path.iter().next());
-        (LAST.iter().position(|name| top == Some(*name)), path.clone())
+        let is_itself = path.starts_with(layout.components().join(self_install::name().as_str()));
+        (turn(path, layout), is_itself, path.clone())
     });
     Ok(estate)
 }
 
+/// The turn in which an entry is removed: `None` comes first.
+fn turn(path: &Utf8Path, layout: &Layout) -> Option<usize> {
+    let top = path.strip_prefix(layout.home()).ok()?.iter().next()?;
+    LAST.iter().position(|name| top == *name)
+}
+
 /// The entries that are removed last, in this order; the mark at the very end.
-const LAST: [&str; 7] = [
+const LAST: [&str; 8] = [
     "components",
     "generations",
+    // Through which trees and generations go.
+    "staging",
     "bin",
     "active",
     "locks",
@@ -213,16 +218,27 @@ pub fn ensure_unused(layout: &Layout) -> Result<(), RemoveError> {
     Ok(())
 }
 
-/// Removes what `survey` found, then the directories in the home that are empty by then, and the home. What cannot be
-/// removed is given back, with the reason; the mark stays with it. The caller holds the store lock.
-pub fn apply(estate: &Estate, layout: &Layout) -> Vec<(Utf8PathBuf, io::Error)> {
-    let mut left = Vec::new();
+/// The entries that were not removed.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// The first that could not be removed, and why.
+    pub failed: Option<(Utf8PathBuf, io::Error)>,
+    /// That, and whatever else is still there.
+    pub paths: Vec<Utf8PathBuf>,
+}
+
+/// Removes what `survey` found, then the directories in the home that are empty by then, and the home. Once something cannot
+/// be removed, what makes ampup run stays, and its record. The caller holds the store lock.
+pub fn apply(estate: &Estate, layout: &Layout) -> Left {
+    let mut left = Left::default();
     for path in &estate.ours {
-        if *path == layout.mark() && !left.is_empty() {
-            continue;
-        }
-        if let Err(cause) = remove(path) {
-            left.push((path.clone(), cause));
+        let stays = left.failed.is_some() && turn(path, layout).is_some();
+        let removed = if stays { Ok(()) } else { take_away(path, layout) };
+        if let Err(cause) = removed {
+            left.failed.get_or_insert((path.clone(), cause));
+            left.paths.push(path.clone());
+        } else if stays {
+            left.paths.push(path.clone());
         }
     }
     let manual = layout.manual();
@@ -233,16 +249,52 @@ pub fn apply(estate: &Estate, layout: &Layout) -> Vec<(Utf8PathBuf, io::Error)> 
     if directories::foreign_entry(&manual, layout).is_none() {
         empty.extend(manual.ancestors().take(3));
     }
-    for directory in empty {
-        if directory.starts_with(layout.home()) && directory != layout.home() {
-            // What is not empty is somebody's.
-            let _ = fs::remove_dir(directory);
+    let inside = empty
+        .into_iter()
+        .filter(|directory| directory.starts_with(layout.home()) && *directory != layout.home());
+    for directory in inside {
+        if let Err(cause) = shared_home::remove_if_empty(directory) {
+            left.failed.get_or_insert((directory.to_owned(), cause));
         }
     }
-    if left.is_empty() {
-        shared_home::remove(layout);
+    if left.failed.is_none()
+        && let Err(cause) = shared_home::remove(layout)
+    {
+        left.failed = Some((layout.home().to_owned(), cause));
     }
     left
+}
+
+/// Removes one entry. Trees and generations are out of sight by one rename before they are deleted, and ampup's own tree is
+/// the last: whatever kills this, a command works or is gone, and what is left is known to be ampup's.
+fn take_away(path: &Utf8Path, layout: &Layout) -> io::Result<()> {
+    let mut whole = Vec::new();
+    for (root, depth) in [(layout.components(), 2), (layout.generations(), 1)] {
+        if let Ok(below) = path.strip_prefix(&root) {
+            whole.extend(directories_below(path, depth - below.iter().count().min(depth)));
+        }
+    }
+    let itself = layout.components().join(self_install::name().as_str());
+    whole.sort_by_key(|tree| tree.starts_with(&itself));
+    for directory in whole {
+        staging::remove(layout, &directory)?;
+    }
+    remove(path)
+}
+
+/// The directories so far below one, itself for 0; none of unfinished work.
+fn directories_below(directory: &Utf8Path, depth: usize) -> Vec<Utf8PathBuf> {
+    if !is_directory(directory) || is_unfinished_work(directory) {
+        return Vec::new();
+    }
+    if depth == 0 {
+        return vec![directory.to_owned()];
+    }
+    let entries = crate::fs::entries(directory);
+    entries
+        .iter()
+        .flat_map(|entry| directories_below(entry, depth - 1))
+        .collect()
 }
 
 fn remove(path: &Utf8Path) -> io::Result<()> {

@@ -44,7 +44,7 @@ pub enum Undo {
 /// start files of `user` are searched for the line of `setting`.
 ///
 /// # Errors
-/// When the record is there and not understood.
+/// When the record is there and not understood, or a file that it names cannot be read.
 pub fn plan(user: &ShellUser, setting: &Setting, layout: &Layout) -> Result<Vec<Return>, SetupError> {
     let mut record = read_record(layout)?;
     let known: Vec<Utf8PathBuf> = record.files.iter().map(|file| file.path.clone()).collect();
@@ -66,26 +66,37 @@ pub fn plan(user: &ShellUser, setting: &Setting, layout: &Layout) -> Result<Vec<
             },
         });
     }
-    Ok(returns(&record))
+    returns(&record, &known, &setting.known_lines())
 }
 
-/// Carries it out. What cannot be taken back becomes `Stays`; the rest is done all the same.
-pub fn apply(mut returns: Vec<Return>) -> Vec<Return> {
-    for one in &mut returns {
-        if let Err(cause) = carry_out(one) {
-            one.action = Undo::Stays(cause.to_string());
+/// Carries it out, in this order.
+///
+/// # Errors
+/// When something cannot be taken back: what comes after it is not done, and is when this is called again.
+pub fn apply(returns: &[Return]) -> Result<(), SetupError> {
+    returns.iter().try_for_each(|one| {
+        carry_out(one).map_err(|source| SetupError::NotTakenBack {
+            path: one.path.clone(),
+            source,
+        })
+    })
+}
+
+fn returns(record: &Record, known: &[Utf8PathBuf], lines: &[String]) -> Result<Vec<Return>, SetupError> {
+    let mut all = Vec::new();
+    for touched in record.files.iter().rev() {
+        let path = touched.path.clone();
+        match undo(touched, lines) {
+            Ok(None) => {}
+            Ok(Some(action)) => all.push(Return { path, action }),
+            // What is no file holds no line; and what nobody wrote to is not ours to complain of.
+            Err(cause) if cause.kind() == io::ErrorKind::InvalidData || !known.contains(&path) => {
+                let action = Undo::Stays(cause.to_string());
+                all.push(Return { path, action });
+            }
+            Err(source) => return Err(SetupError::NotTakenBack { path, source }),
         }
     }
-    returns
-}
-
-fn returns(record: &Record) -> Vec<Return> {
-    let files = record.files.iter().rev().filter_map(|touched| {
-        Some(Return {
-            path: touched.path.clone(),
-            action: undo(touched)?,
-        })
-    });
     let directories = record
         .directories_to_remove()
         .filter(|path| path.is_dir())
@@ -93,27 +104,35 @@ fn returns(record: &Record) -> Vec<Return> {
             path: path.to_owned(),
             action: Undo::DeleteDirectory,
         });
-    files.chain(directories).collect()
+    all.extend(directories);
+    Ok(all)
 }
 
-/// `None`: nothing of ampup is there.
-fn undo(touched: &Touched) -> Option<Undo> {
+/// The fate of one file, which may have the line of its record, or one that another machine's ampup wrote. `None`: nothing
+/// of ampup is there.
+fn undo(touched: &Touched, lines: &[String]) -> io::Result<Option<Undo>> {
     let content = match atomic::read(&touched.path, LIMIT) {
         Ok(content) => content,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return None,
-        Err(cause) => return Some(Undo::Stays(cause.to_string())),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(cause),
     };
-    match touched.place {
-        Placement::Whole if sha256(&content) == touched.content => Some(Undo::Delete),
+    let is_whole_block = |line: &String| format!("{}\n", block::render(line)).as_bytes() == content;
+    Ok(match touched.place {
+        Placement::Whole if sha256(&content) == touched.content || lines.iter().any(is_whole_block) => {
+            Some(Undo::Delete)
+        }
         Placement::Whole => Some(Undo::Stays("it was edited".to_owned())),
-        Placement::Block => match block::remove(&content, &touched.content) {
+        Placement::Block => match block::remove(
+            &content,
+            &[std::slice::from_ref(&touched.content), lines].concat(),
+        ) {
             Removal::Absent => None,
             Removal::Foreign(line) => Some(Undo::Stays(format!("its block has another line: `{line}`"))),
             Removal::Truncate(0) if touched.made => Some(Undo::Delete),
             Removal::Truncate(length) => Some(Undo::Truncate(length)),
             Removal::Rewrite(content) => Some(Undo::Rewrite(content)),
         },
-    }
+    })
 }
 
 fn carry_out(one: &Return) -> io::Result<()> {

@@ -65,10 +65,11 @@ pub fn insert(content: &[u8], line: &str) -> Insertion {
     )
 }
 
-/// Removes the block with `line` from a file with this content.
-pub fn remove(content: &[u8], line: &str) -> Removal {
+/// Removes the block with one of these lines from a file with this content.
+pub fn remove(content: &[u8], lines: &[String]) -> Removal {
     let blocks = find(content);
-    let Some(block) = blocks.iter().find(|block| block.line(content) == line.as_bytes()) else {
+    let is_ours = |block: &&Block| lines.iter().any(|line| block.line(content) == line.as_bytes());
+    let Some(block) = blocks.iter().find(is_ours) else {
         return blocks.first().map_or(Removal::Absent, |block| {
             Removal::Foreign(String::from_utf8_lossy(block.line(content)).into_owned())
         });
@@ -166,7 +167,7 @@ mod tests {
     }
 
     fn take(content: &[u8], line: &str) -> Vec<u8> {
-        match remove(content, line) {
+        match remove(content, &[line.to_owned()]) {
             Removal::Absent | Removal::Foreign(_) => content.to_vec(),
             Removal::Truncate(length) => content[..length].to_vec(),
             Removal::Rewrite(rewritten) => rewritten,
@@ -204,7 +205,7 @@ mod tests {
     #[test]
     fn a_block_that_lost_a_line_is_not_ours_to_cut() {
         let broken = format!("{BEGIN}\n{LINE}\nmine\n{END}\n");
-        assert_eq!(remove(broken.as_bytes(), LINE), Removal::Absent);
+        assert_eq!(remove(broken.as_bytes(), &[LINE.to_owned()]), Removal::Absent);
         let with = put(broken.as_bytes(), LINE);
         assert_eq!(take(&with, LINE), broken.as_bytes());
     }
@@ -212,7 +213,10 @@ mod tests {
     #[test]
     fn another_homes_block_is_replaced_by_init_and_left_by_uninstall() {
         let other = put(b"a\n", "other");
-        assert_eq!(remove(&other, LINE), Removal::Foreign("other".to_owned()));
+        assert_eq!(
+            remove(&other, &[LINE.to_owned()]),
+            Removal::Foreign("other".to_owned())
+        );
         assert_eq!(take(&put(&other, LINE), LINE), b"a\n");
     }
 

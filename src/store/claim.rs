@@ -102,14 +102,22 @@ pub(super) fn stake(layout: &Layout) -> io::Result<()> {
     match mark.symlink_metadata() {
         Ok(found) if found.is_file() => Ok(()),
         Ok(_) => Err(foreign(mark, layout).into()),
-        Err(_) => atomic::write(
-            &mark,
-            &checked::written(&Mark {
-                schema: 1,
-                names: every_name(),
-            }),
-        ),
+        Err(_) => write(layout),
     }
+}
+
+/// Writes the mark in its place, and not beside it first: one that was cut is a mark all the same, and nothing else may be
+/// left in a directory that is not ampup's yet.
+fn write(layout: &Layout) -> io::Result<()> {
+    let names = every_name();
+    let text = checked::written(&Mark { schema: 1, names });
+    match atomic::write_unflushed(&layout.mark(), &text) {
+        // Another ampup was faster.
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made?,
+    }
+    fs::File::open(layout.mark())?.sync_all()?;
+    atomic::sync_directory(layout.home())
 }
 
 /// Returns true if files beside the store may be written into the home: into a directory that was made for it.

@@ -125,20 +125,46 @@ pub fn write_state(layout: &Layout, path: &Utf8Path, content: &[u8]) -> io::Resu
 
 /// Removes the home's own directory once it is empty, and ampup's own link to it. A link of the user's stays, with the
 /// directory that it leads to.
-pub fn remove(layout: &Layout) {
+///
+/// # Errors
+/// When it is empty and cannot be removed.
+pub fn remove(layout: &Layout) -> io::Result<()> {
     if !is_shared(layout) {
-        // What somebody else put there stays, and the home with it.
-        let _ = fs::remove_dir(layout.home());
-        return;
+        // A link of the user's to another disk is no directory.
+        let is_link = layout
+            .home()
+            .symlink_metadata()
+            .is_ok_and(|found| found.is_symlink());
+        return if is_link {
+            Ok(())
+        } else {
+            remove_if_empty(layout.home())
+        };
     }
     let directory = directory_of(layout.home());
-    let is_gone = |removed: io::Result<()>| match removed {
-        Ok(()) => true,
-        Err(cause) => cause.kind() == io::ErrorKind::NotFound,
-    };
-    if is_gone(fs::remove_dir(directory)) {
-        let _ = fs::remove_file(layout.home());
+    remove_if_empty(&directory)?;
+    if directory.symlink_metadata().is_err() {
+        fs::remove_file(layout.home())?;
         let _ = fs::remove_dir(HOMES);
+    }
+    Ok(())
+}
+
+/// Removes a directory, unless something is in it: that is somebody's.
+///
+/// # Errors
+/// When it is empty and cannot be removed.
+pub fn remove_if_empty(directory: &Utf8Path) -> io::Result<()> {
+    match fs::remove_dir(directory) {
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound
+            ) =>
+        {
+            Ok(())
+        }
+        removed => removed,
     }
 }
 

@@ -99,7 +99,7 @@ fn a_dry_run_lists_every_file_and_line_and_touches_none() {
         person.install(&files, &["--dry-run"]),
     ] {
         let run = run.exits(0);
-        let line = format!("    if [ -f '{home}/env' ]; then . '{home}/env'; fi\n");
+        let line = "    if [ -f \"$HOME/.ampup/env\" ]; then . \"$HOME/.ampup/env\"; fi\n";
         for text in [
             format!("put ampup v{NOW} into `{home}`\n"),
             format!("write `{home}/env.fish`\n"),
@@ -137,17 +137,14 @@ fn a_file_that_must_not_be_changed_is_told_with_its_line() {
     let shared = person.write("dotfiles/profile", "mine\n");
     fs_err::os::unix::fs::symlink(&shared, person.directory().join(".profile")).expect("linked");
     let run = person.built(&["init"]).exits(0);
-    let line = format!(
-        "    if [ -f '{0}/env' ]; then . '{0}/env'; fi",
-        person.home.path()
-    );
+    let line = r#"    if [ -f "$HOME/.ampup/env" ]; then . "$HOME/.ampup/env"; fi"#;
     for (path, why) in [(".bashrc", "read-only"), (".profile", "is a link")] {
         let warning = run
             .stderr
             .lines()
             .position(|text| text.contains(path) && text.contains(why));
         let warning = warning.unwrap_or_else(|| panic!("{path} {run:#?}"));
-        assert_eq!(run.stderr.lines().nth(warning + 1), Some(line.as_str()));
+        assert_eq!(run.stderr.lines().nth(warning + 1), Some(line));
     }
     assert_eq!(fs::read_to_string(read_only).expect("read"), "mine\n");
     assert_eq!(fs::read_to_string(shared).expect("read"), "mine\n");

@@ -420,6 +420,27 @@ fn a_database_of_the_users_own_is_named_wherever_the_projects_is_shown() {
     assert_eq!(run.code(), 0);
 }
 
+/// Nothing runs on from a tree that was removed; what the project has stays.
+#[test]
+fn the_servers_that_run_from_a_home_are_stopped_before_it_goes() {
+    let served = Served::new();
+    served.ampup(&["db", "start"]).exits(0);
+    let line = format!("stop the database of `{}`", served.amp_dir());
+    served
+        .ampup(&["self", "uninstall", "--dry-run"])
+        .exits(0)
+        .prints_with(&line);
+    assert!(served.is_running());
+    let run = served.ampup(&["self", "uninstall", "--yes"]).exits(0);
+    assert!(
+        run.stderr
+            .contains(&format!("stopped the database of `{}`", served.amp_dir())),
+        "{run:#?}"
+    );
+    assert!(!served.is_running() && !served.home.path().exists());
+    assert!(served.data().join("PG_VERSION").is_file());
+}
+
 #[test]
 fn nothing_is_put_into_a_cluster() {
     let served = Served::new();

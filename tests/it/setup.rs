@@ -49,11 +49,10 @@ impl Home {
 
     /// What is left to say after it.
     fn uninstall(&self) -> Vec<removal::Return> {
-        let returns = removal::plan(&self.user(), &self.setting(), &self.layout()).expect("planned");
-        removal::apply(returns)
-            .into_iter()
-            .filter(|one| matches!(one.action, removal::Undo::Stays(_)))
-            .collect()
+        let mut returns = removal::plan(&self.user(), &self.setting(), &self.layout()).expect("planned");
+        removal::apply(&returns).expect("done");
+        returns.retain(|one| matches!(one.action, removal::Undo::Stays(_)));
+        returns
     }
 
     fn snapshot(&self) -> Vec<String> {
@@ -166,8 +165,56 @@ fn a_home_that_moved_has_its_lines_replaced() {
     write(&home.file("..bashrc.ampup-new"), "half of it");
     setup::apply(changes, &setting, &elsewhere).expect("done");
     let returns = removal::plan(&home.user(), &setting, &elsewhere).expect("planned");
-    removal::apply(returns);
+    removal::apply(&returns).expect("done");
     assert_eq!(home.snapshot(), before);
+}
+
+/// Dotfiles that machines share: what either of them wrote serves both, and either takes it out.
+#[test]
+fn what_another_machines_ampup_wrote_is_recognised() {
+    let setting =
+        |user: &str| Setting::new(&Utf8PathBuf::from(user).join(".ampup"), Some(user.into())).expect("fit");
+    let machine = |world: &World| {
+        let home = world.join("user");
+        fs_err::create_dir_all(home.join(".ampup")).expect("made");
+        let user = ShellUser {
+            home: home.clone(),
+            zdotdir: None,
+            config_home: None,
+            shells: Shell::ALL.to_vec(),
+        };
+        (user, setting(home.as_str()), Layout::new(home.join(".ampup")))
+    };
+    let (one, other) = (World::new(), World::new());
+    let (user, first, layout) = machine(&one);
+    let (other_user, second, other_layout) = machine(&other);
+    setup::apply(setup::plan(&user, &first), &first, &layout).expect("done");
+    for name in [".profile", ".bashrc", ".config/fish/conf.d/ampup.fish"] {
+        let text = fs_err::read_to_string(user.home.join(name)).expect("there");
+        assert!(text.contains("\"$HOME/.ampup/env"), "{name}: {text}");
+        write(&other_user.home.join(name), &text);
+    }
+    // Both names of the same file are ampup's: an older one wrote the path of its own machine.
+    let fish = other_user.home.join(".config/fish/conf.d/ampup.fish");
+    let bashrc = other_user.home.join(".bashrc");
+    let absolute = format!(
+        "if [ -f '{0}/.ampup/env' ]; then . '{0}/.ampup/env'; fi",
+        other_user.home
+    );
+    let text = fs_err::read_to_string(&bashrc).expect("there");
+    write(
+        &bashrc,
+        format!("mine\n{}", text.replace(&first.line(Shell::Bash), &absolute)),
+    );
+    let returns = removal::plan(&other_user, &second, &other_layout).expect("planned");
+    removal::apply(&returns).expect("done");
+    assert!(!fish.exists());
+    assert_eq!(fs_err::read_to_string(&bashrc).expect("there"), "mine\n");
+    let planned = setup::plan(&user, &first);
+    assert!(
+        planned.iter().all(|change| change.action == Action::Nothing),
+        "{planned:#?}"
+    );
 }
 
 /// Killed between the record and the deed, or without a record: what is ours is found by its line.

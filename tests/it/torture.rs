@@ -2,6 +2,7 @@
 //! `AMPUP_TORTURE=whole` (`just torture`) every point is tried.
 
 mod crowd;
+mod leaving;
 mod oracle;
 mod outage;
 mod places;

@@ -91,7 +91,9 @@ impl Intent {
                 Action::Make(content, _) => (format!("make `{path}`:"), text(content)),
                 Action::Append(added) => (format!("append to `{path}`:"), text(added)),
                 Action::Rewrite(_) => (format!("replace ampup's line in `{path}`:"), change.line.clone()),
-                Action::ByHand(why) => (format!("leave `{path}` to you ({why}):"), change.line.clone()),
+                Action::ByHand(why) | Action::Failed(_, why) => {
+                    (format!("leave `{path}` to you ({why}):"), change.line.clone())
+                }
             };
             lines.push(what);
             let text = text.lines().filter(|line| !line.is_empty());
@@ -117,6 +119,7 @@ impl Intent {
                 Action::Append(_) => ("append", None),
                 Action::Rewrite(_) => ("rewrite", None),
                 Action::ByHand(why) => ("by-hand", Some(why)),
+                Action::Failed(_, why) => ("failed", Some(why)),
             };
             json!({"path": change.file.path, "action": action, "line": change.line, "why": why})
         };
