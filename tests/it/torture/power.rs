@@ -49,13 +49,11 @@ fn everything_is_flushed_in_its_order_before_success_is_told() {
         .iter()
         .rposition(|call| of_tree(call) && call.name == "write")
         .expect("written");
-    // The tree, then its receipt, then all of it again; then it gets its name, and its directory is flushed.
-    let receipt = find(&traced, 0, "receipt", |call| is_rename(call, "/.receipt.json"));
-    let first = find(&traced, 0, "flush of the tree", |call| call.name == "syncfs");
-    assert!(
-        first < receipt && written < receipt,
-        "{first} {written} {receipt}"
-    );
+    // The tree, its receipt last, and all of it flushed; then it gets its name, and its directory is flushed.
+    let receipt = find(&traced, written, "receipt", |call| {
+        call.text.ends_with("/tree/tree/.receipt.json")
+    });
+    assert_eq!(receipt, written, "the receipt is written last");
     let flushed = find(&traced, receipt, "flush of the tree", |call| {
         call.name == "syncfs"
     });
