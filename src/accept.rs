@@ -15,7 +15,7 @@ use crate::{
         program::{Program, ProgramError},
         run::initdb::{Flush, initdb},
         single_user::single_user_select,
-        user::{User, UserError},
+        user::{OsUser, UserError},
     },
     unpack::Staged,
 };
@@ -126,7 +126,7 @@ pub fn accept(
     tags: &[String],
     work: &Utf8Path,
 ) -> Result<Accepted, AcceptError> {
-    let run_as = User::for_postgres()?;
+    let run_as = OsUser::for_postgres()?;
     let tree = staged.path();
     for executable in &component.executables {
         let program = Program {
@@ -145,7 +145,7 @@ pub fn accept(
     let cluster = match component.acceptance {
         Acceptance::Version => {
             // In a home that root alone can enter, root alone will ever run it.
-            let is_roots = |user: &User| {
+            let is_roots = |user: &OsUser| {
                 matches!(
                     closed(tree.to_owned(), user),
                     Some(AcceptError::Closed { owner: None, .. })
@@ -174,7 +174,7 @@ pub fn accept(
             names_version("postgres", &printed, &[two, version.to_string()], None)?;
             let user = match &run_as {
                 Some(user) => user.name.clone(),
-                None => User::current()?.name,
+                None => OsUser::current()?.name,
             };
             let path = work.join("cluster");
             if let Some(user) = &run_as {
@@ -209,21 +209,21 @@ fn first_run(program: &Program<'_>) -> Result<String, AcceptError> {
 ///
 /// # Errors
 /// `Closed`, with the directory.
-pub fn ensure_open(program: &Utf8Path, run_as: Option<&User>) -> Result<(), AcceptError> {
+pub fn ensure_open(program: &Utf8Path, run_as: Option<&OsUser>) -> Result<(), AcceptError> {
     run_as
         .and_then(|user| closed(program.to_owned(), user))
         .map_or(Ok(()), Err)
 }
 
 #[cfg(unix)]
-fn closed(program: Utf8PathBuf, user: &User) -> Option<AcceptError> {
+fn closed(program: Utf8PathBuf, user: &OsUser) -> Option<AcceptError> {
     use std::os::unix::fs::MetadataExt as _;
     let (directory, found) = program
         .ancestors()
         .skip(1)
         .filter_map(|directory| Some((directory, fs::metadata(directory).ok()?)))
         .find(|(_, found)| found.uid() != user.uid && found.mode() & 0o001 == 0)?;
-    let name = |uid: u32| User::by_uid(uid).map_or_else(|_| uid.to_string(), |user| user.name);
+    let name = |uid: u32| OsUser::by_uid(uid).map_or_else(|_| uid.to_string(), |user| user.name);
     Some(AcceptError::Closed {
         user: user.name.clone(),
         directory: directory.to_owned(),
@@ -233,7 +233,7 @@ fn closed(program: Utf8PathBuf, user: &User) -> Option<AcceptError> {
 }
 
 #[cfg(not(unix))]
-fn closed(_: Utf8PathBuf, _: &User) -> Option<AcceptError> {
+fn closed(_: Utf8PathBuf, _: &OsUser) -> Option<AcceptError> {
     None
 }
 
@@ -302,12 +302,12 @@ fn is_commit(text: &str) -> bool {
 }
 
 #[cfg(unix)]
-fn give_to(directory: &Utf8Path, user: &User) -> io::Result<()> {
+fn give_to(directory: &Utf8Path, user: &OsUser) -> io::Result<()> {
     fs_err::os::unix::fs::chown(directory, Some(user.uid), Some(user.gid))
 }
 
 #[cfg(not(unix))]
-fn give_to(_: &Utf8Path, _: &User) -> io::Result<()> {
+fn give_to(_: &Utf8Path, _: &OsUser) -> io::Result<()> {
     Ok(())
 }
 

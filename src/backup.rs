@@ -27,7 +27,7 @@ use crate::{
         },
         observe::decide::Contents,
         observe::files,
-        user::User,
+        user::OsUser,
     },
 };
 
@@ -227,7 +227,7 @@ pub fn kept(amp_dir: &Utf8Path) -> Vec<Utf8PathBuf> {
     found
 }
 
-fn default_path(cluster: &Cluster, owner: Option<&User>) -> Result<Utf8PathBuf, BackupError> {
+fn default_path(cluster: &Cluster, owner: Option<&OsUser>) -> Result<Utf8PathBuf, BackupError> {
     let made = cluster.project().make_closed("backups", owner);
     let directory = made.map_err(ClusterError::from)?;
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ");

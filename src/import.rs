@@ -31,7 +31,7 @@ use crate::{
         observe::decide::Contents,
         observe::endpoint::DATABASE,
         observe::files,
-        user::User,
+        user::OsUser,
     },
     transfer::{self, Clients, From, Running, Side, TransferError, Version, Wanted},
     upgrade::{ensure_space, fill, step},
@@ -164,7 +164,7 @@ struct Importing<'a> {
     cluster: &'a Cluster,
     next: &'a Cluster,
     programs: &'a Located,
-    run_as: Option<&'a User>,
+    run_as: Option<&'a OsUser>,
     env: &'a Env,
     reporter: &'a dyn Reporter,
 }

@@ -93,5 +93,5 @@ pub use self::{
         start::StartOptions,
         stop::{Force, Stopped},
     },
-    user::{User, UserError},
+    user::{OsUser, UserError},
 };

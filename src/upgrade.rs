@@ -18,7 +18,7 @@ use crate::{
             swap::{self, Swap, Swapped},
         },
         observe::decide::Contents,
-        user::User,
+        user::OsUser,
     },
     prune,
     transfer::{self, Clients, Edit, From, Side, TransferError, Wanted, settings},
@@ -147,7 +147,7 @@ fn copy(
     swap: &Swap,
     new: &Located,
     clients: &Clients,
-    run_as: Option<&User>,
+    run_as: Option<&OsUser>,
     reporter: &dyn Reporter,
 ) -> Result<Copied, TransferError> {
     let start = StartOptions {
@@ -252,7 +252,7 @@ fn first_role(clients: &Clients, side: &Side) -> Result<String, TransferError> {
 pub(crate) fn fill<T>(
     next: &Cluster,
     programs: &Located,
-    run_as: Option<&User>,
+    run_as: Option<&OsUser>,
     reporter: &dyn Reporter,
     work: impl FnOnce(&Side) -> Result<T, TransferError>,
 ) -> Result<T, TransferError> {

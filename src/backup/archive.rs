@@ -23,7 +23,7 @@ use crate::{
     postgres::{
         project::{give_all, give_file},
         run::create,
-        user::User,
+        user::OsUser,
     },
 };
 
@@ -109,7 +109,7 @@ pub(super) fn write(cluster: &Utf8Path, major: u64, path: &Utf8Path) -> Result<W
 pub(super) fn publish(
     written: Written,
     path: &Utf8Path,
-    owner: Option<&User>,
+    owner: Option<&OsUser>,
 ) -> Result<Header, BackupError> {
     let beside =
         Utf8PathBuf::from_path_buf(written.0.path().to_owned()).map_err(|_| BackupError::Damaged {
@@ -141,7 +141,7 @@ pub(super) fn header(file: &Utf8Path) -> Result<Header, BackupError> {
 
 /// Unpacks a backup into a directory that is not there yet. It is ours until it is whole: what root wrote into another
 /// user's directory could land elsewhere.
-pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&User>) -> Result<(), BackupError> {
+pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&OsUser>) -> Result<(), BackupError> {
     let top = Directory::make(into).map_err(failed("make", into))?;
     let mut broken = None;
     let done = read(file, &mut |place, content| {

@@ -8,7 +8,7 @@ use super::{Error, Session, requests};
 use crate::{
     event::{Event, Reporter},
     locate::Locator,
-    postgres::{Cluster, ClusterError, Origin, Project, Released, Server, StartOptions, user::User},
+    postgres::{Cluster, ClusterError, Origin, Project, Released, Server, StartOptions, user::OsUser},
 };
 
 /// A start that takes longer is worth a line before it is done.
@@ -53,8 +53,8 @@ pub(super) fn open(project: &Project, session: &Session) -> Cluster {
 ///
 /// # Errors
 /// When there is none.
-pub(super) fn user(name: Option<&str>) -> Result<Option<User>, Error> {
-    let user = name.map(User::by_name).transpose();
+pub(super) fn user(name: Option<&str>) -> Result<Option<OsUser>, Error> {
+    let user = name.map(OsUser::by_name).transpose();
     Ok(user.map_err(ClusterError::from)?)
 }
 

@@ -97,8 +97,8 @@ fn is_same(one: &Utf8Path, other: &Utf8Path) -> bool {
 /// Checks that this user can run PostgreSQL.
 #[cfg(unix)]
 pub(super) fn user() -> Vec<Finding> {
-    use crate::postgres::user::{User, current_uid};
-    let finding = match User::for_postgres() {
+    use crate::postgres::user::{OsUser, current_uid};
+    let finding = match OsUser::for_postgres() {
         Ok(None) => Finding::fine("user", format!("user {} can run PostgreSQL", current_uid())),
         Ok(Some(user)) => Finding::fine(
             "user",

@@ -20,7 +20,7 @@ use crate::{
         lock::Lock,
         space::{self, SpaceNeed},
     },
-    postgres::user::User,
+    postgres::user::OsUser,
     resolve::Step,
     store::{self, receipt::Receipt, staging::Staging},
     unpack::{self, Shape, unpack},
@@ -109,7 +109,7 @@ pub(super) fn build(
     };
     if component.acceptance == Acceptance::Postgres {
         // Nobody to run it as is better known before a large download than after it.
-        let user = User::for_postgres().map_err(InstallError::User)?;
+        let user = OsUser::for_postgres().map_err(InstallError::User)?;
         let open = ensure_open(&staging.path().join("bin/postgres"), user.as_ref());
         if let (Err(error), Some(artifact)) = (open, artifacts.first()) {
             return Err(fatal(attempt(artifact, error.into())));

@@ -11,7 +11,7 @@ use crate::{
     domain::{Artifact, ComponentName, component::Acceptance},
     fetch::Wire,
     layout::Layout,
-    postgres::user::User,
+    postgres::user::OsUser,
     registry::Registry,
     resolve::{Action, Candidate, GroupPlan, Plan, Step},
 };
@@ -95,7 +95,7 @@ fn usable(step: &Step, stage: Stage<'_>, attempts: &mut Vec<Attempt>) -> Result<
         .require(&step.component)
         .expect("the plan was made from this registry");
     if component.acceptance == Acceptance::Postgres {
-        User::for_postgres().map_err(InstallError::User)?;
+        OsUser::for_postgres().map_err(InstallError::User)?;
     }
     let version = component.version_style.show(&step.version);
     let place = existing(&stage.layout.staging());

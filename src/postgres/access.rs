@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::user::{User, UserError};
+use super::user::{OsUser, UserError};
 use crate::exit::Exit;
 
 /// The reason a cluster is left alone.
@@ -168,11 +168,11 @@ impl RunAs {
     ///
     /// # Errors
     /// When there is no such user, also when we have no passwd entry ourselves: PostgreSQL needs one.
-    pub fn user(self) -> Result<Option<User>, UserError> {
+    pub fn user(self) -> Result<Option<OsUser>, UserError> {
         match self {
-            Self::Ourselves => User::current().map(|_| None),
-            Self::Uid(uid) => User::by_uid(uid).map(Some),
-            Self::Unprivileged => User::unprivileged().map(Some),
+            Self::Ourselves => OsUser::current().map(|_| None),
+            Self::Uid(uid) => OsUser::by_uid(uid).map(Some),
+            Self::Unprivileged => OsUser::unprivileged().map(Some),
         }
     }
 }
@@ -241,7 +241,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    fn lets(&self, user: &User) -> bool {
+    fn lets(&self, user: &OsUser) -> bool {
         let class = if self.uid == user.uid {
             6
         } else if self.gid == user.gid {
@@ -255,7 +255,7 @@ impl Gate {
 
 /// The first of these directories that `user` cannot enter. (Only its own group counts: a server that root starts has no
 /// others.)
-pub fn first_closed<'a>(user: &User, way: &'a [Gate]) -> Option<&'a Gate> {
+pub fn first_closed<'a>(user: &OsUser, way: &'a [Gate]) -> Option<&'a Gate> {
     way.iter().find(|gate| !gate.lets(user))
 }
 
@@ -378,7 +378,7 @@ mod tests {
             gid,
             mode,
         };
-        let user = User {
+        let user = OsUser {
             name: "x".to_owned(),
             uid: 7,
             gid: 70,

@@ -14,7 +14,7 @@ use super::{
         start::{self, StartOptions},
         stop::{self, Force, Stopped},
     },
-    user::User,
+    user::OsUser,
 };
 use crate::{
     env::Env,
@@ -87,7 +87,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When this user may not serve this cluster.
-    pub fn run_as(&self, requested: Option<&User>) -> Result<Option<User>, ClusterError> {
+    pub fn run_as(&self, requested: Option<&OsUser>) -> Result<Option<OsUser>, ClusterError> {
         rights::run_as(&self.context, requested)
     }
 

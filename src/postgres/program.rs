@@ -11,7 +11,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{loading::LoadFailure, user::User};
+use super::{loading::LoadFailure, user::OsUser};
 use crate::{
     children::{self, Enlisted},
     exit::Exit,
@@ -139,7 +139,7 @@ pub struct Program<'a> {
     /// Its name in `bin/`.
     pub name: &'a str,
     /// Whom it runs as; `None`: ourselves.
-    pub run_as: Option<&'a User>,
+    pub run_as: Option<&'a OsUser>,
 }
 
 /// A command that runs a program of PostgreSQL as this user; `None`: as ourselves. Paths among its arguments must be
@@ -150,7 +150,7 @@ pub struct Program<'a> {
 /// is loaded into the server; the host's locale must decide nothing, and macOS makes a server without LC_ALL
 /// multi-threaded, which it refuses to be. It works in `/`, which everyone can enter: initdb gives up where it
 /// cannot look at its working directory, and a server must keep no directory busy but its own.
-pub fn bare_command(program: &Utf8Path, run_as: Option<&User>) -> Command {
+pub fn bare_command(program: &Utf8Path, run_as: Option<&OsUser>) -> Command {
     let mut command = Command::new(program);
     #[cfg(unix)]
     {

@@ -7,7 +7,7 @@ use fs_err as fs;
 
 use super::{
     observe::files,
-    user::{User, current_uid},
+    user::{OsUser, current_uid},
 };
 use crate::{
     env::{Env, PathError},
@@ -211,7 +211,7 @@ impl Project {
     ///
     /// # Errors
     /// When one cannot be made, or, as root, a link is in its place.
-    pub fn prepare(&self, run_as: Option<&User>) -> Result<(), ProjectError> {
+    pub fn prepare(&self, run_as: Option<&OsUser>) -> Result<(), ProjectError> {
         let failed = self.failed();
         let owner = self.owner(run_as)?;
         // The last that is made: whoever is interrupted before it begins again.
@@ -254,7 +254,7 @@ impl Project {
     ///
     /// # Errors
     /// As `prepare`.
-    pub fn make_closed(&self, name: &str, run_as: Option<&User>) -> Result<Utf8PathBuf, ProjectError> {
+    pub fn make_closed(&self, name: &str, run_as: Option<&OsUser>) -> Result<Utf8PathBuf, ProjectError> {
         let directory = self.amp_dir.join(name);
         match Directory::make(&directory).and_then(|made| give_directory(&made, run_as)) {
             Ok(()) => Ok(directory),
@@ -264,7 +264,7 @@ impl Project {
         }
     }
 
-    fn make(&self, directory: &Utf8Path, owner: Option<&User>) -> Result<(), ProjectError> {
+    fn make(&self, directory: &Utf8Path, owner: Option<&OsUser>) -> Result<(), ProjectError> {
         let made = fs::create_dir(directory).and_then(|()| match owner {
             Some(_) => give_directory(&Directory::made(directory)?, owner),
             None => Ok(()),
@@ -277,7 +277,7 @@ impl Project {
     fn found(
         &self,
         directory: &Utf8Path,
-        owner: Option<&User>,
+        owner: Option<&OsUser>,
         cause: io::Error,
     ) -> Result<(), ProjectError> {
         if cause.kind() != io::ErrorKind::AlreadyExists {
@@ -299,7 +299,7 @@ impl Project {
     }
 
     /// Who gets what root makes here.
-    fn owner<'u>(&self, run_as: Option<&'u User>) -> Result<Option<&'u User>, ProjectError> {
+    fn owner<'u>(&self, run_as: Option<&'u OsUser>) -> Result<Option<&'u OsUser>, ProjectError> {
         let Some(user) = run_as else { return Ok(None) };
         let owner = files::project_owner(&self.amp_dir).map_err(self.failed())?;
         Ok(Some(user).filter(|user| user.uid == owner))
@@ -316,7 +316,7 @@ impl Project {
 
 /// Makes a small file of which a part, or none, does no harm. It is written in its place: nobody sweeps an Amp directory,
 /// and a second file would stay if we were killed. A link in its place is replaced, not followed.
-pub(super) fn put(path: &Utf8Path, content: &[u8], owner: Option<&User>) -> io::Result<()> {
+pub(super) fn put(path: &Utf8Path, content: &[u8], owner: Option<&OsUser>) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
         _ => {}
@@ -333,7 +333,7 @@ pub(super) fn put(path: &Utf8Path, content: &[u8], owner: Option<&User>) -> io::
 }
 
 /// Gives a path to a user, if one is named. Only what was made a moment ago is ever given away.
-pub(crate) fn give(path: &Utf8Path, owner: Option<&User>) -> io::Result<()> {
+pub(crate) fn give(path: &Utf8Path, owner: Option<&OsUser>) -> io::Result<()> {
     match owner {
         Some(user) => node::give(path, user.uid, user.gid),
         None => Ok(()),
@@ -341,7 +341,7 @@ pub(crate) fn give(path: &Utf8Path, owner: Option<&User>) -> io::Result<()> {
 }
 
 /// The same for a file that we made and hold: by its name another one may be meant by now.
-pub(crate) fn give_file(file: &std::fs::File, owner: Option<&User>) -> io::Result<()> {
+pub(crate) fn give_file(file: &std::fs::File, owner: Option<&OsUser>) -> io::Result<()> {
     match owner {
         Some(user) => node::give_file(file, user.uid, user.gid),
         None => Ok(()),
@@ -349,7 +349,7 @@ pub(crate) fn give_file(file: &std::fs::File, owner: Option<&User>) -> io::Resul
 }
 
 /// The same for a directory.
-pub(super) fn give_directory(directory: &Directory, owner: Option<&User>) -> io::Result<()> {
+pub(super) fn give_directory(directory: &Directory, owner: Option<&OsUser>) -> io::Result<()> {
     match owner {
         Some(user) => directory.give(user.uid, user.gid),
         None => Ok(()),
@@ -357,7 +357,7 @@ pub(super) fn give_directory(directory: &Directory, owner: Option<&User>) -> io:
 }
 
 /// The same for a directory and all that is in it, which is all our own.
-pub(crate) fn give_all(directory: &Directory, owner: Option<&User>) -> io::Result<()> {
+pub(crate) fn give_all(directory: &Directory, owner: Option<&OsUser>) -> io::Result<()> {
     match owner {
         Some(user) => directory.give_all(user.uid, user.gid),
         None => Ok(()),

@@ -5,7 +5,7 @@ use camino::Utf8Path;
 
 use super::{
     program::{Program, ProgramError},
-    user::User,
+    user::OsUser,
 };
 
 /// Proves that the tree serves the cluster in `directory`: runs `select 1`, and gives what the server printed. The
@@ -16,7 +16,7 @@ use super::{
 pub fn single_user_select(
     tree: &Utf8Path,
     directory: &Utf8Path,
-    run_as: Option<&User>,
+    run_as: Option<&OsUser>,
 ) -> Result<String, ProgramError> {
     let postgres = Program {
         tree,

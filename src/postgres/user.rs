@@ -12,7 +12,7 @@ use crate::exit::Exit;
 
 /// A user of this system.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
+pub struct OsUser {
     /// The login name.
     pub name: String,
     /// The number.
@@ -74,7 +74,7 @@ impl UserError {
     }
 }
 
-impl User {
+impl OsUser {
     /// The user with this name.
     ///
     /// # Errors
@@ -191,7 +191,7 @@ fn home_of(passwd: &str, uid: &str) -> Option<String> {
     })
 }
 
-fn look_up(key: &str) -> Result<Option<User>, UserError> {
+fn look_up(key: &str) -> Result<Option<OsUser>, UserError> {
     Ok(find(&passwd(key)?, key))
 }
 
@@ -232,7 +232,7 @@ fn passwd(key: &str) -> Result<String, UserError> {
 }
 
 /// The line of a passwd file whose name or number is `key` (passwd(5): `name:password:uid:gid:…`).
-fn find(passwd: &str, key: &str) -> Option<User> {
+fn find(passwd: &str, key: &str) -> Option<OsUser> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
@@ -240,7 +240,7 @@ fn find(passwd: &str, key: &str) -> Option<User> {
         if name.is_empty() || (name != key && uid != key) {
             return None;
         }
-        Some(User {
+        Some(OsUser {
             name: name.to_owned(),
             uid: uid.parse().ok()?,
             gid: gid.parse().ok()?,
@@ -268,9 +268,9 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_number_without_an_entry_is_a_clear_error() {
-        let refused = User::by_uid(3_999_999_999).expect_err("no such user");
+        let refused = OsUser::by_uid(3_999_999_999).expect_err("no such user");
         assert!(matches!(refused, UserError::NoEntry(3_999_999_999)), "{refused}");
-        assert!(User::by_name("0").is_err(), "a number is no name");
-        assert_eq!(User::by_name("root").expect("everywhere").uid, 0);
+        assert!(OsUser::by_name("0").is_err(), "a number is no name");
+        assert_eq!(OsUser::by_name("root").expect("everywhere").uid, 0);
     }
 }

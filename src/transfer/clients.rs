@@ -12,7 +12,7 @@ use crate::{
     children::{self, Enlisted},
     env::Env,
     locate::Located,
-    postgres::{Cluster, ClusterError, Server, observe::endpoint::Socket, program, user::User},
+    postgres::{Cluster, ClusterError, Server, observe::endpoint::Socket, program, user::OsUser},
 };
 
 /// For so many seconds a server that the user named may keep silent while a session is opened; its address may say
@@ -27,7 +27,7 @@ pub type Version = (u64, u64);
 pub struct Clients {
     directory: Utf8PathBuf,
     version: Version,
-    run_as: Option<User>,
+    run_as: Option<OsUser>,
     home: Option<Utf8PathBuf>,
 }
 
@@ -118,7 +118,7 @@ impl Clients {
         wanted: &Wanted,
         cluster: &Cluster,
         env: &Env,
-        run_as: Option<&User>,
+        run_as: Option<&OsUser>,
     ) -> Result<Self, TransferError> {
         let Wanted {
             names,

@@ -9,7 +9,7 @@ use std::{
 use ampup::{
     event::Silent,
     locate::Located,
-    postgres::{StartOptions, user::User},
+    postgres::{StartOptions, user::OsUser},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -31,7 +31,7 @@ fn uid(path: &Utf8Path) -> u32 {
 }
 
 /// A link of this user's.
-fn plant(target: &Utf8Path, link: &Utf8Path, user: &User) {
+fn plant(target: &Utf8Path, link: &Utf8Path, user: &OsUser) {
     let _ = fs::remove_file(link);
     fs_err::os::unix::fs::symlink(target, link).expect("linked");
     fs_err::os::unix::fs::lchown(link, Some(user.uid), Some(user.gid)).expect("given away");
@@ -144,7 +144,7 @@ fn is_ours_until_it_is_whole(home: &Home, words: &[&str], begin: &str) -> Traced
 }
 
 /// Everything in the cluster is the user's.
-fn is_given(home: &Home, user: &User) {
+fn is_given(home: &Home, user: &OsUser) {
     let cluster = home.work().join(".amp/metadb");
     let others = done(Command::new("find").args([cluster.as_str(), "!", "-uid", &user.uid.to_string()]));
     assert_eq!(others, "");

@@ -5,7 +5,7 @@ mod kills;
 
 use ampup::{
     event::Silent,
-    postgres::{Purpose, Server, StartOptions, observe::decide::Contents, user::User},
+    postgres::{Purpose, Server, StartOptions, observe::decide::Contents, user::OsUser},
 };
 
 use crate::support::{
@@ -169,7 +169,7 @@ fn a_cluster_whose_first_role_has_another_name_keeps_it() {
 
 #[test]
 fn a_first_role_that_may_not_log_in_is_in_nobodys_way() {
-    let ours = run_as().unwrap_or_else(|| User::current().expect("somebody"));
+    let ours = run_as().unwrap_or_else(|| OsUser::current().expect("somebody"));
     assert_eq!(first_role_after_upgrade("nologin"), ours.name);
 }
 

@@ -199,7 +199,7 @@ fn serves_and_persists(bin: &Utf8Path, data: &Utf8Path, user: impl Fn(&mut Comma
 }
 
 fn owner_name(uid: u32) -> String {
-    ampup::postgres::user::User::by_uid(uid).expect("a user").name
+    ampup::postgres::user::OsUser::by_uid(uid).expect("a user").name
 }
 
 /// Asks the server, waiting until it accepts.

@@ -37,7 +37,7 @@ pub(crate) fn ampds_server(data: &Utf8Path) -> Child {
 }
 
 pub(crate) fn url(data: &Utf8Path) -> String {
-    let user = run_as().unwrap_or_else(|| ampup::postgres::user::User::current().expect("somebody"));
+    let user = run_as().unwrap_or_else(|| ampup::postgres::user::OsUser::current().expect("somebody"));
     format!("postgresql:///postgres?host={data}&user={}", user.name)
 }
 

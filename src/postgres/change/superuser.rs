@@ -11,7 +11,7 @@ use crate::{
         program::Program,
         run::start::StartOptions,
         single_user,
-        user::User,
+        user::OsUser,
     },
 };
 
@@ -23,7 +23,7 @@ use crate::{
 pub fn let_owner_in(
     cluster: &Cluster,
     programs: &Located,
-    run_as: Option<&User>,
+    run_as: Option<&OsUser>,
     reporter: &dyn Reporter,
 ) -> Result<Option<String>, ClusterError> {
     let context = cluster.context();

@@ -7,14 +7,14 @@ use crate::postgres::{
     context::ClusterContext,
     error::ClusterError,
     observe::{decide::Contents, files, programs::contents},
-    user::{User, current_uid},
+    user::{OsUser, current_uid},
 };
 
 /// The user that a cluster's server runs as (`None`: ourselves), after everything that forbids it was looked for.
 pub(crate) fn run_as(
     cluster: &ClusterContext,
-    requested: Option<&User>,
-) -> Result<Option<User>, ClusterError> {
+    requested: Option<&OsUser>,
+) -> Result<Option<OsUser>, ClusterError> {
     let directory = &cluster.directory;
     let amp_dir = cluster.project.amp_dir();
     let failed = cluster.failed("look at");
@@ -52,7 +52,7 @@ pub(crate) fn run_as(
 /// Fails unless this user can come as far as this path.
 pub(crate) fn ensure_open_to(
     cluster: &ClusterContext,
-    user: &User,
+    user: &OsUser,
     path: &Utf8Path,
 ) -> Result<(), AccessError> {
     let way = files::way_to(path);

@@ -3,7 +3,7 @@
 use crate::postgres::{
     context::{ClusterContext, Reach},
     observe::files,
-    user::{User, current_uid},
+    user::{OsUser, current_uid},
 };
 
 /// The superuser's name where it is not the owner's.
@@ -19,7 +19,7 @@ pub(crate) fn superuser(cluster: &ClusterContext) -> String {
 /// loopback.
 pub(crate) fn roles(cluster: &ClusterContext, owner: u32) -> Vec<String> {
     let of_owner = match cluster.reach {
-        Reach::Socket => User::by_uid(owner).ok(),
+        Reach::Socket => OsUser::by_uid(owner).ok(),
         Reach::Loopback => None,
     };
     let of_owner = of_owner.map(|user| user.name);

@@ -17,7 +17,7 @@ use crate::{
         observe::files,
         project::{Project, give_all, give_directory},
         run::initdb::{Flush, Superuser, initdb},
-        user::User,
+        user::OsUser,
     },
 };
 
@@ -45,7 +45,7 @@ pub struct Plan<'a> {
     /// That tree's major.
     pub major: u64,
     /// Whose it will be; `None`: ours.
-    pub owner: Option<&'a User>,
+    pub owner: Option<&'a OsUser>,
     /// A cluster of the same tree and owner to copy.
     pub template: Option<&'a Utf8Path>,
     /// Who connects to it, if not its owner. Nobody has such a template.

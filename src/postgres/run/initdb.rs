@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use crate::postgres::{
     program::{Program, ProgramError},
-    user::User,
+    user::OsUser,
 };
 
 /// The choice whether files must survive a power cut.
@@ -36,7 +36,7 @@ pub struct Superuser<'a> {
 pub fn initdb(
     tree: &Utf8Path,
     directory: &Utf8Path,
-    run_as: Option<&User>,
+    run_as: Option<&OsUser>,
     superuser: Option<Superuser<'_>>,
     flush: Flush,
 ) -> Result<(), ProgramError> {

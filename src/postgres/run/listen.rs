@@ -20,13 +20,13 @@ use crate::{
             endpoint::{Password, Socket},
         },
         project::give,
-        user::{User, current_uid},
+        user::{OsUser, current_uid},
     },
 };
 
 /// The socket of a server that is about to run as this user: in the cluster, or in a short directory, which is made,
 /// where the cluster's own path does not do.
-pub(crate) fn make_socket(cluster: &ClusterContext, run_as: Option<&User>) -> Result<Socket, ClusterError> {
+pub(crate) fn make_socket(cluster: &ClusterContext, run_as: Option<&OsUser>) -> Result<Socket, ClusterError> {
     if cluster.reach == Reach::Loopback {
         let password = password(cluster).ok_or_else(|| ClusterError::NoPassword {
             cluster: cluster.directory.clone(),
@@ -53,7 +53,7 @@ pub(crate) fn make_socket(cluster: &ClusterContext, run_as: Option<&User>) -> Re
 
 /// Writes a password down for the superuser, unless there is one. Only for a cluster that is about to be made: no other
 /// one would know it.
-pub(crate) fn make_password(cluster: &ClusterContext, run_as: Option<&User>) -> Result<(), ClusterError> {
+pub(crate) fn make_password(cluster: &ClusterContext, run_as: Option<&OsUser>) -> Result<(), ClusterError> {
     if password(cluster).is_some() {
         return Ok(());
     }

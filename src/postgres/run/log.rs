@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use crate::postgres::{program::last_lines, project::Project, project::give_file, user::User};
+use crate::postgres::{program::last_lines, project::Project, project::give_file, user::OsUser};
 
 /// A log of this size is put aside when a server starts. Not every start gets a file of its own: `ampup run` starts one
 /// many times a day.
@@ -34,7 +34,7 @@ impl Log {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn begin(project: &Project, owner: Option<&User>) -> io::Result<(Self, fs::File)> {
+    pub fn begin(project: &Project, owner: Option<&OsUser>) -> io::Result<(Self, fs::File)> {
         let path = project.log();
         if fs::symlink_metadata(&path).is_ok_and(|found| found.len() >= FULL) {
             let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");

@@ -12,7 +12,7 @@ use crate::{
         program::{Program, cannot_spawn},
         project::Project,
         run::{log::Log, tether::Tie},
-        user::User,
+        user::OsUser,
     },
 };
 
@@ -24,7 +24,7 @@ pub(crate) struct Launch<'a> {
     /// The tree that serves.
     pub(crate) tree: &'a Utf8Path,
     /// Whom it runs as.
-    pub(crate) run_as: Option<&'a User>,
+    pub(crate) run_as: Option<&'a OsUser>,
     /// Where its socket goes.
     pub(crate) socket: &'a Socket,
     /// Nothing that is committed may be lost.

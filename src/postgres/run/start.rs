@@ -43,7 +43,7 @@ use crate::{
             users,
             wait::{Patience, Wait},
         },
-        user::User,
+        user::OsUser,
     },
 };
 
@@ -63,7 +63,7 @@ const MOMENT: Duration = Duration::from_millis(100);
 #[non_exhaustive]
 pub struct StartOptions {
     /// Whom the server runs as, when we are root.
-    pub run_as: Option<User>,
+    pub run_as: Option<OsUser>,
     /// A cluster that is made now may lose its data, and is faster.
     pub ephemeral: bool,
     /// The purpose, which decides whether the server stops with its last user.
@@ -73,7 +73,7 @@ pub struct StartOptions {
 impl StartOptions {
     /// The same, with a server that runs as this user, when we are root.
     #[must_use]
-    pub fn run_as(mut self, user: Option<User>) -> Self {
+    pub fn run_as(mut self, user: Option<OsUser>) -> Self {
         self.run_as = user;
         self
     }
@@ -180,7 +180,7 @@ pub(crate) fn start(
 struct Starting<'a> {
     cluster: &'a ClusterContext,
     options: &'a StartOptions,
-    run_as: Option<User>,
+    run_as: Option<OsUser>,
     reporter: &'a dyn Reporter,
     lock: Option<Lock>,
     child: Option<Child>,
@@ -359,7 +359,7 @@ impl Starting<'_> {
             Reach::Socket => {
                 let owner = match &self.run_as {
                     Some(user) => user.name.clone(),
-                    None => User::current()?.name,
+                    None => OsUser::current()?.name,
                 };
                 let template = template(self.cluster, programs, &owner);
                 (template, named.filter(|name| *name != owner))

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 
 use camino::Utf8Path;
 
-use crate::postgres::user::User;
+use crate::postgres::user::OsUser;
 
 /// The script of the watching shell: `$1` is the cluster, `$2` the text that only the server has on its command line. The
 /// pid file only says where to look. A server that has only just begun has not written it.
@@ -39,7 +39,7 @@ pub(crate) struct Tie {
 
 impl Tie {
     /// Ties the server that is started next in this cluster, with this value's setting, to us.
-    pub(crate) fn new(cluster: &Utf8Path, run_as: Option<&User>) -> io::Result<Self> {
+    pub(crate) fn new(cluster: &Utf8Path, run_as: Option<&OsUser>) -> io::Result<Self> {
         let now = jiff::Timestamp::now().as_nanosecond();
         let setting = format!("ampup.tied_to={}-{now}", std::process::id());
         #[cfg(unix)]
@@ -79,7 +79,7 @@ impl Drop for Tie {
 }
 
 #[cfg(unix)]
-fn watch(cluster: &Utf8Path, setting: &str, run_as: Option<&User>) -> io::Result<Child> {
+fn watch(cluster: &Utf8Path, setting: &str, run_as: Option<&OsUser>) -> io::Result<Child> {
     use std::os::unix::process::CommandExt as _;
 
     let mut command = Command::new("/bin/sh");

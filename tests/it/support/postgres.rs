@@ -6,7 +6,7 @@ use ampup::{
     env::Env,
     event::Silent,
     locate::{Located, Locator},
-    postgres::{Cluster, Project, Server, StartOptions, user::User},
+    postgres::{Cluster, Project, Server, StartOptions, user::OsUser},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -195,8 +195,8 @@ pub(crate) fn sql(url: &str, statement: &str) -> Result<String, tokio_postgres::
 }
 
 /// Whom the tests run PostgreSQL as: ourselves, or an ordinary user when the suite runs as root.
-pub(crate) fn run_as() -> Option<User> {
-    User::for_postgres().expect("a user to run PostgreSQL as")
+pub(crate) fn run_as() -> Option<OsUser> {
+    OsUser::for_postgres().expect("a user to run PostgreSQL as")
 }
 
 /// A tree of this major. It is made once and shared by all tests; nobody changes it.

@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use ampup::postgres::user::User;
+use ampup::postgres::user::OsUser;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
@@ -222,7 +222,7 @@ fn root_in_the_home_of_another_user_is_warned() {
 /// What root installs is first run as somebody else, who cannot enter a home that is its owner's alone.
 #[test]
 fn root_in_a_home_that_is_closed_is_told_who_can_install_there() {
-    let (Some(runner), Ok(owner)) = (run_as(), User::by_name("nobody")) else {
+    let (Some(runner), Ok(owner)) = (run_as(), OsUser::by_name("nobody")) else {
         return;
     };
     if runner.uid == owner.uid {
