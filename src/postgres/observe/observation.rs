@@ -14,7 +14,7 @@ use crate::{
             endpoint::Socket,
             files,
             roles::roles,
-            session::{self, Answer, NO_ENTRY, Session},
+            session::{self, Answer, NO_ENTRY, SqlSession},
         },
         user::current_uid,
     },
@@ -29,7 +29,7 @@ pub(crate) struct Observation {
     pub(crate) seen: Seen,
     pub(crate) socket: Socket,
     pub(crate) role: String,
-    pub(crate) session: Result<Session, Refusal>,
+    pub(crate) session: Result<SqlSession, Refusal>,
 }
 
 /// The reason no session was opened.
@@ -44,7 +44,7 @@ pub(crate) struct Refusal {
 struct Found {
     answer: SocketAnswer,
     role: String,
-    session: Result<Session, Refusal>,
+    session: Result<SqlSession, Refusal>,
 }
 
 /// Looks at the server: its processes, its socket, its pid file.
@@ -152,7 +152,12 @@ fn ask(
 
 /// Returns true if the server behind a session serves this directory. A project that was copied while its server ran
 /// holds a pid file that leads to the original's socket. `None`: a server of another directory listens in ours.
-fn serves(cluster: &ClusterContext, session: &mut Session, is_inside: bool, is_seen: bool) -> Option<bool> {
+fn serves(
+    cluster: &ClusterContext,
+    session: &mut SqlSession,
+    is_inside: bool,
+    is_seen: bool,
+) -> Option<bool> {
     let directory = session.value("select current_setting('data_directory')").ok();
     // From within another container its path may mean nothing here.
     let there = directory.and_then(|directory| Node::of(directory.as_str().into()).ok());

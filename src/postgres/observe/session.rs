@@ -27,7 +27,7 @@ const PROTOCOL: u32 = 3 << 16;
 #[derive(Debug)]
 pub enum Answer {
     /// A session is open.
-    Ready(Session),
+    Ready(SqlSession),
     /// A server is there that does not take sessions yet, or not any more (SQLSTATE 57P03), or that is silent.
     NotYet(String),
     /// A server is there that works and does not take this session.
@@ -43,7 +43,7 @@ pub enum Answer {
 
 /// An open session. It ends with the value.
 #[derive(Debug)]
-pub struct Session {
+pub struct SqlSession {
     stream: Box<dyn Stream>,
     /// `server_version`, such as `18.4`.
     pub version: String,
@@ -83,7 +83,7 @@ pub const NOT_NOW: &str = "57P03";
 pub(crate) const DISK_FULL: &str = "53100";
 
 /// Asks whether nothing that is committed can be lost.
-pub(crate) fn is_durable(session: &mut Session) -> Result<bool, WireError> {
+pub(crate) fn is_durable(session: &mut SqlSession) -> Result<bool, WireError> {
     let durable = "select 'on' = all (array[current_setting('fsync'), current_setting('full_page_writes'), \
                    current_setting('synchronous_commit')])";
     Ok(session.value(durable)? == "t")
@@ -112,7 +112,7 @@ pub fn connect(socket: &Socket, user: &str, patience: Duration) -> Answer {
         }
         Err(_) => return Answer::Nobody,
     };
-    let mut session = Session {
+    let mut session = SqlSession {
         stream,
         version: String::new(),
     };
@@ -170,7 +170,7 @@ fn socket_flags() -> rustix::net::SocketFlags {
     }
 }
 
-impl Session {
+impl SqlSession {
     fn begin(&mut self, user: &str, password: Option<&Password>) -> Result<(), WireError> {
         let mut startup = PROTOCOL.to_be_bytes().to_vec();
         for (key, value) in [
@@ -311,7 +311,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for SqlSession {
     fn drop(&mut self) {
         // Terminate; without it the server writes a line about a lost connection into its log.
         let _ = self.stream.write_all(&[b'X', 0, 0, 0, 4]);

@@ -17,7 +17,7 @@ use crate::{
             programs::contents,
             purpose::{Purpose, purpose},
             roles::superuser,
-            session::{Session, WireError, is_durable},
+            session::{SqlSession, WireError, is_durable},
         },
     },
 };
@@ -182,7 +182,7 @@ fn server_state(cluster: &ClusterContext, look: &mut Observation) -> Result<Serv
     }
 }
 
-fn ask(session: &mut Session, serving: &mut Serving) -> Result<(), WireError> {
+fn ask(session: &mut SqlSession, serving: &mut Serving) -> Result<(), WireError> {
     let number = |text: String| text.parse().unwrap_or_default();
     serving.uptime = number(
         session.value("select extract(epoch from current_timestamp - pg_postmaster_start_time())::bigint")?,
