@@ -182,7 +182,7 @@ pub fn next(seen: &Seen) -> Next {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::observe::pid_file::Entry;
+    use crate::postgres::observe::pid_file::PidFileEntry;
 
     fn whole() -> Listing {
         Listing {
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn lock_files_are_cleared_only_where_nobody_is_and_they_are_in_the_way() {
-        let names = PidFile::Names(Entry {
+        let names = PidFile::Names(PidFileEntry {
             pid: 7,
             single: false,
             started: None,

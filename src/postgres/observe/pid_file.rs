@@ -15,12 +15,12 @@ pub enum PidFile {
     /// It has no process id that a process could have. PostgreSQL refuses to start beside such a file.
     Damaged,
     /// It names a process.
-    Names(Entry),
+    Names(PidFileEntry),
 }
 
 /// The entry of an undamaged file; lines after the first may not be written yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct PidFileEntry {
     /// The process.
     pub pid: u32,
     /// It is a single process without a socket (initdb's, or single-user mode), which writes its id negative.
@@ -53,7 +53,7 @@ impl PidFile {
                 .map(|line| line.trim())
                 .filter(|line| !line.is_empty())
         };
-        Self::Names(Entry {
+        Self::Names(PidFileEntry {
             pid: u32::try_from(number.unsigned_abs()).expect("at most i32::MAX"),
             single: number < 0,
             started: line(3).and_then(|text| text.parse().ok()),
@@ -64,7 +64,7 @@ impl PidFile {
     }
 
     /// Returns its entry, if it names a process.
-    pub fn entry(&self) -> Option<&Entry> {
+    pub fn entry(&self) -> Option<&PidFileEntry> {
         match self {
             Self::Names(entry) => Some(entry),
             Self::Absent | Self::Damaged => None,
