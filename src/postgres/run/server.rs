@@ -15,7 +15,7 @@ use crate::{
         run::{
             create::Made,
             stop::{Force, Stopped, stop},
-            tether::Tie,
+            tether::Tether,
         },
     },
 };
@@ -37,7 +37,7 @@ pub(crate) struct Process {
     /// The place among those who use it.
     pub(crate) users: Option<Lock>,
     /// Lets go after the server has ended.
-    pub(crate) tie: Option<Tie>,
+    pub(crate) tether: Option<Tether>,
 }
 
 /// The origin of a server: started by us, or running before.
@@ -158,8 +158,8 @@ impl Server {
     /// When it does not stop.
     pub fn shut_down(mut self, reporter: &dyn Reporter) -> Result<Stopped, ClusterError> {
         let stopped = stop(&self.cluster, Force::No, self.process.child.take(), reporter)?;
-        if let Some(tie) = self.process.tie.take() {
-            tie.release();
+        if let Some(tether) = self.process.tether.take() {
+            tether.release();
         }
         Ok(stopped)
     }

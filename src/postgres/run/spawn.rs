@@ -11,7 +11,7 @@ use crate::{
         observe::{endpoint::Socket, purpose::Purpose},
         program::{Program, cannot_spawn},
         project::Project,
-        run::{log::Log, tether::Tie},
+        run::{log::Log, tether::Tether},
         user::OsUser,
     },
 };
@@ -32,7 +32,7 @@ pub(crate) struct Launch<'a> {
     /// The purpose of the start.
     pub(crate) purpose: Purpose,
     /// The tether, if the server is to end with us.
-    pub(crate) tie: Option<&'a Tie>,
+    pub(crate) tether: Option<&'a Tether>,
 }
 
 /// Starts a server, which then holds `lock` as long as any of its processes lives.
@@ -189,7 +189,7 @@ fn settings(launch: &Launch<'_>, addresses: &str) -> Vec<String> {
         "wal_recycle=off".to_owned(),
         launch.purpose.setting(),
     ];
-    settings.extend(launch.tie.map(|tie| tie.setting().to_owned()));
+    settings.extend(launch.tether.map(|tether| tether.setting().to_owned()));
     if launch.purpose == Purpose::Change {
         settings.push("default_transaction_read_only=on".to_owned());
     }

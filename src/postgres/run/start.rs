@@ -39,7 +39,7 @@ use crate::{
             server::{Evidence, Process, Server},
             spawn::{Launch, has_done_its_part, spawn},
             stop::{Force, end_if_forgotten, stop},
-            tether::Tie,
+            tether::Tether,
             users,
             wait::{Patience, Wait},
         },
@@ -136,7 +136,7 @@ pub(crate) fn start(
         lock: None,
         child: None,
         has_failed: false,
-        tie: None,
+        tether: None,
         made: None,
         log: Log::of(&cluster.project),
     };
@@ -147,7 +147,9 @@ pub(crate) fn start(
             return Err(error);
         }
     };
-    let Starting { child, tie, made, .. } = starting;
+    let Starting {
+        child, tether, made, ..
+    } = starting;
     // One that had only begun when it was looked for, and had not said yet what it is for.
     if child.is_none() && is_for_users && is_for_change(cluster)? {
         if !pending_swap::end_leftover(cluster, reporter)? && observe(cluster, false)?.session.is_ok() {
@@ -173,7 +175,7 @@ pub(crate) fn start(
         cluster,
         observation,
         evidence,
-        Process { child, tie, users },
+        Process { child, tether, users },
     ))
 }
 
@@ -186,7 +188,7 @@ struct Starting<'a> {
     child: Option<Child>,
     /// One that we started ended, and another one seemed to be there.
     has_failed: bool,
-    tie: Option<Tie>,
+    tether: Option<Tether>,
     made: Option<create::Made>,
     log: Log,
 }
@@ -336,8 +338,8 @@ impl Starting<'_> {
         // Nobody but us wants it: it is read for a change, or serves what a change makes. Where there is no shell, what a
         // kill leaves is ended by the next start.
         let is_ours_alone = self.options.purpose == Purpose::Change || !cluster.is_known;
-        self.tie = is_ours_alone
-            .then(|| Tie::new(&cluster.directory, self.run_as.as_ref()).ok())
+        self.tether = is_ours_alone
+            .then(|| Tether::new(&cluster.directory, self.run_as.as_ref()).ok())
             .flatten();
         let launch = Launch {
             project: &cluster.project,
@@ -346,7 +348,7 @@ impl Starting<'_> {
             socket: &socket,
             durable: !files::is_ephemeral(&cluster.directory),
             purpose: self.options.purpose,
-            tie: self.tie.as_ref(),
+            tether: self.tether.as_ref(),
         };
         let (child, log) = spawn(&launch, lock)?;
         (self.child, self.log) = (Some(child), log);

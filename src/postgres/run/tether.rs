@@ -31,13 +31,13 @@ done
 
 /// A server that ends with this value. One that has ended before is no concern of it.
 #[derive(Debug)]
-pub(crate) struct Tie {
+pub(crate) struct Tether {
     setting: String,
     #[cfg(unix)]
     shell: Child,
 }
 
-impl Tie {
+impl Tether {
     /// Ties the server that is started next in this cluster, with this value's setting, to us.
     pub(crate) fn new(cluster: &Utf8Path, run_as: Option<&OsUser>) -> io::Result<Self> {
         let now = jiff::Timestamp::now().as_nanosecond();
@@ -57,9 +57,9 @@ impl Tie {
     pub(crate) fn release(self) {
         #[cfg(unix)]
         {
-            let mut tie = self;
-            let _ = tie.shell.kill();
-            let _ = tie.shell.wait();
+            let mut tether = self;
+            let _ = tether.shell.kill();
+            let _ = tether.shell.wait();
         }
     }
 
@@ -70,7 +70,7 @@ impl Tie {
 }
 
 #[cfg(unix)]
-impl Drop for Tie {
+impl Drop for Tether {
     fn drop(&mut self) {
         // The end of its input. It is not waited for: it may have to look for a server that never came.
         drop(self.shell.stdin.take());
