@@ -89,7 +89,7 @@ pub use self::{
     project::{Project, ProjectError},
     run::{
         create::Made,
-        server::{Evidence, HandedOn, Origin, Released, Server},
+        server::{Evidence, HandedOn, Released, Server, ServerOrigin},
         start::StartOptions,
         stop::{Force, Stopped},
     },

@@ -12,7 +12,7 @@ use crate::{
     fs::space,
     locate::Located,
     postgres::{
-        Cluster, ClusterError, Origin, Purpose, StartOptions,
+        Cluster, ClusterError, Purpose, ServerOrigin, StartOptions,
         change::{
             lease::Lease,
             swap::{self, Swap, Swapped},
@@ -157,7 +157,7 @@ fn copy(
     };
     let keeps_grantors = cluster.programs()?.major() >= 16;
     let old = cluster.start(&start, reporter)?;
-    if old.evidence().origin == Origin::Found {
+    if old.evidence().origin == ServerOrigin::Found {
         // ampd was faster, and its server takes writes that the new cluster would not have.
         return Err(TransferError::Cluster(ClusterError::InUse {
             cluster: cluster.project().cluster(),

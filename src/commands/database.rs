@@ -8,7 +8,7 @@ use super::{Error, Session, requests};
 use crate::{
     event::{Event, Reporter},
     locate::Locator,
-    postgres::{Cluster, ClusterError, Origin, Project, Released, Server, StartOptions, user::OsUser},
+    postgres::{Cluster, ClusterError, Project, Released, Server, ServerOrigin, StartOptions, user::OsUser},
 };
 
 /// A start that takes longer is worth a line before it is done.
@@ -91,15 +91,19 @@ fn told(cluster: &Cluster, start: &StartOptions, server: &Server) -> Vec<Event> 
     let place = &evidence.data_directory;
     let version = &evidence.version;
     let runs_as = match cluster.run_as(start.run_as.as_ref()) {
-        Ok(Some(user)) if evidence.origin == Origin::Started => format!(", which runs as `{}`", user.name),
+        Ok(Some(user)) if evidence.origin == ServerOrigin::Started => {
+            format!(", which runs as `{}`", user.name)
+        }
         Ok(_) | Err(_) => String::new(),
     };
     let line = match (evidence.made, evidence.origin) {
         (Some(_), _) => format!("made the project's database in `{place}`: PostgreSQL {version}{runs_as}"),
-        (None, Origin::Started) => {
+        (None, ServerOrigin::Started) => {
             format!("started the database in `{place}`: PostgreSQL {version}{runs_as}")
         }
-        (None, Origin::Found) => format!("using the running database in `{place}`: PostgreSQL {version}"),
+        (None, ServerOrigin::Found) => {
+            format!("using the running database in `{place}`: PostgreSQL {version}")
+        }
     };
     let mut events = vec![Event::Note(line)];
     if !evidence.is_durable {

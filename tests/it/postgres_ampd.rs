@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 use ampup::{
     event::Silent,
     postgres::{
-        Force, Origin, Released,
+        Force, Released, ServerOrigin,
         change::lease::Lease,
         program::Program,
         run::initdb::{Flush, initdb},
@@ -85,7 +85,7 @@ fn a_server_that_outlives_ampd_is_adopted_and_left_running() {
     let mut orphan = ampds_server(&project.data());
     serves(&project.data());
     let server = project.start();
-    assert_eq!(server.evidence().origin, Origin::Found);
+    assert_eq!(server.evidence().origin, ServerOrigin::Found);
     assert_eq!(server.evidence().pid, Some(orphan.id()));
     assert!(
         !server.evidence().is_durable,

@@ -9,7 +9,7 @@ use ampup::{
     env::Env,
     event::Silent,
     locate::Locator,
-    postgres::{Cluster, Origin, Project, Released, StartOptions, run::create::Made},
+    postgres::{Cluster, Project, Released, ServerOrigin, StartOptions, run::create::Made},
 };
 
 use crate::support::{home::Home, postgres::sql};
@@ -48,7 +48,7 @@ fn the_example_daemon_serves_from_what_is_installed_and_says_what_is_missing() {
     let ours = cluster(&home)
         .start(&StartOptions::default(), &Silent)
         .expect("found");
-    assert_eq!(ours.evidence().origin, Origin::Found);
+    assert_eq!(ours.evidence().origin, ServerOrigin::Found);
     drop(daemon.stdin.take());
     said.read_to_string(&mut line).expect("read");
     assert!(daemon.wait().expect("waited for").success());

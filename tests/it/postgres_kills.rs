@@ -12,7 +12,7 @@ use ampup::{
     env::Env,
     event::Silent,
     locate::{Located, Locator},
-    postgres::{Cluster, Force, Origin, Project, Released, StartOptions, Stopped, identity},
+    postgres::{Cluster, Force, Project, Released, ServerOrigin, StartOptions, Stopped, identity},
 };
 
 use crate::support::postgres::{TestProject, eventually, postgres_tree, sql};
@@ -127,7 +127,7 @@ fn a_server_whose_starter_was_killed_is_adopted_and_goes_with_its_last_user() {
     starter.says("url ");
     starter.kill();
     let server = project.start();
-    assert_eq!(server.evidence().origin, Origin::Found);
+    assert_eq!(server.evidence().origin, ServerOrigin::Found);
     sql(server.url(), "select 1").expect("it serves");
     assert_eq!(server.release(&Silent).expect("left"), Released::Stopped);
     eventually("nothing is left", || {
@@ -187,7 +187,7 @@ fn one_server_across_containers_also_where_it_cannot_be_reached() {
     let mut inside = Other::start(&through, &project);
     inside.says("url ");
     let outside = project.start();
-    assert_eq!(outside.evidence().origin, Origin::Found);
+    assert_eq!(outside.evidence().origin, ServerOrigin::Found);
     assert_eq!(outside.release(&Silent).expect("left"), Released::InUse);
     let stopped = project.cluster(18).stop(Force::No, &Silent).expect("stopped");
     assert!(matches!(stopped, Stopped::Stopped { .. }));

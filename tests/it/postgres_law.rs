@@ -4,7 +4,7 @@ use std::{sync::Mutex, thread, time::Duration};
 
 use ampup::{
     event::{Event, Reporter, Silent},
-    postgres::{ClusterError, Force, Origin, StartOptions, Stopped, identity},
+    postgres::{ClusterError, Force, ServerOrigin, StartOptions, Stopped, identity},
 };
 use fs_err as fs;
 use rustix::process::{Pid, Signal, kill_process};
@@ -125,7 +125,7 @@ fn fifty_starts_at_once_give_one_server_and_fifty_successes() {
     assert_eq!(pids.len(), 1, "one server: {pids:?}");
     let started = servers
         .iter()
-        .filter(|server| server.evidence().origin == Origin::Started)
+        .filter(|server| server.evidence().origin == ServerOrigin::Started)
         .count();
     assert_eq!(started, 1);
     assert_eq!(
@@ -162,7 +162,7 @@ fn after_a_kill_no_acknowledged_row_is_lost_and_survivors_are_waited_for() {
         signal(living.evidence().pid.expect("seen"), Signal::KILL);
         drop(living);
         let next = project.start();
-        assert_eq!(next.evidence().origin, Origin::Started);
+        assert_eq!(next.evidence().origin, ServerOrigin::Started);
         assert_eq!(
             sql(next.url(), "select count(*) from t").expect("read"),
             rows.to_string(),
@@ -183,7 +183,7 @@ fn lock_files_of_a_living_server_are_not_removed_however_damaged() {
     for damage in ["", "text\n", "0\n", "-1\n", "1\n", "2147483648\n"] {
         fs::write(&pid_file, damage).expect("damaged");
         let second = project.start();
-        assert_eq!(second.evidence().origin, Origin::Found, "{damage:?}");
+        assert_eq!(second.evidence().origin, ServerOrigin::Found, "{damage:?}");
         assert_eq!(second.evidence().pid, server.evidence().pid);
         assert_eq!(fs::read_to_string(&pid_file).expect("still there"), damage);
         second.release(&Silent).expect("left");
@@ -237,7 +237,7 @@ fn a_server_that_hangs_in_its_shutdown_is_ended_and_nothing_is_lost() {
                 .cluster(18)
                 .start(&StartOptions::default(), &told)
                 .expect("started");
-            assert_eq!(server.evidence().origin, Origin::Started);
+            assert_eq!(server.evidence().origin, ServerOrigin::Started);
             let rows = "select count(*) || ' ' || sum(x) from t";
             assert_eq!(sql(server.url(), rows).expect("recovered"), "100000 5000050000");
             told.0
@@ -315,7 +315,7 @@ fn a_project_copied_while_it_runs_is_another_one() {
     let server = cluster(copy.project(), &copy.env(), 18)
         .start(&StartOptions::default(), &Silent)
         .expect("the copy starts");
-    assert_eq!(server.evidence().origin, Origin::Started);
+    assert_eq!(server.evidence().origin, ServerOrigin::Started);
     assert_ne!(server.evidence().pid, original.evidence().pid);
     sql(server.url(), "update t set x = 'copy'").expect("written");
     assert_eq!(sql(original.url(), "select x from t").expect("read"), "original");

@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use ampup::{
     event::Silent,
-    postgres::{Force, Origin, Purpose, Released, StartOptions, Stopped, run::create::Made},
+    postgres::{Force, Purpose, Released, ServerOrigin, StartOptions, Stopped, run::create::Made},
 };
 use fs_err as fs;
 
@@ -17,7 +17,7 @@ fn a_database_is_there_when_it_is_needed_and_keeps_what_it_was_given() {
     let evidence = server.evidence().clone();
     assert_eq!(
         (evidence.origin, evidence.made),
-        (Origin::Started, Some(Made::ByInitdb))
+        (ServerOrigin::Started, Some(Made::ByInitdb))
     );
     assert_eq!(evidence.version, "18.4");
     assert!(evidence.is_durable);
@@ -26,7 +26,7 @@ fn a_database_is_there_when_it_is_needed_and_keeps_what_it_was_given() {
 
     let server = project.start();
     let evidence = server.evidence();
-    assert_eq!((evidence.origin, evidence.made), (Origin::Started, None));
+    assert_eq!((evidence.origin, evidence.made), (ServerOrigin::Started, None));
     assert_eq!(sql(server.url(), "select x from t").expect("read"), "42");
     server.release(&Silent).expect("stopped");
     assert!(!project.project().cluster().join("postmaster.pid").exists());
@@ -48,7 +48,7 @@ fn whoever_leaves_last_stops_the_server() {
     let project = TestProject::new();
     let first = project.start();
     let second = project.start();
-    assert_eq!(second.evidence().origin, Origin::Found);
+    assert_eq!(second.evidence().origin, ServerOrigin::Found);
     assert_eq!(first.evidence().pid, second.evidence().pid);
     assert_eq!(first.release(&Silent).expect("left"), Released::InUse);
     sql(second.url(), "create table t (x int)").expect("the second still writes");
@@ -73,7 +73,7 @@ fn a_server_that_was_started_to_stay_stays() {
     // One that a session started is kept by a later wish.
     let session = project.start();
     let wish = project.cluster(18).start(&stay, &Silent).expect("found");
-    assert_eq!(wish.evidence().origin, Origin::Found);
+    assert_eq!(wish.evidence().origin, ServerOrigin::Found);
     assert_eq!(session.release(&Silent).expect("left"), Released::Stays);
     sql(wish.url(), "select 1").expect("it serves");
 }

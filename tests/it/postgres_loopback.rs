@@ -12,7 +12,7 @@ use std::{
 
 use ampup::{
     event::Silent,
-    postgres::{Cluster, ClusterError, Force, Origin, Released, Server, ServerState, StartOptions},
+    postgres::{Cluster, ClusterError, Force, Released, Server, ServerOrigin, ServerState, StartOptions},
 };
 use fs_err as fs;
 
@@ -45,7 +45,7 @@ fn a_cluster_without_a_socket_is_made_served_found_and_stopped() {
 
     // A second user of it finds it; another project beside it has a server, a port and a password of its own.
     let again = start(&project);
-    assert_eq!(again.evidence().origin, Origin::Found);
+    assert_eq!(again.evidence().origin, ServerOrigin::Found);
     assert_eq!(again.url(), server.url());
     let other = TestProject::new();
     let beside = start(&other);
@@ -175,7 +175,7 @@ fn whoever_lets_everybody_in_is_not_ours() {
         }
     });
     let server = start(&project);
-    assert_eq!(server.evidence().origin, Origin::Started);
+    assert_eq!(server.evidence().origin, ServerOrigin::Started);
     assert_ne!(server.evidence().socket.port, port);
     server.release(&Silent).expect("stopped");
 }

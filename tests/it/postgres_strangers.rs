@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use ampup::postgres::Origin;
+use ampup::postgres::ServerOrigin;
 use camino::Utf8Path;
 use fs_err as fs;
 
@@ -62,7 +62,7 @@ fn a_stale_pid_file_harms_nobody_and_stops_nothing() {
                 write_long_ago(file, &format!("{number}{rest}"));
             }
             let server = project.start();
-            assert_eq!(server.evidence().origin, Origin::Started, "{number}{rest}");
+            assert_eq!(server.evidence().origin, ServerOrigin::Started, "{number}{rest}");
             sql(server.url(), "select 1").expect("it serves");
             server.release(&Silent).expect("stopped");
         }
@@ -88,7 +88,7 @@ fn a_pid_file_that_leads_to_another_projects_server_is_not_followed() {
     )
     .expect("copied");
     let server = other.start();
-    assert_eq!(server.evidence().origin, Origin::Started);
+    assert_eq!(server.evidence().origin, ServerOrigin::Started);
     assert!(
         sql(server.url(), "select * from of_one").is_err(),
         "another cluster"

@@ -8,7 +8,7 @@ use crate::{
         database::{self, Selected},
         external::External,
     },
-    postgres::{Origin, Purpose, StartOptions},
+    postgres::{Purpose, ServerOrigin, StartOptions},
 };
 
 /// Arguments of `ampup db start`.
@@ -43,7 +43,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "url": server.url(), "version": evidence.version, "pid": evidence.pid, "socket": evidence.socket.path(),
         "address": evidence.socket.address(),
         "cluster": evidence.data_directory, "user": evidence.user, "durable": evidence.is_durable,
-        "started": evidence.origin == Origin::Started, "made": evidence.made.is_some(),
+        "started": evidence.origin == ServerOrigin::Started, "made": evidence.made.is_some(),
     });
     Ok(Outcome::done(Vec::new(), json))
 }

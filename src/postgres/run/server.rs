@@ -43,7 +43,7 @@ pub(crate) struct Process {
 /// The origin of a server: started by us, or running before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Origin {
+pub enum ServerOrigin {
     /// We started it.
     Started,
     /// It ran already.
@@ -55,7 +55,7 @@ pub enum Origin {
 #[non_exhaustive]
 pub struct Evidence {
     /// The origin of the server.
-    pub origin: Origin,
+    pub origin: ServerOrigin,
     /// The way in which the cluster was made, if that was now.
     pub made: Option<Made>,
     /// The version that it reports, such as `18.4`.
@@ -95,9 +95,9 @@ impl Evidence {
     ) -> Self {
         Self {
             origin: if is_started {
-                Origin::Started
+                ServerOrigin::Started
             } else {
-                Origin::Found
+                ServerOrigin::Found
             },
             made,
             version: String::new(),
@@ -179,7 +179,7 @@ impl Server {
         let Some(_last) = Lock::try_acquire(&path)? else {
             return Ok(Released::InUse);
         };
-        if is_blind && self.evidence.origin == Origin::Found || stays(&self.cluster)? {
+        if is_blind && self.evidence.origin == ServerOrigin::Found || stays(&self.cluster)? {
             return Ok(Released::Stays);
         }
         let stopped = stop(&self.cluster, Force::No, self.process.child.take(), reporter)?;
