@@ -2,10 +2,10 @@
 
 pub mod atomic;
 pub mod directory;
+pub mod identity;
 pub mod link;
 pub mod lock;
 pub mod mounts;
-pub mod node;
 pub mod space;
 
 use camino::{Utf8Path, Utf8PathBuf};

@@ -4,7 +4,7 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::node::Node;
+use super::identity::FileIdentity;
 
 /// An amount of space on a file system.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub fn lack(path: &Utf8Path, need: SpaceNeed) -> Option<Lack> {
 
 /// Returns true if two directories share their free space; also if the system cannot say.
 pub fn is_shared(one: &Utf8Path, other: &Utf8Path) -> bool {
-    match (Node::of(one), Node::of(other)) {
+    match (FileIdentity::of(one), FileIdentity::of(other)) {
         (Ok(one), Ok(other)) => one.id.0 == other.id.0,
         _ => true,
     }

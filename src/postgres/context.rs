@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     env::Env,
-    fs::node::Node,
+    fs::identity::FileIdentity,
     locate::{Located, Locator},
 };
 
@@ -118,5 +118,5 @@ impl ClusterContext {
 }
 
 fn owner(path: &Utf8Path) -> io::Result<u32> {
-    Ok(Node::at(path)?.uid)
+    Ok(FileIdentity::at(path)?.uid)
 }

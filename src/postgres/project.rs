@@ -14,8 +14,8 @@ use crate::{
     exit::{Exit, hint_of_io},
     fs::{
         directory::Directory,
+        identity::{self, FileIdentity},
         link,
-        node::{self, Node},
     },
 };
 
@@ -286,7 +286,7 @@ impl Project {
         let is_link = directory.symlink_metadata().is_ok_and(|found| found.is_symlink());
         let maker = match owner {
             Some(owner) => owner.uid,
-            None => Node::at(directory).map_err(self.failed())?.uid,
+            None => FileIdentity::at(directory).map_err(self.failed())?.uid,
         };
         if is_link && maker != 0 && current_uid() == 0 {
             let link = directory.to_owned();
@@ -335,7 +335,7 @@ pub(super) fn put(path: &Utf8Path, content: &[u8], owner: Option<&OsUser>) -> io
 /// Gives a path to a user, if one is named. Only what was made a moment ago is ever given away.
 pub(crate) fn give(path: &Utf8Path, owner: Option<&OsUser>) -> io::Result<()> {
     match owner {
-        Some(user) => node::give(path, user.uid, user.gid),
+        Some(user) => identity::give(path, user.uid, user.gid),
         None => Ok(()),
     }
 }
@@ -343,7 +343,7 @@ pub(crate) fn give(path: &Utf8Path, owner: Option<&OsUser>) -> io::Result<()> {
 /// The same for a file that we made and hold: by its name another one may be meant by now.
 pub(crate) fn give_file(file: &std::fs::File, owner: Option<&OsUser>) -> io::Result<()> {
     match owner {
-        Some(user) => node::give_file(file, user.uid, user.gid),
+        Some(user) => identity::give_file(file, user.uid, user.gid),
         None => Ok(()),
     }
 }

@@ -169,7 +169,7 @@ pub fn current_uid() -> u32 {
     }
     #[cfg(windows)]
     {
-        crate::fs::node::WINDOWS_USER
+        crate::fs::identity::WINDOWS_USER
     }
 }
 

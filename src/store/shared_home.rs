@@ -9,7 +9,7 @@ use fs_err as fs;
 use super::claim::{self, Claim};
 use crate::{
     domain::{Algorithm, digest::Hasher},
-    fs::{atomic, link, node::Node},
+    fs::{atomic, identity::FileIdentity, link},
     layout::Layout,
 };
 
@@ -82,7 +82,7 @@ fn make_directory_of(home: &Utf8Path) -> io::Result<()> {
 /// Whoever could write there could change what root runs.
 fn ensure_roots(path: &Utf8Path) -> io::Result<()> {
     let is_directory = path.symlink_metadata()?.is_dir();
-    let found = Node::at(path)?;
+    let found = FileIdentity::at(path)?;
     if is_directory && found.uid == 0 && found.mode & 0o022 == 0 {
         return Ok(());
     }
@@ -178,7 +178,7 @@ fn is_empty(directory: &Utf8Path) -> bool {
 fn is_roots(directory: &Utf8Path) -> bool {
     #[cfg(unix)]
     {
-        rustix::process::geteuid().is_root() && Node::of(directory).is_ok_and(|found| found.uid == 0)
+        rustix::process::geteuid().is_root() && FileIdentity::of(directory).is_ok_and(|found| found.uid == 0)
     }
     #[cfg(not(unix))]
     {
@@ -190,7 +190,7 @@ fn is_roots(directory: &Utf8Path) -> bool {
 /// Returns true if others cannot enter a directory.
 fn is_closed(directory: &Utf8Path) -> io::Result<bool> {
     for path in link::real(directory)?.ancestors() {
-        if Node::of(path)?.mode & 0o001 == 0 {
+        if FileIdentity::of(path)?.mode & 0o001 == 0 {
             return Ok(true);
         }
     }

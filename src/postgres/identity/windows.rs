@@ -14,7 +14,7 @@ use fs_err as fs;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 use super::{Process, role};
-use crate::fs::node::is_same;
+use crate::fs::identity::is_same;
 
 /// The time in which a process must confirm a signal.
 const PATIENCE: Duration = Duration::from_secs(1);

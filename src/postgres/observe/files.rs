@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::{
-    fs::{atomic, node::Node},
+    fs::{atomic, identity::FileIdentity},
     postgres::{
         access::{AccessError, Gate},
         observe::decide::{Contents, FIRST_OF_USERS, Listing, contents},
@@ -158,7 +158,7 @@ pub fn exists(pid: u32) -> bool {
 /// # Errors
 /// When it cannot be looked at.
 pub fn owner(path: &Utf8Path) -> io::Result<u32> {
-    Ok(Node::at(path)?.uid)
+    Ok(FileIdentity::at(path)?.uid)
 }
 
 /// The owner of a project: of its Amp directory unless that is root, else of the nearest directory above that is there.
@@ -203,7 +203,7 @@ pub fn is_link(cluster: &Utf8Path) -> io::Result<Option<Result<(), AccessError>>
 /// # Errors
 /// When it cannot be looked at.
 pub fn is_private(cluster: &Utf8Path) -> io::Result<Result<(), AccessError>> {
-    let mode = Node::at(cluster)?.mode;
+    let mode = FileIdentity::at(cluster)?.mode;
     Ok(if mode & 0o027 == 0 {
         Ok(())
     } else {
@@ -219,7 +219,7 @@ pub fn way_to(path: &Utf8Path) -> Vec<Gate> {
     let mut way: Vec<_> = path
         .ancestors()
         .filter_map(|directory| {
-            let found = Node::of(directory).ok().filter(|_| directory.is_dir())?;
+            let found = FileIdentity::of(directory).ok().filter(|_| directory.is_dir())?;
             Some(Gate {
                 path: directory.to_owned(),
                 uid: found.uid,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    fs::node::{Node, is_same},
+    fs::identity::{FileIdentity, is_same},
     postgres::{
         context::ClusterContext,
         error::ClusterError,
@@ -160,8 +160,8 @@ fn serves(
 ) -> Option<bool> {
     let directory = session.value("select current_setting('data_directory')").ok();
     // From within another container its path may mean nothing here.
-    let there = directory.and_then(|directory| Node::of(directory.as_str().into()).ok());
-    let here = Node::of(&cluster.directory).ok();
+    let there = directory.and_then(|directory| FileIdentity::of(directory.as_str().into()).ok());
+    let here = FileIdentity::of(&cluster.directory).ok();
     match (here, there) {
         (Some(here), Some(there)) if here.id == there.id => Some(true),
         (_, None) => Some(is_inside || is_seen),

@@ -9,7 +9,7 @@ use std::{
 use camino::Utf8Path;
 
 #[cfg(unix)]
-use crate::fs::{directory::Directory, node::Node};
+use crate::fs::{directory::Directory, identity::FileIdentity};
 use crate::{
     fs::atomic,
     postgres::{
@@ -90,7 +90,7 @@ pub fn make_private(directory: &Utf8Path, owner: Option<(u32, u32)>) -> io::Resu
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
         Err(cause) => return Err(cause),
     }
-    let found = Node::at(directory)?;
+    let found = FileIdentity::at(directory)?;
     let is_directory = fs_err::symlink_metadata(directory)?.is_dir();
     let uid = owner.map_or_else(current_uid, |(uid, _)| uid);
     if is_directory && found.uid == uid && found.mode & 0o077 == 0 {

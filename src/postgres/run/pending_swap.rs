@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     children::Unfinished,
     event::{Event, Reporter},
-    fs::{atomic, lock, lock::Lock, node::Node},
+    fs::{atomic, identity::FileIdentity, lock, lock::Lock},
     postgres::{
         context::ClusterContext,
         error::ClusterError,
@@ -74,7 +74,10 @@ impl PendingSwap {
         atomic::sync_tree(new).map_err(failed("flush the successor of"))?;
         let aside = unused(project.amp_dir());
         let ready = Ready {
-            inode: Node::of(new).map_err(failed("look at the successor of"))?.id.1,
+            inode: FileIdentity::of(new)
+                .map_err(failed("look at the successor of"))?
+                .id
+                .1,
             aside: aside.file_name().unwrap_or_default().to_owned(),
         };
         let text = serde_json::to_vec(&ready).expect("a number and a name");
@@ -209,5 +212,5 @@ fn ready(project: &Project) -> Option<Ready> {
 }
 
 fn inode(path: &Utf8Path) -> Option<u64> {
-    Node::at(path).ok().map(|found| found.id.1)
+    FileIdentity::at(path).ok().map(|found| found.id.1)
 }

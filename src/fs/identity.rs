@@ -6,7 +6,7 @@ use camino::Utf8Path;
 
 /// A file or directory as the file system knows it, whatever its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Node {
+pub struct FileIdentity {
     /// The file system, and the number in it: together they are one file and no other. A rename keeps them.
     pub id: (u64, u64),
     /// The owner. Windows has no numbers: there it is [`WINDOWS_USER`].
@@ -20,7 +20,7 @@ pub struct Node {
 /// The number that stands for whoever owns a file on Windows, and for ourselves.
 pub const WINDOWS_USER: u32 = 1;
 
-impl Node {
+impl FileIdentity {
     /// Returns the identity of what a path leads to.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Node {
 }
 
 #[cfg(unix)]
-impl From<&std::fs::Metadata> for Node {
+impl From<&std::fs::Metadata> for FileIdentity {
     fn from(found: &std::fs::Metadata) -> Self {
         use std::os::unix::fs::MetadataExt as _;
         Self {
@@ -67,10 +67,10 @@ impl From<&std::fs::Metadata> for Node {
 }
 
 #[cfg(windows)]
-fn from_handle(path: &Utf8Path) -> io::Result<Node> {
+fn from_handle(path: &Utf8Path) -> io::Result<FileIdentity> {
     let handle = winapi_util::Handle::from_path_any(path)?;
     let found = winapi_util::file::information(handle)?;
-    Ok(Node {
+    Ok(FileIdentity {
         id: (found.volume_serial_number(), found.file_index()),
         uid: WINDOWS_USER,
         gid: WINDOWS_USER,
@@ -112,5 +112,5 @@ pub fn give_file(file: &std::fs::File, uid: u32, gid: u32) -> io::Result<()> {
 
 /// Returns true if two paths lead to the same file or directory; false if either leads nowhere.
 pub fn is_same(one: &Utf8Path, other: &Utf8Path) -> bool {
-    matches!((Node::of(one), Node::of(other)), (Ok(one), Ok(other)) if one.id == other.id)
+    matches!((FileIdentity::of(one), FileIdentity::of(other)), (Ok(one), Ok(other)) if one.id == other.id)
 }
