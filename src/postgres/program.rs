@@ -20,7 +20,7 @@ use crate::{
 
 /// A program that says nothing for so long is ended. A wait is bounded by silence and not by a total, because initdb
 /// takes minutes on a slow disk, and says so line by line.
-const PATIENCE: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 /// More of a program's output than this is of no use to anybody; the end of it is kept.
 const OUTPUT_LIMIT: usize = 1 << 20;
 
@@ -206,7 +206,7 @@ impl Program<'_> {
     /// # Errors
     /// When it does not start, fails, or is silent for five minutes.
     pub fn run(&self, command: Command, input: &str) -> Result<String, ProgramError> {
-        let finished = watch(self.path(), command, input, PATIENCE)?;
+        let finished = watch(self.path(), command, input, TIMEOUT)?;
         if finished.status.success() {
             return Ok(text(&finished.stdout));
         }
@@ -312,7 +312,7 @@ fn watch(
     program: Utf8PathBuf,
     mut command: Command,
     input: &str,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<Finished, ProgramError> {
     ensure_runs_here(&program)?;
     command
@@ -333,7 +333,7 @@ fn watch(
     listen(child.stderr.take(), Stream::Err, heard.0);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     loop {
-        match heard.1.recv_timeout(patience) {
+        match heard.1.recv_timeout(timeout) {
             Ok((Stream::Out, more)) => keep_end(&mut stdout, &more),
             Ok((Stream::Err, more)) => keep_end(&mut stderr, &more),
             Err(RecvTimeoutError::Disconnected) => break,
@@ -344,7 +344,7 @@ fn watch(
                 stderr.extend(stdout);
                 return Err(ProgramError::Silent {
                     program,
-                    seconds: patience.as_secs(),
+                    seconds: timeout.as_secs(),
                     last_lines: last_lines(&text(&stderr)),
                 });
             }

@@ -16,7 +16,7 @@ use crate::{
 /// The file is never larger.
 const LIMIT: u64 = 16 << 20;
 /// Another ampup holds its lock for the time of one small write.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Document {
@@ -105,7 +105,7 @@ fn read(file: &Utf8Path) -> BTreeSet<Utf8PathBuf> {
 
 fn add_to(file: &Utf8Path, beside: Option<&Utf8Path>, amp_dir: &Utf8Path) -> io::Result<()> {
     let lock = file.with_extension("json.lock");
-    let _lock = Lock::acquire(&lock, PATIENCE, |_| {}).map_err(io::Error::other)?;
+    let _lock = Lock::acquire(&lock, TIMEOUT, |_| {}).map_err(io::Error::other)?;
     beside.into_iter().for_each(atomic::sweep);
     let mut projects = read(file);
     projects.insert(amp_dir.to_owned());

@@ -17,7 +17,7 @@ use crate::{
 
 /// For so many seconds a server that the user named may keep silent while a session is opened; its address may say
 /// another number (`connect_timeout`).
-const PATIENCE: &str = "15";
+const CONNECT_TIMEOUT: &str = "15";
 
 /// Major and minor: 15 and 20.
 pub type Version = (u64, u64);
@@ -91,7 +91,9 @@ impl Side {
                 }
             }
             Self::Address { address, password } => {
-                command.args(["-d", address]).env("PGCONNECT_TIMEOUT", PATIENCE);
+                command
+                    .args(["-d", address])
+                    .env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT);
                 if let Some(password) = password {
                     command.env("PGPASSWORD", password);
                 }
@@ -363,7 +365,7 @@ mod tests {
             .get_envs()
             .find(|(name, _)| *name == "PGCONNECT_TIMEOUT")
             .and_then(|(_, value)| value);
-        assert_eq!(limit, Some(PATIENCE.as_ref()));
+        assert_eq!(limit, Some(CONNECT_TIMEOUT.as_ref()));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A table is rewritten without a word in between.
-const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+const TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Arguments of `ampup db compact`.
 #[derive(Debug, Clone, clap::Args)]
@@ -74,7 +74,7 @@ fn compact(evidence: &Evidence, session: &Session) -> Result<(u64, u64), Error> 
             source,
         }),
     };
-    let mut wire = match session::connect(&evidence.socket, &evidence.user, PATIENCE) {
+    let mut wire = match session::connect(&evidence.socket, &evidence.user, TIMEOUT) {
         Answer::Ready(wire) => wire,
         Answer::Refused { code, message } => return Err(refused(message, code)),
         Answer::NotYet(message) => return Err(refused(message, NOT_NOW.to_owned())),

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// A server that has ended gives its lock back with its last process.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// A session whose client has just gone is there a moment longer.
 const ENDING: Duration = Duration::from_secs(2);
 
@@ -266,7 +266,7 @@ fn shut(cluster: &ClusterContext) -> Result<Lock, ClusterError> {
     loop {
         match Lock::try_acquire(&path)? {
             Some(lock) => return Ok(lock),
-            None if began.elapsed() > PATIENCE => return Err(cluster.in_use(lock::holder(&path))),
+            None if began.elapsed() > TIMEOUT => return Err(cluster.in_use(lock::holder(&path))),
             None => thread::sleep(Duration::from_millis(10)),
         }
     }

@@ -17,7 +17,7 @@ use super::{Process, role};
 use crate::fs::identity::is_same;
 
 /// The time in which a process must confirm a signal.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A signal to a server, with the number that it has on Unix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub(super) fn send(pid: u32, signal: Signal, is_still_there: impl Fn() -> bool) 
     // A process that is suspended never answers; whoever stops it looks whether it ends, and may go on to a kill.
     let (told, is_told) = mpsc::channel();
     thread::spawn(move || told.send(tell(pid, signal)));
-    match is_told.recv_timeout(PATIENCE) {
+    match is_told.recv_timeout(TIMEOUT) {
         Ok(Err(cause)) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
         Ok(told) => told.map(|()| true),
         Err(_) => Ok(true),

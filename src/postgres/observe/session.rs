@@ -98,11 +98,11 @@ pub(crate) fn is_unknown_role(code: &str, message: &str) -> bool {
 /// A row: the columns as text, `None` for null.
 pub type Row = Vec<Option<String>>;
 
-/// Asks the server on this socket for a session. `patience` bounds each wait for its next word.
-pub fn connect(socket: &Socket, user: &str, patience: Duration) -> Answer {
+/// Asks the server on this socket for a session. `timeout` bounds each wait for its next word.
+pub fn connect(socket: &Socket, user: &str, timeout: Duration) -> Answer {
     let opened = match socket.path() {
-        Some(path) => in_directory(&path, patience),
-        None => on_loopback(socket.port, patience),
+        Some(path) => in_directory(&path, timeout),
+        None => on_loopback(socket.port, timeout),
     };
     let stream = match opened {
         Ok(stream) => stream,
@@ -124,11 +124,11 @@ pub fn connect(socket: &Socket, user: &str, patience: Duration) -> Answer {
     }
 }
 
-fn on_loopback(port: u16, patience: Duration) -> io::Result<Box<dyn Stream>> {
-    let stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), patience)?;
+fn on_loopback(port: u16, timeout: Duration) -> io::Result<Box<dyn Stream>> {
+    let stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), timeout)?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.set_write_timeout(Some(patience))?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
     Ok(Box::new(stream))
 }
 
@@ -140,7 +140,7 @@ fn in_directory(_: &Utf8Path, _: Duration) -> io::Result<Box<dyn Stream>> {
 /// A connection that is made at once or not at all: a plain `connect` waits for ever on a stopped server with a full
 /// queue.
 #[cfg(unix)]
-fn in_directory(socket: &Utf8Path, patience: Duration) -> io::Result<Box<dyn Stream>> {
+fn in_directory(socket: &Utf8Path, timeout: Duration) -> io::Result<Box<dyn Stream>> {
     use std::os::unix::net::UnixStream;
 
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
@@ -152,8 +152,8 @@ fn in_directory(socket: &Utf8Path, patience: Duration) -> io::Result<Box<dyn Str
     rustix::net::connect(&descriptor, &address)?;
     let stream = UnixStream::from(descriptor);
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.set_write_timeout(Some(patience))?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
     Ok(Box::new(stream))
 }
 

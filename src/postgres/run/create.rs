@@ -39,7 +39,7 @@ pub enum Made {
 
 /// The cluster to make.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan<'a> {
+pub struct NewCluster<'a> {
     /// The tree that makes it.
     pub tree: &'a Utf8Path,
     /// That tree's major.
@@ -58,31 +58,32 @@ pub struct Plan<'a> {
 ///
 /// # Errors
 /// When it cannot be made; there is none then.
-pub fn make(project: &Project, plan: &Plan<'_>) -> Result<Made, ClusterError> {
+pub fn make(project: &Project, new_cluster: &NewCluster<'_>) -> Result<Made, ClusterError> {
     let amp_dir = project.amp_dir();
     remove_unfinished(amp_dir);
-    let template = plan
+    let template = new_cluster
         .template
-        .filter(|template| plan.superuser.is_none() && is_whole(template, plan.major));
+        .filter(|template| new_cluster.superuser.is_none() && is_whole(template, new_cluster.major));
     // A template that cannot be copied (or a disk that is full, which initdb will say) costs time, no more.
     let copied = template.and_then(|template| {
-        let fill =
-            |new: &Directory, _: &Utf8Path| from_template(new, template, plan).map_err(failed(amp_dir));
+        let fill = |new: &Directory, _: &Utf8Path| {
+            from_template(new, template, new_cluster).map_err(failed(amp_dir))
+        };
         build(amp_dir, fill).ok()
     });
     let (new, made) = match copied {
         Some(new) => (new, Made::FromTemplate),
         None => {
-            let fill = |new: &Directory, path: &Utf8Path| by_initdb(new, path, plan);
+            let fill = |new: &Directory, path: &Utf8Path| by_initdb(new, path, new_cluster);
             (build(amp_dir, fill)?, Made::ByInitdb)
         }
     };
-    let published = if is_whole(&new, plan.major) {
+    let published = if is_whole(&new, new_cluster.major) {
         publish(&new, &project.cluster()).map_err(failed(amp_dir))
     } else {
         Err(ClusterError::NotWhole {
             directory: new.clone(),
-            major: plan.major,
+            major: new_cluster.major,
         })
     };
     if published.is_err() {
@@ -134,23 +135,29 @@ fn build(
 }
 
 /// It is ours until it is whole: what root wrote into another user's directory could land elsewhere.
-fn from_template(new: &Directory, template: &Utf8Path, plan: &Plan<'_>) -> io::Result<()> {
+fn from_template(new: &Directory, template: &Utf8Path, new_cluster: &NewCluster<'_>) -> io::Result<()> {
     directory::copy(&Directory::open(template)?, new)?;
-    finish(new, plan)?;
-    give_all(new, plan.owner)
+    finish(new, new_cluster)?;
+    give_all(new, new_cluster.owner)
 }
 
 /// initdb works as its user, to whom the directory must belong before. After that nothing there is believed.
-fn by_initdb(new: &Directory, path: &Utf8Path, plan: &Plan<'_>) -> Result<(), ClusterError> {
+fn by_initdb(new: &Directory, path: &Utf8Path, new_cluster: &NewCluster<'_>) -> Result<(), ClusterError> {
     let failed = failed(path.parent().unwrap_or(path));
-    give_directory(new, plan.owner).map_err(&failed)?;
-    initdb(plan.tree, path, plan.owner, plan.superuser, Flush::No)?;
-    finish(new, plan).map_err(failed)
+    give_directory(new, new_cluster.owner).map_err(&failed)?;
+    initdb(
+        new_cluster.tree,
+        path,
+        new_cluster.owner,
+        new_cluster.superuser,
+        Flush::No,
+    )?;
+    finish(new, new_cluster).map_err(failed)
 }
 
-fn finish(new: &Directory, plan: &Plan<'_>) -> io::Result<()> {
+fn finish(new: &Directory, new_cluster: &NewCluster<'_>) -> io::Result<()> {
     link_data(new)?;
-    if plan.ephemeral {
+    if new_cluster.ephemeral {
         new.append("postgresql.conf")?
             .write_all(format!("\n{}\n{NOT_DURABLE}", files::EPHEMERAL).as_bytes())?;
     }

@@ -30,7 +30,7 @@ use crate::{
         },
         program::ProgramError,
         run::{
-            create::{self, Plan},
+            create::{self, NewCluster},
             initdb::Superuser,
             listen::{make_password, make_socket},
             lock_files,
@@ -41,7 +41,7 @@ use crate::{
             stop::{Force, end_if_forgotten, stop},
             tether::Tether,
             users,
-            wait::{Patience, Wait},
+            wait::{Wait, WaitStep},
         },
         user::OsUser,
     },
@@ -372,7 +372,7 @@ impl Starting<'_> {
             }
         };
         let password = (self.cluster.reach == Reach::Loopback).then_some(&*self.cluster.password_file);
-        let plan = Plan {
+        let new_cluster = NewCluster {
             tree: &programs.tree,
             major: programs.major(),
             owner: self.run_as.as_ref(),
@@ -380,7 +380,7 @@ impl Starting<'_> {
             superuser: name.map(|name| Superuser { name, password }),
             ephemeral: self.options.ephemeral,
         };
-        create::make(&self.cluster.project, &plan)
+        create::make(&self.cluster.project, &new_cluster)
     }
 
     fn pause(
@@ -404,18 +404,18 @@ impl Starting<'_> {
             _ => STANDSTILL,
         };
         match wait.pause(mark, standstill) {
-            Patience::Going => {}
-            Patience::Tell => self.reporter.report(Event::Waiting {
+            WaitStep::LookAgain => {}
+            WaitStep::Tell => self.reporter.report(Event::Waiting {
                 name: "the project's database".to_owned(),
                 holder: told(whom, &holder),
             }),
-            Patience::Over if standstill == OUT_OF_REACH => {
+            WaitStep::GiveUp if standstill == OUT_OF_REACH => {
                 return Err(ClusterError::OutOfReach {
                     cluster: self.cluster.directory.clone(),
                     holder,
                 });
             }
-            Patience::Over => {
+            WaitStep::GiveUp => {
                 let why = match &look.session {
                     Err(Refusal { message, .. }) if !message.is_empty() => format!(" ({message})"),
                     _ => String::new(),

@@ -1,4 +1,4 @@
-//! Stopping: a fast shutdown, which loses nothing, and patience.
+//! Stopping: a fast shutdown, which loses nothing, and timeout.
 //!
 //! (<https://www.postgresql.org/docs/current/server-shutdown.html>: SIGTERM would wait for clients for ever, SIGINT ends
 //! their transactions and flushes, SIGQUIT leaves recovery to the next start, and SIGKILL leaves shared memory too.)
@@ -19,7 +19,7 @@ use crate::{
         observe::{decide::SocketAnswer, observation::observe},
         run::{
             log::Log,
-            wait::{Patience, Wait},
+            wait::{Wait, WaitStep},
         },
     },
 };
@@ -87,8 +87,8 @@ pub(crate) fn stop(
     for (step, signal) in signals.iter().enumerate() {
         send(cluster, *signal)?;
         let is_last = step + 1 == signals.len();
-        let patience = if force == Force::Yes { FORCED } else { STANDSTILL };
-        match until_ended(cluster, patience, child.as_mut(), reporter) {
+        let timeout = if force == Force::Yes { FORCED } else { STANDSTILL };
+        match until_ended(cluster, timeout, child.as_mut(), reporter) {
             Err(ClusterError::Stuck { .. }) if !is_last => {}
             answer => return answer.map(|()| Stopped::Stopped { pid }),
         }
@@ -141,11 +141,11 @@ fn until_ended(
         }
         is_dropped = is_dropped || end_if_forgotten(cluster, reporter)?;
         match wait.pause((left, log.length()), standstill) {
-            Patience::Going => {}
-            Patience::Tell => reporter.report(Event::Note(
+            WaitStep::LookAgain => {}
+            WaitStep::Tell => reporter.report(Event::Note(
                 "waiting for the server of the project's database to end".to_owned(),
             )),
-            Patience::Over => {
+            WaitStep::GiveUp => {
                 return Err(ClusterError::Stuck {
                     what: "the server was asked to stop and has not ended".to_owned(),
                     seconds: standstill.as_secs(),

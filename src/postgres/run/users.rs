@@ -10,7 +10,7 @@ use crate::{
         error::ClusterError,
         observe::purpose::{Purpose, kept, running_server},
         project::put,
-        run::wait::{Patience, Wait},
+        run::wait::{Wait, WaitStep},
     },
 };
 
@@ -34,12 +34,12 @@ pub(crate) fn join(
             return Ok(Some(users));
         }
         match wait.pause((), KEPT) {
-            Patience::Going => {}
-            Patience::Tell => reporter.report(Event::Waiting {
+            WaitStep::LookAgain => {}
+            WaitStep::Tell => reporter.report(Event::Waiting {
                 name: "the project's database".to_owned(),
                 holder: lock::holder(&path),
             }),
-            Patience::Over => return Err(cluster.in_use(lock::holder(&path))),
+            WaitStep::GiveUp => return Err(cluster.in_use(lock::holder(&path))),
         }
     }
 }
