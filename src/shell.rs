@@ -5,6 +5,7 @@
 
 pub mod block;
 pub mod completions;
+pub mod foreign;
 pub mod record;
 
 use std::{fmt, str::FromStr};
@@ -30,7 +31,9 @@ pub enum Shell {
 
 /// A shell that ampup has no file for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown shell `{0}` (known are sh, bash, zsh, fish, nushell, powershell)")]
+#[error(
+    "unknown shell `{0}` (known are sh, bash, zsh, fish, nushell, powershell; to `ampup env` also csh, elvish, xonsh)"
+)]
 pub struct UnknownShell(String);
 
 impl Shell {

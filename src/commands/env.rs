@@ -1,16 +1,17 @@
 //! `ampup env`: what a shell reads to find ampup.
 
+use camino::Utf8Path;
 use serde_json::json;
 
 use super::{Error, Outcome, Session};
-use crate::shell::{Setting, Shell};
+use crate::shell::{Setting, Shell, foreign::AnyShell};
 
 /// Arguments of `ampup env`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// sh, bash, zsh, fish, nushell or powershell [default: that of $SHELL, else sh]
+    /// sh, bash, zsh, fish, nushell, powershell, csh, elvish or xonsh [default: that of $SHELL, else sh]
     #[arg(value_name = "SHELL")]
-    pub shell: Option<Shell>,
+    pub shell: Option<AnyShell>,
 }
 
 /// The text that puts this home's programs on PATH: `eval "$(ampup env sh)"`.
@@ -18,18 +19,33 @@ pub struct Args {
 /// # Errors
 /// When the home cannot be an entry of PATH.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let shell = args.shell.or_else(|| usual(session)).unwrap_or(Shell::Sh);
-    let text = setting(session)?.env_text(shell);
+    let shell = args.shell.unwrap_or_else(|| match usual(session) {
+        Usual::Known(shell) => shell,
+        Usual::Unknown(name) => {
+            session.warn(format!("`{name}` is not supported: what follows is for sh"));
+            AnyShell::Own(Shell::Sh)
+        }
+    });
+    let text = shell.env_text(&setting(session)?);
     let json = json!({ "shell": shell.as_str(), "text": text, "path": session.layout.bin() });
     Ok(Outcome::answer(text, json))
 }
 
-/// The user's own shell, as `$SHELL` says.
-pub(super) fn usual(session: &Session) -> Option<Shell> {
-    session
-        .env
-        .var("SHELL")
-        .and_then(|program| Shell::of_program(program.into()))
+/// The user's own shell.
+pub(super) enum Usual {
+    /// One that can be made to find ampup.
+    Known(AnyShell),
+    /// Another program of this name.
+    Unknown(String),
+}
+
+/// The user's own shell, as `$SHELL` says; sh where it says nothing.
+pub(super) fn usual(session: &Session) -> Usual {
+    let Some(program) = session.env.var("SHELL").filter(|program| !program.is_empty()) else {
+        return Usual::Known(AnyShell::Own(Shell::Sh));
+    };
+    let name = || Utf8Path::new(program).file_name().unwrap_or(program).to_owned();
+    AnyShell::of_program(program.into()).map_or_else(|| Usual::Unknown(name()), Usual::Known)
 }
 
 /// Returns the content of this home's generated files.

@@ -22,10 +22,11 @@ use crate::{
     registry::Registry,
     self_install,
     setup::{self, Action, SetupError},
-    shell::{Shell, quote},
+    shell::{Shell, foreign::AnyShell, quote},
     store::directories,
     verify::digest_of,
 };
+use env::Usual;
 use intent::Intent;
 
 /// Arguments of `ampup init`.
@@ -84,7 +85,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let (by_hand, mut about_shells) = shells?;
     talk.append(&mut about_shells);
     talk.extend(shadows(&intent, session));
-    talk.extend(what_next(args, session));
+    talk.extend(what_next(args, &intent, &by_hand, session));
     let json = json!({
         "done": true, "version": self_install::version(), "home": session.layout.home(), "by_hand": by_hand,
     });
@@ -338,27 +339,52 @@ fn shadows(intent: &Intent, session: &Session) -> Vec<String> {
 }
 
 /// Lists the commands to type next.
-fn what_next(args: &Args, session: &Session) -> Vec<String> {
+fn what_next(args: &Args, intent: &Intent, by_hand: &[Utf8PathBuf], session: &Session) -> Vec<String> {
     let mut lines = Vec::new();
     let bin = session.layout.bin();
     if !session.env.search_path().contains(&bin) && !cfg!(windows) {
-        let shell = env::usual(session).unwrap_or(Shell::Sh);
-        let file = quote(shell, session.layout.home().join(shell.env_file()).as_str());
-        let read = match shell {
-            Shell::Sh | Shell::Bash | Shell::Zsh | Shell::PowerShell => ".",
-            Shell::Fish | Shell::Nushell => "source",
-        };
-        let rest = if args.no_modify_path {
-            ""
-        } else {
-            "; new shells find it by themselves"
-        };
-        lines.push(format!("in this shell: `{read} {file}`{rest}"));
+        lines.push(match env::usual(session) {
+            Usual::Known(AnyShell::Own(shell)) => {
+                let file = quote(shell, session.layout.home().join(shell.env_file()).as_str());
+                let read = match shell {
+                    Shell::Sh | Shell::Bash | Shell::Zsh | Shell::PowerShell => ".",
+                    Shell::Fish | Shell::Nushell => "source",
+                };
+                let rest = if is_found_by(shell, intent, by_hand) {
+                    "; new shells find it by themselves"
+                } else {
+                    ""
+                };
+                format!("in this shell: `{read} {file}`{rest}")
+            }
+            Usual::Known(AnyShell::Foreign(shell)) => {
+                let text = shell.env_text(&intent.setting);
+                let text = text.trim_end().replace('\n', "; ");
+                format!(
+                    "{} does not find ampup by itself: add this to `{}`, and type it in this shell: `{text}`",
+                    shell.as_str(),
+                    shell.start_file()
+                )
+            }
+            Usual::Unknown(name) => {
+                format!("`{name}` is not supported, and does not find ampup by itself: put `{bin}` first on its PATH")
+            }
+        });
     }
     if args.components.is_empty() {
         lines.push("next: `ampup install`".to_owned());
     }
     lines
+}
+
+/// Returns true if every new shell of this kind reads a line of ampup's, logged in or not.
+fn is_found_by(shell: Shell, intent: &Intent, by_hand: &[Utf8PathBuf]) -> bool {
+    let reads_profile = matches!(shell, Shell::Sh | Shell::Bash);
+    let reads = |change: &&setup::FileChange| {
+        change.file.shell == shell || reads_profile && change.file.shell == Shell::Sh
+    };
+    let mut read = intent.changes.iter().flatten().filter(reads).peekable();
+    read.peek().is_some() && read.all(|change| !by_hand.contains(&change.file.path))
 }
 
 /// The user whose files are changed, and the shells of this machine.
@@ -383,7 +409,7 @@ fn shells(session: &Session) -> Option<crate::shell::ShellUser> {
                 .iter()
                 .any(|file| file.shell == *shell && there(&file.path))
         };
-        usual == Some(*shell) || on_path() || has_file()
+        matches!(usual, Usual::Known(AnyShell::Own(usual)) if usual == *shell) || on_path() || has_file()
     };
     user.shells = Shell::ALL.into_iter().filter(is_here).collect();
     Some(user)

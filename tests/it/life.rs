@@ -243,7 +243,7 @@ fn no_modify_path_leaves_the_shells_alone() {
     let env = fs::read_to_string(person.home.path().join("env")).expect("read");
     person.ampup(&["env", "bash"]).exits(0).prints(&env);
     person
-        .ampup(&["env", "csh"])
+        .ampup(&["env", "ion"])
         .exits(2)
         .says("known are sh, bash, zsh");
 }

@@ -3,8 +3,13 @@
 use serde_json::json;
 
 use crate::{
-    commands::{Error, Outcome, Session, database::Selected, env::usual, variables},
-    shell::{Shell, quote},
+    commands::{
+        Error, Outcome, Session,
+        database::Selected,
+        env::{Usual, usual},
+        variables,
+    },
+    shell::{Shell, foreign::AnyShell, quote},
 };
 
 /// Arguments of `ampup db env`.
@@ -23,7 +28,10 @@ pub struct Args {
 /// # Errors
 /// When there is no database.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let shell = args.shell.or_else(|| usual(session)).unwrap_or(Shell::Sh);
+    let shell = args.shell.unwrap_or_else(|| match usual(session) {
+        Usual::Known(AnyShell::Own(shell)) => shell,
+        Usual::Known(AnyShell::Foreign(_)) | Usual::Unknown(_) => Shell::Sh,
+    });
     let cluster = args.project.cluster(session)?;
     let (url, status) = super::url::of(&cluster, session)?;
     let Some((socket, user)) = status.socket.zip(status.user) else {
