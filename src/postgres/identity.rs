@@ -1,7 +1,8 @@
 //! Which processes are servers of a cluster, known by what they are and not by what a file says of them.
 //!
 //! A server works in its data directory, so a process whose executable is `postgres` and whose working directory is
-//! that very directory (by device and inode, so also through links, bind mounts and from outside a container) is one.
+//! that very directory (by device and inode, so also through links, bind mounts and from outside a container) is one. Where
+//! an emulator is its executable, its command line and the lock that it inherited from us say so.
 //! Process ids are used again, so a process is its id together with its start.
 
 use std::io;

@@ -47,17 +47,29 @@ impl Processes {
     }
 }
 
-/// `/proc/<pid>/exe` (proc(5)); the ones of other users cannot be read and are left out.
+/// `/proc/<pid>/exe` (proc(5)); the ones of other users cannot be read and are left out. Where that is an emulator, or what
+/// a script names in its first line, the program is the first argument.
 fn from_proc() -> Vec<RunningProcess> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
-    let process = |entry: fs::DirEntry| {
+    let users = |entry: fs::DirEntry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
         let executable = Utf8PathBuf::from_path_buf(fs::read_link(entry.path().join("exe")).ok()?).ok()?;
-        Some(RunningProcess { pid, executable })
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let run = line
+            .split(|byte| *byte == 0)
+            .nth(1)
+            .and_then(|word| str::from_utf8(word).ok());
+        let run = run.filter(|word| word.starts_with('/')).map(Utf8PathBuf::from);
+        Some(
+            [Some(executable), run]
+                .into_iter()
+                .flatten()
+                .map(move |executable| RunningProcess { pid, executable }),
+        )
     };
-    entries.flatten().filter_map(process).collect()
+    entries.flatten().filter_map(users).flatten().collect()
 }
 
 /// `ps` of macOS and the BSDs, whose `comm` is the whole path.

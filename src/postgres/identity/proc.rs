@@ -1,6 +1,6 @@
 //! Linux: `/proc` (proc(5)) and process descriptors (`pidfd_open(2)`).
 
-use std::{io, os::unix::fs::MetadataExt as _};
+use std::{fs::Metadata, io, os::unix::fs::MetadataExt as _};
 
 use camino::Utf8Path;
 use fs_err as fs;
@@ -12,27 +12,38 @@ use rustix::{
 use super::{Process, idles, role};
 
 pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
-    let Ok(directory) = fs::metadata(directory) else {
+    let Ok(found) = fs::metadata(directory) else {
         return Vec::new();
     };
-    let place = (directory.dev(), directory.ino());
-    processes(|cwd| fs::metadata(cwd).is_ok_and(|works_in| (works_in.dev(), works_in.ino()) == place))
+    let place = number(&found);
+    processes(directory, |cwd| {
+        fs::metadata(cwd).is_ok_and(|works_in| number(&works_in) == place)
+    })
 }
 
 pub(super) fn processes_in_removed(directory: &Utf8Path) -> Vec<Process> {
     let link = format!("{directory} (deleted)");
-    processes(|cwd| fs::read_link(cwd).is_ok_and(|works_in| works_in.as_os_str() == link.as_str()))
+    processes(directory, |cwd| {
+        fs::read_link(cwd).is_ok_and(|works_in| works_in.as_os_str() == link.as_str())
+    })
+}
+
+/// The number of a file, whatever its name.
+fn number(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
 }
 
 /// Those of PostgreSQL whose working directory is the one.
-fn processes(is_there: impl Fn(&str) -> bool) -> Vec<Process> {
+fn processes(directory: &Utf8Path, is_there: impl Fn(&str) -> bool) -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
+    let lock = fs::metadata(format!("{directory}.lock")).ok();
+    let lock = lock.as_ref().map(number);
     let here: Vec<_> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|pid| Found::look(pid, &is_there))
+        .filter_map(|pid| Found::look(pid, &is_there, lock))
         .collect();
     here.iter()
         .map(|found| {
@@ -62,15 +73,21 @@ struct Found {
 }
 
 impl Found {
-    fn look(pid: u32, is_there: &impl Fn(&str) -> bool) -> Option<Self> {
+    fn look(pid: u32, is_there: &impl Fn(&str) -> bool, lock: Option<(u64, u64)>) -> Option<Self> {
         let of = |file: &str| format!("/proc/{pid}/{file}");
         let executable = fs::read_link(of("exe")).ok()?;
-        // A server whose tree was removed is still a server.
-        let name = executable.file_name()?.to_str()?;
-        if name.strip_suffix(" (deleted)").unwrap_or(name) != "postgres" {
+        if !is_there(&of("cwd")) {
             return None;
         }
-        if !is_there(&of("cwd")) {
+        let command_line = String::from_utf8_lossy(&fs::read(of("cmdline")).ok()?).into_owned();
+        // A server whose tree was removed is still a server. One for another processor is run by an emulator: then its command
+        // line has its name, as that of an editor may, and it holds the lock that it inherited (`spawn::equip`).
+        let name = executable.file_name()?.to_str()?;
+        let is_emulated = || {
+            let holds = fs::metadata(of("fd/0")).ok().as_ref().map(number);
+            is_named(&command_line) && lock.is_some() && holds == lock
+        };
+        if name.strip_suffix(" (deleted)").unwrap_or(name) != "postgres" && !is_emulated() {
             return None;
         }
         // `pid (name) state parent …`: the name may hold spaces and brackets.
@@ -83,9 +100,16 @@ impl Found {
             started: (*fields.get(19)?).to_owned(),
             used: format!("{}+{}", fields.get(11)?, fields.get(12)?),
             state: (*fields.first()?).to_owned(),
-            command_line: String::from_utf8_lossy(&fs::read(of("cmdline")).ok()?).into_owned(),
+            command_line,
         })
     }
+}
+
+/// Returns true if one of the words of a command line is a path of postgres.
+fn is_named(command_line: &str) -> bool {
+    command_line
+        .split('\0')
+        .any(|word| word.rsplit('/').next() == Some("postgres"))
 }
 
 /// Sends a signal through a descriptor that was opened before the process was looked at, so that no other process can
