@@ -13,7 +13,7 @@ use crate::{
     exit::{Exit, hint_of_io},
     postgres::{
         program::{Program, ProgramError},
-        run::initdb::{Flush, initdb},
+        run::initdb::{Flush, Superuser, initdb},
         single_user::single_user_select,
         user::{OsUser, UserError},
     },
@@ -32,7 +32,7 @@ pub struct Accepted {
 pub struct ProvenCluster {
     /// Where it lies, in staging.
     pub path: Utf8PathBuf,
-    /// The name of its superuser, who owns it.
+    /// The name of its superuser.
     pub user: String,
 }
 
@@ -172,20 +172,23 @@ pub fn accept(
             // The third number is the packager's; PostgreSQL itself has two.
             let two = format!("{}.{}", version.major, version.minor);
             names_version("postgres", &printed, &[two, version.to_string()], None)?;
-            let user = match &run_as {
-                Some(user) => user.name.clone(),
-                None => OsUser::current()?.name,
+            let owner = match &run_as {
+                Some(user) => user.clone(),
+                None => OsUser::current()?,
             };
+            let name = owner.superuser();
+            let named = (name != owner.name).then_some(Superuser { name, password: None });
             let path = work.join("cluster");
             if let Some(user) = &run_as {
                 give_to(work, user)?;
             }
-            initdb(tree, &path, run_as.as_ref(), None, Flush::No).map_err(AcceptError::DoesNotRun)?;
+            initdb(tree, &path, run_as.as_ref(), named, Flush::No).map_err(AcceptError::DoesNotRun)?;
             // On Windows initdb puts off administrative rights, with which no server runs, before it runs one in single-user
             // mode itself; we cannot (`postgres::server`).
             if !cfg!(windows) {
                 single_user_select(tree, &path, run_as.as_ref()).map_err(AcceptError::DoesNotRun)?;
             }
+            let user = name.to_owned();
             Some(ProvenCluster { path, user })
         }
     };

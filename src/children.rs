@@ -1,6 +1,8 @@
 //! The programs that we start and wait for. They are written down, so that they can be ended when we are: none of them
 //! outlives us. (A project's server does, and is not one of them.)
 
+#[cfg(unix)]
+use std::time::Instant;
 use std::{
     collections::BTreeSet,
     io,
@@ -9,10 +11,9 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
     time::Duration,
 };
-#[cfg(unix)]
-use std::{thread, time::Instant};
 
 /// The groups of those that live; `None` once no more may be started.
 static ALIVE: Mutex<Known> = Mutex::new(Known {
@@ -90,6 +91,16 @@ impl Drop for Enlisted {
             known().groups.remove(&group);
         }
     }
+}
+
+/// Fails where no thread can be started: the user's processes, or those of a container, are at their limit.
+///
+/// # Errors
+/// The system's.
+pub fn ensure_thread() -> io::Result<()> {
+    thread::Builder::new().spawn(|| {}).map(|thread| {
+        let _ = thread.join();
+    })
 }
 
 /// The number of `Unfinished` values.

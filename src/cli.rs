@@ -1,6 +1,8 @@
 //! The face: reads the command line, shows what happens, prints what comes out. Only this floor prints.
 
 pub mod args;
+#[cfg(unix)]
+mod inherited;
 mod progress;
 mod report;
 #[cfg(unix)]
@@ -24,8 +26,15 @@ use crate::{
 use args::{Cli, Command, Itself};
 use report::Face;
 
-/// Runs the program with the arguments and the environment of this process.
+/// Runs the program with the arguments and the environment of this process, and with nothing else that its parent left.
 pub fn main() -> ExitCode {
+    #[cfg(unix)]
+    return inherited::without(run);
+    #[cfg(not(unix))]
+    run()
+}
+
+fn run() -> ExitCode {
     let env = Env::capture();
     let words: Vec<OsString> = std::env::args_os().collect();
     let cli = match Cli::try_parse_from(&words) {

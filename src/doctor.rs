@@ -116,7 +116,7 @@ pub fn examine(
         findings.extend(around::search_path(layout, env));
     }
     findings.extend(registry.map(|registry| registry_in_use(registry, &origin.keyring, now)));
-    findings.extend(around::user());
+    findings.extend(around::host(layout));
     findings.extend(around::project(env));
     findings.extend(around::variables(env));
     findings

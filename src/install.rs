@@ -115,17 +115,7 @@ pub fn carry_out(plan: &Plan, context: &InstallContext<'_>) -> Result<Report, In
         free: Mutex::new(context.jobs.max(1)),
         changed: Condvar::new(),
     };
-    let prepared: Vec<Result<Prepared, InstallError>> = thread::scope(|scope| {
-        let running: Vec<_> = plan
-            .groups
-            .iter()
-            .map(|group| scope.spawn(|| prepare(group, context, &locks, &slots)))
-            .collect();
-        running
-            .into_iter()
-            .map(|group| group.join().expect("a worker does not panic"))
-            .collect()
-    });
+    let prepared = side_by_side(&plan.groups, |group| prepare(group, context, &locks, &slots));
     commit::commit(plan, prepared, context)
 }
 
@@ -187,32 +177,48 @@ fn prepare_candidate(
     locks: &Locks,
     slots: &Slots,
 ) -> Result<Vec<Member>, InstallError> {
-    thread::scope(|scope| {
-        let running: Vec<_> = candidate
-            .steps
-            .iter()
-            .map(|step| {
-                scope.spawn(|| {
-                    let _slot = slots.take();
-                    prepare_step(step, context, locks)
-                })
-            })
-            .collect();
-        let mut members = Vec::new();
-        let mut failures = Vec::new();
-        for step in running {
-            match step.join().expect("a worker does not panic") {
-                Ok(member) => members.push(member),
-                Err(error) => failures.push(error),
-            }
+    let ended = side_by_side(&candidate.steps, |step| {
+        let _slot = slots.take();
+        prepare_step(step, context, locks)
+    });
+    let mut members = Vec::new();
+    let mut failures = Vec::new();
+    for step in ended {
+        match step {
+            Ok(member) => members.push(member),
+            Err(error) => failures.push(error),
         }
-        // What ends the run, such as wrong bytes, comes before what a lower version may mend.
-        let is_passed_over = |error: &InstallError| matches!(error, InstallError::Exhausted { .. });
-        failures
+    }
+    // What ends the run, such as wrong bytes, comes before what a lower version may mend.
+    let is_passed_over = |error: &InstallError| matches!(error, InstallError::Exhausted { .. });
+    failures
+        .into_iter()
+        .min_by_key(is_passed_over)
+        .map_or(Ok(members), Err)
+}
+
+/// Does the same for each, on a thread of its own. Where no thread can be had, one does it after the other.
+fn side_by_side<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let work = &work;
+    thread::scope(|scope| {
+        let begin = |one| match thread::Builder::new().spawn_scoped(scope, move || work(one)) {
+            Ok(running) => Either::Running(running),
+            Err(_) => Either::Ended(work(one)),
+        };
+        let begun: Vec<_> = all.iter().map(begin).collect();
+        begun
             .into_iter()
-            .min_by_key(is_passed_over)
-            .map_or(Ok(members), Err)
+            .map(|one| match one {
+                Either::Running(running) => running.join().expect("a worker does not panic"),
+                Either::Ended(ended) => ended,
+            })
+            .collect()
     })
+}
+
+enum Either<'s, R> {
+    Running(thread::ScopedJoinHandle<'s, R>),
+    Ended(R),
 }
 
 fn prepare_step(step: &Step, context: &InstallContext<'_>, locks: &Locks) -> Result<Member, InstallError> {

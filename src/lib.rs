@@ -153,6 +153,8 @@ pub mod unpack;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod accept;
+#[cfg(feature = "cli")]
+pub mod hindrance;
 pub mod locate;
 pub mod postgres;
 

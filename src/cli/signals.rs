@@ -30,7 +30,10 @@ static LAST_WORD: Mutex<()> = Mutex::new(());
 /// `left` says where the user finds what was begun.
 pub(super) fn watch(face: &Face, left: String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else { return };
+    // Nobody would listen to what no longer does as always.
+    let (Ok(runtime), Ok(())) = (runtime, children::ensure_thread()) else {
+        return;
+    };
     let mut listening = Vec::new();
     {
         let _entered = runtime.enter();
@@ -51,7 +54,7 @@ pub(super) fn watch(face: &Face, left: String) {
         return;
     }
     let face = face.clone();
-    thread::spawn(move || {
+    let listen = move || {
         let (name, kind) = runtime.block_on(first(&mut listening));
         let began = Instant::now();
         children::end_all(GRACE);
@@ -76,7 +79,8 @@ pub(super) fn watch(face: &Face, left: String) {
         }
         // The end is being told, to somebody who does not read it.
         std::process::exit(128 + kind.as_raw_value());
-    });
+    };
+    let _ = thread::Builder::new().spawn(listen);
 }
 
 /// Waits for ever if we are being interrupted; else nothing that is told after this is cut short by a signal.

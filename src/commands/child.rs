@@ -20,9 +20,11 @@ use camino::Utf8Path;
 use self::signals::{Signal, Signals, ended_by, is_executable, number, pass_on};
 use super::{Error, Session, database, installed::damaged, variables};
 use crate::{
+    children,
     domain::{ComponentName, TreeName},
     event::{Event, Reporter},
     fs::link,
+    hindrance::Hindrance,
     postgres::{Cluster, HandedOn, Server, StartOptions},
     store::receipt::Receipt,
 };
@@ -138,6 +140,9 @@ pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session)
         command: command.program.to_string_lossy().into_owned(),
         source,
     };
+    if with.is_some() {
+        children::ensure_thread().map_err(Hindrance::NoProcess)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -70,11 +70,13 @@ pub(super) fn start(
 ) -> Result<Server, ClusterError> {
     let (done, is_done) = mpsc::channel::<()>();
     let server = thread::scope(|scope| {
-        scope.spawn(move || {
+        let announce = move || {
             if is_done.recv_timeout(A_WHILE) == Err(mpsc::RecvTimeoutError::Timeout) {
                 reporter.report(Event::Note("starting the project's database…".to_owned()));
             }
-        });
+        };
+        // Where no thread can be had, it is not announced.
+        let _ = thread::Builder::new().spawn_scoped(scope, announce);
         let server = cluster.start(start, reporter);
         drop(done);
         server

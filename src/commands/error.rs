@@ -11,6 +11,7 @@ use crate::{
     event::sized,
     exit::{Exit, hint_of_io, hint_of_room},
     fs::lock::LockError,
+    hindrance::Hindrance,
     install::{InstallError, in_one_line},
     refresh::RefreshError,
     registry::manifest::ManifestError,
@@ -42,6 +43,8 @@ pub enum Error {
     Lock(#[from] LockError),
     #[error(transparent)]
     Install(#[from] InstallError),
+    #[error(transparent)]
+    Host(#[from] Hindrance),
     #[error(transparent)]
     Remove(#[from] RemoveError),
     #[error(transparent)]
@@ -99,6 +102,7 @@ impl Error {
             Self::Resolve(error) => error.exit_code(),
             Self::Lock(error) => error.exit_code(),
             Self::Install(error) => error.exit_code(),
+            Self::Host(error) => error.exit_code(),
             Self::Remove(error) => error.exit_code(),
             Self::Cluster(error) => error.exit_code(),
             Self::NoCommand { source, .. } => Exit::of_start(source),
@@ -131,6 +135,7 @@ impl Error {
             Self::Resolve(error) => error.hint(),
             Self::Lock(error) => error.hint(),
             Self::Install(error) => error.hint(),
+            Self::Host(error) => error.hint(),
             Self::Remove(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
             Self::NoCommand { command, source } => hint_of_command(command, source),

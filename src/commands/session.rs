@@ -8,11 +8,13 @@ use url::Url;
 
 use super::Error;
 use crate::{
+    children,
     domain::{Component, ComponentName, Inventory, VersionStyle},
     env::Env,
     event::{Event, Reporter},
     fetch::{self, Secret, Wire},
     fs::atomic,
+    hindrance::Hindrance,
     host::Host,
     layout::Layout,
     refresh::{self, Answer, Kept, Loaded, Provenance},
@@ -285,6 +287,8 @@ impl Session {
     /// # Errors
     /// When the system has no thread left for it.
     pub fn runtime(&self) -> Result<tokio::runtime::Runtime, Error> {
+        // tokio would panic.
+        children::ensure_thread().map_err(Hindrance::NoProcess)?;
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

@@ -4,10 +4,20 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Finding;
 use crate::{
+    domain::component::Acceptance,
     env::Env,
     event::counted,
-    fs::{entries, link},
+    fs::{
+        entries, link,
+        mounts::{self, Lack},
+    },
+    hindrance::{self, Hindrance},
     layout::Layout,
+    postgres::{
+        access::AccessError,
+        observe::files,
+        user::{OsUser, current_uid},
+    },
 };
 
 /// The socket of a project's server, as ampd puts it.
@@ -94,30 +104,44 @@ fn is_same(one: &Utf8Path, other: &Utf8Path) -> bool {
     one == other || matches!((link::real(one), link::real(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Checks that this user can run PostgreSQL.
-#[cfg(unix)]
-pub(super) fn user() -> Vec<Finding> {
-    use crate::postgres::user::{OsUser, current_uid};
-    let finding = match OsUser::for_postgres() {
-        Ok(None) => Finding::fine("user", format!("user {} can run PostgreSQL", current_uid())),
-        Ok(Some(user)) => Finding::fine(
+/// Looks for hindrances of this host, and for the user whom PostgreSQL is run as.
+pub(super) fn host(layout: &Layout) -> Vec<Finding> {
+    let place = layout.staging();
+    let place = place.ancestors().find(|path| path.is_dir()).unwrap_or(&place);
+    let mut found = hindrance::seen(place, Acceptance::Postgres);
+    if place == layout.staging() {
+        found.extend(hindrance::tried(place, Acceptance::Postgres));
+    }
+    let mut findings: Vec<Finding> = found.iter().map(problem).collect();
+    if let Ok(run_as) = OsUser::for_postgres() {
+        findings.push(Finding::fine(
             "user",
-            format!(
-                "you are root, whom PostgreSQL refuses: ampup runs it as `{}`",
-                user.name
-            ),
-        ),
-        Err(why) => {
-            let remedy = why.hint().unwrap_or_else(|| "choose another user".to_owned());
-            Finding::problem("user", why.to_string(), remedy)
-        }
-    };
-    vec![finding]
+            match run_as {
+                None => format!("user {} can run PostgreSQL", current_uid()),
+                Some(user) => format!(
+                    "you are root, whom PostgreSQL refuses: ampup runs it as `{}`",
+                    user.name
+                ),
+            },
+        ));
+    }
+    findings
 }
 
-#[cfg(not(unix))]
-pub(super) fn user() -> Vec<Finding> {
-    Vec::new()
+fn problem(hindrance: &Hindrance) -> Finding {
+    let about = match hindrance {
+        Hindrance::User(_) => "user",
+        _ => "host",
+    };
+    let cause = std::error::Error::source(hindrance).map(|cause| format!(": {cause}"));
+    let text = format!("{hindrance}{}", cause.unwrap_or_default());
+    Finding::problem(
+        about,
+        text,
+        hindrance
+            .hint()
+            .unwrap_or_else(|| "ask who looks after this host".to_owned()),
+    )
 }
 
 /// The project here, as ampd finds it: AMP_DIR, else `.amp` in the working directory.
@@ -150,6 +174,26 @@ pub(super) fn project(env: &Env) -> Vec<Finding> {
             "project",
             format!("a project here would have its database in `{amp_dir}`, where ampup 0.1 had its home"),
             "work in a directory of the project's own",
+        ));
+    }
+    if amp_dir.is_dir()
+        && current_uid() != 0
+        && mounts::lacks(&amp_dir).is_ok_and(|lacks| lacks.contains(&Lack::Permissions))
+    {
+        let refused = AccessError::of_file_system(&amp_dir, Lack::Permissions);
+        let remedy = refused.hint().unwrap_or_default();
+        findings.push(Finding::problem("project", refused.to_string(), remedy));
+    }
+    let cluster = amp_dir.join("metadb");
+    let lost = files::lost_directories(&cluster);
+    if !lost.is_empty() && cluster.join("PG_VERSION").is_file() {
+        findings.push(Finding::problem(
+            "project",
+            format!(
+                "`{cluster}` lacks its empty directories, as git and rsync may leave them out: {}",
+                lost.join(", ")
+            ),
+            "`ampup db start` makes them",
         ));
     }
     let real = link::real(&amp_dir).unwrap_or(amp_dir);

@@ -1,6 +1,12 @@
-//! The kind of file system that a path lies on.
+//! The file system that a path lies on: its kind, and what it cannot do.
+
+use std::{fmt, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
+
+use super::atomic;
+#[cfg(unix)]
+use super::identity::FileIdentity;
 
 /// The kinds that lie on another machine, as `/proc/self/mountinfo` names them.
 const NETWORK: &[&str] = &[
@@ -34,24 +40,102 @@ pub fn network(path: &Utf8Path) -> Option<String> {
     kind(&mounts, path).filter(|kind| NETWORK.contains(&kind.as_str()))
 }
 
+/// The kind of the file system that a path lies on, where the system says so.
+pub fn kind_of(path: &Utf8Path) -> Option<String> {
+    let mounts = fs_err::read_to_string("/proc/self/mountinfo").ok()?;
+    kind(&mounts, path)
+}
+
+/// Returns true if something is mounted right at this path: then the directory cannot be renamed or replaced.
+pub fn is_mount(path: &Utf8Path) -> bool {
+    let Ok(real) = super::link::real(path) else {
+        return false;
+    };
+    let mounts = fs_err::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    places(&mounts).any(|(at, _)| at == real)
+}
+
+/// Returns true if no program on the file system of this path may run: it is mounted `noexec`.
+pub fn forbids_programs(path: &Utf8Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::StatVfsMountFlags;
+        rustix::fs::statvfs(path.as_std_path())
+            .is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::NOEXEC))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        false
+    }
+}
+
+/// Something that a file system may not keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// Permissions: whatever is set, everybody may enter (exFAT, NTFS, WSL's `/mnt/c`, folders that a host shares).
+    Permissions,
+    /// Symbolic links.
+    Links,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Permissions => "permissions",
+            Self::Links => "symbolic links",
+        })
+    }
+}
+
+/// Lists the things that the file system of this directory does not keep, tried in a directory that is removed again.
+///
+/// # Errors
+/// When nothing can be made there.
+pub fn lacks(directory: &Utf8Path) -> io::Result<Vec<Lack>> {
+    let probe = atomic::private_directory(directory, ".probe-")?;
+    let lacks = tried(&probe);
+    let _ = fs_err::remove_dir_all(&probe);
+    Ok(lacks)
+}
+
+#[cfg(unix)]
+fn tried(probe: &Utf8Path) -> Vec<Lack> {
+    let mut lacks = Vec::new();
+    if FileIdentity::at(probe).is_ok_and(|made| made.mode & 0o077 != 0) {
+        lacks.push(Lack::Permissions);
+    }
+    if fs_err::os::unix::fs::symlink(".", probe.join("link")).is_err() {
+        lacks.push(Lack::Links);
+    }
+    lacks
+}
+
+#[cfg(not(unix))]
+fn tried(_: &Utf8Path) -> Vec<Lack> {
+    Vec::new()
+}
+
 /// The kind of the file system at an absolute path, from `/proc/self/mountinfo` (proc(5)): `36 35 98:0 /root /at options
 /// tags - kind source options`. Of mounts at one place the last is seen.
 fn kind(mounts: &str, path: &Utf8Path) -> Option<String> {
     let mut found: Option<(Utf8PathBuf, String)> = None;
-    for line in mounts.lines() {
-        let Some((place, rest)) = line.split_once(" - ") else {
-            continue;
-        };
-        let (Some(at), Some(kind)) = (place.split(' ').nth(4), rest.split(' ').next()) else {
-            continue;
-        };
-        let at = Utf8PathBuf::from(unescaped(at));
+    for (at, kind) in places(mounts) {
         let is_nearer = found.as_ref().is_none_or(|(nearest, _)| at.starts_with(nearest));
         if path.starts_with(&at) && is_nearer {
             found = Some((at, kind.to_owned()));
         }
     }
     found.map(|(_, kind)| kind)
+}
+
+/// Where something is mounted, and its kind.
+fn places(mounts: &str) -> impl Iterator<Item = (Utf8PathBuf, &str)> {
+    mounts.lines().filter_map(|line| {
+        let (place, rest) = line.split_once(" - ")?;
+        let (at, kind) = (place.split(' ').nth(4)?, rest.split(' ').next()?);
+        Some((Utf8PathBuf::from(unescaped(at)), kind))
+    })
 }
 
 /// Space, tab, newline and backslash are written as `\040`.

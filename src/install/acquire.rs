@@ -10,7 +10,7 @@ use super::{
     locks::{Locks, lock_store},
 };
 use crate::{
-    accept::{Accepted, ProvenCluster, accept, ensure_open},
+    accept::{AcceptError, Accepted, ProvenCluster, accept, ensure_open},
     domain::{Artifact, Component, Digest, Provider, TreeName, component::Acceptance},
     event::{Event, Phase},
     exit::Exit,
@@ -20,6 +20,7 @@ use crate::{
         lock::Lock,
         space::{self, SpaceNeed},
     },
+    hindrance,
     postgres::user::OsUser,
     resolve::Step,
     store::{self, receipt::Receipt, staging::Staging},
@@ -107,9 +108,10 @@ pub(super) fn build(
         let _store = lock_store(context)?;
         Staging::create(context.layout)?
     };
+    // Better known before a large download than after it, and no fault of a build's.
+    hindrance::ensure_none(staging.path(), component.acceptance).map_err(InstallError::Host)?;
     if component.acceptance == Acceptance::Postgres {
-        // Nobody to run it as is better known before a large download than after it.
-        let user = OsUser::for_postgres().map_err(InstallError::User)?;
+        let user = OsUser::for_postgres().map_err(|cause| InstallError::Host(cause.into()))?;
         let open = ensure_open(&staging.path().join("bin/postgres"), user.as_ref());
         if let (Err(error), Some(artifact)) = (open, artifacts.first()) {
             return Err(fatal(attempt(artifact, error.into())));
@@ -195,11 +197,10 @@ fn is_fatal(error: &AttemptError) -> bool {
     match error {
         AttemptError::Fetch(error) => error.verdict() == Verdict::Fatal,
         AttemptError::Unpack(error) => error.exit_code() != Exit::Integrity,
+        AttemptError::Accept(AcceptError::DoesNotRun(error)) => error.is_of_host(),
         AttemptError::Accept(error) => matches!(
             error,
-            crate::accept::AcceptError::User(_)
-                | crate::accept::AcceptError::Closed { .. }
-                | crate::accept::AcceptError::Io(_)
+            AcceptError::User(_) | AcceptError::Closed { .. } | AcceptError::Io(_)
         ),
     }
 }

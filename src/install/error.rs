@@ -10,7 +10,7 @@ use crate::{
     exit::{Exit, hint_of_io},
     fetch::FetchError,
     fs::lock::LockError,
-    postgres::user::UserError,
+    hindrance::Hindrance,
     unpack::UnpackError,
 };
 
@@ -52,9 +52,9 @@ pub enum InstallError {
         /// The number that can still be made.
         free: u64,
     },
-    /// There is nobody to run PostgreSQL as.
+    /// No build could run on this host.
     #[error(transparent)]
-    User(UserError),
+    Host(Hindrance),
     /// Another ampup holds what this one needs.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -140,7 +140,7 @@ impl InstallError {
             }
             Self::Fatal(attempt) => attempt.error.exit_code(),
             Self::NoRoom { .. } | Self::NoEntries { .. } => Exit::Disk,
-            Self::User(error) => error.exit_code(),
+            Self::Host(error) => error.exit_code(),
             Self::Lock(error) => error.exit_code(),
             Self::InUse { .. } => Exit::Busy,
             Self::Store(source) => Exit::of_io(source),
@@ -157,7 +157,7 @@ impl InstallError {
                 worst.or(attempts.first())?.error.hint()
             }
             Self::Fatal(attempt) => attempt.error.hint(),
-            Self::User(error) => error.hint(),
+            Self::Host(error) => error.hint(),
             Self::NoRoom { .. } | Self::NoEntries { .. } => {
                 Some("make room, or choose another home with `AMPUP_HOME`".to_owned())
             }

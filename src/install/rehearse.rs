@@ -8,10 +8,10 @@ use super::{
     error::{Attempt, AttemptError, InstallError},
 };
 use crate::{
-    domain::{Artifact, ComponentName, component::Acceptance},
+    domain::{Artifact, ComponentName},
     fetch::Wire,
+    hindrance,
     layout::Layout,
-    postgres::user::OsUser,
     registry::Registry,
     resolve::{Action, Candidate, GroupPlan, Plan, Step},
 };
@@ -94,11 +94,11 @@ fn usable(step: &Step, stage: Stage<'_>, attempts: &mut Vec<Attempt>) -> Result<
         .registry
         .require(&step.component)
         .expect("the plan was made from this registry");
-    if component.acceptance == Acceptance::Postgres {
-        OsUser::for_postgres().map_err(InstallError::User)?;
-    }
     let version = component.version_style.show(&step.version);
     let place = existing(&stage.layout.staging());
+    if let Some(hindrance) = hindrance::seen(&place, component.acceptance).into_iter().next() {
+        return Err(InstallError::Host(hindrance));
+    }
     let mut left: Vec<Artifact> = Vec::new();
     for artifact in artifacts {
         if left.is_empty() {

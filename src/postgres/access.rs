@@ -3,7 +3,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::user::{OsUser, UserError};
-use crate::exit::Exit;
+use crate::{
+    exit::Exit,
+    fs::mounts::{self, Lack},
+};
 
 /// The reason a cluster is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +64,16 @@ pub enum AccessError {
         /// Its permissions.
         mode: u32,
     },
+    /// The file system cannot hold a cluster.
+    #[error("the file system of `{path}`{} keeps no {lack}, which a cluster needs", in_brackets(.kind))]
+    FileSystem {
+        /// Where it would lie.
+        path: Utf8PathBuf,
+        /// Its kind, where the system says so.
+        kind: Option<String>,
+        /// The thing that it does not keep.
+        lack: Lack,
+    },
     /// It is somewhere else.
     #[error("`{path}` is a link to `{target}`; a cluster must be where its project is")]
     Link {
@@ -81,6 +94,17 @@ pub enum AccessError {
         /// A directory that it could use instead.
         instead: Option<Utf8PathBuf>,
     },
+}
+
+impl AccessError {
+    /// The error of a cluster at this path, whose file system does not keep this.
+    pub(crate) fn of_file_system(path: &Utf8Path, lack: Lack) -> Self {
+        Self::FileSystem {
+            path: path.to_owned(),
+            kind: mounts::kind_of(path),
+            lack,
+        }
+    }
 }
 
 #[cfg(feature = "cli")]
@@ -106,6 +130,10 @@ impl AccessError {
             Self::OwnerDiffers { .. } => Some("leave `--run-as` away".to_owned()),
             Self::SudoForAnother { owner, .. } => Some(format!("`sudo -u '#{owner}' ampup …`")),
             Self::OpenToOthers { cluster, .. } => Some(format!("`chmod 700 {cluster}`")),
+            Self::FileSystem { path, .. } => Some(format!(
+                "`export AMP_DIR=\"$HOME/.local/share/amp/{}\"`, or another directory on a file system of this system's own",
+                project_name(path)
+            )),
             Self::Link { target, .. } => Some(format!(
                 "set `AMP_DIR` to the directory that holds `{target}`, or remove the link"
             )),
@@ -131,10 +159,31 @@ impl AccessError {
             | Self::OfRoot { .. }
             | Self::SudoForAnother { .. }
             | Self::OpenToOthers { .. }
+            | Self::FileSystem { .. }
             | Self::Link { .. }
             | Self::Closed { .. } => Exit::Disk,
         }
     }
+}
+
+fn in_brackets(kind: &Option<String>) -> String {
+    kind.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default()
+}
+
+/// The name of a project, as far as it can be typed.
+#[cfg(feature = "cli")]
+fn project_name(path: &Utf8Path) -> &str {
+    let is_plain = |name: &&str| {
+        name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+            && name
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
+    };
+    path.components()
+        .rev()
+        .map(|part| part.as_str())
+        .find(|name| is_plain(name) && !["metadb", "amp"].contains(name))
+        .unwrap_or("project")
 }
 
 /// Who asks, and for what.

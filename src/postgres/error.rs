@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 
 use super::{
     access::AccessError,
+    host_fault::HostFault,
     observe::session::{DISK_FULL, NO_ENTRY, TOO_MANY, WRONG_PASSWORD, is_unknown_role},
     program::{ProgramError, disk_in, indented},
     project::ProjectError,
@@ -162,8 +163,9 @@ impl ClusterError {
             Self::User(cause) => cause.hint(),
             Self::Lock(LockError::Io { source, .. }) => hint_of_database(source),
             Self::Lock(cause) => cause.hint(),
-            Self::Program(ProgramError::Failed { last_lines, .. }) => {
-                disk_in(last_lines).and_then(|kind| hint_of_database(&kind.into()))
+            Self::Program(ProgramError::Failed { last_lines, .. }) => match HostFault::find(last_lines) {
+                Some(fault) => Some(fault.hint().to_owned()),
+                None => disk_in(last_lines).and_then(|kind| hint_of_database(&kind.into())),
             }
             Self::Program(cause) => cause.hint(),
             Self::Io { source, .. } => hint_of_database(source),
@@ -178,12 +180,14 @@ impl ClusterError {
                 "restore a backup with `ampup db restore`, or begin anew with `ampup db reset`, which keeps the old one"
                     .to_owned(),
             ),
-            Self::EarlyEnd { last_lines, .. } => disk_in(last_lines).and_then(|kind| match kind {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Self::EarlyEnd { last_lines, .. } => match (HostFault::find(last_lines), disk_in(last_lines)) {
+                (Some(fault), _) => Some(fault.hint().to_owned()),
+                (None, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) => {
                     Some("make room and run the same command again; nothing is lost".to_owned())
                 }
-                other => hint_of_database(&other.into()),
-            }),
+                (None, Some(other)) => hint_of_database(&other.into()),
+                (None, None) => None,
+            },
             Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
             Self::Refused { code, message, .. } => match code.as_str() {
                 TOO_MANY => Some("close some of its sessions".to_owned()),
@@ -235,8 +239,11 @@ impl ClusterError {
 /// A project's database is not in ampup's home.
 #[cfg(feature = "cli")]
 fn hint_of_database(cause: &io::Error) -> Option<String> {
-    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem, ResourceBusy, Unsupported};
     match cause.kind() {
+        ResourceBusy | CrossesDevices => Some(
+            "a volume that is mounted at `metadb` cannot be exchanged for another cluster: mount it at `.amp` instead".to_owned(),
+        ),
         PermissionDenied | ReadOnlyFilesystem | Unsupported => {
             Some("choose a directory that you can write to, with `AMP_DIR` or `--amp-dir`".to_owned())
         }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use camino::Utf8Path;
+
 use crate::machine::{self, Built};
 
 /// A failure of the dynamic loader.
@@ -12,6 +14,11 @@ use crate::machine::{self, Built};
 pub enum LoadFailure {
     /// This library is not here.
     MissingLibrary(String),
+    /// This library lies in the component's own `lib/`, where the loader did not look: glibc asks `/proc` where a program
+    /// lies (`$ORIGIN`).
+    UnreachableLibrary(String),
+    /// Another complaint of the loader's, in its own words.
+    Other(String),
     /// The C library (or another) is older than this symbol version, such as `GLIBC_2.38`.
     OlderLibrary(String),
     /// The library was made for a machine with smaller memory pages, or another processor.
@@ -42,18 +49,18 @@ impl LoadFailure {
         if let Some(rest) = after(line, "error while loading shared libraries: ") {
             // glibc: `<library>: cannot open shared object file: No such file or directory`
             let (library, why) = rest.split_once(": ").unwrap_or((rest, ""));
-            let library = file_name(library);
             return Some(
                 if why.contains("not page-aligned") || why.contains("wrong ELF class") {
-                    Self::OtherMachine(library)
+                    Self::OtherMachine(file_name(library))
                 } else {
-                    Self::MissingLibrary(library)
+                    Self::of_library(library, why, rest)
                 },
             );
         }
         if let Some(rest) = after(line, "Error loading shared library ") {
             // musl: `<library>: No such file or directory (needed by <program>)`
-            return Some(Self::MissingLibrary(file_name(until(rest, ": "))));
+            let (library, why) = rest.split_once(": ").unwrap_or((rest, ""));
+            return Some(Self::of_library(library, why, rest));
         }
         if let Some(rest) = after(line, "Library not loaded: ") {
             // macOS: the install name, alone on its line
@@ -72,6 +79,26 @@ impl LoadFailure {
         None
     }
 
+    /// Missing is only what the system has not: one that may not be read or mapped is there.
+    fn of_library(library: &str, why: &str, words: &str) -> Self {
+        if why.contains("No such file") {
+            Self::MissingLibrary(file_name(library))
+        } else {
+            Self::Other(words.trim().to_owned())
+        }
+    }
+
+    /// The same for a program of this tree, which may bring the library that its loader did not find.
+    #[must_use]
+    pub fn in_tree(self, tree: &Utf8Path) -> Self {
+        match self {
+            Self::MissingLibrary(library) if tree.join("lib").join(&library).exists() => {
+                Self::UnreachableLibrary(library)
+            }
+            other => other,
+        }
+    }
+
     /// The command that helps on the system with this `/etc/os-release`.
     #[cfg(feature = "cli")]
     pub fn hint(&self, os_release: &str) -> Option<String> {
@@ -79,7 +106,15 @@ impl LoadFailure {
             Self::MissingLibrary(library) => crate::distributions::Distributions::built_in()
                 .install([library.as_str()], os_release)
                 .map(|command| format!("`{command}`")),
-            Self::OlderLibrary(_) | Self::OtherMachine(_) | Self::BuiltFor(_) | Self::NoProgram => None,
+            Self::UnreachableLibrary(_) if cfg!(target_os = "linux") => {
+                Some("mount `/proc`: the loader asks it where the program lies".to_owned())
+            }
+            Self::UnreachableLibrary(_)
+            | Self::Other(_)
+            | Self::OlderLibrary(_)
+            | Self::OtherMachine(_)
+            | Self::BuiltFor(_)
+            | Self::NoProgram => None,
         }
     }
 }
@@ -88,6 +123,13 @@ impl fmt::Display for LoadFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingLibrary(library) => write!(f, "the library `{library}` is not on this system"),
+            Self::UnreachableLibrary(library) => {
+                write!(
+                    f,
+                    "the loader does not find `{library}`, which is in the component's own `lib/`"
+                )
+            }
+            Self::Other(words) => write!(f, "the loader says: {words}"),
             Self::OlderLibrary(version) => write!(f, "it needs {version}, and this system is older"),
             Self::OtherMachine(what) if what.is_empty() => f.write_str("it was made for another processor"),
             Self::OtherMachine(what) => write!(f, "`{what}` was made for another kind of machine"),
@@ -103,7 +145,9 @@ impl fmt::Display for LoadFailure {
 pub fn missing_library(stderr: &str) -> Option<String> {
     match LoadFailure::find(stderr)? {
         LoadFailure::MissingLibrary(library) => Some(library),
-        LoadFailure::OlderLibrary(_)
+        LoadFailure::UnreachableLibrary(_)
+        | LoadFailure::Other(_)
+        | LoadFailure::OlderLibrary(_)
         | LoadFailure::OtherMachine(_)
         | LoadFailure::BuiltFor(_)
         | LoadFailure::NoProgram => None,
@@ -112,10 +156,6 @@ pub fn missing_library(stderr: &str) -> Option<String> {
 
 fn after<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
     line.split_once(mark).map(|(_, rest)| rest)
-}
-
-fn until<'a>(text: &'a str, mark: &str) -> &'a str {
-    text.split_once(mark).map_or(text, |(before, _)| before)
 }
 
 fn file_name(path: &str) -> String {
@@ -161,7 +201,39 @@ mod tests {
             ),
             Some("`libicuuc.so.60` was made for another kind of machine".to_owned())
         );
+        assert_eq!(
+            find(
+                "bin/initdb: error while loading shared libraries: libpq.so.5: failed to map segment from shared object"
+            ),
+            Some("the loader says: libpq.so.5: failed to map segment from shared object".to_owned())
+        );
+        assert_eq!(
+            find("Error loading shared library libpq.so.5: Permission denied (needed by bin/initdb)"),
+            Some("the loader says: libpq.so.5: Permission denied (needed by bin/initdb)".to_owned())
+        );
         assert_eq!(find("FATAL:  role \"x\" does not exist\n"), None);
         assert_eq!(missing_library("version `GLIBC_2.38' not found"), None);
+    }
+
+    #[test]
+    fn a_library_of_the_components_own_is_not_called_missing() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let tree = Utf8Path::from_path(tree.path()).expect("UTF-8");
+        fs_err::create_dir(tree.join("lib")).expect("made");
+        fs_err::write(tree.join("lib/libpq.so.5"), "").expect("written");
+        let said = |library: &str| {
+            let line = format!(
+                "x: error while loading shared libraries: {library}: cannot open shared object file: No such file or directory"
+            );
+            LoadFailure::find(&line).expect("understood").in_tree(tree)
+        };
+        assert_eq!(
+            said("libpq.so.5"),
+            LoadFailure::UnreachableLibrary("libpq.so.5".to_owned())
+        );
+        assert_eq!(
+            said("libxml2.so.2"),
+            LoadFailure::MissingLibrary("libxml2.so.2".to_owned())
+        );
     }
 }

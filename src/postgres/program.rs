@@ -11,7 +11,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{loading::LoadFailure, user::OsUser};
+use super::{host_fault::HostFault, loading::LoadFailure, user::OsUser};
 use crate::{
     children::{self, Enlisted},
     exit::Exit,
@@ -84,6 +84,20 @@ pub enum ProgramError {
     },
 }
 
+impl ProgramError {
+    /// The fault of the host that it met, whatever build it is of.
+    pub(crate) fn host_fault(&self) -> Option<HostFault> {
+        match self {
+            Self::Failed { last_lines, .. } => HostFault::find(last_lines),
+            Self::DoesNotLoad { .. }
+            | Self::NoLoader { .. }
+            | Self::Spawn { .. }
+            | Self::UnexpectedAnswer { .. }
+            | Self::Silent { .. } => None,
+        }
+    }
+}
+
 #[cfg(feature = "cli")]
 impl ProgramError {
     /// The next command to type.
@@ -92,10 +106,24 @@ impl ProgramError {
             Self::DoesNotLoad { failure, .. } => failure.hint(&crate::distributions::os_release()),
             Self::Spawn { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => None,
             Self::Spawn { source, .. } => crate::exit::hint_of_io(source),
-            Self::Failed { last_lines, .. } => {
-                disk_in(last_lines).and_then(|kind| crate::exit::hint_of_io(&kind.into()))
-            }
+            Self::Failed { last_lines, .. } => match HostFault::find(last_lines) {
+                Some(fault) => Some(fault.hint().to_owned()),
+                None => disk_in(last_lines).and_then(|kind| crate::exit::hint_of_io(&kind.into())),
+            },
             Self::NoLoader { .. } | Self::UnexpectedAnswer { .. } | Self::Silent { .. } => None,
+        }
+    }
+
+    /// Returns true if another build would fail alike on this host.
+    pub fn is_of_host(&self) -> bool {
+        match self {
+            Self::DoesNotLoad { failure, .. } => matches!(failure, LoadFailure::UnreachableLibrary(_)),
+            Self::Spawn { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory
+            ),
+            Self::Failed { .. } => self.host_fault().is_some(),
+            Self::NoLoader { .. } | Self::UnexpectedAnswer { .. } | Self::Silent { .. } => false,
         }
     }
 
@@ -116,7 +144,8 @@ impl ProgramError {
     }
 }
 
-/// Returns the kind of the disk's refusal, recognized by the system's messages, which PostgreSQL's programs pass on.
+/// Returns the kind of the disk's refusal, recognized by the system's messages, which PostgreSQL's programs pass on. Whatever
+/// else was refused with such a text is not the disk's.
 pub(super) fn disk_in(lines: &[String]) -> Option<io::ErrorKind> {
     const TEXTS: [(&str, io::ErrorKind); 4] = [
         ("No space left on device", io::ErrorKind::StorageFull),
@@ -124,6 +153,9 @@ pub(super) fn disk_in(lines: &[String]) -> Option<io::ErrorKind> {
         ("Read-only file system", io::ErrorKind::ReadOnlyFilesystem),
         ("Permission denied", io::ErrorKind::PermissionDenied),
     ];
+    if HostFault::find(lines).is_some() {
+        return None;
+    }
     let is_said = |text: &str| lines.iter().any(|line| line.contains(text));
     TEXTS
         .into_iter()
@@ -228,7 +260,7 @@ impl Program<'_> {
         if let Some(failure) = LoadFailure::find(&stderr) {
             return ProgramError::DoesNotLoad {
                 program: self.path(),
-                failure,
+                failure: failure.in_tree(self.tree),
             };
         }
         // initdb says this of a postgres that is there and cannot be loaded (it only sees that `postgres -V` gave no
@@ -329,8 +361,13 @@ fn watch(
         let _ = stdin.write_all(input.as_bytes());
     }
     let heard = mpsc::channel();
-    listen(child.stdout.take(), Stream::Out, heard.0.clone());
-    listen(child.stderr.take(), Stream::Err, heard.0);
+    let listening = listen(child.stdout.take(), Stream::Out, heard.0.clone())
+        .and_then(|()| listen(child.stderr.take(), Stream::Err, heard.0));
+    if let Err(source) = listening {
+        enlisted.end();
+        let _ = child.wait();
+        return Err(ProgramError::Spawn { program, source });
+    }
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     loop {
         match heard.1.recv_timeout(timeout) {
@@ -381,16 +418,21 @@ enum Stream {
     Err,
 }
 
-fn listen(from: Option<impl Read + Send + 'static>, stream: Stream, to: mpsc::Sender<(Stream, Vec<u8>)>) {
-    let Some(mut from) = from else { return };
-    thread::spawn(move || {
+fn listen(
+    from: Option<impl Read + Send + 'static>,
+    stream: Stream,
+    to: mpsc::Sender<(Stream, Vec<u8>)>,
+) -> io::Result<()> {
+    let Some(mut from) = from else { return Ok(()) };
+    let read = move || {
         let mut buffer = [0; 8192];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             if to.send((stream, buffer[..length].to_vec())).is_err() {
                 return;
             }
         }
-    });
+    };
+    thread::Builder::new().spawn(read).map(drop)
 }
 
 fn keep_end(kept: &mut Vec<u8>, more: &[u8]) {

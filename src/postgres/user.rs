@@ -10,6 +10,11 @@ use std::{
 
 use crate::exit::Exit;
 
+/// The superuser of a cluster that is not named after its owner.
+pub const SUPERUSER: &str = "postgres";
+/// The longest name of a role, in bytes (`NAMEDATALEN` with its final zero).
+const LONGEST_ROLE: usize = 63;
+
 /// A user of this system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OsUser {
@@ -128,6 +133,15 @@ impl OsUser {
         })
     }
 
+    /// The superuser of a cluster that this user makes: of the same name, or `postgres` where initdb refuses that.
+    pub fn superuser(&self) -> &str {
+        if is_superuser_name(&self.name) {
+            &self.name
+        } else {
+            SUPERUSER
+        }
+    }
+
     /// The user to run PostgreSQL as when we are root and nobody was named: `postgres`, else `nobody`.
     ///
     /// # Errors
@@ -159,6 +173,17 @@ impl OsUser {
         #[cfg(not(unix))]
         Ok(None)
     }
+}
+
+/// Returns true if initdb takes this name for a superuser. Role names cannot begin with "pg_"; `none` is reserved,
+/// `public` is everybody; and what it runs refuses an extension's owner with a quote, a dollar sign or a backslash. (A domain's
+/// users are `DOMAIN\user`, its machines `HOST$`.)
+fn is_superuser_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= LONGEST_ROLE
+        && !name.starts_with("pg_")
+        && !["none", "public"].contains(&name)
+        && !name.contains(['"', '$', '\'', '\\'])
 }
 
 /// The number of whoever runs this process.
@@ -251,6 +276,30 @@ fn find(passwd: &str, key: &str) -> Option<OsUser> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_superuser_has_its_owners_name_where_initdb_takes_that() {
+        let longest = "l".repeat(63);
+        for name in [
+            "john.doe", "größe", "a b", "x@y", "A-B", "123", "pg", "nonesuch", &longest,
+        ] {
+            assert!(is_superuser_name(name), "{name}");
+        }
+        for name in [
+            "",
+            "$Dave",
+            "HOST$",
+            r"DOM\u",
+            "o'brien",
+            "a\"b",
+            "pg_x",
+            "none",
+            "public",
+            &"l".repeat(64),
+        ] {
+            assert!(!is_superuser_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_user_is_found_by_name_and_by_number() {

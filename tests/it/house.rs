@@ -34,6 +34,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("store", 3),
     ("unpack", 3),
     ("accept", 4),
+    ("hindrance", 4),
     ("locate", 4),
     ("postgres", 4),
     ("backup", 5),

@@ -29,6 +29,8 @@ mod discover;
 #[cfg(unix)]
 mod door;
 mod formats;
+#[cfg(target_os = "linux")]
+mod hosts;
 #[cfg(unix)]
 mod house;
 mod library;

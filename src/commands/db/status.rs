@@ -11,7 +11,7 @@ use crate::{
     locate,
     postgres::{
         Cluster, ClusterError, Purpose, ServerState, Serving, Status, observe::decide::Contents,
-        observe::endpoint::Socket, observe::status::LITTLE_ROOM,
+        observe::endpoint::Socket, observe::files, observe::status::LITTLE_ROOM,
     },
     registry::concern::Concern,
 };
@@ -207,6 +207,19 @@ fn problems(cluster: &Cluster, status: &Status) -> Vec<(String, Option<String>)>
             "a crash of this machine may cost the database its data: its server was started without fsync"
                 .to_owned(),
             Some("`ampup db stop`, then `ampup run ampd solo`".to_owned()),
+        ));
+    }
+    let lost = match status.contents {
+        Contents::Cluster { .. } => files::lost_directories(&cluster.project().cluster()),
+        _ => Vec::new(),
+    };
+    if !lost.is_empty() {
+        problems.push((
+            format!(
+                "the cluster lacks its empty directories, as git and rsync may leave them out: {}",
+                lost.join(", ")
+            ),
+            Some("`ampup db start` makes them".to_owned()),
         ));
     }
     if let Some(kind) = &status.network {

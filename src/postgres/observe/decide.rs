@@ -10,6 +10,9 @@ use crate::postgres::{
 /// (`FirstNormalObjectId`, <https://www.postgresql.org/docs/current/system-catalog-initial-data.html>).
 pub const FIRST_OF_USERS: u64 = 16384;
 
+/// The prefix of an unfinished cluster's name.
+pub const NEW: &str = "metadb.new-";
+
 /// The facts about a directory that may be a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
@@ -81,10 +84,11 @@ pub fn contents(listing: &Listing) -> Contents {
     }
 }
 
-/// Returns true if initdb makes something of this name before it writes `PG_VERSION`
+/// Returns true if initdb makes something of this name before it writes `PG_VERSION`, or we do where we fill a volume
 /// (<https://www.postgresql.org/docs/current/storage-file-layout.html>).
 fn is_of_cluster(entry: &str) -> bool {
     entry.starts_with("pg_")
+        || entry.starts_with(NEW)
         || [
             "base",
             "global",

@@ -6,12 +6,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::{
-    fs::{atomic, identity::FileIdentity},
+    fs::{
+        atomic,
+        identity::FileIdentity,
+        mounts::{self, Lack},
+    },
     postgres::{
         access::{AccessError, Gate},
         observe::decide::{Contents, FIRST_OF_USERS, Listing, contents},
         observe::endpoint::Socket,
         observe::pid_file::{self, PidFile},
+        user::current_uid,
     },
 };
 
@@ -64,6 +69,32 @@ pub fn is_ephemeral(cluster: &Utf8Path) -> bool {
             .lines()
             .any(|line| line == EPHEMERAL)
     })
+}
+
+/// The directories of a cluster in which nothing needs to be, and that a server does not start without
+/// (<https://www.postgresql.org/docs/current/storage-file-layout.html>). git keeps no empty directory, and neither does
+/// `rsync --prune-empty-dirs`.
+const MAY_BE_EMPTY: [&str; 14] = [
+    "pg_commit_ts",
+    "pg_dynshmem",
+    "pg_logical",
+    "pg_logical/mappings",
+    "pg_logical/snapshots",
+    "pg_notify",
+    "pg_replslot",
+    "pg_serial",
+    "pg_snapshots",
+    "pg_stat",
+    "pg_stat_tmp",
+    "pg_tblspc",
+    "pg_twophase",
+    "pg_wal/archive_status",
+];
+
+/// Those of them that a cluster lacks.
+pub fn lost_directories(cluster: &Utf8Path) -> Vec<&'static str> {
+    let is_lost = |name: &&str| matches!(fs::symlink_metadata(cluster.join(name)), Err(cause) if cause.kind() == io::ErrorKind::NotFound);
+    MAY_BE_EMPTY.into_iter().filter(is_lost).collect()
 }
 
 /// Returns true if a cluster holds objects that its users made.
@@ -204,8 +235,16 @@ pub fn is_link(cluster: &Utf8Path) -> io::Result<Option<Result<(), AccessError>>
 /// When it cannot be looked at.
 pub fn is_private(cluster: &Utf8Path) -> io::Result<Result<(), AccessError>> {
     let mode = FileIdentity::at(cluster)?.mode;
+    // Who tries it in another user's directory as root could be led elsewhere.
+    let keeps_none = || {
+        let above = cluster.parent().filter(|_| current_uid() != 0);
+        let lacks = above.and_then(|above| mounts::lacks(above).ok());
+        lacks.is_some_and(|lacks| lacks.contains(&Lack::Permissions))
+    };
     Ok(if mode & 0o027 == 0 {
         Ok(())
+    } else if keeps_none() {
+        Err(AccessError::of_file_system(cluster, Lack::Permissions))
     } else {
         Err(AccessError::OpenToOthers {
             cluster: cluster.to_owned(),

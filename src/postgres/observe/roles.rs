@@ -3,11 +3,8 @@
 use crate::postgres::{
     context::{ClusterContext, Reach},
     observe::files,
-    user::{OsUser, current_uid},
+    user::{OsUser, SUPERUSER, current_uid},
 };
-
-/// The superuser's name where it is not the owner's.
-pub(crate) const SUPERUSER: &str = "postgres";
 
 /// The superuser's likely name while nobody can be asked: the cluster's owner, who made it.
 pub(crate) fn superuser(cluster: &ClusterContext) -> String {
@@ -22,7 +19,7 @@ pub(crate) fn roles(cluster: &ClusterContext, owner: u32) -> Vec<String> {
         Reach::Socket => OsUser::by_uid(owner).ok(),
         Reach::Loopback => None,
     };
-    let of_owner = of_owner.map(|user| user.name);
+    let of_owner = of_owner.map(|user| user.superuser().to_owned());
     let mut roles: Vec<String> = cluster
         .named_superuser
         .clone()

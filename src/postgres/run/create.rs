@@ -1,5 +1,6 @@
 //! Making a project's cluster: beside its place, flushed, then moved there by one rename. Whoever is killed on the way
-//! leaves no cluster, or a whole one.
+//! leaves no cluster, or a whole one. A volume that is mounted in that place cannot be replaced, so it is made in there, and
+//! `PG_VERSION`, without which it is none, is moved last.
 
 use std::io::{self, Write as _};
 
@@ -7,13 +8,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::{
+    event::{Event, Reporter},
     fs::{
         atomic,
         directory::{self, Directory},
+        identity::FileIdentity,
+        mounts::{self, Lack},
     },
     postgres::{
+        access::AccessError,
         error::ClusterError,
-        observe::decide::Contents,
+        observe::decide::{Contents, NEW},
         observe::files,
         project::{Project, give_all, give_directory},
         run::initdb::{Flush, Superuser, initdb},
@@ -21,8 +26,6 @@ use crate::{
     },
 };
 
-/// The prefix of an unfinished cluster's name.
-const NEW: &str = "metadb.new-";
 /// The settings of a cluster whose data may be lost
 /// (<https://www.postgresql.org/docs/current/non-durability.html>).
 const NOT_DURABLE: &str = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n";
@@ -46,9 +49,9 @@ pub struct NewCluster<'a> {
     pub major: u64,
     /// Whose it will be; `None`: ours.
     pub owner: Option<&'a OsUser>,
-    /// A cluster of the same tree and owner to copy.
+    /// A cluster of the same tree, owner and superuser to copy.
     pub template: Option<&'a Utf8Path>,
-    /// Who connects to it, if not its owner. Nobody has such a template.
+    /// Who connects to it, if not a role of its owner's name.
     pub superuser: Option<Superuser<'a>>,
     /// Its data may be lost.
     pub ephemeral: bool,
@@ -59,11 +62,17 @@ pub struct NewCluster<'a> {
 /// # Errors
 /// When it cannot be made; there is none then.
 pub fn make(project: &Project, new_cluster: &NewCluster<'_>) -> Result<Made, ClusterError> {
-    let amp_dir = project.amp_dir();
+    let cluster = project.cluster();
+    let amp_dir = if mounts::is_mount(&cluster) {
+        close(&cluster, new_cluster.owner).map_err(failed(&cluster))?;
+        cluster.as_path()
+    } else {
+        project.amp_dir()
+    };
     remove_unfinished(amp_dir);
     let template = new_cluster
         .template
-        .filter(|template| new_cluster.superuser.is_none() && is_whole(template, new_cluster.major));
+        .filter(|template| is_whole(template, new_cluster.major));
     // A template that cannot be copied (or a disk that is full, which initdb will say) costs time, no more.
     let copied = template.and_then(|template| {
         let fill = |new: &Directory, _: &Utf8Path| {
@@ -79,7 +88,7 @@ pub fn make(project: &Project, new_cluster: &NewCluster<'_>) -> Result<Made, Clu
         }
     };
     let published = if is_whole(&new, new_cluster.major) {
-        publish(&new, &project.cluster()).map_err(failed(amp_dir))
+        publish(&new, &cluster).map_err(failed(amp_dir))
     } else {
         Err(ClusterError::NotWhole {
             directory: new.clone(),
@@ -92,15 +101,28 @@ pub fn make(project: &Project, new_cluster: &NewCluster<'_>) -> Result<Made, Clu
     published.map(|()| made)
 }
 
-/// Puts what a killed initdb left out of the way, under a name that says when.
+/// Puts what a killed initdb left out of the way, under a name that says when; `None` where it lay in a volume, from which
+/// it is removed.
 ///
 /// # Errors
-/// When it cannot be renamed.
-pub fn set_aside(project: &Project) -> io::Result<Utf8PathBuf> {
+/// When it cannot be renamed or removed.
+pub fn set_aside(project: &Project) -> io::Result<Option<Utf8PathBuf>> {
+    let cluster = project.cluster();
+    if mounts::is_mount(&cluster) {
+        for entry in fs::read_dir(&cluster)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        return Ok(None);
+    }
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     let aside = project.amp_dir().join(format!("metadb.old-{now}-unfinished"));
-    atomic::rename(&project.cluster(), &aside)?;
-    Ok(aside)
+    atomic::rename(&cluster, &aside)?;
+    Ok(Some(aside))
 }
 
 fn failed(amp_dir: &Utf8Path) -> impl Fn(io::Error) -> ClusterError {
@@ -122,9 +144,10 @@ fn build(
     fill: impl FnOnce(&Directory, &Utf8Path) -> Result<(), ClusterError>,
 ) -> Result<Utf8PathBuf, ClusterError> {
     let path = atomic::private_directory(amp_dir, NEW).map_err(failed(amp_dir))?;
-    let filled = Directory::made(&path)
-        .map_err(failed(amp_dir))
-        .and_then(|new| fill(&new, &path));
+    let filled = ensure_closed(&path).and_then(|()| {
+        let new = Directory::made(&path).map_err(failed(amp_dir))?;
+        fill(&new, &path)
+    });
     match filled {
         Ok(()) => Ok(path),
         Err(error) => {
@@ -132,6 +155,15 @@ fn build(
             Err(error)
         }
     }
+}
+
+/// Fails where a directory that was made for us alone is open to others: nothing is made that no server would take.
+fn ensure_closed(new: &Utf8Path) -> Result<(), ClusterError> {
+    let is_open = cfg!(unix) && FileIdentity::at(new).is_ok_and(|found| found.mode & 0o077 != 0);
+    if is_open {
+        return Err(AccessError::of_file_system(new.parent().unwrap_or(new), Lack::Permissions).into());
+    }
+    Ok(())
 }
 
 /// It is ours until it is whole: what root wrote into another user's directory could land elsewhere.
@@ -152,7 +184,13 @@ fn by_initdb(new: &Directory, path: &Utf8Path, new_cluster: &NewCluster<'_>) -> 
         new_cluster.superuser,
         Flush::No,
     )?;
-    finish(new, new_cluster).map_err(failed)
+    finish(new, new_cluster).map_err(|cause| match cause.kind() {
+        // initdb made files here; what is left to refuse is the link.
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => {
+            AccessError::of_file_system(path.parent().unwrap_or(path), Lack::Links).into()
+        }
+        _ => failed(cause),
+    })
 }
 
 fn finish(new: &Directory, new_cluster: &NewCluster<'_>) -> io::Result<()> {
@@ -181,10 +219,63 @@ pub fn link_data(cluster: &Directory) -> io::Result<()> {
     }
 }
 
+/// Closes a volume to others, as PostgreSQL wants it, and gives it to whoever serves it.
+fn close(volume: &Utf8Path, owner: Option<&OsUser>) -> io::Result<()> {
+    let volume = Directory::open(volume)?;
+    volume.set_mode(0o700)?;
+    give_directory(&volume, owner)
+}
+
 fn publish(directory: &Utf8Path, cluster: &Utf8Path) -> io::Result<()> {
     atomic::sync_tree(directory)?;
+    if directory.parent() == Some(cluster) {
+        return move_into(cluster, directory);
+    }
     // A rename replaces an empty directory, and nothing else.
     atomic::rename(directory, cluster)
+}
+
+fn move_into(volume: &Utf8Path, directory: &Utf8Path) -> io::Result<()> {
+    const LAST: &str = "PG_VERSION";
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        if name != LAST {
+            fs::rename(
+                directory.as_std_path().join(&name),
+                volume.as_std_path().join(&name),
+            )?;
+        }
+    }
+    atomic::sync_directory(volume)?;
+    atomic::rename(&directory.join(LAST), &volume.join(LAST))?;
+    // An empty directory does no harm where it stays.
+    let _ = fs::remove_dir(directory);
+    Ok(())
+}
+
+/// Makes the directories that a copy of a cluster lost because nothing is in them, and says so.
+///
+/// # Errors
+/// When one cannot be made.
+pub fn restore_directories(
+    cluster: &Utf8Path,
+    owner: Option<&OsUser>,
+    reporter: &dyn Reporter,
+) -> io::Result<()> {
+    let lost = files::lost_directories(cluster);
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let top = Directory::open(cluster)?;
+    for name in &lost {
+        let (above, name) = name.rsplit_once('/').unwrap_or(("", name));
+        give_directory(&top.enter(above.into())?.directory(name)?, owner)?;
+    }
+    reporter.report(Event::Note(format!(
+        "made the empty directories that a copy of the database lost: {}",
+        lost.join(", ")
+    )));
+    Ok(())
 }
 
 /// Returns the progress of making a cluster: a number that changes while files are written.
@@ -199,7 +290,9 @@ pub fn progress(amp_dir: &Utf8Path) -> u64 {
             })
             .sum()
     }
-    let entries = fs::read_dir(amp_dir).into_iter().flatten().flatten();
+    // In a volume, too.
+    let places = [amp_dir.to_owned(), amp_dir.join("metadb")];
+    let entries = places.iter().flat_map(fs::read_dir).flatten().flatten();
     entries
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(NEW))
         .map(|entry| size(&entry.path()))

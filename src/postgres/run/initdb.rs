@@ -3,7 +3,9 @@
 use camino::Utf8Path;
 
 use crate::postgres::{
+    host_fault::HostFault,
     program::{Program, ProgramError},
+    run::memory::INSTEAD,
     user::OsUser,
 };
 
@@ -45,6 +47,26 @@ pub fn initdb(
         name: "initdb",
         run_as,
     };
+    let mut made = run(&initdb, directory, superuser, flush, None);
+    // initdb looks whether it can have a segment of shared memory, and not whether there is room for one.
+    for memory in INSTEAD {
+        match &made {
+            Err(failed) if matches!(failed.host_fault(), Some(HostFault::DevShm | HostFault::MemoryId)) => {
+                made = run(&initdb, directory, superuser, flush, Some(memory));
+            }
+            _ => break,
+        }
+    }
+    made
+}
+
+fn run(
+    initdb: &Program<'_>,
+    directory: &Utf8Path,
+    superuser: Option<Superuser<'_>>,
+    flush: Flush,
+    memory: Option<&str>,
+) -> Result<(), ProgramError> {
     let mut command = initdb.command();
     command
         .args(["-D", directory.as_str()])
@@ -60,6 +82,9 @@ pub fn initdb(
     };
     if flush == Flush::No {
         command.arg("--no-sync");
+    }
+    if let Some(memory) = memory {
+        command.arg(format!("--set=dynamic_shared_memory_type={memory}"));
     }
     initdb.run(command, "").map(|_| ())
 }

@@ -31,6 +31,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) durable: bool,
     /// The purpose of the start.
     pub(crate) purpose: Purpose,
+    /// The kind of dynamic shared memory, where that of the cluster's settings does not work here.
+    pub(crate) memory: Option<&'static str>,
     /// The tether, if the server is to end with us.
     pub(crate) tether: Option<&'a Tether>,
 }
@@ -189,6 +191,11 @@ fn settings(launch: &Launch<'_>, addresses: &str) -> Vec<String> {
         "wal_recycle=off".to_owned(),
         launch.purpose.setting(),
     ];
+    settings.extend(
+        launch
+            .memory
+            .map(|memory| format!("dynamic_shared_memory_type={memory}")),
+    );
     settings.extend(launch.tether.map(|tether| tether.setting().to_owned()));
     if launch.purpose == Purpose::Change {
         settings.push("default_transaction_read_only=on".to_owned());

@@ -24,7 +24,6 @@ use crate::{
             programs::{self, contents, template},
             purpose::{Purpose, is_for_change},
             rights::{ensure_open_to, run_as},
-            roles::SUPERUSER,
             session::TOO_MANY,
             status::LITTLE_ROOM,
         },
@@ -35,6 +34,7 @@ use crate::{
             listen::{make_password, make_socket},
             lock_files,
             log::Log,
+            memory::SharedMemory,
             pending_swap,
             server::{Evidence, Process, Server},
             spawn::{Launch, has_done_its_part, spawn},
@@ -43,7 +43,7 @@ use crate::{
             users,
             wait::{Wait, WaitStep},
         },
-        user::OsUser,
+        user::{OsUser, SUPERUSER},
     },
 };
 
@@ -137,6 +137,7 @@ pub(crate) fn start(
         child: None,
         has_failed: false,
         tether: None,
+        memory: SharedMemory::default(),
         made: None,
         log: Log::of(&cluster.project),
     };
@@ -189,6 +190,7 @@ struct Starting<'a> {
     /// One that we started ended, and another one seemed to be there.
     has_failed: bool,
     tether: Option<Tether>,
+    memory: SharedMemory,
     made: Option<create::Made>,
     log: Log,
 }
@@ -210,6 +212,10 @@ impl Starting<'_> {
             let decision = next(&look.seen);
             // If ours ended and another is there, that one won the race for PostgreSQL's own lock, and is waited for.
             if let Some(ended) = self.child_ended(programs.as_ref()) {
+                // A cluster, or the template that it is a copy of, may come from a host that has what this one has not.
+                if self.memory.is_other_after(&ended) {
+                    continue;
+                }
                 if matches!(decision, Next::Start { .. }) || self.has_failed {
                     return Err(ended);
                 }
@@ -292,7 +298,10 @@ impl Starting<'_> {
                 program: programs
                     .map(|programs| programs.program("postgres"))
                     .unwrap_or_default(),
-                failure,
+                failure: match programs {
+                    Some(programs) => failure.in_tree(&programs.tree),
+                    None => failure,
+                },
             }));
         }
         Some(ClusterError::EarlyEnd {
@@ -311,14 +320,21 @@ impl Starting<'_> {
         let cluster = self.cluster;
         // Look again: another ampup may have made it while we waited for the lock.
         match contents(cluster)? {
-            Contents::Cluster { .. } => {}
+            Contents::Cluster { .. } => {
+                create::restore_directories(&cluster.directory, self.run_as.as_ref(), self.reporter)
+                    .map_err(cluster.failed("make the empty directories of"))?;
+            }
             // A change of the cluster that was killed between two renames is finished first.
             Contents::Absent if pending_swap::finish(&cluster.project)? => return Ok(()),
             Contents::Absent | Contents::Empty => self.made = Some(self.make(programs)?),
             Contents::Unfinished => {
                 let aside = create::set_aside(&cluster.project).map_err(cluster.failed("put aside"))?;
+                let what = aside.map_or_else(
+                    || format!("removed from `{}`", cluster.directory),
+                    |aside| format!("moved to `{aside}`"),
+                );
                 self.reporter.report(Event::Warning(format!(
-                    "an unfinished cluster, in which no data can be, was moved to `{aside}`"
+                    "an unfinished cluster, in which no data can be, was {what}"
                 )));
                 self.made = Some(self.make(programs)?);
             }
@@ -348,6 +364,7 @@ impl Starting<'_> {
             socket: &socket,
             durable: !files::is_ephemeral(&cluster.directory),
             purpose: self.options.purpose,
+            memory: self.memory.kind(),
             tether: self.tether.as_ref(),
         };
         let (child, log) = spawn(&launch, lock)?;
@@ -357,14 +374,19 @@ impl Starting<'_> {
 
     fn make(&self, programs: &Located) -> Result<create::Made, ClusterError> {
         let named = self.cluster.named_superuser.as_deref();
+        let owner;
         let (template, name) = match self.cluster.reach {
             Reach::Socket => {
-                let owner = match &self.run_as {
-                    Some(user) => user.name.clone(),
-                    None => OsUser::current()?.name,
+                owner = match &self.run_as {
+                    Some(user) => user.clone(),
+                    None => OsUser::current()?,
                 };
-                let template = template(self.cluster, programs, &owner);
-                (template, named.filter(|name| *name != owner))
+                let own = owner.superuser();
+                let name = named.unwrap_or(own);
+                let template = (name == own)
+                    .then(|| template(self.cluster, programs, own))
+                    .flatten();
+                (template, (name != owner.name).then_some(name))
             }
             Reach::Loopback => {
                 make_password(self.cluster, self.run_as.as_ref())?;

@@ -1,0 +1,50 @@
+//! Leftovers of a parent that nobody shall depend on: children that vanish unseen, signals that never come,
+//! a small stack. Signals that are ignored stay so, but for that one: `nohup` means it.
+
+use std::{process::ExitCode, thread};
+
+use nix::sys::signal::SigSet;
+use rustix::process::{Resource, Signal, getrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::children;
+
+/// Parsing a command line takes some; with less than this we bring our own.
+const LEAST_STACK: u64 = 1 << 20;
+/// The size that most systems give.
+const STACK: usize = 8 << 20;
+
+/// Runs the program without what its parent left.
+pub(super) fn without(run: impl FnOnce() -> ExitCode + Send + Copy) -> ExitCode {
+    // Blocked, a signal would neither end us nor be passed on.
+    let _ = SigSet::all().thread_unblock();
+    if children::is_ignored(Signal::CHILD.as_raw()) {
+        see_children();
+    }
+    let is_small = getrlimit(Resource::Stack)
+        .current
+        .is_some_and(|limit| limit < LEAST_STACK);
+    if is_small {
+        let apart = thread::scope(|scope| {
+            let thread = thread::Builder::new()
+                .stack_size(STACK)
+                .spawn_scoped(scope, run)
+                .ok()?;
+            thread.join().ok()
+        });
+        if let Some(code) = apart {
+            return code;
+        }
+    }
+    run()
+}
+
+/// Lets the system keep what a child ended with: where SIGCHLD is ignored, it forgets that (wait(2)). A handler is the one way
+/// without unsafe code to take that back, and a program that we start does not get it.
+fn see_children() {
+    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let _entered = runtime.enter();
+        // It stays when its stream goes.
+        let _ = signal(SignalKind::child());
+    }
+}

@@ -1,0 +1,183 @@
+//! Hindrances of this host that every build meets alike. They are looked for before a build is fetched, so that no build is blamed for one.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    children,
+    domain::component::Acceptance,
+    exit::Exit,
+    fs::mounts::{self, Lack},
+    postgres::user::{OsUser, UserError},
+};
+
+/// A server does not start in less memory than this.
+#[cfg(unix)]
+const LEAST_MEMORY: u64 = 64 << 20;
+
+/// Something of this host that no build can do without.
+#[derive(Debug, thiserror::Error)]
+pub enum Hindrance {
+    /// No program there may run.
+    #[error("`{place}` is on a file system that is mounted noexec: no program in it can run")]
+    NoExec {
+        /// Where programs would lie.
+        place: Utf8PathBuf,
+    },
+    /// The file system keeps less than is needed.
+    #[error("the file system of `{place}`{} keeps no {lack}", in_brackets(.kind))]
+    FileSystem {
+        /// Where it is.
+        place: Utf8PathBuf,
+        /// Its kind, where the system says so.
+        kind: Option<String>,
+        /// The thing that it cannot keep.
+        lack: Lack,
+    },
+    /// initdb starts the server through a shell.
+    #[error("cannot run `/bin/sh`, which PostgreSQL's initdb needs")]
+    NoShell(#[source] io::Error),
+    /// Programs find the libraries beside them by it.
+    #[error("`/proc` is not mounted, and PostgreSQL's programs find their libraries by it")]
+    NoProc,
+    /// The limit of the user, or of the container, is reached.
+    #[error("no further process or thread can be started")]
+    NoProcess(#[source] io::Error),
+    /// There is too little of it.
+    #[error(
+        "the memory of a process is limited to {limit} bytes, and PostgreSQL needs at least {LEAST_MEMORY}"
+    )]
+    #[cfg(unix)]
+    NoMemory {
+        /// The limit.
+        limit: u64,
+    },
+    /// There is nobody whom PostgreSQL could be run as.
+    #[error(transparent)]
+    User(#[from] UserError),
+}
+
+impl Hindrance {
+    /// The exit code of a command that fails so.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::NoExec { .. } | Self::FileSystem { .. } => Exit::Disk,
+            Self::NoShell(_) | Self::NoProc | Self::NoProcess(_) => Exit::Failed,
+            #[cfg(unix)]
+            Self::NoMemory { .. } => Exit::Failed,
+            Self::User(cause) => cause.exit_code(),
+        }
+    }
+
+    /// The remedy.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::NoExec { place } => format!(
+                "choose a home elsewhere with `AMPUP_HOME` or `--home`, or, as root, `mount -o remount,exec` what `{place}` is on"
+            ),
+            Self::FileSystem { .. } => {
+                "choose a home on a file system of this system's own with `AMPUP_HOME` or `--home`".to_owned()
+            }
+            Self::NoShell(_) => "install a shell as `/bin/sh`, or choose an image that has one".to_owned(),
+            Self::NoProc => "as root: `mount -t proc proc /proc`".to_owned(),
+            Self::NoProcess(_) => {
+                "end some processes, or raise the limit: `ulimit -u`, or the container's `--pids-limit`"
+                    .to_owned()
+            }
+            #[cfg(unix)]
+            Self::NoMemory { .. } => "`ulimit -v unlimited`".to_owned(),
+            Self::User(cause) => return cause.hint(),
+        };
+        Some(text)
+    }
+}
+
+fn in_brackets(kind: &Option<String>) -> String {
+    kind.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default()
+}
+
+/// Fails where something hinders components of this kind whose programs would lie in `place`, a directory that is there and
+/// that we can write to.
+///
+/// # Errors
+/// The first hindrance.
+pub fn ensure_none(place: &Utf8Path, acceptance: Acceptance) -> Result<(), Hindrance> {
+    let mut found = seen(place, acceptance);
+    found.extend(tried(place, acceptance));
+    found.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// The hindrances that are seen without writing.
+pub fn seen(place: &Utf8Path, acceptance: Acceptance) -> Vec<Hindrance> {
+    let mut found = Vec::new();
+    if mounts::forbids_programs(place) {
+        found.push(Hindrance::NoExec {
+            place: place.to_owned(),
+        });
+    }
+    found.extend(children::ensure_thread().err().map(Hindrance::NoProcess));
+    if acceptance == Acceptance::Postgres {
+        found.extend(of_postgres());
+    }
+    found
+}
+
+/// The things that they need and that the file system of `place` does not keep, tried in a directory that is removed again. Where nothing
+/// can be made, nothing is found: whoever writes there says why.
+pub fn tried(place: &Utf8Path, acceptance: Acceptance) -> Vec<Hindrance> {
+    let needed: &[Lack] = match acceptance {
+        Acceptance::Version => &[Lack::Links],
+        Acceptance::Postgres => &[Lack::Links, Lack::Permissions],
+    };
+    let lacks = mounts::lacks(place).unwrap_or_default();
+    let finding = |lack| Hindrance::FileSystem {
+        place: place.to_owned(),
+        kind: mounts::kind_of(place),
+        lack,
+    };
+    lacks
+        .into_iter()
+        .filter(|lack| needed.contains(lack))
+        .map(finding)
+        .collect()
+}
+
+#[cfg(unix)]
+fn of_postgres() -> Vec<Hindrance> {
+    use std::process::Stdio;
+
+    use crate::postgres::program::bare_command;
+
+    let mut found = Vec::new();
+    if cfg!(target_os = "linux") && fs_err::read_link("/proc/self/exe").is_err() {
+        found.push(Hindrance::NoProc);
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
+    if let Some(limit) = limit.filter(|limit| *limit < LEAST_MEMORY) {
+        found.push(Hindrance::NoMemory { limit });
+    }
+    let shell = bare_command("/bin/sh".into(), None)
+        .args(["-c", ":"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match shell {
+        Ok(status) if status.success() => {}
+        Ok(status) => found.push(Hindrance::NoShell(io::Error::other(status.to_string()))),
+        Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => found.push(Hindrance::NoProcess(cause)),
+        Err(cause) => found.push(Hindrance::NoShell(cause)),
+    }
+    found.extend(OsUser::for_postgres().err().map(Hindrance::User));
+    found
+}
+
+#[cfg(not(unix))]
+fn of_postgres() -> Vec<Hindrance> {
+    OsUser::for_postgres()
+        .err()
+        .map(Hindrance::User)
+        .into_iter()
+        .collect()
+}

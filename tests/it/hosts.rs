@@ -1,0 +1,514 @@
+//! Hosts that are not as a developer's: users of other names, what a container leaves out, what a parent leaves behind.
+//! Where it takes a mount namespace, the test needs root, and has nothing to try without.
+
+use std::{
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use ampup::{
+    event::Silent,
+    postgres::{Force, StartOptions, Stopped},
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use serde_json::json;
+
+use crate::support::{
+    database::{Build, Ends},
+    home::{Home, Run, TARGET, finish, program},
+    person::{Person, Who},
+    postgres::{TestProject, World, cluster, done, postgres_tree, programs, run_as},
+    programs as shells,
+};
+
+/// The program as an ordinary user, in mounts of its own that `setup`, lines of a shell, has changed before; `None` where
+/// we may not change any.
+fn within(home: &Home, setup: &str, arguments: &[&str]) -> Option<Command> {
+    let user = run_as()?;
+    let mut command = home.other_program("unshare".into());
+    command
+        .args([
+            "--mount",
+            "--ipc",
+            "sh",
+            "-c",
+            &format!("{setup} && exec \"$@\""),
+            "sh",
+        ])
+        .args([
+            "setpriv",
+            &format!("--reuid={}", user.uid),
+            &format!("--regid={}", user.gid),
+        ])
+        .args(["--clear-groups", program().as_str()])
+        .args(arguments);
+    Some(command)
+}
+
+/// Lines that give the ordinary user another name.
+fn named(home: &Home, name: &str) -> String {
+    let user = run_as().expect("root");
+    let number = format!(":x:{}:", user.uid);
+    let passwd = fs::read_to_string("/etc/passwd").expect("read");
+    let others: String = passwd
+        .lines()
+        .filter(|line| !line.contains(&number))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let file = home.work().join("../passwd");
+    fs::write(&file, format!("{others}{name}{number}{}::/:/bin/sh\n", user.gid)).expect("written");
+    format!("mount --bind {file} /etc/passwd")
+}
+
+#[test]
+fn a_user_whose_name_is_no_role_gets_a_database_all_the_same() {
+    if run_as().is_none() {
+        return;
+    }
+    let mut home = Home::new();
+    home.offer_postgres(Build::Npm(18));
+    let _ends = Ends(&home);
+    let run =
+        |name: &str, arguments: &[&str]| finish(within(&home, &named(&home, name), arguments).expect("root"));
+    run("o'brien", &["install", "--component", "postgres"]).exits(0);
+    let print = ["run", "--", "sh", "-c", "echo \"$AMP_CONFIG_METADATA_DB__URL\""];
+    for name in ["o'brien", r"DOM\u"] {
+        run(name, &print).exits(0).prints_with("&user=postgres&");
+        run(name, &["db", "start"]).exits(0);
+        run(name, &["db", "url"]).exits(0).prints_with("&user=postgres&");
+        run(name, &["db", "stop"]).exits(0);
+    }
+    // The template that the installation left is that of `postgres`.
+    fs::remove_dir_all(home.work().join(".amp")).expect("removed");
+    run("größe", &print)
+        .exits(0)
+        .prints_with("&user=gr%C3%B6%C3%9Fe&");
+}
+
+/// A home in which nothing is installed, and a registry whose postgres nobody can have.
+fn bare() -> Home {
+    let mut home = Home::new();
+    let nowhere = json!({
+        "target": TARGET, "provider": "acme", "format": "tar.gz",
+        "source": {"kind": "file", "url": "file:///nowhere/postgres.tar.gz"},
+        "integrity": {"kind": "pinned", "digest": format!("sha256:{}", "0".repeat(64))},
+    });
+    home.offer_artifacts("postgres", "18.4.0", &[nowhere]);
+    home
+}
+
+#[test]
+fn what_hinders_every_build_is_named_before_one_is_fetched() {
+    if run_as().is_none() {
+        return;
+    }
+    let shell = fs::canonicalize("/bin/sh").expect("there");
+    let shell = format!("mount --bind /dev/null {}", shell.display());
+    let mut wrong = Vec::new();
+    for (setup, code, text, remedy) in [
+        (
+            "mount -t tmpfs -o noexec,mode=777 tmpfs \"$HOME\"",
+            7,
+            "noexec",
+            "AMPUP_HOME",
+        ),
+        (&shell, 1, "cannot run `/bin/sh`", "install a shell"),
+        (
+            "mount -t tmpfs tmpfs /proc",
+            1,
+            "`/proc` is not mounted",
+            "mount -t proc",
+        ),
+        ("ulimit -v 50000", 1, "memory", "ulimit -v"),
+        (
+            "bindfs --perms=0777 --chmod-ignore --chown-ignore -o allow_other \"$HOME\" \"$HOME\" 2>/dev/null",
+            7,
+            "keeps no permissions",
+            "AMPUP_HOME",
+        ),
+    ] {
+        let home = bare();
+        let is_there = |path: &str| Utf8Path::new(path).exists();
+        if setup.starts_with("bindfs") && !(is_there("/usr/bin/bindfs") && is_there("/dev/fuse")) {
+            continue;
+        }
+        let run = finish(within(&home, setup, &["install", "-c", "postgres"]).expect("root"));
+        let hint = run
+            .stderr
+            .lines()
+            .any(|line| line.starts_with("hint: ") && line.contains(remedy));
+        // The artifact is nowhere: whoever asked for it would say so.
+        if run.code != code || !run.stderr.contains(text) || !hint || run.stderr.contains("nowhere") {
+            wrong.push(format!("{setup}: {run:?}"));
+        }
+        let setup = format!(
+            "mkdir -p \"$HOME/.ampup/staging\"; {setup}; mkdir -p \"$HOME/.ampup/staging\"; chmod -R 777 \"$HOME\""
+        );
+        let run = finish(within(&home, &setup, &["doctor"]).expect("root"));
+        if run.code != 1 || !run.stdout.contains(text) || !run.stdout.contains(remedy) {
+            wrong.push(format!("doctor, {setup}: {run:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_cluster_is_served_without_dev_shm_also_one_of_a_template() {
+    if run_as().is_none() {
+        return;
+    }
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    let mut wrong = Vec::new();
+    for setup in [
+        "mount -t tmpfs -o mode=755 tmpfs /dev/shm",
+        "mount -t tmpfs -o ro tmpfs /dev/shm",
+        "mount -t tmpfs -o size=4k,mode=1777 tmpfs /dev/shm",
+        // Neither is there: files in the cluster are what is left.
+        "mount -t tmpfs -o ro tmpfs /dev/shm && echo 4096 >/proc/sys/kernel/shmmax",
+    ] {
+        let run = finish(within(&home, setup, &["run", "--", "true"]).expect("root"));
+        if run.code != 0 {
+            wrong.push(format!("{setup}: {run:?}"));
+        }
+    }
+    // No id of shared memory at all: the disk is not meant, whatever the system's text says.
+    let run = finish(within(&home, "echo 0 >/proc/sys/kernel/shmmni", &["run", "--", "true"]).expect("root"));
+    if run.code != 1 || !run.stderr.contains("hint: this is no matter of the disk") {
+        wrong.push(format!("no ids: {run:?}"));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_a_parent_leaves_behind_changes_nothing() {
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    let ends_with_3 = ["run", "--", "sh", "-c", "exit 3"];
+    let mut wrong = Vec::new();
+    for parent in [
+        "exec env --ignore-signal=CHLD \"$@\"",
+        "exec env --block-signal=CHLD \"$@\"",
+        "exec \"$@\" <&- >&- 2>&-",
+    ] {
+        for arguments in [&ends_with_3[..], &["run", "--no-db", "--", "sh", "-c", "exit 3"]] {
+            let run = finish(left_by(&home, parent, arguments));
+            if run.code != 3 {
+                wrong.push(format!("{parent}, {arguments:?}: {run:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    // A server wants a stack of its own.
+    let small = "ulimit -s 64; exec \"$@\"";
+    finish(left_by(
+        &home,
+        small,
+        &["run", "--no-db", "--", "sh", "-c", "exit 3"],
+    ))
+    .exits(3);
+    finish(left_by(&home, small, &ends_with_3))
+        .exits(1)
+        .says("hint: raise the limit: `ulimit -s 8192`");
+
+    // A signal that was blocked is passed on all the same.
+    let mut command = left_by(
+        &home,
+        "exec env --block-signal=TERM \"$@\"",
+        &["run", "--no-db", "--", "sh", "-c", "echo; exec sleep 600"],
+    );
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
+    let mut line = [0];
+    std::io::Read::read_exact(&mut child.stdout.take().expect("piped"), &mut line).expect("begun");
+    done(Command::new("kill").arg(child.id().to_string()));
+    assert_eq!(child.wait().expect("ended").code(), Some(143));
+}
+
+/// The program, as the user, started by these lines of a shell.
+fn left_by(home: &Home, parent: &str, arguments: &[&str]) -> Command {
+    let mut command = home.other_program("/bin/sh".into());
+    command
+        .args(["-c", parent, "sh", program().as_str()])
+        .args(arguments);
+    if let Some(user) = run_as() {
+        command.uid(user.uid).gid(user.gid);
+    }
+    command
+}
+
+#[test]
+fn where_no_thread_can_be_had_that_is_said() {
+    if run_as().is_none() {
+        return;
+    }
+    let home = bare();
+    // A user who has nothing else running: the limit counts all of it.
+    let uid = 61_236 + std::process::id() % 1_000;
+    let passwd = fs::read_to_string("/etc/passwd").expect("read");
+    let file = home.work().join("../passwd");
+    fs::write(&file, format!("{passwd}limited:x:{uid}:{uid}::/:/bin/sh\n")).expect("written");
+    done(Command::new("chmod").args(["-R", "777", home.work().parent().expect("a world").as_str()]));
+    let mut wrong = Vec::new();
+    for (arguments, code) in [
+        (&["list"][..], 0),
+        (&["list", "--json"], 0),
+        (&["run", "--", "true"], 1),
+        (&["install", "-c", "postgres"], 1),
+        (&["install", "-c", "postgres", "--json"], 1),
+    ] {
+        let mut command = home.other_program("unshare".into());
+        command
+            .args([
+                "--mount",
+                "sh",
+                "-c",
+                &format!("mount --bind {file} /etc/passwd && exec \"$@\""),
+                "sh",
+            ])
+            .args([
+                "setpriv",
+                &format!("--reuid={uid}"),
+                &format!("--regid={uid}"),
+                "--clear-groups",
+            ])
+            .args(["prlimit", "--nproc=1", program().as_str()])
+            .args(arguments);
+        let run = finish(command);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        let is_named =
+            code == 0 || said.contains("no further process or thread") && said.contains("ulimit -u");
+        if run.code != code || said.contains("panicked") || !is_named {
+            wrong.push(format!("{arguments:?}: {run:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_file_system_without_permissions_is_named_and_a_place_that_would_do() {
+    let is_there = |path: &str| Utf8Path::new(path).exists();
+    if run_as().is_none() || !(is_there("/usr/bin/bindfs") && is_there("/dev/fuse")) {
+        return;
+    }
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let keeps_none = "bindfs --perms=0777 --chmod-ignore --chown-ignore -o allow_other . . && cd \"$PWD\"";
+    let within = |arguments: &[&str]| finish(within(&home, keeps_none, arguments).expect("root"));
+    let refused = |run: Run| {
+        assert!(
+            !run.stderr.contains("chmod") && !run.stderr.contains("FATAL"),
+            "{run:#?}"
+        );
+        run.says("keeps no permissions").says("/.local/share/amp/work\"`");
+    };
+    refused(within(&["run", "--", "true"]).exits(7));
+    assert_eq!(home.in_amp("metadb.new-"), [""; 0], "nothing is left");
+    within(&["doctor"]).exits(1).prints_with("keeps no permissions");
+    // One that was copied there.
+    home.db(&["start"]).exits(0);
+    home.db(&["stop"]).exits(0);
+    refused(within(&["run", "--", "true"]).exits(7));
+    refused(within(&["db", "status"]));
+}
+
+#[test]
+fn a_volume_in_the_place_of_the_cluster_is_filled() {
+    if run_as().is_none() {
+        return;
+    }
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let volume = home.directory("volume");
+    fs::create_dir_all(home.work().join(".amp/metadb")).expect("made");
+    home.give(&home.work().join(".amp"));
+    let mounted = |setup: &str, arguments: &[&str]| finish(within(&home, setup, arguments).expect("root"));
+    let in_metadb = "mount --bind ../volume .amp/metadb";
+    let names = || -> Vec<String> {
+        let entries = fs::read_dir(&volume).expect("listed");
+        entries
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect()
+    };
+    // Whoever was killed while it was filled begins again.
+    fs::create_dir_all(volume.join("metadb.new-x/base")).expect("made");
+    fs::create_dir(volume.join("base")).expect("made");
+    home.give(&volume);
+    fs::set_permissions(&volume, std::fs::Permissions::from_mode(0o700)).expect("closed");
+    mounted(in_metadb, &["run", "--", "true"])
+        .exits(0)
+        .says("an unfinished cluster");
+    let made = names();
+    assert!(
+        made.contains(&"PG_VERSION".to_owned()) && !made.iter().any(|name| name.contains("new-")),
+        "{made:?}"
+    );
+    mounted(in_metadb, &["run", "--", "true"]).exits(0);
+    mounted(in_metadb, &["db", "reset", "work"]).says("mount it at `.amp` instead");
+    mounted(in_metadb, &["run", "--", "true"]).exits(0);
+
+    let all = home.directory("all");
+    mounted(&format!("mount --bind {all} .amp"), &["run", "--", "true"]).exits(0);
+    assert!(all.join("metadb/PG_VERSION").exists());
+}
+
+#[test]
+fn a_cluster_gets_back_the_empty_directories_that_a_copy_lost() {
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    home.db(&["start"]).exits(0);
+    home.db(&["stop"]).exits(0);
+    let cluster = home.work().join(".amp/metadb");
+    done(Command::new("find").args([cluster.as_str(), "-type", "d", "-empty", "-delete"]));
+    home.db(&["status"])
+        .exits(0)
+        .says("lacks its empty directories")
+        .says("pg_notify");
+    home.ampup(&["doctor"])
+        .exits(1)
+        .prints_with("lacks its empty directories");
+    home.db(&["start"])
+        .exits(0)
+        .says("made the empty directories")
+        .says("pg_notify");
+    home.db(&["stop"]).exits(0);
+    assert!(!home.db(&["status"]).exits(0).stderr.contains("empty directories"));
+}
+
+/// A tree whose postgres is run by another program, as an emulator of its processor would run it: the loader does so, too.
+fn emulated(world: &World) -> Utf8PathBuf {
+    let tree = world.path().join("emulated");
+    done(Command::new("cp").args(["-a", postgres_tree(18).as_str(), tree.as_str()]));
+    fs::create_dir_all(tree.join("guest/bin")).expect("made");
+    let (host, guest) = (tree.join("bin/postgres"), tree.join("guest/bin/postgres"));
+    fs::rename(&host, &guest).expect("moved");
+    for name in ["lib", "share"] {
+        fs_err::os::unix::fs::symlink(format!("../{name}"), tree.join("guest").join(name)).expect("linked");
+    }
+    let loader = done(Command::new("sh").args([
+        "-c",
+        "readlink -f /lib64/ld-linux-x86-64.so.2 || readlink -f /lib/ld-linux-*",
+    ]));
+    fs::write(
+        &host,
+        format!("#!/bin/sh\nexec {} {guest} \"$@\"\n", loader.trim()),
+    )
+    .expect("written");
+    fs::set_permissions(&host, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    tree
+}
+
+#[test]
+fn a_server_behind_an_emulator_is_known_by_its_lock() {
+    let project = TestProject::new();
+    let mut located = programs(18);
+    located.tree = emulated(&project.world);
+    let cluster = cluster(project.project(), &project.env(), 18).with_programs(located);
+    let server = cluster.start(&StartOptions::default(), &Silent).expect("started");
+    let pid = server.evidence().pid.expect("seen");
+    let executable = fs::read_link(format!("/proc/{pid}/exe")).expect("it runs");
+    assert_ne!(
+        executable.file_name(),
+        Some("postgres".as_ref()),
+        "{executable:?}"
+    );
+    server.release(&Silent).expect("stopped");
+    assert!(
+        fs::symlink_metadata(format!("/proc/{pid}")).is_err(),
+        "{pid} is gone"
+    );
+
+    // One that works there and holds nothing of ours is left alone, whatever its command line says.
+    let mut other = Command::new("sh");
+    other
+        .args(["-c", "read -r _", "/x/postgres"])
+        .current_dir(project.data())
+        .stdin(Stdio::piped());
+    if let Some(user) = run_as() {
+        other.uid(user.uid).gid(user.gid);
+    }
+    let mut other = other.spawn().expect("started");
+    std::thread::sleep(Duration::from_millis(50));
+    let stopped = cluster.stop(Force::Yes, &Silent).expect("nothing to stop");
+    assert!(matches!(stopped, Stopped::WasNotRunning), "{stopped:?}");
+    assert!(other.try_wait().expect("asked").is_none(), "it lives");
+    drop(other.stdin.take());
+    other.wait().expect("ended");
+}
+
+/// Runs `init` for somebody with this shell.
+fn init(person: &Person, shell: &str) -> Run {
+    let mut command = person.command(program(), &["init", "--yes"]);
+    command.env("SHELL", shell);
+    finish(command)
+}
+
+#[test]
+fn new_shells_are_said_to_find_ampup_only_where_they_will() {
+    const BY_THEMSELVES: &str = "new shells find it by themselves";
+    let mut wrong = Vec::new();
+    for (shell, text) in [
+        ("/bin/bash", BY_THEMSELVES),
+        (
+            "/bin/tcsh",
+            "add this to `~/.cshrc`, and type it in this shell: `setenv PATH '",
+        ),
+        ("/bin/csh", "`setenv PATH '"),
+        ("/usr/bin/elvish", "`set paths = ['"),
+        ("/usr/bin/xonsh", "`$PATH.insert(0, '"),
+        ("/usr/bin/ion", "`ion` is not supported"),
+    ] {
+        let run = init(&Person::new(Who::Ordinary), shell).exits(0);
+        let is_right =
+            run.stderr.contains(text) && (run.stderr.contains(BY_THEMSELVES) == (text == BY_THEMSELVES));
+        if !is_right {
+            wrong.push(format!("{shell}: {run:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    // Where every file is a link, none gets its line.
+    let person = Person::new(Who::Ordinary);
+    for name in [".bashrc", ".profile"] {
+        person.write(&format!("dot/{name}"), "# mine\n");
+        fs_err::os::unix::fs::symlink(format!("dot/{name}"), person.directory().join(name)).expect("linked");
+    }
+    let run = init(&person, "/bin/bash").exits(0);
+    assert!(!run.stderr.contains(BY_THEMSELVES), "{run:?}");
+}
+
+#[test]
+fn what_env_prints_is_understood_by_shells_without_a_file_of_ours() {
+    let person = Person::new(Who::Ordinary);
+    init(&person, "/bin/sh").exits(0);
+    for (shell, arguments, line) in [
+        (
+            "tcsh",
+            &["-f", "-c"][..],
+            "eval \"`ampup env csh`\"; printf %s \"$PATH\"",
+        ),
+        (
+            "elvish",
+            &["-norc", "-c"],
+            "eval (ampup env elvish | slurp); print (get-env PATH)",
+        ),
+    ] {
+        let Some(shell) = shells::find(shell) else {
+            continue;
+        };
+        let bin = person.home.path().join("bin");
+        let mut command = person.command(&shell, arguments);
+        let path = format!("{}:/usr/bin:/bin", program().parent().expect("a directory"));
+        let run = finish({
+            command.arg(line).env("PATH", &path);
+            command
+        });
+        assert_eq!(run.stdout, format!("{bin}:{path}"), "{shell}: {run:?}");
+    }
+}
