@@ -10,7 +10,6 @@ use semver::Version;
 
 use crate::{
     domain::{Component, ComponentName, component::Acceptance},
-    exit::{Exit, hint_of_io},
     postgres::{
         program::{Program, ProgramError},
         run::initdb::{Flush, Superuser, initdb},
@@ -81,35 +80,6 @@ pub enum AcceptError {
     /// The throw-away cluster's directory cannot be made.
     #[error("cannot make a directory for the throw-away cluster")]
     Io(#[from] io::Error),
-}
-
-impl AcceptError {
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::DoesNotRun(error) => error.exit_code(),
-            Self::WrongVersion { .. } | Self::NoExecutable { .. } => Exit::Failed,
-            Self::User(error) => error.exit_code(),
-            Self::Closed { .. } => Exit::Disk,
-            Self::Io(source) => Exit::of_io(source),
-        }
-    }
-
-    /// Returns the next command to type, if there is one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::DoesNotRun(error) => error.hint(),
-            Self::WrongVersion { .. } | Self::NoExecutable { .. } => None,
-            Self::User(error) => error.hint(),
-            Self::Closed { owner, directory, .. } => Some(match owner {
-                Some(owner) => {
-                    format!("run ampup as `{owner}`, or choose another home with `AMPUP_HOME` or `--home`")
-                }
-                None => format!("`chmod o+x '{directory}'`, or `AMPUP_HOME=/opt/ampup`"),
-            }),
-            Self::Io(source) => hint_of_io(source),
-        }
-    }
 }
 
 /// Runs a staged tree. As root it runs as an unprivileged user, because PostgreSQL refuses root and because nothing that

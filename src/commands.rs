@@ -1,6 +1,7 @@
 //! The verbs of the command line, one a file: its arguments, and `run`, which does the work and gives an [`Outcome`].
 //! Nothing here prints.
 
+mod advice;
 pub mod check;
 mod child;
 pub mod complete;

@@ -11,8 +11,10 @@ use crate::{
     env::Env,
     event::{counted, sized},
     fs::{lock::Lock, space},
+    hindrance::Hindrance,
     host,
     layout::Layout,
+    postgres::access::AccessError,
     registry::{
         Registry,
         concern::{self, Concern},
@@ -87,6 +89,15 @@ pub struct InUse<'a> {
     pub named: Option<&'a Utf8PathBuf>,
 }
 
+/// The next command to type for an error that is a finding.
+#[derive(Debug, Clone, Copy)]
+pub struct Advice {
+    /// On a host that no build can run on.
+    pub on_host: fn(&Hindrance) -> Option<String>,
+    /// On a directory that a server cannot use.
+    pub on_access: fn(&AccessError) -> Option<String>,
+}
+
 /// Looks at everything.
 pub fn examine(
     layout: &Layout,
@@ -94,6 +105,7 @@ pub fn examine(
     registry: Option<InUse<'_>>,
     origin: &RegistryOrigin,
     now: Timestamp,
+    advice: Advice,
 ) -> Vec<Finding> {
     let mut findings = vec![home(layout)];
     if layout.home().is_dir() {
@@ -116,8 +128,8 @@ pub fn examine(
         findings.extend(around::search_path(layout, env));
     }
     findings.extend(registry.map(|registry| registry_in_use(registry, &origin.keyring, now)));
-    findings.extend(around::host(layout));
-    findings.extend(around::project(env));
+    findings.extend(around::host(layout, advice));
+    findings.extend(around::project(env, advice));
     findings.extend(around::variables(env));
     findings
 }

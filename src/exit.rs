@@ -2,8 +2,6 @@
 
 use std::io;
 
-use crate::fs::link::ForeignEntry;
-
 /// The exit code of a command. The numbers are part of the command line's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -66,26 +64,4 @@ impl Exit {
             Self::Command(code) => code,
         }
     }
-}
-
-/// Returns the command to type after a failed file operation in ampup's home, if the kind of failure tells it.
-pub fn hint_of_io(cause: &io::Error) -> Option<String> {
-    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, Unsupported};
-    let inner = cause.get_ref();
-    if let Some(entry) = inner.and_then(|inner| inner.downcast_ref::<ForeignEntry>()) {
-        return Some(entry.remedy());
-    }
-    match cause.kind() {
-        ReadOnlyFilesystem | PermissionDenied | Unsupported => {
-            Some("choose a home that you can write to, with `AMPUP_HOME` or `--home`".to_owned())
-        }
-        _ => hint_of_room(cause),
-    }
-}
-
-/// The same after one elsewhere: another home would not help.
-pub fn hint_of_room(cause: &io::Error) -> Option<String> {
-    use io::ErrorKind::{QuotaExceeded, StorageFull};
-    matches!(cause.kind(), StorageFull | QuotaExceeded)
-        .then(|| "make room (`ampup prune` lists what can go) and run the same command again".to_owned())
 }

@@ -6,6 +6,7 @@
 //! same run.
 
 mod address;
+mod authority;
 mod body;
 mod client;
 mod download;
@@ -40,6 +41,7 @@ use reqwest::{StatusCode, header};
 use tokio::sync::OnceCell;
 use url::Url;
 
+pub(crate) use self::tls::PREFIX as TLS_PREFIX;
 use self::{
     body::Body,
     client::Clients,
@@ -156,7 +158,7 @@ impl Wire {
         match &artifact.source {
             Source::File { url } | Source::Https { url } => {
                 let origin = address::parse(url)?;
-                self.ensure_online(name, &address::host(&origin))?;
+                self.ensure_online(name, &authority::host(&origin))?;
                 self.download(&origin, &wanted).await
             }
             Source::Npm { package, version } => self.fetch_npm(package, version, &wanted).await,
@@ -198,7 +200,7 @@ impl Wire {
                 }
                 let address = address::parse(url)?;
                 if address.scheme() != "file" {
-                    self.ensure_online(name, &address::host(&address))?;
+                    self.ensure_online(name, &authority::host(&address))?;
                 }
                 false
             }
@@ -209,7 +211,7 @@ impl Wire {
         }
         match &artifact.source {
             Source::File { .. } => Ok(()),
-            Source::Https { url } => self.ensure_online(name, &address::host(&address::parse(url)?)),
+            Source::Https { url } => self.ensure_online(name, &authority::host(&address::parse(url)?)),
             Source::Npm { .. } => self.ensure_online(name, &PackageClient::Npm.to_string()),
             Source::PyPi { .. } => self.ensure_online(name, &PackageClient::Pip.to_string()),
         }
@@ -225,7 +227,7 @@ impl Wire {
             let body = local::read(&url, limit)?;
             return Ok(Fresh::Modified { body, etag: None });
         }
-        self.ensure_online(&format!("`{}`", address::shown(&url)), &address::host(&url))?;
+        self.ensure_online(&format!("`{}`", address::shown(&url)), &authority::host(&url))?;
         let mut retries = Retries::new(&self.options.limits);
         loop {
             match self.small(&url, limit, etag).await {
@@ -283,7 +285,7 @@ impl Wire {
         }
         let address = address::parse(url)?;
         if address.scheme() != "file" {
-            self.ensure_online(name, &address::host(&address))?;
+            self.ensure_online(name, &authority::host(&address))?;
         }
         let cell = locked(&self.stated).entry(url.clone()).or_default().clone();
         let text = cell
@@ -320,7 +322,7 @@ impl Wire {
     fn fault_of(&self, url: &Url) -> Fault {
         let mirror = self.options.mirror.as_ref();
         Fault::Host {
-            name: address::host(url),
+            name: authority::host(url),
             is_mirror: mirror.is_some_and(|mirror| mirror.origin() == url.origin()),
             is_proxied: self.proxies.of(url).is_some(),
         }

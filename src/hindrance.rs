@@ -7,7 +7,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     children,
     domain::component::Acceptance,
-    exit::Exit,
     fs::mounts::{self, Lack},
     postgres::user::{OsUser, UserError},
 };
@@ -56,41 +55,6 @@ pub enum Hindrance {
     /// There is nobody whom PostgreSQL could be run as.
     #[error(transparent)]
     User(#[from] UserError),
-}
-
-impl Hindrance {
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::NoExec { .. } | Self::FileSystem { .. } => Exit::Disk,
-            Self::NoShell(_) | Self::NoProc | Self::NoProcess(_) => Exit::Failed,
-            #[cfg(unix)]
-            Self::NoMemory { .. } => Exit::Failed,
-            Self::User(cause) => cause.exit_code(),
-        }
-    }
-
-    /// The remedy.
-    pub fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::NoExec { place } => format!(
-                "choose a home elsewhere with `AMPUP_HOME` or `--home`, or, as root, `mount -o remount,exec` what `{place}` is on"
-            ),
-            Self::FileSystem { .. } => {
-                "choose a home on a file system of this system's own with `AMPUP_HOME` or `--home`".to_owned()
-            }
-            Self::NoShell(_) => "install a shell as `/bin/sh`, or choose an image that has one".to_owned(),
-            Self::NoProc => "as root: `mount -t proc proc /proc`".to_owned(),
-            Self::NoProcess(_) => {
-                "end some processes, or raise the limit: `ulimit -u`, or the container's `--pids-limit`"
-                    .to_owned()
-            }
-            #[cfg(unix)]
-            Self::NoMemory { .. } => "`ulimit -v unlimited`".to_owned(),
-            Self::User(cause) => return cause.hint(),
-        };
-        Some(text)
-    }
 }
 
 fn in_brackets(kind: &Option<String>) -> String {

@@ -51,6 +51,8 @@ pub struct InstallContext<'a> {
     pub lock_timeout: Duration,
     /// The command line, for the history.
     pub command: &'a str,
+    /// The next command to type after an attempt that failed, if there is one.
+    pub advise: fn(&AttemptError) -> Option<String>,
 }
 
 /// The report of an installation.

@@ -11,7 +11,6 @@ use fs_err as fs;
 use crate::{
     domain::{ComponentName, TreeName, VersionStyle},
     env::{Env, HomeError},
-    exit::Exit,
     fs::link,
     layout::Layout,
     store::{journal::Pending, look_again::until_unchanged, receipt::Receipt},
@@ -94,50 +93,6 @@ pub enum LocateError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("nothing is at `{0}`")]
 pub struct NothingAt(pub Utf8PathBuf);
-
-#[cfg(feature = "cli")]
-impl LocateError {
-    /// The next command to type.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Home(_) => Some("set `AMPUP_HOME` to an absolute path".to_owned()),
-            Self::NotInstalled {
-                component,
-                major: None,
-                ..
-            } => Some(format!("`ampup install --component {component}`")),
-            // The default needs no number, and is what most people want to hear.
-            Self::NotInstalled {
-                component,
-                major: Some(DEFAULT_MAJOR),
-                ..
-            } => Some(format!("`ampup install --component {component}`")),
-            Self::NotInstalled {
-                component,
-                major: Some(major),
-                ..
-            } => Some(format!("`ampup install --component {component}@{major}`")),
-            Self::NotActive { component, name } => {
-                Some(format!("`ampup use {component}@{}`", shown(component, name)))
-            }
-            Self::Gone { component, name, .. } => {
-                Some(format!("`ampup install --component {component}@{name}`"))
-            }
-            Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
-            Self::Io { source, .. } => crate::exit::hint_of_io(source),
-        }
-    }
-
-    /// Returns the exit code of the program.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::NotInstalled { .. } | Self::NotActive { .. } | Self::Gone { .. } => Exit::NotFound,
-            Self::Damaged { .. } => Exit::Integrity,
-            Self::Home(_) => Exit::Failed,
-            Self::Io { source, .. } => Exit::of_io(source),
-        }
-    }
-}
 
 impl Located {
     /// The path of one of its programs.
@@ -355,7 +310,7 @@ pub(crate) fn postgres() -> ComponentName {
 }
 
 /// A version as users write it: what a build of it is called is no part of it.
-fn shown(component: &ComponentName, name: &TreeName) -> String {
+pub(crate) fn shown(component: &ComponentName, name: &TreeName) -> String {
     let style = if *component == postgres() {
         VersionStyle::Postgres
     } else {
@@ -377,6 +332,7 @@ fn titled(component: &ComponentName, major: Option<u64>) -> String {
 mod tests {
 
     use super::*;
+    use crate::exit::Exit;
 
     /// A home with these trees of PostgreSQL, and one of them active.
     fn home(trees: &[&str], active: Option<&str>) -> (tempfile::TempDir, Locator) {

@@ -29,7 +29,7 @@ pub mod access;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod change;
-mod host_fault;
+pub(crate) mod host_fault;
 #[cfg(not(feature = "cli"))]
 mod identity;
 #[cfg(feature = "cli")]

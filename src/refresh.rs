@@ -8,7 +8,6 @@ use std::io;
 use jiff::Timestamp;
 
 use crate::{
-    exit::{Exit, hint_of_io},
     fetch::{FetchError, Fresh, Wire},
     layout::Layout,
     registry::{
@@ -81,31 +80,6 @@ pub enum RefreshError {
     /// It cannot be kept.
     #[error("the registry could not be kept")]
     Store(#[from] io::Error),
-}
-
-impl RefreshError {
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            // A signature that is not there is as bad as a wrong one.
-            Self::Fetch(FetchError::Gone { .. }) => Exit::Integrity,
-            Self::Fetch(error) => error.exit_code(),
-            Self::Refused { source, .. } => source.exit_code(),
-            Self::Store(source) => Exit::of_io(source),
-        }
-    }
-
-    /// Returns the next command to type, if there is one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Fetch(FetchError::Gone { .. } | FetchError::TooLarge { .. }) => {
-                Some("the registry in use keeps working; run `ampup update` again later".to_owned())
-            }
-            Self::Fetch(error) => error.hint(),
-            Self::Refused { source, .. } => source.hint(),
-            Self::Store(source) => hint_of_io(source),
-        }
-    }
 }
 
 /// The registry to use now, without the network. The copy that was fetched is used if it is whole, proven, not below

@@ -8,7 +8,6 @@ use camino::Utf8PathBuf;
 
 use crate::{
     domain::{ComponentName, Inventory, Tree, TreeName},
-    exit::{Exit, hint_of_io},
     layout::Layout,
     postgres::projects::Projects,
     store::{
@@ -64,36 +63,6 @@ pub enum RemoveError {
     /// The home cannot be written.
     #[error("cannot change ampup's home")]
     Store(#[from] io::Error),
-}
-
-impl RemoveError {
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::InUse { .. } | Self::Running { .. } | Self::Needed { .. } | Self::AtWork { .. } => {
-                Exit::Busy
-            }
-            Self::Store(source) => Exit::of_io(source),
-        }
-    }
-
-    /// Returns the next command to type, if there is one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::InUse { pid, .. } | Self::Running { pid, .. } => {
-                Some(format!("end process {pid} and run the same command again"))
-            }
-            Self::Needed {
-                component, version, ..
-            } => Some(format!(
-                "`ampup uninstall {component}@{version} --force`, if that database is not needed any more"
-            )),
-            Self::AtWork { .. } => {
-                Some("wait for that process, or end it, and run the same command again".to_owned())
-            }
-            Self::Store(source) => hint_of_io(source),
-        }
-    }
 }
 
 /// Refuses to remove the last PostgreSQL of a major version that the cluster of a known project needs.

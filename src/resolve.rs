@@ -5,6 +5,7 @@ mod choose;
 mod error;
 
 pub use error::ResolveError;
+pub(crate) use error::listed;
 
 use semver::Version;
 

@@ -6,10 +6,7 @@ use camino::Utf8Path;
 use toml::{Spanned, Value};
 use url::Url;
 
-use crate::{
-    exit::{Exit, hint_of_io},
-    fs::atomic,
-};
+use crate::fs::atomic;
 
 /// The settings of the home's `config.toml`; each may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,29 +63,6 @@ pub enum SettingsError {
         /// The values that the key takes.
         takes: &'static str,
     },
-}
-
-impl SettingsError {
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::Io(cause) => Exit::of_io(cause),
-            Self::Malformed { .. } | Self::Senseless { .. } => Exit::Usage,
-        }
-    }
-
-    /// Returns the next command to type, if there is one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            // What the home's path leads to is a file.
-            Self::Io(cause) if cause.kind() == io::ErrorKind::NotADirectory => {
-                Some("choose another home, with `AMPUP_HOME` or `--home`".to_owned())
-            }
-            Self::Io(cause) => hint_of_io(cause),
-            Self::Malformed { .. } => None,
-            Self::Senseless { key, takes, .. } => Some(format!("`{key}` takes {takes}")),
-        }
-    }
 }
 
 impl Settings {

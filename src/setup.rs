@@ -13,7 +13,6 @@ use fs_err as fs;
 
 use crate::{
     domain::digest::{Algorithm, Hasher},
-    exit::{Exit, hint_of_io},
     fs::{atomic, link},
     layout::Layout,
     shell::{
@@ -92,35 +91,6 @@ pub enum SetupError {
         /// Why.
         source: io::Error,
     },
-}
-
-impl SetupError {
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::Record(source) | Self::NotAdded { source, .. } | Self::NotTakenBack { source, .. } => {
-                Exit::of_io(source)
-            }
-            Self::Unreadable { .. } => Exit::Failed,
-        }
-    }
-
-    /// Returns the next command to type, if there is one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Record(source) => hint_of_io(source),
-            Self::Unreadable { path, .. } => Some(format!(
-                "`rm '{path}'`; then the shells' files are searched for ampup's lines"
-            )),
-            Self::NotAdded { line, .. } => Some(format!(
-                "make it writable and run `ampup init` again, or add this line to it by hand: {line}"
-            )),
-            Self::NotTakenBack { .. } => Some(
-                "make it writable and run `ampup self uninstall` again; `--no-modify-path` leaves the shells' files alone"
-                    .to_owned(),
-            ),
-        }
-    }
 }
 
 /// The changes that make every shell of `user` find ampup. Looks, and changes nothing.

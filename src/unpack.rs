@@ -40,7 +40,6 @@ pub use self::{
 };
 use crate::{
     domain::{Artifact, ComponentName, FileList, Format, LinkList, Target},
-    exit::{Exit, hint_of_io},
     fs::space::{Lack, SpaceNeed},
     verify::Verified,
 };
@@ -159,24 +158,6 @@ pub enum UnpackError {
 }
 
 impl UnpackError {
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::Refused { .. } => Exit::Integrity,
-            Self::Read { source, .. } | Self::Write { source, .. } => Exit::of_io(source),
-            Self::NoRoom { .. } => Exit::Disk,
-        }
-    }
-
-    /// Returns the next command to type, if there is one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Refused { .. } => None,
-            Self::Read { source, .. } | Self::Write { source, .. } => hint_of_io(source),
-            Self::NoRoom { .. } => hint_of_io(&io::ErrorKind::StorageFull.into()),
-        }
-    }
-
     fn new(archive: &Verified, failure: Failure) -> Self {
         let archive = archive.path().to_owned();
         match failure {

@@ -7,10 +7,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{
-    domain::{Algorithm, Digest, digest::Hasher},
-    exit::Exit,
-};
+use crate::domain::{Algorithm, Digest, digest::Hasher};
 
 /// A file whose digest was computed and is the expected one. It keeps open the very file that was hashed, so that what
 /// is unpacked is what was proven, whatever happens to the path.
@@ -53,16 +50,6 @@ pub enum VerifyError {
         /// The cause.
         source: io::Error,
     },
-}
-
-impl VerifyError {
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::Digest { .. } | Self::Size { .. } => Exit::Integrity,
-            Self::Io { source, .. } => Exit::of_io(source),
-        }
-    }
 }
 
 /// Hashes the whole of an open file, from its beginning, and gives it back as proven.

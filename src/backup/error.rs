@@ -4,12 +4,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
-use crate::{
-    event::sized,
-    exit::{Exit, hint_of_room},
-    locate::LocateError,
-    postgres::ClusterError,
-};
+use crate::{event::sized, locate::LocateError, postgres::ClusterError};
 
 /// The reason a backup was not made, or not restored.
 #[derive(Debug, thiserror::Error)]
@@ -67,38 +62,4 @@ pub enum BackupError {
         /// The cause.
         source: io::Error,
     },
-}
-
-impl BackupError {
-    /// The next command to type.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Cluster(error) => error.hint(),
-            Self::NoCluster(_) => Some("`ampup db start` makes one".to_owned()),
-            Self::Exists(_) | Self::Inside(_) => Some("name another file, or none".to_owned()),
-            Self::Outside(_) => {
-                Some("copy it with `pg_dumpall`, or move the tablespace back into the cluster".to_owned())
-            }
-            Self::Damaged { .. } => Some("use another backup; `.amp/backups/` has the last three".to_owned()),
-            Self::OtherMajor { source, .. } => source.hint(),
-            Self::NoRoom { .. } => {
-                Some("make room (`ampup prune` lists what can go) and run the same command again".to_owned())
-            }
-            Self::Io { source, .. } => hint_of_room(source),
-        }
-    }
-
-    /// Returns the exit code of the program.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::Cluster(error) => error.exit_code(),
-            Self::NoCluster(_) => Exit::NotFound,
-            Self::Exists(_) | Self::Inside(_) | Self::Outside(_) => Exit::Failed,
-            Self::Damaged { .. } => Exit::Integrity,
-            Self::OtherMajor { source, .. } => source.exit_code(),
-            Self::NoRoom { .. } => Exit::Disk,
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
-            Self::Io { source, .. } => Exit::of_io(source),
-        }
-    }
 }

@@ -7,8 +7,10 @@ use serde_json::json;
 
 use super::{Error, Outcome, RegistrySource, Session};
 use crate::{
-    doctor::{self, Finding, InUse, Level},
+    doctor::{self, Advice, Finding, InUse, Level},
     exit::Exit,
+    hindrance::Hindrance,
+    postgres::access::AccessError,
 };
 
 /// The checks that belong to other commands.
@@ -50,6 +52,10 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
         in_use,
         &session.origin,
         Timestamp::now(),
+        Advice {
+            on_host: Hindrance::hint,
+            on_access: AccessError::hint,
+        },
     ));
     let mut data = String::new();
     let mut rows = Vec::new();

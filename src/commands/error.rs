@@ -4,12 +4,13 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
+use super::advice::{hint_of_io, hint_of_room};
 use crate::{backup::BackupError, postgres::ClusterError, transfer::TransferError};
 use crate::{
     domain::ComponentName,
     env::{HomeError, PathError, SwitchError},
     event::sized,
-    exit::{Exit, hint_of_io, hint_of_room},
+    exit::Exit,
     fs::lock::LockError,
     hindrance::Hindrance,
     install::{InstallError, in_one_line},

@@ -10,7 +10,9 @@ use crate::{
     domain::{ComponentName, ComponentSpec, Provider, TreeName},
     exit::Exit,
     fetch::Secret,
-    install::{self, Done, Effect, GroupReport, InstallContext, InstallError, Rehearsal, Report, Stage},
+    install::{
+        self, AttemptError, Done, Effect, GroupReport, InstallContext, InstallError, Rehearsal, Report, Stage,
+    },
     registry::Registry,
     resolve::{self, Action, GroupPlan, Plan},
     self_install,
@@ -210,6 +212,7 @@ fn at_work<T>(
         jobs: how.jobs.or(session.settings.jobs).unwrap_or(JOBS),
         lock_timeout: session.lock_timeout(),
         command: &session.command,
+        advise: AttemptError::hint,
     });
     // A name look-up that hangs must not keep us.
     runtime.shutdown_background();

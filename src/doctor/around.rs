@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::Finding;
+use super::{Advice, Finding};
 use crate::{
     domain::component::Acceptance,
     env::Env,
@@ -105,14 +105,14 @@ fn is_same(one: &Utf8Path, other: &Utf8Path) -> bool {
 }
 
 /// Looks for hindrances of this host, and for the user whom PostgreSQL is run as.
-pub(super) fn host(layout: &Layout) -> Vec<Finding> {
+pub(super) fn host(layout: &Layout, advice: Advice) -> Vec<Finding> {
     let place = layout.staging();
     let place = place.ancestors().find(|path| path.is_dir()).unwrap_or(&place);
     let mut found = hindrance::seen(place, Acceptance::Postgres);
     if place == layout.staging() {
         found.extend(hindrance::tried(place, Acceptance::Postgres));
     }
-    let mut findings: Vec<Finding> = found.iter().map(problem).collect();
+    let mut findings: Vec<Finding> = found.iter().map(|found| problem(found, advice)).collect();
     if let Ok(run_as) = OsUser::for_postgres() {
         findings.push(Finding::fine(
             "user",
@@ -128,7 +128,7 @@ pub(super) fn host(layout: &Layout) -> Vec<Finding> {
     findings
 }
 
-fn problem(hindrance: &Hindrance) -> Finding {
+fn problem(hindrance: &Hindrance, advice: Advice) -> Finding {
     let about = match hindrance {
         Hindrance::User(_) => "user",
         _ => "host",
@@ -138,14 +138,12 @@ fn problem(hindrance: &Hindrance) -> Finding {
     Finding::problem(
         about,
         text,
-        hindrance
-            .hint()
-            .unwrap_or_else(|| "ask who looks after this host".to_owned()),
+        (advice.on_host)(hindrance).unwrap_or_else(|| "ask who looks after this host".to_owned()),
     )
 }
 
 /// The project here, as ampd finds it: AMP_DIR, else `.amp` in the working directory.
-pub(super) fn project(env: &Env) -> Vec<Finding> {
+pub(super) fn project(env: &Env, advice: Advice) -> Vec<Finding> {
     let mut findings = Vec::new();
     let here = env.current_dir();
     let amp_dir = match (env.var("AMP_DIR"), here) {
@@ -181,7 +179,7 @@ pub(super) fn project(env: &Env) -> Vec<Finding> {
         && mounts::lacks(&amp_dir).is_ok_and(|lacks| lacks.contains(&Lack::Permissions))
     {
         let refused = AccessError::of_file_system(&amp_dir, Lack::Permissions);
-        let remedy = refused.hint().unwrap_or_default();
+        let remedy = (advice.on_access)(&refused).unwrap_or_default();
         findings.push(Finding::problem("project", refused.to_string(), remedy));
     }
     let cluster = amp_dir.join("metadb");
@@ -253,6 +251,11 @@ pub(super) fn variables(env: &Env) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NONE: Advice = Advice {
+        on_host: |_| None,
+        on_access: |_| None,
+    };
     use crate::doctor::Level;
 
     #[test]
@@ -271,11 +274,17 @@ mod tests {
     #[test]
     fn a_long_or_shared_project_is_named() {
         let long = format!("/{}", "a".repeat(100));
-        let findings = project(&Env::from_variables([("HOME", "/u")], &long));
+        let findings = project(&Env::from_variables([("HOME", "/u")], &long), NONE);
         assert!(matches!(&findings[..], [one] if one.level == Level::Problem && one.text.contains("bytes")));
-        let findings = project(&Env::from_variables([("HOME", "/u"), ("AMP_DIR", "/p")], "/w"));
+        let findings = project(
+            &Env::from_variables([("HOME", "/u"), ("AMP_DIR", "/p")], "/w"),
+            NONE,
+        );
         assert!(matches!(&findings[..], [one] if one.about == "AMP_DIR"));
-        assert_eq!(project(&Env::from_variables([("HOME", "/u")], "/u")).len(), 1);
-        assert!(project(&Env::from_variables([("HOME", "/u")], "/w")).is_empty());
+        assert_eq!(
+            project(&Env::from_variables([("HOME", "/u")], "/u"), NONE).len(),
+            1
+        );
+        assert!(project(&Env::from_variables([("HOME", "/u")], "/w"), NONE).is_empty());
     }
 }

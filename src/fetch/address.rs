@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-use super::FetchError;
+use super::{FetchError, authority};
 use crate::domain::Digest;
 
 /// Reads an address of the manifest, of a person, or of a `Location`.
@@ -24,15 +24,6 @@ pub(super) fn shown(url: &Url) -> String {
     url.set_query(None);
     url.set_fragment(None);
     url.to_string()
-}
-
-/// The host with its port where that is unusual. What is out of reach is remembered under this name.
-pub(super) fn host(url: &Url) -> String {
-    match (url.host_str(), url.port()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        (Some(host), None) => host.to_owned(),
-        (None, _) => "this machine".to_owned(),
-    }
 }
 
 /// Checks that a web address may be used: https always; http if nobody can listen in between, or if a person named
@@ -77,7 +68,7 @@ pub(super) fn redirected(from: &Url, location: &str, mirror: Option<&Url>) -> Re
 
 /// Where a mirror has `origin`: `<mirror>/<host>/<path>`.
 pub(super) fn mirrored(mirror: &Url, origin: &Url) -> Result<Url, FetchError> {
-    let mut at = below(mirror, &format!("{}{}", host(origin), origin.path()))?;
+    let mut at = below(mirror, &format!("{}{}", authority::host(origin), origin.path()))?;
     at.set_query(origin.query());
     Ok(at)
 }

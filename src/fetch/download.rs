@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use url::Url;
 
 use super::{
-    FetchError, Places, Wire, address,
+    FetchError, Places, Wire, address, authority,
     body::Body,
     https::{self, Question, unaccepted},
     partial::{self, Partial, Validator},
@@ -214,7 +214,7 @@ impl Wire {
                 ensure_space(staging, unpacked)?;
             }
         }
-        telling.started(address::host(url), total, partial.length());
+        telling.started(authority::host(url), total, partial.length());
         let mut body = Body::new(self, answer);
         while let Some(bytes) = body.next().await? {
             let bytes = bytes.as_ref();

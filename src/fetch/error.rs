@@ -5,10 +5,7 @@ use std::io;
 use camino::Utf8PathBuf;
 
 use super::{Fault, PackageClient};
-use crate::{
-    exit::{self, Exit},
-    verify::VerifyError,
-};
+use crate::verify::VerifyError;
 
 /// The reason an artifact, or a small file, could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -162,65 +159,6 @@ impl FetchError {
         }
     }
 
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::Unreachable { .. }
-            | Self::Gone { .. }
-            | Self::Refused { .. }
-            | Self::RateLimited { .. }
-            | Self::Offline { .. }
-            | Self::Address { .. }
-            | Self::Answer { .. }
-            | Self::NoClient { .. }
-            | Self::Client { .. } => Exit::Network,
-            Self::WrongBytes { .. }
-            | Self::WrongPackage { .. }
-            | Self::TooLarge { .. }
-            | Self::Unpublished { .. }
-            | Self::Unpinned { .. } => Exit::Integrity,
-            Self::Disk { source, .. } => Exit::of_io(source),
-        }
-    }
-
-    /// Returns the next command to type, if there is one.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::NoClient { client } => {
-                return Some(format!("install {client}, or name a mirror with `--mirror`"));
-            }
-            Self::Client {
-                client: PackageClient::Npm,
-                ..
-            } => "`npm config get registry` shows what npm asks; `npm ping` tries it",
-            Self::Client {
-                client: PackageClient::Pip,
-                ..
-            } => "`python3 -m pip config list` shows what pip asks",
-            Self::Unreachable { at, why } => return Some(hint_of_fault(at, why)),
-            Self::RateLimited { .. } => "set `AMPUP_GITHUB_TOKEN` to a token of yours, or wait",
-            Self::Refused { .. } => return None,
-            Self::WrongBytes {
-                is_web_page: true, ..
-            }
-            | Self::TooLarge {
-                is_web_page: true, ..
-            } => "sign in to your network in a browser and run the same command again",
-            Self::WrongBytes { .. } | Self::TooLarge { .. } => {
-                "run the same command again; if it fails again, report it: nothing was installed"
-            }
-            Self::Offline { .. } => "run the same command without `--offline`",
-            Self::Unpinned { .. } => "choose a version whose digest is pinned: `ampup list --available`",
-            Self::Gone { .. }
-            | Self::Unpublished { .. }
-            | Self::Address { .. }
-            | Self::Answer { .. }
-            | Self::WrongPackage { .. } => return None,
-            Self::Disk { source, .. } => return exit::hint_of_io(source),
-        };
-        Some(hint.to_owned())
-    }
-
     /// From the check of a digest: a file that cannot be read is the disk's fault, all else the publisher's.
     pub(super) fn of_verify(cause: VerifyError, is_web_page: bool) -> Self {
         match cause {
@@ -236,29 +174,6 @@ impl FetchError {
     pub(super) fn disk(path: impl Into<Utf8PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Disk { path, source }
-    }
-}
-
-fn hint_of_fault(at: &Fault, why: &str) -> String {
-    match at {
-        Fault::Proxy { variable, .. } if why.starts_with("407") => {
-            format!("put the user and the password into `{variable}`: `http://user:password@host:port`")
-        }
-        Fault::Proxy { variable, .. } => {
-            format!("set `{variable}` to your network's proxy, `http://host:port`, or unset it")
-        }
-        Fault::Through { .. } => {
-            "ask whoever runs the proxy to allow it, or name a mirror with `--mirror`".to_owned()
-        }
-        _ if why.starts_with(super::tls::PREFIX) => {
-            "if your network inspects TLS, put its certificate in a file and name it in `SSL_CERT_FILE`"
-                .to_owned()
-        }
-        Fault::Host { is_mirror: true, .. } => "check the address that `--mirror` names".to_owned(),
-        Fault::Host { is_proxied: true, .. } => "name a mirror with `--mirror`".to_owned(),
-        Fault::Host { .. } => {
-            "set `https_proxy` if your network has a proxy, or name a mirror with `--mirror`".to_owned()
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::Url;
 
-use super::{address, proxy::Proxy};
+use super::{authority, proxy::Proxy};
 
 /// Who is at fault when no answer comes. As text it is the subject of the sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,15 +40,15 @@ impl Fault {
     pub(super) fn of_proxy(proxy: &Proxy) -> Self {
         Self::Proxy {
             variable: proxy.variable,
-            address: proxy.address.as_ref().ok().map(address::host),
+            address: proxy.address.as_ref().ok().map(authority::host),
         }
     }
 
     pub(super) fn through(proxy: &Proxy, url: &Url) -> Self {
         Self::Through {
-            name: address::host(url),
+            name: authority::host(url),
             variable: proxy.variable,
-            address: proxy.address.as_ref().map(address::host).unwrap_or_default(),
+            address: proxy.address.as_ref().map(authority::host).unwrap_or_default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{
-    Fault, FetchError, Wire, address,
+    Fault, FetchError, Wire, address, authority,
     proxy::Proxy,
     retry::{Failed, retry_after},
     tls,
@@ -114,7 +114,7 @@ impl Wire {
                     .and_then(|text| jiff::Timestamp::from_second(text.parse().ok()?).ok())
                     .map(|until| format!(" until {until}"))
                     .unwrap_or_default();
-                let host = address::host(url);
+                let host = authority::host(url);
                 return Err(FetchError::RateLimited { host, until }.into());
             }
             _ if self.is_busy(url, &answer) => {

@@ -3,7 +3,7 @@
 
 use url::Url;
 
-use super::{FetchError, Wire, address, download::Wanted};
+use super::{FetchError, Wire, address, authority, download::Wanted};
 use crate::{domain::Source, event::Event, verify::Verified};
 
 impl Wire {
@@ -48,7 +48,7 @@ impl Wire {
         if at.scheme() == "file" {
             return self.open(at, wanted).await;
         }
-        self.ensure_online(wanted.name, &address::host(at))?;
+        self.ensure_online(wanted.name, &authority::host(at))?;
         self.download(at, wanted).await
     }
 }

@@ -15,7 +15,7 @@ use rustls::{
 use crate::{env::Env, fs::atomic};
 
 /// The prefix of every reason that is about TLS.
-pub(super) const PREFIX: &str = "TLS: ";
+pub(crate) const PREFIX: &str = "TLS: ";
 
 /// A bundle of the whole world's roots has some 200 KiB.
 const BUNDLE_LIMIT: u64 = 16 << 20;

@@ -16,7 +16,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::link::ForeignEntry;
-use crate::exit::{Exit, hint_of_io};
 
 /// A lock that is held until this value is dropped.
 #[derive(Debug)]
@@ -48,27 +47,6 @@ pub enum LockError {
         /// The cause.
         source: io::Error,
     },
-}
-
-#[cfg(feature = "cli")]
-impl LockError {
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::Busy { .. } => Exit::Busy,
-            Self::Io { source, .. } => Exit::of_io(source),
-        }
-    }
-
-    /// Returns the next command to type, about a lock in ampup's home.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Busy { .. } => {
-                Some("wait for that process, end it, or wait longer with `--lock-timeout`".to_owned())
-            }
-            Self::Io { source, .. } => hint_of_io(source),
-        }
-    }
 }
 
 impl From<LockError> for io::Error {

@@ -13,7 +13,6 @@ use crate::{
     accept::{AcceptError, Accepted, ProvenCluster, accept, ensure_open},
     domain::{Artifact, Component, Digest, Provider, TreeName, component::Acceptance},
     event::{Event, Phase},
-    exit::Exit,
     fetch::{FetchError, Places, Verdict},
     fs::{
         atomic,
@@ -24,7 +23,7 @@ use crate::{
     postgres::user::OsUser,
     resolve::Step,
     store::{self, receipt::Receipt, staging::Staging},
-    unpack::{self, Shape, unpack},
+    unpack::{self, Shape, UnpackError, unpack},
 };
 
 /// The space of an unpacked tree, if the manifest does not state it, as a multiple of the size of its artifact. (The
@@ -163,7 +162,7 @@ fn tell(attempt: &Attempt, context: &InstallContext<'_>) {
             "the build by {} is not taken: {}{}",
             attempt.provider,
             in_one_line(error),
-            hinted(error)
+            hinted(error, context)
         )),
     };
     context.reporter.report(event);
@@ -183,9 +182,8 @@ pub fn in_one_line(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn hinted(error: &AttemptError) -> String {
-    error
-        .hint()
+fn hinted(error: &AttemptError, context: &InstallContext<'_>) -> String {
+    (context.advise)(error)
         .map(|hint| format!(" (hint: {hint})"))
         .unwrap_or_default()
 }
@@ -196,7 +194,7 @@ fn hinted(error: &AttemptError) -> String {
 fn is_fatal(error: &AttemptError) -> bool {
     match error {
         AttemptError::Fetch(error) => error.verdict() == Verdict::Fatal,
-        AttemptError::Unpack(error) => error.exit_code() != Exit::Integrity,
+        AttemptError::Unpack(error) => !matches!(error, UnpackError::Refused { .. }),
         AttemptError::Accept(AcceptError::DoesNotRun(error)) => error.is_of_host(),
         AttemptError::Accept(error) => matches!(
             error,

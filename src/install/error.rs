@@ -7,7 +7,6 @@ use semver::Version;
 use crate::{
     accept::AcceptError,
     domain::{ComponentName, Provider},
-    exit::{Exit, hint_of_io},
     fetch::FetchError,
     fs::lock::LockError,
     hindrance::Hindrance,
@@ -100,71 +99,9 @@ pub enum AttemptError {
     Accept(#[from] AcceptError),
 }
 
-impl AttemptError {
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::Fetch(error) => error.exit_code(),
-            Self::Unpack(error) => error.exit_code(),
-            Self::Accept(error) => error.exit_code(),
-        }
-    }
-
-    /// Returns the next command to type, if there is one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Fetch(error) => error.hint(),
-            Self::Unpack(error) => error.hint(),
-            Self::Accept(error) => error.hint(),
-        }
-    }
-}
-
 impl Attempt {
     fn name(&self) -> String {
         format!("{} {}", self.component, self.version)
-    }
-}
-
-impl InstallError {
-    /// The exit code of a command that fails so. Where several builds were tried, that one does not run here says more
-    /// than that another was out of reach.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::Exhausted { attempts, .. } => {
-                let codes = || attempts.iter().map(|attempt| attempt.error.exit_code());
-                codes()
-                    .find(|code| *code != Exit::Network)
-                    .or_else(|| codes().next())
-                    .unwrap_or(Exit::Failed)
-            }
-            Self::Fatal(attempt) => attempt.error.exit_code(),
-            Self::NoRoom { .. } | Self::NoEntries { .. } => Exit::Disk,
-            Self::Host(error) => error.exit_code(),
-            Self::Lock(error) => error.exit_code(),
-            Self::InUse { .. } => Exit::Busy,
-            Self::Store(source) => Exit::of_io(source),
-        }
-    }
-
-    /// Returns the next command to type, if there is one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Exhausted { attempts, .. } => {
-                let worst = attempts
-                    .iter()
-                    .find(|attempt| attempt.error.exit_code() != Exit::Network);
-                worst.or(attempts.first())?.error.hint()
-            }
-            Self::Fatal(attempt) => attempt.error.hint(),
-            Self::Host(error) => error.hint(),
-            Self::NoRoom { .. } | Self::NoEntries { .. } => {
-                Some("make room, or choose another home with `AMPUP_HOME`".to_owned())
-            }
-            Self::Lock(error) => error.hint(),
-            Self::Store(source) => hint_of_io(source),
-            Self::InUse { .. } => Some("end that process and run the same command again".to_owned()),
-        }
     }
 }
 

@@ -3,10 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::user::{OsUser, UserError};
-use crate::{
-    exit::Exit,
-    fs::mounts::{self, Lack},
-};
+use crate::fs::mounts::{self, Lack};
 
 /// The reason a cluster is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,72 +104,13 @@ impl AccessError {
     }
 }
 
-#[cfg(feature = "cli")]
-impl AccessError {
-    /// The next command to type.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotRoot => Some("leave `--run-as` away, or run this as root".to_owned()),
-            Self::AsRoot => Some("name another user with `--run-as`".to_owned()),
-            Self::OfAnother { owner, .. } => Some(format!(
-                "run this as user {owner}, or set `AMP_DIR` to a directory of your own"
-            )),
-            Self::OfRoot {
-                cluster,
-                wanted: Some(user),
-            } => Some(format!("`chown -R {user} {cluster}`")),
-            Self::OfRoot {
-                cluster,
-                wanted: None,
-            } => Some(format!(
-                "`chown -R postgres {cluster}`, or `nobody` where there is no such user"
-            )),
-            Self::OwnerDiffers { .. } => Some("leave `--run-as` away".to_owned()),
-            Self::SudoForAnother { owner, .. } => Some(format!("`sudo -u '#{owner}' ampup …`")),
-            Self::OpenToOthers { cluster, .. } => Some(format!("`chmod 700 {cluster}`")),
-            Self::FileSystem { path, .. } => Some(format!(
-                "`export AMP_DIR=\"$HOME/.local/share/amp/{}\"`, or another directory on a file system of this system's own",
-                project_name(path)
-            )),
-            Self::Link { target, .. } => Some(format!(
-                "set `AMP_DIR` to the directory that holds `{target}`, or remove the link"
-            )),
-            Self::Closed {
-                closed,
-                instead: Some(instead),
-                ..
-            } => Some(format!("`AMP_DIR={instead}`, or `chmod o+x {closed}`")),
-            Self::Closed {
-                closed,
-                instead: None,
-                ..
-            } => Some(format!("`chmod o+x {closed}`")),
-        }
-    }
-
-    /// Returns the exit code of the program.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::NotRoot | Self::AsRoot => Exit::Usage,
-            Self::OfAnother { .. }
-            | Self::OwnerDiffers { .. }
-            | Self::OfRoot { .. }
-            | Self::SudoForAnother { .. }
-            | Self::OpenToOthers { .. }
-            | Self::FileSystem { .. }
-            | Self::Link { .. }
-            | Self::Closed { .. } => Exit::Disk,
-        }
-    }
-}
-
 fn in_brackets(kind: &Option<String>) -> String {
     kind.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default()
 }
 
 /// The name of a project, as far as it can be typed.
 #[cfg(feature = "cli")]
-fn project_name(path: &Utf8Path) -> &str {
+pub(crate) fn project_name(path: &Utf8Path) -> &str {
     let is_plain = |name: &&str| {
         name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
             && name

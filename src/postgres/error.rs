@@ -6,17 +6,11 @@ use camino::Utf8PathBuf;
 
 use super::{
     access::AccessError,
-    host_fault::HostFault,
-    observe::session::{DISK_FULL, NO_ENTRY, TOO_MANY, WRONG_PASSWORD, is_unknown_role},
-    program::{ProgramError, disk_in, indented},
+    program::{ProgramError, indented},
     project::ProjectError,
     user::UserError,
 };
-use crate::{
-    exit::{Exit, hint_of_io},
-    fs::lock::LockError,
-    locate::LocateError,
-};
+use crate::{fs::lock::LockError, locate::LocateError};
 
 /// The reason a cluster is not served, or not stopped.
 #[derive(Debug, thiserror::Error)]
@@ -150,103 +144,4 @@ pub enum ClusterError {
         /// Who started it.
         holder: String,
     },
-}
-
-#[cfg(feature = "cli")]
-impl ClusterError {
-    /// The next command to type.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Project(cause) => cause.hint(),
-            Self::Locate(cause) => cause.hint(),
-            Self::Access(cause) => cause.hint(),
-            Self::User(cause) => cause.hint(),
-            Self::Lock(LockError::Io { source, .. }) => hint_of_database(source),
-            Self::Lock(cause) => cause.hint(),
-            Self::Program(ProgramError::Failed { last_lines, .. }) => match HostFault::find(last_lines) {
-                Some(fault) => Some(fault.hint().to_owned()),
-                None => disk_in(last_lines).and_then(|kind| hint_of_database(&kind.into())),
-            }
-            Self::Program(cause) => cause.hint(),
-            Self::Io { source, .. } => hint_of_database(source),
-            Self::NotWhole { .. } => Some("`ampup verify --repair postgres`".to_owned()),
-            Self::MajorDiffers { data, .. } => Some(format!(
-                "`ampup install --component postgres@{data}` brings the programs of that data; both can be installed"
-            )),
-            Self::Foreign { .. } => {
-                Some("move it away, or set `AMP_DIR` to another directory: it is never written over".to_owned())
-            }
-            Self::Damaged { .. } => Some(
-                "restore a backup with `ampup db restore`, or begin anew with `ampup db reset`, which keeps the old one"
-                    .to_owned(),
-            ),
-            Self::EarlyEnd { last_lines, .. } => match (HostFault::find(last_lines), disk_in(last_lines)) {
-                (Some(fault), _) => Some(fault.hint().to_owned()),
-                (None, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) => {
-                    Some("make room and run the same command again; nothing is lost".to_owned())
-                }
-                (None, Some(other)) => hint_of_database(&other.into()),
-                (None, None) => None,
-            },
-            Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
-            Self::Refused { code, message, .. } => match code.as_str() {
-                TOO_MANY => Some("close some of its sessions".to_owned()),
-                DISK_FULL => hint_of_io(&io::ErrorKind::StorageFull.into()),
-                NO_ENTRY if is_unknown_role(code, message) => Some(
-                    "another user made it: `ampup db backup FILE`, then `ampup db restore FILE` makes it yours; or give its URL to \
-                     ampd in `metadata_db.url`"
-                        .to_owned(),
-                ),
-                NO_ENTRY | WRONG_PASSWORD => Some(
-                    "ampup needs a superuser who is let in without a password: look at its roles and its `pg_hba.conf`".to_owned(),
-                ),
-                _ => None,
-            },
-            Self::NoPassword { file, .. } => Some(format!(
-                "put `{file}` back, from where the cluster was copied or from a backup of this directory"
-            )),
-            Self::OtherCluster { socket, .. } => Some(format!("stop that server, or remove `{socket}` if none is there")),
-            Self::InUse { .. } => Some("end that first, then run the same command again".to_owned()),
-            Self::OutOfReach { .. } => Some("stop it there".to_owned()),
-        }
-    }
-
-    /// Returns the exit code of the program.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::Project(cause) => cause.exit_code(),
-            Self::Locate(cause) => cause.exit_code(),
-            Self::Access(cause) => cause.exit_code(),
-            Self::User(cause) => cause.exit_code(),
-            Self::Lock(cause) => cause.exit_code(),
-            Self::Io { source, .. } => Exit::of_io(source),
-            Self::Program(cause) => cause.exit_code(),
-            Self::EarlyEnd { last_lines, .. } if disk_in(last_lines).is_some() => Exit::Disk,
-            Self::Refused { code, .. } if code == DISK_FULL => Exit::Disk,
-            Self::NotWhole { .. }
-            | Self::MajorDiffers { .. }
-            | Self::Foreign { .. }
-            | Self::Damaged { .. }
-            | Self::EarlyEnd { .. }
-            | Self::Refused { .. }
-            | Self::NoPassword { .. }
-            | Self::OtherCluster { .. } => Exit::Failed,
-            Self::Stuck { .. } | Self::InUse { .. } | Self::OutOfReach { .. } => Exit::Busy,
-        }
-    }
-}
-
-/// A project's database is not in ampup's home.
-#[cfg(feature = "cli")]
-fn hint_of_database(cause: &io::Error) -> Option<String> {
-    use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem, ResourceBusy, Unsupported};
-    match cause.kind() {
-        ResourceBusy | CrossesDevices => Some(
-            "a volume that is mounted at `metadb` cannot be exchanged for another cluster: mount it at `.amp` instead".to_owned(),
-        ),
-        PermissionDenied | ReadOnlyFilesystem | Unsupported => {
-            Some("choose a directory that you can write to, with `AMP_DIR` or `--amp-dir`".to_owned())
-        }
-        _ => hint_of_io(cause),
-    }
 }

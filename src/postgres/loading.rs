@@ -98,25 +98,6 @@ impl LoadFailure {
             other => other,
         }
     }
-
-    /// The command that helps on the system with this `/etc/os-release`.
-    #[cfg(feature = "cli")]
-    pub fn hint(&self, os_release: &str) -> Option<String> {
-        match self {
-            Self::MissingLibrary(library) => crate::distributions::Distributions::built_in()
-                .install([library.as_str()], os_release)
-                .map(|command| format!("`{command}`")),
-            Self::UnreachableLibrary(_) if cfg!(target_os = "linux") => {
-                Some("mount `/proc`: the loader asks it where the program lies".to_owned())
-            }
-            Self::UnreachableLibrary(_)
-            | Self::Other(_)
-            | Self::OlderLibrary(_)
-            | Self::OtherMachine(_)
-            | Self::BuiltFor(_)
-            | Self::NoProgram => None,
-        }
-    }
 }
 
 impl fmt::Display for LoadFailure {

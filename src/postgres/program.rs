@@ -14,7 +14,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{host_fault::HostFault, loading::LoadFailure, user::OsUser};
 use crate::{
     children::{self, Enlisted},
-    exit::Exit,
     machine,
 };
 
@@ -100,20 +99,6 @@ impl ProgramError {
 
 #[cfg(feature = "cli")]
 impl ProgramError {
-    /// The next command to type.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::DoesNotLoad { failure, .. } => failure.hint(&crate::distributions::os_release()),
-            Self::Spawn { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => None,
-            Self::Spawn { source, .. } => crate::exit::hint_of_io(source),
-            Self::Failed { last_lines, .. } => match HostFault::find(last_lines) {
-                Some(fault) => Some(fault.hint().to_owned()),
-                None => disk_in(last_lines).and_then(|kind| crate::exit::hint_of_io(&kind.into())),
-            },
-            Self::NoLoader { .. } | Self::UnexpectedAnswer { .. } | Self::Silent { .. } => None,
-        }
-    }
-
     /// Returns true if another build would fail alike on this host.
     pub fn is_of_host(&self) -> bool {
         match self {
@@ -126,27 +111,11 @@ impl ProgramError {
             Self::NoLoader { .. } | Self::UnexpectedAnswer { .. } | Self::Silent { .. } => false,
         }
     }
-
-    /// Returns the exit code of the program.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            // The file may not be executed: no fault of the disk's.
-            Self::Spawn { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::Failed,
-            Self::Spawn { source, .. } => Exit::of_io(source),
-            Self::Failed { last_lines, .. } => {
-                disk_in(last_lines).map_or(Exit::Failed, |kind| Exit::of_io(&kind.into()))
-            }
-            Self::DoesNotLoad { .. }
-            | Self::NoLoader { .. }
-            | Self::UnexpectedAnswer { .. }
-            | Self::Silent { .. } => Exit::Failed,
-        }
-    }
 }
 
 /// Returns the kind of the disk's refusal, recognized by the system's messages, which PostgreSQL's programs pass on. Whatever
 /// else was refused with such a text is not the disk's.
-pub(super) fn disk_in(lines: &[String]) -> Option<io::ErrorKind> {
+pub(crate) fn disk_in(lines: &[String]) -> Option<io::ErrorKind> {
     const TEXTS: [(&str, io::ErrorKind); 4] = [
         ("No space left on device", io::ErrorKind::StorageFull),
         ("Disk quota exceeded", io::ErrorKind::QuotaExceeded),

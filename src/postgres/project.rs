@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     env::{Env, PathError},
-    exit::{Exit, hint_of_io},
     fs::{
         directory::Directory,
         identity::{self, FileIdentity},
@@ -82,37 +81,6 @@ pub enum ProjectError {
         /// The cause.
         source: io::Error,
     },
-}
-
-#[cfg(feature = "cli")]
-impl ProjectError {
-    /// The next command to type.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoWorkingDirectory => Some("`cd` into the project, or name its directory with `--amp-dir`".to_owned()),
-            Self::Path(_) => Some("unset it, set it to an absolute path, or use `--amp-dir`".to_owned()),
-            Self::InCluster { .. } => Some("name the directory above it with `AMP_DIR` or `--amp-dir`".to_owned()),
-            Self::OlderHome { .. } => Some(
-                "run this in the project's own directory, or set `AMP_DIR` to the one that shall hold its data"
-                    .to_owned(),
-            ),
-            Self::Link { link, owner } => Some(format!(
-                "run this as that user, `sudo -u '#{owner}' ampup …`, or remove the link: `rm {link}`"
-            )),
-            Self::Make { source, .. } if source.kind() == io::ErrorKind::StorageFull => hint_of_io(source),
-            Self::Make { .. } => Some("choose a directory that you can write to, with `AMP_DIR` or `--amp-dir`".to_owned()),
-        }
-    }
-
-    /// Returns the exit code of the program.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::NoWorkingDirectory | Self::Path(_) => Exit::Usage,
-            Self::OlderHome { .. } | Self::InCluster { .. } => Exit::Failed,
-            Self::Link { .. } => Exit::Disk,
-            Self::Make { source, .. } => Exit::of_io(source),
-        }
-    }
 }
 
 impl Project {

@@ -8,8 +8,6 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::exit::Exit;
-
 /// The superuser of a cluster that is not named after its owner.
 pub const SUPERUSER: &str = "postgres";
 /// The longest name of a role, in bytes (`NAMEDATALEN` with its final zero).
@@ -50,33 +48,6 @@ pub enum UserError {
         /// The cause.
         source: io::Error,
     },
-}
-
-#[cfg(feature = "cli")]
-impl UserError {
-    /// The next command to type.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::UnknownName(name) => Some(format!(
-                "`useradd --system {name}` makes it, or name another user"
-            )),
-            Self::NoEntry(uid) => Some(format!(
-                "`echo 'amp:x:{uid}:0::/tmp:/bin/sh' >> /etc/passwd` as root"
-            )),
-            Self::NobodyElse => Some("`useradd --system postgres`".to_owned()),
-            Self::Root => Some("choose another user with `--run-as`".to_owned()),
-            Self::LookUp { .. } => None,
-        }
-    }
-
-    /// Returns the exit code of the program.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::UnknownName(_) | Self::NoEntry(_) | Self::NobodyElse | Self::Root | Self::LookUp { .. } => {
-                Exit::Failed
-            }
-        }
-    }
 }
 
 impl OsUser {

@@ -10,12 +10,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{Registry, unique};
-use crate::{
-    domain::{
-        Artifact, Channel, Component, ComponentName, Release, Requirement, VersionStyle,
-        component::Acceptance,
-    },
-    exit::Exit,
+use crate::domain::{
+    Artifact, Channel, Component, ComponentName, Release, Requirement, VersionStyle, component::Acceptance,
 };
 
 /// The highest `schema` number that this ampup understands.
@@ -37,24 +33,6 @@ pub enum ManifestError {
         /// Its schema number.
         found: u64,
     },
-}
-
-impl ManifestError {
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::Malformed(_) => Exit::Integrity,
-            Self::TooNew { .. } => Exit::Failed,
-        }
-    }
-
-    /// Returns the next command to type, if there is one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Malformed(_) => None,
-            Self::TooNew { .. } => Some("`ampup self update`".to_owned()),
-        }
-    }
 }
 
 #[derive(Deserialize)]

@@ -15,10 +15,7 @@ use super::{
     keys::{KeyId, Keyring},
     manifest::{self, ManifestError},
 };
-use crate::{
-    domain::{Algorithm, Digest, digest::Hasher},
-    exit::Exit,
-};
+use crate::domain::{Algorithm, Digest, digest::Hasher};
 
 /// No signature is larger, in bytes.
 pub const POINTER_LIMIT: u64 = 4 << 10;
@@ -85,46 +82,6 @@ pub enum TrustError {
         /// The serial of both.
         serial: u64,
     },
-}
-
-impl TrustError {
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::NotASignature(_)
-            | Self::Legacy
-            | Self::UnknownKey(_)
-            | Self::RevokedKey(_)
-            | Self::Comment(_)
-            | Self::Forged(_)
-            | Self::OtherRegistry { .. }
-            | Self::Disagrees { .. }
-            | Self::Lower { .. }
-            | Self::SameOtherBytes { .. } => Exit::Integrity,
-            Self::Manifest(error) => error.exit_code(),
-        }
-    }
-
-    /// Returns the next command to type, if there is one.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::UnknownKey(_) | Self::RevokedKey(_) => {
-                "install the newest ampup: keys change with it; until then the registry in use keeps working"
-            }
-            Self::NotASignature(_)
-            | Self::Legacy
-            | Self::Comment(_)
-            | Self::Forged(_)
-            | Self::OtherRegistry { .. }
-            | Self::Disagrees { .. }
-            | Self::Lower { .. }
-            | Self::SameOtherBytes { .. } => {
-                "the registry in use keeps working; run `ampup update` again later, and report it if this stays"
-            }
-            Self::Manifest(error) => return error.hint(),
-        };
-        Some(hint.to_owned())
-    }
 }
 
 /// The claims of the trusted comment about the file: believed only after `verify`.

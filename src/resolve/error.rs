@@ -4,7 +4,6 @@ use semver::Version;
 
 use crate::{
     domain::{Component, ComponentName, Provider, Requirement, Target},
-    exit::Exit,
     host::Lack,
     registry::Registry,
 };
@@ -99,46 +98,6 @@ fn no_such_version(component: &ComponentName, requirement: &str, versions: &[Str
 }
 
 impl ResolveError {
-    /// The exit code of a command that fails so.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::UnknownComponent { .. }
-            | Self::NoSuchVersion { .. }
-            | Self::NoBuild { .. }
-            | Self::NoProvider { .. }
-            | Self::NotInstalled { .. } => Exit::NotFound,
-            Self::Unfit { .. } => Exit::Failed,
-            Self::Contradiction { .. } => Exit::Usage,
-        }
-    }
-
-    /// Returns the next command to type, if there is one.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::UnknownComponent { nearest, known, .. } => match nearest.first() {
-                Some(nearest) => format!("did you mean `{nearest}`? There are {}", listed(known, "none")),
-                None => format!("there are {}", listed(known, "none")),
-            },
-            Self::NoSuchVersion { versions, .. } if versions.is_empty() => {
-                "`ampup update` fetches the current registry".to_owned()
-            }
-            Self::NoSuchVersion { component, .. } => format!("`ampup info {component}` lists every version"),
-            Self::NoBuild { component, .. } | Self::NoProvider { component, .. } => {
-                format!("`ampup info {component}` lists every version and the hosts it is built for")
-            }
-            Self::Unfit {
-                component, install, ..
-            } => match install {
-                Some(command) => format!("`{command}`"),
-                None => format!("ask for another build; `ampup info {component}` lists them"),
-            },
-            Self::Contradiction { components, one, .. } => {
-                format!("`ampup install {}@{one}`", components.first()?)
-            }
-            Self::NotInstalled { component } => format!("`ampup install --component {component}`"),
-        })
-    }
-
     /// No component has this name.
     pub(super) fn unknown_component(registry: &Registry, name: &ComponentName) -> Self {
         let mut known: Vec<ComponentName> = registry.components.keys().cloned().collect();
@@ -200,7 +159,7 @@ fn listed_lacks(lacks: &[(Provider, Vec<Lack>)]) -> String {
 }
 
 /// `a, b and c`.
-fn listed<T: ToString>(items: &[T], none: &str) -> String {
+pub(crate) fn listed<T: ToString>(items: &[T], none: &str) -> String {
     match items {
         [] => none.to_owned(),
         [one] => one.to_string(),

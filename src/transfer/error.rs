@@ -4,12 +4,7 @@ use std::{io, ops::RangeInclusive, process::ExitStatus};
 
 use camino::Utf8PathBuf;
 
-use crate::{
-    distributions::os_release,
-    event::sized,
-    exit::{Exit, hint_of_room},
-    postgres::{ClusterError, loading::LoadFailure},
-};
+use crate::{event::sized, postgres::ClusterError};
 
 /// The reason rows were not moved.
 #[derive(Debug, thiserror::Error)]
@@ -100,72 +95,9 @@ impl TransferError {
             last_lines: lines.iter().take(8).map(|line| (*line).to_owned()).collect(),
         }
     }
-
-    /// The next command to type.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Cluster(error) => error.hint(),
-            // The command knows the registry, and says which build has them.
-            Self::NoClients { majors, .. } => Some(match *majors.end() {
-                u64::MAX => "install the client programs of PostgreSQL, and put them in PATH".to_owned(),
-                major => format!("install the client programs of PostgreSQL {major}, and put them in PATH"),
-            }),
-            Self::Spawn { source, .. } => hint_of_room(source),
-            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                Some("name a file that is there, or an address `postgresql://…`".to_owned())
-            }
-            Self::File { source, .. } => hint_of_room(source),
-            Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Some(MAKE_ROOM.to_owned()),
-            Self::Failed { last_lines, .. } if is_of_network(last_lines) => Some(
-                "see that the server runs there and takes connections, then run the same command again"
-                    .to_owned(),
-            ),
-            Self::Failed { last_lines, .. } => {
-                LoadFailure::find(&last_lines.join("\n")).and_then(|failure| failure.hint(&os_release()))
-            }
-            Self::RowsDiffer { .. } => {
-                Some("nothing was changed; end what writes to it and run the same command again".to_owned())
-            }
-            Self::NoRoom { .. } => Some(MAKE_ROOM.to_owned()),
-            Self::Refused { hint, .. } => Some(hint.clone()),
-        }
-    }
-
-    /// Returns the exit code of the program.
-    pub fn exit_code(&self) -> Exit {
-        match self {
-            Self::Cluster(error) => error.exit_code(),
-            Self::NoClients { .. } => Exit::NotFound,
-            Self::Spawn { source, .. } => Exit::of_io(source),
-            Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Exit::Disk,
-            Self::Failed { last_lines, .. } if is_of_network(last_lines) => Exit::Network,
-            Self::Failed { .. } | Self::Refused { .. } => Exit::Failed,
-            Self::RowsDiffer { .. } => Exit::Integrity,
-            Self::NoRoom { .. } => Exit::Disk,
-            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
-            Self::File { source, .. } => Exit::of_io(source),
-        }
-    }
 }
 
 const RESTRICTS: &str = " that knows `\\restrict` (18, 17.6, 16.10, 15.14 or later)";
-const MAKE_ROOM: &str = "make room (`ampup prune` lists what can go) and run the same command again";
-
-fn is_of_disk(last_lines: &[String]) -> bool {
-    last_lines
-        .iter()
-        .any(|line| line.contains("No space left on device"))
-}
-
-/// Returns true if a server could not be reached, judged by libpq's messages. A server that refuses says FATAL.
-fn is_of_network(last_lines: &[String]) -> bool {
-    last_lines.iter().any(|line| {
-        line.contains("could not translate host name")
-            || line.contains("connection to server at ")
-                && line.contains(" failed: ")
-                && !line.contains("FATAL:")
-    })
-}
 
 /// ` of PostgreSQL 15 to 18`; nothing where any will do.
 fn ranged(majors: &RangeInclusive<u64>) -> String {
@@ -174,35 +106,5 @@ fn ranged(majors: &RangeInclusive<u64>) -> String {
         (low, high) if low == high => format!(" of PostgreSQL {low}"),
         (0, high) => format!(" of PostgreSQL {high} or lower"),
         (low, high) => format!(" of PostgreSQL {low} to {high}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn why_a_program_failed_decides_the_hint_and_the_code() {
-        let failed = |said: &str| TransferError::failed("psql".to_owned(), ExitStatus::default(), said);
-        let full = failed("ERROR:  could not extend file \"base/5/1\": No space left on device\n");
-        assert_eq!(full.exit_code(), Exit::Disk);
-        assert!(full.hint().is_some_and(|hint| hint.contains("make room")));
-        for (said, code) in [
-            (
-                "connection to server at \"::1\", port 1 failed: timeout expired",
-                Exit::Network,
-            ),
-            (
-                "connection to server at \"h\", port 1 failed: FATAL:  no password",
-                Exit::Failed,
-            ),
-            (
-                "psql: error: could not translate host name \"h\" to address",
-                Exit::Network,
-            ),
-        ] {
-            assert_eq!(failed(said).exit_code(), code, "{said}");
-        }
-        assert_eq!(failed("ERROR:  syntax error\n").hint(), None);
     }
 }

@@ -1,0 +1,46 @@
+//! Advice: the exit code and the next command to type for each error of the rooms below, a file a room. The text of an error
+//! stands beside the code that fails; no match here has a `_`, so that a new failure cannot be forgotten.
+
+mod accept;
+mod backup;
+mod fetch;
+mod fs;
+mod hindrance;
+mod install;
+mod locate;
+mod postgres;
+mod refresh;
+mod registry;
+mod remove;
+mod resolve;
+mod settings;
+mod setup;
+mod transfer;
+mod unpack;
+mod verify;
+
+use std::io;
+
+use crate::fs::link::ForeignEntry;
+
+/// Returns the command to type after a failed file operation in ampup's home, if the kind of failure tells it.
+pub(super) fn hint_of_io(cause: &io::Error) -> Option<String> {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    let inner = cause.get_ref();
+    if let Some(entry) = inner.and_then(|inner| inner.downcast_ref::<ForeignEntry>()) {
+        return Some(entry.remedy());
+    }
+    match cause.kind() {
+        ReadOnlyFilesystem | PermissionDenied | Unsupported => {
+            Some("choose a home that you can write to, with `AMPUP_HOME` or `--home`".to_owned())
+        }
+        _ => hint_of_room(cause),
+    }
+}
+
+/// The same after one elsewhere: another home would not help.
+pub(super) fn hint_of_room(cause: &io::Error) -> Option<String> {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(cause.kind(), StorageFull | QuotaExceeded)
+        .then(|| "make room (`ampup prune` lists what can go) and run the same command again".to_owned())
+}

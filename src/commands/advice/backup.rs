@@ -1,0 +1,40 @@
+//! Advice on backups.
+
+use std::io;
+
+use super::hint_of_room;
+use crate::{backup::BackupError, exit::Exit};
+
+impl BackupError {
+    /// The next command to type, if there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Cluster(error) => error.hint(),
+            Self::NoCluster(_) => Some("`ampup db start` makes one".to_owned()),
+            Self::Exists(_) | Self::Inside(_) => Some("name another file, or none".to_owned()),
+            Self::Outside(_) => {
+                Some("copy it with `pg_dumpall`, or move the tablespace back into the cluster".to_owned())
+            }
+            Self::Damaged { .. } => Some("use another backup; `.amp/backups/` has the last three".to_owned()),
+            Self::OtherMajor { source, .. } => source.hint(),
+            Self::NoRoom { .. } => {
+                Some("make room (`ampup prune` lists what can go) and run the same command again".to_owned())
+            }
+            Self::Io { source, .. } => hint_of_room(source),
+        }
+    }
+
+    /// Returns the exit code of the program.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Cluster(error) => error.exit_code(),
+            Self::NoCluster(_) => Exit::NotFound,
+            Self::Exists(_) | Self::Inside(_) | Self::Outside(_) => Exit::Failed,
+            Self::Damaged { .. } => Exit::Integrity,
+            Self::OtherMajor { source, .. } => source.exit_code(),
+            Self::NoRoom { .. } => Exit::Disk,
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
+            Self::Io { source, .. } => Exit::of_io(source),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Advice on a project's database.
+
+use std::io;
+
+use super::hint_of_io;
+use crate::{
+    distributions::{Distributions, os_release},
+    exit::Exit,
+    fs::lock::LockError,
+    postgres::{
+        ClusterError,
+        access::{AccessError, project_name},
+        host_fault::HostFault,
+        loading::LoadFailure,
+        observe::session::{DISK_FULL, NO_ENTRY, TOO_MANY, WRONG_PASSWORD, is_unknown_role},
+        program::{ProgramError, disk_in},
+        project::ProjectError,
+        user::UserError,
+    },
+};
+
+impl ProjectError {
+    /// The next command to type, if there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoWorkingDirectory => Some("`cd` into the project, or name its directory with `--amp-dir`".to_owned()),
+            Self::Path(_) => Some("unset it, set it to an absolute path, or use `--amp-dir`".to_owned()),
+            Self::InCluster { .. } => Some("name the directory above it with `AMP_DIR` or `--amp-dir`".to_owned()),
+            Self::OlderHome { .. } => Some(
+                "run this in the project's own directory, or set `AMP_DIR` to the one that shall hold its data"
+                    .to_owned(),
+            ),
+            Self::Link { link, owner } => Some(format!(
+                "run this as that user, `sudo -u '#{owner}' ampup …`, or remove the link: `rm {link}`"
+            )),
+            Self::Make { source, .. } if source.kind() == io::ErrorKind::StorageFull => hint_of_io(source),
+            Self::Make { .. } => Some("choose a directory that you can write to, with `AMP_DIR` or `--amp-dir`".to_owned()),
+        }
+    }
+
+    /// Returns the exit code of the program.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::NoWorkingDirectory | Self::Path(_) => Exit::Usage,
+            Self::OlderHome { .. } | Self::InCluster { .. } => Exit::Failed,
+            Self::Link { .. } => Exit::Disk,
+            Self::Make { source, .. } => Exit::of_io(source),
+        }
+    }
+}
+
+impl UserError {
+    /// The next command to type, if there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownName(name) => Some(format!(
+                "`useradd --system {name}` makes it, or name another user"
+            )),
+            Self::NoEntry(uid) => Some(format!(
+                "`echo 'amp:x:{uid}:0::/tmp:/bin/sh' >> /etc/passwd` as root"
+            )),
+            Self::NobodyElse => Some("`useradd --system postgres`".to_owned()),
+            Self::Root => Some("choose another user with `--run-as`".to_owned()),
+            Self::LookUp { .. } => None,
+        }
+    }
+
+    /// Returns the exit code of the program.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::UnknownName(_) | Self::NoEntry(_) | Self::NobodyElse | Self::Root | Self::LookUp { .. } => {
+                Exit::Failed
+            }
+        }
+    }
+}
+
+impl ClusterError {
+    /// The next command to type, if there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Project(cause) => cause.hint(),
+            Self::Locate(cause) => cause.hint(),
+            Self::Access(cause) => cause.hint(),
+            Self::User(cause) => cause.hint(),
+            Self::Lock(LockError::Io { source, .. }) => hint_of_database(source),
+            Self::Lock(cause) => cause.hint(),
+            Self::Program(ProgramError::Failed { last_lines, .. }) => match HostFault::find(last_lines) {
+                Some(fault) => Some(fault.hint().to_owned()),
+                None => disk_in(last_lines).and_then(|kind| hint_of_database(&kind.into())),
+            }
+            Self::Program(cause) => cause.hint(),
+            Self::Io { source, .. } => hint_of_database(source),
+            Self::NotWhole { .. } => Some("`ampup verify --repair postgres`".to_owned()),
+            Self::MajorDiffers { data, .. } => Some(format!(
+                "`ampup install --component postgres@{data}` brings the programs of that data; both can be installed"
+            )),
+            Self::Foreign { .. } => {
+                Some("move it away, or set `AMP_DIR` to another directory: it is never written over".to_owned())
+            }
+            Self::Damaged { .. } => Some(
+                "restore a backup with `ampup db restore`, or begin anew with `ampup db reset`, which keeps the old one"
+                    .to_owned(),
+            ),
+            Self::EarlyEnd { last_lines, .. } => match (HostFault::find(last_lines), disk_in(last_lines)) {
+                (Some(fault), _) => Some(fault.hint().to_owned()),
+                (None, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) => {
+                    Some("make room and run the same command again; nothing is lost".to_owned())
+                }
+                (None, Some(other)) => hint_of_database(&other.into()),
+                (None, None) => None,
+            },
+            Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
+            Self::Refused { code, message, .. } => match code.as_str() {
+                TOO_MANY => Some("close some of its sessions".to_owned()),
+                DISK_FULL => hint_of_io(&io::ErrorKind::StorageFull.into()),
+                NO_ENTRY if is_unknown_role(code, message) => Some(
+                    "another user made it: `ampup db backup FILE`, then `ampup db restore FILE` makes it yours; or give its URL to \
+                     ampd in `metadata_db.url`"
+                        .to_owned(),
+                ),
+                NO_ENTRY | WRONG_PASSWORD => Some(
+                    "ampup needs a superuser who is let in without a password: look at its roles and its `pg_hba.conf`".to_owned(),
+                ),
+                _ => None,
+            },
+            Self::NoPassword { file, .. } => Some(format!(
+                "put `{file}` back, from where the cluster was copied or from a backup of this directory"
+            )),
+            Self::OtherCluster { socket, .. } => Some(format!("stop that server, or remove `{socket}` if none is there")),
+            Self::InUse { .. } => Some("end that first, then run the same command again".to_owned()),
+            Self::OutOfReach { .. } => Some("stop it there".to_owned()),
+        }
+    }
+
+    /// Returns the exit code of the program.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Project(cause) => cause.exit_code(),
+            Self::Locate(cause) => cause.exit_code(),
+            Self::Access(cause) => cause.exit_code(),
+            Self::User(cause) => cause.exit_code(),
+            Self::Lock(cause) => cause.exit_code(),
+            Self::Io { source, .. } => Exit::of_io(source),
+            Self::Program(cause) => cause.exit_code(),
+            Self::EarlyEnd { last_lines, .. } if disk_in(last_lines).is_some() => Exit::Disk,
+            Self::Refused { code, .. } if code == DISK_FULL => Exit::Disk,
+            Self::NotWhole { .. }
+            | Self::MajorDiffers { .. }
+            | Self::Foreign { .. }
+            | Self::Damaged { .. }
+            | Self::EarlyEnd { .. }
+            | Self::Refused { .. }
+            | Self::NoPassword { .. }
+            | Self::OtherCluster { .. } => Exit::Failed,
+            Self::Stuck { .. } | Self::InUse { .. } | Self::OutOfReach { .. } => Exit::Busy,
+        }
+    }
+}
+
+impl AccessError {
+    /// The next command to type, if there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotRoot => Some("leave `--run-as` away, or run this as root".to_owned()),
+            Self::AsRoot => Some("name another user with `--run-as`".to_owned()),
+            Self::OfAnother { owner, .. } => Some(format!(
+                "run this as user {owner}, or set `AMP_DIR` to a directory of your own"
+            )),
+            Self::OfRoot {
+                cluster,
+                wanted: Some(user),
+            } => Some(format!("`chown -R {user} {cluster}`")),
+            Self::OfRoot {
+                cluster,
+                wanted: None,
+            } => Some(format!(
+                "`chown -R postgres {cluster}`, or `nobody` where there is no such user"
+            )),
+            Self::OwnerDiffers { .. } => Some("leave `--run-as` away".to_owned()),
+            Self::SudoForAnother { owner, .. } => Some(format!("`sudo -u '#{owner}' ampup …`")),
+            Self::OpenToOthers { cluster, .. } => Some(format!("`chmod 700 {cluster}`")),
+            Self::FileSystem { path, .. } => Some(format!(
+                "`export AMP_DIR=\"$HOME/.local/share/amp/{}\"`, or another directory on a file system of this system's own",
+                project_name(path)
+            )),
+            Self::Link { target, .. } => Some(format!(
+                "set `AMP_DIR` to the directory that holds `{target}`, or remove the link"
+            )),
+            Self::Closed {
+                closed,
+                instead: Some(instead),
+                ..
+            } => Some(format!("`AMP_DIR={instead}`, or `chmod o+x {closed}`")),
+            Self::Closed {
+                closed,
+                instead: None,
+                ..
+            } => Some(format!("`chmod o+x {closed}`")),
+        }
+    }
+
+    /// Returns the exit code of the program.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::NotRoot | Self::AsRoot => Exit::Usage,
+            Self::OfAnother { .. }
+            | Self::OwnerDiffers { .. }
+            | Self::OfRoot { .. }
+            | Self::SudoForAnother { .. }
+            | Self::OpenToOthers { .. }
+            | Self::FileSystem { .. }
+            | Self::Link { .. }
+            | Self::Closed { .. } => Exit::Disk,
+        }
+    }
+}
+
+impl ProgramError {
+    /// The next command to type, if there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::DoesNotLoad { failure, .. } => failure.hint(&os_release()),
+            Self::Spawn { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => None,
+            Self::Spawn { source, .. } => hint_of_io(source),
+            Self::Failed { last_lines, .. } => match HostFault::find(last_lines) {
+                Some(fault) => Some(fault.hint().to_owned()),
+                None => disk_in(last_lines).and_then(|kind| hint_of_io(&kind.into())),
+            },
+            Self::NoLoader { .. } | Self::UnexpectedAnswer { .. } | Self::Silent { .. } => None,
+        }
+    }
+
+    /// Returns the exit code of the program.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            // The file may not be executed: no fault of the disk's.
+            Self::Spawn { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::Failed,
+            Self::Spawn { source, .. } => Exit::of_io(source),
+            Self::Failed { last_lines, .. } => {
+                disk_in(last_lines).map_or(Exit::Failed, |kind| Exit::of_io(&kind.into()))
+            }
+            Self::DoesNotLoad { .. }
+            | Self::NoLoader { .. }
+            | Self::UnexpectedAnswer { .. }
+            | Self::Silent { .. } => Exit::Failed,
+        }
+    }
+}
+
+/// The same about a project's database, which is not in ampup's home.
+fn hint_of_database(cause: &io::Error) -> Option<String> {
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem, ResourceBusy, Unsupported};
+    match cause.kind() {
+        ResourceBusy | CrossesDevices => Some(
+            "a volume that is mounted at `metadb` cannot be exchanged for another cluster: mount it at `.amp` instead".to_owned(),
+        ),
+        PermissionDenied | ReadOnlyFilesystem | Unsupported => {
+            Some("choose a directory that you can write to, with `AMP_DIR` or `--amp-dir`".to_owned())
+        }
+        _ => hint_of_io(cause),
+    }
+}
+
+impl LoadFailure {
+    /// The command that helps on the system with this `/etc/os-release`.
+    pub fn hint(&self, os_release: &str) -> Option<String> {
+        match self {
+            Self::MissingLibrary(library) => Distributions::built_in()
+                .install([library.as_str()], os_release)
+                .map(|command| format!("`{command}`")),
+            Self::UnreachableLibrary(_) if cfg!(target_os = "linux") => {
+                Some("mount `/proc`: the loader asks it where the program lies".to_owned())
+            }
+            Self::UnreachableLibrary(_)
+            | Self::Other(_)
+            | Self::OlderLibrary(_)
+            | Self::OtherMachine(_)
+            | Self::BuiltFor(_)
+            | Self::NoProgram => None,
+        }
+    }
+}
