@@ -360,7 +360,7 @@ fn update_follows_what_was_asked_for_and_check_says_it_first() {
     home.ampup(&["install", "ampd@0.0.34"]).exits(0);
     home.ampup(&["check"])
         .exits(0)
-        .prints("ampctl - pinned: v0.0.34\nampd - pinned: v0.0.34\ntool - up to date: 1.0.0\n");
+        .prints("ampctl - pinned: v0.0.34\nampd - pinned: v0.0.34\ntool - held back: 1.0.0\n");
     home.offer("tool", "1.1.0");
     home.ampup(&["check"]).exits(100).says("").prints(
         "ampctl - pinned: v0.0.34\nampd - pinned: v0.0.34\ntool - update available: 1.0.0 -> 1.1.0\n",
@@ -370,10 +370,10 @@ fn update_follows_what_was_asked_for_and_check_says_it_first() {
         .says("installed tool 1.1.0")
         .says("ampd v0.0.34 stays");
     assert_eq!(active(&home, "tool"), "1.1.0");
-    home.ampup(&["update"]).exits(0).says("tool 1.1.0 is up to date");
+    home.ampup(&["update"]).exits(0).says("tool 1.1.0 is held back");
     // It never goes lower.
     home.withdraw("tool", "1.1.0");
-    home.ampup(&["update"]).exits(0).says("tool 1.1.0 is up to date");
+    home.ampup(&["update"]).exits(0).says("tool 1.1.0 is held back");
 }
 
 #[test]
