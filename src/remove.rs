@@ -49,7 +49,7 @@ pub enum RemoveError {
     Running {
         /// The process.
         pid: u32,
-        /// What it runs.
+        /// The program that it runs.
         executable: Utf8PathBuf,
     },
     /// Another ampup installs something, and would find nothing to put it in.

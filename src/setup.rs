@@ -80,7 +80,7 @@ pub enum SetupError {
         path: Utf8PathBuf,
         /// The line.
         line: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// A shell's file that has ampup's line.
@@ -88,7 +88,7 @@ pub enum SetupError {
     NotTakenBack {
         /// The file.
         path: Utf8PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
