@@ -109,7 +109,9 @@ pub(super) fn host(layout: &Layout, advice: Advice) -> Vec<Finding> {
     let place = layout.staging();
     let place = place.ancestors().find(|path| path.is_dir()).unwrap_or(&place);
     let mut found = hindrance::seen(place, Acceptance::Postgres);
-    if place == layout.staging() {
+    // A link in its place leads to what is not ours: nothing is tried there.
+    let is_ours = place.symlink_metadata().is_ok_and(|found| found.is_dir());
+    if place == layout.staging() && is_ours {
         found.extend(hindrance::tried(place, Acceptance::Postgres));
     }
     let mut findings: Vec<Finding> = found.iter().map(|found| problem(found, advice)).collect();

@@ -223,9 +223,29 @@ fn open(path: &Utf8Path) -> io::Result<fs::File> {
         }
         Err(cause) => Err(ForeignEntry::instead_of_file(path).map_or(cause, io::Error::from)),
         Ok(file) => {
+            #[cfg(unix)]
+            give_to_owner(&file, path);
             close_to_others(&file);
             Ok(file)
         }
+    }
+}
+
+/// Gives a lock file that root made to whoever owns its directory, who could not take the lock otherwise. A file that has
+/// another name elsewhere stays root's.
+#[cfg(unix)]
+fn give_to_owner(file: &fs::File, path: &Utf8Path) {
+    use std::os::unix::fs::MetadataExt as _;
+    let Some(Ok(directory)) = path.parent().map(fs::metadata) else {
+        return;
+    };
+    let is_roots = |found: std::fs::Metadata| found.uid() == 0 && found.nlink() == 1;
+    if directory.uid() != 0 && file.metadata().is_ok_and(is_roots) {
+        let (owner, group) = (
+            rustix::fs::Uid::from_raw(directory.uid()),
+            rustix::fs::Gid::from_raw(directory.gid()),
+        );
+        let _ = rustix::fs::fchown(file.file(), Some(owner), Some(group));
     }
 }
 

@@ -288,7 +288,7 @@ fn a_full_disk_is_refused_and_nothing_is_lost() {
     let psql = |statement: &str| run_in(&served, &disk, &["db", "psql", "-XtAc", statement]);
     psql("create table t as select 1 as x")
         .exits(0)
-        .says("MB are free");
+        .says("MiB are free");
     psql("create unlogged table big as select repeat('x', 1000) from generate_series(1, 1000000)")
         .exits(1)
         .says("No space left on device");

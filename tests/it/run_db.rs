@@ -412,7 +412,7 @@ fn a_database_of_the_users_own_is_named_wherever_the_projects_is_shown() {
     // Within `ampup run`, the variable names this one.
     fs::remove_file(&config).expect("removed");
     let line = format!(
-        "{} db status 2>&1 >/dev/null; echo ended",
+        "{} db status 2>&1 >/dev/null | grep 'does not use'; echo ended",
         crate::support::home::program()
     );
     let mut run = served.running(&line);

@@ -304,11 +304,9 @@ fn a_number_that_a_stranger_has_is_passed_over() {
         .ampup(&["verify"])
         .exits(4)
         .prints_with(&format!("`{file}` is not a directory"));
-    scene
-        .home
-        .ampup(&["verify", "--repair"])
-        .exits(4)
-        .says(&format!("`{file}` is no directory: `mv '{file}' '{file}.old'`"));
+    scene.home.ampup(&["verify", "--repair"]).exits(4).says(&format!(
+        "`{file}` is not a directory: `mv '{file}' '{file}.old'`"
+    ));
     let tool = scene.home.path().join("components/tool/1.0.0/bin/tool");
     let whole = fs::read(&tool).expect("read");
     fs::write(&tool, "x").expect("written");
