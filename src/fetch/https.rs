@@ -133,8 +133,12 @@ impl Wire {
                 let why = format!("{why}: the GitHub token is not accepted");
                 return Err(FetchError::Refused { origin, why }.into());
             }
-            407 if let Some(proxy) = self.proxies.of(url) => return Err(wants_password(proxy)),
-            400..=499 => return Err(FetchError::Refused { origin, why }.into()),
+            400..=499 => {
+                return Err(match self.proxies.of(url) {
+                    Some(proxy) if status == 407 => wants_password(proxy),
+                    _ => FetchError::Refused { origin, why }.into(),
+                });
+            }
             _ => return Err(unaccepted(question.url, format!("it is {why}")).into()),
         }
         // We asked for the bytes as they are; decoding them is a door for other bytes than those with the digest.

@@ -48,7 +48,10 @@ mod system {
 
     use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
     use fs_err as fs;
-    use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid};
+    use rustix::{
+        fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid},
+        io::retry_on_intr,
+    };
 
     use super::{Directory, DirectoryEntry, Kind, bad, named};
 
@@ -124,7 +127,7 @@ mod system {
             let new = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY;
             let file = self.open_file(name, new, "make")?;
             // Whatever the umask.
-            rustix::fs::fchmod(file.file(), Mode::from_raw_mode(mode))
+            retry_on_intr(|| rustix::fs::fchmod(file.file(), Mode::from_raw_mode(mode)))
                 .map_err(|cause| named(cause.into(), "set the mode of", &self.path.join(name)))?;
             Ok(file)
         }
@@ -134,7 +137,7 @@ mod system {
         /// # Errors
         /// When the system does not permit it.
         pub fn set_mode(&self, mode: u32) -> io::Result<()> {
-            rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(mode))
+            retry_on_intr(|| rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(mode)))
                 .map_err(|cause| named(cause.into(), "set the mode of", &self.path))
         }
 
@@ -173,7 +176,8 @@ mod system {
         fn open_file(&self, name: &str, flags: OFlags, action: &str) -> io::Result<fs::File> {
             let path = self.path.join(name);
             let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let opened = rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR);
+            let opened =
+                retry_on_intr(|| rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR));
             let opened = opened.map_err(|cause| named(cause.into(), action, &path))?;
             Ok(fs::File::from_parts(opened.into(), path))
         }
@@ -183,7 +187,7 @@ mod system {
         /// # Errors
         /// When it cannot be made; `AlreadyExists` when something has that name.
         pub fn link(&self, target: &str, name: &str) -> io::Result<()> {
-            rustix::fs::symlinkat(target, &self.handle, name)
+            retry_on_intr(|| rustix::fs::symlinkat(target, &self.handle, name))
                 .map_err(|cause| named(cause.into(), "make the link", &self.path.join(name)))
         }
 
@@ -230,8 +234,10 @@ mod system {
                     continue;
                 }
                 let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-                rustix::fs::chownat(&self.handle, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
-                    .map_err(|cause| named(cause.into(), "give away", &path))?;
+                retry_on_intr(|| {
+                    rustix::fs::chownat(&self.handle, name.as_str(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+                })
+                .map_err(|cause| named(cause.into(), "give away", &path))?;
             }
             self.give(uid, gid)
         }
@@ -242,19 +248,20 @@ mod system {
         /// When the system does not permit it.
         pub fn give(&self, uid: u32, gid: u32) -> io::Result<()> {
             let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            rustix::fs::fchown(&self.handle, uid, gid)
+            retry_on_intr(|| rustix::fs::fchown(&self.handle, uid, gid))
                 .map_err(|cause| named(cause.into(), "give away", &self.path))
         }
     }
 
     fn made_at(above: impl std::os::fd::AsFd, name: &str, path: Utf8PathBuf) -> io::Result<Directory> {
         let failed = |cause: rustix::io::Errno| named(cause.into(), "make", &path);
-        rustix::fs::mkdirat(&above, name, Mode::RWXU).map_err(failed)?;
+        retry_on_intr(|| rustix::fs::mkdirat(&above, name, Mode::RWXU)).map_err(failed)?;
         ours(open_at(above, name, path)?)
     }
 
     fn open_at(above: impl std::os::fd::AsFd, name: &str, path: Utf8PathBuf) -> io::Result<Directory> {
-        let opened: Result<OwnedFd, _> = rustix::fs::openat(above, name, HOLD, Mode::empty());
+        let opened: Result<OwnedFd, _> =
+            retry_on_intr(|| rustix::fs::openat(&above, name, HOLD, Mode::empty()));
         match opened {
             Ok(handle) => Ok(Directory { path, handle }),
             Err(cause) => Err(named(cause.into(), "open", &path)),

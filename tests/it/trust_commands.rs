@@ -14,10 +14,12 @@ use ampup::{
     env::Env,
     event::{Event, Reporter},
     exit::Exit,
+    layout::Layout,
     registry::{
         Registry,
         keys::{Keyring, RegistryOrigin},
     },
+    store::directories,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -268,6 +270,7 @@ fn an_update_fetches_proves_keeps_and_then_asks_once_with_a_condition() {
 fn an_update_of_ampup_itself_asks_first_and_refuses_what_is_not_proven() {
     let publisher = Publisher::new();
     publisher.publish(1007);
+    directories::prepare(&Layout::new(publisher.home()), None).expect("made");
     let own = publisher.home().join("components/ampup/0.2.0/bin/ampup");
     fs::create_dir_all(own.parent().expect("a parent")).expect("made");
     fs::write(&own, "").expect("written");

@@ -174,42 +174,6 @@ fn a_download_and_the_tree_that_it_becomes_are_asked_for_together() {
     changes_nothing(&run, &format!("{needed} bytes are needed and "));
 }
 
-/// Where `components` is a link to another disk, the home's own needs no room for the tree.
-#[test]
-fn a_tree_takes_no_room_of_the_disk_that_it_is_not_on() {
-    let mut home = Home::new();
-    let mut servers = Vec::new();
-    // The second says how large it is before it is asked for.
-    for (version, is_stated) in [("1.0.0", false), ("1.0.1", true)] {
-        let bytes = [script("large", version).into_bytes(), vec![b'\n'; 3 << 20]].concat();
-        let (digest, size) = (sha256(&bytes), bytes.len());
-        let server = Server::start(move |request, _| Reply::honest(&bytes, request));
-        let mut artifact = json!({
-            "target": TARGET, "provider": "acme", "format": "raw",
-            "source": {"kind": "https", "url": server.url("/large")},
-            "integrity": {"kind": "pinned", "digest": digest},
-        });
-        if is_stated {
-            artifact["size"] = size.into();
-        }
-        home.offer_artifacts("large", version, &[artifact]);
-        servers.push(server);
-    }
-    let fill = format!(
-        "{FILL_BYTES}; mkdir $small/home; ln -s '{}' $small/home/components",
-        home.directory("big")
-    );
-    let Some(run) = on_small_disk(
-        &home,
-        &fill,
-        "ampup install large@1.0.0\nampup install large@1.0.1\n",
-    ) else {
-        return;
-    };
-    let codes: Vec<i32> = parts(&run).into_iter().map(|(code, _)| code).collect();
-    assert_eq!(codes, [0, 0], "{run:#?}");
-}
-
 #[test]
 fn a_disk_without_inodes_changes_nothing() {
     let mut home = Home::new();

@@ -228,12 +228,7 @@ fn what_was_accepted_of_a_registry_is_written_whole_or_not() {
 fn the_list_of_projects_is_written_whole_or_not() {
     let world = World::new();
     let model = world.directory("model");
-    for directory in ["home", "home/staging", "home/locks"] {
-        fs::create_dir_all(model.join(directory)).expect("made");
-    }
-    for directory in ["home/components", "home/generations"] {
-        fs::create_dir(model.join(directory)).expect("made");
-    }
+    store::directories::prepare(&Layout::new(model.join("home")), None).expect("made");
     // No other place will do.
     fs::write(model.join("state"), "").expect("written");
     projects_of(&model).add("/first/.amp".into()).expect("written");
