@@ -99,7 +99,7 @@ impl ClusterError {
                 Some("move it away, or set `AMP_DIR` to another directory: it is never written over".to_owned())
             }
             Self::Damaged { .. } => Some(
-                "restore a backup with `ampup db restore`, or begin anew with `ampup db reset`, which keeps the old one"
+                "restore a backup with `ampup db restore`, or start over with `ampup db reset`, which keeps the old one"
                     .to_owned(),
             ),
             Self::EarlyEnd { last_lines, .. } => match (HostFault::find(last_lines), disk_in(last_lines)) {
