@@ -24,7 +24,7 @@ pub struct Settings {
 }
 
 /// The keys, and what each takes.
-const KEYS: &[(&str, &str)] = &[
+pub const KEYS: &[(&str, &str)] = &[
     ("jobs", "a number from 1 up"),
     ("lock_timeout", "a number of seconds"),
     (

@@ -3,3 +3,4 @@
 mod links;
 mod reference;
 mod session;
+mod settings;

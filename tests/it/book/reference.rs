@@ -49,16 +49,26 @@ fn reference() -> String {
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(page, "- `{argument}`: {help}");
     }
+    page.push_str(&super::settings::section(&command));
     page.push_str("\n## Exit codes\n\n| code | meaning |\n|---|---|\n");
     for (code, meaning) in CODES {
         let _ = writeln!(page, "| {code} | {meaning} |");
     }
+    page.push_str(AFTER_CODES);
     page.push_str("\n## Commands\n");
     for below in command.get_subcommands().filter(|below| is_shown(below)) {
         verb(below, &format!("ampup {}", below.get_name()), &mut page);
     }
     page
 }
+
+const AFTER_CODES: &str = "
+`ampup run` and `ampup db psql` end as their command does: with its own code, with 128 and the number of the signal that ended it, with 127
+if it was not found, and with 126 if it may not be executed.
+
+With `--json`, every command that answers prints one object on stdout, with `\"schema\": 1`, its `\"exit\"` code, and an `\"error\"` when it
+failed.
+";
 
 const CODES: &[(u8, &str)] = &[
     (0, "done"),
