@@ -95,6 +95,11 @@ power-cut:
 own-state:
     nice cargo test --test it -- --ignored own_state
 
+# The picture at the top of the README, drawn from a run of its session.
+picture:
+    cargo build --release
+    tools/picture.py target/release/ampup docs/first-session.svg
+
 # How long things take beside what one would type without ampup (docs/performance.md); it needs nginx. Minutes, on a quiet machine.
 bench *OPTIONS:
     cargo build --release

@@ -202,3 +202,8 @@ pub mod commands;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+
+/// The programs of the page for daemon authors, as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/daemon-authors.md")]
+pub struct ForDaemonAuthors;

@@ -2,7 +2,6 @@
 //! without a trace.
 
 mod leaving;
-mod transcript;
 mod trouble;
 mod updating;
 

@@ -1,4 +1,4 @@
-//! Every relative link leads to a file, and every fragment to a heading.
+//! Every relative link leads to a file, and every fragment to a heading. Every command of the book is run, or says why not.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -89,4 +89,71 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The pages whose `console` blocks are typed by a test, as the tests' own sources name them.
+const TYPED_BY: [&str; 2] = [include_str!("session.rs"), include_str!("daemon.rs")];
+
+/// What is no command and no program.
+const DATA: [&str; 2] = ["toml", ""];
+
+#[test]
+fn every_block_of_the_book_is_run_or_says_why_not() {
+    let mut wrong = Vec::new();
+    for page in pages() {
+        let name = page.strip_prefix(repository()).expect("below it");
+        if name != "README.md"
+            && (name.parent() != Some("docs".into()) || OF_MAINTAINERS.contains(&name.as_str()))
+        {
+            continue;
+        }
+        let text = fs::read_to_string(&page).expect("read");
+        let is_typed = TYPED_BY
+            .iter()
+            .any(|source| source.contains(&format!("\"{name}\"")));
+        let (mut is_code, mut before) = (false, "");
+        for (number, line) in text.lines().enumerate() {
+            if let Some(language) = line.strip_prefix("```") {
+                is_code ^= true;
+                let says = before.starts_with("<!-- not run: ") || before.starts_with("<!-- run by: ");
+                let is_run = match language {
+                    "console" => is_typed,
+                    // tests/it/book/daemon.rs, and the doctests of the crate.
+                    "sh" | "python" | "go" | "rust,no_run" => name == "docs/daemon-authors.md",
+                    other => DATA.contains(&other),
+                };
+                if is_code && !is_run && !says {
+                    wrong.push(format!("{name}:{}: {language}", number + 1));
+                }
+            }
+            before = line;
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Pages for those who work on ampup itself.
+const OF_MAINTAINERS: [&str; 4] = [
+    "docs/fuzzing.md",
+    "docs/keys.md",
+    "docs/performance.md",
+    "docs/torture.md",
+];
+
+#[test]
+fn the_readme_is_short_and_has_the_two_commands_for_a_clone() {
+    let readme = fs::read_to_string(repository().join("README.md")).expect("read");
+    assert!(readme.lines().count() <= 150);
+    let commands: Vec<&str> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with("cargo "))
+        .collect();
+    assert_eq!(
+        commands,
+        [
+            "cargo run --release -- install --component postgres",
+            "cargo test"
+        ]
+    );
 }

@@ -14,6 +14,7 @@ use crate::support::{
     person::{Person, Publisher, Who},
     programs,
     release::repository,
+    world::snapshot,
 };
 
 /// A command of a page, what it shows, and how it may end.
@@ -100,7 +101,7 @@ fn without_numbers(line: &str) -> String {
 }
 
 /// Without what is newer than what a package registry has, so that updates are the same everywhere.
-fn registry(person: &Person) -> camino::Utf8PathBuf {
+pub(super) fn registry(person: &Person) -> camino::Utf8PathBuf {
     let text = fs::read_to_string(repository().join("registry/manifest.json")).expect("read");
     let mut manifest: Value = serde_json::from_str(&text).expect("JSON");
     let releases = manifest["components"]["postgres"]["releases"]
@@ -118,28 +119,24 @@ fn ampup_of_the_page_is_ready(person: &Person, steps: &[Step]) {
     }
 }
 
-/// Types the commands of a page, as an ordinary user and in an empty directory of theirs.
+/// Types the commands of a page, as somebody new in an empty directory.
 fn typed(page: &str) {
+    typed_by(&Person::new(Who::Ordinary), page);
+}
+
+pub(super) fn typed_by(person: &Person, page: &str) {
     let text = fs::read_to_string(repository().join(page)).expect("read");
     let steps = steps(&text);
     assert!(!steps.is_empty(), "{page} has commands");
-    let person = Person::new(Who::Ordinary);
-    let publisher = Publisher::new(&person);
+    let publisher = Publisher::new(person);
     publisher.publish_now();
-    ampup_of_the_page_is_ready(&person, &steps);
+    ampup_of_the_page_is_ready(person, &steps);
     let notes = person.home.directory("notes");
-    // The one constant that a test cannot have: where releases are.
-    let script = script(&steps)
-        .replace(
-            "https://github.com/edgeandnode/ampup/releases",
-            &publisher.server.url(),
-        )
-        .replace("--proto '\\''=https'\\'' --tlsv1.2 ", "");
     let bash = programs::find("bash").expect("a part of every system");
-    let mut shell = person.command(&bash, &["-c", &script]);
+    let mut shell = person.command(&bash, &["-c", &from(&publisher, &script(&steps))]);
     let path = format!("{}/.ampup/bin:/usr/local/bin:/usr/bin:/bin", person.directory());
     shell
-        .env("AMPUP_REGISTRY", registry(&person))
+        .env("AMPUP_REGISTRY", registry(person))
         .env("NOTES", &notes)
         .env("PATH", path)
         .current_dir(person.home.directory("session"));
@@ -150,6 +147,17 @@ fn typed(page: &str) {
         .filter_map(|(number, step)| difference(step, number, &notes))
         .collect();
     assert!(wrong.is_empty(), "{page}:\n{}", wrong.join("\n"));
+}
+
+/// A script with the one constant that a test cannot have: where releases are.
+pub(super) fn from(publisher: &Publisher, script: &str) -> String {
+    script
+        .replace(
+            "https://github.com/edgeandnode/ampup/releases",
+            &publisher.server.url(),
+        )
+        .replace("--proto '\\''=https'\\'' --tlsv1.2 ", "")
+        .replace("--proto '=https' --tlsv1.2 ", "")
 }
 
 /// In words, where a step did not end or print as its page says.
@@ -175,6 +183,32 @@ fn difference(step: &Step, number: usize, notes: &Utf8Path) -> Option<String> {
 }
 
 #[test]
+fn the_readmes_session_works_as_it_stands_and_ampup_leaves_without_a_trace() {
+    for who in Who::all() {
+        let person = Person::new(who);
+        let before = snapshot(&person.directory());
+        typed_by(&person, "README.md");
+        person.ampup(&["self", "uninstall", "--yes"]).exits(0);
+        assert_eq!(snapshot(&person.directory()), before, "{who:?}");
+    }
+}
+
+/// `just picture` draws it.
+#[test]
+fn the_picture_is_of_the_readmes_session() {
+    let read = |path: &str| fs::read_to_string(repository().join(path)).expect("read");
+    let commands: Vec<String> = steps(&read("README.md"))
+        .into_iter()
+        .map(|step| step.command)
+        .collect();
+    let picture = read("docs/first-session.svg");
+    let (_, rest) = picture.split_once("<desc>").expect("a description");
+    let (described, _) = rest.split_once("</desc>").expect("its end");
+    let described = described.replace("&#x27;", "'").replace("&amp;", "&");
+    assert_eq!(described.lines().collect::<Vec<_>>(), commands);
+}
+
+#[test]
 fn getting_started() {
     typed("docs/getting-started.md");
 }
@@ -185,8 +219,8 @@ fn projects() {
 }
 
 #[test]
-fn teams() {
-    typed("docs/teams.md");
+fn installing() {
+    typed("docs/installing.md");
 }
 
 #[test]
@@ -197,38 +231,4 @@ fn troubleshooting() {
 #[test]
 fn publishing() {
     typed("docs/publishing.md");
-}
-
-/// The shell and Python blocks for daemon authors print the version of what is installed.
-#[test]
-fn daemon_authors() {
-    let text = fs::read_to_string(repository().join("docs/daemon-authors.md")).expect("read");
-    let person = Person::new(Who::Ordinary);
-    person.built(&["init", "--no-modify-path"]).exits(0);
-    let program = |language: &str| -> String {
-        let (_, rest) = text
-            .split_once(&format!("\n```{language}\n"))
-            .expect("a block of it");
-        rest.split_once("\n```").expect("its end").0.to_owned()
-    };
-    let run = |interpreter: &str, language: &str| {
-        let script = program(language);
-        finish(person.command("/usr/bin/env".into(), &[interpreter, "-c", &script]))
-    };
-    for (interpreter, language) in [("sh", "sh"), ("python3", "python")] {
-        run(interpreter, language)
-            .exits(1)
-            .says("ampup install --component postgres");
-    }
-    let mut install = person.command(
-        &person.home.path().join("bin/ampup"),
-        &["install", "--component", "postgres"],
-    );
-    install.env("AMPUP_REGISTRY", registry(&person));
-    finish(install).exits(0);
-    for (interpreter, language) in [("sh", "sh"), ("python3", "python")] {
-        run(interpreter, language)
-            .exits(0)
-            .prints("postgres (PostgreSQL) 18.4\n");
-    }
 }

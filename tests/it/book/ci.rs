@@ -1,0 +1,220 @@
+//! The configuration of docs/teams.md and the action of action.yml: the commands in them, run as a CI system would.
+
+use std::{collections::BTreeMap, process::Command};
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+
+use super::session::{from, registry};
+use crate::support::{
+    home::{Run, finish},
+    person::{Person, Publisher, Who},
+    programs,
+    release::repository,
+    world::write_program,
+};
+
+const PAGE: &str = "docs/teams.md";
+
+/// The blocks of the page that a comment says are run here, each with the heading that it is under.
+fn blocks() -> BTreeMap<String, String> {
+    let text = fs::read_to_string(repository().join(PAGE)).expect("read");
+    let mut found = BTreeMap::new();
+    for section in text.split("\n## ").skip(1) {
+        let heading = section.lines().next().expect("a line").to_owned();
+        if let Some((_, rest)) = section.split_once("<!-- run by: tests/it/book/ci.rs -->\n```") {
+            let (_, block) = rest.split_once('\n').expect("its first line");
+            found.insert(heading, block.split("```").next().expect("its end").to_owned());
+        }
+    }
+    found
+}
+
+/// The commands of a YAML file: what stands behind `run:`, and in the lists `script:` and `before_script:`.
+fn commands_of_yaml(text: &str) -> Vec<String> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut commands = Vec::new();
+    let mut list: Option<usize> = None;
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let words = line.trim_start();
+        let item = words.strip_prefix("- ");
+        if list.is_some_and(|list| indent(line) <= list && item.is_none()) {
+            list = None;
+        }
+        if ["script:", "before_script:"].contains(&words) {
+            list = Some(indent(line));
+            continue;
+        }
+        let value = match (item.unwrap_or(words).strip_prefix("run: "), item, list) {
+            (Some(value), _, _) | (None, Some(value), Some(_)) => value,
+            _ => continue,
+        };
+        if value != "|" {
+            commands.push(value.to_owned());
+            continue;
+        }
+        let mut block = String::new();
+        while let Some(line) = lines.next_if(|next| next.trim().is_empty() || indent(next) > indent(line)) {
+            block.push_str(line.trim_start());
+            block.push('\n');
+        }
+        commands.push(block);
+    }
+    commands
+}
+
+/// The last command of a Dockerfile: what an image is made with before it is no matter of ours.
+fn command_of_dockerfile(text: &str) -> String {
+    let at = text.rfind("RUN ").expect("a command");
+    text[at + "RUN ".len()..].to_owned()
+}
+
+/// A CI system's machine: an empty directory, a home of ampup's in it that is cached from job to job, and a `cargo` that wants a
+/// database.
+struct Agent {
+    person: Person,
+    publisher: Publisher,
+    checkout: Utf8PathBuf,
+}
+
+impl Agent {
+    fn new(who: Who) -> Self {
+        let person = Person::new(who);
+        let publisher = Publisher::new(&person);
+        publisher.publish_now();
+        write_program(
+            &person.home.directory("stand-ins").join("cargo"),
+            "#!/bin/sh\nset -eu\ntest -n \"$AMP_CONFIG_METADATA_DB__URL\"\necho \"cargo $*: $AMP_CONFIG_METADATA_DB__URL\"\n",
+        );
+        let checkout = person.home.directory("checkout");
+        Self {
+            person,
+            publisher,
+            checkout,
+        }
+    }
+
+    fn home(&self) -> Utf8PathBuf {
+        self.checkout.join(".ampup")
+    }
+
+    /// A step of a job.
+    fn step(&self, script: &str, variables: &[(&str, &str)]) -> Run {
+        let script = from(&self.publisher, script);
+        let bash = programs::find("bash").expect("a part of every system");
+        let arguments = ["--noprofile", "--norc", "-eo", "pipefail", "-c", &script];
+        let mut command = self.person.command(&bash, &arguments);
+        let stand_ins = self.person.home.directory("stand-ins");
+        command
+            .env("AMPUP_HOME", self.home())
+            .env("AMPUP_REGISTRY", registry(&self.person))
+            .env("CI", "true")
+            .env("PATH", format!("{stand_ins}:/usr/local/bin:/usr/bin:/bin"))
+            .envs(variables.iter().copied())
+            .current_dir(&self.checkout);
+        finish(command)
+    }
+
+    /// A job ran the tests, and no server of it is left.
+    fn ran_the_tests(&self, run: Run) {
+        run.exits(0).prints_with("cargo test: postgresql:///");
+        assert!(!self.checkout.join(".amp/metadb/postmaster.pid").exists());
+    }
+}
+
+#[test]
+fn the_configuration_of_each_ci_system_runs_a_projects_tests() {
+    let blocks = blocks();
+    let block = |heading: &str| {
+        blocks
+            .get(heading)
+            .unwrap_or_else(|| panic!("{heading}: {blocks:?}"))
+    };
+    for who in Who::all() {
+        let agent = Agent::new(who);
+        let project = [("CI_PROJECT_DIR", agent.checkout.as_str())];
+        let gitlab = commands_of_yaml(block("GitLab CI")).join("\n");
+        agent.ran_the_tests(agent.step(&gitlab, &project));
+        let circle = commands_of_yaml(block("CircleCI")).join("\n");
+        agent.ran_the_tests(agent.step(&circle.replace("~/.ampup", agent.home().as_str()), &[]));
+        agent.ran_the_tests(agent.step(block("Jenkins, Buildkite, and anything else"), &[]));
+        let image = command_of_dockerfile(block("Docker images"));
+        agent.step(&image, &[]).exits(0);
+    }
+    assert_eq!(blocks.len(), 5, "each is run here: {blocks:#?}");
+}
+
+/// The steps of action.yml that are shell.
+fn steps_of_the_action() -> Vec<String> {
+    let text = fs::read_to_string(repository().join("action.yml")).expect("read");
+    let steps = commands_of_yaml(&text);
+    assert_eq!(steps.len(), 2, "{steps:#?}");
+    steps
+}
+
+#[test]
+fn the_action_installs_what_a_workflow_names_and_puts_it_on_path() {
+    let blocks = blocks();
+    let workflow = &blocks["GitHub Actions"];
+    let components = workflow
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("components: "))
+        .expect("it names some");
+    let test = commands_of_yaml(workflow).join("\n");
+    for who in Who::all() {
+        let agent = Agent::new(who);
+        let notes = agent.person.home.directory("notes");
+        let file = |name: &str| notes.join(name).to_string();
+        let mirror = format!("{}/latest/download", agent.publisher.server.url());
+        let (environment, path, output) = (file("environment"), file("path"), file("output"));
+        // The second time everything comes from the cache.
+        for _ in 0..2 {
+            for step in steps_of_the_action() {
+                let variables = [
+                    ("COMPONENTS", components),
+                    ("AMPUP_VERSION", ""),
+                    ("AMPUP_MIRROR", &mirror),
+                    ("GITHUB_ACTION_PATH", repository().as_str()),
+                    ("GITHUB_ENV", &environment),
+                    ("GITHUB_PATH", &path),
+                    ("GITHUB_OUTPUT", &output),
+                ];
+                agent.step(&step, &variables).exits(0);
+            }
+        }
+        let read = |path: &str| fs::read_to_string(path).expect("written");
+        let home = agent.home();
+        assert!(read(&environment).contains(&format!("AMPUP_HOME={home}\n")));
+        assert!(read(&output).starts_with("key="));
+        let path = read(&path);
+        let path = format!(
+            "{}:{}:/usr/bin:/bin",
+            path.lines().next().expect("a line"),
+            agent.person.home.directory("stand-ins")
+        );
+        agent.ran_the_tests(agent.step(&test, &[("PATH", &path)]));
+    }
+}
+
+#[test]
+fn the_actions_shell_is_without_a_lint() {
+    let Some(shellcheck) = programs::find("shellcheck") else {
+        return;
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    for (number, step) in steps_of_the_action().iter().enumerate() {
+        let path = directory.path().join(format!("{number}.sh"));
+        fs::write(&path, step).expect("written");
+        let output = Command::new(&shellcheck)
+            .args(["--shell", "bash"])
+            .arg(&path)
+            .output()
+            .expect("started");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+    }
+}
