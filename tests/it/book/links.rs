@@ -95,7 +95,7 @@ fn every_link_leads_somewhere() {
 const TYPED_BY: [&str; 2] = [include_str!("session.rs"), include_str!("daemon.rs")];
 
 /// What is no command and no program.
-const DATA: [&str; 2] = ["toml", ""];
+const DATA: [&str; 2] = ["toml", "text"];
 
 #[test]
 fn every_block_of_the_book_is_run_or_says_why_not() {
