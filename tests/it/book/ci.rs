@@ -123,6 +123,7 @@ impl Agent {
     }
 }
 
+/// The job of each CI system, one after the other with the same cached home, as root and as an ordinary user.
 #[test]
 fn the_configuration_of_each_ci_system_runs_a_projects_tests() {
     let blocks = blocks();
@@ -133,6 +134,7 @@ fn the_configuration_of_each_ci_system_runs_a_projects_tests() {
     };
     for who in Who::all() {
         let agent = Agent::new(who);
+        the_action_and_a_workflow(&agent, block("GitHub Actions"));
         let project = [("CI_PROJECT_DIR", agent.checkout.as_str())];
         let gitlab = commands_of_yaml(block("GitLab CI")).join("\n");
         agent.ran_the_tests(agent.step(&gitlab, &project));
@@ -145,56 +147,50 @@ fn the_configuration_of_each_ci_system_runs_a_projects_tests() {
     assert_eq!(blocks.len(), 5, "each is run here: {blocks:#?}");
 }
 
+/// The action installs what the workflow names, puts it on PATH, and does the same with a cached home.
+fn the_action_and_a_workflow(agent: &Agent, workflow: &str) {
+    let components = workflow
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("components: "))
+        .expect("it names some");
+    let notes = agent.person.home.directory("notes");
+    let file = |name: &str| notes.join(name).to_string();
+    let mirror = format!("{}/latest/download", agent.publisher.server.url());
+    let (environment, path, output) = (file("environment"), file("path"), file("output"));
+    for _ in ["empty", "cached"] {
+        for step in steps_of_the_action() {
+            let variables = [
+                ("COMPONENTS", components),
+                ("AMPUP_VERSION", ""),
+                ("AMPUP_MIRROR", &mirror),
+                ("GITHUB_ACTION_PATH", repository().as_str()),
+                ("GITHUB_ENV", &environment),
+                ("GITHUB_PATH", &path),
+                ("GITHUB_OUTPUT", &output),
+            ];
+            agent.step(&step, &variables).exits(0);
+        }
+    }
+    let read = |path: &str| fs::read_to_string(path).expect("written");
+    let home = agent.home();
+    assert!(read(&environment).contains(&format!("AMPUP_HOME={home}\n")));
+    assert!(read(&output).starts_with("key="));
+    let path = read(&path);
+    let path = format!(
+        "{}:{}:/usr/bin:/bin",
+        path.lines().next().expect("a line"),
+        agent.person.home.directory("stand-ins")
+    );
+    let test = commands_of_yaml(workflow).join("\n");
+    agent.ran_the_tests(agent.step(&test, &[("PATH", &path)]));
+}
+
 /// The steps of action.yml that are shell.
 fn steps_of_the_action() -> Vec<String> {
     let text = fs::read_to_string(repository().join("action.yml")).expect("read");
     let steps = commands_of_yaml(&text);
     assert_eq!(steps.len(), 2, "{steps:#?}");
     steps
-}
-
-#[test]
-fn the_action_installs_what_a_workflow_names_and_puts_it_on_path() {
-    let blocks = blocks();
-    let workflow = &blocks["GitHub Actions"];
-    let components = workflow
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("components: "))
-        .expect("it names some");
-    let test = commands_of_yaml(workflow).join("\n");
-    for who in Who::all() {
-        let agent = Agent::new(who);
-        let notes = agent.person.home.directory("notes");
-        let file = |name: &str| notes.join(name).to_string();
-        let mirror = format!("{}/latest/download", agent.publisher.server.url());
-        let (environment, path, output) = (file("environment"), file("path"), file("output"));
-        // The second time everything comes from the cache.
-        for _ in 0..2 {
-            for step in steps_of_the_action() {
-                let variables = [
-                    ("COMPONENTS", components),
-                    ("AMPUP_VERSION", ""),
-                    ("AMPUP_MIRROR", &mirror),
-                    ("GITHUB_ACTION_PATH", repository().as_str()),
-                    ("GITHUB_ENV", &environment),
-                    ("GITHUB_PATH", &path),
-                    ("GITHUB_OUTPUT", &output),
-                ];
-                agent.step(&step, &variables).exits(0);
-            }
-        }
-        let read = |path: &str| fs::read_to_string(path).expect("written");
-        let home = agent.home();
-        assert!(read(&environment).contains(&format!("AMPUP_HOME={home}\n")));
-        assert!(read(&output).starts_with("key="));
-        let path = read(&path);
-        let path = format!(
-            "{}:{}:/usr/bin:/bin",
-            path.lines().next().expect("a line"),
-            agent.person.home.directory("stand-ins")
-        );
-        agent.ran_the_tests(agent.step(&test, &[("PATH", &path)]));
-    }
 }
 
 #[test]
