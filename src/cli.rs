@@ -99,6 +99,7 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
         Command::Doctor(args) => commands::doctor::run(args, &session),
         Command::Why(args) => commands::why::run(args, &session),
         Command::Prune(args) => commands::prune::run(args, &session),
+        Command::Mirror(args) => commands::mirror::run(args, &session),
         Command::Verify(args) => commands::verify::run(args, &session),
         Command::Build(_) => Err(args::no_build()),
     }

@@ -20,6 +20,7 @@ pub mod install;
 pub mod installation;
 mod installed;
 pub mod list;
+pub mod mirror;
 mod outcome;
 pub mod prune;
 pub mod registry_check;

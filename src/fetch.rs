@@ -147,7 +147,10 @@ impl Wire {
             places,
         };
         if let Source::File { url } = &artifact.source {
-            return self.open(&address::parse(url)?, &wanted).await;
+            match self.open(&address::parse(url)?, &wanted).await {
+                Err(FetchError::Gone { .. }) if self.options.mirror.is_some() => {}
+                found => return found,
+            }
         }
         if let Some(verified) = self.already_here(&wanted).await? {
             return Ok(verified);
@@ -156,7 +159,8 @@ impl Wire {
             return Ok(verified);
         }
         match &artifact.source {
-            Source::File { url } | Source::Https { url } => {
+            Source::File { url } => self.open(&address::parse(url)?, &wanted).await,
+            Source::Https { url } => {
                 let origin = address::parse(url)?;
                 self.ensure_online(name, &authority::host(&origin))?;
                 self.download(&origin, &wanted).await
@@ -270,8 +274,11 @@ impl Wire {
         Ok(Fresh::Modified { body, etag })
     }
 
-    /// The digest that the artifact must have.
-    async fn expected(&self, name: &str, artifact: &Artifact) -> Result<Digest, FetchError> {
+    /// The digest that an artifact must have: the manifest's, or the one that its publisher states now.
+    ///
+    /// # Errors
+    /// When the publisher states none, or cannot be asked.
+    pub async fn expected(&self, name: &str, artifact: &Artifact) -> Result<Digest, FetchError> {
         let limits = &self.options.limits;
         let (url, limit) = match &artifact.integrity {
             Integrity::Pinned { digest } => return Ok(digest.clone()),
@@ -380,6 +387,11 @@ impl Wire {
         }
         tokio::time::sleep(wait).await;
         Ok(())
+    }
+
+    /// Tells the user something that is not as expected.
+    pub(crate) fn warn(&self, text: String) {
+        self.report(Event::Warning(text));
     }
 
     fn report(&self, event: Event) {

@@ -176,6 +176,9 @@ pub mod import;
 pub mod install;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod mirror;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod prune;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

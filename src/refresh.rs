@@ -6,9 +6,11 @@ mod keeping;
 use std::io;
 
 use jiff::Timestamp;
+use url::Url;
 
 use crate::{
     fetch::{FetchError, Fresh, Wire},
+    install::in_one_line,
     layout::Layout,
     registry::{
         Registry,
@@ -17,7 +19,7 @@ use crate::{
     },
 };
 
-pub use keeping::Kept;
+pub use keeping::{Kept, Published};
 
 /// The registry in use.
 #[derive(Debug)]
@@ -61,6 +63,12 @@ pub struct Newer {
     pointer: Vec<u8>,
     document: Vec<u8>,
     etag: Option<String>,
+}
+
+impl Newer {
+    fn serial(&self) -> u64 {
+        self.signed.floor().serial
+    }
 }
 
 /// The reason there is no newer registry.
@@ -121,19 +129,62 @@ pub fn load(origin: &RegistryOrigin, layout: &Layout) -> Loaded {
     loaded
 }
 
-/// Asks for the newest, with one conditional request; the manifest itself is fetched only when the pointer names
-/// another. Keeps nothing.
+/// The fetched copy as it was published, if there is one that is to be used.
+pub fn kept(origin: &RegistryOrigin, layout: &Layout) -> Option<Published> {
+    let accepted = keeping::accepted(origin, layout).unwrap_or_default();
+    keeping::accepted_copy(origin, layout, accepted.as_ref()).ok()??;
+    keeping::published(origin, layout)
+}
+
+/// Asks the mirror, if there is one, and the origin for the newest. Where the origin is out of reach, or has none that is
+/// newer, the mirror's is taken: it is proven like any. Keeps nothing.
 ///
 /// # Errors
-/// When what comes is not proven.
-pub async fn ask(origin: &RegistryOrigin, loaded: &Loaded, wire: &Wire) -> Result<Answer, RefreshError> {
-    let Some(address) = origin.address("registry.minisig") else {
+/// When what the origin gives is not proven.
+pub async fn ask(
+    origin: &RegistryOrigin,
+    loaded: &Loaded,
+    wire: &Wire,
+    mirror: Option<&Url>,
+) -> Result<Answer, RefreshError> {
+    let Some(base) = origin.published() else {
         return Ok(Answer::NoKey);
     };
-    let fresh = wire
-        .get_small(&address, trust::POINTER_LIMIT, loaded.etag.as_deref())
-        .await;
-    let (pointer, etag) = match fresh {
+    let mut mirrored = None;
+    if let Some(mirror) = mirror {
+        match ask_at(mirror.as_str(), origin, None, wire).await {
+            Ok(Answer::Newer(mut newer)) => {
+                // The tag is the mirror's, and the next question is the origin's.
+                newer.etag = None;
+                mirrored = Some(newer).filter(|newer| newer.serial() > loaded.registry.serial);
+            }
+            // It need not have one, and that it is out of reach was told.
+            Ok(_) | Err(RefreshError::Fetch(FetchError::Gone { .. } | FetchError::Refused { .. })) => {}
+            Err(error) => wire.warn(format!(
+                "the mirror is of no use for the registry: {}",
+                in_one_line(&error)
+            )),
+        }
+    }
+    let answer = ask_at(base, origin, loaded.etag.as_deref(), wire).await?;
+    Ok(match (answer, mirrored) {
+        (Answer::Newer(one), Some(other)) if one.serial() < other.serial() => Answer::Newer(other),
+        (Answer::Newer(one), _) => Answer::Newer(one),
+        (_, Some(other)) => Answer::Newer(other),
+        (answer, None) => answer,
+    })
+}
+
+/// Asks at one place, with one conditional request; the manifest itself is fetched only when the pointer names another.
+async fn ask_at(
+    base: &str,
+    origin: &RegistryOrigin,
+    etag: Option<&str>,
+    wire: &Wire,
+) -> Result<Answer, RefreshError> {
+    let address = |file: &str| format!("{}/v1/{file}", base.trim_end_matches('/'));
+    let at = address("registry.minisig");
+    let (pointer, etag) = match wire.get_small(&at, trust::POINTER_LIMIT, etag).await {
         Ok(Fresh::NotModified) => return Ok(Answer::Unchanged),
         Ok(Fresh::Modified { body, etag }) => (body, etag),
         Err(
@@ -147,16 +198,14 @@ pub async fn ask(origin: &RegistryOrigin, loaded: &Loaded, wire: &Wire) -> Resul
         let address = address.to_owned();
         move |source| RefreshError::Refused { address, source }
     };
-    let read = Pointer::parse(&pointer, &origin.keyring, &origin.id).map_err(refused(&address))?;
+    let read = Pointer::parse(&pointer, &origin.keyring, &origin.id).map_err(refused(&at))?;
     let claim = read.claim();
-    let address = origin
-        .address(&claim.file_name())
-        .expect("it had an address for its pointer");
-    let document = match wire.get_small(&address, claim.size, None).await? {
+    let at = address(&claim.file_name());
+    let document = match wire.get_small(&at, claim.size, None).await? {
         Fresh::Modified { body, .. } => body,
         Fresh::NotModified => Vec::new(),
     };
-    let signed = trust::verify(&read, &document, &origin.keyring).map_err(refused(&address))?;
+    let signed = trust::verify(&read, &document, &origin.keyring).map_err(refused(&at))?;
     Ok(Answer::Newer(Box::new(Newer {
         signed,
         pointer,

@@ -7,9 +7,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::commands::{
-    Error, Options, check, complete, completions, doctor, env, history, info, init, install, list, prune,
-    registry_check, search, self_uninstall, self_update, undo, uninstall, update, use_version, verify, which,
-    why,
+    Error, Options, check, complete, completions, doctor, env, history, info, init, install, list, mirror,
+    prune, registry_check, search, self_uninstall, self_update, undo, uninstall, update, use_version, verify,
+    which, why,
 };
 use crate::commands::{db, requests, run};
 
@@ -162,6 +162,8 @@ pub enum Command {
     Prune(prune::Args),
     /// Say whether what is installed is still what was installed
     Verify(verify::Args),
+    /// Make a mirror, add to it, or prove it: for hosts without a network
+    Mirror(mirror::Args),
     /// Print what a shell reads to find ampup
     Env(env::Args),
     /// Print what a shell reads to complete ampup's command line

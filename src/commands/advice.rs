@@ -8,6 +8,7 @@ mod fs;
 mod hindrance;
 mod install;
 mod locate;
+mod mirror;
 mod postgres;
 mod refresh;
 mod registry;

@@ -14,6 +14,7 @@ use crate::{
     fs::lock::LockError,
     hindrance::Hindrance,
     install::{InstallError, in_one_line},
+    mirror::MirrorError,
     refresh::RefreshError,
     registry::manifest::ManifestError,
     remove::RemoveError,
@@ -50,6 +51,8 @@ pub enum Error {
     Remove(#[from] RemoveError),
     #[error(transparent)]
     Setup(#[from] SetupError),
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
     /// The project's database.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -117,6 +120,7 @@ impl Error {
             Self::Refused { .. } => Exit::Failed,
             Self::Integrity { .. } => Exit::Integrity,
             Self::Setup(error) => error.exit_code(),
+            Self::Mirror(error) => error.exit_code(),
             Self::Backup(error) => error.exit_code(),
             Self::Transfer(error) => error.exit_code(),
         }
@@ -151,6 +155,7 @@ impl Error {
             Self::File { source, .. } => hint_of_room(source),
             Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
             Self::Setup(error) => error.hint(),
+            Self::Mirror(error) => error.hint(),
             Self::Backup(error) => error.hint(),
             Self::Transfer(error) => error.hint(),
             Self::Usage { hint, .. }

@@ -40,7 +40,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 }
 
 /// Returns the components that are installed if none was named.
-fn defaults(session: &Session) -> Result<Vec<ComponentSpec>, Error> {
+pub(super) fn defaults(session: &Session) -> Result<Vec<ComponentSpec>, Error> {
     let components = session.registry()?.components.values();
     let defaults = components.filter(|component| component.default_install);
     Ok(defaults

@@ -220,7 +220,7 @@ fn at_work<T>(
 }
 
 /// The token of the command line, else of the environment.
-fn github_token(how: &How, session: &Session) -> Option<Secret> {
+pub(super) fn github_token(how: &How, session: &Session) -> Option<Secret> {
     let from_env = || {
         session
             .env

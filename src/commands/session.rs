@@ -183,6 +183,25 @@ impl Session {
         Ok((registry, source))
     }
 
+    /// The document of the registry in use, byte for byte, and its signature if it has one.
+    ///
+    /// # Errors
+    /// As `registry`.
+    pub fn registry_document(&self) -> Result<(Vec<u8>, Option<Vec<u8>>), Error> {
+        let (registry, source) = self.registry_and_source()?;
+        if let RegistrySource::Named(path) = source {
+            let document = atomic::read(path, manifest::LIMIT).map_err(|source| Error::File {
+                path: path.clone(),
+                source,
+            })?;
+            return Ok((document, None));
+        }
+        Ok(match refresh::kept(&self.origin, &self.layout) {
+            Some(kept) if kept.serial >= registry.serial => (kept.document, Some(kept.pointer)),
+            _ => (manifest::embedded().to_vec(), None),
+        })
+    }
+
     fn named_registry(&self) -> Option<&str> {
         let named = self.options.registry.as_deref();
         named.or(self.settings.registry.as_deref())
@@ -216,7 +235,8 @@ impl Session {
         let loaded = self.load_registry();
         let wire = self.wire(None, false)?;
         let runtime = self.runtime()?;
-        let answer = runtime.block_on(refresh::ask(&self.origin, &loaded, &wire));
+        let mirror = self.mirror()?;
+        let answer = runtime.block_on(refresh::ask(&self.origin, &loaded, &wire, mirror.as_ref()));
         // A name look-up that hangs must not keep us.
         runtime.shutdown_background();
         match answer? {

@@ -74,6 +74,11 @@ impl Digest {
     pub fn file_name(&self) -> String {
         format!("{}-{}", self.algorithm.as_str(), self.hex())
     }
+
+    /// The path of the file with this digest in a mirror: `blobs/<algorithm>/<hex>`.
+    pub fn blob(&self) -> String {
+        format!("blobs/{}/{}", self.algorithm.as_str(), self.hex())
+    }
 }
 
 impl fmt::Display for Digest {

@@ -75,10 +75,7 @@ pub(super) fn mirrored(mirror: &Url, origin: &Url) -> Result<Url, FetchError> {
 
 /// Where a mirror has the bytes with this digest: `<mirror>/blobs/<algorithm>/<hex>`.
 pub(super) fn by_digest(mirror: &Url, digest: &Digest) -> Result<Url, FetchError> {
-    below(
-        mirror,
-        &format!("blobs/{}/{}", digest.algorithm().as_str(), digest.hex()),
-    )
+    below(mirror, &digest.blob())
 }
 
 fn below(mirror: &Url, path: &str) -> Result<Url, FetchError> {

@@ -149,23 +149,58 @@ pub(super) fn accepted_copy(
 
 /// The copy, if there is one, proven again.
 pub(super) fn copy(origin: &RegistryOrigin, layout: &Layout) -> Result<Option<Signed>, Unusable> {
+    let Some((pointer, document)) = parts(origin, layout)? else {
+        return Ok(None);
+    };
+    proven(origin, &pointer, &document).map(Some)
+}
+
+fn proven(origin: &RegistryOrigin, pointer: &[u8], document: &[u8]) -> Result<Signed, Unusable> {
+    Pointer::parse(pointer, &origin.keyring, &origin.id)
+        .and_then(|pointer| trust::verify(&pointer, document, &origin.keyring))
+        .map_err(|error| Unusable::Refused(error.to_string()))
+}
+
+/// The two files of a published registry, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Its serial.
+    pub serial: u64,
+    /// The signature, which names the document.
+    pub pointer: Vec<u8>,
+    /// The manifest.
+    pub document: Vec<u8>,
+}
+
+/// The two files that the copy was made of, proven again.
+pub(super) fn published(origin: &RegistryOrigin, layout: &Layout) -> Option<Published> {
+    let (pointer, document) = parts(origin, layout).ok()??;
+    let serial = proven(origin, &pointer, &document).ok()?.floor().serial;
+    Some(Published {
+        serial,
+        pointer,
+        document,
+    })
+}
+
+/// A signature and a manifest, neither of them proven.
+type Parts = (Vec<u8>, Vec<u8>);
+
+/// The two files that the copy was made of.
+fn parts(origin: &RegistryOrigin, layout: &Layout) -> Result<Option<Parts>, Unusable> {
     let limit = trust::POINTER_LIMIT + manifest::LIMIT;
-    let bytes = match atomic::read_own(&layout.registry_copy(&origin.id), limit) {
+    let mut pointer = match atomic::read_own(&layout.registry_copy(&origin.id), limit) {
         Ok(bytes) => bytes,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(Unusable::of_io(cause)),
     };
-    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let ends = pointer.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     let (end, _) = ends
         .take(4)
         .last()
         .ok_or_else(|| Unusable::Refused("it is cut short".to_owned()))?;
-    let (pointer, document) = bytes.split_at(end + 1);
-    let proven = Pointer::parse(pointer, &origin.keyring, &origin.id)
-        .and_then(|pointer| trust::verify(&pointer, document, &origin.keyring));
-    proven
-        .map(Some)
-        .map_err(|error| Unusable::Refused(error.to_string()))
+    let document = pointer.split_off(end + 1);
+    Ok(Some((pointer, document)))
 }
 
 /// Removes a copy that is refused, as far as that can be done.

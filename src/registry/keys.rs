@@ -34,9 +34,14 @@ impl RegistryOrigin {
         }
     }
 
+    /// Where it is published, if somebody may sign it.
+    pub fn published(&self) -> Option<&str> {
+        self.base.as_deref().filter(|_| !self.keyring.is_empty())
+    }
+
     /// The address of a published file.
     pub fn address(&self, file: &str) -> Option<String> {
-        let base = self.base.as_deref().filter(|_| !self.keyring.is_empty())?;
+        let base = self.published()?;
         Some(format!("{}/v1/{file}", base.trim_end_matches('/')))
     }
 }

@@ -87,6 +87,11 @@ struct RawRelease {
     artifacts: Vec<Value>,
 }
 
+/// The document that this ampup was built with.
+pub fn embedded() -> &'static [u8] {
+    EMBEDDED.as_bytes()
+}
+
 impl Registry {
     /// The registry that this ampup was built with.
     pub fn embedded() -> Self {

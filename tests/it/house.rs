@@ -43,6 +43,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("import", 5),
     ("install", 5),
     ("self_install", 5),
+    ("mirror", 5),
     ("prune", 5),
     ("refresh", 5),
     ("remove", 5),

@@ -39,6 +39,8 @@ mod life;
 #[cfg(unix)]
 mod main_job;
 #[cfg(target_os = "linux")]
+mod mirror;
+#[cfg(target_os = "linux")]
 mod own_registry;
 mod own_state;
 #[cfg(unix)]

@@ -229,6 +229,11 @@ fn troubleshooting() {
 }
 
 #[test]
+fn mirror() {
+    typed("docs/mirror.md");
+}
+
+#[test]
 fn publishing() {
     typed("docs/publishing.md");
 }

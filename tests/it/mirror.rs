@@ -1,0 +1,418 @@
+//! `ampup mirror`: what it puts into a directory, what `--check` finds there, and that everything comes from it again.
+
+mod no_network;
+mod registry;
+
+use std::process::Stdio;
+
+use ampup::domain::Digest;
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use serde_json::{Value, json};
+
+use crate::support::{
+    home::{Home, Run, TARGET, program, script, sha256},
+    server::{End, Reply, Server},
+    world::snapshot,
+};
+
+/// Another kind of host than this one.
+const OTHER: &str = "aarch64-apple-darwin";
+
+/// A home whose registry has `tool`, and what the artifact of its version 1.0.0 holds.
+struct Kept {
+    home: Home,
+    content: Vec<u8>,
+}
+
+impl Kept {
+    /// `tool` comes from files.
+    fn new() -> Self {
+        let mut home = Home::new();
+        home.offer("tool", "1.0.0");
+        Self {
+            home,
+            content: script("tool", "1.0.0").into_bytes(),
+        }
+    }
+
+    /// `tool` comes from a server, for two kinds of host by two builders; for one of them the second one's is had from two
+    /// places.
+    fn served(server: &Server) -> Self {
+        let mut home = Home::new();
+        let content = script("tool", "1.0.0").into_bytes();
+        let artifact = |target: &str, provider: &str, url: String| {
+            json!({
+                "target": target, "provider": provider, "format": "raw", "source": {"kind": "https", "url": url},
+                "integrity": {"kind": "pinned", "digest": sha256(&body(&url[url.rfind('/').expect("a path")..]))},
+            })
+        };
+        let artifacts = [
+            artifact(TARGET, "acme", server.url("/here")),
+            artifact(TARGET, "other", server.url("/gone")),
+            artifact(TARGET, "other", server.url("/second")),
+            artifact(OTHER, "acme", server.url("/there")),
+        ];
+        home.offer_artifacts("tool", "1.0.0", &artifacts);
+        Self { home, content }
+    }
+
+    fn directory(&self) -> Utf8PathBuf {
+        self.home.work().join("stick")
+    }
+
+    fn mirror(&self, arguments: &[&str]) -> Run {
+        self.home.ampup(&[&["mirror", "stick"], arguments].concat())
+    }
+
+    fn blob(&self, content: &[u8]) -> Utf8PathBuf {
+        let digest: Digest = sha256(content).parse().expect("a digest");
+        self.directory().join(digest.blob())
+    }
+
+    fn url(&self) -> String {
+        format!("file://{}", self.directory())
+    }
+}
+
+/// The content of the server's file at a path.
+fn body(path: &str) -> Vec<u8> {
+    match path {
+        "/here" => script("tool", "1.0.0").into_bytes(),
+        other => format!("{other}\n").into_bytes(),
+    }
+}
+
+fn honest() -> Server {
+    Server::start(|request, _| match request.target.as_str() {
+        "/gone" => Reply::status(404),
+        path => Reply::honest(&body(path), request),
+    })
+}
+
+#[test]
+fn a_mirror_has_every_build_once_and_nothing_is_fetched_again() {
+    let server = honest();
+    let kept = Kept::served(&server);
+    let run = kept
+        .mirror(&["tool", "--target", TARGET, "--target", OTHER, "--json"])
+        .exits(0);
+    let json = run.json();
+    let found: Vec<(&str, &str, &str)> = rows(&json, "artifacts")
+        .map(|row| (text(row, "target"), text(row, "provider"), text(row, "effect")))
+        .collect();
+    let mut expected = vec![
+        (OTHER, "acme", "added"),
+        (TARGET, "acme", "added"),
+        (TARGET, "other", "added"),
+    ];
+    expected.sort_unstable();
+    let mut sorted = found.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, expected, "{run:#?}");
+    assert_eq!(
+        json["registry"],
+        json!({"id": "test", "serial": 1, "issued": "2026-01-01T00:00:00Z", "signed": false})
+    );
+    for path in ["/here", "/second", "/there"] {
+        assert_eq!(fs::read(kept.blob(&body(path))).expect("there"), body(path));
+    }
+    let names: Vec<String> = names(&kept.directory());
+    let own = format!("ampup-{TARGET}");
+    for name in [
+        own.as_str(),
+        "install.ps1",
+        "install.sh",
+        "mirror.json",
+        "registry.json",
+    ] {
+        assert!(names.iter().any(|one| one == name), "{name}: {names:?}");
+    }
+    let given = fs::read(kept.home.registry()).expect("read");
+    assert_eq!(
+        fs::read(kept.directory().join("registry.json")).expect("there"),
+        given
+    );
+    // ampup for the other host is not carried, which is said.
+    assert!(
+        rows(&json, "not_carried").any(|row| row["name"] == "ampup" && row["target"] == OTHER),
+        "{json}"
+    );
+
+    let (before, asked) = (content(&kept.directory()), server.requests().len());
+    let run = kept
+        .mirror(&["tool", "--target", TARGET, "--target", OTHER])
+        .exits(0);
+    assert!(
+        run.stderr.contains("already in the mirror: tool 1.0.0"),
+        "{run:#?}"
+    );
+    assert_eq!(content(&kept.directory()), before, "nothing changes");
+    assert_eq!(server.requests().len(), asked, "nothing is asked");
+    kept.mirror(&["--check"])
+        .exits(0)
+        .says("8 files as they should be")
+        .prints("");
+}
+
+#[test]
+fn what_is_in_a_mirror_is_installed_without_any_other_source() {
+    let server = honest();
+    let kept = Kept::served(&server);
+    kept.mirror(&["tool"]).exits(0);
+    drop(server);
+    let mut elsewhere = Home::new();
+    elsewhere.offer_artifacts("other", "1.0.0", &[]);
+    fs::copy(kept.home.registry(), elsewhere.registry()).expect("copied");
+    // A file of the maker's own counts too, where it is not on this machine.
+    let run = elsewhere
+        .ampup(&["--offline", "--mirror", &kept.url(), "install", "tool"])
+        .exits(0);
+    assert!(run.stderr.contains("installed tool 1.0.0"), "{run:#?}");
+
+    let kept = Kept::new();
+    kept.mirror(&["tool"]).exits(0);
+    let source = kept.home.registry().with_file_name("tool-1.0.0");
+    fs::remove_file(&source).expect("removed");
+    kept.home.ampup(&["install", "tool"]).exits(5);
+    kept.home
+        .ampup(&["--mirror", &kept.url(), "install", "tool"])
+        .exits(0);
+}
+
+#[test]
+fn a_check_names_every_file_that_is_missing_or_damaged_and_a_second_run_mends_it() {
+    let kept = Kept::new();
+    kept.mirror(&["tool"]).exits(0);
+    let whole = content(&kept.directory());
+    let blob = kept.blob(&kept.content);
+    let own = format!("ampup-{TARGET}");
+    let damages: [(&str, &dyn Fn(), String); 6] = [
+        (
+            "a flipped byte",
+            &|| {
+                let mut content = kept.content.clone();
+                content[3] ^= 1;
+                fs::write(&blob, content).expect("written");
+            },
+            format!("is damaged: expected {}", sha256(&kept.content)),
+        ),
+        (
+            "half a file",
+            &|| fs::write(&blob, &kept.content[..9]).expect("written"),
+            "(tool 1.0.0 for ".to_owned(),
+        ),
+        (
+            "a missing artifact",
+            &|| fs::remove_file(&blob).expect("removed"),
+            "is missing (tool 1.0.0 for ".to_owned(),
+        ),
+        (
+            "a script of somebody else's",
+            &|| fs::write(kept.directory().join("install.sh"), "#!/bin/sh\n").expect("written"),
+            "`install.sh` is damaged".to_owned(),
+        ),
+        (
+            "no registry",
+            &|| fs::remove_file(kept.directory().join("registry.json")).expect("removed"),
+            "`registry.json` is missing".to_owned(),
+        ),
+        (
+            "another program",
+            &|| fs::write(kept.directory().join(&own), "x").expect("written"),
+            format!("`{own}` is damaged"),
+        ),
+    ];
+    for (what, damage, expected) in damages {
+        damage();
+        let run = kept.mirror(&["--check"]).exits(4);
+        assert!(run.stdout.contains(&expected), "{what}: {run:#?}");
+        assert_eq!(run.stdout.lines().count(), 1, "{what}: {run:#?}");
+        assert!(run.stderr.contains("hint: `ampup mirror "), "{what}: {run:#?}");
+        let json = kept.mirror(&["--check", "--json"]).exits(4).json();
+        assert_eq!(rows(&json, "findings").count(), 1, "{what}: {json}");
+        kept.mirror(&["tool"]).exits(0);
+        assert_eq!(content(&kept.directory()), whole, "{what}");
+    }
+    // What nobody put there is named by its own digest, or is in the way.
+    let stray = blob.with_file_name("0".repeat(64));
+    fs::write(&stray, "x").expect("written");
+    kept.mirror(&["--check"]).exits(4).prints_with("is damaged");
+    fs::rename(&stray, stray.with_file_name("stray")).expect("renamed");
+    kept.mirror(&["--check"])
+        .exits(4)
+        .prints_with("is not named by a digest");
+    fs::remove_file(stray.with_file_name("stray")).expect("removed");
+    fs::write(kept.directory().join("mirror.json"), "{}").expect("written");
+    kept.mirror(&["--check"])
+        .exits(4)
+        .prints_with("`mirror.json` is damaged");
+    kept.mirror(&["tool"]).exits(0).says("mirror.json` is damaged");
+    kept.mirror(&["--check"]).exits(0);
+}
+
+#[test]
+fn an_interrupted_download_is_gone_on_with() {
+    let content: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+    let served = content.clone();
+    // The first attempts are cut; the rest of the file comes to the second run.
+    let server = Server::start(move |request, nth| match nth {
+        0..4 => Reply::honest(&served, request).ending(End::CutAfter(100_000)),
+        _ => Reply::honest(&served, request),
+    });
+    let mut home = Home::new();
+    let artifact = json!({
+        "target": TARGET, "provider": "acme", "format": "raw", "source": {"kind": "https", "url": server.url("/a")},
+        "integrity": {"kind": "pinned", "digest": sha256(&content)},
+    });
+    home.offer_artifacts("tool", "1.0.0", &[artifact]);
+    let kept = Kept { home, content };
+    let run = kept.mirror(&["tool"]).exits(5);
+    assert!(run.stderr.contains("not in the mirror: tool 1.0.0"), "{run:#?}");
+    assert!(run.stderr.contains("error: no build of tool"), "{run:#?}");
+    let asked = server.requests().len();
+    kept.mirror(&["tool"]).exits(0);
+    let last = server.requests().pop().expect("asked");
+    assert!(last.header("Range").is_some(), "{last:?} of {asked}");
+    assert_eq!(fs::read(kept.blob(&kept.content)).expect("there"), kept.content);
+    kept.mirror(&["--check"]).exits(0);
+}
+
+#[test]
+fn two_at_once_fetch_everything_once() {
+    let server = honest();
+    let kept = Kept::served(&server);
+    let start = || {
+        let mut command = kept
+            .home
+            .command(&["mirror", "stick", "tool", "--target", TARGET, "--target", OTHER]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().expect("started")
+    };
+    let running = [start(), start(), start()];
+    for one in running {
+        let output = one.wait_with_output().expect("ended");
+        assert!(output.status.success(), "{output:?}");
+    }
+    for path in ["/here", "/second", "/there"] {
+        let asked = server.requests().into_iter().filter(|one| one.target == path);
+        assert_eq!(asked.count(), 1, "{path}");
+    }
+    kept.mirror(&["--check"])
+        .exits(0)
+        .says("8 files as they should be");
+}
+
+#[test]
+fn a_dry_run_and_a_refusal_make_nothing() {
+    let kept = Kept::new();
+    let run = kept.mirror(&["tool", "--dry-run"]).exits(0);
+    assert!(
+        run.stdout.starts_with("tool 1.0.0 for ") && run.stdout.contains(": from file://"),
+        "{run:#?}"
+    );
+    for (arguments, code, text) in [
+        (&["--check"][..], 3, "is not a mirror"),
+        (&["nothing"], 3, "no component"),
+        (&["tool@2"], 3, "tool"),
+        (&["tool", "--target", OTHER], 3, OTHER),
+        (&["tool", "--target", "vax"], 2, "x86_64-unknown-linux-gnu"),
+        (&["tool", "--check"], 2, "--check"),
+    ] {
+        let run = kept.mirror(arguments).exits(code);
+        assert!(run.stderr.contains(text), "{arguments:?}: {run:#?}");
+    }
+    assert!(!kept.directory().exists());
+    // What is somebody else's stays as it is.
+    let theirs = kept.home.directory("work/stick");
+    fs::write(theirs.join("install.sh"), "theirs").expect("written");
+    let run = kept
+        .mirror(&["tool"])
+        .exits(2)
+        .says("install.sh` is there already");
+    assert!(run.stderr.contains("hint: "), "{run:#?}");
+    assert_eq!(names(&theirs), ["install.sh"]);
+    // A directory with other files may become one.
+    fs::rename(theirs.join("install.sh"), theirs.join("photo.jpg")).expect("renamed");
+    kept.mirror(&["tool"]).exits(0);
+    kept.mirror(&["tool", "--dry-run"])
+        .exits(0)
+        .prints_with("already in the mirror");
+}
+
+/// The running program is carried where the registry knows no release, and never in the place of one that it knows.
+#[test]
+fn ampup_itself_is_the_registrys_release_or_said_to_be_none() {
+    let own = format!("ampup-{TARGET}");
+    let kept = Kept::new();
+    let run = kept.mirror(&["tool"]).exits(0);
+    assert!(
+        run.stderr
+            .contains("the running program, which is no release that the registry knows"),
+        "{run:#?}"
+    );
+    let running = fs::read(program()).expect("read");
+    assert_eq!(fs::read(kept.directory().join(&own)).expect("there"), running);
+    let checksum = fs::read_to_string(kept.directory().join(format!("{own}.sha256"))).expect("there");
+    assert_eq!(
+        format!("sha256:{checksum}"),
+        format!("{}  {own}\n", sha256(&running))
+    );
+
+    // A release that can be had comes in its place.
+    let mut kept = Kept::new();
+    let release = script("ampup", "9.9.9");
+    kept.home.offer_script("ampup", "9.9.9", &release);
+    let run = kept.mirror(&["tool"]).exits(0);
+    assert!(
+        run.stderr.contains("added ampup 9.9.9 for ") || run.stderr.contains("added ampup v9.9.9"),
+        "{run:#?}"
+    );
+    assert_eq!(
+        fs::read_to_string(kept.directory().join(&own)).expect("there"),
+        release
+    );
+    assert!(kept.blob(release.as_bytes()).exists(), "for `self update`");
+
+    // One that cannot be had, of the version that runs, with another digest: not this program.
+    let mut kept = Kept::new();
+    kept.home
+        .offer_script("ampup", env!("CARGO_PKG_VERSION"), "another");
+    fs::remove_file(
+        kept.home
+            .registry()
+            .with_file_name(format!("ampup-{}", env!("CARGO_PKG_VERSION"))),
+    )
+    .expect("removed");
+    let run = kept.mirror(&["tool"]).exits(0);
+    assert!(
+        run.stderr.contains("not in the mirror: ampup for ") && run.stderr.contains("is not the release v"),
+        "{run:#?}"
+    );
+    assert!(!kept.directory().join(&own).exists());
+}
+
+fn rows<'a>(json: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    json[name].as_array().expect("a list").iter()
+}
+
+fn text<'a>(row: &'a Value, name: &str) -> &'a str {
+    row[name].as_str().expect("a text")
+}
+
+/// All of a mirror but the lock, which says who held it last.
+fn content(directory: &Utf8Path) -> Vec<String> {
+    let mut lines = snapshot(directory);
+    lines.retain(|line| !line.starts_with(".unfinished/lock "));
+    lines
+}
+
+/// The names at the top of a directory, sorted.
+fn names(directory: &Utf8Path) -> Vec<String> {
+    let entries = directory.read_dir_utf8().expect("listed");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry").file_name().to_owned())
+        .collect();
+    names.sort();
+    names
+}
