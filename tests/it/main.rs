@@ -7,6 +7,8 @@ mod book;
 mod bootstrap;
 #[cfg(unix)]
 mod care;
+#[cfg(target_os = "linux")]
+mod catalog;
 #[cfg(unix)]
 mod choosing;
 #[cfg(unix)]

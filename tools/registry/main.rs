@@ -1,8 +1,10 @@
 //! The maintainers' program: keeps `registry/manifest.json` as the recipes and the origins have it, and signs it. Not part
 //! of ampup; `registry/README.md` says when what is run.
 
+mod catalog;
 mod refresh;
 mod sign;
+mod site;
 mod watch;
 
 use std::{io::Write as _, process::ExitCode};
@@ -37,6 +39,8 @@ enum Command {
     Sign(sign::SignArgs),
     /// Prove what is published, as a client does
     Verify(sign::VerifyArgs),
+    /// Write all that is published: what clients fetch, and the catalog for people
+    Site(site::Args),
 }
 
 /// The output of a command.
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         Command::Keygen(args) => sign::keygen(args),
         Command::Sign(args) => sign::sign(args, &cli.directory),
         Command::Verify(args) => sign::verify(args, &cli.directory),
+        Command::Site(args) => site::run(args, &cli.directory),
     };
     match answer {
         Ok(answer) => {

@@ -103,7 +103,12 @@ pub(crate) fn keygen(args: &KeygenArgs) -> Result<Answer, Failure> {
 }
 
 pub(crate) fn sign(args: &SignArgs, directory: &Utf8Path) -> Result<Answer, Failure> {
-    let secret = Secret::read(&args.secret)?;
+    sign_into(&args.secret, &args.into, directory)
+}
+
+/// Signs the manifest of `directory` with the secret key in a file, and writes `v1/` below `into`.
+pub(crate) fn sign_into(secret: &Utf8Path, into: &Utf8Path, directory: &Utf8Path) -> Result<Answer, Failure> {
+    let secret = Secret::read(secret)?;
     let path = directory.join("manifest.json");
     let document = fs::read(&path).map_err(Failure::at(&path))?;
     if let Some(mistake) = strict::mistakes(&document).first() {
@@ -118,7 +123,7 @@ pub(crate) fn sign(args: &SignArgs, directory: &Utf8Path) -> Result<Answer, Fail
         digest: hasher.finish(),
         size: document.len() as u64,
     };
-    let into = args.into.join("v1");
+    let into = into.join("v1");
     fs::create_dir_all(&into).map_err(Failure::at(&into))?;
     // The document first: whoever sees the new pointer finds what it points to.
     let at = into.join(claim.file_name());
