@@ -171,7 +171,8 @@ pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session)
     ended
 }
 
-/// Gives the command the way to the database, and takes from it what would lead it elsewhere.
+/// Gives the command the way to the database, and takes from it what would lead it elsewhere. psql without an address finds
+/// it too, and so does a driver that knows no `host=` in an address.
 fn equip(command: &mut Command, server: HandedOn<'_>, cluster: &Cluster, session: &Session) {
     let amp_dir = cluster.project().amp_dir();
     let ours = variables::of_the_server(server.evidence(), server.url(), amp_dir);
@@ -188,17 +189,16 @@ fn equip(command: &mut Command, server: HandedOn<'_>, cluster: &Cluster, session
     }
     if !command.cleared.is_empty() {
         session.note(format!(
-            "cleared for the command, because it would lead away from the project's database: {}",
+            "set or unset for the command, so that it uses the project's database: {}",
             command.cleared.join(", ")
         ));
     }
-    if command.is_client {
-        for (name, value) in ours {
+    let is_client = command.is_client;
+    for (name, value) in ours {
+        // TLS that is switched off would follow a command to other servers.
+        if is_client || name != variables::TLS {
             command.set(name, value);
         }
-    } else {
-        command.set(variables::URL, server.url());
-        command.set("AMP_DIR", amp_dir.as_str());
     }
 }
 

@@ -31,8 +31,9 @@ pub struct Args {
     pub command: Vec<OsString>,
 }
 
-/// Starts the project's database, which is made on first use, runs the command with `AMP_CONFIG_METADATA_DB__URL` and
-/// `AMP_DIR` set, and stops the database when the command ends, unless others use it. Ends as the command does.
+/// Starts the project's database, which is made on first use, runs the command with `AMP_CONFIG_METADATA_DB__URL`,
+/// `AMP_DIR`, `PGHOST`, `PGPORT`, `PGUSER` and `PGDATABASE` set, and stops the database when the command ends, unless others
+/// use it. Ends as the command does.
 ///
 /// # Errors
 /// When the command is not found, or the database does not serve; the command is then not run.

@@ -19,7 +19,7 @@ pub(crate) const LEADS_AWAY: &[&str] = &[
     "PGUSER",
     "PGSERVICE",
     "PGSERVICEFILE",
-    "PGSSLMODE",
+    TLS,
     "PGREQUIRESSL",
     "PGSSLNEGOTIATION",
     "PGSSLCERT",
@@ -39,7 +39,11 @@ pub(crate) const LEADS_AWAY: &[&str] = &[
     "PGDATA",
 ];
 
-/// The variables that `ampup db env` prints, and that `ampup run` need not unset if they already say the same.
+/// The choice of TLS, which no server of a project has. `ampup run` leaves it unset: it would also hold where the command
+/// connects to other servers.
+pub(crate) const TLS: &str = "PGSSLMODE";
+
+/// The variables that `ampup db env` prints, and that `ampup run` sets for its command, all but [`TLS`].
 pub(crate) fn of_the_cluster(
     socket: &Socket,
     user: &str,
@@ -53,7 +57,7 @@ pub(crate) fn of_the_cluster(
         ("PGPORT", socket.port.to_string()),
         ("PGUSER", user.to_owned()),
         ("PGDATABASE", "postgres".to_owned()),
-        ("PGSSLMODE", "disable".to_owned()),
+        (TLS, "disable".to_owned()),
     ];
     if let Some(password) = &socket.password {
         variables.push(("PGPASSWORD", password.reveal().to_owned()));

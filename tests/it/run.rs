@@ -66,13 +66,15 @@ fn a_client_in_rust_connects_with_nonsense_around_it() {
         "run",
         "sh",
         "-c",
-        "echo \"$AMP_CONFIG_METADATA_DB__URL\"; env | grep ^PG; echo; read x",
+        "echo \"$AMP_CONFIG_METADATA_DB__URL\"; echo $(env | grep ^PG | cut -d= -f1 | sort); \
+         psql -XtAc 'show data_directory'; read x",
     ]);
     command.envs(NONSENSE.iter().copied());
     let mut running = Running::begin(command);
     let url = running.line();
     assert_eq!(sql(&url, "select 1").expect("served"), "1");
-    assert_eq!(running.line(), "", "nothing of libpq's is left");
+    assert_eq!(running.line(), "PGDATABASE PGHOST PGPORT PGUSER");
+    assert_eq!(running.line(), served.data(), "psql without an address");
     assert_eq!(running.code(), 1, "`read` found the end");
 }
 
