@@ -195,6 +195,15 @@ impl Env {
         }
     }
 
+    /// A path as people write it, with `~` for the user's home directory.
+    pub(crate) fn short_path(&self, path: &Utf8Path) -> String {
+        match self.user_home().and_then(|home| path.strip_prefix(home).ok()) {
+            Some(below) if below.as_str().is_empty() => "~".to_owned(),
+            Some(below) => format!("~/{below}"),
+            None => path.to_string(),
+        }
+    }
+
     /// Where `PATH` leads, in its order; entries that are not UTF-8 are left out.
     pub fn search_path(&self) -> Vec<Utf8PathBuf> {
         self.var_os("PATH")

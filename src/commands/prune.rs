@@ -1,6 +1,6 @@
 //! `ampup prune`: away with what serves nobody.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
@@ -31,7 +31,8 @@ pub struct Args {
 
 /// Removes downloads, cluster templates of removed versions, leftovers of killed commands, and generations beyond the
 /// newest ten. Installed versions stay, unless they are inactive and their component is named. Of projects, the old
-/// clusters, backups and logs are listed, and only those go that are named; their clusters are never touched.
+/// clusters, backups and logs are listed, and only those go that are named; their clusters are never touched. Projects that
+/// were removed are forgotten.
 ///
 /// # Errors
 /// When a named component is not installed, a named path is nothing that may go, or the home cannot be written.
@@ -45,14 +46,18 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             });
         }
     }
-    let known = prune::kept(&Projects::new(&session.layout, &session.env).read());
+    let projects = Projects::new(&session.layout, &session.env);
+    let known = prune::kept(&projects.read());
     let named = named(&args.kept, &known, session)?;
     let mut waste = prune::find(&session.layout, &inventory);
     waste.extend(named.iter().cloned());
     let trees = inactive(&args.names, &inventory, &Processes::look(), session);
     tell_of_kept(&known, &named, session);
+    let forgotten = forget(&projects, args.dry_run, session);
     if args.dry_run || (waste.is_empty() && trees.is_empty()) {
-        return show(&waste, &trees, args.dry_run, session);
+        let mut outcome = show(&waste, &trees, args.dry_run, session)?;
+        outcome.json["forgotten"] = json!(forgotten);
+        return Ok(outcome);
     }
     let seen = waste;
     let store = session.lock_store()?;
@@ -95,7 +100,26 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk.push(format!("removed {}", counted(waste.len(), "unused item")));
     }
     talk.push(format!("{} freed", sized(bytes)));
-    Ok(Outcome::done(talk, json!({ "removed": removed, "bytes": bytes })))
+    let json = json!({ "removed": removed, "bytes": bytes, "forgotten": forgotten });
+    Ok(Outcome::done(talk, json))
+}
+
+/// Drops the projects that were removed from the record of projects, and gives them.
+fn forget(projects: &Projects, dry_run: bool, session: &Session) -> BTreeSet<Utf8PathBuf> {
+    let gone = projects.gone();
+    if gone.is_empty() {
+        return gone;
+    }
+    let number = counted(gone.len(), "removed project");
+    if dry_run {
+        session.note(format!("{number} would be forgotten"));
+    } else if let Err(cause) = projects.forget(&gone) {
+        session.warn(format!("{number} cannot be forgotten: {cause}"));
+        return BTreeSet::new();
+    } else {
+        session.note(format!("{number} forgotten"));
+    }
+    gone
 }
 
 /// The paths that the user named, each of which must be one of those that projects keep.

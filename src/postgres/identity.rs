@@ -5,9 +5,12 @@
 //! an emulator is its executable, its command line and the lock that it inherited from us say so.
 //! Process ids are used again, so a process is its id together with its start.
 
-use std::io;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 #[cfg(target_os = "linux")]
 #[path = "identity/proc.rs"]
@@ -64,13 +67,21 @@ pub fn servers_of(directory: &Utf8Path) -> Vec<Process> {
     system::processes_in(directory)
 }
 
-/// The processes of a server whose data directory was removed, while that path names nothing: none where the system does
-/// not say. PostgreSQL looks for its lock file once a minute, and ends when that is gone.
-pub fn servers_of_removed(directory: &Utf8Path) -> Vec<Process> {
-    if directory.symlink_metadata().is_ok() {
-        return Vec::new();
+/// The servers of data directories that were removed, while those paths name nothing: none where the system does not say.
+/// All are looked for at once. PostgreSQL looks for its lock file once a minute, and ends when that is gone.
+pub fn servers_of_removed(directories: &[Utf8PathBuf]) -> BTreeMap<Utf8PathBuf, Process> {
+    let removed: BTreeSet<_> = directories
+        .iter()
+        .filter(|directory| directory.symlink_metadata().is_err())
+        .map(Utf8PathBuf::as_path)
+        .collect();
+    if removed.is_empty() {
+        return BTreeMap::new();
     }
-    system::processes_in_removed(directory)
+    system::processes_in_removed(&removed)
+        .into_iter()
+        .filter(|(_, process)| process.role == Role::Postmaster)
+        .collect()
 }
 
 /// The one of them to talk to.

@@ -56,6 +56,29 @@ impl Projects {
         self.files.iter().flat_map(|file| read(file)).collect()
     }
 
+    /// Every Amp directory that was written down and is not there any more.
+    pub fn gone(&self) -> BTreeSet<Utf8PathBuf> {
+        self.read()
+            .into_iter()
+            .filter(|amp_dir| is_gone(amp_dir))
+            .collect()
+    }
+
+    /// Drops Amp directories from the record.
+    ///
+    /// # Errors
+    /// When a file that has one of them cannot be written.
+    pub fn forget(&self, amp_dirs: &BTreeSet<Utf8PathBuf>) -> io::Result<()> {
+        for (number, file) in self.files.iter().enumerate() {
+            if !read(file).is_disjoint(amp_dirs) {
+                change(file, number > 0, |projects| {
+                    projects.retain(|project| !amp_dirs.contains(project));
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// The Amp directories whose cluster is of this major, as far as we may read them: they need a PostgreSQL of it.
     pub fn of_major(&self, major: u64) -> Vec<Utf8PathBuf> {
         let is_of_major = |amp_dir: &Utf8PathBuf| {
@@ -83,9 +106,9 @@ impl Projects {
                 result = Err(io::ErrorKind::NotFound.into());
                 continue;
             }
-            // In the home it is `staging/` that is swept.
-            let beside = (number > 0).then_some(parent);
-            result = add_to(file, beside, amp_dir);
+            result = change(file, number > 0, |projects| {
+                projects.insert(amp_dir.to_owned());
+            });
             if result.is_ok() {
                 break;
             }
@@ -103,15 +126,27 @@ fn read(file: &Utf8Path) -> BTreeSet<Utf8PathBuf> {
         .unwrap_or_default()
 }
 
-fn add_to(file: &Utf8Path, beside: Option<&Utf8Path>, amp_dir: &Utf8Path) -> io::Result<()> {
+/// Returns true if nothing has that name. One that cannot be looked at may be there.
+pub(crate) fn is_gone(amp_dir: &Utf8Path) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    matches!(amp_dir.symlink_metadata(), Err(cause) if matches!(cause.kind(), NotFound | NotADirectory))
+}
+
+fn change(
+    file: &Utf8Path,
+    is_beside: bool,
+    change: impl FnOnce(&mut BTreeSet<Utf8PathBuf>),
+) -> io::Result<()> {
     let lock = file.with_extension("json.lock");
     let _lock = Lock::acquire(&lock, TIMEOUT, |_| {}).map_err(io::Error::other)?;
-    beside.into_iter().for_each(atomic::sweep);
+    let parent = file.parent().expect("a file in a directory");
+    // In the home it is `staging/` that is swept.
+    is_beside.then_some(parent).into_iter().for_each(atomic::sweep);
     let mut projects = read(file);
-    projects.insert(amp_dir.to_owned());
+    change(&mut projects);
     let document = Document { schema: 1, projects };
     let text = serde_json::to_vec_pretty(&document).map_err(io::Error::other)?;
-    let layout = Layout::new(file.parent().expect("a file in a directory"));
+    let layout = Layout::new(parent);
     match directories::foreign_entry(&layout.staging(), &layout) {
         // A home that was not prepared: what a link in it leads to is not ours to write to.
         Some(_) => atomic::write(file, &text),
@@ -153,5 +188,13 @@ mod tests {
         fs::write(layout.projects(), "{").expect("damaged");
         projects.add("/c/.amp".into()).expect("written anew");
         assert_eq!(projects.read().len(), 3);
+        let there = world.join("there");
+        fs::create_dir(&there).expect("made");
+        projects.add(&there).expect("written");
+        assert_eq!(projects.gone().len(), 3);
+        projects
+            .forget(&projects.gone())
+            .expect("forgotten in both files");
+        assert_eq!(projects.read(), BTreeSet::from([there]));
     }
 }

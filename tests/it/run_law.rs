@@ -282,7 +282,17 @@ fn a_server_whose_project_was_removed_is_listed_until_it_ends() {
     );
     // PostgreSQL itself ends it, within a minute; the test does not wait for that.
     signal(pid, rustix::process::Signal::QUIT);
-    eventually("it has ended", || {
-        served.ampup(&["db", "list"]).exits(0).stdout.contains("gone")
+    eventually("it has ended, and its project is forgotten", || {
+        served.ampup(&["db", "list"]).exits(0).stdout.is_empty()
     });
+    let would = served.ampup(&["--json", "prune", "--dry-run"]).exits(0);
+    assert_eq!(would.json()["forgotten"], serde_json::json!([other.join(".amp")]));
+    served
+        .ampup(&["prune"])
+        .exits(0)
+        .says("1 removed project forgotten");
+    assert_eq!(
+        served.ampup(&["--json", "prune"]).exits(0).json()["forgotten"],
+        serde_json::json!([])
+    );
 }

@@ -12,8 +12,8 @@ use crate::{
     locate::Locator,
     postgres::{
         Project,
-        identity::{postmaster, servers_of_removed},
-        projects::Projects,
+        identity::{Process, servers_of_removed},
+        projects::{Projects, is_gone},
     },
 };
 
@@ -22,7 +22,8 @@ use crate::{
 pub struct Args {}
 
 /// One line a project: its Amp directory, the version, size and state of its database. Whether a server runs is read from
-/// the processes that work in the very directory, not from a process id that somebody wrote down.
+/// the processes that work in the very directory, not from a process id that somebody wrote down. A project that was removed
+/// is not listed, unless its server still runs.
 ///
 /// # Errors
 /// None: what cannot be looked at is listed so.
@@ -34,7 +35,20 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
     {
         known.insert(here.amp_dir().to_owned());
     }
-    let rows: Vec<Row> = known.iter().map(|amp_dir| row(amp_dir, session)).collect();
+    let (gone, there): (Vec<_>, Vec<_>) = known.into_iter().partition(|amp_dir| is_gone(amp_dir));
+    let clusters: Vec<_> = gone
+        .iter()
+        .chain(&there)
+        .map(|amp_dir| amp_dir.join("metadb"))
+        .collect();
+    let left = servers_of_removed(&clusters);
+    let server = |amp_dir: &Utf8PathBuf| left.get(&amp_dir.join("metadb"));
+    let removed = gone.iter().filter(|amp_dir| server(amp_dir).is_some());
+    let mut rows: Vec<Row> = removed
+        .chain(&there)
+        .map(|amp_dir| row(amp_dir, server(amp_dir), session))
+        .collect();
+    rows.sort_by(|one, other| one.amp_dir.cmp(&other.amp_dir));
     let widths = |cell: fn(&Row) -> &str| {
         rows.iter()
             .map(|row| cell(row).chars().count())
@@ -59,14 +73,16 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
 }
 
 struct Row {
-    amp_dir: Utf8PathBuf,
+    amp_dir: String,
     version: String,
     size: String,
     state: String,
     json: Value,
 }
 
-fn row(amp_dir: &Utf8Path, session: &Session) -> Row {
+/// A row; `left` is the server of a cluster that was removed under it.
+fn row(amp_dir: &Utf8Path, left: Option<&Process>, session: &Session) -> Row {
+    let shown = session.env.short_path(amp_dir);
     let looked = Project::at(amp_dir)
         .map_err(|cause| cause.to_string())
         .and_then(|project| {
@@ -77,9 +93,8 @@ fn row(amp_dir: &Utf8Path, session: &Session) -> Row {
     match looked {
         Ok((cluster, status)) => {
             let mut json = described(&cluster, &status);
-            let left = servers_of_removed(&cluster.project().cluster());
-            let state = match (amp_dir.symlink_metadata(), postmaster(&left)) {
-                (_, Some(server)) => {
+            let state = match left {
+                Some(server) => {
                     json["state"] = "removed".into();
                     json["pid"] = server.pid.into();
                     json["orphan"] = true.into();
@@ -88,12 +103,11 @@ fn row(amp_dir: &Utf8Path, session: &Session) -> Row {
                         server.pid
                     )
                 }
-                (Ok(_), None) if status.is_ephemeral => format!("{}, ephemeral", state(&status)),
-                (Ok(_), None) => state(&status),
-                (Err(_), None) => "gone".to_owned(),
+                None if status.is_ephemeral => format!("{}, ephemeral", state(&status)),
+                None => state(&status),
             };
             Row {
-                amp_dir: amp_dir.to_owned(),
+                amp_dir: shown,
                 version: version(&status).unwrap_or_else(|| "-".to_owned()),
                 size: sized(status.size),
                 state,
@@ -101,7 +115,7 @@ fn row(amp_dir: &Utf8Path, session: &Session) -> Row {
             }
         }
         Err(cause) => Row {
-            amp_dir: amp_dir.to_owned(),
+            amp_dir: shown,
             version: "-".to_owned(),
             size: "-".to_owned(),
             json: json!({ "amp_dir": amp_dir, "state": "unknown", "described": cause }),

@@ -1,8 +1,8 @@
 //! Linux: `/proc` (proc(5)) and process descriptors (`pidfd_open(2)`).
 
-use std::{fs::Metadata, io, os::unix::fs::MetadataExt as _};
+use std::{collections::BTreeSet, fs::Metadata, io, os::unix::fs::MetadataExt as _};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use rustix::{
     io::Errno,
@@ -16,16 +16,23 @@ pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
         return Vec::new();
     };
     let place = number(&found);
-    processes(directory, |cwd| {
+    let lock = fs::metadata(format!("{directory}.lock")).ok();
+    processes(lock.as_ref().map(number), |cwd| {
         fs::metadata(cwd).is_ok_and(|works_in| number(&works_in) == place)
     })
 }
 
-pub(super) fn processes_in_removed(directory: &Utf8Path) -> Vec<Process> {
-    let link = format!("{directory} (deleted)");
-    processes(directory, |cwd| {
-        fs::read_link(cwd).is_ok_and(|works_in| works_in.as_os_str() == link.as_str())
-    })
+pub(super) fn processes_in_removed(directories: &BTreeSet<&Utf8Path>) -> Vec<(Utf8PathBuf, Process)> {
+    let place = |cwd: &str| {
+        let works_in = Utf8PathBuf::from_path_buf(fs::read_link(cwd).ok()?).ok()?;
+        let directory = works_in.as_str().strip_suffix(" (deleted)")?;
+        directories
+            .contains(Utf8Path::new(directory))
+            .then(|| directory.into())
+    };
+    let there = processes(None, |cwd| place(cwd).is_some());
+    let with_place = |process: Process| Some((place(&format!("/proc/{}/cwd", process.pid))?, process));
+    there.into_iter().filter_map(with_place).collect()
 }
 
 /// The number of a file, whatever its name.
@@ -33,13 +40,11 @@ fn number(found: &Metadata) -> (u64, u64) {
     (found.dev(), found.ino())
 }
 
-/// Those of PostgreSQL whose working directory is the one.
-fn processes(directory: &Utf8Path, is_there: impl Fn(&str) -> bool) -> Vec<Process> {
+/// Those of PostgreSQL whose working directory is the one; `lock` is that of its cluster.
+fn processes(lock: Option<(u64, u64)>, is_there: impl Fn(&str) -> bool) -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
-    let lock = fs::metadata(format!("{directory}.lock")).ok();
-    let lock = lock.as_ref().map(number);
     let here: Vec<_> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())

@@ -1,8 +1,13 @@
 //! macOS and the BSDs: `lsof` knows working directories, `ps` the rest. Both are part of the system.
 
-use std::{collections::BTreeMap, io, os::unix::fs::MetadataExt as _, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    os::unix::fs::MetadataExt as _,
+    process::Command,
+};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -35,7 +40,7 @@ pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
 }
 
 /// lsof has no name for a directory that was removed.
-pub(super) fn processes_in_removed(_: &Utf8Path) -> Vec<Process> {
+pub(super) fn processes_in_removed(_: &BTreeSet<&Utf8Path>) -> Vec<(Utf8PathBuf, Process)> {
     Vec::new()
 }
 

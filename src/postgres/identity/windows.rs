@@ -3,13 +3,14 @@
 //! PostgreSQL's `port/kill.c`).
 
 use std::{
+    collections::BTreeSet,
     io::{self, Read as _, Write as _},
     sync::mpsc,
     thread,
     time::Duration,
 };
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
@@ -71,7 +72,7 @@ pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
 }
 
 /// A directory in which a process works cannot be removed here.
-pub(super) fn processes_in_removed(_: &Utf8Path) -> Vec<Process> {
+pub(super) fn processes_in_removed(_: &BTreeSet<&Utf8Path>) -> Vec<(Utf8PathBuf, Process)> {
     Vec::new()
 }
 
