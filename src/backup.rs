@@ -112,6 +112,11 @@ pub fn back_up(
         path.parent().into_iter().for_each(atomic::sweep);
     }
     let lease = Lease::take(cluster, reporter)?;
+    if let Some(lost) = files::lost(&cluster.project().cluster()) {
+        reporter.report(Event::Warning(format!(
+            "the cluster {lost}; `ampup db start` makes them, also after a restore"
+        )));
+    }
     let written = archive::write(&cluster.project().cluster(), major, &path).and_then(|written| {
         lease.ensure_undisturbed()?;
         Ok(written)

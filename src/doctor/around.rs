@@ -185,14 +185,12 @@ pub(super) fn project(env: &Env, advice: Advice) -> Vec<Finding> {
         findings.push(Finding::problem("project", refused.to_string(), remedy));
     }
     let cluster = amp_dir.join("metadb");
-    let lost = files::lost_directories(&cluster);
-    if !lost.is_empty() && cluster.join("PG_VERSION").is_file() {
+    if cluster.join("PG_VERSION").is_file()
+        && let Some(lost) = files::lost(&cluster)
+    {
         findings.push(Finding::problem(
             "project",
-            format!(
-                "`{cluster}` lacks its empty directories, as git and rsync may leave them out: {}",
-                lost.join(", ")
-            ),
+            format!("`{cluster}` {lost}"),
             "`ampup db start` makes them",
         ));
     }

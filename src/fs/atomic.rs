@@ -155,6 +155,19 @@ pub fn read_own(path: &Utf8Path, limit: u64) -> io::Result<Vec<u8>> {
     read_opened(open(path, false)?, path, limit)
 }
 
+/// The first `limit` bytes of a file that others write, whatever it is: of what is no regular file, none.
+///
+/// # Errors
+/// When it cannot be opened or read.
+pub fn read_beginning(path: &Utf8Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = open(path, true)?;
+    let mut content = Vec::new();
+    if file.metadata()?.is_file() {
+        file.take(limit).read_to_end(&mut content)?;
+    }
+    Ok(content)
+}
+
 fn open(path: &Utf8Path, follow: bool) -> io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
     options.read(true);

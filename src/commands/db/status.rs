@@ -209,16 +209,11 @@ fn problems(cluster: &Cluster, status: &Status) -> Vec<(String, Option<String>)>
             Some("`ampup db stop`, then `ampup run ampd solo`".to_owned()),
         ));
     }
-    let lost = match status.contents {
-        Contents::Cluster { .. } => files::lost_directories(&cluster.project().cluster()),
-        _ => Vec::new(),
-    };
-    if !lost.is_empty() {
+    if let Contents::Cluster { .. } = status.contents
+        && let Some(lost) = files::lost(&cluster.project().cluster())
+    {
         problems.push((
-            format!(
-                "the cluster lacks its empty directories, as git and rsync may leave them out: {}",
-                lost.join(", ")
-            ),
+            format!("the cluster {lost}"),
             Some("`ampup db start` makes them".to_owned()),
         ));
     }

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// No file that is read here is larger.
+/// More is not read of any of the files here.
 const LIMIT: u64 = 64 << 10;
 /// initdb writes 30 KiB, and a user adds some lines.
 const SETTINGS_LIMIT: u64 = 1 << 20;
@@ -91,6 +91,17 @@ const MAY_BE_EMPTY: [&str; 14] = [
     "pg_wal/archive_status",
 ];
 
+/// The directories that a cluster lacks, in words.
+pub fn lost(cluster: &Utf8Path) -> Option<String> {
+    let lost = lost_directories(cluster);
+    (!lost.is_empty()).then(|| {
+        format!(
+            "lacks its empty directories, as git and rsync may leave them out: {}",
+            lost.join(", ")
+        )
+    })
+}
+
 /// Those of them that a cluster lacks.
 pub fn lost_directories(cluster: &Utf8Path) -> Vec<&'static str> {
     let is_lost = |name: &&str| matches!(fs::symlink_metadata(cluster.join(name)), Err(cause) if cause.kind() == io::ErrorKind::NotFound);
@@ -121,10 +132,10 @@ fn numbers(directory: &Utf8Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// A small file of the cluster, or beside it; `None` when it is absent. One that is no file, or is large, is an error:
-/// nobody waits for a pipe, and the server's user shall not fill our memory.
+/// A small file of the cluster, or beside it; `None` when it is absent. Of a large one it is the beginning, and of what is no
+/// file nothing: nobody waits for a pipe, and the server's user shall not fill our memory.
 pub(crate) fn text(path: &Utf8Path) -> io::Result<Option<String>> {
-    match atomic::read(path, LIMIT) {
+    match atomic::read_beginning(path, LIMIT) {
         Ok(content) => Ok(Some(String::from_utf8_lossy(&content).into_owned())),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(cause),
