@@ -185,7 +185,13 @@ pub(super) fn project(env: &Env, advice: Advice) -> Vec<Finding> {
         findings.push(Finding::problem("project", refused.to_string(), remedy));
     }
     let cluster = amp_dir.join("metadb");
-    if cluster.join("PG_VERSION").is_file()
+    if let Some(unfinished) = files::unfinished(&cluster) {
+        findings.push(Finding::problem(
+            "project",
+            format!("`{cluster}` {unfinished}"),
+            files::MAKES_AGAIN,
+        ));
+    } else if cluster.join("PG_VERSION").is_file()
         && let Some(lost) = files::lost(&cluster)
     {
         findings.push(Finding::problem(

@@ -12,7 +12,7 @@ use crate::{
         access::{AccessError, project_name},
         host_fault::HostFault,
         loading::LoadFailure,
-        observe::session::{DISK_FULL, NO_ENTRY, TOO_MANY, WRONG_PASSWORD, is_unknown_role},
+        observe::session::{DISK_FULL, NO_DATABASE, NO_ENTRY, TOO_MANY, WRONG_PASSWORD, is_unknown_role},
         program::{ProgramError, disk_in},
         project::ProjectError,
         user::UserError,
@@ -117,6 +117,10 @@ impl ClusterError {
                 NO_ENTRY if is_unknown_role(code, message) => Some(
                     "another user made it: `ampup db backup FILE`, then `ampup db restore FILE` makes it yours; or give its URL to \
                      ampd in `metadata_db.url`"
+                        .to_owned(),
+                ),
+                NO_DATABASE => Some(
+                    "restore a backup with `ampup db restore`, or start over with `ampup db reset`, which keeps the old one"
                         .to_owned(),
                 ),
                 NO_ENTRY | WRONG_PASSWORD => Some(

@@ -209,6 +209,12 @@ fn problems(cluster: &Cluster, status: &Status) -> Vec<(String, Option<String>)>
             Some("`ampup db stop`, then `ampup run ampd solo`".to_owned()),
         ));
     }
+    if let Some(unfinished) = files::unfinished(&cluster.project().cluster()) {
+        problems.push((
+            format!("the cluster {unfinished}"),
+            Some(files::MAKES_AGAIN.to_owned()),
+        ));
+    }
     if let Contents::Cluster { .. } = status.contents
         && let Some(lost) = files::lost(&cluster.project().cluster())
     {

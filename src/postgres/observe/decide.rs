@@ -22,10 +22,28 @@ pub struct Listing {
     pub version: Option<String>,
     /// True if `global/pg_control` exists and is not empty.
     pub has_control: bool,
-    /// The number of databases in `base/`.
-    pub databases: usize,
-    /// True if a database or a table has a number from the range of users' objects.
+    /// True if `pg_control` does not say that its last user, which may be initdb, shut down in good order.
+    pub is_open: bool,
+    /// The databases that initdb makes.
+    pub databases: Databases,
+    /// True if the list of databases, as far as it is on disk, has the last of them.
+    pub names_last_database: bool,
+    /// True if a database, a table or a tablespace has a number from the range of users' objects.
     pub has_users_objects: bool,
+}
+
+/// The databases that initdb makes: `template1`, then `template0` and `postgres` as copies of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Databases {
+    /// There is none.
+    #[default]
+    Absent,
+    /// The last one is not there.
+    Some,
+    /// The last one lacks files that the one before it has.
+    Begun,
+    /// All of them are there.
+    All,
 }
 
 /// The kind of a directory.
@@ -72,16 +90,34 @@ pub fn contents(listing: &Listing) -> Contents {
             None => Contents::Damaged { lacks: "PG_VERSION" },
         };
     };
-    // initdb makes `postgres` last, after template1 and template0.
-    let is_whole = listing.has_control && listing.databases >= 3;
+    let is_whole = listing.has_control && listing.databases == Databases::All;
+    // A copy of a running cluster without the file with its command line, as pg_basebackup makes it, is as open as one that
+    // initdb still works in.
+    let is_open = listing.is_open && !listing.entries.iter().any(|entry| entry == "backup_label");
     match version.trim().parse() {
-        _ if is_virgin && !is_whole => Contents::Unfinished,
+        _ if is_virgin && (!is_whole || is_open) => Contents::Unfinished,
+        _ if was_served && is_half_made(listing) => Contents::Unfinished,
         Err(_) => Contents::Damaged { lacks: "PG_VERSION" },
         Ok(_) if !listing.has_control => Contents::Damaged {
             lacks: "global/pg_control",
         },
         Ok(major) => Contents::Cluster { major },
     }
+}
+
+/// Returns true for what a killed initdb left and a server was started on after that, as ampd does.
+///
+/// Nobody has data in it: `postgres`, the database that clients are led to and that all others are made from, was never made
+/// (it lacks files, or the cluster's list of databases does not have it), no database, table or tablespace has a number of the
+/// range from which all that users make is numbered, and the place where databases lie is there, so that none can be on a
+/// disk that is not mounted.
+fn is_half_made(listing: &Listing) -> bool {
+    let is_last_missing = match listing.databases {
+        Databases::Some => !listing.names_last_database,
+        Databases::Begun => true,
+        Databases::Absent | Databases::All => false,
+    };
+    listing.has_control && is_last_missing && !listing.has_users_objects
 }
 
 /// Returns true if initdb makes something of this name before it writes `PG_VERSION`, or we do where we fill a volume
@@ -193,7 +229,9 @@ mod tests {
             entries: ["PG_VERSION", "base", "global"].map(str::to_owned).to_vec(),
             version: Some("18\n".to_owned()),
             has_control: true,
-            databases: 3,
+            is_open: false,
+            databases: Databases::All,
+            names_last_database: true,
             has_users_objects: true,
         }
     }
@@ -209,7 +247,15 @@ mod tests {
         assert_eq!(contents(&fresh), Contents::Cluster { major: 18 });
         for killed in [
             Listing {
-                databases: 1,
+                databases: Databases::Some,
+                ..fresh.clone()
+            },
+            Listing {
+                databases: Databases::Begun,
+                ..fresh.clone()
+            },
+            Listing {
+                is_open: true,
                 ..fresh.clone()
             },
             Listing {
@@ -218,7 +264,7 @@ mod tests {
             },
             Listing {
                 version: Some(String::new()),
-                databases: 0,
+                databases: Databases::Absent,
                 ..fresh.clone()
             },
             Listing {
@@ -229,6 +275,34 @@ mod tests {
         ] {
             assert_eq!(contents(&killed), Contents::Unfinished, "{killed:?}");
         }
+        let copy = Listing {
+            entries: vec!["PG_VERSION".to_owned(), "backup_label".to_owned()],
+            is_open: true,
+            ..fresh
+        };
+        assert_eq!(contents(&copy), Contents::Cluster { major: 18 });
+    }
+
+    #[test]
+    fn what_a_server_was_started_on_is_half_made_only_where_nobody_can_have_data() {
+        let mut served = whole();
+        served.entries.push("postmaster.opts".to_owned());
+        served.has_users_objects = false;
+        let with = |databases, names_last_database, has_users_objects| {
+            contents(&Listing {
+                databases,
+                names_last_database,
+                has_users_objects,
+                ..served.clone()
+            })
+        };
+        let cluster = Contents::Cluster { major: 18 };
+        assert_eq!(with(Databases::Some, false, false), Contents::Unfinished);
+        assert_eq!(with(Databases::Begun, true, false), Contents::Unfinished);
+        assert_eq!(with(Databases::All, true, false), cluster);
+        assert_eq!(with(Databases::Some, true, false), cluster, "it lost a database");
+        assert_eq!(with(Databases::Some, false, true), cluster, "somebody's");
+        assert_eq!(with(Databases::Absent, false, false), cluster, "not mounted");
     }
 
     #[test]
@@ -256,12 +330,12 @@ mod tests {
             Contents::Damaged { lacks: "PG_VERSION" }
         );
         assert_eq!(
-            without(|listing| listing.databases = 1),
+            without(|listing| listing.databases = Databases::Some),
             Contents::Cluster { major: 18 }
         );
         let unmounted = |listing: &mut Listing| {
             listing.entries.push("postmaster.opts".to_owned());
-            (listing.databases, listing.has_users_objects) = (0, false);
+            (listing.databases, listing.has_users_objects) = (Databases::Absent, false);
         };
         assert_eq!(without(unmounted), Contents::Cluster { major: 18 });
         let home = Listing {

@@ -1,6 +1,6 @@
 //! Looking at a cluster: the facts that `inspect` decides from.
 
-use std::io;
+use std::{collections::BTreeSet, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -13,7 +13,8 @@ use crate::{
     },
     postgres::{
         access::{AccessError, Gate},
-        observe::decide::{Contents, FIRST_OF_USERS, Listing, contents},
+        identity::{Role, servers_of},
+        observe::decide::{Contents, Databases, FIRST_OF_USERS, Listing, contents},
         observe::endpoint::Socket,
         observe::pid_file::{self, PidFile},
         user::current_uid,
@@ -48,19 +49,85 @@ fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
     }
     listing.entries.sort();
     listing.version = text(&cluster.join("PG_VERSION"))?;
-    listing.has_control = fs::metadata(cluster.join("global/pg_control")).is_ok_and(|file| file.len() > 0);
+    let global = cluster.join("global");
+    let control = beginning(&global.join("pg_control"))?;
+    listing.has_control = !control.is_empty();
+    listing.is_open = control.get(STATE).is_some_and(|state| state != SHUT_DOWN);
     let base = cluster.join("base");
-    let databases = numbers(&base)?;
-    listing.databases = databases.len();
+    let mut databases = numbers(&base)?;
+    listing.databases = made(&base, &mut databases)?;
+    listing.names_last_database = beginning(&global.join(LIST_OF_DATABASES))?
+        .windows(LAST_DATABASE.len())
+        .any(|name| name == LAST_DATABASE);
     let is_users = |number: &u64| *number >= FIRST_OF_USERS;
     listing.has_users_objects = databases.iter().any(is_users);
-    for database in databases {
+    let places = databases.iter().map(|database| base.join(database.to_string()));
+    for place in places.chain([global, cluster.join("pg_tblspc")]) {
         if !listing.has_users_objects {
-            listing.has_users_objects = numbers(&base.join(database.to_string()))?.iter().any(is_users);
+            listing.has_users_objects = numbers(&place)?.iter().any(is_users);
         }
     }
     Ok(listing)
 }
+
+/// The place of a cluster's state in `pg_control`, and the state after a shutdown (`ControlFileData` in PostgreSQL's
+/// `pg_control.h`, the same in every version that is in use).
+const STATE: std::ops::Range<usize> = 16..20;
+const SHUT_DOWN: [u8; 4] = 1u32.to_ne_bytes();
+/// The file of the table `pg_database` as initdb makes it, and a name in it.
+const LIST_OF_DATABASES: &str = "1262";
+const LAST_DATABASE: &[u8] = b"postgres\0";
+
+/// The beginning of a file; nothing where it is not there.
+fn beginning(path: &Utf8Path) -> io::Result<Vec<u8>> {
+    match atomic::read_beginning(path, LIMIT) {
+        Err(cause) if is_absent(&cause) => Ok(Vec::new()),
+        content => content,
+    }
+}
+
+fn is_absent(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Determines how far initdb came with its databases, which get the lowest numbers, the last one the highest of them.
+fn made(base: &Utf8Path, databases: &mut [u64]) -> io::Result<Databases> {
+    databases.sort_unstable();
+    let count = databases.partition_point(|number| *number < FIRST_OF_USERS);
+    let [_, .., before, last] = databases[..count] else {
+        return Ok(if count == 0 {
+            Databases::Absent
+        } else {
+            Databases::Some
+        });
+    };
+    let files = |database: u64| -> io::Result<BTreeSet<u64>> {
+        Ok(numbers(&base.join(database.to_string()))?.into_iter().collect())
+    };
+    Ok(if files(before)?.is_subset(&files(last)?) {
+        Databases::All
+    } else {
+        Databases::Begun
+    })
+}
+
+/// Says of a cluster whose making was interrupted that it was, unless it is being made now.
+pub fn unfinished(cluster: &Utf8Path) -> Option<&'static str> {
+    let is_being_made = || {
+        servers_of(cluster)
+            .iter()
+            .any(|process| process.role == Role::Single)
+    };
+    let is_unfinished = matches!(look(cluster), Ok(Contents::Unfinished));
+    (is_unfinished && !is_being_made())
+        .then_some("was not finished when it was made, and nobody's data can be in it")
+}
+
+/// The command that makes a cluster again whose making was interrupted.
+pub const MAKES_AGAIN: &str = "`ampup db start` puts it aside and makes it again";
 
 /// Returns true if a cluster was made to be ephemeral. One that cannot be read is taken for a durable cluster.
 pub fn is_ephemeral(cluster: &Utf8Path) -> bool {
@@ -120,7 +187,7 @@ pub fn has_users_objects(cluster: &Utf8Path) -> io::Result<bool> {
 /// not there has none; one that cannot be read is an error, because nothing may be concluded from it.
 fn numbers(directory: &Utf8Path) -> io::Result<Vec<u64>> {
     let entries = match fs::read_dir(directory) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) if is_absent(&cause) => return Ok(Vec::new()),
         entries => entries?,
     };
     let mut numbers = Vec::new();

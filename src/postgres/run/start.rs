@@ -228,6 +228,10 @@ impl Starting<'_> {
                     Err(Refusal { code, .. }) if code == TOO_MANY && full_since.elapsed() < FULL => {
                         thread::sleep(MOMENT)
                     }
+                    // Whoever started it on a cluster that was never finished cannot use it either.
+                    Err(_) if self.child.is_none() && contents(self.cluster)? == Contents::Unfinished => {
+                        stop(self.cluster, Force::No, None, self.reporter)?;
+                    }
                     Err(Refusal { code, message }) => {
                         return Err(ClusterError::Refused {
                             cluster: self.cluster.directory.clone(),
