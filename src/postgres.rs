@@ -83,7 +83,7 @@ pub use self::{
     observe::{
         decide::Contents,
         endpoint::{Password, Socket},
-        purpose::Purpose,
+        purpose::{Purpose, StartedBy},
         status::{ServerState, Serving, Status},
     },
     program::ProgramError,

@@ -163,7 +163,7 @@ pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session)
             Some(number) => Ok(SIGNALLED + number),
             None => watch.drive(command.prepared()).await.map_err(failed),
         };
-        leave(server, session);
+        leave(server, with.cluster, session);
         ended
     });
     // A start that a second signal gave up on must not keep us.
@@ -203,11 +203,10 @@ fn equip(command: &mut Command, server: HandedOn<'_>, cluster: &Cluster, session
 }
 
 /// The command has ended, and its exit code stands; that a database does not stop is said.
-fn leave(server: Server, session: &Session) {
-    let place = server.evidence().data_directory.clone();
+fn leave(server: Server, cluster: &Cluster, session: &Session) {
     match server.release(session.reporter.as_ref()) {
         Ok(left) => {
-            if let Some(line) = database::farewell(left, &place) {
+            if let Some(line) = database::farewell(left, cluster) {
                 session.note(line);
             }
         }

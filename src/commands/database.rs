@@ -2,13 +2,15 @@
 
 use std::{sync::mpsc, thread, time::Duration};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::{Error, Session, requests};
 use crate::{
     event::{Event, Reporter},
     locate::Locator,
-    postgres::{Cluster, ClusterError, Project, Released, Server, ServerOrigin, StartOptions, user::OsUser},
+    postgres::{
+        Cluster, ClusterError, Project, Released, Server, ServerOrigin, StartOptions, StartedBy, user::OsUser,
+    },
 };
 
 /// A start that takes longer is worth a line before it is done.
@@ -122,7 +124,15 @@ fn told(cluster: &Cluster, start: &StartOptions, server: &Server) -> Vec<Event> 
 }
 
 /// Says in a line what became of the database.
-pub(super) fn farewell(left: Released, place: &Utf8Path) -> Option<String> {
+pub(super) fn farewell(left: Released, cluster: &Cluster) -> Option<String> {
+    let place = cluster.project().cluster();
+    if let (Released::InUse | Released::Stays, Ok(Some(StartedBy::Living(starter)))) =
+        (left, cluster.started_by())
+    {
+        return Some(format!(
+            "the database in `{place}` keeps running until {starter}, which started it, ends"
+        ));
+    }
     match left {
         Released::Stopped => Some(format!("stopped the database in `{place}`")),
         Released::InUse => Some(format!(

@@ -90,6 +90,9 @@ pub enum Error {
     /// It could be done, and another way is meant.
     #[error("{message}")]
     Refused { message: String, hint: String },
+    /// Others use it, and it can be done all the same.
+    #[error("{error}")]
+    Busy { error: ClusterError, hint: String },
     /// Something is not what it should be.
     #[error("{message}")]
     Integrity { message: String, hint: String },
@@ -118,6 +121,7 @@ impl Error {
             Self::Damaged { .. } => Exit::Integrity,
             Self::NotFound { .. } => Exit::NotFound,
             Self::Refused { .. } => Exit::Failed,
+            Self::Busy { error, .. } => error.exit_code(),
             Self::Integrity { .. } => Exit::Integrity,
             Self::Setup(error) => error.exit_code(),
             Self::Mirror(error) => error.exit_code(),
@@ -161,6 +165,7 @@ impl Error {
             Self::Usage { hint, .. }
             | Self::NotFound { hint, .. }
             | Self::Refused { hint, .. }
+            | Self::Busy { hint, .. }
             | Self::Integrity { hint, .. } => Some(hint.clone()),
         }
     }

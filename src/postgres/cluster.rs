@@ -5,7 +5,9 @@ use super::{
     error::ClusterError,
     observe::{
         decide::Contents,
-        programs, rights,
+        programs,
+        purpose::{self, StartedBy},
+        rights,
         status::{self, Status},
     },
     project::Project,
@@ -115,6 +117,16 @@ impl Cluster {
     /// When it does not stop, or runs where its process cannot be seen.
     pub fn stop(&self, force: Force, reporter: &dyn Reporter) -> Result<Stopped, ClusterError> {
         stop::stop(&self.context, force, None, reporter)
+    }
+
+    /// Whoever started the server that runs now; `None` where none is seen.
+    pub(crate) fn started_by(&self) -> Result<Option<StartedBy>, ClusterError> {
+        purpose::started_by(&self.context)
+    }
+
+    /// The sessions of its server besides ours, in words; none where there is no server that can be asked.
+    pub(crate) fn sessions(&self) -> Result<Vec<String>, ClusterError> {
+        status::sessions(&self.context)
     }
 
     pub(super) fn of(context: ClusterContext) -> Self {

@@ -89,14 +89,14 @@ pub enum ClusterError {
         last_lines: Vec<String>,
     },
     /// Nothing changed for too long.
-    #[error("{what}, and nothing has changed for {seconds} s; the end of `{log}` is:{}", indented(.last_lines))]
+    #[error("{what}, and nothing has changed for {seconds} s{}", end_of(.log.as_ref(), .last_lines))]
     Stuck {
         /// The state that was found.
         what: String,
         /// For how long.
         seconds: u64,
-        /// The server's log.
-        log: Utf8PathBuf,
+        /// The server's log; `None` where the program that started it has that.
+        log: Option<Utf8PathBuf>,
         /// The last lines of its output.
         last_lines: Vec<String>,
     },
@@ -144,4 +144,11 @@ pub enum ClusterError {
         /// Who started it.
         holder: String,
     },
+}
+
+fn end_of(log: Option<&Utf8PathBuf>, last_lines: &[String]) -> String {
+    match log {
+        Some(log) => format!("; the end of `{log}` is:{}", indented(last_lines)),
+        None => "; its log is that of the program which started it".to_owned(),
+    }
 }

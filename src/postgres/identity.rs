@@ -7,7 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
+    fmt, io,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -51,6 +51,21 @@ pub struct Process {
     pub idles: bool,
 }
 
+/// A program that started a server and lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Starter {
+    /// Its name.
+    pub program: String,
+    /// Its process.
+    pub pid: u32,
+}
+
+impl fmt::Display for Starter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (process {})", self.program, self.pid)
+    }
+}
+
 /// The role of a PostgreSQL process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -87,6 +102,26 @@ pub fn servers_of_removed(directories: &[Utf8PathBuf]) -> BTreeMap<Utf8PathBuf, 
 /// The one of them to talk to.
 pub fn postmaster(processes: &[Process]) -> Option<&Process> {
     processes.iter().find(|process| process.role == Role::Postmaster)
+}
+
+/// The program that started a server and would end it: it lives, and its processes are those of one command. Whoever outlives
+/// its starter gets another parent, with processes of its own; the first process of a system or container takes all of them.
+pub fn starter(server: &Process) -> Option<Starter> {
+    #[cfg(unix)]
+    {
+        let (group, _) = system::group_and_name(server.pid)?;
+        let (group_of_parent, program) = system::group_and_name(server.parent)?;
+        let is_starter = group == group_of_parent && (server.parent != 1 || program == "ampd");
+        is_starter.then_some(Starter {
+            program,
+            pid: server.parent,
+        })
+    }
+    #[cfg(windows)]
+    {
+        let _ = server;
+        None
+    }
 }
 
 /// Sends a signal to a process of this data directory, after it was looked at once more. Gives whether it was still

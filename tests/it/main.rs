@@ -73,6 +73,7 @@ mod run_data;
 mod run_db;
 #[cfg(unix)]
 mod run_law;
+mod run_left;
 #[cfg(unix)]
 mod screens;
 #[cfg(unix)]

@@ -6,8 +6,12 @@ use fs_err as fs;
 use serde_json::json;
 
 use crate::{
-    commands::{Error, Outcome, Session, child, database::Selected},
+    commands::{
+        Error, Outcome, Session, child,
+        database::{self, Selected},
+    },
     fs::atomic,
+    postgres::observe::purpose::StartedBy,
 };
 
 /// A log is put aside when it is a thousandth of this and a server starts.
@@ -31,7 +35,23 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let project = args.project.find(session)?;
     let path = project.log();
+    let others = match database::open(&project, session).started_by()? {
+        Some(StartedBy::Living(starter)) => Some(format!(
+            "{starter} started the server that runs now, and has its log"
+        )),
+        Some(StartedBy::Gone) => {
+            Some("another program started the server that runs now, and had its log".to_owned())
+        }
+        Some(StartedBy::Ampup) | None => None,
+    };
+    if let Some(others) = &others {
+        session.note(format!("{others}; `{path}` is that of ampup's last server"));
+    }
     let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound if others.is_some() => Error::NotFound {
+            message: format!("there is no log in `{}`: ampup started no server", project.logs()),
+            hint: "look at the output of the program that started the server".to_owned(),
+        },
         io::ErrorKind::NotFound => Error::NotFound {
             message: format!("there is no log in `{}`: no server was started", project.logs()),
             hint: "`ampup db start`".to_owned(),

@@ -6,12 +6,16 @@ use semver::Version;
 use serde_json::{Value, json};
 
 use crate::{
-    commands::{Error, Outcome, Session, concerns, database::Selected, external::External},
+    commands::{
+        Error, Outcome, Session, concerns,
+        database::{self, Selected},
+        external::External,
+    },
     event::sized,
     locate,
     postgres::{
         Cluster, ClusterError, Purpose, ServerState, Serving, Status, observe::decide::Contents,
-        observe::endpoint::Socket, observe::files, observe::status::LITTLE_ROOM,
+        observe::endpoint::Socket, observe::files, observe::purpose::StartedBy, observe::status::LITTLE_ROOM,
     },
     registry::concern::Concern,
 };
@@ -31,7 +35,7 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
     let status = cluster.status()?;
-    let mut problems = problems(&cluster, &status);
+    let mut problems = problems(&cluster, &status, session);
     let concerns = concerns(&status, session)?;
     problems.extend(concerns.iter().map(|concern| (concern.to_string(), None)));
     let mut json = described(&cluster, &status);
@@ -149,7 +153,7 @@ fn text(cluster: &Cluster, status: &Status) -> String {
         if let Some(pid) = serving.pid {
             line("process", &pid.to_string());
         }
-        line("until", until(serving));
+        line("until", &until(serving, cluster));
         line("connections", &serving.connections.to_string());
         line("durable", durable(serving, status));
     } else if status.is_ephemeral {
@@ -172,11 +176,12 @@ fn text(cluster: &Cluster, status: &Status) -> String {
     text
 }
 
-fn until(serving: &Serving) -> &'static str {
-    match serving.purpose {
-        Purpose::Session => "the last `ampup run` that uses it ends",
-        Purpose::Stay => "`ampup db stop`",
-        Purpose::Change => "the upgrade that reads it ends",
+fn until(serving: &Serving, cluster: &Cluster) -> String {
+    match (serving.purpose, cluster.started_by()) {
+        (Purpose::Stay, Ok(Some(StartedBy::Living(starter)))) => format!("{starter}, which started it, ends"),
+        (Purpose::Session, _) => "the last `ampup run` that uses it ends".to_owned(),
+        (Purpose::Stay, _) => "`ampup db stop`".to_owned(),
+        (Purpose::Change, _) => "the upgrade that reads it ends".to_owned(),
     }
 }
 
@@ -189,9 +194,10 @@ fn durable(serving: &Serving, status: &Status) -> &'static str {
 }
 
 /// Lists the problems, each with the command that solves it.
-fn problems(cluster: &Cluster, status: &Status) -> Vec<(String, Option<String>)> {
+fn problems(cluster: &Cluster, status: &Status, session: &Session) -> Vec<(String, Option<String>)> {
     let mut problems = Vec::new();
-    let mut refused = |error: ClusterError| problems.push((error.to_string(), error.hint()));
+    let mut refused =
+        |error: ClusterError| problems.push((error.to_string(), database::hint(&error, session)));
     // A server that serves needs nothing of this now; its next start does.
     if let Err(error) = cluster.programs() {
         refused(error);

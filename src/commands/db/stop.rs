@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     commands::{Error, Outcome, Session, database::Selected},
-    postgres::{Force, Stopped},
+    postgres::{Cluster, ClusterError, Force, Stopped, observe::purpose::StartedBy},
 };
 
 /// Arguments of `ampup db stop`.
@@ -18,18 +18,45 @@ pub struct Args {
     pub force: bool,
 }
 
-/// Stops the database, whoever started it and whoever uses it.
+/// Stops the database, whoever started it. Where sessions are open, they are named, and it is asked.
 ///
 /// # Errors
-/// When it does not stop, or runs where it cannot be reached.
+/// When it does not stop, runs where it cannot be reached, or has sessions and nobody said that it may stop under them.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
     let force = if args.force { Force::Yes } else { Force::No };
     let place = cluster.project().cluster();
+    if !args.force && !session.options.yes {
+        ensure_agreed(&cluster, session)?;
+    }
     let (line, pid) = match cluster.stop(force, session.reporter.as_ref())? {
         Stopped::Stopped { pid } => (format!("stopped the database in `{place}`"), Some(pid)),
         Stopped::WasNotRunning => (format!("no database runs in `{place}`"), None),
     };
     let json = json!({ "cluster": place, "stopped": pid.is_some(), "pid": pid });
     Ok(Outcome::done(vec![line], json))
+}
+
+/// Names the sessions that would be cut off, and asks.
+fn ensure_agreed(cluster: &Cluster, session: &Session) -> Result<(), Error> {
+    let sessions = cluster.sessions()?;
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let starter = match cluster.started_by()? {
+        Some(StartedBy::Living(starter)) => format!("; {starter} started it, and would be left without it"),
+        _ => String::new(),
+    };
+    let holder = format!("{}{starter}", sessions.join(", "));
+    let question = format!("The database is in use by {holder}. Stop it?");
+    match session.ask(&question, false) {
+        Some(true) => Ok(()),
+        Some(false) | None => Err(Error::Busy {
+            error: ClusterError::InUse {
+                cluster: cluster.project().cluster(),
+                holder,
+            },
+            hint: "`ampup db stop --yes` stops it all the same, and what is not committed is lost".to_owned(),
+        }),
+    }
 }

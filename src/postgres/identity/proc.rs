@@ -110,6 +110,16 @@ impl Found {
     }
 }
 
+/// The process group of a process, and its name. (`getpgid` gives 0 for a group whose first process is outside of our container,
+/// which is no number of a group.)
+pub(super) fn group_and_name(pid: u32) -> Option<(String, String)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (begin, rest) = stat.rsplit_once(')')?;
+    let (_, name) = begin.split_once('(')?;
+    let group = rest.split_whitespace().nth(2)?;
+    Some((group.to_owned(), name.to_owned()))
+}
+
 /// Returns true if one of the words of a command line is a path of postgres.
 fn is_named(command_line: &str) -> bool {
     command_line

@@ -44,6 +44,14 @@ pub(super) fn processes_in_removed(_: &BTreeSet<&Utf8Path>) -> Vec<(Utf8PathBuf,
     Vec::new()
 }
 
+/// The process group of a process, and its name.
+pub(super) fn group_and_name(pid: u32) -> Option<(String, String)> {
+    let line = answer("ps", &["-o", "pgid=,comm=", "-p", &pid.to_string()]);
+    let (group, path) = line.trim().split_once(' ')?;
+    let name = Utf8Path::new(path.trim()).file_name()?;
+    Some((group.to_owned(), name.to_owned()))
+}
+
 /// `p<pid>` and `n<path>` lines (lsof(8), "Output for other programs").
 fn working_directories(text: &str) -> BTreeMap<u32, String> {
     let (mut found, mut pid) = (BTreeMap::new(), None);

@@ -3,6 +3,7 @@
 use crate::postgres::{
     context::ClusterContext,
     error::ClusterError,
+    identity::{Starter, postmaster, servers_of, starter},
     observe::{decide::SocketAnswer, files, observation::observe},
 };
 
@@ -74,6 +75,35 @@ pub(crate) fn stays(cluster: &ClusterContext) -> Result<bool, ClusterError> {
 /// Returns true if the last server ran to be read for a change.
 pub(crate) fn is_for_change(cluster: &ClusterContext) -> Result<bool, ClusterError> {
     Ok(Purpose::of(&last_options(cluster)?) == Purpose::Change)
+}
+
+/// Whoever started a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StartedBy {
+    /// ampup.
+    Ampup,
+    /// Another program, which lives and will end it.
+    Living(Starter),
+    /// Another program, which has left it.
+    Gone,
+}
+
+/// Whoever started the server that runs now; `None` where its process is not seen.
+pub(crate) fn started_by(cluster: &ClusterContext) -> Result<Option<StartedBy>, ClusterError> {
+    let processes = servers_of(&cluster.directory);
+    let Some(server) = postmaster(&processes) else {
+        return Ok(None);
+    };
+    Ok(Some(if is_of_ampup(cluster)? {
+        StartedBy::Ampup
+    } else {
+        starter(server).map_or(StartedBy::Gone, StartedBy::Living)
+    }))
+}
+
+/// Returns true if the last server was started with fsync switched off, as ampd does.
+pub(crate) fn is_without_fsync(cluster: &ClusterContext) -> Result<bool, ClusterError> {
+    Ok(last_options(cluster)?.contains("\"fsync=off\""))
 }
 
 /// Returns true if the last server was started by ampup.

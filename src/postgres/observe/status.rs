@@ -1,5 +1,10 @@
 //! The status of a cluster and its server, without starting or changing anything.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use camino::Utf8Path;
 use fs_err as fs;
 
@@ -28,6 +33,14 @@ pub const LITTLE_ROOM: u64 = 1 << 30;
 /// Asks how many sessions there are beside the one that asks.
 pub(crate) const SESSIONS: &str =
     "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()";
+
+/// Asks for those sessions, in words.
+const SESSIONS_IN_WORDS: &str = "select concat_ws(' ', case when count(*) > 1 then count(*) || ' ×' end, \
+     coalesce(nullif(application_name, ''), 'a program without a name'), 'of user', usename, '(' || coalesce(state, 'busy') || ')') \
+     from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() \
+     group by application_name, usename, state order by min(backend_start)";
+/// A session whose client has just gone is there a moment longer.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// The status of a cluster.
 #[derive(Debug)]
@@ -123,6 +136,25 @@ pub(crate) fn status(cluster: &ClusterContext) -> Result<Status, ClusterError> {
         socket: is_cluster.then(|| look.socket.clone()),
         user,
     })
+}
+
+/// The sessions of a server besides ours, in words.
+pub(crate) fn sessions(cluster: &ClusterContext) -> Result<Vec<String>, ClusterError> {
+    let Ok(mut session) = observe(cluster, false)?.session else {
+        return Ok(Vec::new());
+    };
+    let began = Instant::now();
+    loop {
+        // One that cannot be asked is stopped without a question.
+        let rows = session.query(SESSIONS_IN_WORDS).unwrap_or_default();
+        if rows.is_empty() || began.elapsed() > ENDING {
+            return Ok(rows
+                .into_iter()
+                .filter_map(|row| row.into_iter().next()?)
+                .collect());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn server_state(cluster: &ClusterContext, look: &mut Observation) -> Result<ServerState, ClusterError> {

@@ -1,11 +1,16 @@
 //! The server's log: a file that it appends to.
 
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::{
+    io::{self, Read as _, Seek as _, SeekFrom},
+    time::Duration,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use crate::postgres::{program::last_lines, project::Project, project::give_file, user::OsUser};
+use crate::postgres::{
+    error::ClusterError, program::last_lines, project::Project, project::give_file, user::OsUser,
+};
 
 /// A log of this size is put aside when a server starts. Not every start gets a file of its own: `ampup run` starts one
 /// many times a day.
@@ -85,6 +90,16 @@ impl Log {
             io::Result::Ok(String::from_utf8_lossy(&text).into_owned())
         };
         read().unwrap_or_default()
+    }
+
+    /// The error of a server that does not go on. One that another program started does not write here.
+    pub(crate) fn stuck(&self, what: String, standstill: Duration, is_of_ampup: bool) -> ClusterError {
+        ClusterError::Stuck {
+            what,
+            seconds: standstill.as_secs(),
+            log: is_of_ampup.then(|| self.path.clone()),
+            last_lines: self.last_lines(),
+        }
     }
 
     /// The last lines of it that say something.

@@ -176,11 +176,21 @@ impl Server {
             users.release();
         }
         let path = self.cluster.project.users();
+        // One that was seen, and was stopped or killed meanwhile.
+        let is_gone = || self.evidence.pid.is_some() && servers_of(&self.cluster.directory).is_empty();
         let Some(_last) = Lock::try_acquire(&path)? else {
-            return Ok(Released::InUse);
+            return Ok(if is_gone() {
+                Released::WasGone
+            } else {
+                Released::InUse
+            });
         };
         if is_blind && self.evidence.origin == ServerOrigin::Found || stays(&self.cluster)? {
-            return Ok(Released::Stays);
+            return Ok(if is_gone() {
+                Released::WasGone
+            } else {
+                Released::Stays
+            });
         }
         let stopped = stop(&self.cluster, Force::No, self.process.child.take(), reporter)?;
         Ok(match stopped {

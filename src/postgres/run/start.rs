@@ -22,10 +22,10 @@ use crate::{
             files,
             observation::{Observation, Refusal, observe},
             programs::{self, contents, template},
-            purpose::{Purpose, is_for_change},
+            purpose::{Purpose, StartedBy, is_for_change, is_of_ampup, is_without_fsync, started_by},
             rights::{ensure_open_to, run_as},
             session::TOO_MANY,
-            status::LITTLE_ROOM,
+            status::{LITTLE_ROOM, SESSIONS},
         },
         program::ProgramError,
         run::{
@@ -205,7 +205,7 @@ impl Starting<'_> {
         let mut full_since = Instant::now();
         loop {
             self.take_lock()?;
-            let look = observe(self.cluster, self.lock.is_some())?;
+            let mut look = observe(self.cluster, self.lock.is_some())?;
             if !matches!(&look.session, Err(refusal) if refusal.code == TOO_MANY) {
                 full_since = Instant::now();
             }
@@ -222,6 +222,14 @@ impl Starting<'_> {
                 self.has_failed = true;
             }
             match decision {
+                Next::Adopt if programs.is_some() && self.is_to_be_durable(&mut look)? => {
+                    self.reporter.report(Event::Note(
+                        "the database runs without fsync, and the program that started it so is gone: it is started again"
+                            .to_owned(),
+                    ));
+                    drop(look);
+                    stop(self.cluster, Force::No, None, self.reporter)?;
+                }
                 Next::Adopt => match look.session {
                     // Dropping our lock does not free it: the server that we started has it too.
                     Ok(_) => return Ok(look),
@@ -252,6 +260,21 @@ impl Starting<'_> {
                 Next::Wait(whom) => self.pause(&mut wait, &look, Some(whom))?,
             }
         }
+    }
+
+    /// Returns true for the server of an ampd that was killed: it keeps nothing that is committed from a crash of the machine,
+    /// and whoever uses it next can have a better one, while nobody uses it.
+    fn is_to_be_durable(&self, look: &mut Observation) -> Result<bool, ClusterError> {
+        let cluster = self.cluster;
+        let Ok(session) = &mut look.session else {
+            return Ok(false);
+        };
+        Ok(self.child.is_none()
+            && self.options.purpose != Purpose::Change
+            && is_without_fsync(cluster)?
+            && !files::is_ephemeral(&cluster.directory)
+            && started_by(cluster)? == Some(StartedBy::Gone)
+            && session.value(SESSIONS).is_ok_and(|number| number == "0"))
     }
 
     /// Ends the server that we started and that takes no session of ours, unless others use it. One that is merely slow or
@@ -446,12 +469,9 @@ impl Starting<'_> {
                     Err(Refusal { message, .. }) if !message.is_empty() => format!(" ({message})"),
                     _ => String::new(),
                 };
-                return Err(ClusterError::Stuck {
-                    what: format!("{} is waited for{why}", told(whom, &holder)),
-                    seconds: standstill.as_secs(),
-                    log: self.log.path().to_owned(),
-                    last_lines: self.log.last_lines(),
-                });
+                let what = format!("{} is waited for{why}", told(whom, &holder));
+                let is_of_ampup = self.child.is_some() || is_of_ampup(self.cluster)?;
+                return Err(self.log.stuck(what, standstill, is_of_ampup));
             }
         }
         Ok(())

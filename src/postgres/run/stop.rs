@@ -16,7 +16,7 @@ use crate::{
         context::ClusterContext,
         error::ClusterError,
         identity::{self, Process, Role, Signal, postmaster},
-        observe::{decide::SocketAnswer, observation::observe},
+        observe::{decide::SocketAnswer, observation::observe, purpose::is_of_ampup},
         run::{
             log::Log,
             wait::{Wait, WaitStep},
@@ -146,12 +146,11 @@ fn until_ended(
                 "waiting for the server of the project's database to end".to_owned(),
             )),
             WaitStep::GiveUp => {
-                return Err(ClusterError::Stuck {
-                    what: "the server was asked to stop and has not ended".to_owned(),
-                    seconds: standstill.as_secs(),
-                    log: log.path().to_owned(),
-                    last_lines: log.last_lines(),
-                });
+                return Err(log.stuck(
+                    "the server was asked to stop and has not ended".to_owned(),
+                    standstill,
+                    is_of_ampup(cluster)?,
+                ));
             }
         }
     }

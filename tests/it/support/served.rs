@@ -131,6 +131,17 @@ impl Running {
         drop(self.child.stdin.take());
         self.child.wait().expect("ended").code().unwrap_or(-1)
     }
+
+    /// What it told on stderr, which must be piped, until its end.
+    pub(crate) fn told(mut self) -> String {
+        use std::io::Read as _;
+        drop(self.child.stdin.take());
+        let mut told = String::new();
+        let mut stderr = self.child.stderr.take().expect("piped");
+        stderr.read_to_string(&mut told).expect("read");
+        self.child.wait().expect("ended");
+        told
+    }
 }
 
 /// The program in another project.

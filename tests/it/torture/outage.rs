@@ -263,7 +263,7 @@ fn cut(disk: &mut Disk, project: &Project<'_>, during: During, ephemeral: bool, 
                 scope.spawn(move || project.write(client, url, is_over));
             }
             thread::sleep(Duration::from_secs_f64(0.3 + 2.0 * moment));
-            let mut stop = ampup_in(project.served, &project.directory, &["db", "stop"]);
+            let mut stop = ampup_in(project.served, &project.directory, &["db", "stop", "--yes"]);
             stop.stderr(Stdio::null());
             let stopping = (during == During::Stopping).then(|| {
                 let stopping = stop.spawn().expect("started");
