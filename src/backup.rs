@@ -27,6 +27,7 @@ use crate::{
         },
         observe::decide::Contents,
         observe::files,
+        packaged,
         user::OsUser,
     },
 };
@@ -150,15 +151,15 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
         let cluster = cluster.project().cluster();
         return Err(ClusterError::Foreign { cluster, entry }.into());
     }
-    let programs =
-        cluster
-            .locator()
-            .postgres(Some(header.major))
-            .map_err(|source| BackupError::OtherMajor {
-                file: file.to_owned(),
-                major: header.major,
-                source,
-            })?;
+    let programs = cluster
+        .locator()
+        .postgres(Some(header.major))
+        .or_else(|missing| packaged::programs(header.major).ok_or(missing))
+        .map_err(|source| BackupError::OtherMajor {
+            file: file.to_owned(),
+            major: header.major,
+            source,
+        })?;
     let run_as = cluster.run_as(None)?;
     cluster
         .project()

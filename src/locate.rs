@@ -44,12 +44,14 @@ pub enum LocateError {
     #[error(transparent)]
     Home(#[from] HomeError),
     /// It is not installed.
-    #[error("{} is not installed", titled(.component, *.major))]
+    #[error("{} is not installed{}", titled(.component, *.major), other(.component, .active.as_ref()))]
     NotInstalled {
         /// Which component.
         component: ComponentName,
         /// Which major, where only that will do.
         major: Option<u64>,
+        /// The version of another major that is active.
+        active: Option<TreeName>,
         /// Where was looked.
         source: NothingAt,
     },
@@ -153,7 +155,7 @@ impl Locator {
                 Err(self.not_active(&component, Some(DEFAULT_MAJOR)))
             }
             // That the active one is missing or damaged is no reason not to use another.
-            (_, Some(major)) => {
+            (answer, Some(major)) => {
                 let mut names = self.installed(&component)?;
                 names.retain(|name| name.version().major == major && name.version().pre.is_empty());
                 names.sort();
@@ -168,7 +170,10 @@ impl Locator {
                         place: self.layout.tree(&component, &name),
                         component,
                     },
-                    None => self.not_installed(&component, Some(major)),
+                    None => {
+                        let active = answer.ok().flatten().map(|active| active.name);
+                        self.not_installed(&component, Some(major), active)
+                    }
                 })
             }
         }
@@ -288,14 +293,20 @@ impl Locator {
                 component: component.clone(),
                 name,
             },
-            None => self.not_installed(component, major),
+            None => self.not_installed(component, major, None),
         }
     }
 
-    fn not_installed(&self, component: &ComponentName, major: Option<u64>) -> LocateError {
+    fn not_installed(
+        &self,
+        component: &ComponentName,
+        major: Option<u64>,
+        active: Option<TreeName>,
+    ) -> LocateError {
         LocateError::NotInstalled {
             component: component.clone(),
             major,
+            active,
             source: NothingAt(match major {
                 Some(major) => self.layout.component(component).join(format!("{major}.*")),
                 None => self.layout.active_tree(component),
@@ -317,6 +328,13 @@ pub(crate) fn shown(component: &ComponentName, name: &TreeName) -> String {
         VersionStyle::Plain
     };
     style.show(name.version())
+}
+
+/// ` (active: postgres 17.10)`.
+fn other(component: &ComponentName, active: Option<&TreeName>) -> String {
+    active.map_or_else(String::new, |name| {
+        format!(" (active: {component} {})", shown(component, name))
+    })
 }
 
 fn titled(component: &ComponentName, major: Option<u64>) -> String {
@@ -417,6 +435,16 @@ mod tests {
             Some("`ampup install --component postgres`")
         );
         assert_eq!(missing.exit_code(), Exit::NotFound);
+        let (_world, locator) = home(&["17.1.0"], Some("17.1.0"));
+        let missing = locator.postgres(Some(18)).expect_err("another is active");
+        assert_eq!(
+            missing.to_string(),
+            "PostgreSQL 18 is not installed (active: postgres 17.1)"
+        );
+        assert_eq!(
+            missing.hint().as_deref(),
+            Some("`ampup install --component postgres@18`")
+        );
         let (_world, locator) = home(&["17.1.0"], Some("18.4.0"));
         let gone = locator.postgres(None).expect_err("the tree is gone");
         assert!(matches!(gone, LocateError::Gone { .. }), "{gone}");

@@ -46,6 +46,11 @@ mod observe;
 #[doc(hidden)]
 pub mod observe;
 #[cfg(not(feature = "cli"))]
+mod packaged;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod packaged;
+#[cfg(not(feature = "cli"))]
 mod program;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
@@ -83,7 +88,7 @@ pub use self::{
     observe::{
         decide::Contents,
         endpoint::{Password, Socket},
-        purpose::{Purpose, StartedBy},
+        purpose::Purpose,
         status::{ServerState, Serving, Status},
     },
     program::ProgramError,

@@ -10,7 +10,7 @@ use crate::{
     env::Env,
     event::{Event, Reporter, sized},
     fs::space,
-    locate::Located,
+    locate::{LocateError, Located},
     postgres::{
         Cluster, ClusterError, Purpose, ServerOrigin, StartOptions,
         change::{
@@ -18,6 +18,7 @@ use crate::{
             swap::{self, Swap, Swapped},
         },
         observe::decide::Contents,
+        packaged,
         user::OsUser,
     },
     prune,
@@ -90,7 +91,8 @@ pub fn upgrade(
         });
     }
     // Both, before anything starts.
-    let old = cluster.programs()?;
+    let served = with_own_major(cluster, from, reporter)?;
+    let old = served.programs()?;
     let run_as = cluster.run_as(None)?;
     let wanted = Wanted {
         names: &["pg_dumpall", "psql", "pg_dump"],
@@ -112,7 +114,7 @@ pub fn upgrade(
         reporter,
         format!("copying every row from PostgreSQL {from} to {}", new.major()),
     );
-    let copied = copy(cluster, &swap, &new, &clients, run_as.as_ref(), reporter);
+    let copied = copy(&served, &swap, &new, &clients, run_as.as_ref(), reporter);
     let (copied, lease) = match (copied, open.close(reporter)) {
         (Ok(copied), Ok(lease)) => (copied, lease),
         (Err(error), Ok(lease)) => {
@@ -135,6 +137,22 @@ pub fn upgrade(
         left_behind: copied.left_behind,
         resumed,
     })
+}
+
+/// The cluster, served by its own major: where no build of that is installed, by the system's.
+fn with_own_major(cluster: &Cluster, major: u64, reporter: &dyn Reporter) -> Result<Cluster, ClusterError> {
+    match cluster.programs() {
+        Ok(_) => Ok(cluster.clone()),
+        Err(ClusterError::Locate(missing @ LocateError::NotInstalled { .. })) => {
+            let own = packaged::programs(major).ok_or(missing)?;
+            step(
+                reporter,
+                format!("PostgreSQL {major} is the system's, in `{}`", own.tree),
+            );
+            Ok(cluster.clone().with_programs(own))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 struct Copied {

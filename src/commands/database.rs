@@ -1,16 +1,19 @@
 //! The project that a command is about, and its database started with a word to the user. Not a verb itself.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{collections::BTreeSet, sync::mpsc, thread, time::Duration};
 
 use camino::Utf8PathBuf;
 
 use super::{Error, Session, requests};
 use crate::{
+    backup::BackupError,
     event::{Event, Reporter},
-    locate::Locator,
+    locate::{self, LocateError, Locator},
     postgres::{
-        Cluster, ClusterError, Project, Released, Server, ServerOrigin, StartOptions, StartedBy, user::OsUser,
+        Cluster, ClusterError, Project, Released, Server, ServerOrigin, StartOptions,
+        observe::purpose::StartedBy, packaged, user::OsUser,
     },
+    transfer::TransferError,
 };
 
 /// A start that takes longer is worth a line before it is done.
@@ -121,6 +124,73 @@ fn told(cluster: &Cluster, start: &StartOptions, server: &Server) -> Vec<Event> 
         )));
     }
     events
+}
+
+/// The next command to type for an error of a cluster, with what the registry knows.
+pub(super) fn hint(error: &ClusterError, session: &Session) -> Option<String> {
+    let unbuilt = match error {
+        ClusterError::Locate(missing) => hint_of_unbuilt(missing, session),
+        _ => None,
+    };
+    unbuilt.or_else(|| error.hint())
+}
+
+/// The same error, with what helps where the registry has no build of the PostgreSQL that is missing.
+pub(super) fn with_remedy(error: Error, session: &Session) -> Error {
+    let (Error::Cluster(ClusterError::Locate(missing))
+    | Error::Transfer(TransferError::Cluster(ClusterError::Locate(missing)))
+    | Error::Backup(
+        BackupError::Cluster(ClusterError::Locate(missing)) | BackupError::OtherMajor { source: missing, .. },
+    )) = &error
+    else {
+        return error;
+    };
+    match hint_of_unbuilt(missing, session) {
+        Some(hint) => Error::NotFound {
+            message: error.to_string(),
+            hint,
+        },
+        None => error,
+    }
+}
+
+/// What serves a cluster that no build of the registry serves: the system's own PostgreSQL.
+fn hint_of_unbuilt(missing: &LocateError, session: &Session) -> Option<String> {
+    let LocateError::NotInstalled {
+        component,
+        major: Some(major),
+        ..
+    } = missing
+    else {
+        return None;
+    };
+    if *component != locate::postgres() {
+        return None;
+    }
+    let target = session.host().ok()?.target?;
+    let releases = &session.registry().ok()?.component(component)?.releases;
+    let built = releases
+        .iter()
+        .filter(|release| release.artifacts.iter().any(|artifact| artifact.target == target))
+        .map(|release| release.version.major);
+    let built: BTreeSet<u64> = built.collect();
+    if built.contains(major) {
+        return None;
+    }
+    Some(match (built.last()?, packaged::programs(*major)) {
+        (highest, _) if highest < major => {
+            format!("`ampup self update` may know a build of it; this ampup knows PostgreSQL up to {highest}")
+        }
+        (_, Some(own)) => format!(
+            "`ampup db upgrade` moves the database to the active PostgreSQL, with the system's programs in `{}/bin`: no build of \
+             PostgreSQL {major} can be installed",
+            own.tree
+        ),
+        (_, None) => format!(
+            "install PostgreSQL {major} from your system's packages, such as Debian's `postgresql-{major}`, then `ampup db upgrade`: \
+             there is no build of it to install"
+        ),
+    })
 }
 
 /// Says in a line what became of the database.

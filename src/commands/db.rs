@@ -17,7 +17,7 @@ pub mod url;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Error, Outcome, Session};
+use super::{Error, Outcome, Session, database};
 use crate::{domain::Channel, env::Env, postgres::Project, transfer::TransferError};
 
 /// The verbs.
@@ -82,7 +82,7 @@ impl Db {
 /// # Errors
 /// As the verb.
 pub fn run(verb: &Db, session: &Session) -> Result<Outcome, Error> {
-    match verb {
+    let outcome = match verb {
         Db::Start(args) => start::run(args, session),
         Db::Stop(args) => stop::run(args, session),
         Db::Status(args) => status::run(args, session),
@@ -97,7 +97,8 @@ pub fn run(verb: &Db, session: &Session) -> Result<Outcome, Error> {
         Db::Restore(args) => restore::run(args, session),
         Db::Import(args) => import::run(args, session),
         Db::Upgrade(args) => upgrade::run(args, session),
-    }
+    };
+    outcome.map_err(|error| database::with_remedy(error, session))
 }
 
 /// A path that the user named, from the working directory.

@@ -74,7 +74,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         cluster: &cluster,
         start: &start,
     };
-    child::run(&command, Some(&with), session).map(Outcome::of_command)
+    child::run(&command, Some(&with), session)
+        .map(Outcome::of_command)
+        .map_err(|error| database::with_remedy(error, session))
 }
 
 /// The value that ampd itself is given with a flag: its own settings and its own Amp directory are meant then.

@@ -12,7 +12,13 @@ use crate::{
     children::{self, Enlisted},
     env::Env,
     locate::Located,
-    postgres::{Cluster, ClusterError, Server, observe::endpoint::Socket, program, user::OsUser},
+    postgres::{
+        Cluster, ClusterError, Server,
+        observe::endpoint::Socket,
+        packaged::{self, version_in},
+        program,
+        user::OsUser,
+    },
 };
 
 /// For so many seconds a server that the user named may keep silent while a session is opened; its address may say
@@ -140,6 +146,11 @@ impl Clients {
             .iter()
             .filter(|located| has_all(&located.tree.join("bin")))
             .map(|located| clients(located.tree.join("bin"), version_of(located)));
+        // Where a server of the system's is, its own programs are too.
+        let packaged = std::iter::once_with(|| packaged::programs(server.0))
+            .flatten()
+            .filter(|located| has_all(&located.tree.join("bin")))
+            .map(|located| clients(located.tree.join("bin"), version_of(&located)));
         let in_path = env
             .search_path()
             .into_iter()
@@ -153,7 +164,7 @@ impl Clients {
                     .then(|| clients(directory, version))
             });
         let mut best: Option<Self> = None;
-        for clients in components.chain(in_path) {
+        for clients in components.chain(packaged).chain(in_path) {
             let is_better = best
                 .as_ref()
                 .is_none_or(|best| rank(clients.version, *server) < rank(best.version, *server));
@@ -313,18 +324,7 @@ fn version(program: &Utf8Path) -> Option<Version> {
         .stderr(Stdio::null());
     let (child, _enlisted) = children::start(&mut command).ok()?;
     let output: Output = child.wait_with_output().ok()?;
-    parsed(&String::from_utf8_lossy(&output.stdout))
-}
-
-/// `psql (PostgreSQL) 15.18 (Debian …)`: 15 and 18. A beta, `19beta1`, has no minor.
-fn parsed(said: &str) -> Option<Version> {
-    let word = said
-        .split_whitespace()
-        .find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
-    let mut numbers = word.split(|letter: char| !letter.is_ascii_digit());
-    let major = numbers.next()?.parse().ok()?;
-    let minor = numbers.next().and_then(|minor| minor.parse().ok());
-    Some((major, minor.unwrap_or_default()))
+    version_in(&String::from_utf8_lossy(&output.stdout))
 }
 
 #[cfg(test)]
@@ -366,16 +366,5 @@ mod tests {
             .find(|(name, _)| *name == "PGCONNECT_TIMEOUT")
             .and_then(|(_, value)| value);
         assert_eq!(limit, Some(CONNECT_TIMEOUT.as_ref()));
-    }
-
-    #[test]
-    fn a_version_is_read_from_what_a_program_says() {
-        assert_eq!(
-            parsed("psql (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)\n"),
-            Some((15, 20))
-        );
-        assert_eq!(parsed("pg_dump (PostgreSQL) 16.2\n"), Some((16, 2)));
-        assert_eq!(parsed("psql (PostgreSQL) 18devel\n"), Some((18, 0)));
-        assert_eq!(parsed("no such thing"), None);
     }
 }

@@ -5,7 +5,7 @@ mod kills;
 
 use ampup::{
     event::Silent,
-    postgres::{Purpose, Server, StartOptions, observe::decide::Contents, user::OsUser},
+    postgres::{Purpose, Server, StartOptions, observe::decide::Contents, packaged, user::OsUser},
 };
 
 use crate::support::{
@@ -160,6 +160,41 @@ fn without_client_programs_it_says_what_brings_them_and_touches_nothing() {
             "hint: `ampup install --component postgres@17.11.0+theseus` brings them, or put them in PATH",
         );
     }
+}
+
+/// No registry has a build of Debian's 15, and nobody is told to install one.
+#[test]
+fn a_cluster_of_a_major_without_builds_is_moved_with_the_systems_programs() {
+    let home = Home::with_postgres(&[Build::Theseus18]);
+    let _ends = Ends(&home);
+    let own = packaged::programs(15).expect("Debian's");
+    let server = home
+        .cluster()
+        .with_programs(own)
+        .start(&StartOptions::default(), &Silent)
+        .expect("started");
+    sql(server.url(), TABLES).expect("written");
+    sql(server.url(), "create database other").expect("made");
+    server.release(&Silent).expect("stopped");
+    for (words, code) in [
+        (&["run", "--", "true"][..], 3),
+        (&["db", "start"], 3),
+        (&["db", "psql"], 3),
+        (&["db", "status"], 0),
+    ] {
+        let run = home.ampup(words).exits(code);
+        run.says("PostgreSQL 15 is not installed (active: postgres 18.6)")
+            .says("hint: `ampup db upgrade` moves the database to the active PostgreSQL")
+            .says("`/usr/lib/postgresql/15/bin`");
+    }
+    home.db(&["upgrade"])
+        .exits(0)
+        .says("5002 rows")
+        .says("the old cluster is kept");
+    assert_eq!(major(&home), 18);
+    let server = start(&home, Purpose::Session);
+    has_every_row(server.url());
+    server.release(&Silent).expect("stopped");
 }
 
 #[test]

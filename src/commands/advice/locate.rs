@@ -20,6 +20,7 @@ impl LocateError {
             Self::NotInstalled {
                 component,
                 major: Some(DEFAULT_MAJOR),
+                active: None,
                 ..
             } => Some(format!("`ampup install --component {component}`")),
             Self::NotInstalled {
