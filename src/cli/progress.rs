@@ -14,6 +14,7 @@ use super::{
     report::{Face, talk},
 };
 use crate::{
+    children,
     env::Env,
     event::{Event, Phase, Reporter},
 };
@@ -163,7 +164,10 @@ impl Bars {
                 .with_style(style)
                 .with_message(name.to_owned());
             let bar = self.all.add(bar);
-            bar.enable_steady_tick(Duration::from_millis(100));
+            // It takes a thread. Where none can be had, the bar moves with what it shows.
+            if children::ensure_thread().is_ok() {
+                bar.enable_steady_tick(Duration::from_millis(100));
+            }
             bar
         });
         if let Some(total) = total {

@@ -5,7 +5,7 @@ pub mod initdb;
 pub mod listen;
 mod lock_files;
 pub mod log;
-mod memory;
+pub(super) mod memory;
 pub(super) mod pending_swap;
 pub mod server;
 mod spawn;

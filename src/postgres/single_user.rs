@@ -5,6 +5,7 @@ use camino::Utf8Path;
 
 use super::{
     program::{Program, ProgramError},
+    run::memory::SharedMemory,
     user::OsUser,
 };
 
@@ -32,13 +33,24 @@ pub fn single_user_select(
     }
 }
 
-/// Returns the output for a statement of one line. Each column of a row is a line: `name = "value"`.
+/// Returns the output for a statement of one line. Each column of a row is a line: `name = "value"`. Where the kind of shared
+/// memory of the cluster's settings does not work, another does, as for a server.
 pub(super) fn ask(
     postgres: &Program<'_>,
     directory: &Utf8Path,
     statement: &str,
 ) -> Result<String, ProgramError> {
-    let mut command = postgres.command();
-    command.args(["--single", "-D", directory.as_str(), "postgres"]);
-    postgres.run(command, &format!("{statement}\n"))
+    let mut memory = SharedMemory::default();
+    loop {
+        let mut command = postgres.command();
+        command.args(["--single", "-D", directory.as_str()]);
+        if let Some(kind) = memory.kind() {
+            command.args(["-c", &format!("dynamic_shared_memory_type={kind}")]);
+        }
+        command.arg("postgres");
+        match postgres.run(command, &format!("{statement}\n")) {
+            Err(ProgramError::Failed { last_lines, .. }) if memory.is_other_after(&last_lines) => {}
+            answer => return answer,
+        }
+    }
 }

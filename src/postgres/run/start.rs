@@ -213,7 +213,9 @@ impl Starting<'_> {
             // If ours ended and another is there, that one won the race for PostgreSQL's own lock, and is waited for.
             if let Some(ended) = self.child_ended(programs.as_ref()) {
                 // A cluster, or the template that it is a copy of, may come from a host that has what this one has not.
-                if self.memory.is_other_after(&ended) {
+                if let ClusterError::EarlyEnd { last_lines, .. } = &ended
+                    && self.memory.is_other_after(last_lines)
+                {
                     continue;
                 }
                 if matches!(decision, Next::Start { .. }) || self.has_failed {
