@@ -7,7 +7,7 @@ mod left;
 mod roles;
 mod snapshot;
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -33,7 +33,7 @@ use crate::{
         observe::files,
         user::OsUser,
     },
-    transfer::{self, Clients, From, Running, Side, TransferError, Version, Wanted},
+    transfer::{self, Clients, From, Patience, Running, Side, TransferError, Version, Wanted},
     upgrade::{ensure_space, fill, step},
 };
 
@@ -207,8 +207,13 @@ impl Importing<'_> {
     fn a_server(&self, address: &str) -> Result<Filled, TransferError> {
         let (side, host) = side(address)?;
         let psql = self.psql()?;
+        let patience = Patience {
+            psql: &psql,
+            side: &side,
+            reporter: self.reporter,
+        };
         step(self.reporter, format!("connecting to {host}"));
-        let snapshot = Snapshot::take(&psql, &side)?;
+        let snapshot = Snapshot::take(&patience)?;
         let major = snapshot.server.0;
         if major > self.programs.major() {
             return Err(TransferError::Refused {
@@ -231,12 +236,13 @@ impl Importing<'_> {
                 counted(snapshot.counts.len(), "table")
             ),
         );
-        let roles = roles::of_server(&psql.ask(&side, "", roles::OF_SERVER)?);
-        let left_behind = left::behind(&psql, &side)?;
+        let roles = roles::of_server(&patience.ask(roles::OF_SERVER)?);
+        let left_behind = left::behind(&patience)?;
         let mut dump = pg_dump.command("pg_dump", &side, "");
-        dump.args(["-w", "--snapshot", &snapshot.name])
+        // There are no other places for tables here.
+        dump.args(["-w", "--no-tablespaces", "--snapshot", &snapshot.name])
             .stdin(Stdio::null());
-        let counts = self.load(From::Program(dump), &psql, &roles, |counts| {
+        let counts = self.load(From::Elsewhere(dump, patience), &psql, &roles, |counts| {
             transfer::compare(DATABASE, &snapshot.counts, counts)
         })?;
         Ok(Filled {
@@ -262,7 +268,7 @@ impl Importing<'_> {
                 let pg_restore = self.dumper(&["pg_restore"], None)?;
                 let said = listed(&pg_restore, open()?)?;
                 let mut text = pg_restore.unconnected("pg_restore");
-                text.arg("--file=-").stdin(open()?.into_parts().0);
+                text.args(["--no-tablespaces", "--file=-"]).stdin(open()?.into_parts().0);
                 (From::Program(text), said)
             }
             Kind::Plain => (From::File(open()?), file::scan(open()?).map_err(failed)?),
@@ -292,7 +298,7 @@ impl Importing<'_> {
     /// Fills a new cluster with a dump, and counts what is in it.
     fn load(
         &self,
-        from: From,
+        from: From<'_>,
         psql: &Clients,
         roles: &roles::Roles,
         compare: impl FnOnce(&transfer::Counts) -> Result<(), TransferError>,
@@ -303,7 +309,7 @@ impl Importing<'_> {
             load.arg("--single-transaction");
             let mut editor = Editor::new()?;
             transfer::pipe(from, load, &mut |line| editor.edit(line))?;
-            let counts = transfer::count(psql, next, DATABASE)?;
+            let counts = transfer::count(next, DATABASE)?;
             compare(&counts)?;
             Ok(counts)
         })
@@ -328,8 +334,12 @@ fn listed(clients: &Clients, archive: fs::File) -> Result<Said, TransferError> {
     })
 }
 
-/// A field of an address's query.
+/// Fields of an address's query.
 const PASSWORD: &str = "password=";
+const NAME: &str = "application_name=";
+const TIMEOUT: &str = "connect_timeout=";
+/// For so long a server may be silent, unless its address says another number of seconds (`connect_timeout`).
+const LIMIT: u64 = 15;
 
 /// The server with this address, and its name for people. Its password is kept apart: every user of the machine can list
 /// the processes.
@@ -342,14 +352,20 @@ fn side(address: &str) -> Result<(Side, String), TransferError> {
     // Also as `ampup db url` writes it where there is one.
     let query = url.query().unwrap_or_default().to_owned();
     let secret = |field: &&str| field.starts_with(PASSWORD);
-    let named = query
+    let value = |key: &str| query.split('&').find_map(|field| field.strip_prefix(key).map(decoded));
+    let named = value(PASSWORD);
+    let mut fields: Vec<&str> = query
         .split('&')
-        .find(secret)
-        .map(|field| decoded(&field[PASSWORD.len()..]));
-    if named.is_some() {
-        let rest: Vec<&str> = query.split('&').filter(|field| !secret(field)).collect();
-        url.set_query((!rest.is_empty()).then(|| rest.join("&")).as_deref());
+        .filter(|field| !field.is_empty() && !secret(field))
+        .collect();
+    // Our sessions are told from others by it.
+    let name = format!("{NAME}ampup-{}", std::process::id());
+    if value(NAME).is_none() {
+        fields.push(&name);
     }
+    url.set_query(Some(&fields.join("&")));
+    let limit = value(TIMEOUT).and_then(|seconds| seconds.parse().ok());
+    let limit = Duration::from_secs(limit.filter(|seconds| *seconds > 0).unwrap_or(LIMIT));
     let password = named.or_else(|| url.password().map(decoded));
     if url.password().is_some() {
         url.set_password(None)
@@ -360,8 +376,13 @@ fn side(address: &str) -> Result<(Side, String), TransferError> {
         (Some(host), None) => host.to_owned(),
         (None, _) => "the server".to_owned(),
     };
-    let address = url.to_string();
-    Ok((Side::Address { address, password }, host))
+    let side = Side::Address {
+        address: url.to_string(),
+        password,
+        host: host.clone(),
+        limit,
+    };
+    Ok((side, host))
 }
 
 /// Percent-decoded (RFC 3986, section 2.1).
@@ -389,26 +410,48 @@ mod tests {
 
     #[test]
     fn a_password_is_kept_apart() {
-        let (Side::Address { address, password }, host) =
-            side("postgresql://me:a%2Fb%@h:1/d").expect("an address")
-        else {
-            panic!("a socket");
-        };
-        assert_eq!(host, "h:1");
-        assert_eq!(
-            (address.as_str(), password.as_deref()),
-            ("postgresql://me@h:1/d", Some("a/b%"))
-        );
         assert!(side("postgresql://h:port/d").is_err());
-        let (Side::Address { address, password }, _) =
-            side("postgresql:///d?host=/a%20b&password=0%31&user=u").expect("an address")
-        else {
-            panic!("a socket");
-        };
-        assert_eq!(
-            (address.as_str(), password.as_deref()),
-            ("postgresql:///d?host=/a%20b&user=u", Some("01"))
-        );
+        let name = format!("application_name=ampup-{}", std::process::id());
+        for (written, host, plain, secret, seconds) in [
+            (
+                "postgresql://me:a%2Fb%@h:1/d",
+                "h:1",
+                format!("postgresql://me@h:1/d?{name}"),
+                "a/b%",
+                15,
+            ),
+            (
+                "postgresql:///d?host=/a%20b&password=0%31&user=u",
+                "the server",
+                format!("postgresql:///d?host=/a%20b&user=u&{name}"),
+                "01",
+                15,
+            ),
+            (
+                "postgresql://me:x@h/d?application_name=mine&connect_timeout=2",
+                "h",
+                "postgresql://me@h/d?application_name=mine&connect_timeout=2".to_owned(),
+                "x",
+                2,
+            ),
+        ] {
+            let (side, _) = side(written).expect("an address");
+            let Side::Address {
+                address,
+                password,
+                host: named,
+                limit,
+            } = side
+            else {
+                panic!("a socket");
+            };
+            assert_eq!((named.as_str(), address), (host, plain), "{written}");
+            assert_eq!(
+                (password.as_deref(), limit.as_secs()),
+                (Some(secret), seconds),
+                "{written}"
+            );
+        }
     }
 
     #[test]

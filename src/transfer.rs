@@ -3,39 +3,73 @@
 
 mod clients;
 mod error;
+mod patience;
 pub(crate) mod settings;
 
 use std::{
-    io::{self, BufRead as _, BufReader, BufWriter, Read, Write as _},
-    process::{Child, Command, Stdio},
+    io::{self, BufRead as _, BufReader, BufWriter, Read, Write},
+    process::{Command, Stdio},
     thread,
+    time::Duration,
 };
 
-pub(crate) use self::clients::Running;
+pub(crate) use self::{
+    clients::Running,
+    patience::{Heard, Patience},
+};
 pub use self::{
     clients::{Clients, Side, Version, Wanted, version_of},
     error::TransferError,
 };
 
+use crate::postgres::observe::session::{self, Answer, SqlSession, WireError};
+
 /// The rows of every table: lines of `schema.table|count`, sorted.
 pub type Counts = Vec<String>;
 
-/// Asks for the number of rows of each table that is not PostgreSQL's own. psql runs what comes out.
+/// Asks for a statement for each table that is not PostgreSQL's own, which counts its rows.
 pub(crate) const COUNT: &str = "select format('select %L, count(*) from only %I.%I', n.nspname || '.' || c.relname, n.nspname, c.relname) \
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
     where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema') \
-    and n.nspname !~ '^pg_toast' and not exists (select from pg_catalog.pg_depend d where d.objid = c.oid and d.deptype = 'e') \
-    \\gexec\n";
+    and n.nspname !~ '^pg_toast' and not exists (select from pg_catalog.pg_depend d where d.objid = c.oid and d.deptype = 'e')";
 
-/// Counts every row of a database.
+/// The largest table is counted in less.
+const A_DAY: Duration = Duration::from_secs(86_400);
+
+/// Counts every row of a database of a server of ours, in a session of our own.
 ///
 /// # Errors
-/// When psql fails.
-pub fn count(clients: &Clients, side: &Side, database: &str) -> Result<Counts, TransferError> {
-    let said = clients.ask(side, database, COUNT)?;
-    let mut lines: Counts = said.lines().map(str::to_owned).collect();
-    lines.sort();
-    Ok(lines)
+/// When the server refuses, or ends.
+pub fn count(server: &Side, database: &str) -> Result<Counts, TransferError> {
+    let count = || {
+        let mut session = open(server, database)?;
+        let mut lines = Counts::new();
+        for statement in session.query(COUNT)?.into_iter().flatten().flatten() {
+            let rows = session.query(&statement)?;
+            let texts = rows
+                .into_iter()
+                .map(|row| row.into_iter().flatten().collect::<Vec<_>>().join("|"));
+            lines.extend(texts);
+        }
+        lines.sort();
+        Ok(lines)
+    };
+    count().map_err(|source| TransferError::Uncounted {
+        database: database.to_owned(),
+        source,
+    })
+}
+
+fn open(server: &Side, database: &str) -> Result<SqlSession, WireError> {
+    let Side::Socket { socket, user } = server else {
+        return Err(io::Error::from(io::ErrorKind::Unsupported).into());
+    };
+    match session::connect_to(database, socket, user, A_DAY) {
+        Answer::Ready(session) => Ok(session),
+        Answer::Refused { code, message } => Err(WireError::Refused { code, message }),
+        Answer::NotYet(message) => Err(io::Error::other(message).into()),
+        Answer::Nobody => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
+    }
 }
 
 /// That both sides have the same rows.
@@ -64,16 +98,18 @@ pub fn total(counts: &Counts) -> u64 {
 }
 
 /// Where SQL comes from.
-pub(crate) enum From {
+pub(crate) enum From<'a> {
     /// A program's stdout.
     Program(Command),
+    /// The same, of a program that asks a server of somebody else's.
+    Elsewhere(Command, Patience<'a>),
     /// A file.
     File(fs_err::File),
 }
 
 /// Pipes SQL into a program, line by line as `edit` says, until that has seen enough.
 pub(crate) fn pipe(
-    from: From,
+    from: From<'_>,
     mut into: Command,
     edit: &mut dyn FnMut(&[u8]) -> Edit,
 ) -> Result<(), TransferError> {
@@ -86,40 +122,36 @@ pub(crate) fn pipe(
     };
     // First: without input it ends by itself.
     let mut loader = Running::start(into)?;
-    let loader_said = listen(&mut loader.child);
-    let (mut giver, mut content): (Option<Running>, Box<dyn Read>) = match from {
-        From::Program(mut command) => {
-            command.stdout(Stdio::piped()).stderr(Stdio::piped());
-            let mut giver = Running::start(command)?;
-            let stdout = giver.child.stdout.take().expect("it is piped");
-            (Some(giver), Box::new(stdout))
-        }
-        From::File(file) => (None, Box::new(file)),
+    let loader_said = listen(&mut loader)?;
+    let (command, patience, file) = match from {
+        From::Program(command) => (Some(command), None, None),
+        From::Elsewhere(command, patience) => (Some(command), Some(patience), None),
+        From::File(file) => (None, None, Some(file)),
     };
-    let giver_said = giver.as_mut().map(|giver| listen(&mut giver.child));
+    let mut giver = command
+        .map(|mut command| {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            Running::start(command)
+        })
+        .transpose()?;
+    let giver_said = giver.as_mut().map(listen).transpose()?;
     let stdin = loader.child.stdin.take().expect("it is piped");
     let mut stdin = BufWriter::with_capacity(BUFFER, stdin);
-    let piped = (|| -> io::Result<()> {
-        let mut content = BufReader::with_capacity(BUFFER, &mut content);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            if content.read_until(b'\n', &mut line)? == 0 {
-                return stdin.flush();
-            }
-            match edit(&line) {
-                Edit::Keep => stdin.write_all(&line)?,
-                Edit::Drop => {}
-                Edit::Replace(other) => stdin.write_all(other.as_bytes())?,
-                Edit::KeepRest => {
-                    stdin.write_all(&line)?;
-                    io::copy(&mut content, &mut stdin)?;
-                    return stdin.flush();
-                }
+    let said = giver.as_mut().and_then(|giver| giver.child.stdout.take());
+    let (piped, silent) = match (said, file, &giver, patience) {
+        (Some(said), _, Some(giver), Some(patience)) => {
+            let over = patience.over(&giver.enlisted, |pulse| {
+                edited(Heard { said, pulse }, &mut stdin, edit)
+            });
+            match over {
+                Ok(piped) => (piped, None),
+                Err(silent) => (Err(io::ErrorKind::TimedOut.into()), Some(silent)),
             }
         }
-    })();
-    drop(content);
+        (Some(said), ..) => (edited(said, &mut stdin, edit), None),
+        (None, Some(file), ..) => (edited(file, &mut stdin, edit), None),
+        (None, None, ..) => unreachable!("a program's output is piped"),
+    };
     // The end of its input is the end of its work, and only if all came: what is cut off must not be committed.
     let is_whole = match (&piped, &mut giver) {
         (Ok(()), Some(giver)) => {
@@ -134,6 +166,10 @@ pub(crate) fn pipe(
     }
     drop(stdin.into_parts());
     let status = loader.child.wait().map_err(failed(&loader.program))?;
+    if let Some(silent) = silent {
+        let _ = giver.map(|mut giver| giver.child.wait());
+        return Err(silent);
+    }
     let loader_said = loader_said.join().unwrap_or_default();
     let loader = loader.program;
     if let Some(mut giver) = giver {
@@ -152,6 +188,28 @@ pub(crate) fn pipe(
     piped.map_err(failed(&loader))
 }
 
+/// Writes a text as it is edited.
+fn edited(text: impl Read, to: &mut impl Write, edit: &mut dyn FnMut(&[u8]) -> Edit) -> io::Result<()> {
+    let mut content = BufReader::with_capacity(BUFFER, text);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if content.read_until(b'\n', &mut line)? == 0 {
+            return to.flush();
+        }
+        match edit(&line) {
+            Edit::Keep => to.write_all(&line)?,
+            Edit::Drop => {}
+            Edit::Replace(other) => to.write_all(other.as_bytes())?,
+            Edit::KeepRest => {
+                to.write_all(&line)?;
+                io::copy(&mut content, to)?;
+                return to.flush();
+            }
+        }
+    }
+}
+
 const BUFFER: usize = 1 << 17;
 
 /// The fate of a line in a pipe.
@@ -166,9 +224,10 @@ pub(crate) enum Edit {
     KeepRest,
 }
 
-fn listen(child: &mut Child) -> thread::JoinHandle<String> {
-    let stderr = child.stderr.take();
-    thread::spawn(move || {
+/// Reads what a program complains of meanwhile. Where no thread can be had for that, the program is ended.
+fn listen(running: &mut Running) -> Result<thread::JoinHandle<String>, TransferError> {
+    let stderr = running.child.stderr.take();
+    let listener = move || {
         let mut said = Vec::new();
         if let Some(stderr) = stderr {
             // A program that complains of each row must not fill the memory.
@@ -177,6 +236,14 @@ fn listen(child: &mut Child) -> thread::JoinHandle<String> {
             let _ = io::copy(&mut stderr.into_inner(), &mut io::sink());
         }
         String::from_utf8_lossy(&said).into_owned()
+    };
+    thread::Builder::new().spawn(listener).map_err(|source| {
+        running.enlisted.end();
+        let _ = running.child.wait();
+        TransferError::Spawn {
+            program: running.program.clone(),
+            source,
+        }
     })
 }
 

@@ -229,8 +229,8 @@ fn copy(
         let databases = "select datname from pg_catalog.pg_database where datallowconn order by 1;";
         let mut rows = 0;
         for database in clients.ask(&from, "postgres", databases)?.lines() {
-            let counts = transfer::count(clients, &from, database)?;
-            transfer::compare(database, &counts, &transfer::count(clients, to, database)?)?;
+            let counts = transfer::count(&from, database)?;
+            transfer::compare(database, &counts, &transfer::count(to, database)?)?;
             rows += transfer::total(&counts);
         }
         // They are told of, and no reason to give up.

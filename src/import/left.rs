@@ -1,7 +1,7 @@
-//! Properties that the dump of one database leaves out, in words: the settings of the database and of roles, its comment and
-//! privileges, and the attributes of roles. They are reported, so that the user can bring them over.
+//! Properties that the dump of one database leaves out, in words: the settings of the database and of roles, its comment, locale and
+//! privileges, the comments and attributes of roles, and the places of tables. They are reported, so that the user can bring them over.
 
-use crate::transfer::{Clients, Side, TransferError};
+use crate::transfer::{Patience, TransferError};
 
 /// Asks a server, in the database that was imported. Each row is a line.
 const LINES: &str = "select pg_catalog.translate(line, E'\\n', ' ') from ( \
@@ -12,6 +12,13 @@ const LINES: &str = "select pg_catalog.translate(line, E'\\n', ' ') from ( \
     union all select 'the comment on the database: ' || c.description from pg_catalog.pg_shdescription c \
         join pg_catalog.pg_database d on d.oid = c.objoid and d.datname = pg_catalog.current_database() \
         where c.classoid = 'pg_catalog.pg_database'::regclass \
+    union all select concat('the locale of the database, ', datcollate, ': text is sorted by its bytes here') \
+        from pg_catalog.pg_database where datname = pg_catalog.current_database() \
+        and datcollate not in ('C', 'POSIX', 'C.UTF-8', 'C.utf8') \
+    union all select 'comments on roles: ' || pg_catalog.string_agg(r.rolname, ', ' order by r.rolname) \
+        from pg_catalog.pg_roles r where pg_catalog.shobj_description(r.oid, 'pg_authid') is not null having count(*) > 0 \
+    union all select 'tablespaces: ' || pg_catalog.string_agg(spcname, ', ' order by spcname) \
+        from pg_catalog.pg_tablespace where spcname !~ '^pg_' having count(*) > 0 \
     union all select 'privileges on the database: ' || pg_catalog.array_to_string(datacl, ', ') \
         from pg_catalog.pg_database where datname = pg_catalog.current_database() and datacl is not null \
     union all select 'logins and memberships of roles: ' || pg_catalog.string_agg(r.rolname, ', ' order by r.rolname) \
@@ -20,6 +27,6 @@ const LINES: &str = "select pg_catalog.translate(line, E'\\n', ' ') from ( \
     having count(*) > 0) as lines (line) order by 1;\n";
 
 /// Lists what an import from this server leaves behind.
-pub(super) fn behind(psql: &Clients, from: &Side) -> Result<Vec<String>, TransferError> {
-    Ok(psql.ask(from, "", LINES)?.lines().map(str::to_owned).collect())
+pub(super) fn behind(from: &Patience<'_>) -> Result<Vec<String>, TransferError> {
+    Ok(from.ask(LINES)?.lines().map(str::to_owned).collect())
 }

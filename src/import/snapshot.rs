@@ -6,7 +6,7 @@ use std::{
     process::ChildStdin,
 };
 
-use crate::transfer::{COUNT, Clients, Counts, Running, Side, TransferError, Version};
+use crate::transfer::{COUNT, Counts, Heard, Patience, Running, TransferError, Version};
 
 /// The last line of psql's output.
 const END: &str = "ampup: that was all";
@@ -27,8 +27,8 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// Connects to a server, and counts.
-    pub(super) fn take(clients: &Clients, side: &Side) -> Result<Self, TransferError> {
-        let mut session = clients.session(side, "")?;
+    pub(super) fn take(patience: &Patience<'_>) -> Result<Self, TransferError> {
+        let mut session = patience.psql.session(patience.side, "")?;
         let program = session.program.clone();
         let failed = |source| TransferError::Spawn {
             program: program.clone(),
@@ -41,20 +41,19 @@ impl Snapshot {
              select pg_catalog.pg_export_snapshot();\n\
              select pg_catalog.current_setting('server_version_num');\n\
              select pg_catalog.pg_database_size(pg_catalog.current_database());\n\
-             {COUNT}\\echo {END}\n"
+             {COUNT} \\gexec\n\\echo {END}\n"
         );
-        // A psql that could not connect tells why by itself.
-        let _ = stdin
-            .write_all(statements.as_bytes())
-            .and_then(|()| stdin.flush());
-        let mut lines = Vec::new();
-        for line in BufReader::new(stdout).lines() {
-            match line {
-                Ok(line) if line == END => break,
-                Ok(line) => lines.push(line),
-                Err(_) => break,
-            }
-        }
+        let mut lines = patience.over(&session.enlisted, |pulse| {
+            // A psql that could not connect tells why by itself.
+            let _ = stdin
+                .write_all(statements.as_bytes())
+                .and_then(|()| stdin.flush());
+            let lines = BufReader::new(Heard { said: stdout, pulse }).lines();
+            lines
+                .map_while(Result::ok)
+                .take_while(|line| line != END)
+                .collect::<Vec<_>>()
+        })?;
         let mut first = lines.drain(..lines.len().min(3));
         let name = first.next();
         let numbers = (first.next(), first.next());

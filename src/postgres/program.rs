@@ -308,6 +308,24 @@ fn spawn(command: &mut Command) -> io::Result<(Child, Enlisted)> {
     }
 }
 
+/// Runs a command that may never answer, with `input` on its stdin, and gives its stdout; where it fails, its stderr.
+///
+/// # Errors
+/// When it does not start, or is silent for so long.
+pub(crate) fn run_within(
+    command: Command,
+    input: &str,
+    timeout: Duration,
+) -> Result<Result<String, String>, ProgramError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let finished = watch(program.into(), command, input, timeout)?;
+    Ok(if finished.status.success() {
+        Ok(text(&finished.stdout))
+    } else {
+        Err(text(&finished.stderr))
+    })
+}
+
 /// Runs a command and reads all that it says, until both its streams are closed, or nothing comes for so long.
 fn watch(
     program: Utf8PathBuf,

@@ -3,6 +3,7 @@
 use std::{
     ops::RangeInclusive,
     process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -20,10 +21,6 @@ use crate::{
         user::OsUser,
     },
 };
-
-/// For so many seconds a server that the user named may keep silent while a session is opened; its address may say
-/// another number (`connect_timeout`).
-const CONNECT_TIMEOUT: &str = "15";
 
 /// Major and minor: 15 and 20.
 pub type Version = (u64, u64);
@@ -66,6 +63,10 @@ pub enum Side {
         address: String,
         /// The password, which no list of processes shows.
         password: Option<String>,
+        /// Where it is, for people.
+        host: String,
+        /// The time for which it may be silent, also while a session is opened.
+        limit: Duration,
     },
 }
 
@@ -96,10 +97,15 @@ impl Side {
                     command.env("PGPASSWORD", password.reveal());
                 }
             }
-            Self::Address { address, password } => {
+            Self::Address {
+                address,
+                password,
+                limit,
+                ..
+            } => {
                 command
                     .args(["-d", address])
-                    .env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT);
+                    .env("PGCONNECT_TIMEOUT", limit.as_secs().to_string());
                 if let Some(password) = password {
                     command.env("PGPASSWORD", password);
                 }
@@ -164,6 +170,7 @@ impl Clients {
                     .then(|| clients(directory, version))
             });
         let mut best: Option<Self> = None;
+        let mut broken = None;
         for clients in components.chain(packaged).chain(in_path) {
             let is_better = best
                 .as_ref()
@@ -171,6 +178,11 @@ impl Clients {
             let would_do =
                 majors.contains(&clients.version.0) && (!restricts || knows_restrict(clients.version));
             if would_do && is_better {
+                // They may want a library that this host lacks, as a slim image lacks psql's.
+                if let Err(failure) = clients.ensure_run(names) {
+                    broken.get_or_insert(failure);
+                    continue;
+                }
                 let is_best = rank(clients.version, *server) == (0, false);
                 best = Some(clients);
                 // PATH's programs are not even run then.
@@ -179,12 +191,27 @@ impl Clients {
                 }
             }
         }
-        best.ok_or_else(|| TransferError::NoClients {
-            names: names.join(", "),
-            majors: majors.clone(),
-            restricts: *restricts,
-            searched: installed.iter().map(|located| located.tree.join("bin")).collect(),
+        best.ok_or_else(|| {
+            broken.unwrap_or_else(|| TransferError::NoClients {
+                names: names.join(", "),
+                majors: majors.clone(),
+                restricts: *restricts,
+                searched: installed.iter().map(|located| located.tree.join("bin")).collect(),
+            })
         })
+    }
+
+    fn ensure_run(&self, names: &[&str]) -> Result<(), TransferError> {
+        for name in names {
+            let mut command = self.unconnected(name);
+            command
+                .arg("--version")
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            Running::start(command)?.output()?;
+        }
+        Ok(())
     }
 
     /// A program, connected to this database of this server. Nothing of our environment reaches it but where the user's
@@ -358,6 +385,8 @@ mod tests {
         let side = Side::Address {
             address: "postgresql://h/d".to_owned(),
             password: None,
+            host: "h".to_owned(),
+            limit: Duration::from_secs(15),
         };
         let mut command = Command::new("psql");
         side.name("", &mut command);
@@ -365,6 +394,6 @@ mod tests {
             .get_envs()
             .find(|(name, _)| *name == "PGCONNECT_TIMEOUT")
             .and_then(|(_, value)| value);
-        assert_eq!(limit, Some(CONNECT_TIMEOUT.as_ref()));
+        assert_eq!(limit, Some("15".as_ref()));
     }
 }

@@ -4,7 +4,10 @@ use std::{io, ops::RangeInclusive, process::ExitStatus};
 
 use camino::Utf8PathBuf;
 
-use crate::{event::sized, postgres::ClusterError};
+use crate::{
+    event::sized,
+    postgres::{ClusterError, observe::session::WireError},
+};
 
 /// The reason rows were not moved.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,22 @@ pub enum TransferError {
         status: ExitStatus,
         /// The last lines of its output.
         last_lines: Vec<String>,
+    },
+    /// A server of somebody else's.
+    #[error("no answer from {host} for {seconds} s")]
+    Silent {
+        /// Where it is.
+        host: String,
+        /// For how long it was waited for.
+        seconds: u64,
+    },
+    /// The rows of a database.
+    #[error("cannot count the rows of database `{database}`")]
+    Uncounted {
+        /// Which.
+        database: String,
+        /// The cause.
+        source: WireError,
     },
     /// Not everything came.
     #[error("database `{database}` has different rows after the copy: `{expected}` became `{found}`")]

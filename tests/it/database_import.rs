@@ -1,6 +1,7 @@
 //! `ampup db import`: from a server that wants a password, as Docker's does, and from dumps.
 
 use std::{
+    io::{BufRead as _, BufReader},
     net::TcpListener,
     os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
@@ -9,7 +10,7 @@ use std::{
 
 use ampup::{
     event::Silent,
-    postgres::{Purpose, Server, StartOptions},
+    postgres::{Purpose, Server, StartOptions, identity},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -236,6 +237,15 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
     let _ends = Ends(&home);
     let elsewhere = Elsewhere::start(&home);
     sql(&elsewhere.address, OBJECTS).expect("written");
+    let fast = home.directory("elsewhere/fast");
+    home.give(&fast);
+    for statement in [
+        &format!("create tablespace fast location '{fast}'"),
+        "alter table empty set tablespace fast",
+        "comment on role app is 'the application'",
+    ] {
+        sql(&elsewhere.address, statement).expect("written");
+    }
     let programs = home.path().join("components/postgres/18.6.0/bin");
     let by_theseus = |url: &str, words: &[&str]| {
         let mut dump = Command::new(programs.join("pg_dump"));
@@ -249,7 +259,7 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
         finish(command)
     };
     let schema = |url: &str| -> Vec<String> {
-        let text = String::from_utf8(by_theseus(url, &["--schema-only"])).expect("UTF-8");
+        let text = String::from_utf8(by_theseus(url, &["--schema-only", "--no-tablespaces"])).expect("UTF-8");
         let not_of_both = [
             "-- ",
             "\\restrict ",
@@ -263,14 +273,16 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
         text.lines().filter(is_of_both).map(str::to_owned).collect()
     };
     let there = schema(&elsewhere.address);
-    for name in ["archive.dump", "plain.sql"] {
-        let format = if name.ends_with("dump") {
-            "--format=custom"
-        } else {
-            "--format=plain"
-        };
-        fs::write(home.work().join(name), by_theseus(&elsewhere.address, &[format])).expect("written");
+    for (name, words) in [
+        ("archive.dump", &["--format=custom"][..]),
+        ("placed.sql", &["--format=plain"]),
+        ("plain.sql", &["--format=plain", "--no-tablespaces"]),
+    ] {
+        fs::write(home.work().join(name), by_theseus(&elsewhere.address, words)).expect("written");
     }
+    alone(&["db", "import", "placed.sql"])
+        .exits(1)
+        .says("hint: dump it again with `pg_dump --no-tablespaces");
     for (source, said) in [
         (
             elsewhere.address.as_str(),
@@ -285,6 +297,8 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
                 .says("left behind, and yours to bring over: ")
                 .says("the comment on the database: mine")
                 .says("logins and memberships of roles: app, ")
+                .says("comments on roles: app")
+                .says("tablespaces: fast")
                 .says("settings of role reader: work_mem=7MB")
                 .says("settings of the database: statement_timeout=1min");
         }
@@ -312,6 +326,10 @@ fn a_dump_runs_no_program_here() {
         format!("\\! touch {trace}\n"),
         format!("create table t (x int);\n\\o |touch {trace}\nselect 1;\n"),
         format!("select 1 \\g |touch {trace}\n"),
+        format!("select 1;\n\\w |touch {trace}\n"),
+        format!("\\copy (select 1) to program 'touch {trace}'\n"),
+        format!("\\set x `touch {trace}`\n"),
+        format!("\\setenv PAGER 'touch {trace}'\nselect 1;\n"),
         format!("select '\n\\unrestrict x\n';\n\\! touch {trace}\n"),
         format!(
             "--\n-- PostgreSQL database dump\n--\n\n\\restrict a\nselect 1;\n\\unrestrict a\n\\! touch {trace}\n{end}"
@@ -412,6 +430,51 @@ fn readers(address: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// A server that works is waited for, and one that answers nowhere any more is not.
+#[test]
+fn a_server_that_goes_silent_while_it_is_read_is_given_up() {
+    let home = Home::with_postgres(&[Build::Wheel16]);
+    let _ends = Ends(&home);
+    let elsewhere = Elsewhere::start(&home);
+    sql(
+        &elsewhere.address,
+        "create table parts (x int) partition by range (x)",
+    )
+    .expect("written");
+    let address = format!("{}?connect_timeout=2", elsewhere.address);
+    // psql counts the rows of the one, and pg_dump locks the other.
+    for table in ["t", "parts"] {
+        let url = elsewhere.address.clone();
+        let lock = format!("begin; lock table {table}; select pg_sleep(600)");
+        let holder = thread::spawn(move || sql(&url, &lock));
+        let waiting = "select count(*) from pg_stat_activity where query like 'begin; lock%' and wait_event = 'PgSleep'";
+        eventually("it is locked", || {
+            sql(&elsewhere.address, waiting).expect("asked") == "1"
+        });
+        let mut command = home.command(&["db", "import", "--replace", &address]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut import = command.spawn().expect("started");
+        let mut told = BufReader::new(import.stderr.take().expect("piped")).lines();
+        let mut until = |text: &str| told.by_ref().map_while(Result::ok).any(|line| line.contains(text));
+        assert!(until("is still at work"), "{table}");
+        let servers = identity::servers_of(&elsewhere.data);
+        let all = |signal| {
+            for process in &servers {
+                crate::postgres_law::signal(process.pid, signal);
+            }
+        };
+        all(Signal::STOP);
+        let is_given_up = until("error: no answer from 127.0.0.1:");
+        let code = import.wait().expect("ended").code();
+        all(Signal::CONT);
+        assert!(is_given_up && code == Some(5), "{table}: {code:?}");
+        assert!(home.in_amp("metadb.next").is_empty(), "{table}");
+        let end = "select pg_terminate_backend(pid) from pg_stat_activity where query like 'begin; lock%' and wait_event = 'PgSleep'";
+        sql(&elsewhere.address, end).expect("ended");
+        holder.join().expect("ended").expect_err("ended");
+    }
 }
 
 #[test]

@@ -174,12 +174,45 @@ fn a_cluster_is_served_without_dev_shm_also_one_of_a_template() {
             wrong.push(format!("{setup}: {run:?}"));
         }
     }
+    // A restored cluster is asked whether it lets its owner in.
+    home.db(&["backup", "cluster.tar.zst"]).exits(0);
+    let without = "mount -t tmpfs -o ro tmpfs /dev/shm";
+    let run = finish(within(&home, without, &["db", "restore", "cluster.tar.zst"]).expect("root"));
+    if run.code != 0 {
+        wrong.push(format!("restored: {run:?}"));
+    }
     // No id of shared memory at all: the disk is not meant, whatever the system's text says.
     let run = finish(within(&home, "echo 0 >/proc/sys/kernel/shmmni", &["run", "--", "true"]).expect("root"));
     if run.code != 1 || !run.stderr.contains("hint: this is no matter of the disk") {
         wrong.push(format!("no ids: {run:?}"));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// theseus's psql is the one program that wants it; slim images have it not.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn without_libreadline_the_package_is_named_that_has_it() {
+    if run_as().is_none() {
+        return;
+    }
+    let home = Home::with_postgres(&[Build::Theseus18]);
+    let _ends = Ends(&home);
+    fs::write(home.work().join("dump.sql"), "create table t (x int);\n").expect("written");
+    let world = home.directory("libraries");
+    let setup = format!(
+        "mkdir {world}/all {world}/left && mount --bind /usr/lib/x86_64-linux-gnu {world}/all \
+         && cp -rs {world}/all/. {world}/left && rm {world}/left/libreadline.so* && chmod -R a+rX {world} \
+         && mount --bind {world}/left /usr/lib/x86_64-linux-gnu"
+    );
+    let within = |arguments: &[&str]| finish(within(&home, &setup, arguments).expect("root"));
+    within(&["db", "import", "dump.sql"])
+        .exits(1)
+        .says("libreadline.so.8")
+        .says("hint: `apt-get install libreadline8");
+    home.db(&["import", "dump.sql"])
+        .exits(0)
+        .says("1 table with 0 rows");
 }
 
 #[test]
@@ -373,6 +406,11 @@ fn a_cluster_gets_back_the_empty_directories_that_a_copy_lost() {
     home.ampup(&["doctor"])
         .exits(1)
         .prints_with("lacks its empty directories");
+    home.db(&["backup", "lost.tar.zst"])
+        .exits(0)
+        .says("lacks its empty directories")
+        .says("pg_notify");
+    home.db(&["restore", "lost.tar.zst"]).exits(0);
     home.db(&["start"])
         .exits(0)
         .says("made the empty directories")

@@ -25,9 +25,20 @@ impl TransferError {
                 "see that the server runs there and takes connections, then run the same command again"
                     .to_owned(),
             ),
+            Self::Silent { .. } => Some(
+                "see that the server still works and can be reached, then run the same command again; \
+                 `connect_timeout=SECONDS` in its address gives it more time"
+                    .to_owned(),
+            ),
+            Self::Failed { last_lines, .. }
+                if last_lines.iter().any(|line| line.contains("\"default_tablespace\"")) =>
+            {
+                Some("dump it again with `pg_dump --no-tablespaces --format=custom DATABASE > FILE`".to_owned())
+            }
             Self::Failed { last_lines, .. } => {
                 LoadFailure::find(&last_lines.join("\n")).and_then(|failure| failure.hint(&os_release()))
             }
+            Self::Uncounted { .. } => Some("`ampup db logs` shows what its server says".to_owned()),
             Self::RowsDiffer { .. } => {
                 Some("nothing was changed; end what writes to it and run the same command again".to_owned())
             }
@@ -44,7 +55,8 @@ impl TransferError {
             Self::Spawn { source, .. } => Exit::of_io(source),
             Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Exit::Disk,
             Self::Failed { last_lines, .. } if is_of_network(last_lines) => Exit::Network,
-            Self::Failed { .. } | Self::Refused { .. } => Exit::Failed,
+            Self::Silent { .. } => Exit::Network,
+            Self::Failed { .. } | Self::Uncounted { .. } | Self::Refused { .. } => Exit::Failed,
             Self::RowsDiffer { .. } => Exit::Integrity,
             Self::NoRoom { .. } => Exit::Disk,
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,

@@ -14,7 +14,7 @@ use std::{
 use camino::Utf8Path;
 
 use crate::postgres::{
-    observe::endpoint::{Password, Socket},
+    observe::endpoint::{DATABASE, Password, Socket},
     observe::scram::{self, Scram},
 };
 
@@ -102,6 +102,11 @@ pub type Row = Vec<Option<String>>;
 
 /// Asks the server on this socket for a session. `timeout` bounds each wait for its next word.
 pub fn connect(socket: &Socket, user: &str, timeout: Duration) -> Answer {
+    connect_to(DATABASE, socket, user, timeout)
+}
+
+/// The same, in another of its databases.
+pub fn connect_to(database: &str, socket: &Socket, user: &str, timeout: Duration) -> Answer {
     let opened = match socket.path() {
         Some(path) => in_directory(&path, timeout),
         None => on_loopback(socket.port, timeout),
@@ -118,7 +123,7 @@ pub fn connect(socket: &Socket, user: &str, timeout: Duration) -> Answer {
         stream,
         version: String::new(),
     };
-    match session.begin(user, socket.password.as_ref()) {
+    match session.begin(user, database, socket.password.as_ref()) {
         Ok(()) => Answer::Ready(session),
         Err(WireError::Refused { code, message }) if code == NOT_NOW => Answer::NotYet(message),
         Err(WireError::Refused { code, message }) => Answer::Refused { code, message },
@@ -173,11 +178,11 @@ fn socket_flags() -> rustix::net::SocketFlags {
 }
 
 impl SqlSession {
-    fn begin(&mut self, user: &str, password: Option<&Password>) -> Result<(), WireError> {
+    fn begin(&mut self, user: &str, database: &str, password: Option<&Password>) -> Result<(), WireError> {
         let mut startup = PROTOCOL.to_be_bytes().to_vec();
         for (key, value) in [
             ("user", user),
-            ("database", crate::postgres::observe::endpoint::DATABASE),
+            ("database", database),
             ("application_name", "ampup"),
         ] {
             for text in [key, value] {

@@ -1,0 +1,212 @@
+//! A time limit for servers that ampup did not start. A server that says nothing may have much to do, or be gone: once it was silent
+//! for a while, it is asked in another session, and whoever waits is told. One that does not answer there, or that does nothing for
+//! us any more, is given up.
+
+use std::{
+    io::{self, Read, Write as _},
+    sync::{
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{Clients, Running, Side, TransferError};
+use crate::{
+    children::Enlisted,
+    event::{Event, Reporter},
+    postgres::program,
+};
+
+/// So often in a row a server may say that none of our sessions does anything.
+const IDLE: u32 = 3;
+/// Asks whether one of our sessions works, and not only writes to us.
+const WORKS: &str = "select count(*) from pg_catalog.pg_stat_activity \
+    where application_name = pg_catalog.current_setting('application_name') and pid <> pg_catalog.pg_backend_pid() \
+    and state = 'active' and wait_event_type is distinct from 'Client';\n";
+
+/// The patience with one server.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience<'a> {
+    /// The psql that asks it.
+    pub(crate) psql: &'a Clients,
+    /// The server.
+    pub(crate) side: &'a Side,
+    /// Whoever is told that it takes long.
+    pub(crate) reporter: &'a dyn Reporter,
+}
+
+/// The times at which a program was heard.
+pub(crate) struct Pulse {
+    began: Instant,
+    /// Since when we wait for its next word, in milliseconds; [`BUSY`] while we do not.
+    since: AtomicU64,
+}
+
+/// The answer of a server that was asked in another session.
+enum Answer {
+    /// It does something for us.
+    Works,
+    /// It does nothing for us, as far as it says.
+    Idles,
+    /// It does not answer.
+    Silent,
+}
+
+const BUSY: u64 = u64::MAX;
+
+impl Patience<'_> {
+    /// Returns psql's output for these statements.
+    pub(crate) fn ask(&self, statements: &str) -> Result<String, TransferError> {
+        let Running {
+            mut child,
+            program,
+            enlisted,
+        } = self.psql.session(self.side, "")?;
+        let output = self.over(&enlisted, |_| {
+            if let Some(mut stdin) = child.stdin.take() {
+                // A program that ends before it has read all of it tells why by itself.
+                let _ = stdin.write_all(statements.as_bytes());
+            }
+            child.wait_with_output()
+        })?;
+        let output = output.map_err(|source| TransferError::Spawn {
+            program: program.clone(),
+            source,
+        })?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(TransferError::failed(program, output.status, &said))
+        }
+    }
+
+    /// Does what waits for the server through a program, and ends that program once the server is given up. Where no thread can be
+    /// had, there is no limit.
+    pub(crate) fn over<T>(
+        &self,
+        program: &Enlisted,
+        work: impl FnOnce(&Pulse) -> T,
+    ) -> Result<T, TransferError> {
+        let pulse = &Pulse::begin();
+        let Side::Address { host, limit, .. } = self.side else {
+            return Ok(work(pulse));
+        };
+        let is_given_up = &AtomicBool::new(false);
+        let (done, is_done) = mpsc::channel::<()>();
+        let worked = thread::scope(|scope| {
+            let watch = move || {
+                if self.is_lost(pulse, &is_done, host, *limit) {
+                    is_given_up.store(true, Ordering::Release);
+                    program.end();
+                }
+            };
+            let _ = thread::Builder::new().spawn_scoped(scope, watch);
+            let worked = work(pulse);
+            drop(done);
+            worked
+        });
+        if is_given_up.load(Ordering::Acquire) {
+            return Err(TransferError::Silent {
+                host: host.clone(),
+                seconds: pulse.began.elapsed().as_secs(),
+            });
+        }
+        Ok(worked)
+    }
+
+    /// Watches until the work is done, or the server is lost.
+    fn is_lost(&self, pulse: &Pulse, is_done: &mpsc::Receiver<()>, host: &str, limit: Duration) -> bool {
+        let mut idle = 0;
+        let mut next = limit;
+        loop {
+            match is_done.recv_timeout(limit / 4) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => return false,
+            }
+            let silence = pulse.silence();
+            if silence < limit {
+                (idle, next) = (0, limit);
+                continue;
+            }
+            if silence < next {
+                continue;
+            }
+            let seconds = silence.as_secs();
+            match self.answer(limit) {
+                _ if pulse.silence() < silence => {}
+                Answer::Silent => return true,
+                Answer::Idles if idle == IDLE => return true,
+                Answer::Idles => {
+                    idle += 1;
+                    self.tell(format!("waiting for {host}, which has been silent for {seconds} s"));
+                }
+                Answer::Works => {
+                    idle = 0;
+                    self.tell(format!("{host} is still at work ({seconds} s)"));
+                    next = silence;
+                }
+            }
+            next += limit;
+        }
+    }
+
+    fn tell(&self, text: String) {
+        self.reporter.report(Event::Note(text));
+    }
+
+    fn answer(&self, limit: Duration) -> Answer {
+        match program::run_within(self.psql.psql(self.side, ""), WORKS, limit) {
+            Ok(Ok(number)) if number.trim() == "0" => Answer::Idles,
+            Ok(Ok(_)) => Answer::Works,
+            // It is there, and takes no further session.
+            Ok(Err(said)) if said.contains("FATAL:") => Answer::Works,
+            Ok(Err(_)) | Err(_) => Answer::Silent,
+        }
+    }
+}
+
+impl Pulse {
+    fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+            since: AtomicU64::new(0),
+        }
+    }
+
+    /// The time for which we have been waiting for its next word.
+    fn silence(&self) -> Duration {
+        match self.since.load(Ordering::Acquire) {
+            BUSY => Duration::ZERO,
+            since => self.began.elapsed().saturating_sub(Duration::from_millis(since)),
+        }
+    }
+
+    fn listen(&self) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or_default();
+        self.since.store(now, Ordering::Release);
+    }
+
+    fn go_on(&self) {
+        self.since.store(BUSY, Ordering::Release);
+    }
+}
+
+/// What a program says, with the times at which it is waited for.
+pub(crate) struct Heard<'a, R> {
+    /// Its output.
+    pub(crate) said: R,
+    /// Where they are written down.
+    pub(crate) pulse: &'a Pulse,
+}
+
+impl<R: Read> Read for Heard<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.pulse.listen();
+        let read = self.said.read(buffer);
+        self.pulse.go_on();
+        read
+    }
+}
