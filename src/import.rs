@@ -268,7 +268,8 @@ impl Importing<'_> {
                 let pg_restore = self.dumper(&["pg_restore"], None)?;
                 let said = listed(&pg_restore, open()?)?;
                 let mut text = pg_restore.unconnected("pg_restore");
-                text.args(["--no-tablespaces", "--file=-"]).stdin(open()?.into_parts().0);
+                text.args(["--no-tablespaces", "--file=-"])
+                    .stdin(open()?.into_parts().0);
                 (From::Program(text), said)
             }
             Kind::Plain => (From::File(open()?), file::scan(open()?).map_err(failed)?),
@@ -352,7 +353,11 @@ fn side(address: &str) -> Result<(Side, String), TransferError> {
     // Also as `ampup db url` writes it where there is one.
     let query = url.query().unwrap_or_default().to_owned();
     let secret = |field: &&str| field.starts_with(PASSWORD);
-    let value = |key: &str| query.split('&').find_map(|field| field.strip_prefix(key).map(decoded));
+    let value = |key: &str| {
+        query
+            .split('&')
+            .find_map(|field| field.strip_prefix(key).map(decoded))
+    };
     let named = value(PASSWORD);
     let mut fields: Vec<&str> = query
         .split('&')

@@ -141,7 +141,9 @@ impl Patience<'_> {
                 Answer::Idles if idle == IDLE => return true,
                 Answer::Idles => {
                     idle += 1;
-                    self.tell(format!("waiting for {host}, which has been silent for {seconds} s"));
+                    self.tell(format!(
+                        "waiting for {host}, which has been silent for {seconds} s"
+                    ));
                 }
                 Answer::Works => {
                     idle = 0;

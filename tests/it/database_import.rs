@@ -457,7 +457,11 @@ fn a_server_that_goes_silent_while_it_is_read_is_given_up() {
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut import = command.spawn().expect("started");
         let mut told = BufReader::new(import.stderr.take().expect("piped")).lines();
-        let mut until = |text: &str| told.by_ref().map_while(Result::ok).any(|line| line.contains(text));
+        let mut until = |text: &str| {
+            told.by_ref()
+                .map_while(Result::ok)
+                .any(|line| line.contains(text))
+        };
         assert!(until("is still at work"), "{table}");
         let servers = identity::servers_of(&elsewhere.data);
         let all = |signal| {

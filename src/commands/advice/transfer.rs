@@ -31,9 +31,14 @@ impl TransferError {
                     .to_owned(),
             ),
             Self::Failed { last_lines, .. }
-                if last_lines.iter().any(|line| line.contains("\"default_tablespace\"")) =>
+                if last_lines
+                    .iter()
+                    .any(|line| line.contains("\"default_tablespace\"")) =>
             {
-                Some("dump it again with `pg_dump --no-tablespaces --format=custom DATABASE > FILE`".to_owned())
+                Some(
+                    "dump it again with `pg_dump --no-tablespaces --format=custom DATABASE > FILE`"
+                        .to_owned(),
+                )
             }
             Self::Failed { last_lines, .. } => {
                 LoadFailure::find(&last_lines.join("\n")).and_then(|failure| failure.hint(&os_release()))
