@@ -28,6 +28,7 @@ use crate::{
         observe::decide::Contents,
         observe::files,
         packaged,
+        run::create,
         user::OsUser,
     },
 };
@@ -115,7 +116,7 @@ pub fn back_up(
     let lease = Lease::take(cluster, reporter)?;
     if let Some(lost) = files::lost(&cluster.project().cluster()) {
         reporter.report(Event::Warning(format!(
-            "the cluster {lost}; `ampup db start` makes them, also after a restore"
+            "the cluster {lost}; `ampup db start` makes them, and so does a restore"
         )));
     }
     let written = archive::write(&cluster.project().cluster(), major, &path).and_then(|written| {
@@ -189,6 +190,10 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
             }),
         })
         .and_then(|()| {
+            // Its cluster may have been a copy that lost them.
+            let place = next.cluster();
+            create::restore_directories(&place, run_as.as_ref(), reporter)
+                .map_err(failed("make the empty directories of", &place))?;
             if let Some(name) = superuser::let_owner_in(swap.next(), &programs, run_as.as_ref(), reporter)? {
                 reporter.report(Event::Note(format!(
                     "another user made this backup: `{name}` is a superuser of the restored database too"
