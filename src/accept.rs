@@ -82,6 +82,23 @@ pub enum AcceptError {
     Io(#[from] io::Error),
 }
 
+/// The version that a tree must print.
+#[derive(Debug, Clone, Copy)]
+pub enum Expected<'a> {
+    /// That of a release, with its tags.
+    Release(&'a Version, &'a [String]),
+    /// Whatever it is: this is what a local build is called.
+    Any(&'a Version),
+}
+
+impl<'a> Expected<'a> {
+    fn version(self) -> &'a Version {
+        match self {
+            Self::Release(version, _) | Self::Any(version) => version,
+        }
+    }
+}
+
 /// Runs a staged tree. As root it runs as an unprivileged user, because PostgreSQL refuses root and because nothing that
 /// was just downloaded needs to be root.
 ///
@@ -92,10 +109,10 @@ pub enum AcceptError {
 pub fn accept(
     staged: Staged,
     component: &Component,
-    version: &Version,
-    tags: &[String],
+    expected: Expected<'_>,
     work: &Utf8Path,
 ) -> Result<Accepted, AcceptError> {
+    let version = expected.version();
     let run_as = OsUser::for_postgres()?;
     let tree = staged.path();
     for executable in &component.executables {
@@ -129,7 +146,9 @@ pub fn accept(
                     run_as,
                 };
                 let printed = first_run(&program)?;
-                names_version(executable, &printed, &names_of(version, tags), commit_of(version))?;
+                if let Expected::Release(version, tags) = expected {
+                    names_version(executable, &printed, &names_of(version, tags), commit_of(version))?;
+                }
             }
             None
         }
@@ -141,7 +160,9 @@ pub fn accept(
             })?;
             // The third number is the packager's; PostgreSQL itself has two.
             let two = format!("{}.{}", version.major, version.minor);
-            names_version("postgres", &printed, &[two, version.to_string()], None)?;
+            if let Expected::Release(..) = expected {
+                names_version("postgres", &printed, &[two, version.to_string()], None)?;
+            }
             let owner = match &run_as {
                 Some(user) => user.clone(),
                 None => OsUser::current()?,

@@ -81,6 +81,8 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
         Command::Info(args) => commands::info::run(args, &session),
         Command::Search(args) => commands::search::run(args, &session),
         Command::Update(args) => commands::update::run(args, &session),
+        Command::Link(args) => commands::link::run(args, &session),
+        Command::Pin(args) => commands::pin::run(args, &session),
         Command::Use(args) => commands::use_version::run(args, &session),
         Command::Uninstall(args) => commands::uninstall::run(args, &session),
         Command::Undo(args) => commands::undo::run(args, &session),

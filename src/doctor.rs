@@ -2,15 +2,18 @@
 //! nothing.
 
 mod around;
+mod ports;
+#[cfg(unix)]
+mod trial;
 
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 
 use crate::{
-    domain::Inventory,
+    domain::{Inventory, version::local_name},
     env::Env,
     event::{counted, sized},
-    fs::{lock::Lock, space},
+    fs::{self, link, lock::Lock, space},
     hindrance::Hindrance,
     host,
     layout::Layout,
@@ -47,6 +50,8 @@ pub enum Level {
     Fine,
     /// Good to know.
     Note,
+    /// It stops plain `ampd solo`, and not `ampup run ampd solo`.
+    Warning,
     /// It needs mending.
     Problem,
 }
@@ -70,7 +75,16 @@ impl Finding {
         }
     }
 
-    fn problem(about: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
+    /// Something that stops plain `ampd solo` alone.
+    pub fn warning(about: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            level: Level::Warning,
+            ..Self::note(about, text, remedy)
+        }
+    }
+
+    /// Something that needs mending.
+    pub fn problem(about: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             level: Level::Problem,
             ..Self::note(about, text, remedy)
@@ -130,7 +144,16 @@ pub fn examine(
     findings.extend(registry.map(|registry| registry_in_use(registry, &origin.keyring, now)));
     findings.extend(around::host(layout, advice));
     findings.extend(around::project(env, advice));
-    findings.extend(around::variables(env));
+    let variables = around::variables(env);
+    if let Some(amp_dir) = around::amp_dir(env) {
+        findings.extend(ports::check(&amp_dir, env));
+        // What was read explains what a trial would find.
+        #[cfg(unix)]
+        if variables.is_empty() {
+            findings.extend(trial::check(&amp_dir, env));
+        }
+    }
+    findings.extend(variables);
     findings
 }
 
@@ -236,6 +259,7 @@ fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
             }
         }
     }
+    findings.extend(broken_links(inventory, layout));
     for (component, tree) in &inventory.active.components {
         if inventory.tree(component, tree).is_none() {
             findings.push(Finding::problem(
@@ -248,6 +272,29 @@ fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
     if findings.is_empty() {
         let text = format!("{}, each with its receipt", counted(count, "installed version"));
         findings.push(Finding::fine("components", text));
+    }
+    findings
+}
+
+/// The local builds whose executables are gone from where they were linked.
+fn broken_links(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (component, trees) in &inventory.trees {
+        for tree in trees {
+            let Some(local) = local_name(tree.name.version()) else {
+                continue;
+            };
+            for link in fs::entries(&layout.tree(component, &tree.name).join("bin")) {
+                if !link.exists() {
+                    let target = link::read(&link).unwrap_or_else(|_| link.clone());
+                    findings.push(Finding::problem(
+                        "components",
+                        format!("{component} {local} is linked to `{target}`, which is gone"),
+                        format!("build it again, or `ampup uninstall {component}@{local}`"),
+                    ));
+                }
+            }
+        }
     }
     findings
 }

@@ -95,6 +95,15 @@ impl Env {
         }
     }
 
+    /// The same environment in another working directory.
+    #[must_use]
+    pub fn in_directory(self, directory: impl Into<PathBuf>) -> Self {
+        Self {
+            current_dir: Some(directory.into()),
+            ..self
+        }
+    }
+
     /// The same environment for a program at this path.
     #[must_use]
     pub fn of_program(self, program: impl Into<PathBuf>) -> Self {

@@ -4,6 +4,7 @@
 mod acquire;
 mod commit;
 mod error;
+mod link;
 mod locks;
 mod rebuild;
 mod rehearse;
@@ -25,6 +26,7 @@ use crate::{
     resolve::{Action, Candidate, GroupPlan, Plan, Step},
 };
 
+pub use link::{LocalBuild, link};
 pub use rebuild::rebuild;
 pub use rehearse::{Rehearsal, Stage, rehearse};
 
@@ -93,12 +95,12 @@ pub struct Done {
     pub is_active: bool,
 }
 
-/// The effect of making a component active at a version.
+/// The effect of bringing a component to a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// It was.
-    AlreadyActive,
-    /// It was installed.
+    /// None: it was as it should be.
+    None,
+    /// It was installed, and is active now.
     Activated,
     /// It was fetched.
     Installed {

@@ -119,6 +119,9 @@ pub mod layout;
 pub mod manual;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod pins;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod registry;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

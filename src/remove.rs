@@ -13,6 +13,7 @@ use crate::{
     store::{
         Held,
         commit::{StoreChange, commit},
+        in_use::Processes,
     },
 };
 
@@ -114,6 +115,28 @@ pub fn successor<'a>(
     others.map(|other| &other.name).max()
 }
 
+/// Ensures that no process runs from any of these trees.
+///
+/// # Errors
+/// When one does.
+pub fn ensure_unused(
+    layout: &Layout,
+    doomed: &[(ComponentName, TreeName)],
+    processes: &Processes,
+) -> Result<(), RemoveError> {
+    for (component, tree) in doomed {
+        if let Some(user) = processes.of(&layout.tree(component, tree)).into_iter().next() {
+            return Err(RemoveError::InUse {
+                component: component.clone(),
+                version: tree.clone(),
+                pid: user.pid,
+                executable: user.executable.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Removes trees. All are checked before the first is touched. Gives the new generation, where one of them was active.
 /// `inventory` was read under the store lock.
 ///
@@ -126,21 +149,7 @@ pub fn remove(
     command: &str,
     store: &Held,
 ) -> Result<Option<u64>, RemoveError> {
-    for (component, tree) in doomed {
-        if let Some(user) = store
-            .processes
-            .of(&layout.tree(component, tree))
-            .into_iter()
-            .next()
-        {
-            return Err(RemoveError::InUse {
-                component: component.clone(),
-                version: tree.clone(),
-                pid: user.pid,
-                executable: user.executable.to_string(),
-            });
-        }
-    }
+    ensure_unused(layout, doomed, &store.processes)?;
     let mut set = inventory.active.clone();
     for (component, tree) in doomed
         .iter()

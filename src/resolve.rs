@@ -3,16 +3,18 @@
 
 mod choose;
 mod error;
+mod pinned;
 
 pub use error::ResolveError;
 pub(crate) use error::listed;
+pub use pinned::pinned;
 
 use semver::Version;
 
 use crate::{
     domain::{
         Artifact, Component, ComponentName, ComponentSpec, Inventory, Requirement, TreeName,
-        component::Acceptance,
+        component::Acceptance, version::local_name,
     },
     host::Host,
     registry::Registry,
@@ -24,6 +26,31 @@ use choose::Group;
 pub struct Plan {
     /// One entry for each group that moves; they do not depend on each other.
     pub groups: Vec<GroupPlan>,
+    /// True if what is active stays active: what is installed is installed beside it.
+    pub keeps_active: bool,
+}
+
+impl Plan {
+    /// The plan of these groups, which become active.
+    pub fn of(groups: Vec<GroupPlan>) -> Self {
+        Self {
+            groups,
+            keeps_active: false,
+        }
+    }
+
+    /// The same, with everything that is active as it is.
+    #[must_use]
+    pub fn beside_the_active(mut self) -> Self {
+        self.keeps_active = true;
+        let candidates = self.groups.iter_mut().flat_map(|group| &mut group.candidates);
+        for step in candidates.flat_map(|candidate| &mut candidate.steps) {
+            if let Action::Activate(tree) = &step.action {
+                step.action = Action::Keep(tree.clone());
+            }
+        }
+        self
+    }
 }
 
 /// The plan for components that move together.
@@ -62,7 +89,7 @@ pub struct Step {
 /// The action that brings a component to a version.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Nothing: this tree is active.
+    /// Nothing: this tree is as it should be.
     Keep(TreeName),
     /// This tree is here and becomes the active one.
     Activate(TreeName),
@@ -123,14 +150,14 @@ pub fn install(
     let mut groups = Vec::new();
     for (components, request) in grouped(registry, specs)? {
         let group = Group {
-            components,
+            components: having(components, request.as_ref(), inventory),
             registry,
             inventory,
             host,
         };
         groups.push(group.install(request)?);
     }
-    Ok(Plan { groups })
+    Ok(Plan::of(groups))
 }
 
 /// Finds what is newer than the active version of each of `names`, or of everything active when there are none.
@@ -187,6 +214,25 @@ pub fn update(
 /// Returns true if a component's data is bound to its major version.
 pub fn is_major_bound(component: &Component) -> bool {
     component.acceptance == Acceptance::Postgres
+}
+
+/// Of components that move together, those of which this local build is here; all of them for any other request.
+fn having<'a>(
+    components: Vec<&'a Component>,
+    request: Option<&Requirement>,
+    inventory: &Inventory,
+) -> Vec<&'a Component> {
+    let Some(Requirement::Tag(tag)) = request else {
+        return components;
+    };
+    let is_here = |component: &&Component| {
+        let trees = inventory.trees(&component.name).iter();
+        trees
+            .filter_map(|tree| local_name(tree.name.version()))
+            .any(|name| name == tag)
+    };
+    let here: Vec<_> = components.iter().copied().filter(is_here).collect();
+    if here.is_empty() { components } else { here }
 }
 
 /// Components that move together, and what was asked for.

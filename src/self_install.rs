@@ -195,7 +195,7 @@ pub fn plan(
         passed_over: Vec::new(),
     };
     Ok(SelfInstall::Installation {
-        plan: Plan { groups: vec![group] },
+        plan: Plan::of(vec![group]),
         instead_of,
     })
 }

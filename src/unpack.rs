@@ -7,6 +7,7 @@
 mod census;
 mod fault;
 mod limits;
+mod linked;
 mod pipe;
 mod room;
 mod rules;
@@ -36,6 +37,7 @@ use self::{
 };
 pub use self::{
     fault::{Fault, Refusal},
+    linked::linked,
     wheel::open_wheel,
 };
 use crate::{
@@ -101,7 +103,7 @@ impl Shape<'_> {
     }
 }
 
-/// A tree in staging, which nobody sees yet. Only `unpack` makes one.
+/// A tree in staging, which nobody sees yet. Only `unpack` and `linked` make one.
 #[derive(Debug)]
 pub struct Staged {
     path: Utf8PathBuf,

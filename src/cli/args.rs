@@ -7,9 +7,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::commands::{
-    Error, Options, check, complete, completions, doctor, env, history, info, init, install, list, mirror,
-    prune, registry_check, search, self_uninstall, self_update, undo, uninstall, update, use_version, verify,
-    which, why,
+    Error, Options, check, complete, completions, doctor, env, history, info, init, install, link, list,
+    mirror, pin, prune, registry_check, search, self_uninstall, self_update, undo, uninstall, update,
+    use_version, verify, which, why,
 };
 use crate::commands::{db, requests, run};
 
@@ -138,6 +138,10 @@ pub enum Command {
     /// Install what is newer and still what was asked for
     #[command(alias = "upgrade")]
     Update(update::Args),
+    /// Make a build on this machine a version
+    Link(link::Args),
+    /// Write the versions that a project uses into its `ampup.toml`
+    Pin(pin::Args),
     /// Switch to another installed version
     Use(use_version::Args),
     /// Remove installed versions

@@ -9,6 +9,7 @@ mod hindrance;
 mod install;
 mod locate;
 mod mirror;
+mod pins;
 mod postgres;
 mod refresh;
 mod registry;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, concerns};
+use super::{Error, Outcome, Session, concerns, pinned};
 use crate::{
     domain::ComponentName,
     exit::Exit,
@@ -72,9 +72,22 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             }));
         }
     }
+    let is_named = |name: &ComponentName| args.names.is_empty() || args.names.contains(name);
+    talk.extend(pinned::talk(is_named, &inventory, session)?);
+    let pins = pinned::concerns(is_named, &inventory, session)?;
+    talk.extend(pins.iter().flat_map(|(_, concerns)| concerns::lines(concerns)));
+    let pins: Vec<_> = pins
+        .iter()
+        .map(|(chosen, concerns)| {
+            json!({
+                "name": chosen.component, "version": chosen.tree.to_string(), "pin": chosen.by.json(),
+                "concerns": concerns::json(concerns),
+            })
+        })
+        .collect();
     Ok(Outcome {
         exit,
         talk,
-        ..Outcome::answer(data, json!({ "components": rows }))
+        ..Outcome::answer(data, json!({ "components": rows, "pins": pins }))
     })
 }

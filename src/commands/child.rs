@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use self::signals::{Signal, Signals, ended_by, is_executable, number, pass_on};
 use super::{Error, Session, database, installed::damaged, variables};
@@ -64,6 +64,27 @@ impl Command {
         self.set.push((name, value.into()));
     }
 
+    /// Puts directories before all others on the command's PATH.
+    ///
+    /// # Errors
+    /// When one of them cannot be written into a PATH.
+    pub(super) fn find_first(&mut self, directories: &[Utf8PathBuf], session: &Session) -> Result<(), Error> {
+        if directories.is_empty() {
+            return Ok(());
+        }
+        let path = session.env.var_os("PATH").unwrap_or_default();
+        let first = directories
+            .iter()
+            .map(|directory| directory.clone().into_std_path_buf());
+        let joined = std::env::join_paths(first.chain(std::env::split_paths(path)));
+        let joined = joined.map_err(|cause| Error::Usage {
+            message: format!("the home `{}` cannot be on PATH: {cause}", session.layout.home()),
+            hint: "choose another home with `--home` or `AMPUP_HOME`".to_owned(),
+        })?;
+        self.set("PATH", joined);
+        Ok(())
+    }
+
     /// Leads libpq to the database through the variables that it reads: `-d` and a name then mean one of that server.
     pub(super) fn for_libpq(mut self) -> Self {
         self.is_client = true;
@@ -83,18 +104,23 @@ impl Command {
     }
 }
 
-/// The program that the first word means: a path as it is, a name on PATH, else one of ampup's own programs.
+/// The program that the first word means: a path as it is, a name in one of the `first` directories or on PATH, else one of
+/// ampup's own programs.
 ///
 /// # Errors
 /// When there is none, or it belongs to a component that may be half of itself.
-pub(super) fn find(words: &[OsString], session: &Session) -> Result<PathBuf, Error> {
+pub(super) fn find(words: &[OsString], first: &[Utf8PathBuf], session: &Session) -> Result<PathBuf, Error> {
     let name = words.first().map(OsString::as_os_str).unwrap_or_default();
     if std::path::Path::new(name).components().count() > 1 || name.as_encoded_bytes().contains(&b'/') {
         return vouched_for(name.into(), session);
     }
     let path = session.env.var_os("PATH").unwrap_or_default();
     let ours = session.layout.bin();
-    std::env::split_paths(path)
+    let first = first
+        .iter()
+        .map(|directory| directory.clone().into_std_path_buf());
+    first
+        .chain(std::env::split_paths(path))
         .chain([ours.clone().into_std_path_buf()])
         .flat_map(|directory| signals::candidates(&directory, name))
         .find(|path| is_executable(path))

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::mpsc, thread, time::Duration};
 
 use camino::Utf8PathBuf;
 
-use super::{Error, Session, requests};
+use super::{Error, Session, pinned, requests};
 use crate::{
     backup::BackupError,
     event::{Event, Reporter},
@@ -40,7 +40,16 @@ impl Selected {
         Ok(project)
     }
 
-    /// Its cluster.
+    /// Its cluster, to be served by what the project pins.
+    ///
+    /// # Errors
+    /// As `find`, and when what is pinned is not installed or cannot serve it.
+    pub(super) fn served(&self, session: &Session) -> Result<Cluster, Error> {
+        let cluster = self.cluster(session)?;
+        pinned::serve(cluster, &pinned::chosen(&[], session)?, session)
+    }
+
+    /// Its cluster, as it is.
     ///
     /// # Errors
     /// As `find`.

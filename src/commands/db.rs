@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod compact;
 pub mod env;
+pub mod fork;
 pub mod import;
 pub mod list;
 pub mod logs;
@@ -47,6 +48,8 @@ pub enum Db {
     Backup(backup::Args),
     /// Bring the database back from a backup; the old one is kept under another name
     Restore(restore::Args),
+    /// Make this project's database a copy of another project's; the old one is kept under another name
+    Fork(fork::Args),
     /// Copy another database into the project's
     Import(import::Args),
     /// Move the database to another major of PostgreSQL
@@ -68,6 +71,7 @@ impl Db {
             Self::Reset(args) => &args.project,
             Self::Backup(args) => &args.which,
             Self::Restore(args) => &args.which,
+            Self::Fork(args) => &args.which,
             Self::Import(args) => &args.which,
             Self::Upgrade(args) => &args.which,
             Self::List(_) => return None,
@@ -95,6 +99,7 @@ pub fn run(verb: &Db, session: &Session) -> Result<Outcome, Error> {
         Db::Reset(args) => reset::run(args, session),
         Db::Backup(args) => backup::run(args, session),
         Db::Restore(args) => restore::run(args, session),
+        Db::Fork(args) => fork::run(args, session),
         Db::Import(args) => import::run(args, session),
         Db::Upgrade(args) => upgrade::run(args, session),
     };

@@ -1,32 +1,56 @@
 //! `ampup doctor`: what may be wrong, and its remedy.
 
+mod project;
+
 use std::fmt::Write as _;
 
+use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Error, Outcome, RegistrySource, Session};
+use super::{Error, Outcome, RegistrySource, Session, pinned, requests, session::absolute};
 use crate::{
     doctor::{self, Advice, Finding, InUse, Level},
+    event::counted,
     exit::Exit,
     hindrance::Hindrance,
     postgres::access::AccessError,
+    store::check,
 };
 
 /// The checks that belong to other commands.
-const NOT_LOOKED_AT: &str = "not looked at: the files of what is installed (`ampup verify`), the network, and the databases of other \
+const NOT_LOOKED_AT: &str = "not looked at: the files of what is installed (`--files`), the network, and the databases of other \
                              projects (`ampup db list`)";
 
 /// Arguments of `ampup doctor`.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Look at the project in this directory in place of the working directory
+    #[arg(long, value_name = "DIR", value_parser = requests::path(), value_hint = clap::ValueHint::DirPath)]
+    pub project: Option<Utf8PathBuf>,
+    /// Compare every file of what is installed too
+    #[arg(long)]
+    pub files: bool,
+    /// Fail also on what only plain `ampd solo` stumbles over
+    #[arg(long)]
+    pub strict: bool,
+}
 
-/// Looks at the home, what is in it and what is around it. Exit code 1 when there is a problem. Changes nothing and asks
-/// nobody.
+/// Answers whether `ampd solo` will work here, and if not, what mends it: looks at the home, what is in it and what is
+/// around it, and tries ampd's own command lines in a scratch directory. Exit code 1 when `ampup run ampd solo` would fail or
+/// something needs mending; with `--strict` also when only plain `ampd solo` would fail.
 ///
 /// # Errors
 /// Never: what cannot be read is a finding.
-pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    if let Some(project) = &args.project {
+        let directory = absolute(&session.env, project)?;
+        return examine(args, &session.in_directory(&directory)?);
+    }
+    examine(args, session)
+}
+
+fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut findings: Vec<Finding> = session
         .unusable
         .iter()
@@ -57,12 +81,18 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
             on_access: AccessError::hint,
         },
     ));
+    findings.extend(pins(session));
+    findings.extend(project::check(session));
+    if args.files {
+        findings.extend(damages(session));
+    }
     let mut data = String::new();
     let mut rows = Vec::new();
     for finding in &findings {
         let word = match finding.level {
             Level::Fine => "fine",
             Level::Note => "note",
+            Level::Warning => "warning",
             Level::Problem => "problem",
         };
         let _ = writeln!(data, "{word:8}{}: {}", finding.about, finding.text);
@@ -73,20 +103,74 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
             "about": finding.about, "level": word, "text": finding.text, "remedy": finding.remedy,
         }));
     }
-    let problems = findings
-        .iter()
-        .filter(|finding| finding.level == Level::Problem)
-        .count();
-    let (exit, sentence) = match problems {
-        0 => (Exit::Done, "no problem was found".to_owned()),
-        1 => (Exit::Failed, "1 problem was found".to_owned()),
-        many => (Exit::Failed, format!("{many} problems were found")),
+    let count = |level: Level| findings.iter().filter(|finding| finding.level == level).count();
+    let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
+    let (exit, sentence) = match (problems, warnings) {
+        (0, 0) => (Exit::Done, "no problem was found".to_owned()),
+        (0, some) => (
+            if args.strict { Exit::Failed } else { Exit::Done },
+            format!(
+                "`ampup run ampd solo` will work here; plain `ampd solo` has {}",
+                counted(some, "problem")
+            ),
+        ),
+        (1, _) => (Exit::Failed, "1 problem was found".to_owned()),
+        (many, _) => (Exit::Failed, format!("{many} problems were found")),
     };
+    let mut talk = vec![sentence];
+    if !args.files {
+        talk.push(NOT_LOOKED_AT.to_owned());
+    }
     Ok(Outcome {
         exit,
-        talk: vec![sentence, NOT_LOOKED_AT.to_owned()],
-        ..Outcome::answer(data, json!({ "findings": rows, "problems": problems }))
+        talk,
+        ..Outcome::answer(
+            data,
+            json!({ "findings": rows, "problems": problems, "warnings": warnings }),
+        )
     })
+}
+
+/// Every file of what is installed that is not as it was.
+fn damages(session: &Session) -> Vec<Finding> {
+    let inventory = match session.inventory() {
+        Ok(inventory) => inventory,
+        Err(error) => return vec![refused("components", &error)],
+    };
+    let mut findings = Vec::new();
+    for (component, trees) in &inventory.trees {
+        for tree in trees {
+            for damage in check::check(&session.layout, component, &tree.name) {
+                findings.push(Finding::problem(
+                    "components",
+                    format!("{component} {}: {damage}", tree.name),
+                    format!("`ampup verify --repair {component}`"),
+                ));
+            }
+        }
+    }
+    findings
+}
+
+/// The pins of the project here: one that is not installed stops `ampup run`.
+fn pins(session: &Session) -> Vec<Finding> {
+    let found = session
+        .inventory()
+        .and_then(|inventory| pinned::lines(&inventory, session));
+    let lines = match found {
+        Ok(lines) => lines,
+        Err(error) => return vec![refused("pins", &error)],
+    };
+    let finding = |line: pinned::Line| Finding {
+        about: "pins",
+        level: match line.is_installed {
+            true => Level::Fine,
+            false => Level::Problem,
+        },
+        remedy: (!line.is_installed).then(|| "`ampup install`".to_owned()),
+        text: line.text,
+    };
+    lines.into_iter().map(finding).collect()
 }
 
 /// Turns an error that would have ended another command into a finding.

@@ -15,6 +15,7 @@ use crate::{
     hindrance::Hindrance,
     install::{InstallError, in_one_line},
     mirror::MirrorError,
+    pins::PinsError,
     refresh::RefreshError,
     registry::manifest::ManifestError,
     remove::RemoveError,
@@ -35,6 +36,8 @@ pub enum Error {
     Switch(#[from] SwitchError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Pins(#[from] PinsError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error(transparent)]
@@ -104,6 +107,7 @@ impl Error {
         match self {
             Self::Home(_) | Self::Path(_) | Self::Switch(_) | Self::Usage { .. } => Exit::Usage,
             Self::Settings(error) => error.exit_code(),
+            Self::Pins(error) => error.exit_code(),
             Self::Manifest(error) => error.exit_code(),
             Self::Refresh(error) => error.exit_code(),
             Self::Resolve(error) => error.exit_code(),
@@ -139,6 +143,7 @@ impl Error {
                 Some("set it to `1`, `true`, `yes` or `on`, or to `0`, `false`, `no` or `off`".to_owned())
             }
             Self::Settings(error) => error.hint(),
+            Self::Pins(error) => error.hint(),
             Self::Manifest(error) => error.hint(),
             Self::Refresh(error) => error.hint(),
             Self::Resolve(error) => error.hint(),

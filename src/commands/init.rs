@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     Error, Outcome, Session, env,
-    installation::{self, How},
+    installation::{self, Activation, How},
     self_uninstall::user,
 };
 use crate::{
@@ -96,7 +96,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     for line in talk {
         session.note(line);
     }
-    let outcome = installation::install(&args.components, &How::default(), session)?;
+    let outcome = installation::install(&args.components, Activation::Activate, &How::default(), session)?;
     let mut all = json;
     all["components"] = outcome.json["components"].clone();
     Ok(Outcome { json: all, ..outcome })
@@ -162,7 +162,7 @@ fn show(args: &Args, intent: &Intent, session: &Session) -> Result<Outcome, Erro
             dry_run: true,
             ..How::default()
         };
-        let plan = installation::install(&args.components, &how, session)?;
+        let plan = installation::install(&args.components, Activation::Activate, &how, session)?;
         data += &plan.data;
         json["components"] = plan.json;
     }

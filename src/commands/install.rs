@@ -1,11 +1,14 @@
-//! `ampup install`: the default components, or those named.
+//! `ampup install`: the default components, those that the project pins, or those named.
 
 use super::{
     Error, Outcome, Session,
-    installation::{self, How},
+    installation::{self, Activation, How},
     requests::{self, Request},
 };
-use crate::domain::ComponentSpec;
+use crate::{
+    domain::{ComponentSpec, Requirement},
+    pins::Pins,
+};
 
 /// A command that installs, for whoever named nothing that can be.
 const EXAMPLE: &str = "ampup install postgres@18";
@@ -19,24 +22,84 @@ pub struct Args {
     /// A component, with a version if you like: `postgres`, `postgres@18`, `postgres@18.4.0+zonky`
     #[arg(short, long = "component", value_name = "SPEC", value_parser = requests::component(EXAMPLE))]
     pub components: Vec<Request>,
+    /// Install beside what is active, which stays active
+    #[arg(long)]
+    pub no_activate: bool,
+    /// Take exact versions, with digests that the registry itself states, or fail
+    #[arg(long)]
+    pub locked: bool,
     /// The options of every installation.
     #[command(flatten)]
     pub how: How,
 }
 
-/// Installs and activates components. What is here already is only activated.
+/// Installs and activates the components that are named, else the default ones. In a project that pins versions and with
+/// none named, those are installed, and what is active stays so. What is here already is not fetched again.
 ///
 /// # Errors
 /// When something does not exist, or nothing at all could be installed.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let named = args.what.iter().chain(&args.components);
-    let mut specs = named
+    let named = named
         .map(|request| request.spec(session))
         .collect::<Result<Vec<_>, _>>()?;
-    if specs.is_empty() {
-        specs = defaults(session)?;
+    let mut how = args.how.clone();
+    how.require_pinned |= args.locked;
+    if !named.is_empty() {
+        ensure_exact(args, &named, "the command line")?;
+        return installation::install(&named, activation(args.no_activate), &how, session);
     }
-    installation::install(&specs, &args.how, session)
+    match session.pins()?.filter(|pins| !pins.pins.is_empty()) {
+        Some(pins) => pinned(pins, args, &how, session),
+        None if args.locked => Err(Error::NotFound {
+            message: "no `ampup.toml` here or above says which versions to take".to_owned(),
+            hint: "`ampup pin` writes one with the versions that are active".to_owned(),
+        }),
+        None => installation::install(&defaults(session)?, activation(args.no_activate), &how, session),
+    }
+}
+
+/// Installs what the project pins.
+fn pinned(pins: &Pins, args: &Args, how: &How, session: &Session) -> Result<Outcome, Error> {
+    let specs: Vec<ComponentSpec> = pins.pins.iter().map(|pin| pin.spec()).collect();
+    let path = &pins.path;
+    ensure_exact(args, &specs, &format!("`{path}`"))?;
+    session.note(format!("installing what `{path}` pins"));
+    let mut outcome = installation::install(&specs, Activation::Keep, how, session)?;
+    if !how.dry_run {
+        outcome.talk.push(
+            "`ampup run` uses these versions in this project; what is active stayed as it was".to_owned(),
+        );
+    }
+    Ok(outcome)
+}
+
+/// Ensures that `--locked` is given no version that is left to choose.
+fn ensure_exact(args: &Args, specs: &[ComponentSpec], place: &str) -> Result<(), Error> {
+    let is_exact = |spec: &&ComponentSpec| spec.requirement.as_ref().is_some_and(Requirement::is_exact);
+    let loose: Vec<String> = specs
+        .iter()
+        .filter(|spec| args.locked && !is_exact(spec))
+        .map(|spec| format!("`{spec}`"))
+        .collect();
+    if loose.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Usage {
+        message: format!(
+            "`--locked` takes exact versions only, and {place} leaves {} open",
+            loose.join(", ")
+        ),
+        hint: "`ampup pin` writes the exact versions that are active".to_owned(),
+    })
+}
+
+fn activation(no_activate: bool) -> Activation {
+    if no_activate {
+        Activation::Keep
+    } else {
+        Activation::Activate
+    }
 }
 
 /// Returns the components that are installed if none was named.

@@ -86,18 +86,35 @@ impl Gone {
     }
 }
 
-/// Installs and activates what the specs mean, or shows what that would do.
+/// What an installation does to the active versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Activation {
+    /// What is installed becomes active.
+    Activate,
+    /// What is active stays active.
+    Keep,
+}
+
+/// Installs what the specs mean, or shows what that would do.
 ///
 /// # Errors
 /// When something does not exist, or nothing at all could be installed.
-pub(super) fn install(specs: &[ComponentSpec], how: &How, session: &Session) -> Result<Outcome, Error> {
+pub(super) fn install(
+    specs: &[ComponentSpec],
+    activation: Activation,
+    how: &How,
+    session: &Session,
+) -> Result<Outcome, Error> {
     session.warn_of_age()?;
-    let plan = resolve::install(
+    let mut plan = resolve::install(
         session.registry()?,
         &session.inventory()?,
         &session.host()?,
         specs,
     )?;
+    if activation == Activation::Keep {
+        plan = plan.beside_the_active();
+    }
     perform(&plan, how, session)
 }
 
@@ -131,7 +148,7 @@ fn moves_ampup(report: &Report) -> bool {
     report.groups.iter().any(|group| match group {
         GroupReport::Done(members) => members
             .iter()
-            .any(|done| done.component == name && done.effect != Effect::AlreadyActive),
+            .any(|done| done.component == name && done.effect != Effect::None),
         GroupReport::Failed { .. } => false,
     })
 }
@@ -194,7 +211,7 @@ pub(super) fn rebuild(
 }
 
 /// Does `work` with all that an installation needs, as the user has settled it.
-fn at_work<T>(
+pub(super) fn at_work<T>(
     how: &How,
     registry: &Registry,
     session: &Session,
@@ -234,23 +251,24 @@ pub(super) fn github_token(how: &How, session: &Session) -> Option<Secret> {
 /// A plan that keeps everything needs no lock, no network and no generation.
 fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Error> {
     let inventory = session.inventory()?;
-    if !links::is_bin_whole(&session.layout) {
+    if !plan.keeps_active && !links::is_bin_whole(&session.layout) {
         return Ok(None);
     }
     let mut done = Vec::new();
     for group in &plan.groups {
-        let request_stays = group
-            .components
-            .iter()
-            .all(|name| inventory.active.requests.get(name) == group.request.as_ref());
+        let request_stays = plan.keeps_active
+            || group
+                .components
+                .iter()
+                .all(|name| inventory.active.requests.get(name) == group.request.as_ref());
         for step in &group.candidates[0].steps {
             match &step.action {
                 Action::Keep(tree) if request_stays => done.push(Done {
-                    is_active: true,
+                    is_active: inventory.is_active(&step.component, tree),
                     component: step.component.clone(),
                     version: step.version.clone(),
                     tree: tree.clone(),
-                    effect: Effect::AlreadyActive,
+                    effect: Effect::None,
                 }),
                 _ => return Ok(None),
             }
@@ -321,7 +339,8 @@ fn sentence(done: &Done, session: &Session) -> Result<String, Error> {
     let shown = session.style(&done.component)?.show(done.tree.version());
     let name = &done.component;
     Ok(match &done.effect {
-        Effect::AlreadyActive => format!("{name} {shown} is installed and active already"),
+        Effect::None if done.is_active => format!("{name} {shown} is installed and active already"),
+        Effect::None => format!("{name} {shown} is installed already"),
         Effect::Activated if done.is_active => {
             format!("{name} {shown} was installed already and is active now")
         }
@@ -336,13 +355,13 @@ fn sentence(done: &Done, session: &Session) -> Result<String, Error> {
 
 fn row(done: &Done, session: &Session) -> Value {
     let (effect, provider) = match &done.effect {
-        Effect::AlreadyActive => ("none", None),
+        Effect::None => ("none", None),
         Effect::Activated => ("activated", None),
         Effect::Installed { provider } => ("installed", Some(provider)),
     };
     json!({
         "name": done.component, "version": done.version, "tree": done.tree.to_string(), "effect": effect,
-        "provider": provider, "path": session.layout.tree(&done.component, &done.tree),
+        "active": done.is_active, "provider": provider, "path": session.layout.tree(&done.component, &done.tree),
     })
 }
 

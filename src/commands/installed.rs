@@ -1,5 +1,7 @@
 //! Installed trees, as the user names them and as they are shown. Not a verb itself.
 
+use camino::{Utf8Path, Utf8PathBuf};
+
 use super::{Error, Session};
 use crate::domain::{Channel, ComponentName, ComponentSpec, Requirement, Tree, TreeName};
 
@@ -59,6 +61,17 @@ pub(super) fn is_meant(spec: &ComponentSpec, tree: &Tree, name: &ComponentName, 
             tags,
             component.map_or(channel, |component| component.default_channel),
         )
+}
+
+/// The executable of this name in a tree's `bin/`; a name that is a path is none.
+pub(super) fn executable_in(tree: &Utf8Path, name: &str) -> Option<Utf8PathBuf> {
+    if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+        return None;
+    }
+    let path = tree
+        .join("bin")
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    path.is_file().then_some(path)
 }
 
 /// Describes a tree that has no readable receipt.

@@ -2,15 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{Error, Outcome, Session, concerns};
+use super::{Error, Outcome, Session, concerns, pinned};
 use crate::{
-    domain::{ComponentName, Inventory},
+    domain::{ComponentName, Inventory, version::local_name},
     registry::concern::Concern,
 };
 
 /// Arguments of `ampup list`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
+    /// Which components; all when none is named
+    pub names: Vec<ComponentName>,
     /// List what the registry has for this host instead of what is installed
     #[arg(long)]
     pub available: bool,
@@ -22,17 +24,32 @@ pub struct Args {
 /// Lists the installed versions by name, the active ones marked; or what the registry has.
 ///
 /// # Errors
-/// When the home or the registry cannot be read.
+/// When the home or the registry cannot be read, or a component is named that is neither here nor in the registry.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let inventory = session.inventory()?;
-    let rows = if args.available {
+    for name in &args.names {
+        if inventory.trees(name).is_empty() {
+            session.component(name)?;
+        }
+    }
+    let mut rows = if args.available {
         available(args, session, &inventory)?
     } else {
         installed(args, session, &inventory)?
     };
+    let is_named = |name: &ComponentName| args.names.is_empty() || args.names.contains(name);
+    rows.retain(|row| is_named(&row.name));
+    let (pinned, _) = pinned::installed(&inventory, session)?;
+    for row in &mut rows {
+        let by = pinned
+            .iter()
+            .find(|chosen| chosen.component == row.name && chosen.tree.to_string() == row.version);
+        row.pin = by.map(|chosen| chosen.by.json());
+    }
     // What is not active serves nobody; `--json` tells of it too.
     let active = rows.iter().filter(|row| row.state == Some("active"));
-    let talk = active.flat_map(|row| concerns::lines(&row.concerns)).collect();
+    let mut talk: Vec<String> = active.flat_map(|row| concerns::lines(&row.concerns)).collect();
+    talk.extend(pinned::talk(is_named, &inventory, session)?);
     Ok(Outcome {
         talk,
         ..Outcome::answer(
@@ -48,13 +65,17 @@ struct Row {
     version: String,
     state: Option<&'static str>,
     concerns: Vec<Concern>,
+    /// A build on this machine, which lies elsewhere.
+    is_linked: bool,
+    /// The pin of the project here that means it.
+    pin: Option<Value>,
 }
 
 impl Row {
     fn json(&self) -> Value {
         json!({
             "name": self.name, "version": self.version, "state": self.state.unwrap_or("installed"),
-            "concerns": concerns::json(&self.concerns),
+            "concerns": concerns::json(&self.concerns), "linked": self.is_linked, "pin": self.pin,
         })
     }
 }
@@ -62,7 +83,7 @@ impl Row {
 fn installed(args: &Args, session: &Session, inventory: &Inventory) -> Result<Vec<Row>, Error> {
     let mut rows = Vec::new();
     for (name, trees) in &inventory.trees {
-        if name.as_str() == "ampup" && !args.all {
+        if is_hidden(name, args) {
             continue;
         }
         let style = session.style(name)?;
@@ -79,12 +100,14 @@ fn installed(args: &Args, session: &Session, inventory: &Inventory) -> Result<Ve
                 version: tree.name.to_string(),
                 state,
                 concerns: concerns::of_tree(name, &tree.name, inventory, session)?,
+                is_linked: local_name(tree.name.version()).is_some(),
+                pin: None,
             });
         }
     }
     // The active generation may name a tree that was removed by hand.
     for (name, tree) in &inventory.active.components {
-        if inventory.tree(name, tree).is_none() && (args.all || name.as_str() != "ampup") {
+        if inventory.tree(name, tree).is_none() && !is_hidden(name, args) {
             let shown = session.style(name)?.show(tree.version());
             rows.push(Row {
                 name: name.clone(),
@@ -92,11 +115,18 @@ fn installed(args: &Args, session: &Session, inventory: &Inventory) -> Result<Ve
                 version: tree.to_string(),
                 state: Some("missing"),
                 concerns: Vec::new(),
+                is_linked: false,
+                pin: None,
             });
         }
     }
     sort(&mut rows, session)?;
     Ok(rows)
+}
+
+/// ampup itself is listed only if it was asked for.
+fn is_hidden(name: &ComponentName, args: &Args) -> bool {
+    name.as_str() == "ampup" && !args.all && !args.names.contains(name)
 }
 
 /// By name; but what moves together stands together, the daemon before its client (the shorter name first), as in the
@@ -139,6 +169,8 @@ fn available(args: &Args, session: &Session, inventory: &Inventory) -> Result<Ve
                 version: release.version.to_string(),
                 state: Some(state),
                 concerns: Vec::new(),
+                is_linked: false,
+                pin: None,
             });
         }
     }
@@ -151,11 +183,14 @@ fn table(rows: &[Row]) -> String {
     let names = rows.iter().map(|row| row.name.as_str().len()).max().unwrap_or(0);
     let versions = rows.iter().map(|row| row.shown.len()).max().unwrap_or(0);
     let line = |row: &Row| {
-        let state = row
-            .state
-            .filter(|state| *state != "available")
-            .map(|state| format!("({state})"))
-            .unwrap_or_default();
+        let state = row.state.filter(|state| *state != "available");
+        let pinned = row.pin.as_ref().map(|_| "pinned here");
+        let linked = row.is_linked.then_some("linked");
+        let words: Vec<&str> = state.into_iter().chain(linked).chain(pinned).collect();
+        let state = match &words[..] {
+            [] => String::new(),
+            words => format!("({})", words.join(", ")),
+        };
         format!("{:names$} {:versions$} {state}", row.name, row.shown)
             .trim_end()
             .to_owned()

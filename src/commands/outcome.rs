@@ -38,6 +38,14 @@ impl Outcome {
         }
     }
 
+    /// A report of what would be done, in the words of what was.
+    pub fn planned(talk: Vec<String>, mut json: Value) -> Self {
+        json["dry_run"] = true.into();
+        let lines = talk.into_iter();
+        let head = std::iter::once("this would be done, and nothing was:".to_owned());
+        Self::done(head.chain(lines.map(|line| format!("  {line}"))).collect(), json)
+    }
+
     /// A report of what was done.
     pub fn done(talk: Vec<String>, json: Value) -> Self {
         Self {

@@ -8,6 +8,8 @@ use super::{
     Error, Outcome, Session, child,
     database::{self, Selected},
     external::External,
+    pinned,
+    requests::{self, Request},
 };
 use crate::postgres::StartOptions;
 
@@ -17,6 +19,9 @@ pub struct Args {
     /// Start no database
     #[arg(long)]
     pub no_db: bool,
+    /// Use this installed version in place of the active or pinned one
+    #[arg(long, value_name = "SPEC", value_parser = requests::version_or_component("ampup run --with postgres@17 -- CMD"))]
+    pub with: Vec<Request>,
     /// Which project.
     #[command(flatten)]
     pub project: Selected,
@@ -38,7 +43,9 @@ pub struct Args {
 /// # Errors
 /// When the command is not found, or the database does not serve; the command is then not run.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let program = child::find(&args.command, session)?;
+    let chosen = pinned::chosen(&args.with, session)?;
+    let first: Vec<Utf8PathBuf> = chosen.iter().map(|chosen| chosen.bin(session)).collect();
+    let program = child::find(&args.command, &first, session)?;
     let words = args.command.get(1..).unwrap_or_default();
     let project = Selected {
         amp_dir: args
@@ -50,6 +57,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     .find(session)?;
     let mut command = child::Command::new(program, words);
     command.set("AMP_DIR", project.amp_dir().as_str());
+    command.find_first(&first, session)?;
     if args.no_db {
         return child::run(&command, None, session).map(Outcome::of_command);
     }
@@ -65,6 +73,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         ));
         return child::run(&command, None, session).map(Outcome::of_command);
     }
+    let cluster = pinned::serve(cluster, &chosen, session)?;
     let start = StartOptions {
         run_as: database::user(args.run_as.as_deref())?,
         ephemeral: args.ephemeral,

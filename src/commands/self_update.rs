@@ -63,7 +63,7 @@ fn plan(args: &Args, session: &Session) -> Result<Option<Plan>, Error> {
     let Some(requirement) = &args.version else {
         let updates = resolve::update(registry, &inventory, &host, &[self_install::name()], false)?;
         return Ok(updates.into_iter().find_map(|update| match update {
-            Update::Available { plan, .. } => Some(Plan { groups: vec![plan] }),
+            Update::Available { plan, .. } => Some(Plan::of(vec![plan])),
             Update::UpToDate { .. } | Update::Pinned { .. } => None,
         }));
     };

@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, io, sync::Arc, time::Duration};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use url::Url;
 
@@ -17,6 +17,7 @@ use crate::{
     hindrance::Hindrance,
     host::Host,
     layout::Layout,
+    pins::Pins,
     refresh::{self, Answer, Kept, Loaded, Provenance},
     registry::{Registry, keys::RegistryOrigin, manifest, trust},
     settings::Settings,
@@ -63,7 +64,9 @@ pub struct Session {
     pub env: Env,
     /// The home.
     pub layout: Layout,
-    /// The global flags.
+    /// The global flags, as they were given.
+    pub flags: Options,
+    /// The global flags, with what the environment says where they say nothing.
     pub options: Options,
     /// The settings in `config.toml`.
     pub settings: Settings,
@@ -76,6 +79,7 @@ pub struct Session {
     /// The default registry. Only tests have another than the built-in one.
     pub origin: RegistryOrigin,
     registry: OnceCell<(Registry, RegistrySource)>,
+    pins: OnceCell<Option<Pins>>,
 }
 
 /// Where the registry of a run came from.
@@ -101,6 +105,7 @@ impl Session {
         command: String,
     ) -> Result<Self, Error> {
         let mut unusable = None;
+        let flags = options.clone();
         options.offline |= env.switch("AMPUP_OFFLINE")?;
         options.yes |= env.switch("AMPUP_YES")?;
         options.registry = match options.registry {
@@ -134,6 +139,7 @@ impl Session {
         Ok(Self {
             env,
             layout,
+            flags,
             options,
             settings,
             reporter,
@@ -141,7 +147,21 @@ impl Session {
             unusable,
             origin: RegistryOrigin::built_in(),
             registry: OnceCell::new(),
+            pins: OnceCell::new(),
         })
+    }
+
+    /// The same run in another working directory.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn in_directory(&self, directory: &Utf8Path) -> Result<Self, Error> {
+        Self::new(
+            self.env.clone().in_directory(directory),
+            self.options.clone(),
+            self.reporter.clone(),
+            self.command.clone(),
+        )
     }
 
     /// The registry: the manifest that the user named, else the newer of the fetched and the built-in one.
@@ -348,6 +368,17 @@ impl Session {
         self.options.offline
     }
 
+    /// The pins of the project that the working directory lies in, if it has any.
+    ///
+    /// # Errors
+    /// When its `ampup.toml` cannot be read, or says what it cannot say.
+    pub fn pins(&self) -> Result<Option<&Pins>, Error> {
+        if self.pins.get().is_none() {
+            let _ = self.pins.set(Pins::find(&self.env)?);
+        }
+        Ok(self.pins.get().and_then(Option::as_ref))
+    }
+
     /// Returns the installed components.
     ///
     /// # Errors
@@ -501,7 +532,11 @@ fn absolute_file(env: &Env, named: String) -> Result<String, Error> {
     Ok(absolute(env, &named.into())?.into_string())
 }
 
-fn absolute(env: &Env, path: &Utf8PathBuf) -> Result<Utf8PathBuf, Error> {
+/// The path from the working directory.
+///
+/// # Errors
+/// When the path is relative and there is no working directory.
+pub(super) fn absolute(env: &Env, path: &Utf8PathBuf) -> Result<Utf8PathBuf, Error> {
     if path.is_absolute() {
         return Ok(path.clone());
     }

@@ -18,6 +18,9 @@ pub struct Args {
     /// Take ampup itself back too
     #[arg(long)]
     pub include_ampup: bool,
+    /// Show what would be active, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Goes back to the generation that was active before this one. ampup itself stays, unless asked.
@@ -29,12 +32,48 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         action: "change",
         source,
     };
-    session.inventory()?.generation.ok_or_else(|| nothing(false))?;
+    let inventory = session.inventory()?;
+    let active = inventory.generation.ok_or_else(|| nothing(false))?;
+    if args.dry_run {
+        let (number, _, set) = way_back(args, &inventory, active, session)?;
+        return Ok(Outcome::planned(
+            talk(active, number, &set, &inventory, session)?,
+            json!({ "from": active, "generation": number }),
+        ));
+    }
     let store = session.lock_store()?;
     let inventory = session.inventory()?;
     let active = inventory.generation.ok_or_else(|| nothing(false))?;
-    let (number, target, set) = target(args, &inventory, active, session)?;
-    let missing = missing(&inventory, &target);
+    let (number, target, set) = way_back(args, &inventory, active, session)?;
+    let reached = if set == target.set {
+        commit::flip(&session.layout, number).map_err(failed)?;
+        number
+    } else {
+        // Further back from there is further back from the target.
+        commit::activate(
+            &session.layout,
+            &set,
+            &session.command,
+            target.record.before,
+            &store.processes,
+        )
+        .map_err(failed)?
+    };
+    Ok(Outcome::done(
+        talk(active, reached, &set, &inventory, session)?,
+        json!({ "from": active, "generation": reached }),
+    ))
+}
+
+/// The generation to go back to, and what will be active then, all of which is there and whole.
+fn way_back(
+    args: &Args,
+    inventory: &Inventory,
+    active: u64,
+    session: &Session,
+) -> Result<(u64, Generation, ActiveSet), Error> {
+    let (number, target, set) = target(args, inventory, active, session)?;
+    let missing = missing(inventory, &target);
     if !missing.is_empty() {
         return Err(Error::NotFound {
             message: format!(
@@ -55,20 +94,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             return Err(damaged(component, tree, session)?);
         }
     }
-    let reached = if set == target.set {
-        commit::flip(&session.layout, number).map_err(failed)?;
-        number
-    } else {
-        // Further back from there is further back from the target.
-        commit::activate(
-            &session.layout,
-            &set,
-            &session.command,
-            target.record.before,
-            &store.processes,
-        )
-        .map_err(failed)?
-    };
+    Ok((number, target, set))
+}
+
+fn talk(
+    active: u64,
+    reached: u64,
+    set: &ActiveSet,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<String>, Error> {
     let mut talk = vec![format!("went back from generation {active} to {reached}")];
     for (component, tree) in &set.components {
         if inventory.active.components.get(component) != Some(tree) {
@@ -86,10 +121,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     {
         talk.push(format!("{component} is no longer active; it is still installed"));
     }
-    Ok(Outcome::done(
-        talk,
-        json!({ "from": active, "generation": reached }),
-    ))
+    Ok(talk)
 }
 
 /// The generation to go back to, and what will be active then. Where ampup stays, those that differ in nothing else are

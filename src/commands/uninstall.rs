@@ -1,6 +1,6 @@
 //! `ampup uninstall`: installed versions away.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Error, Outcome, Session,
@@ -11,6 +11,7 @@ use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Tree, TreeName},
     postgres::projects::Projects,
     remove, self_install,
+    store::in_use::Processes,
 };
 
 /// Arguments of `ampup uninstall`.
@@ -27,6 +28,9 @@ pub struct Args {
     /// Also the last PostgreSQL that can serve a project's database
     #[arg(long)]
     pub force: bool,
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Removes versions. One that a process runs from is never removed.
@@ -40,10 +44,34 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .map(|request| request.spec(session))
         .collect::<Result<Vec<_>, _>>()?;
     // A first look, so that a question about nothing makes no home.
-    find_all(&specs, &session.inventory()?, session)?;
+    let inventory = session.inventory()?;
+    let doomed = doomed(args, &specs, &inventory, session)?;
+    if args.dry_run {
+        ensure_unused(&doomed, session)?;
+        let rows = rows(&doomed);
+        return Ok(Outcome::planned(
+            talk(&doomed, &inventory, session)?,
+            json!({ "removed": rows, "generation": null }),
+        ));
+    }
     let store = session.lock_store()?;
     let inventory = session.inventory()?;
-    let doomed = find_all(&specs, &inventory, session)?;
+    let doomed = self::doomed(args, &specs, &inventory, session)?;
+    let generation = remove::remove(&session.layout, &inventory, &doomed, &session.command, &store)?;
+    Ok(Outcome::done(
+        talk(&doomed, &inventory, session)?,
+        json!({ "removed": rows(&doomed), "generation": generation }),
+    ))
+}
+
+/// The trees that are meant, if they may go.
+fn doomed(
+    args: &Args,
+    specs: &[ComponentSpec],
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<(ComponentName, TreeName)>, Error> {
+    let doomed = find_all(specs, inventory, session)?;
     if doomed
         .iter()
         .any(|(component, tree)| *component == self_install::name() && inventory.is_active(component, tree))
@@ -54,26 +82,41 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         });
     }
     if !args.force {
-        remove::check_needed(&inventory, &doomed, &Projects::new(&session.layout, &session.env))?;
+        remove::check_needed(inventory, &doomed, &Projects::new(&session.layout, &session.env))?;
     }
-    let generation = remove::remove(&session.layout, &inventory, &doomed, &session.command, &store)?;
+    Ok(doomed)
+}
+
+/// Ensures that no process runs from what would go.
+fn ensure_unused(doomed: &[(ComponentName, TreeName)], session: &Session) -> Result<(), Error> {
+    Ok(remove::ensure_unused(
+        &session.layout,
+        doomed,
+        &Processes::look(),
+    )?)
+}
+
+fn talk(
+    doomed: &[(ComponentName, TreeName)],
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<String>, Error> {
     let mut talk = Vec::new();
-    for (component, tree) in &doomed {
+    for (component, tree) in doomed {
         let shown = session.style(component)?.show(tree.version());
-        let was_active = inventory.is_active(component, tree);
         talk.push(format!("removed {component} {shown}"));
-        if was_active {
-            talk.push(active_now(component, tree, &doomed, &inventory, session)?);
+        if inventory.is_active(component, tree) {
+            talk.push(active_now(component, tree, doomed, inventory, session)?);
         }
     }
-    let rows: Vec<_> = doomed
+    Ok(talk)
+}
+
+fn rows(doomed: &[(ComponentName, TreeName)]) -> Vec<Value> {
+    doomed
         .iter()
         .map(|(component, tree)| json!({"name": component, "version": tree.to_string()}))
-        .collect();
-    Ok(Outcome::done(
-        talk,
-        json!({ "removed": rows, "generation": generation }),
-    ))
+        .collect()
 }
 
 /// Says what is active in the place of a version that was.

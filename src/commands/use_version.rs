@@ -20,6 +20,9 @@ pub struct Args {
     /// An installed version, `NAME@VERSION`; a version alone means ampd and ampctl
     #[arg(value_name = "NAME@VERSION", value_parser = requests::version_or_component("ampup use postgres@18.4"))]
     pub spec: Option<Request>,
+    /// Show what would be active, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Makes an installed version the active one. Nothing is fetched.
@@ -30,7 +33,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let spec = spec(args, session)?;
     let host = session.host()?;
     // A first look, so that a question about nothing makes no home.
-    choose(&spec, &session.inventory()?, &host, session)?;
+    let (_, talk) = choose(&spec, &session.inventory()?, &host, session)?;
+    if args.dry_run {
+        return Ok(Outcome::planned(talk, json!({ "generation": null })));
+    }
     let store = session.lock_store()?;
     let inventory = session.inventory()?;
     let (set, talk) = choose(&spec, &inventory, &host, session)?;

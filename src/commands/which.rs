@@ -1,10 +1,17 @@
-//! `ampup which`: where an executable of an active component is.
+//! `ampup which`: where an executable of a component that is active, or pinned here, is.
 
-use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::{Error, Outcome, Session, installed::damaged};
-use crate::{domain::Inventory, fs::link, store::look_again::until_unchanged};
+use super::{
+    Error, Outcome, Session,
+    installed::{damaged, executable_in},
+    pinned::{self, Chooser},
+};
+use crate::{
+    domain::{ComponentName, Inventory},
+    fs::link,
+    store::look_again::until_unchanged,
+};
 
 /// Arguments of `ampup which`.
 #[derive(Debug, Clone, clap::Args)]
@@ -32,9 +39,18 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 
 fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome, Error> {
     let mut searched = Vec::new();
-    for (component, name) in &inventory.active.components {
+    let (pinned, missing) = pinned::installed(inventory, session)?;
+    let is_pinned = |name: &ComponentName| pinned.iter().any(|chosen| chosen.component == *name);
+    let active = inventory.active.components.iter();
+    let active = active
+        .filter(|(name, _)| !is_pinned(name))
+        .map(|(component, tree)| (component, tree, None));
+    let pinned_trees = pinned
+        .iter()
+        .map(|chosen| (&chosen.component, &chosen.tree, Some(&chosen.by)));
+    for (component, name, by) in pinned_trees.chain(active) {
         let tree = session.layout.tree(component, name);
-        let executable = in_bin(&tree, &args.executable);
+        let executable = executable_in(&tree, &args.executable);
         if let Some(executable) = executable {
             if inventory
                 .tree(component, name)
@@ -47,9 +63,21 @@ fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome
             let path = if args.dir { &tree } else { &executable };
             let json = json!({
                 "executable": args.executable, "path": executable, "directory": tree,
-                "component": component, "version": name.to_string(),
+                "component": component, "version": name.to_string(), "pin": by.map(Chooser::json),
             });
-            return Ok(Outcome::answer(format!("{path}\n"), json));
+            let shown = session.style(component)?.show(name.version());
+            let pin = by.map(|by| format!("this project uses {component} {shown} ({by})"));
+            let lacks = missing.iter().filter(|pin| pin.name == *component);
+            let lacks = lacks.map(|pin| {
+                format!(
+                    "this project pins `{}`, which is not installed: `ampup install`",
+                    pin.spec()
+                )
+            });
+            return Ok(Outcome {
+                talk: pin.into_iter().chain(lacks).collect(),
+                ..Outcome::answer(format!("{path}\n"), json)
+            });
         }
         searched.push(format!("`{}`", tree.join("bin")));
     }
@@ -70,17 +98,6 @@ fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome
         message,
         hint: hint(args, session)?,
     })
-}
-
-/// The file in the tree's `bin/`; a name that is a path is none.
-fn in_bin(tree: &camino::Utf8Path, executable: &str) -> Option<Utf8PathBuf> {
-    if executable.is_empty() || executable.contains(['/', '\\']) || executable.starts_with('.') {
-        return None;
-    }
-    let path = tree
-        .join("bin")
-        .join(format!("{executable}{}", std::env::consts::EXE_SUFFIX));
-    path.is_file().then_some(path)
 }
 
 /// The component that would have it, where the registry says so.

@@ -1,10 +1,20 @@
-//! `ampup why`: why a component is at the version that it is at.
+//! `ampup why`: why a component is at the version that it is at, an executable is the one that runs, or a setting has its
+//! value.
+
+mod path;
+mod setting;
 
 use std::{fmt::Write as _, io};
 
+use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::{Error, Outcome, Session};
+use self::setting::Setting;
+use super::{
+    Error, Outcome, Session,
+    installed::executable_in,
+    pinned::{self, Chooser, Chosen},
+};
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
     store::{
@@ -16,43 +26,107 @@ use crate::{
 /// Arguments of `ampup why`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The component
-    pub name: ComponentName,
+    /// A component, one of its executables, or a setting such as `mirror`
+    #[arg(value_name = "COMPONENT|EXECUTABLE|SETTING")]
+    pub name: String,
 }
 
-/// Shows what was requested, which command made this version the active one and when, and where its bytes came from.
+/// What is asked about.
+enum Subject {
+    Component(ComponentName),
+    /// One of the executables of a component.
+    Executable(ComponentName, String),
+    Setting(Setting),
+}
+
+/// Shows which request, pin or default decides, and what it wins over; which command made this version the active one and
+/// when; where its bytes came from; and what else of that name is on PATH.
 ///
 /// # Errors
-/// When the component is not installed.
+/// When nothing has that name, or the component is not installed.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let name = &args.name;
     let inventory = session.inventory()?;
+    match subject(&args.name, &inventory, session)? {
+        Subject::Component(name) => why(&name, None, &inventory, session),
+        Subject::Executable(name, executable) => why(&name, Some(&executable), &inventory, session),
+        Subject::Setting(setting) => setting::why(setting, session),
+    }
+}
+
+fn subject(word: &str, inventory: &Inventory, session: &Session) -> Result<Subject, Error> {
+    let registry = session.registry()?;
+    let name: Option<ComponentName> = word.parse().ok();
+    if let Some(name) = &name
+        && (registry.component(name).is_some() || !inventory.trees(name).is_empty())
+    {
+        return Ok(Subject::Component(name.clone()));
+    }
+    if let Some(setting) = Setting::named(word) {
+        return Ok(Subject::Setting(setting));
+    }
+    let (pinned, _) = pinned::installed(inventory, session)?;
+    let pinned = pinned.iter().map(|chosen| (&chosen.component, &chosen.tree));
+    let mut trees = pinned.chain(&inventory.active.components);
+    if let Some((component, _)) =
+        trees.find(|(component, tree)| executable_in(&session.layout.tree(component, tree), word).is_some())
+    {
+        return Ok(Subject::Executable(component.clone(), word.to_owned()));
+    }
+    match name {
+        Some(name) => Err(registry
+            .require(&name)
+            .err()
+            .map_or_else(|| unreachable!("the registry has no such component"), Error::from)),
+        None => Err(Error::NotFound {
+            message: format!("there is no component, executable or setting `{word}`"),
+            hint: "`ampup list` shows what is installed".to_owned(),
+        }),
+    }
+}
+
+fn why(
+    name: &ComponentName,
+    executable: Option<&str>,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Outcome, Error> {
     let style = session.style(name)?;
+    let (pinned, _) = pinned::installed(inventory, session)?;
+    let pin = pinned.into_iter().find(|chosen| chosen.component == *name);
+    let active = inventory.active.components.get(name);
+    let tree = pin.as_ref().map(|chosen| &chosen.tree).or(active);
     let others: Vec<String> = inventory
         .trees(name)
         .iter()
-        .filter(|tree| !inventory.is_active(name, &tree.name))
-        .map(|tree| style.show(tree.name.version()))
+        .filter(|other| Some(&other.name) != tree)
+        .map(|other| style.show(other.name.version()))
         .collect();
-    let Some(tree) = inventory.active.components.get(name) else {
+    let Some(tree) = tree else {
         return Err(not_active(name, &others, session)?);
     };
-    let mut data = format!("{name} {} is active\n", style.show(tree.version()));
+    let shown = style.show(tree.version());
+    let mut data = match pin {
+        Some(_) => format!("{name} {shown} is used in this project\n"),
+        None => format!("{name} {shown} is active\n"),
+    };
     let mut line = |label: &str, value: &str| {
         let _ = writeln!(data, "{label:12}{value}");
     };
-    let request = inventory.active.requests.get(name);
-    line(
-        "asked for",
-        &asked(name, request.map(ToString::to_string), session)?,
-    );
-    let maker = maker(&inventory, name, tree, session)?;
+    let chain = chain(name, pin.as_ref(), inventory, session)?;
+    for (label, value) in &chain {
+        line(label, value);
+    }
+    let maker = match active {
+        Some(active) if active == tree => maker(inventory, name, tree, session)?,
+        _ => None,
+    };
     if let Some(maker) = &maker {
         let (made, command) = (&maker.record.made, &maker.record.command);
         line("since", &format!("generation {}, {made}", maker.number));
         line("by", &format!("`{command}`"));
     }
-    let receipt = Receipt::read(&session.layout.tree(name, tree), name, tree.version());
+    let directory = session.layout.tree(name, tree);
+    let receipt = Receipt::read(&directory, name, tree.version());
     match &receipt {
         Ok(receipt) => {
             line("built by", receipt.provider.as_str());
@@ -68,17 +142,70 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             &format!("unknown: {why}; `ampup verify --repair {name}`"),
         ),
     }
+    let path: Utf8PathBuf = match executable {
+        Some(executable) => executable_in(&directory, executable).unwrap_or_else(|| directory.clone()),
+        None => directory.clone(),
+    };
+    line("path", path.as_str());
     if !others.is_empty() {
         line("also here", &others.join(", "));
     }
+    let copies = path::other_copies(name, executable, session)?;
+    for copy in &copies {
+        line("on PATH", &copy.to_string());
+    }
+    let request = inventory.active.requests.get(name);
+    let chain: Vec<_> = chain
+        .iter()
+        .map(|(label, value)| json!({ "by": label, "value": value }))
+        .collect();
+    let copies: Vec<_> = copies
+        .iter()
+        .map(|copy| json!({ "path": copy.path, "first": copy.is_first }))
+        .collect();
     let json = json!({
         "name": name, "version": tree.to_string(), "request": request,
+        "pin": pin.as_ref().map(|chosen| chosen.by.json()), "chain": chain,
         "generation": maker.as_ref().map(|maker| maker.number),
         "made": maker.as_ref().map(|maker| &maker.record.made),
         "command": maker.as_ref().map(|maker| &maker.record.command),
-        "receipt": receipt.as_ref().ok(), "inactive": others,
+        "receipt": receipt.as_ref().ok(), "path": path, "inactive": others, "on_path": copies,
     });
     Ok(Outcome::answer(data, json))
+}
+
+/// What has a say in the version, the one that decides first.
+fn chain(
+    name: &ComponentName,
+    pin: Option<&Chosen>,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<(&'static str, String)>, Error> {
+    let mut chain = Vec::new();
+    if let Some(Chosen { by, .. }) = pin
+        && let Chooser::Pin { requirement, .. } = by
+    {
+        chain.push(("pinned", format!("`{name}@{requirement}`, {by}: this decides")));
+    }
+    let request = inventory.active.requests.get(name);
+    let asked = asked(name, request.map(ToString::to_string), session)?;
+    chain.push((
+        "asked for",
+        match (pin, inventory.active.components.get(name)) {
+            (Some(_), Some(active)) => {
+                let shown = session.style(name)?.show(active.version());
+                format!("{asked}; {shown} is active outside this project")
+            }
+            (Some(_), None) => return Ok(chain),
+            (None, _) => asked,
+        },
+    ));
+    if request.is_some()
+        && let Some(default) = default(name, session)?
+    {
+        chain.push(("default", default));
+    }
+    Ok(chain)
 }
 
 /// Describes the request that `update` follows.
@@ -86,15 +213,19 @@ fn asked(name: &ComponentName, request: Option<String>, session: &Session) -> Re
     if let Some(request) = request {
         return Ok(format!("`{name}@{request}`"));
     }
-    let default = session.registry()?.component(name).map(|component| {
-        let requirement = component.default_requirement.as_ref();
-        let requirement = requirement.map(|requirement| format!(", `{requirement}`"));
-        format!("{}{}", component.default_channel, requirement.unwrap_or_default())
-    });
-    Ok(match default {
+    Ok(match default(name, session)? {
         Some(default) => format!("`{name}` alone, which means {default}"),
         None => format!("`{name}` alone"),
     })
+}
+
+/// What a request without a version means.
+fn default(name: &ComponentName, session: &Session) -> Result<Option<String>, Error> {
+    Ok(session.registry()?.component(name).map(|component| {
+        let requirement = component.default_requirement.as_ref();
+        let requirement = requirement.map(|requirement| format!(", `{requirement}`"));
+        format!("{}{}", component.default_channel, requirement.unwrap_or_default())
+    }))
 }
 
 /// The oldest generation since which this version was active without a break, as far as they are kept.

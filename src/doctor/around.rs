@@ -41,7 +41,7 @@ pub(super) fn search_path(layout: &Layout, env: &Env) -> Vec<Finding> {
         } else {
             format!("`export PATH=\"{bin}:$PATH\"`")
         };
-        return vec![Finding::problem("PATH", text, remedy)];
+        return vec![Finding::warning("PATH", text, remedy)];
     }
     let mut findings = Vec::new();
     for program in &programs {
@@ -52,9 +52,9 @@ pub(super) fn search_path(layout: &Layout, env: &Env) -> Vec<Finding> {
         if let Some((entry, file)) = first
             && !is_same(entry, &bin)
         {
-            findings.push(Finding::problem(
+            findings.push(Finding::warning(
                 "PATH",
-                format!("`{file}` comes before ampup's `{program}`"),
+                format!("`{file}` comes before ampup's `{program}`: plain `ampd solo` takes that"),
                 format!("put `{bin}` before `{entry}` on PATH"),
             ));
         }
@@ -86,7 +86,7 @@ fn programs(bin: &Utf8Path) -> Vec<String> {
         .collect()
 }
 
-fn is_program(file: &Utf8Path) -> bool {
+pub(super) fn is_program(file: &Utf8Path) -> bool {
     let Ok(metadata) = file.metadata() else {
         return false;
     };
@@ -142,6 +142,12 @@ fn problem(hindrance: &Hindrance, advice: Advice) -> Finding {
         text,
         (advice.on_host)(hindrance).unwrap_or_else(|| "ask who looks after this host".to_owned()),
     )
+}
+
+/// The Amp directory here, as ampd finds it.
+pub(super) fn amp_dir(env: &Env) -> Option<Utf8PathBuf> {
+    let here = env.current_dir()?;
+    Some(here.join(env.var("AMP_DIR").unwrap_or(".amp")))
 }
 
 /// The project here, as ampd finds it: AMP_DIR, else `.amp` in the working directory.
@@ -203,20 +209,22 @@ pub(super) fn project(env: &Env, advice: Advice) -> Vec<Finding> {
     let real = link::real(&amp_dir).unwrap_or(amp_dir);
     let length = real.as_str().len() + SOCKET.len();
     if length > LONGEST {
-        findings.push(Finding::problem(
+        findings.push(Finding::warning(
             "project",
-            format!("`{real}{SOCKET}` has {length} bytes, and a socket's path at most {LONGEST}: ampd cannot use it"),
-            "`export AMP_DIR=` a shorter directory, or move the project",
+            format!(
+                "`{real}{SOCKET}` has {length} bytes, and a socket's path at most {LONGEST}: plain `ampd solo` cannot use it"
+            ),
+            "`ampup run ampd solo`, which puts the socket elsewhere, or move the project",
         ));
     }
     findings
 }
 
-/// Variables that make ampd, or the PostgreSQL that it starts, do something else.
+/// Variables that make plain ampd, or the PostgreSQL that it starts, do something else. `ampup run` clears them.
 pub(super) fn variables(env: &Env) -> Vec<Finding> {
     /// A variable, which values of it hurt, and why.
     type Pitfall = (&'static str, fn(&str) -> bool, &'static str);
-    let pitfalls: [Pitfall; 5] = [
+    let pitfalls: [Pitfall; 6] = [
         (
             "PGPORT",
             |value| value != "5432",
@@ -224,33 +232,43 @@ pub(super) fn variables(env: &Env) -> Vec<Finding> {
         ),
         (
             "PGUSER",
-            |_| true,
-            "ampd connects as this user, whom a new cluster does not have",
+            |value| !value.is_empty() && OsUser::current().is_ok_and(|user| user.name != value),
+            "ampd connects as this user, whom its cluster does not have",
         ),
         (
             "PGSSLMODE",
-            |value| !["disable", "allow", "prefer"].contains(&value),
+            |value| matches!(value, "require" | "verify-ca" | "verify-full"),
             "ampd's cluster has no TLS",
         ),
         (
-            "LD_LIBRARY_PATH",
-            |_| true,
-            "its libraries may come before those that PostgreSQL brings",
+            "PGOPTIONS",
+            |value| !value.is_empty(),
+            "ampd's sessions begin with these options, and fail with one that is unknown",
         ),
         (
-            "DYLD_LIBRARY_PATH",
-            |_| true,
-            "its libraries may come before those that PostgreSQL brings",
+            "AMP_CONFIG_METADATA_DB__URL",
+            str::is_empty,
+            "ampd takes the empty value for an address",
+        ),
+        (
+            "AMP_DIR",
+            |value| value.is_empty() || !Utf8Path::new(value).is_absolute(),
+            "ampd's PostgreSQL does not find a directory that is not absolute",
         ),
     ];
-    pitfalls
-        .into_iter()
-        .filter_map(|(name, hurts, why)| {
-            let value = env.var(name).filter(|value| hurts(value))?;
+    env.variables()
+        .filter_map(|(name, value)| {
+            let value = value.to_str()?;
+            let (name, _, why) = pitfalls
+                .iter()
+                .find(|(pitfall, hurts, _)| name == *pitfall && hurts(value))?;
             let text = format!("it is set to `{}`: {why}", value.escape_debug());
-            Some((name, text))
+            Some(Finding::warning(
+                name,
+                text,
+                format!("`unset {name}`, or `ampup run ampd solo`"),
+            ))
         })
-        .map(|(name, text)| Finding::note(name, text, format!("`unset {name}` where ampd is started")))
         .collect()
 }
 
@@ -274,14 +292,14 @@ mod tests {
             ("PGSSLMODE", "require"),
         ]));
         assert_eq!(findings.len(), 3);
-        assert!(findings.iter().all(|finding| finding.level == Level::Note));
+        assert!(findings.iter().all(|finding| finding.level == Level::Warning));
     }
 
     #[test]
     fn a_long_or_shared_project_is_named() {
         let long = format!("/{}", "a".repeat(100));
         let findings = project(&Env::from_variables([("HOME", "/u")], &long), NONE);
-        assert!(matches!(&findings[..], [one] if one.level == Level::Problem && one.text.contains("bytes")));
+        assert!(matches!(&findings[..], [one] if one.level == Level::Warning && one.text.contains("bytes")));
         let findings = project(
             &Env::from_variables([("HOME", "/u"), ("AMP_DIR", "/p")], "/w"),
             NONE,

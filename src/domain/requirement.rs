@@ -5,7 +5,11 @@ use std::{fmt, str::FromStr};
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
-use super::{Channel, ComponentName, Provider, name::InvalidComponentName, version::parse_full};
+use super::{
+    Channel, ComponentName, Provider,
+    name::InvalidComponentName,
+    version::{LOCAL, local_name, parse_full},
+};
 
 /// A requirement on a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +25,7 @@ pub enum Requirement {
     Channel(Channel),
     /// The newest of the component's default channel, whatever its number.
     Latest,
-    /// A release's tag: `nightly-188bfd4`.
+    /// A release's tag, `nightly-188bfd4`, or the name of a local build, `local-1a2b3c4`.
     Tag(String),
 }
 
@@ -39,6 +43,14 @@ impl Requirement {
         tags: &[String],
         default_channel: Channel,
     ) -> bool {
+        // Nobody gets a local build who did not name it.
+        if let Some(name) = local_name(version) {
+            return match self {
+                Self::Tag(tag) => tag == name,
+                Self::Exact(wanted) => wanted.cmp_precedence(version).is_eq(),
+                _ => false,
+            };
+        }
         match self {
             Self::Exact(wanted) => {
                 wanted.cmp_precedence(version).is_eq()
@@ -110,9 +122,9 @@ impl FromStr for Requirement {
         if let Some(prefix) = parse_prefix(text) {
             return Ok(prefix);
         }
-        // A tag is a channel's name, a hyphen, and word characters: nothing that could be mistaken for a version.
+        // A tag is a channel's name or `local`, a hyphen, and word characters: nothing that could be mistaken for a version.
         if let Some((channel, rest)) = text.split_once('-')
-            && channel.parse::<Channel>().is_ok()
+            && (channel.parse::<Channel>().is_ok() || LOCAL.strip_suffix('-') == Some(channel))
             && !rest.is_empty()
             && rest
                 .bytes()
@@ -258,6 +270,15 @@ mod tests {
         assert!(meant("latest", "18.6.0") && !meant("latest", "0.0.36-nightly.1"));
         assert!(meant("nightly", "0.0.36-nightly.1") && !meant("stable", "0.0.36-nightly.1"));
         assert!(meant("nightly-188bfd4", "0.0.36-nightly.20260313+188bfd4"));
+    }
+
+    #[test]
+    fn a_local_build_is_meant_by_its_name_alone() {
+        let local = "0.0.0-local-1a2b3c4";
+        assert!(meant("local-1a2b3c4", local) && meant(local, local));
+        for other in ["nightly", "latest", "0", "0.0", ">=0.0.0-a", "local-1a2b3c5"] {
+            assert!(!meant(other, local), "{other}");
+        }
     }
 
     #[test]

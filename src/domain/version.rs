@@ -19,6 +19,9 @@ pub enum VersionStyle {
 impl VersionStyle {
     /// The version as a person reads it.
     pub fn show(self, version: &Version) -> String {
+        if let Some(name) = local_name(version) {
+            return name.to_owned();
+        }
         match self {
             Self::Plain => version.to_string(),
             Self::V => format!("v{version}"),
@@ -29,6 +32,15 @@ impl VersionStyle {
             Self::Postgres => version.to_string(),
         }
     }
+}
+
+/// The prefix of the name of a local build, which stands in a version as its pre-release: `0.0.0-local-1a2b3c4`.
+pub const LOCAL: &str = "local-";
+
+/// The name of a local build, `local-…`, if this is the version of one.
+pub fn local_name(version: &Version) -> Option<&str> {
+    let name = version.pre.as_str();
+    name.starts_with(LOCAL).then_some(name)
 }
 
 /// A full version, with or without a leading `v`.
@@ -47,6 +59,7 @@ mod tests {
         assert_eq!(show(VersionStyle::Postgres, "18.4.0+theseus"), "18.4+theseus");
         assert_eq!(show(VersionStyle::Postgres, "9.6.24"), "9.6.24");
         assert_eq!(show(VersionStyle::V, "v0.5.0"), "v0.5.0");
+        assert_eq!(show(VersionStyle::V, "0.0.0-local-0123456"), "local-0123456");
         assert_eq!(show(VersionStyle::Plain, "v0.5.0"), "0.5.0");
     }
 }

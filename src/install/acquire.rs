@@ -10,7 +10,7 @@ use super::{
     locks::{Locks, lock_store},
 };
 use crate::{
-    accept::{AcceptError, Accepted, ProvenCluster, accept, ensure_open},
+    accept::{AcceptError, Accepted, Expected, ProvenCluster, accept, ensure_open},
     domain::{Artifact, Component, Digest, Provider, TreeName, component::Acceptance},
     event::{Event, Phase},
     fetch::{FetchError, Places, Verdict},
@@ -248,7 +248,7 @@ fn try_artifact(
         .iter()
         .find(|release| release.version == step.version)
         .map_or(&[][..], |release| release.tags.as_slice());
-    let accepted = accept(staged, component, &step.version, tags, &work)?;
+    let accepted = accept(staged, component, Expected::Release(&step.version, tags), &work)?;
     phase(Phase::Publishing);
     let receipt = Receipt {
         schema: 1,
@@ -273,7 +273,7 @@ fn try_artifact(
     Ok(accepted.staged().path().to_owned())
 }
 
-fn seal(accepted: &Accepted, receipt: &Receipt) -> std::io::Result<()> {
+pub(super) fn seal(accepted: &Accepted, receipt: &Receipt) -> std::io::Result<()> {
     let files = serde_json::to_vec(accepted.staged().files()).expect("a list has only text and numbers");
     store::seal(accepted.staged().path(), &files, receipt)
 }

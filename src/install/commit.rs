@@ -43,9 +43,11 @@ pub(super) fn commit(
             Ok(members) => {
                 let members = members.into_iter().map(|(step, tree, effect)| {
                     let active = before.is_active(&step.component, &tree);
-                    activate(&mut set, group, &step, &tree);
+                    if !plan.keeps_active {
+                        activate(&mut set, group, &step, &tree);
+                    }
                     let effect = match effect {
-                        Effect::Activated if active => Effect::AlreadyActive,
+                        Effect::Activated if active || plan.keeps_active => Effect::None,
                         other => other,
                     };
                     Done {
@@ -68,8 +70,9 @@ pub(super) fn commit(
             }
         }
     }
-    let is_damaged = !links::is_bin_whole(context.layout);
-    let is_new = set != before.active || before.generation.is_none() || is_damaged;
+    let is_damaged = !plan.keeps_active && !links::is_bin_whole(context.layout);
+    let is_first = !plan.keeps_active && before.generation.is_none();
+    let is_new = set != before.active || is_first || is_damaged;
     if !is_new && sealed.is_empty() {
         return Ok(Report {
             groups,

@@ -39,7 +39,10 @@ pub struct Stage<'a> {
 /// Goes through a plan.
 pub fn rehearse(plan: &Plan, stage: Stage<'_>) -> Rehearsal {
     let mut left = Rehearsal {
-        plan: Plan::default(),
+        plan: Plan {
+            groups: Vec::new(),
+            keeps_active: plan.keeps_active,
+        },
         failures: Vec::new(),
     };
     for group in &plan.groups {

@@ -6,7 +6,7 @@ use std::fmt;
 use semver::Version;
 use serde_json::{Value, json};
 
-use crate::domain::{Component, Release, Requirement, Security, Target};
+use crate::domain::{Component, Release, Requirement, Security, Target, version::local_name};
 
 /// One thing to know of an installed version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +75,8 @@ pub fn held_back(
     let (Some(request), Some(target)) = (request, target) else {
         return None;
     };
-    // Who asks for a channel has chosen, and is not held back by it.
-    if matches!(request, Requirement::Channel(_) | Requirement::Latest) {
+    // Whoever asks for a channel or a local build has chosen, and is not held back by it.
+    if matches!(request, Requirement::Channel(_) | Requirement::Latest) || local_name(version).is_some() {
         return None;
     }
     let newest = newer(component, version)

@@ -8,6 +8,7 @@ use super::{Action, Candidate, GroupPlan, ResolveError, Step, Update, is_major_b
 use crate::{
     domain::{
         Artifact, Channel, Component, Inventory, Provider, Release, Requirement, Target, Tree, TreeName,
+        version::local_name,
     },
     host::{Host, Lack},
     registry::Registry,
@@ -340,7 +341,7 @@ fn release<'a>(component: &'a Component, version: &Version) -> Option<&'a Releas
 }
 
 /// Returns true if a request for a component means this version, also one that the registry no longer has.
-fn is_meant(component: &Component, version: &Version, request: Option<&Requirement>) -> bool {
+pub(super) fn is_meant(component: &Component, version: &Version, request: Option<&Requirement>) -> bool {
     let (channel, tags) = match release(component, version) {
         Some(release) => (release.channel, release.tags.as_slice()),
         None if version.pre.is_empty() => (Channel::Stable, [].as_slice()),
@@ -349,7 +350,8 @@ fn is_meant(component: &Component, version: &Version, request: Option<&Requireme
     match request {
         Some(request) => request.matches(version, channel, tags, component.default_channel),
         None => {
-            channel == component.default_channel
+            local_name(version).is_none()
+                && channel == component.default_channel
                 && component
                     .default_requirement
                     .as_ref()

@@ -394,23 +394,34 @@ fn doctor_finds_nothing_in_a_healthy_home_and_says_which_registry_is_used() {
     let path = format!("{}:/usr/bin:/bin", home.path().join("bin"));
     let doctor = |change: &dyn Fn(&mut std::process::Command)| {
         let mut command = home.command(&["doctor"]);
-        command.env("PATH", &path).env_remove("AMPUP_REGISTRY");
+        command.env("PATH", &path);
         change(&mut command);
         crate::support::home::finish(command)
     };
-    let run = doctor(&|_| {}).exits(0).says("no problem was found");
-    assert!(run.stdout.contains("this build has no key"), "{run:#?}");
+    doctor(&|_| {}).exits(0).says("no problem was found");
+    let run_of_ours = doctor(&|command| {
+        command.env_remove("AMPUP_REGISTRY");
+    })
+    .exits(1);
+    assert!(
+        run_of_ours.stdout.contains("this build has no key"),
+        "{run_of_ours:#?}"
+    );
+    assert!(
+        run_of_ours.stdout.contains("ampd is not installed"),
+        "{run_of_ours:#?}"
+    );
     let run = doctor(&|command| {
         command.env("PATH", "/usr/bin:/bin");
     })
-    .exits(1);
+    .exits(0);
     assert!(run.stdout.contains("is not on PATH"), "{run:#?}");
     let shadow = home.directory("shadow");
     fs::copy("/bin/true", shadow.join("tool")).expect("copied");
     let run = doctor(&|command| {
         command.env("PATH", format!("{shadow}:{path}"));
     })
-    .exits(1);
+    .exits(0);
     assert!(
         run.stdout
             .contains(&format!("`{shadow}/tool` comes before ampup's `tool`")),
@@ -424,7 +435,7 @@ fn doctor_finds_nothing_in_a_healthy_home_and_says_which_registry_is_used() {
 #[test]
 fn doctor_makes_no_home() {
     let home = Home::new();
-    home.ampup(&["doctor"]).exits(0);
+    home.ampup(&["doctor"]).exits(1);
     home.ampup(&["verify"]).exits(0);
     home.ampup(&["prune"]).exits(0);
     assert!(!home.path().exists());

@@ -17,6 +17,7 @@ use crate::support::{
     home::{Home, finish, program, sha256},
     postgres::{fingerprint, run_as, sql},
     programs,
+    served::Served,
 };
 
 fn start(home: &Home, purpose: Purpose) -> Server {
@@ -454,4 +455,39 @@ fn a_database_that_another_user_made_is_refused_clearly_and_restored_as_ones_own
         .exits(0);
     assert!(!run.stderr.contains("too"), "{run:?}");
     home.ampup(&["db", "list"]).exits(0).prints_with("fresh/.amp");
+}
+
+#[test]
+fn a_fork_is_a_copy_and_the_other_project_keeps_its_own() {
+    let served = Served::new();
+    served
+        .ampup(&["run", "--", "sh", "-c", &psql("create table t as select 7 as x")])
+        .exits(0);
+    let work = served.home.directory("fork");
+    let here = |arguments: &[&str]| {
+        let mut command = served.home.command(arguments);
+        command.current_dir(&work);
+        finish(command)
+    };
+    let from = served.home.work();
+    here(&["db", "fork", from.as_str()]).exits(0).says("is a copy of");
+    let read = ["run", "--", "sh", "-c", &psql("select x from t")];
+    here(&read).exits(0).prints("7\n");
+    here(&["run", "--", "sh", "-c", &psql("insert into t values (8)")]).exits(0);
+    served.ampup(&read).exits(0).prints("7\n");
+    // Once more: what is here is kept.
+    here(&["db", "fork", from.as_str()]).exits(0).says("is kept in");
+    here(&read).exits(0).prints("7\n");
+    let left = work.join(".amp").read_dir_utf8().expect("listed").flatten();
+    assert!(
+        left.filter(|entry| entry.file_name().starts_with("metadb.fork-"))
+            .count()
+            == 0
+    );
+    here(&["db", "fork", "."]).exits(2).says("this project's own");
+    here(&["db", "fork", "nowhere"]).exits(3);
+}
+
+fn psql(line: &str) -> String {
+    format!("psql -XtAq \"$AMP_CONFIG_METADATA_DB__URL\" -c '{line}'")
 }

@@ -24,6 +24,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("event", 2),
     ("layout", 2),
     ("manual", 2),
+    ("pins", 2),
     ("registry", 2),
     ("settings", 2),
     ("shell", 2),

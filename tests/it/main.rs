@@ -27,7 +27,8 @@ mod database_root;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod database_upgrade;
 mod discover;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
+mod doctor;
 #[cfg(unix)]
 mod door;
 mod formats;
@@ -38,6 +39,8 @@ mod house;
 mod library;
 #[cfg(target_os = "linux")]
 mod life;
+#[cfg(target_os = "linux")]
+mod linked;
 #[cfg(unix)]
 mod main_job;
 #[cfg(target_os = "linux")]
@@ -45,6 +48,10 @@ mod mirror;
 #[cfg(target_os = "linux")]
 mod own_registry;
 mod own_state;
+#[cfg(target_os = "linux")]
+mod pins;
+#[cfg(unix)]
+mod planning;
 #[cfg(unix)]
 mod postgres_ampd;
 #[cfg(unix)]

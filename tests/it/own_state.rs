@@ -136,6 +136,7 @@ impl Scene {
             ("list", |session| {
                 list::run(
                     &list::Args {
+                        names: Vec::new(),
                         available: false,
                         all: true,
                     },

@@ -15,6 +15,7 @@ pub(crate) mod postgres;
 pub(crate) mod programs;
 #[cfg(target_os = "linux")]
 pub(crate) mod release;
+pub(crate) mod schemas;
 #[cfg(unix)]
 pub(crate) mod served;
 pub(crate) mod server;

@@ -36,7 +36,7 @@ pub struct Args {
 /// # Errors
 /// When there is no database, no room for a copy of its largest table, or the server refuses.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let cluster = args.project.cluster(session)?;
+    let cluster = args.project.served(session)?;
     if cluster.status()?.url.is_none() {
         return Err(super::url::none(&cluster));
     }

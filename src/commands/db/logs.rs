@@ -65,7 +65,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         fs::metadata(&path).map_err(failed)?;
         // By name, because a full log is put aside when a server starts.
         let words = ["-n", "+1", "-F", path.as_str()].map(Into::into);
-        let tail = child::find(&["tail".into()], session)?;
+        let tail = child::find(&["tail".into()], &[], session)?;
         return child::run(&child::Command::new(tail, &words), None, session).map(Outcome::of_command);
     }
     let text = atomic::read(&path, LIMIT).map_err(failed)?;

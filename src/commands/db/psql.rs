@@ -33,12 +33,12 @@ pub struct Args {
 /// # Errors
 /// When there is no psql, or the database does not serve.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let cluster = args.project.cluster(session)?;
+    let cluster = args.project.served(session)?;
     let programs = cluster.programs();
     let own = programs.as_ref().ok().map(|programs| programs.program("psql"));
     let program = match own.filter(|program| program.is_file()) {
         Some(program) => program.into_std_path_buf(),
-        None => match child::find(&["psql".into()], session) {
+        None => match child::find(&["psql".into()], &[], session) {
             Ok(program) => program,
             Err(Error::NoCommand { .. }) => return Err(missing(&programs?, session)),
             Err(error) => return Err(error),

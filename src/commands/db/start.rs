@@ -30,7 +30,7 @@ pub struct Args {
 /// # Errors
 /// When it does not serve.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let cluster = args.project.cluster(session)?;
+    let cluster = args.project.served(session)?;
     External::tell(&cluster, session);
     let start = StartOptions {
         run_as: database::user(args.run_as.as_deref())?,

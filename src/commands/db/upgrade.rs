@@ -4,15 +4,16 @@ use serde_json::json;
 
 use super::{super::database::Selected, Error, Session, with_build};
 use crate::{
-    commands::Outcome,
+    commands::{Outcome, pinned},
     event::counted,
+    locate,
     upgrade::{self, Upgraded},
 };
 
 /// Arguments of `ampup db upgrade`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The major to upgrade to [default: the active version's]
+    /// The major to upgrade to [default: the pinned version's, else the active one's]
     #[arg(long, value_name = "MAJOR")]
     pub to: Option<u64>,
     #[command(flatten)]
@@ -26,7 +27,11 @@ pub struct Args {
 /// When PostgreSQL of either major or its client programs are missing, there is too little room, or it is in use.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
-    let upgraded = upgrade::upgrade(&cluster, args.to, &session.env, session.reporter.as_ref())
+    let to = match args.to {
+        Some(major) => Some(major),
+        None => pinned_major(session)?,
+    };
+    let upgraded = upgrade::upgrade(&cluster, to, &session.env, session.reporter.as_ref())
         .map_err(|error| with_build(error, session))?;
     Ok(match upgraded {
         Upgraded::AlreadyThere { major } => Outcome::done(
@@ -62,4 +67,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             Outcome::done(talk, json)
         }
     })
+}
+
+/// The major that the project pins.
+fn pinned_major(session: &Session) -> Result<Option<u64>, Error> {
+    let postgres = locate::postgres();
+    let chosen = pinned::chosen(&[], session)?;
+    let pinned = chosen.iter().find(|chosen| chosen.component == postgres);
+    Ok(pinned.map(|chosen| chosen.tree.version().major))
 }

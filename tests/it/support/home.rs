@@ -14,7 +14,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use serde_json::{Value, json};
 
-use super::postgres::{World, accessible, run_as};
+use super::{
+    postgres::{World, accessible, run_as},
+    schemas::ensure_promised,
+};
 
 /// A home, a working directory and a registry.
 pub(crate) struct Home {
@@ -98,7 +101,14 @@ impl Home {
 
     /// The program, as an ordinary user, with nothing in its environment but PATH, HOME and what npm and TLS need.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command_as_we_are(arguments);
+        let mut command = self.as_the_user(program());
+        command.args(arguments);
+        command
+    }
+
+    /// Another program in the same place, as an ordinary user.
+    pub(crate) fn as_the_user(&self, program: &Utf8Path) -> Command {
+        let mut command = self.other_program(program);
         if let Some(user) = run_as() {
             command.uid(user.uid).gid(user.gid);
         }
@@ -294,11 +304,13 @@ pub(crate) fn finish(mut command: Command) -> Run {
     let output = command
         .output()
         .unwrap_or_else(|cause| panic!("{command:?}: {cause}"));
-    Run {
+    let run = Run {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).expect("UTF-8"),
         stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-    }
+    };
+    ensure_promised(&command, &run.stdout, &run.stderr);
+    run
 }
 
 /// The program under test, where every user can run it.

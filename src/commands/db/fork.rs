@@ -1,0 +1,86 @@
+//! `ampup db fork`: another project's database becomes this one's.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::json;
+
+use super::{super::database::Selected, Error, Session, named};
+use crate::{
+    backup,
+    commands::{Outcome, database, requests},
+    postgres::{Cluster, ClusterError, Project},
+};
+
+/// The prefix of the directory that holds the copy on its way; `prune` knows it.
+pub const PREFIX: &str = "metadb.fork-";
+
+/// Arguments of `ampup db fork`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The other project's directory, such as another working tree of this repository
+    #[arg(value_name = "DIR", value_parser = requests::path(), value_hint = clap::ValueHint::DirPath)]
+    pub from: Utf8PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a text here would be printed in the help")]
+    pub which: Selected,
+}
+
+/// Makes a backup of another project's database and restores it here. The other one is only read, and stopped for a
+/// moment if it runs; what was here is kept under another name.
+///
+/// # Errors
+/// When there is no database, one of the two is in use, or PostgreSQL of its major is not installed; nothing is changed
+/// then.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let here = args.which.cluster(session)?;
+    let there = other(&args.from, &here, session)?;
+    let reporter = session.reporter.as_ref();
+    let run_as = here.run_as(None)?;
+    here.project()
+        .prepare(run_as.as_ref())
+        .map_err(ClusterError::from)?;
+    let copies = tempfile::Builder::new()
+        .prefix(PREFIX)
+        .tempdir_in(here.project().amp_dir())
+        .map_err(|source| Error::File {
+            path: here.project().amp_dir().to_owned(),
+            source,
+        })?;
+    let file = Utf8Path::from_path(copies.path())
+        .unwrap_or(here.project().amp_dir())
+        .join("copy.tar.zst");
+    let made = backup::back_up(&there, Some(&file), reporter)?;
+    let restored = backup::restore(&here, &file, reporter)?;
+    let from = there.project().cluster();
+    let mut talk = vec![format!(
+        "this project's database is a copy of `{from}` now: PostgreSQL {}",
+        restored.header.major
+    )];
+    talk.extend(
+        restored
+            .aside
+            .iter()
+            .map(|aside| format!("what was there is kept in `{aside}`")),
+    );
+    let json = json!({
+        "from": from, "major": restored.header.major, "kept": restored.aside,
+        "restarted": restored.resumed, "restarted_there": made.resumed,
+    });
+    Ok(Outcome::done(talk, json))
+}
+
+/// The cluster of the project in a directory, or of this Amp directory.
+fn other(directory: &Utf8Path, here: &Cluster, session: &Session) -> Result<Cluster, Error> {
+    let directory = named(directory, session);
+    let amp_dir = match directory.join("metadb").is_dir() {
+        true => directory,
+        false => directory.join(".amp"),
+    };
+    let project = Project::at(&amp_dir).map_err(ClusterError::from)?;
+    if project.amp_dir() == here.project().amp_dir() {
+        return Err(Error::Usage {
+            message: format!("`{}` is this project's own", project.amp_dir()),
+            hint: "name another project's directory".to_owned(),
+        });
+    }
+    Ok(database::open(&project, session))
+}

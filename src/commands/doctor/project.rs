@@ -1,0 +1,178 @@
+//! The project's database: would `ampup run ampd solo` find one that it can start, and plain `ampd solo`?
+
+use camino::Utf8Path;
+use fs_err as fs;
+
+use super::{Finding, refused};
+use crate::{
+    commands::{Error, Session, database, pinned},
+    domain::ComponentName,
+    locate::{self, Locator},
+    postgres::{
+        Cluster, ClusterError, Contents, Project, ServerState,
+        identity::servers_of,
+        observe::{files, pid_file::PidFile},
+        user::current_uid,
+    },
+};
+
+/// Looks at what the project here would be served by, and at its database.
+pub(super) fn check(session: &Session) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = daemon(session).into_iter().collect();
+    let project = match Project::find(&session.env, None) {
+        Ok(project) => project,
+        Err(error) => {
+            findings.push(refused("project", &ClusterError::from(error).into()));
+            return findings;
+        }
+    };
+    if !is_known(&locate::postgres(), session) {
+        return findings;
+    }
+    let cluster = database::open(&project, session);
+    findings.extend(served(&cluster, session));
+    findings.extend(by_plain_ampd(&cluster, session));
+    findings.extend(server(&cluster));
+    findings
+}
+
+/// The registry in use has such a component: one of somebody's own need not have Amp's.
+fn is_known(name: &ComponentName, session: &Session) -> bool {
+    session
+        .registry()
+        .is_ok_and(|registry| registry.component(name).is_some())
+}
+
+/// There is an ampd to run.
+fn daemon(session: &Session) -> Option<Finding> {
+    let name: ComponentName = "ampd".parse().expect("a valid name");
+    let file = format!("ampd{}", std::env::consts::EXE_SUFFIX);
+    let is_on_path = || {
+        session
+            .env
+            .search_path()
+            .iter()
+            .any(|directory| directory.join(&file).is_file())
+    };
+    let is_pinned = || {
+        let inventory = session.inventory().ok();
+        let chosen = inventory.and_then(|inventory| pinned::installed(&inventory, session).ok());
+        chosen.is_some_and(|(chosen, _)| chosen.iter().any(|chosen| chosen.component == name))
+    };
+    let locator = Locator::new(session.layout.home());
+    if !is_known(&name, session) || locator.active(&name).is_ok() || is_pinned() || is_on_path() {
+        return None;
+    }
+    Some(Finding::problem(
+        "ampd",
+        "ampd is not installed: there is nothing to run",
+        "`ampup install`",
+    ))
+}
+
+/// Whether `ampup run` can serve the database.
+fn served(cluster: &Cluster, session: &Session) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let chosen = match pinned::chosen(&[], session) {
+        Ok(chosen) => chosen,
+        // A pin that is not installed is told with the pins.
+        Err(_) => return findings,
+    };
+    let served = pinned::serve(cluster.clone(), &chosen, session);
+    let programs = served.and_then(|cluster| Ok(cluster.programs()?));
+    findings.extend(programs.err().map(|error| refused("database", &error)));
+    if let Err(error) = cluster.run_as(None) {
+        findings.push(refused("database", &Error::from(error)));
+    }
+    findings
+}
+
+/// What only plain `ampd solo` stumbles over.
+fn by_plain_ampd(cluster: &Cluster, session: &Session) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let directory = cluster.project().cluster();
+    if current_uid() == 0 {
+        findings.push(Finding::warning(
+            "user",
+            "you are root, whom PostgreSQL refuses: plain `ampd solo` cannot start a database",
+            "`ampup run ampd solo`, which runs the server as another user",
+        ));
+    }
+    let active = Locator::new(session.layout.home()).postgres(None).ok();
+    if let (Ok(Contents::Cluster { major }), Some(active)) = (cluster.contents(), active)
+        && active.major() != major
+    {
+        findings.push(Finding::warning(
+            "database",
+            format!(
+                "`{directory}` is of PostgreSQL {major}, and {} is active: plain `ampd solo` cannot serve it",
+                locate::shown(&active.component, &active.name)
+            ),
+            format!("`ampup run ampd solo`, or `ampup use postgres@{major}`"),
+        ));
+    }
+    if cfg!(target_os = "linux") && !is_writable_directory(Utf8Path::new("/dev/shm")) {
+        findings.push(Finding::warning(
+            "host",
+            "`/dev/shm` is missing or closed to you: the PostgreSQL of plain `ampd solo` does not start",
+            "`ampup run ampd solo`, which does without, or mount a tmpfs there",
+        ));
+    }
+    findings
+}
+
+/// The server that is there, or seems to be.
+fn server(cluster: &Cluster) -> Vec<Finding> {
+    let directory = cluster.project().cluster();
+    let status = match cluster.status() {
+        Ok(status) => status,
+        Err(error) => return vec![refused("database", &Error::from(error))],
+    };
+    match status.server {
+        ServerState::Serves(serving) => {
+            let process = serving.pid.map(|pid| format!(" (process {pid})"));
+            vec![Finding::warning(
+                "database",
+                format!(
+                    "a server of `{directory}` runs{}: plain `ampd solo` would take it for a leftover and kill it",
+                    process.unwrap_or_default()
+                ),
+                "`ampup run ampd solo`, which joins it, or `ampup db stop` before",
+            )]
+        }
+        ServerState::Stopped => stale_pid_file(&directory).into_iter().collect(),
+        ServerState::Busy { .. } | ServerState::OutOfReach { .. } => Vec::new(),
+    }
+}
+
+/// A pid file that names a living process which is no server of this database: plain ampd kills that, unseen.
+fn stale_pid_file(directory: &Utf8Path) -> Option<Finding> {
+    let file = files::pid_file(directory).ok()?;
+    let PidFile::Names(entry) = &file else { return None };
+    if !files::exists(entry.pid) || !servers_of(directory).is_empty() {
+        return None;
+    }
+    let name = fs::read_to_string(format!("/proc/{}/comm", entry.pid)).unwrap_or_default();
+    Some(Finding::warning(
+        "database",
+        format!(
+            "`{}` is a leftover, and its process id {} is `{}` now, which plain `ampd solo` would kill",
+            directory.join("postmaster.pid"),
+            entry.pid,
+            name.trim()
+        ),
+        "`ampup run ampd solo`, or `ampup db start` once, which replaces it",
+    ))
+}
+
+/// Writes nothing: the system is asked whether this user could.
+#[cfg(unix)]
+fn is_writable_directory(path: &Utf8Path) -> bool {
+    use rustix::fs::{Access, access};
+    path.is_dir() && access(path.as_std_path(), Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn is_writable_directory(path: &Utf8Path) -> bool {
+    path.is_dir()
+}

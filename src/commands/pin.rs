@@ -1,0 +1,111 @@
+//! `ampup pin`: the versions that a project uses.
+
+use serde_json::json;
+
+use super::{
+    Error, Outcome, Session,
+    requests::{self, Request},
+};
+use crate::{
+    domain::{ComponentSpec, Requirement},
+    pins::{FILE, Pins},
+};
+
+/// Arguments of `ampup pin`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Args {
+    /// What to pin: `postgres@18`, or `postgres` for the exact version that is active [default: everything active]
+    #[arg(value_name = "SPEC", value_parser = requests::version_or_component("ampup pin postgres@18"))]
+    pub what: Vec<Request>,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Writes versions into the project's `ampup.toml`, the nearest here or above, or a new one here, and shows its pins. What
+/// else the file says stays, with its comments and its order.
+///
+/// # Errors
+/// When a component is named without a version and is not active, or the file cannot be written.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let specs = specs(args, session)?;
+    let path = match session.pins()? {
+        Some(pins) => pins.path.clone(),
+        None => session
+            .env
+            .current_dir()
+            .ok_or_else(|| Error::Usage {
+                message: "the working directory is gone, or its path is not UTF-8".to_owned(),
+                hint: "`cd` into the project".to_owned(),
+            })?
+            .join(FILE),
+    };
+    let pins = if args.dry_run {
+        Pins::planned(&path, &specs)?
+    } else {
+        Pins::write(&path, &specs)?
+    };
+    let width = pins.pins.iter().map(|pin| pin.name.as_str().len()).max();
+    let width = width.unwrap_or_default();
+    let lines = pins
+        .pins
+        .iter()
+        .map(|pin| format!("{:width$} {}\n", pin.name, pin.requirement));
+    let rows: Vec<_> = pins
+        .pins
+        .iter()
+        .map(|pin| json!({ "name": pin.name, "requirement": pin.requirement, "line": pin.line }))
+        .collect();
+    let talk = if args.dry_run {
+        format!("`{path}` would pin this")
+    } else {
+        format!("`{path}` pins this; `ampup install` installs what is missing")
+    };
+    Ok(Outcome {
+        talk: vec![talk],
+        ..Outcome::answer(
+            lines.collect::<String>(),
+            json!({ "path": path, "pins": rows, "dry_run": args.dry_run }),
+        )
+    })
+}
+
+/// What is named; a name alone means the exact version that is active.
+fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
+    let named = args.what.iter().map(|request| request.spec(session));
+    let mut specs = named.collect::<Result<Vec<_>, _>>()?;
+    let inventory = session.inventory()?;
+    if specs.is_empty() {
+        let active = inventory.active.components.keys();
+        specs = active
+            .filter(|name| name.as_str() != "ampup")
+            .map(|name| ComponentSpec {
+                name: name.clone(),
+                requirement: None,
+            })
+            .collect();
+        if specs.is_empty() {
+            return Err(Error::NotFound {
+                message: "nothing is active that could be pinned".to_owned(),
+                hint: "`ampup pin postgres@18`".to_owned(),
+            });
+        }
+    }
+    for spec in &mut specs {
+        session.component(&spec.name)?;
+        if spec.requirement.is_some() {
+            continue;
+        }
+        let active = inventory.active.components.get(&spec.name);
+        let tree = active.and_then(|tree| inventory.tree(&spec.name, tree));
+        let origin = tree.and_then(|tree| tree.origin.as_ref());
+        let version = origin
+            .map(|origin| origin.version.clone())
+            .ok_or_else(|| Error::NotFound {
+                message: format!("no version of {} is active", spec.name),
+                hint: format!("name one: `ampup pin {}@VERSION`", spec.name),
+            })?;
+        spec.requirement = Some(Requirement::Exact(version));
+    }
+    Ok(specs)
+}

@@ -1,0 +1,277 @@
+//! The versions that a project pins, and those that `run --with` names, among what is installed. Not a verb itself.
+
+use std::fmt;
+
+use camino::Utf8PathBuf;
+use serde_json::{Value, json};
+
+use super::{Error, Session, concerns, requests::Request};
+use crate::{
+    domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
+    locate::{self, Located},
+    pins::{Pin, Pins},
+    postgres::{Cluster, Contents},
+    registry::concern::Concern,
+    resolve,
+};
+
+/// An installed version that is used in place of the active one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chosen {
+    /// The component.
+    pub component: ComponentName,
+    /// Its tree.
+    pub tree: TreeName,
+    /// What chose it.
+    pub by: Chooser,
+}
+
+/// What chooses a version in place of the active one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Chooser {
+    /// `run --with`.
+    With,
+    /// A line of the project's `ampup.toml`.
+    Pin {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The line in it.
+        line: usize,
+        /// The requirement in that line.
+        requirement: Requirement,
+    },
+}
+
+impl Chooser {
+    fn of_pin(pins: &Pins, pin: &Pin) -> Self {
+        Self::Pin {
+            path: pins.path.clone(),
+            line: pin.line,
+            requirement: pin.requirement.clone(),
+        }
+    }
+
+    /// The same for a program.
+    pub(super) fn json(&self) -> Value {
+        match self {
+            Self::With => Value::Null,
+            Self::Pin {
+                path,
+                line,
+                requirement,
+            } => json!({ "path": path, "line": line, "requirement": requirement }),
+        }
+    }
+}
+
+impl fmt::Display for Chooser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::With => f.write_str("`--with`"),
+            Self::Pin { path, line, .. } => write!(f, "line {line} of `{path}`"),
+        }
+    }
+}
+
+impl Chosen {
+    /// Its programs' directory.
+    pub(super) fn bin(&self, session: &Session) -> Utf8PathBuf {
+        session.layout.tree(&self.component, &self.tree).join("bin")
+    }
+}
+
+/// The versions that the project pins, as far as they are installed, and the pins of which nothing is.
+///
+/// # Errors
+/// When the pins, the home or the registry cannot be read.
+pub(super) fn installed<'s>(
+    inventory: &Inventory,
+    session: &'s Session,
+) -> Result<(Vec<Chosen>, Vec<&'s Pin>), Error> {
+    let mut chosen = Vec::new();
+    let mut missing = Vec::new();
+    if let Some(pins) = session.pins()? {
+        for pin in &pins.pins {
+            let by = Chooser::of_pin(pins, pin);
+            if !choose(&pin.spec(), &by, inventory, session, &mut chosen)? {
+                missing.push(pin);
+            }
+        }
+    }
+    Ok((chosen, missing))
+}
+
+/// A line about a pin.
+pub(super) struct Line {
+    /// The component.
+    pub name: ComponentName,
+    /// The words.
+    pub text: String,
+    /// Something that is installed will do.
+    pub is_installed: bool,
+}
+
+/// A line about each pin of the project.
+///
+/// # Errors
+/// As `installed`.
+pub(super) fn lines(inventory: &Inventory, session: &Session) -> Result<Vec<Line>, Error> {
+    let Some(pins) = session.pins()? else {
+        return Ok(Vec::new());
+    };
+    let (_, missing) = installed(inventory, session)?;
+    let line = |pin: &Pin| {
+        let is_installed = !missing.contains(&pin);
+        let missing = if is_installed {
+            ""
+        } else {
+            ", which is not installed"
+        };
+        Line {
+            name: pin.name.clone(),
+            text: format!(
+                "this project uses `{}` ({}){missing}",
+                pin.spec(),
+                Chooser::of_pin(pins, pin)
+            ),
+            is_installed,
+        }
+    };
+    Ok(pins.pins.iter().map(line).collect())
+}
+
+/// What to say of the pins of the components of which `is_shown` is true.
+///
+/// # Errors
+/// As `installed`.
+pub(super) fn talk(
+    is_shown: impl Fn(&ComponentName) -> bool,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<String>, Error> {
+    let lines = lines(inventory, session)?
+        .into_iter()
+        .filter(|line| is_shown(&line.name));
+    Ok(lines
+        .map(|line| match line.is_installed {
+            true => line.text,
+            false => format!("{}: `ampup install`", line.text),
+        })
+        .collect())
+}
+
+/// The concerns about each version that the project pins and that is not active: what is active has its own.
+///
+/// # Errors
+/// As `installed`.
+pub(super) fn concerns(
+    is_shown: impl Fn(&ComponentName) -> bool,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<(Chosen, Vec<Concern>)>, Error> {
+    let (chosen, _) = installed(inventory, session)?;
+    let others = chosen.into_iter().filter(|chosen| {
+        is_shown(&chosen.component) && !inventory.is_active(&chosen.component, &chosen.tree)
+    });
+    others
+        .map(|chosen| {
+            let concerns = concerns::of_tree(&chosen.component, &chosen.tree, inventory, session)?;
+            Ok((chosen, concerns))
+        })
+        .collect()
+}
+
+/// Every installed version that is used in place of the active one: those that `with` names, then those that the project
+/// pins.
+///
+/// # Errors
+/// When one of them is not installed.
+pub(super) fn chosen(with: &[Request], session: &Session) -> Result<Vec<Chosen>, Error> {
+    let pins = session.pins()?;
+    if with.is_empty() && pins.is_none() {
+        return Ok(Vec::new());
+    }
+    let inventory = session.inventory()?;
+    let mut chosen = Vec::new();
+    for request in with {
+        let spec = request.spec(session)?;
+        if !choose(&spec, &Chooser::With, &inventory, session, &mut chosen)? {
+            return Err(Error::NotFound {
+                message: format!("`--with {spec}` names a version that is not installed"),
+                hint: format!("`ampup install --no-activate {spec}`"),
+            });
+        }
+    }
+    for pin in pins.iter().flat_map(|pins| &pins.pins) {
+        let by = Chooser::of_pin(pins.expect("it has a pin"), pin);
+        if !choose(&pin.spec(), &by, &inventory, session, &mut chosen)? {
+            return Err(Error::NotFound {
+                message: format!("{by} pins `{}`, which is not installed", pin.spec()),
+                hint: "`ampup install`".to_owned(),
+            });
+        }
+    }
+    Ok(chosen)
+}
+
+/// Adds what a spec means, unless something before has chosen for the component already. Gives `false` if nothing that is
+/// installed will do.
+fn choose(
+    spec: &ComponentSpec,
+    by: &Chooser,
+    inventory: &Inventory,
+    session: &Session,
+    chosen: &mut Vec<Chosen>,
+) -> Result<bool, Error> {
+    if chosen.iter().any(|earlier| earlier.component == spec.name) {
+        return Ok(true);
+    }
+    let pins = session.pins()?;
+    let trees = resolve::pinned(session.registry()?, inventory, spec)?;
+    let is_found = !trees.is_empty();
+    for (component, tree) in trees {
+        // What moves with it may have a pin of its own.
+        let has_own = component != spec.name && pins.is_some_and(|pins| pins.of(&component).is_some());
+        if !has_own && chosen.iter().all(|earlier| earlier.component != component) {
+            let by = by.clone();
+            chosen.push(Chosen { component, tree, by });
+        }
+    }
+    Ok(is_found)
+}
+
+/// The cluster served by the PostgreSQL that was chosen for it, if one was.
+///
+/// # Errors
+/// When the cluster is of another major, which rules.
+pub(super) fn serve(cluster: Cluster, chosen: &[Chosen], session: &Session) -> Result<Cluster, Error> {
+    let Some(chosen) = chosen
+        .iter()
+        .find(|chosen| chosen.component == locate::postgres())
+    else {
+        return Ok(cluster);
+    };
+    let programs = Located {
+        tree: session.layout.tree(&chosen.component, &chosen.tree),
+        component: chosen.component.clone(),
+        name: chosen.tree.clone(),
+    };
+    if let Contents::Cluster { major } = cluster.contents()?
+        && major != programs.major()
+    {
+        let shown = locate::shown(&chosen.component, &chosen.tree);
+        let directory = cluster.project().cluster();
+        return Err(Error::Refused {
+            message: format!(
+                "the database in `{directory}` is of PostgreSQL {major}, and {} chooses postgres {shown}, which cannot \
+                 serve it",
+                chosen.by
+            ),
+            hint: format!(
+                "`ampup db upgrade --to {}` moves the database, or `ampup pin postgres@{major}` the pin",
+                programs.major()
+            ),
+        });
+    }
+    Ok(cluster.with_programs(programs))
+}

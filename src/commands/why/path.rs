@@ -1,0 +1,62 @@
+//! What else is on PATH of the names of a component's executables.
+
+use std::fmt;
+
+use camino::Utf8PathBuf;
+
+use crate::{
+    commands::{Error, Session},
+    domain::ComponentName,
+    fs::link,
+};
+
+/// A file on PATH that has the name of an executable of a component, and is not ampup's.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Copy {
+    pub path: Utf8PathBuf,
+    /// A shell finds it before ampup's.
+    pub is_first: bool,
+}
+
+impl fmt::Display for Copy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = if self.is_first {
+            ", which a shell finds first"
+        } else {
+            ""
+        };
+        write!(f, "`{}`{first}", self.path)
+    }
+}
+
+/// The other copies on PATH of one executable of a component, or of all that it links.
+pub(super) fn other_copies(
+    name: &ComponentName,
+    executable: Option<&str>,
+    session: &Session,
+) -> Result<Vec<Copy>, Error> {
+    let linked = session
+        .registry()?
+        .component(name)
+        .map(|component| component.executables.clone())
+        .unwrap_or_default();
+    let names = executable.map_or(linked, |one| vec![one.to_owned()]);
+    let ours = link::real(session.layout.home()).unwrap_or_else(|_| session.layout.home().to_owned());
+    let mut copies = Vec::new();
+    for name in names {
+        let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+        let mut is_first = true;
+        for directory in session.env.search_path() {
+            let path = directory.join(&file);
+            if !path.is_file() {
+                continue;
+            }
+            if link::real(&path).is_ok_and(|real| real.starts_with(&ours)) {
+                is_first = false;
+            } else if copies.iter().all(|copy: &Copy| copy.path != path) {
+                copies.push(Copy { path, is_first });
+            }
+        }
+    }
+    Ok(copies)
+}

@@ -1,0 +1,132 @@
+//! Why a setting has its value: a flag comes before the environment, the environment before `config.toml`, and that before
+//! the default.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::commands::{Error, Outcome, Session};
+
+/// A setting that more than one place can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Setting {
+    Home,
+    Registry,
+    Mirror,
+    Offline,
+    Jobs,
+    LockTimeout,
+    RequirePinned,
+}
+
+/// The settings by name, as `config.toml` writes them.
+const NAMES: &[(&str, Setting)] = &[
+    ("home", Setting::Home),
+    ("registry", Setting::Registry),
+    ("mirror", Setting::Mirror),
+    ("offline", Setting::Offline),
+    ("jobs", Setting::Jobs),
+    ("lock_timeout", Setting::LockTimeout),
+    ("require_pinned", Setting::RequirePinned),
+];
+
+impl Setting {
+    /// The setting of this name; a hyphen does for an underscore.
+    pub(super) fn named(word: &str) -> Option<Self> {
+        let word = word.trim_start_matches('-').replace('-', "_");
+        NAMES
+            .iter()
+            .find(|(name, _)| *name == word)
+            .map(|(_, setting)| *setting)
+    }
+
+    fn name(self) -> &'static str {
+        let named = NAMES.iter().find(|(_, setting)| *setting == self);
+        named.map_or("", |(name, _)| name)
+    }
+}
+
+/// A place that may name a value, and the value that it names.
+type Place = (String, Option<String>);
+
+/// Shows every place that names a value, the one that decides first.
+pub(super) fn why(setting: Setting, session: &Session) -> Result<Outcome, Error> {
+    let places = places(setting, session);
+    let mut named = places
+        .into_iter()
+        .filter_map(|(place, value)| Some((place, value?)));
+    let (place, value) = named.next().expect("the default is always named");
+    let name = setting.name();
+    let mut data = format!("{name} is `{value}`: {place}\n");
+    let losers: Vec<_> = named.collect();
+    for (place, value) in &losers {
+        let _ = writeln!(data, "{:12}{place}: `{value}`", "rather than");
+    }
+    let losers: Vec<_> = losers
+        .iter()
+        .map(|(place, value)| json!({ "by": place, "value": value }))
+        .collect();
+    Ok(Outcome::answer(
+        data,
+        json!({ "setting": name, "value": value, "by": place, "rather_than": losers }),
+    ))
+}
+
+/// The places that may name a value, in the order of their precedence; the last one always does.
+fn places(setting: Setting, session: &Session) -> Vec<Place> {
+    let config = format!("`{}`", session.layout.config());
+    let default = "the default".to_owned();
+    let (flags, settings) = (&session.flags, &session.settings);
+    let flag = |name: &str, value: Option<String>| (format!("the flag `{name}`"), value);
+    let variable = |name: &'static str| {
+        (
+            format!("the variable `{name}`"),
+            session.env.var(name).map(str::to_owned),
+        )
+    };
+    let given = |is_given: bool| is_given.then(|| "true".to_owned());
+    match setting {
+        Setting::Home => vec![
+            flag("--home", flags.home.as_ref().map(ToString::to_string)),
+            variable("AMPUP_HOME"),
+            (default, Some(session.layout.home().to_string())),
+        ],
+        Setting::Registry => vec![
+            flag("--registry", flags.registry.clone()),
+            variable("AMPUP_REGISTRY"),
+            (config, settings.registry.clone()),
+            (
+                default,
+                Some("the newest that is signed, else the built-in one".to_owned()),
+            ),
+        ],
+        Setting::Mirror => vec![
+            flag("--mirror", flags.mirror.clone()),
+            variable("AMPUP_MIRROR"),
+            (config, settings.mirror.clone()),
+            (default, Some("none".to_owned())),
+        ],
+        Setting::Offline => vec![
+            flag("--offline", given(flags.offline)),
+            variable("AMPUP_OFFLINE"),
+            (default, Some("false".to_owned())),
+        ],
+        Setting::Jobs => vec![
+            (config, settings.jobs.map(|jobs| jobs.to_string())),
+            (default, Some("4".to_owned())),
+        ],
+        Setting::LockTimeout => vec![
+            flag(
+                "--lock-timeout",
+                flags.lock_timeout.map(|seconds| seconds.to_string()),
+            ),
+            variable("AMPUP_LOCK_TIMEOUT"),
+            (config, settings.lock_timeout.map(|seconds| seconds.to_string())),
+            (default, Some("600".to_owned())),
+        ],
+        Setting::RequirePinned => vec![
+            (config, given(settings.require_pinned)),
+            (default, Some("false".to_owned())),
+        ],
+    }
+}

@@ -1,0 +1,129 @@
+//! The addresses that ampd listens on, and who has one of them already.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
+
+use camino::Utf8Path;
+
+use super::Finding;
+use crate::{env::Env, fs::atomic};
+
+/// What ampd listens on: the variable and the key of its `config.toml` that move it, and the default.
+const ADDRESSES: &[(&str, &str, &str)] = &[
+    ("AMP_CONFIG_FLIGHT_ADDR", "flight_addr", "0.0.0.0:1602"),
+    ("AMP_CONFIG_JSONL_ADDR", "jsonl_addr", "0.0.0.0:1603"),
+    ("AMP_CONFIG_ADMIN_API_ADDR", "admin_api_addr", "0.0.0.0:1610"),
+];
+
+/// No settings of ampd's are longer, in bytes.
+const LIMIT: u64 = 1 << 20;
+
+/// Tries each of ampd's addresses.
+pub(super) fn check(amp_dir: &Utf8Path, env: &Env) -> Vec<Finding> {
+    let settings = atomic::read(&amp_dir.join("config.toml"), LIMIT).unwrap_or_default();
+    // What is malformed is told where the settings themselves are looked at.
+    let settings: toml::Table = toml::from_str(&String::from_utf8_lossy(&settings)).unwrap_or_default();
+    let taken = ADDRESSES.iter().filter_map(|(variable, key, default)| {
+        let address = env
+            .var(variable)
+            .or_else(|| settings.get(*key).and_then(toml::Value::as_str))
+            .unwrap_or(default);
+        let address: SocketAddr = address.parse().ok()?;
+        let cause = TcpListener::bind(address).err()?;
+        Some(finding(address, variable, &cause))
+    });
+    taken.collect()
+}
+
+fn finding(address: SocketAddr, variable: &str, cause: &io::Error) -> Finding {
+    let remedy = format!("`export {variable}={}:0`, or another port", address.ip());
+    if cause.kind() != io::ErrorKind::AddrInUse {
+        return Finding::problem(
+            "ports",
+            format!("ampd cannot listen on `{address}`: {cause}"),
+            remedy,
+        );
+    }
+    let (text, remedy) = match listener(address.port()) {
+        Some((pid, name)) => (
+            format!(
+                "ampd listens on port {}, which process {pid} (`{name}`) has",
+                address.port()
+            ),
+            format!("end process {pid}, or {remedy}"),
+        ),
+        None => (
+            format!(
+                "ampd listens on port {}, which another process has",
+                address.port()
+            ),
+            remedy,
+        ),
+    };
+    Finding::problem("ports", text, remedy)
+}
+
+/// The process that listens on a port, as far as this user may know it
+/// (<https://man7.org/linux/man-pages/man5/proc_net_tcp.5.html>).
+#[cfg(target_os = "linux")]
+fn listener(port: u16) -> Option<(u32, String)> {
+    use fs_err as fs;
+    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|table| fs::read_to_string(table).ok())
+        .find_map(|table| table.lines().find_map(|line| inode_of(line, port)))?;
+    let socket = format!("socket:[{inode}]");
+    let processes = Utf8Path::new("/proc").read_dir_utf8().ok()?.flatten();
+    processes.into_iter().find_map(|process| {
+        let pid: u32 = process.file_name().parse().ok()?;
+        let mut descriptors = fs::read_dir(process.path().join("fd")).ok()?.flatten();
+        let has = descriptors.any(|descriptor| {
+            fs::read_link(descriptor.path()).is_ok_and(|target| target.as_os_str() == socket.as_str())
+        });
+        let name = || fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+        has.then(|| (pid, name().trim().to_owned()))
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn listener(_: u16) -> Option<(u32, String)> {
+    None
+}
+
+/// The inode of the socket in a line of the table, if it listens on this port.
+#[cfg(target_os = "linux")]
+fn inode_of(line: &str, port: u16) -> Option<u64> {
+    const LISTENS: &str = "0A";
+    let mut fields = line.split_whitespace();
+    let local = fields.nth(1)?;
+    let found = u16::from_str_radix(local.rsplit(':').next()?, 16).ok()?;
+    let state = fields.nth(1)?;
+    let inode = fields.nth(5)?.parse().ok()?;
+    (found == port && state == LISTENS).then_some(inode)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_a_port_is_named() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let address = taken.local_addr().expect("an address").to_string();
+        let env = Env::from_variables([("AMP_CONFIG_FLIGHT_ADDR", address.as_str())], "/");
+        let findings = check(Utf8Path::new("/nowhere"), &env);
+        let ours = format!("process {} ", std::process::id());
+        assert!(
+            findings.iter().any(|finding| finding.text.contains(&ours)),
+            "{findings:?}"
+        );
+        drop(taken);
+        let findings = check(Utf8Path::new("/nowhere"), &env);
+        assert!(
+            findings.iter().all(|finding| !finding.text.contains(&ours)),
+            "{findings:?}"
+        );
+    }
+}

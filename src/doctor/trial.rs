@@ -1,0 +1,151 @@
+//! ampd's own two command lines, tried in a scratch directory: what no reading can tell.
+
+use std::{
+    os::unix::net::UnixStream,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::{Finding, around::is_program};
+use crate::{
+    env::Env,
+    postgres::user::{OsUser, current_uid},
+};
+
+/// The time that a server is given to answer; ampd gives it thirty seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The socket where ampd waits for its server, whatever PGPORT says.
+const SOCKET: &str = ".s.PGSQL.5432";
+
+/// Runs `initdb` and `postgres` from PATH as ampd does, in a scratch directory beside the project's Amp directory, and says
+/// what went wrong. Nothing is tried where they are not on PATH, or as root, whom they refuse.
+pub(super) fn check(amp_dir: &Utf8Path, env: &Env) -> Vec<Finding> {
+    let (Some(initdb), Some(postgres)) = (on_path("initdb", env), on_path("postgres", env)) else {
+        return Vec::new();
+    };
+    let is_nobody = OsUser::current().is_err();
+    let Some(place) = amp_dir.ancestors().find(|path| path.is_dir()) else {
+        return Vec::new();
+    };
+    if current_uid() == 0 || is_nobody {
+        return Vec::new();
+    }
+    // A directory in which nothing can be made is found by whoever looks at the project.
+    let Ok(scratch) = tempfile::Builder::new().prefix(".a-").tempdir_in(place) else {
+        return Vec::new();
+    };
+    let Some(scratch) = Utf8Path::from_path(scratch.path()) else {
+        return Vec::new();
+    };
+    let cluster = scratch.join("metadb");
+    let failed = try_initdb(&initdb, &cluster).or_else(|| try_postgres(&postgres, &cluster));
+    failed
+        .map(|why| {
+            Finding::warning(
+                "trial",
+                format!("plain `ampd solo` cannot start a database here: {why}"),
+                "`ampup run ampd solo`, which keeps these variables from the server, or mend that",
+            )
+        })
+        .into_iter()
+        .collect()
+}
+
+fn on_path(name: &str, env: &Env) -> Option<Utf8PathBuf> {
+    let files = env
+        .search_path()
+        .into_iter()
+        .map(|directory| directory.join(name));
+    files.into_iter().find(|file| is_program(file))
+}
+
+/// Makes a cluster; gives what went wrong.
+fn try_initdb(program: &Utf8Path, cluster: &Utf8Path) -> Option<String> {
+    let ended = Command::new(program)
+        .args([
+            "-D",
+            cluster.as_str(),
+            "--locale=C",
+            "--encoding=UTF8",
+            "--auth=trust",
+            "--no-sync",
+        ])
+        .stdin(Stdio::null())
+        .output();
+    match ended {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(format!("`{program}`: {}", last_line(&output.stderr))),
+        Err(cause) => Some(format!("`{program}`: {cause}")),
+    }
+}
+
+/// Starts a server on it, waits until it answers, and stops it; gives what went wrong.
+fn try_postgres(program: &Utf8Path, cluster: &Utf8Path) -> Option<String> {
+    let log = cluster.join("log.txt");
+    let file = fs::File::create(&log).ok()?;
+    let begun = Command::new(program)
+        .args(["-D", cluster.as_str(), "-k", cluster.as_str(), "-h", ""])
+        .args([
+            "-c",
+            "autovacuum=off",
+            "-c",
+            "fsync=off",
+            "-c",
+            "full_page_writes=off",
+        ])
+        .args(["-c", "synchronous_commit=off"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::from(file.into_parts().0))
+        .spawn();
+    let mut server = match begun {
+        Ok(server) => server,
+        Err(cause) => return Some(format!("`{program}`: {cause}")),
+    };
+    let socket = cluster.join(SOCKET);
+    let until = Instant::now() + PATIENCE;
+    let failed = loop {
+        if UnixStream::connect(&socket).is_ok() {
+            break None;
+        }
+        if let Ok(Some(_)) = server.try_wait() {
+            break Some(format!(
+                "`{program}`: {}",
+                last_line(&fs::read(&log).unwrap_or_default())
+            ));
+        }
+        if Instant::now() > until {
+            break Some(format!("`{program}` makes no socket `{SOCKET}`"));
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    stop(&mut server);
+    failed
+}
+
+/// An immediate shutdown: nothing in it is worth keeping.
+fn stop(server: &mut std::process::Child) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let pid = i32::try_from(server.id()).ok().and_then(Pid::from_raw);
+    if pid.is_none_or(|pid| kill_process(pid, Signal::QUIT).is_err()) {
+        let _ = server.kill();
+    }
+    let _ = server.wait();
+}
+
+/// The last line that says something: PostgreSQL ends with hints of its own.
+fn last_line(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    let mut lines = text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let telling = ["FATAL", "error:", "PANIC"];
+    let all: Vec<&str> = lines.by_ref().collect();
+    all.iter()
+        .find(|line| telling.iter().any(|word| line.contains(word)))
+        .or(all.first())
+        .map_or_else(|| "it ended without a word".to_owned(), |line| (*line).to_owned())
+}

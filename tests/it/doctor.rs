@@ -1,0 +1,278 @@
+//! `ampup doctor` answers whether `ampd solo` will work here: each fault alone is found alone, really stops ampd's own
+//! command lines, and what is healthy gives no finding.
+
+use std::{net::TcpListener, process::Command};
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+use serde_json::Value;
+
+use crate::support::{
+    database::Build,
+    home::{Home, Run, finish},
+    world::{write, write_program},
+};
+
+/// A home in which PostgreSQL 17 and 18 and a daemon are installed, as on a healthy host.
+fn home() -> Home {
+    let mut home = Home::with_postgres(&[Build::Npm(17), Build::Npm(18)]);
+    home.offer("ampd", "1.0.0");
+    home.ampup(&["install", "ampd"]).exits(0);
+    home
+}
+
+/// A command with ampup's programs first on PATH, in a project of its own.
+fn within(home: &Home, mut command: Command, project: &str) -> Command {
+    command
+        .env("PATH", format!("{}:/usr/bin:/bin", home.path().join("bin")))
+        .current_dir(home.directory(project));
+    command
+}
+
+fn doctor(home: &Home, project: &str, change: impl FnOnce(&mut Command)) -> Run {
+    let mut command = within(home, home.command(&["--json", "doctor"]), project);
+    // Whoever else is at work on this machine may have ampd's ports.
+    for variable in ["FLIGHT", "JSONL", "ADMIN_API"] {
+        command.env(format!("AMP_CONFIG_{variable}_ADDR"), "127.0.0.1:0");
+    }
+    change(&mut command);
+    finish(command)
+}
+
+/// The findings that are more than good to know.
+fn found(run: &Run) -> Vec<(String, String)> {
+    let findings = run.json()["findings"].clone();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let findings = findings.as_array().expect("a list").iter();
+    findings
+        .map(|finding| {
+            let said = format!("{}: {}", text(&finding["about"]), text(&finding["text"]));
+            (text(&finding["level"]), said)
+        })
+        .filter(|(level, _)| level == "warning" || level == "problem")
+        .collect()
+}
+
+/// ampd's own command lines, and a first session as it opens one.
+const AMPD: &str = r#"
+    mkdir -p "$D" && chmod 700 "$D"
+    [ -e "$D/PG_VERSION" ] || initdb -D "$D" --locale=C --encoding=UTF8 --auth=trust --no-sync >log 2>&1 || exit 1
+    postgres -D "$D" -k "$D" -h '' -c autovacuum=off -c fsync=off -c full_page_writes=off \
+        -c synchronous_commit=off >>log 2>&1 &
+    server=$!
+    for _ in $(seq 40); do
+        [ -S "$D/.s.PGSQL.5432" ] && break
+        kill -0 $server 2>/dev/null || exit 1
+        sleep 0.05
+    done
+    [ -S "$D/.s.PGSQL.5432" ] && psql "postgresql:///postgres?host=$D" -XtAc 'select 1' >>log 2>&1
+    code=$?
+    kill -QUIT $server
+    wait $server
+    exit $code
+"#;
+
+/// Runs them in a project; true if they work.
+fn ampd_works(home: &Home, project: &str, change: impl FnOnce(&mut Command)) -> bool {
+    let script = home.directory("scripts").join("ampd.sh");
+    write_program(&script, format!("#!/bin/sh\n{AMPD}"));
+    let mut command = within(home, home.as_the_user(&script), project);
+    let data = home.directory(project).join(".amp/metadb");
+    fs::create_dir_all(data.parent().expect("a parent")).expect("made");
+    home.give(data.parent().expect("a parent"));
+    command.env("D", data.as_str());
+    change(&mut command);
+    finish(command).code == 0
+}
+
+#[test]
+fn what_is_healthy_gives_no_finding() {
+    let home = home();
+    let harmless: &[&[(&str, &str)]] = &[
+        &[],
+        &[
+            ("PGSSLMODE", "garbage"),
+            ("PGPORT", "5432"),
+            ("PGAPPNAME", "x"),
+            ("LANG", "xx_YY.UTF-8"),
+            ("LC_ALL", "C"),
+            ("TZ", "Mars/Phobos"),
+            ("TMPDIR", "/tmp"),
+            ("EDITOR", "vi"),
+        ],
+        &[
+            ("PGSSLMODE", "prefer"),
+            ("PGUSER", ""),
+            ("PGTZ", "UTC"),
+            ("PGPASSFILE", "/nowhere"),
+            ("LD_LIBRARY_PATH", "/nowhere"),
+            ("NO_COLOR", "1"),
+            ("AMP_LOG", "debug"),
+        ],
+        &[
+            ("PGSSLMODE", "disable"),
+            ("PGCONNECT_TIMEOUT", "1"),
+            ("PGCLIENTENCODING", "UTF8"),
+            ("PYTHONPATH", "/nowhere"),
+            ("COLUMNS", "20"),
+            ("CI", "true"),
+            ("AMP_CONFIG_METADATA_DB__POOL_SIZE", "4"),
+        ],
+    ];
+    let mut wrong = Vec::new();
+    for (number, variables) in harmless.iter().enumerate() {
+        for project in [
+            format!("healthy {number}"),
+            format!("größe/{number}"),
+            format!("deep/er/and/deeper/{number}"),
+        ] {
+            let run = doctor(&home, &project, |command| {
+                command.envs(variables.iter().copied());
+            });
+            if run.code != 0 || !found(&run).is_empty() {
+                wrong.push(format!("{project}, {variables:?}: {:#?}", found(&run)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A fault of the environment: the variable, its value, what doctor says, and whether psql stumbles over it as ampd's own
+/// client does (which reads PGSSLMODE on a socket too, and takes an empty address for one).
+const VARIABLES: &[(&str, &str, &str, bool)] = &[
+    ("PGPORT", "5433", "PGPORT", true),
+    ("PGPORT", "", "PGPORT", true),
+    ("PGUSER", "zzz", "PGUSER", true),
+    ("PGOPTIONS", "-c nonsense=on", "PGOPTIONS", true),
+    ("PGSSLMODE", "require", "PGSSLMODE", false),
+    (
+        "AMP_CONFIG_METADATA_DB__URL",
+        "",
+        "AMP_CONFIG_METADATA_DB__URL",
+        false,
+    ),
+];
+
+#[test]
+fn each_variable_alone_is_found_alone_and_stops_ampd() {
+    let home = home();
+    assert!(ampd_works(&home, "sound", |_| {}), "without a fault it works");
+    let mut wrong = Vec::new();
+    for (name, value, said, is_libpqs) in VARIABLES {
+        let run = doctor(&home, "faulty", |command| {
+            command.env(name, value);
+        });
+        let all = found(&run);
+        let is_found = matches!(&all[..], [(level, text)] if level == "warning" && text.starts_with(said));
+        if run.code != 0 || !is_found {
+            wrong.push(format!("{name}: {all:#?}"));
+        }
+        let breaks = |command: &mut Command| {
+            command.env(name, value);
+        };
+        if *is_libpqs && ampd_works(&home, &format!("breaks {name} {}", value.len()), breaks) {
+            wrong.push(format!("{name} does not stop ampd"));
+        }
+    }
+    // The library of somebody else's that comes first, as conda and module systems have it.
+    let foreign = home.directory("foreign");
+    write(&foreign.join("libcrypto.so.1.1"), "not a library");
+    write(&foreign.join("libicuuc.so.60"), "not a library");
+    write(&foreign.join("libicuuc.so.68"), "not a library");
+    let breaks = |command: &mut Command| {
+        command.env("LD_LIBRARY_PATH", &foreign);
+    };
+    let stops = !ampd_works(&home, "libraries", breaks);
+    let run = doctor(&home, "libraries", breaks);
+    if stops != found(&run).iter().any(|(_, text)| text.starts_with("trial")) {
+        wrong.push(format!("LD_LIBRARY_PATH: {stops}, {:#?}", found(&run)));
+    }
+    let strict = doctor(&home, "faulty", |command| {
+        command.env("PGPORT", "1").arg("--strict");
+    });
+    strict.exits(1);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_database_of_another_major_is_found() {
+    let home = home();
+    let made = home.command(&["run", "--with", "postgres@17", "true"]);
+    finish(within(&home, made, "older")).exits(0);
+    let run = doctor(&home, "older", |_| {}).exits(0);
+    let all = found(&run);
+    assert!(
+        matches!(&all[..], [(level, text)] if level == "warning" && text.contains("is of PostgreSQL 17")),
+        "{all:#?}"
+    );
+    assert!(!ampd_works(&home, "older", |_| {}));
+    home.ampup(&["uninstall", "--force", "postgres@17.10"]).exits(0);
+    let run = doctor(&home, "older", |_| {}).exits(1);
+    assert!(run.stdout.contains("PostgreSQL 17 is not installed"), "{run:#?}");
+}
+
+#[test]
+fn a_server_a_stale_pid_file_and_a_taken_port_are_found() {
+    let home = home();
+    let project: Utf8PathBuf = home.directory("served");
+    finish(within(&home, home.command(&["db", "start"]), "served")).exits(0);
+    let run = doctor(&home, "served", |_| {}).exits(0);
+    assert!(run.stdout.contains("would take it for a leftover"), "{run:#?}");
+    finish(within(&home, home.command(&["db", "stop"]), "served")).exits(0);
+    assert!(found(&doctor(&home, "served", |_| {})).is_empty());
+    let pid_file = project.join(".amp/metadb/postmaster.pid");
+    write(&pid_file, format!("{}\n", std::process::id()));
+    home.give(&project);
+    let run = doctor(&home, "served", |_| {}).exits(0);
+    assert!(
+        run.stdout.contains("which plain `ampd solo` would kill"),
+        "{run:#?}"
+    );
+    fs::remove_file(&pid_file).expect("removed");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = taken.local_addr().expect("an address").to_string();
+    let run = doctor(&home, "served", |command| {
+        command.env("AMP_CONFIG_JSONL_ADDR", &address);
+    })
+    .exits(1);
+    let all = found(&run);
+    assert!(
+        matches!(&all[..], [(level, text)] if level == "problem" && text.starts_with("ports")),
+        "{all:#?}"
+    );
+}
+
+#[test]
+fn what_is_not_installed_is_a_problem_and_damaged_files_are_found_on_request() {
+    let mut home = Home::new();
+    home.offer("ampd", "1.0.0").offer_postgres(Build::Npm(18));
+    let all = found(&doctor(&home, "empty", |_| {}).exits(1));
+    let texts: Vec<&str> = all.iter().map(|(_, text)| text.as_str()).collect();
+    assert!(
+        texts.iter().any(|text| text.contains("ampd is not installed"))
+            && texts
+                .iter()
+                .any(|text| text.contains("PostgreSQL 18 is not installed")),
+        "{all:#?}"
+    );
+    home.ampup(&["install", "ampd", "postgres"]).exits(0);
+    assert!(found(&doctor(&home, "empty", |_| {})).is_empty());
+    let installed = home.path().join("components/ampd/1.0.0/bin/ampd");
+    write(&installed, "#!/bin/sh\n");
+    home.give(&installed);
+    let run = doctor(&home, "empty", |command| {
+        command.arg("--files");
+    });
+    run.exits(1).prints_with("bin/ampd` was altered");
+}
+
+#[test]
+fn another_directory_can_be_asked_about() {
+    let home = home();
+    let project = home.directory("asked");
+    write(&project.join("ampup.toml"), "[components]\npostgres = \"16\"\n");
+    let run = doctor(&home, "elsewhere", |command| {
+        command.args(["--project", project.as_str()]);
+    });
+    run.exits(1).prints_with("which is not installed");
+}

@@ -1,0 +1,113 @@
+//! `ampup link`: a build on this machine is a version, and its files stay where they are.
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+
+use crate::support::{
+    database::Build,
+    home::{Home, script},
+    postgres::postgres_tree,
+    world::write_program,
+};
+
+/// A home with a release of `tool`, and a directory in which one was built.
+fn home() -> (Home, Utf8PathBuf) {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    home.ampup(&["install", "tool"]).exits(0);
+    let built = home.directory("src/target/debug");
+    write_program(&built.join("tool"), script("tool", "9-dirty"));
+    home.give(&built);
+    (home, built)
+}
+
+fn linked(home: &Home, path: &str) -> String {
+    let run = home.ampup(&["--json", "link", "tool", path]).exits(0).json();
+    run["version"].as_str().expect("a version").to_owned()
+}
+
+#[test]
+fn a_build_is_accepted_switched_to_and_never_removed() {
+    let (home, built) = home();
+    let before = home.store();
+    home.ampup(&["link", "tool", built.as_str(), "--dry-run"])
+        .exits(0)
+        .says("would link");
+    assert_eq!(home.store(), before);
+    let name = linked(&home, built.as_str());
+    assert!(name.starts_with("local-"), "{name}");
+    home.ampup(&["list"]).exits(0).prints(&format!(
+        "tool 1.0.0{pad} (active)\ntool {name} (linked)\n",
+        pad = " ".repeat(8)
+    ));
+    let spec = format!("tool@{name}");
+    home.ampup(&["use", &spec]).exits(0);
+    home.ampup(&["which", "tool"])
+        .exits(0)
+        .prints(&format!("{}\n", built.join("tool")));
+    home.ampup(&["run", "--no-db", "tool", "--version"])
+        .exits(0)
+        .prints_with("9-dirty");
+    // What is built next is what runs.
+    write_program(&built.join("tool"), script("tool", "10-dirty"));
+    home.ampup(&["run", "--no-db", "tool", "--version"])
+        .exits(0)
+        .prints_with("10-dirty");
+    home.ampup(&["verify"]).exits(0);
+    home.ampup(&["update"]).exits(0).says(&name);
+    assert_eq!(
+        linked(&home, built.join("tool").as_str()),
+        name,
+        "the same each time"
+    );
+    // Nobody gets it who did not name it.
+    home.ampup(&["install", "tool"]).exits(0);
+    home.ampup(&["which", "tool"])
+        .exits(0)
+        .prints_with("components/tool/1.0.0");
+    home.ampup(&["uninstall", &spec]).exits(0);
+    assert!(built.join("tool").is_file());
+    home.ampup(&["list"]).exits(0).prints("tool 1.0.0 (active)\n");
+}
+
+#[test]
+fn what_does_not_run_or_is_not_there_is_refused() {
+    let (home, built) = home();
+    let before = home.store();
+    home.ampup(&["link", "tool", "nowhere"]).exits(1).says("nowhere");
+    home.ampup(&["link", "nothing", built.as_str()]).exits(3);
+    write_program(&built.join("tool"), "#!/bin/sh\nexit 3\n");
+    home.ampup(&["link", "tool", built.as_str()]).exits(1);
+    fs::remove_file(built.join("tool")).expect("removed");
+    home.ampup(&["link", "tool", built.as_str()])
+        .exits(3)
+        .says("needs `tool`");
+    assert_eq!(home.store(), before);
+}
+
+#[test]
+fn a_build_that_is_gone_is_named() {
+    let (home, built) = home();
+    let name = linked(&home, built.as_str());
+    fs::remove_file(built.join("tool")).expect("removed");
+    home.ampup(&["doctor"]).exits(1).prints_with(&format!(
+        "tool {name} is linked to `{}`, which is gone",
+        built.join("tool")
+    ));
+}
+
+#[test]
+fn a_postgresql_of_ones_own_serves_a_project() {
+    let mut home = Home::new();
+    home.offer_postgres(Build::Npm(18));
+    let tree = postgres_tree(18);
+    let run = home
+        .ampup(&["--json", "link", "postgres", tree.as_str()])
+        .exits(0)
+        .json();
+    let spec = format!("postgres@{}", run["version"].as_str().expect("a version"));
+    home.ampup(&["use", &spec]).exits(0);
+    home.ampup(&["run", "--", "cat", ".amp/metadb/PG_VERSION"])
+        .exits(0)
+        .prints("18\n");
+}

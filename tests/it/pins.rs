@@ -1,0 +1,225 @@
+//! A project's `ampup.toml`: what it pins is what is used in it, whatever is active.
+
+use std::process::Command;
+
+use fs_err as fs;
+
+use crate::support::{
+    database::Build,
+    home::{Home, Run, finish},
+};
+
+/// A home with two versions of `tool`, the second active, and a project that pins the first.
+fn home() -> Home {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0").offer("tool", "2.0.0");
+    home.ampup(&["install", "tool@1.0.0"]).exits(0);
+    home.ampup(&["install", "tool@2"]).exits(0);
+    pin(&home, "[components]\ntool = \"1\"\n");
+    home
+}
+
+fn pin(home: &Home, text: &str) {
+    fs::write(home.work().join("ampup.toml"), text).expect("written");
+    home.give(&home.work());
+}
+
+/// Runs ampup in a directory below the project.
+fn below(home: &Home, arguments: &[&str]) -> Run {
+    let mut command: Command = home.command(arguments);
+    command.current_dir(home.directory("work/src/deep"));
+    home.give(&home.work());
+    finish(command)
+}
+
+#[test]
+fn a_command_is_run_with_what_is_pinned_and_a_flag_comes_first() {
+    let home = home();
+    let version = ["run", "--no-db", "--", "sh", "-c", "tool --version"];
+    home.ampup(&version).exits(0).prints_with("1.0.0");
+    below(&home, &version).exits(0).prints_with("1.0.0");
+    home.ampup(&["run", "--no-db", "tool", "--version"])
+        .exits(0)
+        .prints_with("1.0.0");
+    let with = ["run", "--no-db", "--with", "tool@2", "tool", "--version"];
+    home.ampup(&with).exits(0).prints_with("2.0.0");
+    home.ampup(&["run", "--no-db", "--with", "tool@3", "true"])
+        .exits(3)
+        .says("hint: `ampup install --no-activate tool@3`");
+    pin(&home, "[components]\ntool = \"3\"\n");
+    home.ampup(&version)
+        .exits(3)
+        .says("line 2 of `")
+        .says("pins `tool@3`, which is not installed")
+        .says("hint: `ampup install`");
+}
+
+#[test]
+fn installing_in_a_project_takes_what_is_pinned_and_leaves_what_is_active() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0")
+        .offer("tool", "2.0.0")
+        .offer("other", "1.0.0");
+    pin(&home, "[components]\ntool = \"1\"\n");
+    // In a home where nothing is active, nothing becomes so.
+    home.ampup(&["install"]).exits(0).says("installed tool 1.0.0");
+    assert!(!home.path().join("active").exists());
+    home.ampup(&["list"])
+        .exits(0)
+        .prints("tool 1.0.0 (pinned here)\n");
+    home.ampup(&["run", "--no-db", "tool", "--version"])
+        .exits(0)
+        .prints_with("1.0.0");
+    // What is named is the user's own affair, as ever.
+    home.ampup(&["install", "tool@2", "other"]).exits(0);
+    home.ampup(&["list"])
+        .exits(0)
+        .prints("other 1.0.0 (active)\ntool  2.0.0 (active)\ntool  1.0.0 (pinned here)\n");
+    let before = home.store();
+    home.ampup(&["install"])
+        .exits(0)
+        .says("tool 1.0.0 is installed already");
+    assert_eq!(home.store(), before);
+    home.ampup(&["install", "--dry-run"])
+        .exits(0)
+        .prints("keep tool 1.0.0\n");
+    home.withdraw("other", "1.0.0");
+    home.offer("other", "3.0.0");
+    home.ampup(&["install", "--no-activate", "other@3"]).exits(0);
+    home.ampup(&["list", "other"])
+        .exits(0)
+        .prints("other 3.0.0\nother 1.0.0 (active)\n");
+}
+
+#[test]
+fn locked_takes_exact_versions_only() {
+    let home = home();
+    home.ampup(&["install", "--locked"])
+        .exits(2)
+        .says("leaves `tool@1` open")
+        .says("hint: `ampup pin`");
+    home.ampup(&["install", "--locked", "tool@2"]).exits(2);
+    pin(&home, "[components]\ntool = \"1.0.0\"\n");
+    home.ampup(&["install", "--locked"]).exits(0);
+    fs::remove_file(home.work().join("ampup.toml")).expect("removed");
+    home.ampup(&["install", "--locked"])
+        .exits(3)
+        .says("no `ampup.toml` here or above");
+}
+
+#[test]
+fn pin_writes_what_is_active_or_named_and_keeps_what_is_there() {
+    let home = home();
+    let file = home.work().join("ampup.toml");
+    let text = || fs::read_to_string(&file).expect("read");
+    pin(&home, "# ours\n[components]\ntool = \"1\" # for now\n");
+    home.ampup(&["pin", "--dry-run"]).exits(0).prints("tool 2.0.0\n");
+    assert!(text().contains("\"1\""));
+    below(&home, &["pin"]).exits(0).prints("tool 2.0.0\n");
+    assert_eq!(text(), "# ours\n[components]\ntool = \"2.0.0\" # for now\n");
+    home.ampup(&["pin", "tool@1"]).exits(0).prints("tool 1\n");
+    assert_eq!(text(), "# ours\n[components]\ntool = \"1\" # for now\n");
+    home.ampup(&["pin", "nothing@1"]).exits(3);
+    home.ampup(&["pin", "tool@one"]).exits(2);
+    fs::remove_file(&file).expect("removed");
+    home.ampup(&["pin", "tool@1.0.0"]).exits(0);
+    assert!(text().ends_with("[components]\ntool = \"1.0.0\"\n"), "{}", text());
+}
+
+#[test]
+fn a_file_that_says_more_than_versions_is_refused_by_line() {
+    let home = home();
+    for (text, line) in [
+        ("registry = \"https://evil.example/m.json\"\n", 1),
+        ("[components]\ntool = 1\n", 2),
+        ("[components]\ntool = \"1\"\n[run]\ncommand = \"rm\"\n", 3),
+    ] {
+        pin(&home, text);
+        home.ampup(&["run", "--no-db", "true"])
+            .exits(2)
+            .says(&format!("ampup.toml`, line {line}:"));
+        home.ampup(&["install"]).exits(2);
+        home.ampup(&["doctor"]).exits(1);
+    }
+}
+
+#[test]
+fn which_why_check_and_doctor_name_file_and_line() {
+    let home = home();
+    let place = format!("line 2 of `{}`", home.work().join("ampup.toml"));
+    let tree = home.path().join("components/tool/1.0.0");
+    home.ampup(&["which", "tool"])
+        .exits(0)
+        .prints(&format!("{}\n", tree.join("bin/tool")))
+        .says(&place);
+    let why = home.ampup(&["why", "tool"]).exits(0);
+    let chain = format!(
+        "tool 1.0.0 is used in this project\npinned      `tool@1`, {place}: this decides\n\
+         asked for   `tool@2`; 2.0.0 is active outside this project\ndefault     stable\n"
+    );
+    assert!(why.stdout.starts_with(&chain), "{why:?}");
+    home.ampup(&["check"]).exits(0).says(&place);
+    home.ampup(&["list"]).exits(0).says(&place);
+    home.ampup(&["doctor"]).prints_with(&place);
+    pin(&home, "[components]\ntool = \"9\"\n");
+    home.ampup(&["doctor"])
+        .exits(1)
+        .prints_with("which is not installed");
+    home.ampup(&["why", "tool"])
+        .exits(0)
+        .prints_with("tool 2.0.0 is active\n");
+}
+
+#[test]
+fn a_setting_is_explained_with_what_it_wins_over() {
+    let home = home();
+    let mut command = home.command(&["why", "mirror", "--mirror", "https://flag.example/"]);
+    command.env("AMPUP_MIRROR", "https://variable.example/");
+    fs::write(
+        home.path().join("config.toml"),
+        "mirror = \"https://file.example/\"\n",
+    )
+    .expect("written");
+    let run = finish(command).exits(0);
+    assert_eq!(
+        run.stdout,
+        format!(
+            "mirror is `https://flag.example/`: the flag `--mirror`\n\
+             rather than the variable `AMPUP_MIRROR`: `https://variable.example/`\n\
+             rather than `{}`: `https://file.example/`\nrather than the default: `none`\n",
+            home.path().join("config.toml")
+        )
+    );
+    home.ampup(&["why", "no-such-thing"]).exits(3);
+}
+
+#[test]
+fn two_projects_with_different_majors_run_side_by_side_and_a_clusters_major_rules() {
+    let home = Home::with_postgres(&[Build::Npm(17), Build::Npm(18)]);
+    pin(&home, "[components]\npostgres = \"17\"\n");
+    let serves = [
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "postgres --version; cat .amp/metadb/PG_VERSION",
+    ];
+    let run = home.ampup(&serves).exits(0);
+    assert!(
+        run.stdout.contains(" 17.10\n") && run.stdout.ends_with("\n17\n"),
+        "{run:?}"
+    );
+    let mut other = home.command(&["run", "--", "cat", ".amp/metadb/PG_VERSION"]);
+    other.current_dir(home.directory("other"));
+    finish(other).exits(0).prints("18\n");
+    pin(&home, "[components]\npostgres = \"18\"\n");
+    for command in [&["run", "true"][..], &["db", "start"]] {
+        home.ampup(command)
+            .exits(1)
+            .says("is of PostgreSQL 17")
+            .says("line 2 of")
+            .says("`ampup pin postgres@17`");
+    }
+    home.ampup(&["db", "status"]).exits(0);
+    home.ampup(&["run", "--with", "postgres@17", "true"]).exits(0);
+}
