@@ -1,5 +1,7 @@
 //! Events that are reported while ampup works.
 
+pub(crate) use crate::fs::space::sized;
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -61,19 +63,6 @@ pub(crate) fn counted(number: impl std::fmt::Display, one: &str) -> String {
     format!("{number} {one}{more}")
 }
 
-/// A number of bytes in words: `500 bytes`, `5 KiB`, `20.0 GiB`.
-pub(crate) fn sized(number: u64) -> String {
-    const KIB: u64 = 1 << 10;
-    const MIB: u64 = 1 << 20;
-    const GIB: u64 = 1 << 30;
-    match number {
-        0..KIB => format!("{number} bytes"),
-        KIB..MIB => format!("{} KiB", number / KIB),
-        MIB..GIB => format!("{} MiB", number / MIB),
-        _ => format!("{}.{} GiB", number / GIB, number % GIB * 10 / GIB),
-    }
-}
-
 /// A step that takes long enough to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -109,9 +98,5 @@ mod tests {
     #[test]
     fn numbers_are_for_people() {
         assert_eq!([1, 2].map(|number| counted(number, "row")), ["1 row", "2 rows"]);
-        assert_eq!(
-            [500, 5 << 10, 5 << 20, 1023 << 20, 3 << 29, 20 << 30].map(sized),
-            ["500 bytes", "5 KiB", "5 MiB", "1023 MiB", "1.5 GiB", "20.0 GiB"]
-        );
     }
 }

@@ -6,6 +6,7 @@ use reqwest::Response;
 use tokio::time::{Instant, timeout};
 
 use super::{Fault, Wire, https, retry::Failed};
+use crate::fs::space::sized;
 
 /// The body of an answer, that may not stop and not crawl.
 pub(super) struct Body<'a> {
@@ -62,7 +63,7 @@ impl<'a> Body<'a> {
                     let floor = limits.floor.saturating_mul(limits.window.as_secs().max(1));
                     if self.window.1 < floor {
                         return Err(
-                            self.stopped(&format!("only {} bytes came", self.window.1), limits.window)
+                            self.stopped(&format!("only {} came", sized(self.window.1)), limits.window)
                         );
                     }
                     self.window = (Instant::now(), 0);

@@ -17,7 +17,10 @@ use super::{
 use crate::{
     domain::Digest,
     event::{Event, Phase},
-    fs::{atomic, space},
+    fs::{
+        atomic,
+        space::{self, sized, sized_up},
+    },
     verify::{self, Verified, VerifyError},
 };
 
@@ -253,7 +256,7 @@ impl Wire {
 pub(super) fn ensure_space(directory: &Utf8Path, needed: u64) -> Result<(), FetchError> {
     match space::free(directory) {
         Ok(Some(free)) if free < needed => {
-            let text = format!("{needed} bytes are needed and {free} are free");
+            let text = format!("{} are needed, and {} are free", sized_up(needed), sized(free));
             Err(FetchError::disk(directory)(io::Error::new(
                 io::ErrorKind::StorageFull,
                 text,

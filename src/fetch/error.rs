@@ -5,7 +5,7 @@ use std::io;
 use camino::Utf8PathBuf;
 
 use super::{Fault, PackageClient};
-use crate::verify::VerifyError;
+use crate::{fs::space::sized, verify::VerifyError};
 
 /// The reason an artifact, or a small file, could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ pub enum FetchError {
         is_web_page: bool,
     },
     /// More bytes than promised, or than anything of its kind has.
-    #[error("`{origin}` gives more than {limit} bytes{}", web_page_note(*.is_web_page))]
+    #[error("`{origin}` gives more than {}{}", sized(*.limit), web_page_note(*.is_web_page))]
     TooLarge {
         /// The address or the package that was requested.
         origin: String,

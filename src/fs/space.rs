@@ -30,7 +30,7 @@ impl SpaceNeed {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Lack {
     /// Bytes.
-    #[error("`{place}` has {free} bytes free, and {needed} bytes are needed")]
+    #[error("`{place}` has {} free, and {} are needed", sized(*.free), sized_up(*.needed))]
     Bytes {
         /// Where they are needed.
         place: Utf8PathBuf,
@@ -112,5 +112,57 @@ pub fn free_entries(path: &Utf8Path) -> io::Result<Option<u64>> {
     {
         let _ = path;
         Ok(None)
+    }
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// A number of bytes in words, rounded down: `500 bytes`, `5 KiB`, `20.0 GiB`.
+pub(crate) fn sized(number: u64) -> String {
+    match number {
+        0..KIB => format!("{number} bytes"),
+        KIB..MIB => format!("{} KiB", number / KIB),
+        MIB..GIB => format!("{} MiB", number / MIB),
+        _ => format!("{}.{} GiB", number / GIB, number % GIB * 10 / GIB),
+    }
+}
+
+/// The same, rounded up: a need, beside a size that is less.
+pub(crate) fn sized_up(number: u64) -> String {
+    match number {
+        0..KIB => sized(number),
+        KIB..MIB => sized(number.next_multiple_of(KIB)),
+        MIB..GIB => sized(number.next_multiple_of(MIB)),
+        _ => {
+            let tenths = (u128::from(number) * 10).div_ceil(u128::from(GIB));
+            format!("{}.{} GiB", tenths / 10, tenths % 10)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_for_people_and_a_need_is_never_less_than_it_is() {
+        assert_eq!(
+            [500, 5 << 10, 5 << 20, 1023 << 20, 3 << 29, 20 << 30].map(sized),
+            ["500 bytes", "5 KiB", "5 MiB", "1023 MiB", "1.5 GiB", "20.0 GiB"]
+        );
+        assert_eq!(
+            [
+                500,
+                (5 << 10) + 1,
+                5 << 20,
+                (5 << 20) + 1,
+                (1 << 30) - 1,
+                (3 << 29) + 1
+            ]
+            .map(sized_up),
+            ["500 bytes", "6 KiB", "5 MiB", "6 MiB", "1.0 GiB", "1.6 GiB"]
+        );
     }
 }

@@ -8,7 +8,10 @@ use crate::{
     accept::AcceptError,
     domain::{ComponentName, Provider},
     fetch::FetchError,
-    fs::lock::LockError,
+    fs::{
+        lock::LockError,
+        space::{sized, sized_up},
+    },
     hindrance::Hindrance,
     unpack::UnpackError,
 };
@@ -28,7 +31,7 @@ pub enum InstallError {
     #[error("could not install {}", .0.name())]
     Fatal(#[source] Box<Attempt>),
     /// There is too little room for it.
-    #[error("`{place}` has {free} bytes free, and {component} needs {needed} bytes")]
+    #[error("`{place}` has {} free, and {component} needs {}", sized(*.free), sized_up(*.needed))]
     NoRoom {
         /// The component.
         component: ComponentName,

@@ -3,7 +3,7 @@
 use std::{fmt, io};
 
 use super::limits;
-use crate::fs::space::Lack;
+use crate::fs::space::{Lack, sized};
 
 /// The rule that an archive broke, and the entry that broke it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,9 +76,9 @@ pub enum Fault {
     Reserved,
     #[error("an archive has at most {} entries", limits::ENTRIES)]
     TooManyEntries,
-    #[error("unpacked, this archive may have at most {0} bytes")]
+    #[error("unpacked, this archive may have at most {}", sized(*.0))]
     TooLarge(u64),
-    #[error("the manifest says that the tree has {0} bytes, and it has more")]
+    #[error("the manifest says that the tree has {}, and it has more", sized(*.0))]
     LargerThanStated(u64),
     #[error("nothing lies under its root `{0}`")]
     NothingUnderRoot(String),

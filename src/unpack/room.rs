@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::Format,
-    fs::space::{self, SpaceNeed},
+    fs::space::{self, SpaceNeed, sized},
     verify::Verified,
 };
 
@@ -64,8 +64,8 @@ pub(super) fn told(failure: Failure, into: &Utf8Path) -> Failure {
     let bytes = space::free(into).ok().flatten();
     let entries = space::free_entries(into).ok().flatten();
     let free = match (bytes, entries) {
-        (Some(bytes), Some(entries)) => format!("{bytes} bytes free, and room for {entries} more files"),
-        (Some(bytes), None) => format!("{bytes} bytes free"),
+        (Some(bytes), Some(entries)) => format!("{} free, and room for {entries} more files", sized(bytes)),
+        (Some(bytes), None) => format!("{} free", sized(bytes)),
         (None, _) => return failure,
     };
     let text = format!("{cause}; `{into}` has {free}");
@@ -87,7 +87,7 @@ mod tests {
         let (kind, text) = of(io::ErrorKind::StorageFull);
         assert_eq!(kind, io::ErrorKind::StorageFull);
         assert!(
-            text.starts_with("file a; `/` has ") && text.contains(" bytes free"),
+            text.starts_with("file a; `/` has ") && text.contains("iB free"),
             "{text}"
         );
         assert_eq!(of(io::ErrorKind::NotFound).1, "file a");

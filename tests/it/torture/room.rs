@@ -122,7 +122,7 @@ fn what_is_needed_and_what_is_free_is_told_before_anything_is_written() {
     let parts = parts(&run);
     assert_eq!(parts.len(), 4, "{run:#?}");
     assert_eq!((parts[0].0, parts[1].0), (0, 7), "{run:#?}");
-    assert!(parts[1].1.contains("bytes free, and large needs 12"), "{run:#?}");
+    assert!(parts[1].1.contains("MiB free, and large needs "), "{run:#?}");
     assert!(parts[1].1.contains("/small/home/staging"), "{run:#?}");
     assert_eq!(parts[2].1, "tool 1.0.0 (active)\n");
     assert_eq!(parts[3].0, 0, "and nothing was in staging: {run:#?}");
@@ -138,7 +138,7 @@ fn what_is_in_an_archive_is_counted_where_the_disk_may_not_hold_it() {
     let Some(run) = on_small_disk(&home, FILL_BYTES, IN_THE_MIDDLE) else {
         return;
     };
-    changes_nothing(&run, "bytes free, and 11538432 bytes are needed");
+    changes_nothing(&run, "MiB free, and 12 MiB are needed");
 }
 
 /// Nor does the size of an archive say how much is in it: this one shrinks to a thousandth.
@@ -150,7 +150,7 @@ fn a_stated_size_is_not_all_that_is_asked() {
     let Some(run) = on_small_disk(&home, FILL_BYTES, IN_THE_MIDDLE) else {
         return;
     };
-    changes_nothing(&run, "bytes free, and 11538432 bytes are needed");
+    changes_nothing(&run, "MiB free, and 12 MiB are needed");
 }
 
 /// A raw file is copied into the tree: as soon as a server tells how large it is, there must be room for it twice.
@@ -159,7 +159,6 @@ fn a_download_and_the_tree_that_it_becomes_are_asked_for_together() {
     let mut home = Home::new();
     home.offer("tool", "1.0.0");
     let bytes = [script("large", "1.0.0").into_bytes(), vec![b'\n'; 3 << 20]].concat();
-    let needed = 2 * bytes.len();
     let digest = sha256(&bytes);
     let server = Server::start(move |request, _| Reply::honest(&bytes, request));
     let artifact = json!({
@@ -171,7 +170,7 @@ fn a_download_and_the_tree_that_it_becomes_are_asked_for_together() {
     let Some(run) = on_small_disk(&home, FILL_BYTES, IN_THE_MIDDLE) else {
         return;
     };
-    changes_nothing(&run, &format!("{needed} bytes are needed and "));
+    changes_nothing(&run, "7 MiB are needed, and ");
 }
 
 #[test]

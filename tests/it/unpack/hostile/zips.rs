@@ -71,7 +71,7 @@ fn zip_entries_that_break_a_rule() {
             ("CRC", with(|entry| entry.crc = Some(1)), "another checksum"),
             ("larger than it says", with(|entry| entry.size = Some(6)), "larger than it says"),
             ("smaller than it says", with(|entry| entry.size = Some(8)), "another size than it says"),
-            ("bomb", with(|entry| entry.size = Some(600 << 20)), "may have at most 536870912 bytes"),
+            ("bomb", with(|entry| entry.size = Some(600 << 20)), "may have at most 512 MiB"),
             ("local name", with(|entry| entry.local_name = Some(b"b".to_vec())), "disagree"),
             ("local size", with(|entry| entry.local_size = Some(8)), "disagree"),
             ("local flags", with(|entry| entry.local_flags = Some(2)), "disagree"),
