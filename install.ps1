@@ -41,14 +41,10 @@ $ProgressPreference = 'SilentlyContinue'
 [Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor [Net.SecurityProtocolType]::Tls12
 
 $script:work = $null
-$script:madeHome = $false
 
 function Remove-Work {
     if ($script:work -and (Test-Path -LiteralPath $script:work)) {
         Remove-Item -LiteralPath $script:work -Recurse -Force -ErrorAction SilentlyContinue
-    }
-    if ($script:madeHome -and -not (Get-ChildItem -LiteralPath $ampup -Force -ErrorAction SilentlyContinue)) {
-        Remove-Item -LiteralPath $ampup -Force -ErrorAction SilentlyContinue
     }
 }
 
@@ -125,6 +121,9 @@ foreach ($one in $components) {
     if ($one -notmatch '^[0-9A-Za-z.@+=<>,_-]+$') { Stop-Install 2 "not a component: $one" 'for example -Component postgres@18' }
 }
 $ampup = if ($AmpupHome) { $AmpupHome } elseif ($env:AMPUP_HOME) { $env:AMPUP_HOME } else { Join-Path "$env:USERPROFILE" '.ampup' }
+# A relative path in the environment would mean another home in every directory.
+if ($AmpupHome -and -not [IO.Path]::IsPathRooted($ampup)) { $ampup = Join-Path "$PWD" $ampup }
+$ampup = $ampup -replace '(?<=[^:\\/])[\\/]+$', ''
 if (-not [IO.Path]::IsPathRooted($ampup)) { Stop-Install 2 "ampup's home must be an absolute path: $ampup" }
 if ($ampup -match '[;"%]') { Stop-Install 2 "a home with a semicolon, a quote or a percent sign cannot be put on PATH: $ampup" }
 
@@ -154,13 +153,9 @@ if (Test-Path -LiteralPath (Join-Path $ampup 'bin')) {
 }
 [Console]::Error.WriteLine("ampup: installing $label ($target) from $base")
 
-# The download lies in the home's own file system.
+# The download lies in the home, or beside one that does not exist yet: what a home is, `init` alone decides.
 try {
-    if (-not (Test-Path -LiteralPath $ampup)) {
-        New-Item -ItemType Directory -Path $ampup | Out-Null
-        $script:madeHome = $true
-    }
-    $script:work = Join-Path $ampup ".bootstrap-$PID"
+    $script:work = if (Test-Path -LiteralPath $ampup) { Join-Path $ampup ".bootstrap-$PID" } else { "$ampup.bootstrap-$PID" }
     New-Item -ItemType Directory -Path $script:work | Out-Null
 } catch {
     Stop-Install 7 "cannot make ${ampup}: $($_.Exception.Message)" 'choose another place with -Home'

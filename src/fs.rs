@@ -1,5 +1,7 @@
 //! The ground under every file of ampup: files replaced whole, links, locks, space.
 
+#[cfg(any(windows, test))]
+pub mod acl;
 pub mod atomic;
 pub mod directory;
 pub mod identity;
@@ -7,6 +9,8 @@ pub mod link;
 pub mod lock;
 pub mod mounts;
 pub mod space;
+
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -21,4 +25,60 @@ pub fn entries(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
         .collect();
     paths.sort();
     paths
+}
+
+/// The system's number for the failure of a file operation. Where a path was put to an error, only its text has the number.
+pub fn os_error(cause: &io::Error) -> Option<i32> {
+    let in_text = || {
+        let text = cause.to_string();
+        let (_, number) = text.rsplit_once("(os error ")?;
+        number.split_once(')')?.0.parse().ok()
+    };
+    cause.raw_os_error().or_else(in_text)
+}
+
+/// Returns true if the disk, or whatever a network file system has behind it, failed at its work.
+pub fn is_disk_failure(cause: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        os_error(cause) == Some(rustix::io::Errno::IO.raw_os_error())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = cause;
+        false
+    }
+}
+
+/// Returns true if no further file can be opened, by this process or on this host.
+pub fn is_out_of_files(cause: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let number = os_error(cause);
+        [Errno::MFILE, Errno::NFILE]
+            .iter()
+            .any(|errno| number == Some(errno.raw_os_error()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = cause;
+        false
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_number_is_found_below_the_path() {
+        let raw = |errno: rustix::io::Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        let named = fs_err::read("/dev/null/x").expect_err("no directory");
+        assert!(named.raw_os_error().is_none(), "the path is in front of it");
+        assert_eq!(os_error(&named), Some(rustix::io::Errno::NOTDIR.raw_os_error()));
+        assert!(is_disk_failure(&raw(rustix::io::Errno::IO)) && !is_disk_failure(&named));
+        assert!(is_out_of_files(&raw(rustix::io::Errno::NFILE)) && !is_out_of_files(&named));
+        assert_eq!(os_error(&io::Error::other("words")), None);
+    }
 }

@@ -5,6 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+use super::space::sized;
+
 /// Replaces (or makes) a file: written beside it under a random name, flushed, renamed, the directory flushed.
 ///
 /// # Errors
@@ -123,6 +125,12 @@ fn prepared(
         .prefix(UNFINISHED)
         .tempfile_in(directory)
         .map_err(|cause| named(cause, "make a file in", directory))?;
+    // On Unix nobody else can open it from the start.
+    #[cfg(windows)]
+    if mode == 0o600 {
+        let made = Utf8Path::from_path(beside.path()).ok_or(io::ErrorKind::InvalidInput)?;
+        super::acl::close_to_others(made)?;
+    }
     beside
         .write_all(content)
         .map_err(|cause| named(cause, "write", path))?;
@@ -207,7 +215,7 @@ fn read_opened(file: fs::File, path: &Utf8Path, limit: u64) -> io::Result<Vec<u8
     if content.len() as u64 > limit {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("`{path}` is larger than {limit} bytes"),
+            format!("`{path}` is larger than {}", sized(limit)),
         ));
     }
     Ok(content)

@@ -8,6 +8,8 @@ pub mod log;
 pub(super) mod memory;
 pub(super) mod pending_swap;
 pub mod server;
+#[cfg(any(windows, test))]
+mod shell_names;
 mod spawn;
 pub mod start;
 pub mod stop;

@@ -80,6 +80,21 @@ fn install_ps1_has_every_option_of_install_sh() {
     assert!(!parameters.contains("] $Home"));
 }
 
+/// As install.sh: beside a home that does not exist, whose directory `init` makes.
+#[test]
+fn install_ps1_makes_no_home() {
+    let made: Vec<&str> = SCRIPT
+        .lines()
+        .filter(|line| line.contains("New-Item"))
+        .map(str::trim)
+        .collect();
+    assert_eq!(
+        made,
+        ["New-Item -ItemType Directory -Path $script:work | Out-Null"]
+    );
+    assert!(SCRIPT.contains(r#"else { "$ampup.bootstrap-$PID" }"#));
+}
+
 #[test]
 fn what_profiles_read_is_powershell() {
     for home in ["/u/.ampup", "/u/it's ‘here’ $HOME `x`", "C:\\Users\\é\\.ampup"] {

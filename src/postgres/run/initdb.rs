@@ -68,6 +68,10 @@ fn run(
     memory: Option<&str>,
 ) -> Result<(), ProgramError> {
     let mut command = initdb.command();
+    #[cfg(windows)]
+    for name in super::shell_names::names_in([initdb.tree.as_str()]) {
+        command.env(name, format!("%{name}%"));
+    }
     command
         .args(["-D", directory.as_str()])
         .args(["--locale=C", "--encoding=UTF8"]);

@@ -126,6 +126,7 @@ mod system {
     use fs_err as fs;
 
     use super::{Launch, Lock, Log, Program};
+    use crate::postgres::run::shell_names::names_in;
 
     /// Process creation flags (<https://learn.microsoft.com/windows/win32/procthread/process-creation-flags>): Ctrl-C is
     /// for the command that the console runs, and a server has no window.
@@ -166,6 +167,9 @@ mod system {
             ])
             .args(["-l", log.path().as_str(), "-o", &options.join(" ")])
             .creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
+        for name in names_in([launch.tree.as_str(), cluster.as_str(), log.path().as_str()]) {
+            command.env(name, format!("%{name}%"));
+        }
         (pg_ctl.path(), command)
     }
 
