@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::fs::is_disk_failure;
+
 /// The exit code of a command. The numbers are part of the command line's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -19,7 +21,7 @@ pub enum Exit {
     Network,
     /// Something is busy or in use.
     Busy,
-    /// The disk is full, read-only or not permitted.
+    /// The disk is full, broken, read-only or not permitted.
     Disk,
     /// There are updates (`check` alone).
     UpdatesAvailable,
@@ -28,7 +30,8 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The code of a file operation's failure: 7 where the disk or its permissions are the reason, else 1.
+    /// The code of a file operation's failure: 7 where the disk or its permissions are the reason, else 1 (also
+    /// where the process may open no further file, which is no matter of the disk).
     pub fn of_io(cause: &io::Error) -> Self {
         use io::ErrorKind::{
             FileTooLarge, NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
@@ -37,6 +40,7 @@ impl Exit {
         match cause.kind() {
             StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied | FileTooLarge
             | NotADirectory | Unsupported => Self::Disk,
+            _ if is_disk_failure(cause) => Self::Disk,
             _ => Self::Failed,
         }
     }

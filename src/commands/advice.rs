@@ -23,7 +23,13 @@ mod verify;
 
 use std::io;
 
-use crate::fs::link::ForeignEntry;
+use crate::fs::{is_disk_failure, is_out_of_files, link::ForeignEntry};
+
+/// The remedy where a disk fails at its work.
+const DISK_FAILURE: &str =
+    "`dmesg` says more of the disk's failure; once it works, run the same command again";
+/// The remedy where no further file can be opened.
+const OPEN_FILES: &str = "close some, or raise the limit: `ulimit -n 1024`";
 
 /// Returns the command to type after a failed file operation in ampup's home, if the kind of failure tells it.
 pub(super) fn hint_of_io(cause: &io::Error) -> Option<String> {
@@ -43,6 +49,13 @@ pub(super) fn hint_of_io(cause: &io::Error) -> Option<String> {
 /// The same after one elsewhere: another home would not help.
 pub(super) fn hint_of_room(cause: &io::Error) -> Option<String> {
     use io::ErrorKind::{QuotaExceeded, StorageFull};
-    matches!(cause.kind(), StorageFull | QuotaExceeded)
-        .then(|| "make room (`ampup prune` lists what can go) and run the same command again".to_owned())
+    let hint = match cause.kind() {
+        StorageFull | QuotaExceeded => {
+            "make room (`ampup prune` lists what can go) and run the same command again"
+        }
+        _ if is_disk_failure(cause) => DISK_FAILURE,
+        _ if is_out_of_files(cause) => OPEN_FILES,
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }

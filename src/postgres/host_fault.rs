@@ -1,6 +1,18 @@
 //! Faults of a host that PostgreSQL meets, told by the call that failed and the system's own text for why. A text alone does not say:
 //! "No space left on device" is a full disk, a full `/dev/shm`, or no further id of shared memory.
 
+use std::process::ExitStatus;
+
+/// The number of SIGBUS.
+const BUS: i32 = if cfg!(target_os = "linux") { 7 } else { 10 };
+/// The system's texts where a file system has no sockets.
+const NO_SOCKETS: [&str; 4] = [
+    ": Operation not permitted",
+    ": Operation not supported",
+    ": Function not implemented",
+    ": Invalid argument",
+];
+
 /// Something other than the disk that the host refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HostFault {
@@ -10,8 +22,18 @@ pub(crate) enum HostFault {
     MemoryId,
     /// A semaphore.
     Semaphore,
-    /// Memory, or huge pages.
+    /// Memory.
     Memory,
+    /// Huge pages, which the cluster's settings ask for and this system does not have.
+    HugePages,
+    /// Memory that was promised and is not there: of huge pages, or of `/dev/shm`.
+    BackedMemory,
+    /// Memory of the container or the host: its kernel ended a process.
+    Killed,
+    /// An open file.
+    OpenFile,
+    /// A socket in a directory: the file system has none.
+    Socket,
     /// A process.
     Process,
     /// A stack of the usual size.
@@ -21,6 +43,23 @@ pub(crate) enum HostFault {
 }
 
 impl HostFault {
+    /// Finds it in the way in which a program of PostgreSQL ended, and in its last lines.
+    pub(crate) fn of_end(status: ExitStatus, lines: &[String]) -> Option<Self> {
+        let by_signal = || {
+            #[cfg(unix)]
+            {
+                use std::os::unix::process::ExitStatusExt as _;
+                Self::of_signal(status.signal()?)
+            }
+            #[cfg(not(unix))]
+            {
+                let _ = status;
+                None
+            }
+        };
+        Self::find(lines).or_else(by_signal)
+    }
+
     /// Finds it in the last lines of a program of PostgreSQL.
     pub(crate) fn find(lines: &[String]) -> Option<Self> {
         lines
@@ -29,7 +68,20 @@ impl HostFault {
             .find_map(|(number, line)| Self::of_line(line, &lines[number + 1..]))
     }
 
+    /// The signals by which a kernel ends a process for want of memory.
+    fn of_signal(number: i32) -> Option<Self> {
+        match number {
+            9 => Some(Self::Killed),
+            BUS => Some(Self::BackedMemory),
+            _ => None,
+        }
+    }
+
     fn of_line(line: &str, after: &[String]) -> Option<Self> {
+        let by_signal = || {
+            let (_, number) = line.split_once("was terminated by signal ")?;
+            Self::of_signal(number.split(':').next()?.trim().parse().ok()?)
+        };
         let call = |name: &str| {
             let of_kernel = format!("Failed system call was {name}(");
             after.iter().take(2).any(|detail| detail.contains(&of_kernel))
@@ -39,6 +91,17 @@ impl HostFault {
             Some(Self::DevShm)
         } else if line.contains("could not map anonymous shared memory") {
             Some(Self::Memory)
+        } else if line.contains("huge pages not supported") || line.contains("huge_page_size must be 0") {
+            Some(Self::HugePages)
+        } else if line.contains(": Too many open files")
+            || line.contains("insufficient file descriptors available")
+        {
+            Some(Self::OpenFile)
+        } else if (line.contains("could not bind Unix address \"")
+            || line.contains("could not set permissions of file \"") && line.contains("/.s.PGSQL."))
+            && NO_SOCKETS.iter().any(|text| line.trim_end().ends_with(text))
+        {
+            Some(Self::Socket)
         } else if line.contains("could not create shared memory segment: ")
             || line.contains("could not get shared memory segment: ")
             || call("shmget")
@@ -55,7 +118,7 @@ impl HostFault {
         } else if line.contains("data directory \"") && line.contains("has invalid permissions") {
             Some(Self::Permissions)
         } else {
-            None
+            by_signal()
         }
     }
 
@@ -75,8 +138,23 @@ impl HostFault {
                 "this is no matter of the disk: `ipcs -s` lists the semaphores that are in use, and `sysctl kernel.sem` their limits"
             }
             Self::Memory => {
-                "free some memory, or raise the limit: `ulimit -v`, the container's `--memory`, `sysctl vm.nr_hugepages` where \
-                 `postgresql.conf` has `huge_pages = on`"
+                "free some memory, or raise the limit: `ulimit -v`, the container's `--memory`, or, where `postgresql.conf` has \
+                 `huge_pages = on`, `sysctl vm.nr_hugepages`"
+            }
+            Self::HugePages => {
+                "set `huge_pages = try` and `huge_page_size = 0` in the cluster's `postgresql.conf`"
+            }
+            Self::BackedMemory => {
+                "memory that was promised is not there: set `huge_pages = off` in the cluster's `postgresql.conf`, or give the \
+                 container its share (`hugetlb` limits, `--shm-size=256m`)"
+            }
+            Self::Killed => {
+                "if nobody ended that process, the host or the container had no memory left for it: raise the container's \
+                 `--memory` (the service's `MemoryMax=`), or free some"
+            }
+            Self::OpenFile => "raise the limit of open files: `ulimit -n 1024`",
+            Self::Socket => {
+                "set `XDG_RUNTIME_DIR` to a directory of yours on a file system of this system's own, where sockets can be made"
             }
             Self::Process => {
                 "end some processes, or raise the limit: `ulimit -u`, or the container's `--pids-limit`"
@@ -131,6 +209,46 @@ mod tests {
             (
                 "FATAL:  failed to initialize max_stack_depth to 100",
                 Some(HostFault::Stack),
+            ),
+            (
+                "FATAL:  huge pages not supported on this platform",
+                Some(HostFault::HugePages),
+            ),
+            (
+                "child process was terminated by signal 9: Killed",
+                Some(HostFault::Killed),
+            ),
+            #[cfg(target_os = "linux")]
+            (
+                "child process was terminated by signal 7: Bus error",
+                Some(HostFault::BackedMemory),
+            ),
+            (
+                "child process was terminated by signal 11: Segmentation fault",
+                None,
+            ),
+            (
+                "FATAL:  could not open file \"global/pg_control\": Too many open files",
+                Some(HostFault::OpenFile),
+            ),
+            (
+                "FATAL:  insufficient file descriptors available to start server process\n\
+                 DETAIL:  System allows 19, server needs at least 64.",
+                Some(HostFault::OpenFile),
+            ),
+            (
+                "LOG:  could not bind Unix address \"/p/.s.PGSQL.5432\": Operation not supported\n\
+                 FATAL:  could not create any Unix-domain sockets",
+                Some(HostFault::Socket),
+            ),
+            (
+                "FATAL:  could not set permissions of file \"/p/.s.PGSQL.5432\": Operation not permitted",
+                Some(HostFault::Socket),
+            ),
+            (
+                "LOG:  could not bind Unix address \"/p/.s.PGSQL.5432\": Address already in use\n\
+                 FATAL:  could not create any Unix-domain sockets",
+                None,
             ),
             (
                 "FATAL:  data directory \"/p\" has invalid permissions",

@@ -87,7 +87,9 @@ impl ProgramError {
     /// The fault of the host that it met, whatever build it is of.
     pub(crate) fn host_fault(&self) -> Option<HostFault> {
         match self {
-            Self::Failed { last_lines, .. } => HostFault::find(last_lines),
+            Self::Failed {
+                status, last_lines, ..
+            } => HostFault::of_end(*status, last_lines),
             Self::DoesNotLoad { .. }
             | Self::NoLoader { .. }
             | Self::Spawn { .. }
@@ -113,23 +115,26 @@ impl ProgramError {
     }
 }
 
-/// Returns the kind of the disk's refusal, recognized by the system's messages, which PostgreSQL's programs pass on. Whatever
+/// Returns the disk's refusal, recognized by the system's messages, which PostgreSQL's programs pass on. Whatever
 /// else was refused with such a text is not the disk's.
-pub(crate) fn disk_in(lines: &[String]) -> Option<io::ErrorKind> {
-    const TEXTS: [(&str, io::ErrorKind); 4] = [
-        ("No space left on device", io::ErrorKind::StorageFull),
-        ("Disk quota exceeded", io::ErrorKind::QuotaExceeded),
-        ("Read-only file system", io::ErrorKind::ReadOnlyFilesystem),
-        ("Permission denied", io::ErrorKind::PermissionDenied),
+pub(crate) fn disk_in(lines: &[String]) -> Option<io::Error> {
+    /// A text of the system's, and the error that it stands for.
+    type Text = (&'static str, fn() -> io::Error);
+    const TEXTS: [Text; 5] = [
+        ("No space left on device", || io::ErrorKind::StorageFull.into()),
+        ("Disk quota exceeded", || io::ErrorKind::QuotaExceeded.into()),
+        ("Read-only file system", || {
+            io::ErrorKind::ReadOnlyFilesystem.into()
+        }),
+        ("Permission denied", || io::ErrorKind::PermissionDenied.into()),
+        ("Input/output error", || io::Error::other("(os error 5)")),
     ];
     if HostFault::find(lines).is_some() {
         return None;
     }
     let is_said = |text: &str| lines.iter().any(|line| line.contains(text));
-    TEXTS
-        .into_iter()
-        .find(|(text, _)| is_said(text))
-        .map(|(_, kind)| kind)
+    let said = TEXTS.into_iter().find(|(text, _)| is_said(text));
+    said.map(|(_, error)| error())
 }
 
 /// A program of a tree, and whom it runs as.

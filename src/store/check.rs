@@ -81,8 +81,8 @@ fn compare(tree: &Utf8Path, list: &FileList, damages: &mut Vec<Damage>) {
         }
         seen.insert(path.clone());
         let found = match (list.get(&path), kind) {
-            (None, _) => Some(Damage::Extra(path)),
-            (Some(_), Err(why)) => Some(Damage::Unreadable(path, why.to_string())),
+            (_, Err(why)) => Some(Damage::Unreadable(path, why.to_string())),
+            (None, Ok(_)) => Some(Damage::Extra(path)),
             (Some(record), Ok(kind)) => match is_same(&tree.join(&path), kind, record) {
                 Ok(true) => None,
                 Ok(false) => Some(Damage::Altered(path)),

@@ -85,9 +85,9 @@ impl ClusterError {
             Self::User(cause) => cause.hint(),
             Self::Lock(LockError::Io { source, .. }) => hint_of_database(source),
             Self::Lock(cause) => cause.hint(),
-            Self::Program(ProgramError::Failed { last_lines, .. }) => match HostFault::find(last_lines) {
+            Self::Program(ProgramError::Failed { status, last_lines, .. }) => match HostFault::of_end(*status, last_lines) {
                 Some(fault) => Some(fault.hint().to_owned()),
-                None => disk_in(last_lines).and_then(|kind| hint_of_database(&kind.into())),
+                None => disk_in(last_lines).and_then(|refusal| hint_of_database(&refusal)),
             }
             Self::Program(cause) => cause.hint(),
             Self::Io { source, .. } => hint_of_database(source),
@@ -102,12 +102,14 @@ impl ClusterError {
                 "restore a backup with `ampup db restore`, or start over with `ampup db reset`, which keeps the old one"
                     .to_owned(),
             ),
-            Self::EarlyEnd { last_lines, .. } => match (HostFault::find(last_lines), disk_in(last_lines)) {
+            Self::EarlyEnd { status, last_lines, .. } => match (HostFault::of_end(*status, last_lines), disk_in(last_lines)) {
                 (Some(fault), _) => Some(fault.hint().to_owned()),
-                (None, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) => {
-                    Some("make room and run the same command again; nothing is lost".to_owned())
-                }
-                (None, Some(other)) => hint_of_database(&other.into()),
+                (None, Some(refusal)) => match refusal.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        Some("make room and run the same command again; nothing is lost".to_owned())
+                    }
+                    _ => hint_of_database(&refusal),
+                },
                 (None, None) => None,
             },
             Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
@@ -227,9 +229,11 @@ impl ProgramError {
             Self::DoesNotLoad { failure, .. } => failure.hint(&os_release()),
             Self::Spawn { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => None,
             Self::Spawn { source, .. } => hint_of_io(source),
-            Self::Failed { last_lines, .. } => match HostFault::find(last_lines) {
+            Self::Failed {
+                status, last_lines, ..
+            } => match HostFault::of_end(*status, last_lines) {
                 Some(fault) => Some(fault.hint().to_owned()),
-                None => disk_in(last_lines).and_then(|kind| hint_of_io(&kind.into())),
+                None => disk_in(last_lines).and_then(|refusal| hint_of_io(&refusal)),
             },
             Self::NoLoader { .. } | Self::UnexpectedAnswer { .. } | Self::Silent { .. } => None,
         }
@@ -242,7 +246,7 @@ impl ProgramError {
             Self::Spawn { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::Failed,
             Self::Spawn { source, .. } => Exit::of_io(source),
             Self::Failed { last_lines, .. } => {
-                disk_in(last_lines).map_or(Exit::Failed, |kind| Exit::of_io(&kind.into()))
+                disk_in(last_lines).map_or(Exit::Failed, |refusal| Exit::of_io(&refusal))
             }
             Self::DoesNotLoad { .. }
             | Self::NoLoader { .. }
@@ -276,6 +280,9 @@ impl LoadFailure {
             Self::UnreachableLibrary(_) if cfg!(target_os = "linux") => {
                 Some("mount `/proc`: the loader asks it where the program lies".to_owned())
             }
+            Self::Other(text) if text.contains("failed to map segment") => Some(
+                "the memory of a process is limited (`ulimit -v unlimited`), or the file system is mounted `noexec`".to_owned(),
+            ),
             Self::UnreachableLibrary(_)
             | Self::Other(_)
             | Self::OlderLibrary(_)

@@ -21,8 +21,11 @@ impl SettingsError {
             Self::Io(cause) if cause.kind() == io::ErrorKind::NotADirectory => {
                 Some("choose another home, with `AMPUP_HOME` or `--home`".to_owned())
             }
+            Self::Io(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+                Some("`ampup doctor` says whose it is; or choose a home that is yours, with `AMPUP_HOME` or `--home`".to_owned())
+            }
             Self::Io(cause) => hint_of_io(cause),
-            Self::Malformed { .. } => None,
+            Self::Malformed { path, .. } => Some(format!("correct it, or move it away: `mv {path} {path}.old`")),
             Self::Senseless { key, takes, .. } => Some(format!("`{key}` takes {takes}")),
         }
     }

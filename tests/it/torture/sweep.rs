@@ -48,15 +48,25 @@ pub(super) fn wrong_end(traced: &Traced, deed: Deed, is_done: bool) -> Option<St
     }
 }
 
-/// What the disk refuses ends with code 7; what is interrupted is made again.
+/// What the disk refuses ends with code 7, and what the limit of open files refuses with 1; what is interrupted is made again.
 fn wrong_code(traced: &Traced, deed: Deed, code: i32) -> Option<String> {
     let Deed::Fail { errno, .. } = deed else {
         return None;
     };
     let failed = traced.calls.iter().find(|call| call.failed)?;
-    let of_disk = [Errno::ENOSPC, Errno::EDQUOT, Errno::EROFS, Errno::EACCES].contains(&errno);
+    let of_disk = [
+        Errno::ENOSPC,
+        Errno::EDQUOT,
+        Errno::EIO,
+        Errno::EROFS,
+        Errno::EACCES,
+    ]
+    .contains(&errno);
     if of_disk && failed.of_program && code != 7 {
         return Some(format!("exit code {code} where the disk refused"));
+    }
+    if errno == Errno::EMFILE && failed.of_program && code != 1 {
+        return Some(format!("exit code {code} where no file could be opened"));
     }
     let ours = |call: &&Call| call.of_program && call.is_interruptible();
     if errno == Errno::EINTR
