@@ -103,6 +103,28 @@ pub fn ensure_thread() -> io::Result<()> {
     })
 }
 
+/// Fails where this process may open only a few more files: others than the one that needs them would be blamed for it.
+///
+/// # Errors
+/// The system's.
+#[cfg(unix)]
+pub fn ensure_files() -> io::Result<()> {
+    /// A command that starts a server has so many at once, beside those that it was given.
+    const FEW: usize = 16;
+    let all: Vec<_> = (0..FEW)
+        .map(|_| std::fs::File::open("/dev/null"))
+        .collect::<Result<_, _>>()
+        .or_else(|cause| {
+            if crate::fs::is_out_of_files(&cause) {
+                Err(cause)
+            } else {
+                Ok(Vec::new())
+            }
+        })?;
+    drop(all);
+    Ok(())
+}
+
 /// The number of `Unfinished` values.
 static UNFINISHED: AtomicUsize = AtomicUsize::new(0);
 

@@ -17,6 +17,8 @@ use std::{
 
 use clap::{CommandFactory as _, Parser as _};
 
+#[cfg(unix)]
+use crate::{children, hindrance::Hindrance};
 use crate::{
     commands::{self, Error, Options, Outcome, Session},
     env::{Env, shown_command},
@@ -42,6 +44,11 @@ fn run() -> ExitCode {
         Err(refusal) => return ExitCode::from(report::refused(&refusal, &words, &env).code()),
     };
     let face = Face::new(&cli.global, &env);
+    #[cfg(unix)]
+    if let Err(cause) = children::ensure_files() {
+        let refused = Error::Host(Hindrance::NoFile(cause));
+        return ExitCode::from(face.ended(Err(refused)).code());
+    }
     #[cfg(unix)]
     match &cli.command {
         // What runs another program passes the signal on to it, and ends after it; and who follows a log wants no word.

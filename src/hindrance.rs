@@ -1,5 +1,8 @@
 //! Hindrances of this host that every build meets alike. They are looked for before a build is fetched, so that no build is blamed for one.
 
+#[cfg(unix)]
+mod limits;
+
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -11,9 +14,8 @@ use crate::{
     postgres::user::{OsUser, UserError},
 };
 
-/// A server does not start in less memory than this.
 #[cfg(unix)]
-const LEAST_MEMORY: u64 = 64 << 20;
+pub use limits::{Limited, LowLimit};
 
 /// Something of this host that no build can do without.
 #[derive(Debug, thiserror::Error)]
@@ -43,15 +45,13 @@ pub enum Hindrance {
     /// The limit of the user, or of the container, is reached.
     #[error("no further process or thread can be started")]
     NoProcess(#[source] io::Error),
-    /// There is too little of it.
-    #[error(
-        "the memory of a process is limited to {limit} bytes, and PostgreSQL needs at least {LEAST_MEMORY}"
-    )]
+    /// This process may open no further file.
+    #[error("no further file can be opened")]
+    NoFile(#[source] io::Error),
+    /// A limit of the process or the container is too low.
+    #[error("{0}")]
     #[cfg(unix)]
-    NoMemory {
-        /// The limit.
-        limit: u64,
-    },
+    Limit(limits::LowLimit),
     /// There is nobody whom PostgreSQL could be run as.
     #[error(transparent)]
     User(#[from] UserError),
@@ -117,10 +117,7 @@ fn of_postgres() -> Vec<Hindrance> {
     if cfg!(target_os = "linux") && fs_err::read_link("/proc/self/exe").is_err() {
         found.push(Hindrance::NoProc);
     }
-    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
-    if let Some(limit) = limit.filter(|limit| *limit < LEAST_MEMORY) {
-        found.push(Hindrance::NoMemory { limit });
-    }
+    found.extend(limits::low().map(Hindrance::Limit));
     let shell = bare_command("/bin/sh".into(), None)
         .args(["-c", ":"])
         .stdin(Stdio::null())
@@ -131,6 +128,7 @@ fn of_postgres() -> Vec<Hindrance> {
         Ok(status) if status.success() => {}
         Ok(status) => found.push(Hindrance::NoShell(io::Error::other(status.to_string()))),
         Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => found.push(Hindrance::NoProcess(cause)),
+        Err(cause) if crate::fs::is_out_of_files(&cause) => found.push(Hindrance::NoFile(cause)),
         Err(cause) => found.push(Hindrance::NoShell(cause)),
     }
     found.extend(OsUser::for_postgres().err().map(Hindrance::User));

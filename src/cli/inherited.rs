@@ -1,10 +1,13 @@
 //! Leftovers of a parent that nobody shall depend on: children that vanish unseen, signals that never come,
-//! a small stack. Signals that are ignored stay so, but for that one: `nohup` means it.
+//! a small stack, a umask that takes from the owner. Signals that are ignored stay so, but for that one: `nohup` means it.
 
 use std::{process::ExitCode, thread};
 
 use nix::sys::signal::SigSet;
-use rustix::process::{Resource, Signal, getrlimit};
+use rustix::{
+    fs::Mode,
+    process::{Resource, Signal, getrlimit, umask},
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::children;
@@ -16,9 +19,13 @@ const STACK: usize = 8 << 20;
 
 /// Runs the program without what its parent left.
 pub(super) fn without(run: impl FnOnce() -> ExitCode + Send + Copy) -> ExitCode {
+    // What its owner cannot read or write is of no use to anybody.
+    let left = umask(Mode::empty());
+    umask(left & Mode::from_raw_mode(0o077));
     // Blocked, a signal would neither end us nor be passed on.
     let _ = SigSet::all().thread_unblock();
-    if children::is_ignored(Signal::CHILD.as_raw()) {
+    // Where no file can be opened, which is said a little later, tokio would panic.
+    if children::is_ignored(Signal::CHILD.as_raw()) && children::ensure_files().is_ok() {
         see_children();
     }
     let is_small = getrlimit(Resource::Stack)

@@ -1,6 +1,9 @@
 //! Hosts that are not as a developer's: users of other names, what a container leaves out, what a parent leaves behind.
 //! Where it takes a mount namespace, the test needs root, and has nothing to try without.
 
+mod homes;
+mod limits;
+
 use std::{
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     process::{Command, Stdio},
@@ -121,7 +124,31 @@ fn what_hinders_every_build_is_named_before_one_is_fetched() {
             "`/proc` is not mounted",
             "mount -t proc",
         ),
-        ("ulimit -v 50000", 1, "memory", "ulimit -v"),
+        (
+            "ulimit -v 50000",
+            1,
+            "the memory of a process is limited to 48 MiB, and PostgreSQL needs at least 64 MiB",
+            "ulimit -v",
+        ),
+        (
+            "ulimit -n 40",
+            1,
+            "the number of open files of a process is limited to 40",
+            "ulimit -n",
+        ),
+        (
+            "ulimit -f 1000",
+            1,
+            "the size of a file is limited to",
+            "ulimit -f",
+        ),
+        (
+            "mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir /sys/fs/cgroup/memory && cd /sys/fs/cgroup && \
+             echo 8388608 | tee memory.max memory/memory.limit_in_bytes >/dev/null && cd - >/dev/null",
+            1,
+            "the memory of this container or service is limited to 8 MiB",
+            "--memory",
+        ),
         (
             "bindfs --perms=0777 --chmod-ignore --chown-ignore -o allow_other \"$HOME\" \"$HOME\" 2>/dev/null",
             7,

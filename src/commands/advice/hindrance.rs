@@ -1,5 +1,8 @@
 //! Advice on a host that no build can run on.
 
+use super::OPEN_FILES;
+#[cfg(unix)]
+use crate::hindrance::Limited;
 use crate::{exit::Exit, hindrance::Hindrance};
 
 impl Hindrance {
@@ -7,9 +10,9 @@ impl Hindrance {
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::NoExec { .. } | Self::FileSystem { .. } => Exit::Disk,
-            Self::NoShell(_) | Self::NoProc | Self::NoProcess(_) => Exit::Failed,
+            Self::NoShell(_) | Self::NoProc | Self::NoProcess(_) | Self::NoFile(_) => Exit::Failed,
             #[cfg(unix)]
-            Self::NoMemory { .. } => Exit::Failed,
+            Self::Limit(_) => Exit::Failed,
             Self::User(cause) => cause.exit_code(),
         }
     }
@@ -29,8 +32,16 @@ impl Hindrance {
                 "end some processes, or raise the limit: `ulimit -u`, or the container's `--pids-limit`"
                     .to_owned()
             }
+            Self::NoFile(_) => OPEN_FILES.to_owned(),
             #[cfg(unix)]
-            Self::NoMemory { .. } => "`ulimit -v unlimited`".to_owned(),
+            Self::Limit(low) => match low.what {
+                Limited::Memory => "`ulimit -v unlimited`".to_owned(),
+                Limited::GroupMemory => {
+                    "give it more: the container's `--memory`, or the service's `MemoryMax=`".to_owned()
+                }
+                Limited::OpenFiles => OPEN_FILES.to_owned(),
+                Limited::FileSize => "`ulimit -f unlimited`".to_owned(),
+            },
             Self::User(cause) => return cause.hint(),
         };
         Some(text)

@@ -18,8 +18,15 @@ use crate::postgres::{
 pub(crate) fn expected_socket(cluster: &ClusterContext, uid: u32) -> Socket {
     let directory = &cluster.directory;
     if endpoint::fits(directory) {
-        return Socket::new(directory.clone());
+        Socket::new(directory.clone())
+    } else {
+        socket_elsewhere(cluster, uid)
     }
+}
+
+/// The socket in a short directory of this user's.
+pub(crate) fn socket_elsewhere(cluster: &ClusterContext, uid: u32) -> Socket {
+    let directory = &cluster.directory;
     // What `su` or a container hands on may be another user's, or nowhere.
     let is_ours = |runtime: &&Utf8PathBuf| {
         uid == current_uid() && files::owner(runtime).is_ok_and(|owner| owner == uid)
@@ -39,7 +46,17 @@ pub(crate) fn expected(cluster: &ClusterContext, owner: u32) -> Result<Socket, C
         (Reach::Loopback, Some(password)) => {
             Socket::on_loopback(last_port(cluster)?.unwrap_or_default(), password)
         }
-        _ => expected_socket(cluster, owner),
+        _ => {
+            let elsewhere = socket_elsewhere(cluster, owner);
+            // A file system without sockets has none the next time either.
+            let options =
+                files::last_options(&cluster.directory).map_err(cluster.failed("read the options of"))?;
+            if options.contains(elsewhere.host.as_str()) {
+                elsewhere
+            } else {
+                expected_socket(cluster, owner)
+            }
+        }
     })
 }
 

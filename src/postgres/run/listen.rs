@@ -15,8 +15,9 @@ use crate::{
     postgres::{
         context::{ClusterContext, Reach},
         error::ClusterError,
+        host_fault::HostFault,
         observe::{
-            address::{expected_socket, last_port, password},
+            address::{expected_socket, last_port, password, socket_elsewhere},
             endpoint::{Password, Socket},
         },
         project::give,
@@ -24,9 +25,33 @@ use crate::{
     },
 };
 
+/// The place of a server's socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SocketPlace {
+    /// The cluster, unless its path does not do.
+    Usual,
+    /// The runtime directory: the file system of the cluster has no sockets.
+    Elsewhere,
+}
+
+impl SocketPlace {
+    /// Takes the other place for a server that failed for want of a socket. Gives whether there is one.
+    pub(crate) fn is_other_after(&mut self, last_lines: &[String]) -> bool {
+        let takes = *self == Self::Usual && HostFault::find(last_lines) == Some(HostFault::Socket);
+        if takes {
+            *self = Self::Elsewhere;
+        }
+        takes
+    }
+}
+
 /// The socket of a server that is about to run as this user: in the cluster, or in a short directory, which is made,
-/// where the cluster's own path does not do.
-pub(crate) fn make_socket(cluster: &ClusterContext, run_as: Option<&OsUser>) -> Result<Socket, ClusterError> {
+/// where the cluster's own does not do.
+pub(crate) fn make_socket(
+    cluster: &ClusterContext,
+    run_as: Option<&OsUser>,
+    place: SocketPlace,
+) -> Result<Socket, ClusterError> {
     if cluster.reach == Reach::Loopback {
         let password = password(cluster).ok_or_else(|| ClusterError::NoPassword {
             cluster: cluster.directory.clone(),
@@ -35,7 +60,11 @@ pub(crate) fn make_socket(cluster: &ClusterContext, run_as: Option<&OsUser>) -> 
         let port = free_port(last_port(cluster)?).map_err(cluster.failed("find a port for the server of"))?;
         return Ok(Socket::on_loopback(port, password));
     }
-    let socket = expected_socket(cluster, run_as.map_or_else(current_uid, |user| user.uid));
+    let uid = run_as.map_or_else(current_uid, |user| user.uid);
+    let socket = match place {
+        SocketPlace::Usual => expected_socket(cluster, uid),
+        SocketPlace::Elsewhere => socket_elsewhere(cluster, uid),
+    };
     #[cfg(unix)]
     if socket.host != cluster.directory {
         let owner = run_as.map(|user| (user.uid, user.gid));

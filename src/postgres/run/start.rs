@@ -31,7 +31,7 @@ use crate::{
         run::{
             create::{self, NewCluster},
             initdb::Superuser,
-            listen::{make_password, make_socket},
+            listen::{SocketPlace, make_password, make_socket},
             lock_files,
             log::Log,
             memory::SharedMemory,
@@ -138,6 +138,7 @@ pub(crate) fn start(
         has_failed: false,
         tether: None,
         memory: SharedMemory::default(),
+        socket: SocketPlace::Usual,
         made: None,
         log: Log::of(&cluster.project),
     };
@@ -191,6 +192,7 @@ struct Starting<'a> {
     has_failed: bool,
     tether: Option<Tether>,
     memory: SharedMemory,
+    socket: SocketPlace,
     made: Option<create::Made>,
     log: Log,
 }
@@ -214,7 +216,7 @@ impl Starting<'_> {
             if let Some(ended) = self.child_ended(programs.as_ref()) {
                 // A cluster, or the template that it is a copy of, may come from a host that has what this one has not.
                 if let ClusterError::EarlyEnd { last_lines, .. } = &ended
-                    && self.memory.is_other_after(last_lines)
+                    && (self.memory.is_other_after(last_lines) || self.socket.is_other_after(last_lines))
                 {
                     continue;
                 }
@@ -371,7 +373,7 @@ impl Starting<'_> {
             Contents::Damaged { .. } | Contents::Foreign { .. } => drop(programs::programs(cluster)?),
         }
         let programs = programs::programs(cluster)?;
-        let socket = make_socket(cluster, self.run_as.as_ref())?;
+        let socket = make_socket(cluster, self.run_as.as_ref(), self.socket)?;
         if clear_lock_files
             && !lock_files::remove_stale(&cluster.directory, &socket)
                 .map_err(cluster.failed("remove a stale lock file of"))?

@@ -41,6 +41,12 @@ pub(crate) enum Deed {
         errno: Errno,
         killed_before: Option<usize>,
     },
+    /// Every call of this name fails so whose path has this text.
+    FailAt {
+        name: &'static str,
+        path: &'static str,
+        errno: Errno,
+    },
 }
 
 /// How a traced program ended, and what it did.
@@ -260,6 +266,14 @@ impl Tracing<'_> {
             return;
         };
         call.of_program = self.is_of_program(pid);
+        if let Deed::FailAt { name, path, errno } = self.deed
+            && call.name == name
+            && call.text.contains(path)
+            && registers.spoil(pid).is_ok()
+        {
+            call.failed = true;
+            self.spoilt.insert(pid, (registers, errno));
+        }
         if !call.changes {
             (self.before)(&call);
             self.calls.push(call);
@@ -292,9 +306,9 @@ impl Tracing<'_> {
                 on: true,
             } => (self.counted >= number).then_some(errno),
             Deed::FailAll { name: all, errno, .. } => (name == all).then_some(errno),
-            Deed::Watch | Deed::KillBefore(_) | Deed::SignalBefore(..) => None,
+            Deed::Watch | Deed::KillBefore(_) | Deed::SignalBefore(..) | Deed::FailAt { .. } => None,
         };
-        call.failed = fails.is_some();
+        call.failed |= fails.is_some();
         (self.before)(&call);
         self.calls.push(call);
         match self.deed {

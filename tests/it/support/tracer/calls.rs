@@ -110,10 +110,12 @@ enum Form {
     Paths(&'static [usize]),
     /// A path, and flags in the argument after it.
     Open(usize),
+    /// The address of a socket. One that has no path is of no interest, and none is counted.
+    Address,
 }
 
 fn form(number: i64) -> Option<(&'static str, Form)> {
-    use Form::{Descriptor, Open, Paths, Write};
+    use Form::{Address, Descriptor, Open, Paths, Write};
     #[cfg(target_arch = "x86_64")]
     {
         let old = match number {
@@ -160,6 +162,7 @@ fn form(number: i64) -> Option<(&'static str, Form)> {
         libc::SYS_fsync => ("fsync", Descriptor),
         libc::SYS_fdatasync => ("fdatasync", Descriptor),
         libc::SYS_syncfs => ("syncfs", Descriptor),
+        libc::SYS_bind => ("bind", Address),
         libc::SYS_flock => ("flock", Descriptor),
         libc::SYS_fallocate => ("fallocate", Descriptor),
         libc::SYS_sendfile => ("sendfile", Descriptor),
@@ -190,6 +193,14 @@ pub(super) fn read(pid: Pid, registers: &Registers) -> Option<Call> {
             (paths.join(" "), true)
         }
         Form::Descriptor => (descriptor(pid, arguments[0]), true),
+        Form::Address => {
+            // The family comes first (unix(7)).
+            let path = text_at(pid, arguments[1] + 2);
+            if !path.starts_with('/') {
+                return None;
+            }
+            (path, false)
+        }
         Form::Write => {
             let target = descriptor(pid, arguments[0]);
             let is_file = target.starts_with("/")

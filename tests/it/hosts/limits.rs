@@ -1,0 +1,98 @@
+//! What a host limits: sockets in directories, open files, what a umask leaves.
+
+use std::{os::unix::fs::PermissionsExt as _, process::Command};
+
+use fs_err as fs;
+use nix::errno::Errno;
+
+use super::left_by;
+use crate::support::{
+    database::{Build, Ends},
+    home::{Home, finish},
+    postgres::run_as,
+    tracer::{Deed, trace},
+};
+
+#[test]
+fn a_file_system_without_sockets_has_its_socket_in_the_runtime_directory() {
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    let user = run_as().map(|user| (user.uid, user.gid));
+    let run = |path: &'static str, errno: Errno| {
+        let command =
+            home.command_as_we_are(&["run", "--", "sh", "-c", "echo \"$AMP_CONFIG_METADATA_DB__URL\""]);
+        let name = "bind";
+        trace(&command, user, Deed::FailAt { name, path, errno })
+    };
+    let mut wrong = Vec::new();
+    for errno in [Errno::EOPNOTSUPP, Errno::EPERM] {
+        let traced = run("/.amp/metadb/", errno);
+        let is_elsewhere = traced.stdout.contains("?host=/tmp/ampup-");
+        if traced.code != Some(0) || !is_elsewhere {
+            wrong.push(format!("{errno}: {traced:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Where it was is where it will be, as far as anybody knows.
+    home.db(&["url"]).exits(0).prints_with("?host=/tmp/ampup-");
+
+    let traced = run("/.s.PGSQL.5432", Errno::EOPNOTSUPP);
+    assert_eq!(traced.code, Some(1), "{traced:#?}");
+    assert!(
+        traced.stderr.contains("hint: set `XDG_RUNTIME_DIR`"),
+        "{traced:#?}"
+    );
+
+    // As everywhere else, once it can.
+    home.ampup(&["run", "--", "true"]).exits(0);
+    home.db(&["url"]).exits(0).prints_with("/.amp/metadb&");
+}
+
+#[test]
+fn where_no_further_file_can_be_opened_the_limit_is_named() {
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    home.ampup(&["run", "--", "true"]).exits(0);
+    let mut wrong = Vec::new();
+    for limit in [4, 6, 8, 12, 20, 40] {
+        let parent = format!("ulimit -n {limit}; exec \"$@\"");
+        for arguments in [&["list"][..], &["verify"], &["run", "--", "true"]] {
+            let run = finish(left_by(&home, &parent, arguments));
+            let is_named = run.code == 1 && run.stderr.contains("`ulimit -n 1024`");
+            if run.code != 0 && !is_named || run.stderr.contains("panicked") {
+                wrong.push(format!("{limit}, {arguments:?}: {run:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_home_that_root_makes_can_be_entered_whatever_the_umask() {
+    if run_as().is_none() {
+        return;
+    }
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    let above = home.work().join("../opt");
+    let mut wrong = Vec::new();
+    for umask in ["022", "027", "077", "0777"] {
+        let place = above.join(umask).join("ampup");
+        let mut command = home.other_program("/bin/sh".into());
+        command
+            .args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"])
+            .arg(crate::support::home::program())
+            .args(["--home", place.as_str(), "install", "tool"]);
+        let run = finish(command);
+        let mode = |path| fs::metadata(path).map(|found| found.permissions().mode() & 0o777);
+        let modes = [mode(place.parent().expect("a parent")), mode(&place)];
+        let is_open = modes.iter().all(|mode| matches!(mode, Ok(0o755)));
+        let mut other = Command::new(place.join("bin/tool"));
+        let user = run_as().expect("root");
+        std::os::unix::process::CommandExt::uid(&mut other, user.uid);
+        if run.code != 0 || !is_open || finish(other).stdout != "tool 1.0.0\n" {
+            wrong.push(format!("{umask}: {modes:?} {run:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
