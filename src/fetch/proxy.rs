@@ -99,18 +99,37 @@ fn is_excepted(url: &Url, except: &str) -> bool {
         None => return false,
     };
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
-    entries.any(|entry| match address {
-        _ if entry == "*" => true,
-        Some(address) => is_in(address, entry),
-        None => {
-            let entry = entry
-                .trim_start_matches('.')
-                .trim_end_matches('.')
-                .to_ascii_lowercase();
-            let rest = host.strip_suffix(entry.as_str());
-            !entry.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    entries.any(|entry| {
+        let (entry, port) = with_port(entry);
+        if port.is_some_and(|port| Some(port) != url.port_or_known_default()) {
+            return false;
+        }
+        match address {
+            _ if entry == "*" => true,
+            Some(address) => is_in(address, entry),
+            None => {
+                let entry = entry.strip_prefix("*.").unwrap_or(entry);
+                let entry = entry
+                    .trim_start_matches('.')
+                    .trim_end_matches('.')
+                    .to_ascii_lowercase();
+                let rest = host.strip_suffix(entry.as_str());
+                !entry.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            }
         }
     })
+}
+
+/// An entry, and the port that it is meant for alone (which other programs than curl let people name).
+fn with_port(entry: &str) -> (&str, Option<u16>) {
+    match entry.rsplit_once(':') {
+        // Not the end of an IPv6 address.
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => match port.parse() {
+            Ok(port) => (host, Some(port)),
+            Err(_) => (entry, None),
+        },
+        _ => (entry, None),
+    }
 }
 
 /// Returns true if an address is this one, or in this network.
@@ -164,6 +183,16 @@ mod tests {
             ("fd00::/8", "http://[fd12::1]/", true),
             ("fd00::/8", "http://[fe80::1]/", false),
             ("10.0.0.0/8", "https://a.example/", false),
+            ("*.a.example", "https://b.a.example/", true),
+            ("*.a.example", "https://ba.example/", false),
+            ("a.example:443", "https://a.example/", true),
+            ("a.example:8443", "https://a.example:8443/", true),
+            ("a.example:8443", "https://a.example/", false),
+            ("127.0.0.1:80", "http://127.0.0.1/", true),
+            ("127.0.0.1:80", "http://127.0.0.1:81/", false),
+            ("[::1]:80", "http://[::1]/", true),
+            ("[::1]:81", "http://[::1]/", false),
+            ("::1:80", "http://[::1]/", false),
         ] {
             if is_excepted(&Url::parse(url).expect("an address"), except) != excepted {
                 faults.push(format!("{except:?} {url}"));

@@ -128,7 +128,8 @@ fn extra_roots(env: &Env, warn: &mut impl FnMut(String)) -> Vec<CertificateDer<'
         add("SSL_CERT_FILE", Path::new(file), certificates);
     }
     let directories = env.var_os("SSL_CERT_DIR").map(std::env::split_paths);
-    for directory in directories.into_iter().flatten() {
+    let named = |directory: &std::path::PathBuf| !directory.as_os_str().is_empty();
+    for directory in directories.into_iter().flatten().filter(named) {
         add("SSL_CERT_DIR", &directory, certificates_in);
     }
     roots
