@@ -13,11 +13,11 @@ use crate::{
     domain::{Inventory, version::local_name},
     env::Env,
     event::{counted, sized},
-    fs::{self, link, lock::Lock, space},
+    fs::{self, identity::FileIdentity, link, lock::Lock, space},
     hindrance::Hindrance,
     host,
     layout::Layout,
-    postgres::access::AccessError,
+    postgres::{access::AccessError, user::current_uid},
     registry::{
         Registry,
         concern::{self, Concern},
@@ -124,6 +124,8 @@ pub fn examine(
     let mut findings = vec![home(layout)];
     if layout.home().is_dir() {
         findings.extend(room(layout));
+    }
+    if layout.home().read_dir_utf8().is_ok() {
         findings.extend(locks(layout));
         findings.extend(home_links(layout));
         match store::inventory::read(layout) {
@@ -160,6 +162,16 @@ pub fn examine(
 fn home(layout: &Layout) -> Finding {
     let home = layout.home();
     match home.metadata() {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && home.is_symlink() => {
+            let target = link::read(home)
+                .map(|target| format!(" to `{target}`"))
+                .unwrap_or_default();
+            Finding::problem(
+                "home",
+                format!("`{home}` is a link{target}, which does not exist"),
+                "make that directory, or remove the link",
+            )
+        }
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Finding::note(
             "home",
             format!("`{home}` does not exist: nothing is installed"),
@@ -175,15 +187,32 @@ fn home(layout: &Layout) -> Finding {
             format!("`{home}` is not a directory"),
             "choose another with `AMPUP_HOME`",
         ),
-        Ok(_) if !directories::is_writable(layout).unwrap_or(false) => Finding::note(
-            "home",
-            format!(
-                "`{home}` belongs to somebody else: what is in it can be used, and nothing can be installed"
+        Ok(_) if home.read_dir_utf8().is_err() => closed(layout),
+        Ok(_) => match directories::ensure_writable(layout) {
+            Ok(()) => Finding::fine("home", format!("`{home}`")),
+            Err(why) => Finding::note(
+                "home",
+                format!("{why}: what is in it can be used, and nothing can be installed"),
+                "to install, choose another with `AMPUP_HOME`",
             ),
-            "to install, choose another with `AMPUP_HOME`",
-        ),
-        Ok(_) => Finding::fine("home", format!("`{home}`")),
+        },
     }
+}
+
+/// A home that cannot be read.
+fn closed(layout: &Layout) -> Finding {
+    let home = layout.home();
+    let text = match directories::ensure_writable(layout) {
+        Err(why) => format!("{why}; nor can it be read"),
+        Ok(()) => format!("`{home}` cannot be read"),
+    };
+    let is_ours = FileIdentity::of(home).is_ok_and(|found| found.uid == current_uid());
+    let remedy = if is_ours {
+        format!("`chmod u+rwx {home}`")
+    } else {
+        "choose another with `AMPUP_HOME`, or ask its owner to open it: `chmod a+rX`".to_owned()
+    };
+    Finding::problem("home", text, remedy)
 }
 
 fn room(layout: &Layout) -> Option<Finding> {

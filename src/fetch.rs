@@ -23,6 +23,7 @@ mod proxy;
 mod published;
 mod pypi;
 mod range;
+mod reach;
 mod retry;
 mod telling;
 mod tls;

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, concerns, pinned};
+use super::{Error, Outcome, Session, concerns, installation::hindered, pinned};
 use crate::{
     domain::ComponentName,
     exit::Exit,
-    resolve::{self, Update},
+    resolve::{self, Plan, Update},
     store::directories,
 };
 
@@ -18,13 +18,14 @@ pub struct Args {
 }
 
 /// One line for each active component: up to date, or what `update` would install. Exit code 100 exactly when `update`
-/// would change something; like that, it asks for a newer registry first. What matters beside is told.
+/// would change something; like that, it asks for a newer registry first. What `update` could not install is held back, and
+/// the reason is told.
 ///
 /// # Errors
 /// When the registry that comes is not proven, or a named component is not installed.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     // In a home that is not ours nothing can be kept, and `update` would fail.
-    if directories::is_writable(&session.layout).unwrap_or_default() {
+    if directories::ensure_writable(&session.layout).is_ok() {
         session.refresh()?;
     }
     let inventory = session.inventory()?;
@@ -35,6 +36,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         &args.names,
         false,
     )?;
+    let plan = Plan {
+        groups: updates
+            .iter()
+            .filter_map(|update| match update {
+                Update::Available { plan, .. } => Some(plan.clone()),
+                Update::UpToDate { .. } | Update::Pinned { .. } => None,
+            })
+            .collect(),
+    };
+    let hindered = hindered(&plan, session)?;
     let mut exit = Exit::Done;
     let mut data = String::new();
     let mut rows = Vec::new();
@@ -42,13 +53,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     for update in &updates {
         let (components, from, to, word) = match update {
             Update::Available { from, plan } => {
-                exit = Exit::UpdatesAvailable;
-                (
-                    &plan.components,
-                    from,
-                    Some(&plan.candidates[0].version),
-                    "update available",
-                )
+                let is_hindered = hindered
+                    .iter()
+                    .any(|(components, _)| components.contains(&plan.components[0]));
+                let word = if is_hindered {
+                    "held back"
+                } else {
+                    exit = Exit::UpdatesAvailable;
+                    "update available"
+                };
+                (&plan.components, from, Some(&plan.candidates[0].version), word)
             }
             Update::UpToDate {
                 components, version, ..
@@ -67,8 +81,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                 None => format!("{name} - {word}: {}\n", style.show(from)),
             };
             talk.extend(concerns::lines(&concerns));
+            let reason = hindered.iter().find(|(components, _)| components.contains(name));
             rows.push(json!({
                 "name": name, "state": word, "version": from, "available": to, "concerns": concerns::json(&concerns),
+                "reason": reason.map(|(_, error)| error.json()),
             }));
         }
     }
@@ -85,6 +101,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             })
         })
         .collect();
+    for (_, error) in &hindered {
+        let mut lines = error.lines();
+        lines[0] = lines[0].replacen("error: ", "held back: ", 1);
+        talk.extend(lines);
+    }
     Ok(Outcome {
         exit,
         talk,

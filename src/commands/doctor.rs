@@ -19,8 +19,7 @@ use crate::{
 };
 
 /// The checks that belong to other commands.
-const NOT_LOOKED_AT: &str = "not looked at: the files of what is installed (`--files`), the network, and the databases of other \
-                             projects (`ampup db list`)";
+const NOT_LOOKED_AT: &str = "the files of what is installed (`--files`), the network, and the databases of other projects (`ampup db list`)";
 
 /// Arguments of `ampup doctor`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -118,8 +117,11 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
         (many, _) => (Exit::Failed, format!("{many} problems were found")),
     };
     let mut talk = vec![sentence];
+    let unseen = unseen(session);
     if !args.files {
-        talk.push(NOT_LOOKED_AT.to_owned());
+        talk.push(format!("not looked at: {unseen}{NOT_LOOKED_AT}"));
+    } else if !unseen.is_empty() {
+        talk.push(format!("not looked at: {}", unseen.trim_end_matches(", ")));
     }
     Ok(Outcome {
         exit,
@@ -171,6 +173,19 @@ fn pins(session: &Session) -> Vec<Finding> {
         text: line.text,
     };
     lines.into_iter().map(finding).collect()
+}
+
+/// The checks that could not be made, in words.
+fn unseen(session: &Session) -> String {
+    let home = session.layout.home();
+    let mut unseen = String::new();
+    if home.is_dir() && home.read_dir_utf8().is_err() {
+        unseen += &format!("what is in `{home}`, ");
+    }
+    if session.registry().is_err() {
+        unseen += "whether what is installed is current (no registry can be read), ";
+    }
+    unseen
 }
 
 /// Turns an error that would have ended another command into a finding.

@@ -122,15 +122,8 @@ pub(super) fn install(
 pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outcome, Error> {
     how.gone.ensure_none()?;
     if how.dry_run {
-        let rehearsal = install::rehearse(
-            plan,
-            Stage {
-                layout: &session.layout,
-                registry: session.registry()?,
-                wire: &session.wire(github_token(how, session), how.require_pinned)?,
-            },
-        );
-        return show(rehearsal, session);
+        session.ensure_writable()?;
+        return show(rehearse(plan, how, None, session)?, session);
     }
     if let Some(done) = nothing_to_do(plan, session)? {
         return Ok(done);
@@ -140,6 +133,47 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
         rewrite_own_files(session);
     }
     told(plan, report, session)
+}
+
+/// Goes through a plan without carrying it out. With a runtime, the network is asked whether it has what would be fetched.
+fn rehearse(
+    plan: &Plan,
+    how: &How,
+    runtime: Option<&tokio::runtime::Runtime>,
+    session: &Session,
+) -> Result<Rehearsal, Error> {
+    Ok(install::rehearse(
+        plan,
+        Stage {
+            layout: &session.layout,
+            registry: session.registry()?,
+            wire: &session.wire(github_token(how, session), how.require_pinned)?,
+            runtime,
+        },
+    ))
+}
+
+/// The groups of a plan that could not be carried out now, and why: nothing can be written, the settings forbid it, there is
+/// no room, or nobody who has it answers.
+pub(super) fn hindered(plan: &Plan, session: &Session) -> Result<Vec<(Vec<ComponentName>, Error)>, Error> {
+    if plan.groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    if let Err(refused) = session.ensure_writable() {
+        let components = plan.groups.iter().flat_map(|group| group.components.clone());
+        return Ok(vec![(components.collect(), refused)]);
+    }
+    // Where no thread can be had, nobody is asked.
+    let runtime = session.runtime().ok();
+    let rehearsal = rehearse(plan, &How::default(), runtime.as_ref(), session)?;
+    if let Some(runtime) = runtime {
+        // A name look-up that hangs must not keep us.
+        runtime.shutdown_background();
+    }
+    let failures = rehearsal.failures.into_iter();
+    Ok(failures
+        .map(|(components, error)| (components, error.into()))
+        .collect())
 }
 
 /// Returns true if another ampup is active now.

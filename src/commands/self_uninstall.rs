@@ -63,7 +63,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if estate.ours.is_empty() && returns.is_empty() {
         if !args.dry_run {
             // Empty directories may be left of a removal that was killed at its very end.
-            home::apply(&estate, layout);
+            home::apply(&estate, layout, session.env.user_home());
         }
         return Err(Error::NotFound {
             message: format!("`{}` has nothing of ampup", layout.home()),
@@ -90,15 +90,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         return Ok(outcome);
     }
     running.ensure_only_databases()?;
-    if !directories::is_writable(layout).map_err(failed)? {
-        return Err(Error::Store {
-            action: "remove",
-            source: std::io::Error::new(
-                std::io::ErrorKind::PermissionDenied,
-                format!("`{}` belongs to another user", layout.home()),
-            ),
-        });
-    }
+    directories::ensure_writable(layout).map_err(|source| Error::Store {
+        action: "remove",
+        source,
+    })?;
     let question = format!("{}\n\nRemove all of this?", lines.join("\n"));
     match session.ask(&question, false) {
         Some(true) => {}
@@ -144,7 +139,7 @@ fn remove(
     removal::apply(returns)?;
     // Whoever had the lock may have made more.
     let again = home::survey(layout).unwrap_or_else(|_| estate.clone());
-    let mut left = home::apply(&again, layout);
+    let mut left = home::apply(&again, layout, session.env.user_home());
     drop(lock);
     if cfg!(windows) {
         leave_windows(&mut left, args, session);
@@ -164,6 +159,9 @@ fn remove(
                 one.path
             ));
         }
+    }
+    for path in &left.empty {
+        talk.push(format!("`{path}` is empty, and stays: it cannot be removed"));
     }
     for path in &estate.others {
         talk.push(format!("`{path}` is not ampup's, and stays"));

@@ -437,9 +437,21 @@ impl Session {
             );
             self.reporter.report(Event::Warning(text));
         }
-        self.ensure_home()?;
+        self.ensure_writable()?;
         store::directories::prepare(&self.layout, self.env.user_home()).map_err(|source| Error::Store {
             action: "make",
+            source,
+        })
+    }
+
+    /// Ensures that the home is ampup's, and ours to write to.
+    ///
+    /// # Errors
+    /// When something in it was there before ampup, or it is another user's or on a read-only file system.
+    pub(super) fn ensure_writable(&self) -> Result<(), Error> {
+        self.ensure_home()?;
+        store::directories::ensure_writable(&self.layout).map_err(|source| Error::Store {
+            action: "change",
             source,
         })
     }

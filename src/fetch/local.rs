@@ -28,6 +28,11 @@ pub(super) fn read(url: &Url, limit: u64) -> Result<Vec<u8>, FetchError> {
     atomic::read(&path, limit).map_err(|cause| missing_or_disk(&path, cause))
 }
 
+/// Looks whether it is there, and does not open it.
+pub(super) fn look(url: &Url) -> Result<(), FetchError> {
+    ensure_regular(&address::file_path(url)?)
+}
+
 /// Looked at before it is opened: opening a pipe would wait for whoever writes it.
 fn ensure_regular(path: &Utf8Path) -> Result<(), FetchError> {
     let metadata = fs::metadata(path).map_err(|cause| missing_or_disk(path, cause))?;

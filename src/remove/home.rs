@@ -8,7 +8,10 @@ use fs_err as fs;
 
 use super::RemoveError;
 use crate::{
-    fs::lock::{self, Lock},
+    fs::{
+        lock::{self, Lock},
+        mounts,
+    },
     layout::{FILES, Layout, RECEIPT},
     self_install,
     store::{
@@ -225,15 +228,21 @@ pub struct Left {
     pub failed: Option<(Utf8PathBuf, io::Error)>,
     /// That, and whatever else is still there.
     pub paths: Vec<Utf8PathBuf>,
+    /// Empty directories that are not ours to remove: mount points, and a home in somebody else's directory.
+    pub empty: Vec<Utf8PathBuf>,
 }
 
 /// Removes what `survey` found, then the directories in the home that are empty by then, and the home. Once something cannot
-/// be removed, what makes ampup run stays, and its record. The caller holds the store lock.
-pub fn apply(estate: &Estate, layout: &Layout) -> Left {
+/// be removed, what makes ampup run stays, and its record. The user's own home directory stays. The caller holds the store lock.
+pub fn apply(estate: &Estate, layout: &Layout, user_home: Option<&Utf8Path>) -> Left {
     let mut left = Left::default();
     for path in &estate.ours {
         let stays = left.failed.is_some() && turn(path, layout).is_some();
-        let removed = if stays { Ok(()) } else { take_away(path, layout) };
+        let removed = if stays {
+            Ok(())
+        } else {
+            take_away(path, layout, &mut left.empty)
+        };
         if let Err(cause) = removed {
             left.failed.get_or_insert((path.clone(), cause));
             left.paths.push(path.clone());
@@ -253,21 +262,41 @@ pub fn apply(estate: &Estate, layout: &Layout) -> Left {
         .into_iter()
         .filter(|directory| directory.starts_with(layout.home()) && *directory != layout.home());
     for directory in inside {
-        if let Err(cause) = shared_home::remove_if_empty(directory) {
+        if !left.empty.iter().any(|kept| kept == directory)
+            && let Err(cause) = shared_home::remove_if_empty(directory)
+        {
             left.failed.get_or_insert((directory.to_owned(), cause));
         }
     }
+    let home = layout.home();
     if left.failed.is_none()
+        && user_home != Some(home)
         && let Err(cause) = shared_home::remove(layout)
     {
-        left.failed = Some((layout.home().to_owned(), cause));
+        if is_kept(home, &cause) {
+            left.empty.push(home.to_owned());
+        } else {
+            left.failed = Some((home.to_owned(), cause));
+        }
     }
     left
 }
 
+/// Returns true if an empty directory cannot be removed because of where it is: something is mounted there, or the directory
+/// above is not ours to change.
+fn is_kept(directory: &Utf8Path, cause: &io::Error) -> bool {
+    match cause.kind() {
+        io::ErrorKind::ResourceBusy => mounts::is_mount(directory),
+        io::ErrorKind::PermissionDenied => directory
+            .parent()
+            .is_some_and(|above| !directories::is_open(above)),
+        _ => false,
+    }
+}
+
 /// Removes one entry. Trees and generations are out of sight by one rename before they are deleted, and ampup's own tree is
 /// the last: whatever kills this, a command works or is gone, and what is left is known to be ampup's.
-fn take_away(path: &Utf8Path, layout: &Layout) -> io::Result<()> {
+fn take_away(path: &Utf8Path, layout: &Layout, kept: &mut Vec<Utf8PathBuf>) -> io::Result<()> {
     let mut whole = Vec::new();
     for (root, depth) in [(layout.components(), 2), (layout.generations(), 1)] {
         if let Ok(below) = path.strip_prefix(&root) {
@@ -279,7 +308,7 @@ fn take_away(path: &Utf8Path, layout: &Layout) -> io::Result<()> {
     for directory in whole {
         staging::remove(layout, &directory)?;
     }
-    remove(path)
+    remove(path, kept)
 }
 
 /// The directories so far below one, itself for 0; none of unfinished work.
@@ -297,9 +326,30 @@ fn directories_below(directory: &Utf8Path, depth: usize) -> Vec<Utf8PathBuf> {
         .collect()
 }
 
-fn remove(path: &Utf8Path) -> io::Result<()> {
+/// Removes an entry. A mount point in it, or in its place, is emptied and kept.
+fn remove(path: &Utf8Path, kept: &mut Vec<Utf8PathBuf>) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(metadata) if metadata.is_dir() => match fs::remove_dir_all(path) {
+            Err(cause) if cause.kind() == io::ErrorKind::ResourceBusy => {
+                for entry in crate::fs::entries(path) {
+                    remove(&entry, kept)?;
+                }
+                match fs::remove_dir(path) {
+                    Err(cause) if is_kept(path, &cause) => {
+                        kept.push(path.to_owned());
+                        Ok(())
+                    }
+                    Err(cause)
+                        if cause.kind() == io::ErrorKind::DirectoryNotEmpty
+                            && kept.iter().any(|kept| kept.starts_with(path)) =>
+                    {
+                        Ok(())
+                    }
+                    removed => removed,
+                }
+            }
+            removed => removed,
+        },
         // A junction is a directory that must not be entered.
         Ok(metadata) if cfg!(windows) && metadata.is_symlink() => fs::remove_dir(path),
         Ok(_) => fs::remove_file(path),

@@ -81,6 +81,7 @@ pub fn read(layout: &Layout) -> io::Result<Claim> {
     let taken = NAMES.iter().map(|name| layout.home().join(name));
     for path in taken {
         match path.symlink_metadata() {
+            Ok(_) if path == layout.cache() && is_cache_of_ours(layout) => {}
             Ok(_) => return Ok(Claim::Foreign(foreign(path, layout))),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
             Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => {}
@@ -147,6 +148,40 @@ fn is_from_before_marks(layout: &Layout) -> bool {
     has_generation().is_some() || has_receipt(&layout.components())
 }
 
+/// Returns true if nothing is in `cache/` but what ampup keeps there by its digest: a volume of a container or of a build,
+/// which is mounted before there is a home around it, and may come from another one.
+fn is_cache_of_ours(layout: &Layout) -> bool {
+    let is_directory = |path: &Utf8Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+    // One that cannot be read is not known to be ours.
+    let names = |directory: &Utf8Path| -> Option<Vec<String>> {
+        let entries = directory.read_dir_utf8().ok()?;
+        entries
+            .map(|entry| Some(entry.ok()?.file_name().to_owned()))
+            .collect()
+    };
+    let holds_digests = |directory: &Utf8Path| {
+        is_directory(directory)
+            && names(directory).is_some_and(|names| names.iter().all(|name| is_by_digest(name)))
+    };
+    let is_ours = |name: &String| {
+        let path = layout.cache().join(name);
+        match name.as_str() {
+            "lost+found" => true,
+            _ if [layout.downloads(), layout.templates()].contains(&path) => holds_digests(&path),
+            name => name.starts_with("registry-") && name.ends_with(".signed"),
+        }
+    };
+    is_directory(&layout.cache()) && names(&layout.cache()).is_some_and(|names| names.iter().all(is_ours))
+}
+
+/// Returns true if a name begins with a digest, as those of downloads and templates do.
+fn is_by_digest(name: &str) -> bool {
+    [("sha256-", 64), ("sha512-", 128)].iter().any(|(begin, length)| {
+        let digits = name.strip_prefix(begin).and_then(|rest| rest.get(..*length));
+        digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    })
+}
+
 fn has_receipt(components: &Utf8Path) -> bool {
     let directories = |directory: &Utf8Path| {
         let mut found = crate::fs::entries(directory);
@@ -191,6 +226,35 @@ mod tests {
         for path in top.iter().chain(&shells) {
             assert!(NAMES.contains(&path.file_name().expect("a name")), "{path}");
         }
+    }
+
+    #[test]
+    fn a_cache_that_was_mounted_before_there_was_a_home_is_accepted() {
+        let world = tempfile::tempdir().expect("a directory");
+        let home = Utf8Path::from_path(world.path()).expect("UTF-8");
+        let layout = Layout::new(home);
+        let digest = format!("sha256-{}", "0a".repeat(32));
+        let free = || matches!(read(&layout).expect("read"), Claim::Free);
+        fs::create_dir(layout.cache()).expect("made");
+        assert!(free(), "an empty one");
+        for directory in [layout.downloads(), layout.templates()] {
+            fs::create_dir(&directory).expect("made");
+        }
+        fs::write(layout.downloads().join(format!("{digest}.partial")), "").expect("written");
+        fs::write(layout.registry_copy("amp"), "").expect("written");
+        fs::create_dir(layout.templates().join(format!("{digest}-ann"))).expect("made");
+        assert!(free(), "one of another home");
+        for foreign in [
+            "cache/mine",
+            "cache/downloads/mine",
+            "cache/templates/sha256-12",
+            "staging",
+        ] {
+            fs::write(home.join(foreign), "").expect("written");
+            assert!(!free(), "{foreign}");
+            fs::remove_file(home.join(foreign)).expect("removed");
+        }
+        assert!(free());
     }
 
     #[test]

@@ -106,7 +106,8 @@ pub fn ensure_ours(directory: &Utf8Path, layout: &Layout) -> io::Result<()> {
     foreign_entry(directory, layout).map_or(Ok(()), |entry| Err(entry.into()))
 }
 
-/// The umask says who may look into a new home; nobody but its owner may write to it.
+/// The umask says who may look into a new home, unless it is root's, which the unprivileged user must enter whom PostgreSQL runs
+/// as. Nobody but its owner may write to it.
 fn make_home(layout: &Layout) -> io::Result<()> {
     let home = layout.home();
     if home.is_dir() {
@@ -119,15 +120,38 @@ fn make_home(layout: &Layout) -> io::Result<()> {
         };
         return Err(io::Error::new(io::ErrorKind::Unsupported, what));
     }
-    fs::create_dir_all(home)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = fs::metadata(home)?.permissions().mode();
-        if mode & 0o022 != 0 {
-            fs::set_permissions(home, std::fs::Permissions::from_mode(mode & 0o755))?;
+    let is_missing = |path: &&Utf8Path| path.symlink_metadata().is_err();
+    let mut missing: Vec<&Utf8Path> = home.ancestors().take_while(is_missing).collect();
+    missing.reverse();
+    for directory in missing {
+        match fs::create_dir(directory) {
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+            made => {
+                made?;
+                open_to_owner(directory)?;
+            }
         }
     }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn open_to_owner(directory: &Utf8Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = fs::metadata(directory)?.permissions().mode() & 0o777;
+    let wanted = if rustix::process::geteuid().is_root() {
+        0o755
+    } else {
+        mode & 0o755
+    };
+    if mode == wanted {
+        return Ok(());
+    }
+    fs::set_permissions(directory, std::fs::Permissions::from_mode(wanted))
+}
+
+#[cfg(not(unix))]
+fn open_to_owner(_: &Utf8Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -236,32 +260,65 @@ fn same_file_system(_: &Utf8Path, _: &Utf8Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Returns true if this process may write to the home (or could make it).
-///
-/// # Errors
-/// Never for a missing home; only when asking fails in an unexpected way.
-pub fn is_writable(layout: &Layout) -> io::Result<bool> {
+/// Returns true if this process may change what is in a directory.
+pub fn is_open(directory: &Utf8Path) -> bool {
     #[cfg(unix)]
     {
         use rustix::fs::{Access, access};
+        access(directory.as_std_path(), Access::WRITE_OK | Access::EXEC_OK).is_ok()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = directory;
+        true
+    }
+}
+
+/// Ensures that this process may write to the home, or could make it.
+///
+/// # Errors
+/// When it may not: the error says whose it is.
+pub fn ensure_writable(layout: &Layout) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use rustix::{
+            fs::{Access, access},
+            io::Errno,
+        };
+
+        use crate::fs::identity::FileIdentity;
+
         let mut place = layout.home();
         loop {
             match access(place.as_std_path(), Access::WRITE_OK | Access::EXEC_OK) {
-                Ok(()) => return Ok(true),
-                Err(rustix::io::Errno::NOENT) => match place.parent() {
+                Err(Errno::NOENT) => match place.parent() {
                     Some(parent) => place = parent,
-                    None => return Ok(false),
+                    None => return Err(io::ErrorKind::NotFound.into()),
                 },
-                Err(rustix::io::Errno::ACCESS | rustix::io::Errno::ROFS | rustix::io::Errno::PERM) => {
-                    return Ok(false);
+                Err(Errno::ACCESS | Errno::PERM) => {
+                    let whose = match FileIdentity::of(place).ok().map(|found| found.uid) {
+                        Some(owner) if owner == rustix::process::geteuid().as_raw() => {
+                            "is closed to its owner".to_owned()
+                        }
+                        Some(0) => "belongs to root".to_owned(),
+                        Some(owner) => format!("belongs to user {owner}"),
+                        None => "cannot be entered".to_owned(),
+                    };
+                    let text = format!("`{place}` {whose}, and is not yours to write to");
+                    return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
                 }
-                Err(cause) => return Err(cause.into()),
+                Err(Errno::ROFS) => {
+                    let text = format!("`{place}` is on a read-only file system");
+                    return Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, text));
+                }
+                // Whatever else it is, who writes there says it.
+                Ok(()) | Err(_) => return Ok(()),
             }
         }
     }
     #[cfg(not(unix))]
     {
         let _ = layout;
-        Ok(true)
+        Ok(())
     }
 }

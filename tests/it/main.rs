@@ -85,6 +85,8 @@ mod run_left;
 mod screens;
 #[cfg(unix)]
 mod seeds;
+#[cfg(unix)]
+mod settled;
 #[cfg(target_os = "linux")]
 mod setup;
 #[cfg(unix)]

@@ -1,0 +1,141 @@
+//! Homes of images and containers: root's, which everybody uses; one whose cache is a volume; one that cannot be read.
+
+use std::{os::unix::fs::PermissionsExt as _, process::Command};
+
+use fs_err as fs;
+
+use super::within;
+use crate::support::{
+    database::{Build, Ends},
+    home::{Home, finish},
+    postgres::{done, run_as},
+};
+
+#[test]
+fn a_home_of_roots_serves_everybody_and_says_whose_it_is() {
+    if run_as().is_none() {
+        return;
+    }
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    done(Command::new("chown").args(["-hR", "0:0", home.path().as_str()]));
+    let before = home.store();
+    let mut wrong = Vec::new();
+    for (arguments, code) in [
+        (&["list"][..], 0),
+        (&["which", "postgres"], 0),
+        (&["check"], 0),
+        (&["why", "postgres"], 0),
+        (&["history"], 0),
+        (&["verify"], 0),
+        // That `bin` is not on PATH.
+        (&["doctor"], 1),
+        (&["run", "--", "true"], 0),
+        (&["db", "start"], 0),
+        (&["db", "list"], 0),
+        (&["db", "status"], 0),
+        (&["db", "url"], 0),
+        (&["db", "stop"], 0),
+        (&["db", "backup"], 0),
+        (&["install", "-c", "postgres"], 7),
+        (&["install", "--dry-run", "-c", "postgres"], 7),
+        (&["uninstall", "postgres"], 7),
+        (&["init", "--yes"], 7),
+        (&["self", "uninstall", "--yes"], 7),
+    ] {
+        let run = home.ampup(arguments);
+        let is_named = code != 7
+            || run
+                .stderr
+                .contains("belongs to root, and is not yours to write to");
+        if run.code != code || !is_named || run.stderr.contains("panicked") {
+            wrong.push(format!("{arguments:?}: {run:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(home.store(), before);
+}
+
+#[test]
+fn a_home_that_cannot_be_read_is_a_finding() {
+    let home = {
+        let mut home = Home::new();
+        home.offer("tool", "1.0.0");
+        home.ampup(&["install", "tool"]).exits(0);
+        home
+    };
+    let close = |mode| fs::set_permissions(home.path(), std::fs::Permissions::from_mode(mode)).expect("set");
+    close(0o000);
+    let run = home.ampup(&["doctor"]);
+    close(0o755);
+    let run = run
+        .exits(1)
+        .prints_with("chmod u+rwx")
+        .says("not looked at: what is in `");
+    // Whether a link is one cannot be known.
+    assert!(
+        !run.stdout.contains("is not a link") && !run.stdout.contains("--repair"),
+        "{run:#?}"
+    );
+
+    // What it reports does not end it.
+    fs::write(home.path().join("config.toml"), "jobs = [\n").expect("written");
+    home.ampup(&["doctor"]).exits(1).prints_with("problem settings: ");
+    fs::remove_file(home.path().join("config.toml")).expect("removed");
+    let mut command = home.command(&["doctor"]);
+    command.env("AMPUP_REGISTRY", "/nowhere/manifest.json");
+    finish(command)
+        .exits(1)
+        .prints_with("problem registry: cannot read `/nowhere/manifest.json`")
+        .says("no registry can be read");
+    let away = home.path().with_file_name("away");
+    fs::rename(home.path(), &away).expect("moved");
+    fs_err::os::unix::fs::symlink("nowhere", home.path()).expect("linked");
+    home.ampup(&["doctor"])
+        .exits(1)
+        .prints_with("is a link to `nowhere`, which does not exist");
+}
+
+#[test]
+fn a_volume_in_the_place_of_the_cache_is_used_and_left() {
+    if run_as().is_none() {
+        return;
+    }
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    let volume = home.directory("volume");
+    let cache = home.path().join("cache");
+    fs::create_dir_all(&cache).expect("made");
+    home.give(&home.path());
+    let setup = format!("mount --bind {volume} {cache}");
+    let run = |arguments: &[&str]| finish(within(&home, &setup, arguments).expect("root"));
+    for _ in 0..2 {
+        run(&["install", "tool"]).exits(0);
+        assert!(volume.join("downloads").is_dir());
+        run(&["self", "uninstall", "--yes"])
+            .exits(0)
+            .says("ampup is gone from")
+            .says("cache` is empty, and stays");
+        let left: Vec<_> = fs::read_dir(home.path()).expect("listed").flatten().collect();
+        assert!(left.len() == 1 && left[0].file_name() == "cache", "{left:?}");
+    }
+    // Downloads of another home.
+    let digest = format!("sha256-{}", "0a".repeat(32));
+    fs::create_dir_all(volume.join("downloads")).expect("made");
+    fs::write(volume.join("downloads").join(digest), "").expect("written");
+    home.give(&volume);
+    run(&["install", "tool"]).exits(0);
+}
+
+#[test]
+fn the_users_own_directory_outlives_a_home_in_it() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    let user = home.path().with_file_name("");
+    let own = user.as_str().trim_end_matches('/');
+    home.ampup(&["--home", own, "install", "tool"]).exits(0);
+    home.ampup(&["--home", own, "self", "uninstall", "--yes"])
+        .exits(0)
+        .says("ampup is gone from");
+    assert!(fs::read_dir(own).expect("there").next().is_none(), "and empty");
+}
