@@ -36,15 +36,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         &args.names,
         false,
     )?;
-    let plan = Plan {
-        groups: updates
-            .iter()
-            .filter_map(|update| match update {
-                Update::Available { plan, .. } => Some(plan.clone()),
-                Update::UpToDate { .. } | Update::Pinned { .. } => None,
-            })
-            .collect(),
-    };
+    let groups = updates.iter().filter_map(|update| match update {
+        Update::Available { plan, .. } => Some(plan.clone()),
+        Update::UpToDate { .. } | Update::Pinned { .. } => None,
+    });
+    let plan = Plan::of(groups.collect());
     let hindered = hindered(&plan, session)?;
     let mut exit = Exit::Done;
     let mut data = String::new();

@@ -288,7 +288,12 @@ pub fn ensure_writable(layout: &Layout) -> io::Result<()> {
 
         use crate::fs::identity::FileIdentity;
 
-        let mut place = layout.home();
+        let home = layout.home();
+        let missing = |place: &Utf8Path| match place == home {
+            true => String::new(),
+            false => format!("`{home}` cannot be made: "),
+        };
+        let mut place = home;
         loop {
             match access(place.as_std_path(), Access::WRITE_OK | Access::EXEC_OK) {
                 Err(Errno::NOENT) => match place.parent() {
@@ -304,11 +309,14 @@ pub fn ensure_writable(layout: &Layout) -> io::Result<()> {
                         Some(owner) => format!("belongs to user {owner}"),
                         None => "cannot be entered".to_owned(),
                     };
-                    let text = format!("`{place}` {whose}, and is not yours to write to");
+                    let text = format!(
+                        "{}`{place}` {whose}, and is not yours to write to",
+                        missing(place)
+                    );
                     return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
                 }
                 Err(Errno::ROFS) => {
-                    let text = format!("`{place}` is on a read-only file system");
+                    let text = format!("{}`{place}` is on a read-only file system", missing(place));
                     return Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, text));
                 }
                 // Whatever else it is, who writes there says it.
