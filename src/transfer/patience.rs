@@ -5,7 +5,7 @@
 use std::{
     io::{self, Read, Write as _},
     sync::{
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
     thread,
@@ -15,7 +15,7 @@ use std::{
 use super::{Clients, Running, Side, TransferError};
 use crate::{
     children::Enlisted,
-    event::{Event, Reporter},
+    event::{Event, Reporter, sized},
     postgres::program,
 };
 
@@ -42,6 +42,8 @@ pub(crate) struct Pulse {
     began: Instant,
     /// Since when we wait for its next word, in milliseconds; [`BUSY`] while we do not.
     since: AtomicU64,
+    /// What was heard.
+    bytes: AtomicU64,
 }
 
 /// The answer of a server that was asked in another session.
@@ -94,12 +96,13 @@ impl Patience<'_> {
         let Side::Address { host, limit, .. } = self.side else {
             return Ok(work(pulse));
         };
-        let is_given_up = &AtomicBool::new(false);
+        let given_up_after = &AtomicU64::new(0);
         let (done, is_done) = mpsc::channel::<()>();
         let worked = thread::scope(|scope| {
             let watch = move || {
                 if self.is_lost(pulse, &is_done, host, *limit) {
-                    is_given_up.store(true, Ordering::Release);
+                    let silence = pulse.silence().as_secs().max(1);
+                    given_up_after.store(silence, Ordering::Release);
                     program.end();
                 }
             };
@@ -108,19 +111,19 @@ impl Patience<'_> {
             drop(done);
             worked
         });
-        if is_given_up.load(Ordering::Acquire) {
-            return Err(TransferError::Silent {
+        match given_up_after.load(Ordering::Acquire) {
+            0 => Ok(worked),
+            seconds => Err(TransferError::Silent {
                 host: host.clone(),
-                seconds: pulse.began.elapsed().as_secs(),
-            });
+                seconds,
+            }),
         }
-        Ok(worked)
     }
 
     /// Watches until the work is done, or the server is lost.
     fn is_lost(&self, pulse: &Pulse, is_done: &mpsc::Receiver<()>, host: &str, limit: Duration) -> bool {
-        let mut idle = 0;
-        let mut next = limit;
+        let (mut idle, mut next) = (0, limit);
+        let (mut told, mut read) = (Instant::now(), 0);
         loop {
             match is_done.recv_timeout(limit / 4) {
                 Err(RecvTimeoutError::Timeout) => {}
@@ -129,6 +132,11 @@ impl Patience<'_> {
             let silence = pulse.silence();
             if silence < limit {
                 (idle, next) = (0, limit);
+                let now = pulse.bytes.load(Ordering::Relaxed);
+                if now > read && told.elapsed() >= limit {
+                    self.tell(format!("read {} from {host}", sized(now)));
+                    (told, read) = (Instant::now(), now);
+                }
                 continue;
             }
             if silence < next {
@@ -175,6 +183,7 @@ impl Pulse {
         Self {
             began: Instant::now(),
             since: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
         }
     }
 
@@ -209,6 +218,8 @@ impl<R: Read> Read for Heard<'_, R> {
         self.pulse.listen();
         let read = self.said.read(buffer);
         self.pulse.go_on();
+        let bytes = *read.as_ref().unwrap_or(&0) as u64;
+        self.pulse.bytes.fetch_add(bytes, Ordering::Relaxed);
         read
     }
 }

@@ -24,9 +24,9 @@ pub struct Listing {
     pub has_control: bool,
     /// True if `pg_control` does not say that its last user, which may be initdb, shut down in good order.
     pub is_open: bool,
-    /// The databases that initdb makes.
+    /// The databases that initdb makes, as far as nobody made more.
     pub databases: Databases,
-    /// True if the list of databases, as far as it is on disk, has the last of them.
+    /// True if the list of databases, as far as it is on disk, has the last of them, and nobody made more.
     pub names_last_database: bool,
     /// True if a database, a table or a tablespace has a number from the range of users' objects.
     pub has_users_objects: bool,

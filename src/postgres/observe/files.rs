@@ -55,10 +55,6 @@ fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
     listing.is_open = control.get(STATE).is_some_and(|state| state != SHUT_DOWN);
     let base = cluster.join("base");
     let mut databases = numbers(&base)?;
-    listing.databases = made(&base, &mut databases)?;
-    listing.names_last_database = beginning(&global.join(LIST_OF_DATABASES))?
-        .windows(LAST_DATABASE.len())
-        .any(|name| name == LAST_DATABASE);
     let is_users = |number: &u64| *number >= FIRST_OF_USERS;
     listing.has_users_objects = databases.iter().any(is_users);
     let places = databases.iter().map(|database| base.join(database.to_string()));
@@ -66,6 +62,14 @@ fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
         if !listing.has_users_objects {
             listing.has_users_objects = numbers(&place)?.iter().any(is_users);
         }
+    }
+    // Where somebody has data, what initdb made decides nothing.
+    if !listing.has_users_objects {
+        listing.databases = made(&base, &mut databases)?;
+        let list = beginning(&cluster.join(LIST_OF_DATABASES))?;
+        listing.names_last_database = list
+            .windows(LAST_DATABASE.len())
+            .any(|name| name == LAST_DATABASE);
     }
     Ok(listing)
 }
@@ -75,7 +79,7 @@ fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
 const STATE: std::ops::Range<usize> = 16..20;
 const SHUT_DOWN: [u8; 4] = 1u32.to_ne_bytes();
 /// The file of the table `pg_database` as initdb makes it, and a name in it.
-const LIST_OF_DATABASES: &str = "1262";
+const LIST_OF_DATABASES: &str = "global/1262";
 const LAST_DATABASE: &[u8] = b"postgres\0";
 
 /// The beginning of a file; nothing where it is not there.

@@ -458,10 +458,9 @@ impl Starting<'_> {
         };
         match wait.pause(mark, standstill) {
             WaitStep::LookAgain => {}
-            WaitStep::Tell => self.reporter.report(Event::Waiting {
-                name: "the project's database".to_owned(),
-                holder: told(whom, &holder),
-            }),
+            WaitStep::Tell => self
+                .reporter
+                .report(Event::Note(format!("waiting for {}", told(whom, &holder)))),
             WaitStep::GiveUp if standstill == OUT_OF_REACH => {
                 return Err(ClusterError::OutOfReach {
                     cluster: self.cluster.directory.clone(),
@@ -473,7 +472,7 @@ impl Starting<'_> {
                     Err(Refusal { message, .. }) if !message.is_empty() => format!(" ({message})"),
                     _ => String::new(),
                 };
-                let what = format!("{} is waited for{why}", told(whom, &holder));
+                let what = format!("waiting for {}{why}", told(whom, &holder));
                 let is_of_ampup = self.child.is_some() || is_of_ampup(self.cluster)?;
                 return Err(self.log.stuck(what, standstill, is_of_ampup));
             }
@@ -488,12 +487,18 @@ type Mark = (u64, u64, Seen, String);
 /// Who is waited for, in words.
 fn told(whom: Option<WaitFor>, holder: &str) -> String {
     match whom {
-        None => "the server that was started".to_owned(),
-        Some(WaitFor::Server(Some(pid))) => format!("the server (process {pid})"),
-        Some(WaitFor::Server(None)) => format!("a server that cannot be seen from here ({holder})"),
-        Some(WaitFor::ServerWithoutSocket(pid)) => format!("the socket of the server (process {pid})"),
-        Some(WaitFor::Survivors(pid)) => format!("what outlives its server (process {pid})"),
-        Some(WaitFor::Single(pid)) => format!("a PostgreSQL that works alone (process {pid})"),
+        None => "the database server to start".to_owned(),
+        Some(WaitFor::Server(Some(pid))) => format!("the database server (process {pid})"),
+        Some(WaitFor::Server(None)) => format!("a database server that cannot be seen from here ({holder})"),
+        Some(WaitFor::ServerWithoutSocket(pid)) => {
+            format!("the socket of the database server (process {pid})")
+        }
+        Some(WaitFor::Survivors(pid)) => {
+            format!("a process that the database server left behind (process {pid})")
+        }
+        Some(WaitFor::Single(pid)) => {
+            format!("initdb, or another PostgreSQL without clients (process {pid})")
+        }
         Some(WaitFor::LockHolder) => holder.to_owned(),
     }
 }
