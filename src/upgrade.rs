@@ -147,7 +147,10 @@ fn with_own_major(cluster: &Cluster, major: u64, reporter: &dyn Reporter) -> Res
             let own = packaged::programs(major).ok_or(missing)?;
             step(
                 reporter,
-                format!("PostgreSQL {major} is the system's, in `{}`", own.tree),
+                format!(
+                    "the old cluster is served by the system's PostgreSQL {major} in `{}`",
+                    own.tree
+                ),
             );
             Ok(cluster.clone().with_programs(own))
         }
