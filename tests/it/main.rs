@@ -15,6 +15,7 @@ mod choosing;
 mod commands;
 #[cfg(target_os = "linux")]
 mod completing;
+#[cfg(unix)]
 mod concerns;
 #[cfg(target_os = "linux")]
 mod database_backup;
@@ -26,11 +27,13 @@ mod database_import;
 mod database_root;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod database_upgrade;
+#[cfg(unix)]
 mod discover;
 #[cfg(target_os = "linux")]
 mod doctor;
 #[cfg(unix)]
 mod door;
+#[cfg(unix)]
 mod formats;
 #[cfg(target_os = "linux")]
 mod hosts;
@@ -47,6 +50,7 @@ mod main_job;
 mod mirror;
 #[cfg(target_os = "linux")]
 mod own_registry;
+#[cfg(target_os = "linux")]
 mod own_state;
 #[cfg(target_os = "linux")]
 mod pins;
