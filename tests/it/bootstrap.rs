@@ -14,6 +14,7 @@ use crate::support::{
     files::{FileServer, Reply},
     programs,
     release::{Release, STAND_IN, VERSION, repository},
+    table::every,
     world::{World, snapshot, write, write_program},
 };
 
@@ -155,9 +156,9 @@ impl Machine {
 
     /// Runs in every shell; each ends with this code, and leaves HOME empty.
     fn fails_in_every_shell(&self, arguments: &[&str], code: i32, says: &str) {
-        for shell in SHELLS {
+        every(SHELLS, |shell| {
             let Some(run) = self.run(shell, arguments) else {
-                continue;
+                return;
             };
             run.assert_failed(code, says, shell);
             assert_eq!(
@@ -165,7 +166,7 @@ impl Machine {
                 ["user/ 40755"],
                 "{shell:?} left something"
             );
-        }
+        });
     }
 }
 
@@ -204,9 +205,9 @@ impl Run {
 #[test]
 fn the_script_hands_over_to_the_verified_ampup_in_every_shell() {
     let machine = Machine::new();
-    for shell in SHELLS {
+    every(SHELLS, |shell| {
         let Some(run) = machine.run(shell, &[]) else {
-            continue;
+            return;
         };
         run.assert_done(shell);
         let home = machine.home();
@@ -220,7 +221,7 @@ fn the_script_hands_over_to_the_verified_ampup_in_every_shell() {
             ["user/ 40755"],
             "{shell:?}"
         );
-    }
+    });
     let requests = machine.server.requests();
     let asked = format!("/download/v{VERSION}/ampup-");
     assert!(!requests.is_empty());
@@ -250,13 +251,13 @@ fn every_option_reaches_ampup_whether_it_is_a_word_or_a_variable() {
         "--home",
         home.as_str(),
     ];
-    for shell in SHELLS {
+    every(SHELLS, |shell| {
         let Some(run) = machine.run(shell, &words) else {
-            continue;
+            return;
         };
         run.assert_done(shell);
         assert_eq!(run.stdout.lines().next(), Some(expected.as_str()), "{shell:?}");
-    }
+    });
     for (name, value) in [
         ("AMPUP_YES", "1"),
         ("AMPUP_NO_MODIFY_PATH", "1"),
@@ -267,13 +268,13 @@ fn every_option_reaches_ampup_whether_it_is_a_word_or_a_variable() {
     ] {
         machine.set(name, value);
     }
-    for shell in SHELLS {
+    every(SHELLS, |shell| {
         let Some(run) = machine.run(shell, &[]) else {
-            continue;
+            return;
         };
         run.assert_done(shell);
         assert_eq!(run.stdout.lines().next(), Some(expected.as_str()), "{shell:?}");
-    }
+    });
     assert_eq!(snapshot(&machine.world.join("home")), ["user/ 40755"]);
 }
 
@@ -287,9 +288,9 @@ fn a_mirror_is_a_directory_on_this_machine_or_another() {
         format!("{}/latest/download/", machine.server.url()),
     ] {
         for script in [repository().join("install.sh"), machine.release.script()] {
-            for shell in SHELLS {
+            every(SHELLS, |shell| {
                 let Some(run) = machine.run_script(&script, shell, &["--mirror", &mirror]) else {
-                    continue;
+                    return;
                 };
                 run.assert_done(shell);
                 assert!(
@@ -297,7 +298,7 @@ fn a_mirror_is_a_directory_on_this_machine_or_another() {
                     "{}",
                     run.stdout
                 );
-            }
+            });
         }
     }
     // Another version than the script's own is looked for in a directory of its own.
@@ -363,15 +364,15 @@ fn a_script_that_was_cut_at_any_byte_does_nothing() {
     let step = 61;
     for length in (0..whole).step_by(step).chain(whole - 40..whole) {
         write(&cut, &script[..length]);
-        for shell in SHELLS {
+        every(SHELLS, |shell| {
             let Some(run) = machine.run_script(&cut, shell, &["--yes"]) else {
-                continue;
+                return;
             };
             assert_eq!(run.stdout, "", "{shell:?} at {length}");
             // A shell may quote the line that it could not parse.
             let spoke = run.stderr.lines().any(|line| line.starts_with("ampup: "));
             assert!(!spoke, "{shell:?} at {length}: {}", run.stderr);
-        }
+        });
     }
     assert_eq!(machine.server.requests(), [""; 0]);
     assert_eq!(snapshot(&machine.world.join("home")), ["user/ 40755"]);

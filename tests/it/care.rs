@@ -8,7 +8,7 @@ use std::os::unix::{
 use camino::Utf8PathBuf;
 use fs_err as fs;
 
-use crate::support::{home::Home, postgres::run_as};
+use crate::support::{home::Home, postgres::run_as, table::every};
 
 /// A home with two versions of `tool`, the second active, and `other`.
 fn home() -> Home {
@@ -157,7 +157,7 @@ fn a_tree_without_a_receipt_is_neither_activated_nor_run() {
         .prints("tool 2.0.0\n");
     write(&home.path().join("components/tool/1.0.0/.receipt.json"), "{");
     let before = home.store();
-    for words in [
+    let rows = [
         &["undo"][..],
         &["use", "tool@1.0.0"],
         &["use", "tool@1"],
@@ -167,11 +167,12 @@ fn a_tree_without_a_receipt_is_neither_activated_nor_run() {
             "--",
             &format!("{}/components/tool/1.0.0/bin/tool", home.path()),
         ],
-    ] {
+    ];
+    every(rows, |words| {
         let run = home.ampup(words).exits(4).says(hint);
         assert!(run.stderr.contains("tool 1.0.0 has no receipt"), "{run:#?}");
         assert_eq!(run.stdout, "", "{run:#?}");
-    }
+    });
     assert_eq!(home.store(), before);
     write(&tool(&home).join(".receipt.json"), "{");
     for program in ["tool", active.as_str()] {
@@ -289,10 +290,13 @@ fn what_is_repaired_is_said_to_be_repaired() {
     write(&tool(&home).join("bin/tool"), "x");
     let damaged = home.ampup(&["verify", "--json"]).exits(4).json();
     let repaired = home.ampup(&["verify", "--repair", "--json"]).exits(0).json();
-    for (answer, state) in [(damaged, "damaged"), (repaired, "repaired")] {
-        assert_eq!(answer["components"][2]["state"], state, "{answer:#}");
-        assert_eq!(answer["links"][0]["state"], state, "{answer:#}");
-    }
+    every(
+        [(damaged, "damaged"), (repaired, "repaired")],
+        |(answer, state)| {
+            assert_eq!(answer["components"][2]["state"], state, "{answer:#}");
+            assert_eq!(answer["links"][0]["state"], state, "{answer:#}");
+        },
+    );
     home.ampup(&["verify"]).exits(0);
 }
 

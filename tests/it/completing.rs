@@ -14,6 +14,7 @@ use crate::support::{
     home::{Run, finish},
     person::{Person, Who},
     programs,
+    table::every,
 };
 
 /// Somebody with ampup and a component in two versions.
@@ -201,21 +202,27 @@ fn man_finds_a_page_for_every_verb() {
         !pages.join("ampup-complete.1").exists(),
         "what is hidden has no page"
     );
-    for (manpath, told) in [("/usr/share/man", true), (":/usr/share/man", false)] {
-        let mut command = shell(&person, "env", &["ampup", "init"]).expect("a part of every system");
-        command.env("MANPATH", manpath);
-        let run = finish(command).exits(0);
-        assert_eq!(run.stderr.contains("in MANPATH"), told, "{run:#?}");
-    }
+    every(
+        [("/usr/share/man", true), (":/usr/share/man", false)],
+        |(manpath, told)| {
+            let mut command = shell(&person, "env", &["ampup", "init"]).expect("a part of every system");
+            command.env("MANPATH", manpath);
+            let run = finish(command).exits(0);
+            assert_eq!(run.stderr.contains("in MANPATH"), told, "{run:#?}");
+        },
+    );
 }
 
 #[test]
 fn every_shell_of_the_contract_has_completions() {
     let person = Person::new(Who::Ordinary);
-    for shell in ["bash", "zsh", "fish", "nushell", "powershell", "elvish"] {
-        let run = person.built(&["completions", shell]).exits(0);
-        assert!(run.stdout.contains("ampup complete"), "{run:#?}");
-    }
+    every(
+        ["bash", "zsh", "fish", "nushell", "powershell", "elvish"],
+        |shell| {
+            let run = person.built(&["completions", shell]).exits(0);
+            assert!(run.stdout.contains("ampup complete"), "{run:#?}");
+        },
+    );
     person.built(&["completions", "csh"]).exits(2);
     assert!(!person.home.path().exists());
     // A shell that asks about nonsense gets nothing, and no error.

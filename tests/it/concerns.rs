@@ -4,7 +4,10 @@
 use fs_err as fs;
 use serde_json::{Value, json};
 
-use crate::support::home::{Home, Run, TARGET, script, sha256};
+use crate::support::{
+    home::{Home, Run, TARGET, script, sha256},
+    table::every,
+};
 
 /// Changes the registry that the home uses.
 fn amend(home: &Home, change: impl FnOnce(&mut Value)) {
@@ -144,18 +147,19 @@ fn nothing_of_a_registry_moves_the_cursor() {
         let artifact = &mut tool["releases"][0]["artifacts"][0];
         artifact["source"]["url"] = json!("file:///not\u{1b}[31m/here");
     });
-    for command in [
+    let rows = [
         &["info", "tool"][..],
         &["search", "tool"],
         &["info", "tool", "--json"],
         &["install", "tool"],
         &["install", "tool", "--dry-run"],
-    ] {
+    ];
+    every(rows, |command| {
         let run = home.ampup(command);
         let all = format!("{}{}", run.stdout, run.stderr);
         let is_harmful = |letter: char| letter != '\n' && letter.is_control() || letter == '\u{202e}';
         assert!(!all.contains(is_harmful), "{command:?}: {run:#?}");
-    }
+    });
     home.ampup(&["search", "tool"])
         .prints_with("harmless\\u{1b}[2Jtext\\u{202e}");
 }

@@ -21,6 +21,7 @@ use crate::support::{
     home::{Home, finish},
     postgres::{eventually, run_as, sql},
     programs::is_heard,
+    table::every,
 };
 
 /// Roles that own nothing, and a text that only looks like rows and grants.
@@ -209,7 +210,7 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let silent_host = silent.local_addr().expect("known");
     let silent_address = format!("postgresql://x@{silent_host}/x?connect_timeout=2");
-    for (source, code) in [
+    let sources = [
         ("cut.sql", 1),
         ("cut.dump", 1),
         ("wrong.sql", 1),
@@ -220,10 +221,11 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
         ("postgresql://nobody:x@absent.invalid/none", 5),
         (&silent_address, 5),
         (&elsewhere.address.replace("p%25ss", "other"), 1),
-    ] {
+    ];
+    every(sources, |(source, code)| {
         home.db(&["import", "--replace", source]).exits(code);
         assert!(home.in_amp("metadb.next").is_empty(), "{source}");
-    }
+    });
     assert_eq!(home.in_amp("metadb.old-").len(), 2);
     assert_eq!(ask(&home, rows), "3000");
     is_not_in_the_list(&elsewhere, &home.work());
@@ -283,14 +285,15 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
     alone(&["db", "import", "placed.sql"])
         .exits(1)
         .says("hint: dump it again with `pg_dump --no-tablespaces");
-    for (source, said) in [
+    let rows = [
         (
             elsewhere.address.as_str(),
             "9 tables with 3023 rows, counted on both sides",
         ),
         ("archive.dump", "9 tables with 3023 rows, counted here"),
         ("plain.sql", "9 tables with 3023 rows, counted here"),
-    ] {
+    ];
+    every(rows, |(source, said)| {
         let run = alone(&["db", "import", "--replace", source]).exits(0).says(said);
         if source == elsewhere.address {
             run.says("connecting to 127.0.0.1:")
@@ -312,7 +315,7 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
             "{source}"
         );
         server.release(&ampup::event::Silent).expect("left");
-    }
+    });
 }
 
 /// What psql could be told to run, however it is written.
@@ -322,7 +325,7 @@ fn a_dump_runs_no_program_here() {
     let _ends = Ends(&home);
     let trace = home.directory("trace").join("ran");
     let end = "--\n-- PostgreSQL database dump complete\n--\n";
-    for dump in [
+    let rows = [
         format!("\\! touch {trace}\n"),
         format!("create table t (x int);\n\\o |touch {trace}\nselect 1;\n"),
         format!("select 1 \\g |touch {trace}\n"),
@@ -334,13 +337,14 @@ fn a_dump_runs_no_program_here() {
         format!(
             "--\n-- PostgreSQL database dump\n--\n\n\\restrict a\nselect 1;\n\\unrestrict a\n\\! touch {trace}\n{end}"
         ),
-    ] {
+    ];
+    every(rows, |dump| {
         fs::write(home.work().join("evil.sql"), &dump).expect("written");
         home.db(&["import", "evil.sql"])
             .exits(1)
             .says("backslash commands are restricted");
         assert!(!trace.exists(), "{dump}");
-    }
+    });
     fs::write(home.work().join("good.sql"), "create table t (x int);\n").expect("written");
     let mut command = home.command(&["db", "import", "good.sql"]);
     command.env("PATH", "/nonexistent");
@@ -356,7 +360,7 @@ fn every_kind_of_dump_is_read_or_told_how_to_write_another() {
     let home = Home::with_postgres(&[Build::Wheel16]);
     let _ends = Ends(&home);
     let elsewhere = Elsewhere::start(&home);
-    for (words, name, said) in [
+    let rows = [
         (&["pg_dump", "--format=tar"][..], "tar", "2 tables with 3000 rows"),
         (
             &["pg_dump", "--inserts"],
@@ -368,12 +372,13 @@ fn every_kind_of_dump_is_read_or_told_how_to_write_another() {
             "schema.sql",
             "2 tables with 0 rows",
         ),
-    ] {
+    ];
+    every(rows, |(words, name, said)| {
         elsewhere.write(&home, words, name);
         home.db(&["import", "--replace", name]).exits(0).says(said);
-    }
+    });
     assert_eq!(home.in_amp("metadb.old-").len(), 2);
-    for (words, name, said) in [
+    let rows = [
         (
             &["pg_dump", "--create"][..],
             "create.sql",
@@ -385,13 +390,14 @@ fn every_kind_of_dump_is_read_or_told_how_to_write_another() {
             "makes a database of its own",
         ),
         (&["pg_dumpall"], "all.sql", "holds every database of a server"),
-    ] {
+    ];
+    every(rows, |(words, name, said)| {
         elsewhere.write(&home, words, name);
         home.db(&["import", "--replace", name])
             .exits(1)
             .says(said)
             .says("hint: `pg_dump --format=custom DATABASE > FILE`");
-    }
+    });
     let directory = home.work().join("directory");
     elsewhere.write(
         &home,

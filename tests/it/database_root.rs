@@ -18,6 +18,7 @@ use crate::support::{
     database::{Build, Ends},
     home::{Home, Run, finish},
     postgres::{TestProject, cluster, done, postgres_tree, programs, run_as, sql},
+    table::every,
     tracer::{Call, Deed, Traced, trace, trace_with},
 };
 
@@ -264,10 +265,11 @@ fn what_initdb_leaves_is_not_followed() {
          ln -s '{victim}' postgresql.conf\n"
     );
     let initdb = tree.join("bin/initdb");
-    for (plant, content) in [
+    let rows = [
         ("a link", script.clone()),
         ("a pipe", script.replace("ln -s", "mkfifo postgresql.conf; : ")),
-    ] {
+    ];
+    every(rows, |(plant, content)| {
         fs::write(&victim, "precious\n").expect("written");
         let _ = fs::remove_file(&initdb);
         fs::write(&initdb, content).expect("written");
@@ -293,5 +295,5 @@ fn what_initdb_leaves_is_not_followed() {
         let amp = fs::read_dir(project.project().amp_dir()).expect("listed");
         let mut names = amp.flatten().map(|entry| entry.file_name());
         assert!(!names.any(|name| name == "metadb" || name.to_string_lossy().starts_with("metadb.new-")));
-    }
+    });
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::support::{
     archives::{TarEntry, tar_gz},
     home::{Home, TARGET, finish, script, sha256},
+    table::every,
 };
 
 fn home() -> Home {
@@ -169,21 +170,22 @@ fn a_setting_that_means_nothing_is_a_warning_and_a_value_without_sense_an_error_
         .exits(0)
         .prints_with("tool")
         .says("line 1: there is no setting `jbos`; did you mean `jobs`?");
-    for (text, said) in [
+    let rows = [
         ("\njobs = 0\n", "line 2: `jobs` is `0`"),
         (
             "registry = \"manifest.json\"\n",
             "`registry` is `\"manifest.json\"`",
         ),
         ("jobs = [\n", "is malformed"),
-    ] {
+    ];
+    every(rows, |(text, said)| {
         fs::write(&settings, text).expect("written");
         home.ampup(&["list"]).exits(2).says(said);
         home.ampup(&["doctor"])
             .exits(1)
             .prints_with("problem settings")
             .prints_with(said);
-    }
+    });
     fs::remove_file(&settings).expect("removed");
     home.ampup(&["doctor", "--registry", "/nowhere/manifest.json"])
         .exits(1)
@@ -201,19 +203,20 @@ fn ampup_alone_helps_and_names_that_people_bring_along_work() {
     assert!(!home.path().exists(), "nothing is made");
 
     home.ampup(&["install", "tool@1.0.0"]).exits(0);
-    for (brought, own) in [
+    let rows = [
         (&["ls"][..], &["list"][..]),
         (&["outdated"], &["check"]),
         (&["show", "tool"], &["info", "tool"]),
         (&["version"], &["self", "version"]),
-    ] {
+    ];
+    every(rows, |(brought, own)| {
         let (brought, own) = (home.ampup(brought), home.ampup(own));
         assert_eq!(
             (brought.code, &brought.stdout),
             (own.code, &own.stdout),
             "{brought:?}"
         );
-    }
+    });
     home.ampup(&["upgrade", "tool"])
         .exits(0)
         .says("this exact version was requested");
@@ -224,11 +227,11 @@ fn ampup_alone_helps_and_names_that_people_bring_along_work() {
     home.ampup(&["remove", "tool"])
         .exits(0)
         .says("removed tool 2.0.0");
-    for unlisted in ["ls", "outdated", "upgrade", "remove", "version"] {
+    every(["ls", "outdated", "upgrade", "remove", "version"], |unlisted| {
         let verbs = help.stdout.lines().map(str::trim_start);
         let mut named = verbs.filter(|line| line.split(' ').next() == Some(unlisted));
         assert_eq!(named.next(), None);
-    }
+    });
 }
 
 /// `near` lies in a file; `far` is on a host that is out of reach; of `loose` only its publisher states a digest; `inert`

@@ -7,6 +7,7 @@ use crate::support::{
     archives::{TarEntry, ZipEntry, tar, tar_gz, xz, zip},
     home::{Home, TARGET, finish, script, sha256},
     server::{End, Reply, Server},
+    table::every,
 };
 
 /// The tree of `tool` 1.0.0 below `top/`, as the entries of a tar archive.
@@ -61,7 +62,7 @@ fn every_format_becomes_the_same_tree() {
         ("zip", Some("top"), zipped("top/")),
         ("jar/tar.xz", None, jar("postgres-linux-x86_64.txz")),
     ];
-    for (format, root, bytes) in cases {
+    every(cases, |(format, root, bytes)| {
         let integrity = pinned(&bytes);
         let server = serve(bytes);
         let mut home = Home::new();
@@ -87,7 +88,7 @@ fn every_format_becomes_the_same_tree() {
             );
         }
         assert_eq!(server.requests().len(), 1, "{format}");
-    }
+    });
 }
 
 #[test]
@@ -144,7 +145,7 @@ fn a_published_checksum_is_fetched_believed_and_written_down() {
 
 #[test]
 fn a_gone_or_refused_source_leads_to_the_next_and_is_told() {
-    for status in [401, 403, 404, 410] {
+    every([401, 403, 404, 410], |status| {
         let bytes = tar_gz(&entries(""));
         let integrity = pinned(&bytes);
         let (gone, good) = (Server::start(move |_, _| Reply::status(status)), serve(bytes));
@@ -158,7 +159,7 @@ fn a_gone_or_refused_source_leads_to_the_next_and_is_told() {
             .exits(0)
             .says(&status.to_string())
             .says("installed tool 1.0.0");
-    }
+    });
 }
 
 #[test]
@@ -178,13 +179,14 @@ fn wrong_bytes_from_a_mirror_are_told_and_the_origin_serves() {
 
 #[test]
 fn a_hostile_archive_is_refused_and_touches_nothing() {
-    for entry in [
+    let rows = [
         TarEntry::file("../escaped", "x"),
         TarEntry::file("/tmp/escaped", "x"),
         TarEntry::symlink("out", "../../../../.."),
         TarEntry::new(b'3', "device"),
         TarEntry::new(b'6', "fifo"),
-    ] {
+    ];
+    every(rows, |entry| {
         let mut all = entries("");
         all.push(entry);
         let bytes = tar_gz(&all);
@@ -200,5 +202,5 @@ fn a_hostile_archive_is_refused_and_touches_nothing() {
             fs::read_dir(home.path().join("staging")).expect("listed").count(),
             0
         );
-    }
+    });
 }

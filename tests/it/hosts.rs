@@ -24,6 +24,7 @@ use crate::support::{
     person::{Person, Who},
     postgres::{TestProject, World, cluster, done, postgres_tree, programs, run_as},
     programs as shells,
+    table::every,
 };
 
 /// The program as an ordinary user, in mounts of its own that `setup`, lines of a shell, has changed before; `None` where
@@ -521,7 +522,7 @@ fn init(person: &Person, shell: &str) -> Run {
 fn new_shells_are_said_to_find_ampup_only_where_they_will() {
     const BY_THEMSELVES: &str = "new shells find it by themselves";
     let mut wrong = Vec::new();
-    for (shell, text) in [
+    let rows = [
         ("/bin/bash", BY_THEMSELVES),
         (
             "/bin/tcsh",
@@ -531,14 +532,15 @@ fn new_shells_are_said_to_find_ampup_only_where_they_will() {
         ("/usr/bin/elvish", "`set paths = ['"),
         ("/usr/bin/xonsh", "`$PATH.insert(0, '"),
         ("/usr/bin/ion", "`ion` is not supported"),
-    ] {
+    ];
+    every(rows, |(shell, text)| {
         let run = init(&Person::new(Who::Ordinary), shell).exits(0);
         let is_right =
             run.stderr.contains(text) && (run.stderr.contains(BY_THEMSELVES) == (text == BY_THEMSELVES));
         if !is_right {
             wrong.push(format!("{shell}: {run:?}"));
         }
-    }
+    });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
     // Where every file is a link, none gets its line.
@@ -555,7 +557,7 @@ fn new_shells_are_said_to_find_ampup_only_where_they_will() {
 fn what_env_prints_is_understood_by_shells_without_a_file_of_ours() {
     let person = Person::new(Who::Ordinary);
     init(&person, "/bin/sh").exits(0);
-    for (shell, arguments, line) in [
+    let rows = [
         (
             "tcsh",
             &["-f", "-c"][..],
@@ -566,9 +568,10 @@ fn what_env_prints_is_understood_by_shells_without_a_file_of_ours() {
             &["-norc", "-c"],
             "eval (ampup env elvish | slurp); print (get-env PATH)",
         ),
-    ] {
+    ];
+    every(rows, |(shell, arguments, line)| {
         let Some(shell) = shells::find(shell) else {
-            continue;
+            return;
         };
         let bin = person.home.path().join("bin");
         let mut command = person.command(&shell, arguments);
@@ -578,5 +581,5 @@ fn what_env_prints_is_understood_by_shells_without_a_file_of_ours() {
             command
         });
         assert_eq!(run.stdout, format!("{bin}:{path}"), "{shell}: {run:?}");
-    }
+    });
 }

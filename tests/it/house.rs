@@ -11,6 +11,8 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+use crate::support::table::every;
+
 /// The floor of each top module, as `src/lib.rs` and ARCHITECTURE.md have it.
 const FLOORS: &[(&str, u8)] = &[
     ("children", 1),
@@ -195,12 +197,15 @@ fn only_the_face_prints() {
         .filter(|path| !["cli", "main"].contains(&room(path).as_str()))
     {
         let text = fs::read_to_string(root().join(path)).expect("read");
-        for word in ["println!", "eprintln!", "print!(", "io::stdout", "io::stderr"] {
-            let printing = text
-                .lines()
-                .find(|line| line.contains(word) && !line.trim_start().starts_with("//"));
-            assert!(printing.is_none(), "{path}: {printing:?}");
-        }
+        every(
+            ["println!", "eprintln!", "print!(", "io::stdout", "io::stderr"],
+            |word| {
+                let printing = text
+                    .lines()
+                    .find(|line| line.contains(word) && !line.trim_start().starts_with("//"));
+                assert!(printing.is_none(), "{path}: {printing:?}");
+            },
+        );
     }
 }
 
@@ -223,12 +228,15 @@ fn the_library_alone_is_light() {
         "none",
     ]);
     assert!(tree.contains("semver"), "{tree}");
-    for heavy in ["tokio", "reqwest", "hyper", "rustls", "clap", "futures", "async"] {
-        assert!(
-            !tree.lines().any(|line| line.starts_with(heavy)),
-            "{heavy} in {tree}"
-        );
-    }
+    every(
+        ["tokio", "reqwest", "hyper", "rustls", "clap", "futures", "async"],
+        |heavy| {
+            assert!(
+                !tree.lines().any(|line| line.starts_with(heavy)),
+                "{heavy} in {tree}"
+            );
+        },
+    );
 }
 
 /// A file is read in one sitting.

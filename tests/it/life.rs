@@ -12,6 +12,7 @@ use crate::support::{
     home::finish,
     person::{NOW, Person, Publisher, Who},
     programs,
+    table::every,
     world::{snapshot, write_program},
 };
 
@@ -50,13 +51,13 @@ fn a_new_shell_of_each_kind_finds_everything() {
             let Some(run) = person.shell(shell, arguments, line) else {
                 return;
             };
-            for program in ["ampup", "ampd", "postgres"] {
+            every(["ampup", "ampd", "postgres"], |program| {
                 let path = bin.join(program);
                 assert!(
                     run.stdout.contains(path.as_str()),
                     "{who:?} {shell}: {path} in {run:#?}"
                 );
-            }
+            });
         };
         let line = "command -v ampup; command -v ampd; command -v postgres";
         all("bash", &["-i", "-c"], line);
@@ -99,7 +100,7 @@ fn a_dry_run_lists_every_file_and_line_and_touches_none() {
     ] {
         let run = run.exits(0);
         let line = "    if [ -f \"$HOME/.ampup/env\" ]; then . \"$HOME/.ampup/env\"; fi\n";
-        for text in [
+        let rows = [
             format!("put ampup v{NOW} into `{home}`\n"),
             format!("write `{home}/env.fish`\n"),
             format!(
@@ -110,20 +111,24 @@ fn a_dry_run_lists_every_file_and_line_and_touches_none() {
                 "make `{}/.profile`:\n    # >>> ampup >>>\n{line}",
                 person.directory()
             ),
-        ] {
+        ];
+        every(rows, |text| {
             assert!(run.stdout.contains(&text), "no `{text}` in {run:#?}");
-        }
+        });
         assert_eq!(snapshot(&person.directory()), before);
     }
     // What it listed is what it does.
     person.built(&["init"]).exits(0);
     let listed = person.ampup(&["self", "uninstall", "--dry-run"]).exits(0).stdout;
-    for file in [".bashrc", ".profile", ".ampup/components", ".ampup/active"] {
-        assert!(
-            listed.contains(&format!("{}/{file}`", person.directory())),
-            "{file}: {listed}"
-        );
-    }
+    every(
+        [".bashrc", ".profile", ".ampup/components", ".ampup/active"],
+        |file| {
+            assert!(
+                listed.contains(&format!("{}/{file}`", person.directory())),
+                "{file}: {listed}"
+            );
+        },
+    );
     assert!(home.join("bin/ampup").exists());
 }
 
@@ -137,14 +142,17 @@ fn a_file_that_must_not_be_changed_is_told_with_its_line() {
     fs_err::os::unix::fs::symlink(&shared, person.directory().join(".profile")).expect("linked");
     let run = person.built(&["init"]).exits(0);
     let line = r#"    if [ -f "$HOME/.ampup/env" ]; then . "$HOME/.ampup/env"; fi"#;
-    for (path, why) in [(".bashrc", "read-only"), (".profile", "is a link")] {
-        let warning = run
-            .stderr
-            .lines()
-            .position(|text| text.contains(path) && text.contains(why));
-        let warning = warning.unwrap_or_else(|| panic!("{path} {run:#?}"));
-        assert_eq!(run.stderr.lines().nth(warning + 1), Some(line));
-    }
+    every(
+        [(".bashrc", "read-only"), (".profile", "is a link")],
+        |(path, why)| {
+            let warning = run
+                .stderr
+                .lines()
+                .position(|text| text.contains(path) && text.contains(why));
+            let warning = warning.unwrap_or_else(|| panic!("{path} {run:#?}"));
+            assert_eq!(run.stderr.lines().nth(warning + 1), Some(line));
+        },
+    );
     assert_eq!(fs::read_to_string(read_only).expect("read"), "mine\n");
     assert_eq!(fs::read_to_string(shared).expect("read"), "mine\n");
 }

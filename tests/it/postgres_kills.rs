@@ -15,7 +15,10 @@ use ampup::{
     postgres::{Cluster, Force, Project, Released, ServerOrigin, StartOptions, Stopped, identity},
 };
 
-use crate::support::postgres::{TestProject, eventually, postgres_tree, sql};
+use crate::support::{
+    postgres::{TestProject, eventually, postgres_tree, sql},
+    table::every,
+};
 
 const PROJECT: &str = "AMPUP_TEST_PROJECT";
 const TREE: &str = "AMPUP_TEST_TREE";
@@ -223,13 +226,14 @@ fn a_server_whose_socket_is_out_of_reach_is_named_and_no_second_one_starts() {
         .expect("ran");
     let said = String::from_utf8_lossy(&start.stdout).into_owned();
     let pid = outside.evidence().pid.expect("seen");
-    for words in [
+    let rows = [
         "cannot be seen from here",
         &format!("process {pid} on `"),
         "postgres -D",
-    ] {
+    ];
+    every(rows, |words| {
         assert!(said.contains(words), "no `{words}` in {said}");
-    }
+    });
     sql(outside.url(), "create table t (x int)").expect("it serves on");
     assert_eq!(outside.release(&Silent).expect("left"), Released::Stopped);
     // Once it has ended, the other one may.

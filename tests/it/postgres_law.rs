@@ -9,7 +9,10 @@ use ampup::{
 use fs_err as fs;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::postgres::{TestProject, cluster, eventually, fingerprint, sql};
+use crate::support::{
+    postgres::{TestProject, cluster, eventually, fingerprint, sql},
+    table::every,
+};
 
 pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("not 0");
@@ -21,7 +24,7 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
 fn only_programs_of_the_datas_major_touch_it() {
     for data in [16, 17, 18] {
         let project = TestProject::with_cluster(data);
-        for programs in [16, 17, 18] {
+        every([16, 17, 18], |programs| {
             if programs == data {
                 let server = project
                     .cluster(programs)
@@ -29,7 +32,7 @@ fn only_programs_of_the_datas_major_touch_it() {
                     .expect("served");
                 assert!(server.evidence().version.starts_with(&format!("{data}.")));
                 server.release(&Silent).expect("stopped");
-                continue;
+                return;
             }
             let before = fingerprint(&project.data());
             let refused = project
@@ -49,7 +52,7 @@ fn only_programs_of_the_datas_major_touch_it() {
                 fingerprint(&project.data()) == before,
                 "every byte is as it was ({data}, {programs})"
             );
-        }
+        });
     }
 }
 
@@ -180,14 +183,14 @@ fn lock_files_of_a_living_server_are_not_removed_however_damaged() {
     let server = project.start();
     let pid_file = project.data().join("postmaster.pid");
     let whole = fs::read(&pid_file).expect("read");
-    for damage in ["", "text\n", "0\n", "-1\n", "1\n", "2147483648\n"] {
+    every(["", "text\n", "0\n", "-1\n", "1\n", "2147483648\n"], |damage| {
         fs::write(&pid_file, damage).expect("damaged");
         let second = project.start();
         assert_eq!(second.evidence().origin, ServerOrigin::Found, "{damage:?}");
         assert_eq!(second.evidence().pid, server.evidence().pid);
         assert_eq!(fs::read_to_string(&pid_file).expect("still there"), damage);
         second.release(&Silent).expect("left");
-    }
+    });
     fs::write(&pid_file, whole).expect("repaired");
     server.release(&Silent).expect("stopped");
 }

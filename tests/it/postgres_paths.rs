@@ -8,7 +8,10 @@ use ampup::{
 };
 use fs_err as fs;
 
-use crate::support::postgres::{TestProject, cluster, done, fingerprint, run_as, sql};
+use crate::support::{
+    postgres::{TestProject, cluster, done, fingerprint, run_as, sql},
+    table::every,
+};
 
 /// 11
 #[test]
@@ -82,12 +85,12 @@ fn a_cluster_that_is_a_link_is_refused() {
 #[test]
 fn a_runtime_directory_that_others_made_or_can_enter_is_refused() {
     let world = TestProject::new();
-    for (name, mode) in [("open", 0o755), ("group", 0o710)] {
+    every([("open", 0o755), ("group", 0o710)], |(name, mode)| {
         let directory = world.directory.join(name);
         fs::create_dir(&directory).expect("made");
         fs::set_permissions(&directory, std::fs::Permissions::from_mode(mode)).expect("opened");
         assert!(listen::make_private(&directory, None).is_err(), "{name}");
-    }
+    });
     let link = world.directory.join("link");
     let private = world.directory.join("private");
     listen::make_private(&private, None).expect("made");
@@ -149,10 +152,11 @@ fn a_cluster_of_roots_is_served_once_it_was_given_away() {
         return;
     };
     let project = TestProject::with_cluster(18);
-    for (directory, wanted) in [
+    let rows = [
         (project.directory.clone(), "postgres".to_owned()),
         (project.data(), user.uid.to_string()),
-    ] {
+    ];
+    every(rows, |(directory, wanted)| {
         done(Command::new("chown").args(["-hR", "0:0", directory.as_str()]));
         let refused = project
             .cluster(18)
@@ -172,7 +176,7 @@ fn a_cluster_of_roots_is_served_once_it_was_given_away() {
         done(Command::new("sh").args(["-c", &command]));
         project.start().release(&Silent).expect("stopped");
         done(Command::new("chown").args([&user.name, project.project().amp_dir().as_str()]));
-    }
+    });
 }
 
 /// 14

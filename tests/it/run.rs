@@ -12,6 +12,7 @@ use crate::{
         postgres::{done, eventually, run_as, sql},
         programs,
         served::{Running, Served, ampup_in, run_in},
+        table::every,
     },
 };
 
@@ -32,9 +33,9 @@ fn a_command_gets_the_database_and_ends_as_it_would_alone() {
     let mut command = served.home.command(&["run", "sh", "-c", line]);
     command.envs(NONSENSE.iter().copied());
     let run = finish(command).exits(7).says("made the project's database");
-    for (name, _) in NONSENSE {
+    every(NONSENSE, |(name, _)| {
         assert!(run.stderr.contains(name), "`{name}` is told: {run:?}");
-    }
+    });
     assert!(!served.is_running());
     for name in ["data", "providers", "manifests", "metadb", ".gitignore"] {
         assert!(served.amp_dir().join(name).exists(), "{name}");

@@ -13,6 +13,7 @@ use crate::{
         postgres::{done, eventually, fingerprint, sql},
         programs,
         served::{Running, Served},
+        table::every,
     },
 };
 
@@ -81,16 +82,17 @@ fn a_database_is_started_described_and_stopped() {
     assert!(status["size"].as_u64().expect("bytes") > 1 << 20, "{status}");
     assert!(status["uptime"].is_u64() && status["free"].is_u64(), "{status}");
     let shown = served.ampup(&["db", "status"]).exits(0);
-    for word in [
+    let rows = [
         "running",
         "18.4",
         "connections",
         "durable      yes",
         ".s.PGSQL.5432",
         "`ampup db stop`",
-    ] {
+    ];
+    every(rows, |word| {
         assert!(shown.stdout.contains(word), "{word}: {shown:?}");
-    }
+    });
     let list = served.ampup(&["db", "list"]).exits(0).stdout;
     assert!(
         list.contains(served.amp_dir().as_str()) && list.contains("running"),
@@ -126,32 +128,36 @@ fn what_db_env_prints_leads_a_shells_programs_to_the_database() {
         &format!("{sh}\npsql -XtAc 'select 6*7'; psql -XtAc 'select 2' \"$AMP_CONFIG_METADATA_DB__URL\""),
     ]);
     finish(command).exits(0).prints("42\n2\n");
-    for (shell, begin) in [
+    let rows = [
         ("fish", "set -gx PGHOST '/"),
         ("powershell", "$env:PGHOST = '/"),
         ("nushell", "$env.PGHOST = \"/"),
-    ] {
+    ];
+    every(rows, |(shell, begin)| {
         served.ampup(&["db", "env", shell]).exits(0).prints_with(begin);
-    }
+    });
     // What is set and would lead away is unset.
-    for (shell, program) in [("sh", "sh"), ("fish", "fish"), ("zsh", "zsh"), ("nushell", "nu")] {
-        let Some(program) = programs::find(program) else {
-            continue;
-        };
-        let away = [
-            ("PGSERVICE", "nowhere"),
-            ("PGHOSTADDR", "127.0.0.9"),
-            ("PGOPTIONS", "-c x"),
-        ];
-        let mut command = served.home.command(&["db", "env", shell]);
-        command.envs(away);
-        let text = finish(command).exits(0).stdout;
-        let mut command = served.home.other_program(&program);
-        command
-            .envs(away)
-            .args(["-c", &format!("{text}\npsql -XtAc 'select 6*7'")]);
-        finish(command).exits(0).prints("42\n");
-    }
+    every(
+        [("sh", "sh"), ("fish", "fish"), ("zsh", "zsh"), ("nushell", "nu")],
+        |(shell, program)| {
+            let Some(program) = programs::find(program) else {
+                return;
+            };
+            let away = [
+                ("PGSERVICE", "nowhere"),
+                ("PGHOSTADDR", "127.0.0.9"),
+                ("PGOPTIONS", "-c x"),
+            ];
+            let mut command = served.home.command(&["db", "env", shell]);
+            command.envs(away);
+            let text = finish(command).exits(0).stdout;
+            let mut command = served.home.other_program(&program);
+            command
+                .envs(away)
+                .args(["-c", &format!("{text}\npsql -XtAc 'select 6*7'")]);
+            finish(command).exits(0).prints("42\n");
+        },
+    );
     // In such a shell the database is still the project's own.
     let mut command = served.home.other_program("/bin/sh".into());
     command.args([
@@ -180,14 +186,15 @@ fn psql_is_the_components_or_the_systems_and_else_is_named() {
     // Whatever is named is a database of this server, and not of one on the system's socket.
     let which = "select current_database(), current_setting('data_directory')";
     let expected = format!("template1|{}\n", served.data());
-    for words in [
+    let rows = [
         &["-d", "template1"][..],
         &["template1"],
         &["-d", "dbname=template1"],
-    ] {
+    ];
+    every(rows, |words| {
         let line = [&["db", "psql", "--"][..], words, &["-XtAc", which]].concat();
         served.ampup(&line).exits(0).prints(&expected);
-    }
+    });
     assert!(!served.is_running(), "started for psql alone");
     let empty = served.home.directory("empty");
     let without = |served: &Served| {
@@ -212,15 +219,16 @@ fn reset_asks_for_the_projects_name_and_keeps_the_old_database() {
     let served = Served::new();
     served.sql("create table t as select 1 as x");
     let before = fingerprint(&served.data());
-    for refused in [
+    let rows = [
         &["db", "reset"][..],
         &["db", "reset", "--yes"],
         &["db", "reset", "other"],
-    ] {
+    ];
+    every(rows, |refused| {
         let run = served.ampup(refused);
         assert!([1, 2].contains(&run.code), "{run:?}");
         run.says("`ampup db reset work`");
-    }
+    });
     assert_eq!(fingerprint(&served.data()), before);
     let reset = served.ampup(&["--json", "db", "reset", "work"]).exits(0).json();
     let aside = Utf8Path::new(reset["aside"].as_str().expect("a path"));
@@ -398,14 +406,15 @@ fn a_database_of_the_users_own_is_named_wherever_the_projects_is_shown() {
     let config = served.amp_dir().join("config.toml");
     fs::write(&config, "[metadata_db]\nurl = \"postgresql://there/amp\"\n").expect("written");
     let word = format!("ampd does not use this database: `metadata_db.url` in `{config}` names another");
-    for words in [
+    let rows = [
         &["db", "status"][..],
         &["db", "url"],
         &["db", "env", "sh"],
         &["db", "start"],
-    ] {
+    ];
+    every(rows, |words| {
         served.ampup(words).exits(0).says(&word);
-    }
+    });
     let status = served.ampup(&["--json", "db", "status"]).exits(0).json();
     assert_eq!(status["external"], format!("`metadata_db.url` in `{config}`"));
     served.ampup(&["db", "stop"]).exits(0);

@@ -13,6 +13,7 @@ use crate::{
         home::finish,
         postgres::{done, eventually, fingerprint, run_as},
         served::{Served, ampup_in, run_in},
+        table::every,
     },
 };
 
@@ -32,7 +33,7 @@ fn a_cluster_of_another_user_is_refused_by_every_command() {
     served.sql("create table t as select 1 as x");
     let before = fingerprint(&served.data());
     chown("54321", &served.data());
-    for words in [
+    let rows = [
         &["run", "true"][..],
         &["db", "start"],
         &["db", "psql", "-Xc", "select 1"],
@@ -43,11 +44,12 @@ fn a_cluster_of_another_user_is_refused_by_every_command() {
         &["db", "compact"],
         &["db", "backup"],
         &["db", "reset", "work"],
-    ] {
+    ];
+    every(rows, |words| {
         let run = served.ampup(words).exits(7);
         let told = format!("belongs to user 54321, and this is user {}", user.uid);
         run.says(&told).says("hint: run this as user 54321");
-    }
+    });
     served
         .ampup(&["db", "list"])
         .exits(0)

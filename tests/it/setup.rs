@@ -7,7 +7,10 @@ use ampup::{
 };
 use camino::Utf8PathBuf;
 
-use crate::support::world::{World, snapshot, write};
+use crate::support::{
+    table::every,
+    world::{World, snapshot, write},
+};
 
 struct Home {
     world: World,
@@ -189,11 +192,14 @@ fn what_another_machines_ampup_wrote_is_recognised() {
     let (user, first, layout) = machine(&one);
     let (other_user, second, other_layout) = machine(&other);
     setup::apply(setup::plan(&user, &first), &first, &layout).expect("done");
-    for name in [".profile", ".bashrc", ".config/fish/conf.d/ampup.fish"] {
-        let text = fs_err::read_to_string(user.home.join(name)).expect("there");
-        assert!(text.contains("\"$HOME/.ampup/env"), "{name}: {text}");
-        write(&other_user.home.join(name), &text);
-    }
+    every(
+        [".profile", ".bashrc", ".config/fish/conf.d/ampup.fish"],
+        |name| {
+            let text = fs_err::read_to_string(user.home.join(name)).expect("there");
+            assert!(text.contains("\"$HOME/.ampup/env"), "{name}: {text}");
+            write(&other_user.home.join(name), &text);
+        },
+    );
     // Both names of the same file are ampup's: an older one wrote the path of its own machine.
     let fish = other_user.home.join(".config/fish/conf.d/ampup.fish");
     let bashrc = other_user.home.join(".bashrc");

@@ -11,6 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::support::{
     programs,
+    table::every,
     world::{World, write_program},
 };
 
@@ -152,39 +153,40 @@ fn reading_the_file_twice_or_with_an_empty_path_adds_one_entry() {
     let world = World::new();
     let set_up = SetUp::new(&world, "it's here", Shell::Sh);
     let twice = format!(". {0}; . {0}; {PRINT}", "\"$HOME/it's here/env\"");
-    for program in ["dash", "bash", "zsh"] {
+    every(["dash", "bash", "zsh"], |program| {
         set_up.assert_found(program, &["-c"], &twice);
         let nothing = format!("PATH=; . \"$HOME/it's here/env\"; {PRINT}");
         set_up.assert_found(program, &["-c"], &nothing);
         let strict = format!("set -eu; unset PATH AMPUP_HOME; . \"$HOME/it's here/env\"; {PRINT}");
         set_up.assert_found(program, &["-c"], &strict);
-    }
+    });
 }
 
 #[test]
 fn a_home_elsewhere_is_exported() {
     let world = World::new();
     let set_up = SetUp::new(&world, "it's here", Shell::Sh);
-    for (shell, program, source, print) in [
+    let rows = [
         (Shell::Sh, "dash", ".", "printf %s \"$AMPUP_HOME\""),
         (Shell::Fish, "fish", "source", "printf %s \"$AMPUP_HOME\""),
         (Shell::Nushell, "nu", "source", "print -n $env.AMPUP_HOME"),
-    ] {
+    ];
+    every(rows, |(shell, program, source, print)| {
         let Some(program) = programs::find(program) else {
-            continue;
+            return;
         };
         let file = quote(shell, set_up.home.join(shell.env_file()).as_str());
         let output = set_up.run(&program, &["-c", &format!("{source} {file}; {print}")]);
         let errors = String::from_utf8_lossy(&output.stderr);
         let exported = String::from_utf8_lossy(&output.stdout);
         assert_eq!(exported, set_up.home.as_str(), "{program}: {errors}");
-    }
+    });
 }
 
 #[test]
 fn a_shell_says_nothing_when_the_home_is_gone() {
     let nu = programs::find("nu").map(|nu| format!("{nu} --no-history -e exit"));
-    for (shell, program, arguments) in [
+    let rows = [
         (Shell::Bash, "bash", &["-i", "-c", "true"][..]),
         (Shell::Zsh, "zsh", &["-c", "true"]),
         (Shell::Sh, "dash", &["-l", "-c", "true"]),
@@ -195,17 +197,18 @@ fn a_shell_says_nothing_when_the_home_is_gone() {
             "script",
             &["-q", "-e", "/dev/null", "-c", nu.as_deref().unwrap_or("true")],
         ),
-    ] {
+    ];
+    every(rows, |(shell, program, arguments)| {
         let world = World::new();
         let set_up = SetUp::new(&world, ".ampup", shell);
         fs_err::remove_dir_all(&set_up.home).expect("removed");
         let Some(program) = programs::find(program) else {
-            continue;
+            return;
         };
         let output = set_up.run(&program, arguments);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{program}: {errors}");
         assert_eq!(output.stdout, b"", "{program}");
         assert!(!errors.contains("ampup"), "{program}: {errors}");
-    }
+    });
 }

@@ -20,6 +20,7 @@ pub(crate) mod schemas;
 pub(crate) mod served;
 pub(crate) mod server;
 pub(crate) mod signing;
+pub(crate) mod table;
 #[cfg(target_os = "linux")]
 pub(crate) mod tracer;
 #[cfg(unix)]

@@ -11,6 +11,7 @@ use ampup::{
 use crate::support::{
     home::sha256,
     signing::{Signer, comment},
+    table::every,
 };
 
 fn manifest(serial: u64) -> Vec<u8> {
@@ -233,18 +234,19 @@ fn a_signed_manifest_is_still_read_strictly() {
     let signer = Signer::new(1);
     let keyring = keyring(&[&signer]);
     let text = String::from_utf8(manifest(7)).expect("text");
-    for bad in [
+    let rows = [
         text.replace("\"serial\":7", "\"serial\":7,\"serial\":7"),
         text.replace("\"components\":{}", "\"components\":{\"a\":{\"x\":1,\"x\":2}}"),
         text.replace("\"issued\"", "\"issue\""),
         "<html>".to_owned(),
         String::new(),
-    ] {
+    ];
+    every(rows, |bad| {
         let pointer = signer.sign("amp", 7, bad.as_bytes());
         let error = judge(pointer.as_bytes(), bad.as_bytes(), &keyring).expect_err("refused");
         assert!(matches!(error, TrustError::Manifest(_)), "{bad}: {error}");
         assert_eq!(error.exit_code(), Exit::Integrity);
-    }
+    });
     let newer = text.replace("\"schema\":1", "\"schema\":2");
     let pointer = signer.sign("amp", 7, newer.as_bytes());
     let error = judge(pointer.as_bytes(), newer.as_bytes(), &keyring).expect_err("refused");

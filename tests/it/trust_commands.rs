@@ -27,6 +27,7 @@ use fs_err as fs;
 use crate::support::{
     postgres::World,
     signing::{Signer, comment},
+    table::every,
 };
 
 /// What the server has at a path.
@@ -552,7 +553,7 @@ fn an_old_copy_and_a_damaged_floor_do_not_lower_what_was_accepted() {
     assert_eq!(publisher.in_use().1, RegistrySource::BuiltIn);
     // Without a readable floor, the copy says what was accepted, and the floor is made anew.
     fs::write(&copy, &new).expect("written");
-    for damaged in [&floor[..floor.len() / 2], b"", b"[]"] {
+    every([&floor[..floor.len() / 2], b"", b"[]"], |damaged| {
         fs::write(&trust, damaged).expect("written");
         publisher.told();
         assert_eq!(publisher.in_use(), (1008, RegistrySource::Fetched));
@@ -570,7 +571,7 @@ fn an_old_copy_and_a_damaged_floor_do_not_lower_what_was_accepted() {
             .put("registry-1008.json", Page::Body(document.to_vec()));
         publisher.update().expect("the same again");
         assert_eq!(fs::read(&trust).expect("kept"), floor);
-    }
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use crate::support::{
     home::{Home, finish},
     programs,
+    table::every,
 };
 
 /// Runs a command on a terminal (util-linux's `script`), and gives all that it wrote there.
@@ -100,14 +101,15 @@ fn a_reader_that_goes_away_is_no_failure() {
 #[test]
 fn an_answer_that_cannot_be_written_is_a_failure() {
     let home = Home::new();
-    for words in [
+    let rows = [
         &["help"][..],
         &["help", "install"],
         &["install", "--help"],
         &["--version"],
         &["completions", "bash"],
         &["list", "--available", "--all"],
-    ] {
+    ];
+    every(rows, |words| {
         let full = fs_err::OpenOptions::new()
             .write(true)
             .open("/dev/full")
@@ -121,7 +123,7 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
             told.starts_with("error: cannot write to stdout: No space left"),
             "{words:?}: {told}"
         );
-    }
+    });
 }
 
 #[test]

@@ -28,21 +28,21 @@ fn every_tool_that_can_tell_a_sha256_is_used() {
         machine.without("sha256sum");
         machine.fake(tool, &format!("PATH=/usr/bin:/bin exec {program} \"$@\""));
         machine.release.replace_programs(STAND_IN);
-        for shell in [&["dash"][..], &["bash"], &["zsh"]] {
+        every([&["dash"][..], &["bash"], &["zsh"]], |shell| {
             let Some(run) = machine.run(shell, &[]) else {
-                continue;
+                return;
             };
             run.assert_done(shell);
             assert!(!run.stdout.contains("--verify-self"), "{}", run.stdout);
-        }
+        });
         machine
             .release
             .replace_programs(STAND_IN.replace("stdin", "STDIN"));
-        for shell in [&["dash"][..], &["bash"], &["zsh"]] {
+        every([&["dash"][..], &["bash"], &["zsh"]], |shell| {
             if let Some(run) = machine.run(shell, &[]) {
                 run.assert_failed(4, "the sha256 of", shell);
             }
-        }
+        });
         machine.without(tool);
     }
 }
@@ -52,9 +52,9 @@ fn every_tool_that_can_tell_a_sha256_is_used() {
 fn without_any_such_tool_ampup_is_told_what_it_must_be() {
     let machine = Machine::new();
     machine.without("sha256sum");
-    for shell in [&["dash"][..], &["bash"], &["zsh"]] {
+    every([&["dash"][..], &["bash"], &["zsh"]], |shell| {
         let Some(run) = machine.run(shell, &[]) else {
-            continue;
+            return;
         };
         run.assert_done(shell);
         let sum = fs_err::read_to_string(machine.asset_here("sha256")).expect("there");
@@ -67,7 +67,7 @@ fn without_any_such_tool_ampup_is_told_what_it_must_be() {
             "{}",
             run.stdout
         );
-    }
+    });
 }
 
 #[test]
@@ -88,14 +88,14 @@ fn a_checksum_file_that_says_nothing_about_the_asset_is_refused() {
                 text,
             );
         }
-        for shell in SHELLS {
+        every(SHELLS, |shell| {
             let Some(run) = machine.run_script(&script, shell, &["--mirror", &mirror]) else {
-                continue;
+                return;
             };
             // An empty file is one that could not be downloaded.
             let code = if text.is_empty() { 5 } else { 4 };
             run.assert_failed(code, "", shell);
-        }
+        });
     }
     assert_eq!(snapshot(&machine.world.join("home")), ["user/ 40755"]);
 }
@@ -110,12 +110,12 @@ fn without_a_network_it_says_what_could_not_be_had() {
         &nowhere,
         script.replace(&machine.server.url(), "http://127.0.0.1:9"),
     );
-    for shell in SHELLS {
+    every(SHELLS, |shell| {
         let Some(run) = machine.run_script(&nowhere, shell, &[]) else {
-            continue;
+            return;
         };
         run.assert_failed(5, "cannot download http://127.0.0.1:9/", shell);
-    }
+    });
     machine.fails_in_every_shell(&["--version", "1.2.3"], 5, "/download/v1.2.3/");
 }
 
@@ -135,13 +135,13 @@ fn wget_does_as_well_as_curl() {
             continue;
         };
         machine.tool("wget", &wget);
-        for shell in SHELLS {
+        every(SHELLS, |shell| {
             let Some(run) = machine.run(shell, &[]) else {
-                continue;
+                return;
             };
             run.assert_done(shell);
             assert!(run.stdout.contains("<init>"), "{shell:?}");
-        }
+        });
         machine.fails_in_every_shell(&["--version", "1.2.3"], 5, "/download/v1.2.3/");
     }
 }
@@ -166,12 +166,12 @@ fn a_machine_without_a_downloader_is_told_so() {
     let machine = Machine::new();
     machine.without("curl");
     // busybox's ash has its own wget, PATH or not.
-    for shell in [&["dash"][..], &["bash"], &["zsh"]] {
+    every([&["dash"][..], &["bash"], &["zsh"]], |shell| {
         let Some(run) = machine.run(shell, &[]) else {
-            continue;
+            return;
         };
         run.assert_failed(1, "neither curl nor wget", shell);
-    }
+    });
     assert_eq!(snapshot(&machine.world.join("home")), ["user/ 40755"]);
 }
 
@@ -183,11 +183,11 @@ fn curl_from_snap_is_passed_over() {
     write_program(&snap.join("curl"), "#!/bin/sh\nexit 0\n");
     let path = format!("{}:{snap}", machine.world.join("tools"));
     machine.set("PATH", path);
-    for shell in [&["dash"][..], &["bash"], &["zsh"]] {
+    every([&["dash"][..], &["bash"], &["zsh"]], |shell| {
         if let Some(run) = machine.run(shell, &[]) {
             run.assert_failed(1, "curl from snap", shell);
         }
-    }
+    });
     if let Some(wget) = programs::find("wget") {
         machine.tool("wget", &wget);
         let run = machine.run(&["dash"], &[]).expect("dash is here");
@@ -263,11 +263,11 @@ fn a_user_without_home_is_asked_for_one() {
     machine.set("HOME", "");
     machine.fails_in_every_shell(&[], 2, "`HOME` is not set");
     let elsewhere = machine.user().join("amp");
-    for shell in SHELLS {
+    every(SHELLS, |shell| {
         if let Some(run) = machine.run(shell, &["--home", elsewhere.as_str()]) {
             run.assert_done(shell);
         }
-    }
+    });
 }
 
 /// ampup's own failure is the script's, and what ampup made stays.
@@ -277,13 +277,13 @@ fn what_ampup_answers_is_the_scripts_answer() {
         "#!/bin/sh\nwhile [ \"$1\" != --home ]; do shift; done\nmkdir -p \"$2\"\necho kept >\"$2/kept\"\nexit 6\n",
         Reply::Whole,
     );
-    for shell in SHELLS {
+    every(SHELLS, |shell| {
         let Some(run) = machine.run(shell, &[]) else {
-            continue;
+            return;
         };
         assert_eq!(run.code, Some(6), "{shell:?}: {}", run.stderr);
         assert_eq!(snapshot(&machine.home()), ["kept 100644 kept\\n"], "{shell:?}");
-    }
+    });
 }
 
 #[test]
@@ -355,11 +355,11 @@ fn a_signature_counts_where_minisign_is_here() {
     };
     // Any one of the keys may have signed.
     let good = machine(&format!("{offline} {known}"));
-    for shell in SHELLS {
+    every(SHELLS, |shell| {
         if let Some(run) = good.run(shell, &[]) {
             run.assert_done(shell);
         }
-    }
+    });
     assert!(
         good.server
             .requests()

@@ -25,7 +25,7 @@ fn chosen(machine: &Machine) -> String {
 
 #[test]
 fn each_kind_of_machine_gets_its_build() {
-    for (system, machine, glibc, target) in [
+    let rows = [
         ("Linux", "x86_64", "glibc 2.36", "x86_64-unknown-linux-gnu"),
         ("Linux", "amd64", "glibc 2.35", "x86_64-unknown-linux-gnu"),
         ("Linux", "x86_64", "glibc 3.0", "x86_64-unknown-linux-gnu"),
@@ -37,10 +37,11 @@ fn each_kind_of_machine_gets_its_build() {
         ("Linux", "x86_64", "undefined", "x86_64-unknown-linux-musl"),
         ("Darwin", "arm64", "", "aarch64-apple-darwin"),
         ("Darwin", "x86_64", "", "x86_64-apple-darwin"),
-    ] {
+    ];
+    every(rows, |(system, machine, glibc, target)| {
         let here = machine_that_is(system, machine, glibc, "002");
         assert_eq!(chosen(&here), target, "{system} {machine} {glibc}");
-    }
+    });
 }
 
 #[test]
@@ -63,12 +64,12 @@ fn a_machine_that_ampup_is_not_built_for_is_named() {
         ("MINGW64_NT-10.0", "x86_64", "002", "install.ps1"),
     ] {
         let here = machine_that_is(system, machine, "glibc 2.36", class);
-        for shell in [&["dash"][..], &["bash"], &["zsh"]] {
+        every([&["dash"][..], &["bash"], &["zsh"]], |shell| {
             let Some(run) = here.run(shell, &[]) else {
-                continue;
+                return;
             };
             run.assert_failed(1, says, shell);
-        }
+        });
         assert_eq!(here.server.requests(), [""; 0]);
         assert_eq!(snapshot(&here.world.join("home")), ["user/ 40755"]);
     }

@@ -3,7 +3,7 @@
 use fs_err as fs;
 
 use super::home;
-use crate::support::home::finish;
+use crate::support::{home::finish, table::every};
 
 #[test]
 fn what_does_not_exist_is_answered_with_what_does() {
@@ -38,7 +38,7 @@ fn what_does_not_exist_is_answered_with_what_does() {
 #[test]
 fn what_is_malformed_is_a_usage_error() {
     let home = home();
-    for words in [
+    let rows = [
         &["install", "tool@"][..],
         &["install", "../x"],
         &["install", "-c", "tool@nope"],
@@ -50,10 +50,11 @@ fn what_is_malformed_is_a_usage_error() {
         &["which"],
         &["build"],
         &["build", "-p", "."],
-    ] {
+    ];
+    every(rows, |words| {
         let run = home.ampup(words).exits(2);
         assert!(run.stderr.contains("error: "), "{words:?} {run:?}");
-    }
+    });
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn json_is_one_object_on_stdout_also_for_errors() {
     );
     let usage = home.ampup(&["--json", "nonsense"]).exits(2).json();
     assert_eq!(usage["exit"], 2);
-    for words in [
+    let rows = [
         &["list"][..],
         &["list", "--available"],
         &["check"],
@@ -93,9 +94,10 @@ fn json_is_one_object_on_stdout_also_for_errors() {
         &["info", "tool"],
         &["search", "tool"],
         &["which", "tool"],
-    ] {
+    ];
+    every(rows, |words| {
         home.ampup(&[words, &["--json"]].concat()).exits(0).json();
-    }
+    });
 }
 
 #[test]
@@ -126,9 +128,9 @@ fn the_flags_of_todays_ampup_work_or_say_what_replaced_them() {
     ])
     .exits(0);
     assert!(elsewhere.join("bin/ampd").exists());
-    for flag in ["--repo", "--arch", "--platform"] {
+    every(["--repo", "--arch", "--platform"], |flag| {
         home.ampup(&["install", flag, "x"]).exits(2).says("hint: ");
-    }
+    });
 }
 
 #[test]

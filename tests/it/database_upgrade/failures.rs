@@ -13,6 +13,7 @@ use crate::support::{
     disk::SmallDisk,
     home::{Home, finish},
     postgres::{done, fingerprint, sql},
+    table::every,
     world::write_program,
 };
 
@@ -47,7 +48,7 @@ fn what_fails_on_the_way_leaves_the_old_cluster_running() {
 
     // Programs that fail: at once, in the middle of what they write, and in the middle of what they read.
     let old = format!("postgres/{}", Build::Debian15.version());
-    for (tree, name, script, said) in [
+    let rows = [
         ("postgres/16.2.0", "postgres", "exit 3", "exit status: 3"),
         (old.as_str(), "pg_dumpall", "exit 3", "exit status: 3"),
         (
@@ -57,7 +58,8 @@ fn what_fails_on_the_way_leaves_the_old_cluster_running() {
             "pg_dumpall",
         ),
         (&old, "psql", "head -c 3000 >/dev/null; exit 1", "psql"),
-    ] {
+    ];
+    every(rows, |(tree, name, script, said)| {
         let program = home.path().join("components").join(tree).join("bin").join(name);
         let real = Utf8PathBuf::from(format!("{program}.real"));
         fs::rename(&program, &real).expect("moved");
@@ -65,7 +67,7 @@ fn what_fails_on_the_way_leaves_the_old_cluster_running() {
         home.db(&["upgrade"]).exits(1).says(said);
         is_as_before(&home, &url);
         fs::rename(&real, &program).expect("moved back");
-    }
+    });
     let done = home.db(&["upgrade"]).exits(0);
     assert!(!done.stderr.contains("settings"), "nobody changed any: {done:?}");
     assert_eq!(major(&home), 16);

@@ -1,7 +1,10 @@
 //! The last minute: nothing tells that ampup was there.
 
 use super::*;
-use crate::support::home::{Home, Run};
+use crate::support::{
+    home::{Home, Run},
+    table::every,
+};
 
 /// The name by which PATH and SHELL know each shell.
 const SHELLS: [&str; 6] = ["dash", "bash", "zsh", "fish", "nu", "pwsh"];
@@ -11,7 +14,7 @@ fn home_is_as_it_was_after_install_and_uninstall_for_every_shell() {
     for who in Who::all() {
         let publisher = Person::new(who);
         let files = Publisher::new(&publisher).publish_now();
-        for shell in SHELLS {
+        every(SHELLS, |shell| {
             for existing in [false, true] {
                 let person = Person::new(who);
                 if existing {
@@ -55,7 +58,7 @@ fn home_is_as_it_was_after_install_and_uninstall_for_every_shell() {
                 run(person.command(&ampup, &["self", "uninstall", "--yes"])).exits(0);
                 assert_eq!(snapshot(&person.directory()), before, "{shown}");
             }
-        }
+        });
     }
 }
 

@@ -9,7 +9,7 @@ fn what_is_wrong_ends_it_before_anything_is_made() {
     let before = snapshot(&person.directory());
     let taken = person.directory().join("taken");
     let zeros = "0".repeat(64);
-    for (arguments, code, says) in [
+    let rows = [
         (&["--verify-self", zeros.as_str()][..], 4, "instead of 0000"),
         (&["--no-install-latest"], 2, "only what `--component` names"),
         (&["--home", taken.as_str()], 2, "is not ampup's"),
@@ -17,7 +17,8 @@ fn what_is_wrong_ends_it_before_anything_is_made() {
         (&["--home", "/proc/nothing"], 1, "error:"),
         (&["--no-such-flag"], 2, "error:"),
         (&["--component", "../x"], 2, "error:"),
-    ] {
+    ];
+    every(rows, |(arguments, code, says)| {
         let run = person.built(&[&["init"], arguments].concat());
         assert!(
             run.code == code || (run.code != 0 && code == 1),
@@ -25,7 +26,7 @@ fn what_is_wrong_ends_it_before_anything_is_made() {
         );
         assert!(run.stderr.contains(says), "{arguments:?} {run:#?}");
         assert_eq!(snapshot(&person.directory()), before, "{arguments:?}");
-    }
+    });
 }
 
 /// Somebody who has ampup, and where its program lies.
@@ -236,7 +237,7 @@ fn killed(person: &Person, arguments: &[&str], milliseconds: u64) {
 #[test]
 fn a_repair_that_is_killed_leaves_an_ampup() {
     let (person, program) = installed();
-    for milliseconds in [20, 60, 100, 140, 180, 220, 260, 300] {
+    every([20, 60, 100, 140, 180, 220, 260, 300], |milliseconds| {
         fs::write(&program, "#!/bin/sh\nexit 3\n").expect("written");
         killed(&person, &["init"], milliseconds);
         let link = person.home.path().join("bin/ampup");
@@ -244,7 +245,7 @@ fn a_repair_that_is_killed_leaves_an_ampup() {
         person.built(&["init"]).exits(0);
         person.ampup(&["--version"]).exits(0);
         person.ampup(&["verify"]).exits(0);
-    }
+    });
 }
 
 /// Killed at any moment, either of them can be run again, and then leaves nothing.
@@ -256,7 +257,7 @@ fn init_and_uninstall_that_were_killed_are_finished_by_the_next() {
     }
     let before = snapshot(&person.directory());
     let kill = |arguments: &[&str], milliseconds: u64| killed(&person, arguments, milliseconds);
-    for milliseconds in [5, 20, 50, 90, 140, 200, 280] {
+    every([5, 20, 50, 90, 140, 200, 280], |milliseconds| {
         kill(&["init"], milliseconds);
         person.built(&["init"]).exits(0);
         person.ampup(&["--version"]).exits(0);
@@ -264,5 +265,5 @@ fn init_and_uninstall_that_were_killed_are_finished_by_the_next() {
         let run = person.built(&["self", "uninstall", "--yes"]);
         assert!([0, 3].contains(&run.code), "{run:#?}");
         assert_eq!(snapshot(&person.directory()), before, "{milliseconds} ms");
-    }
+    });
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::support::{
     home::{Home, Run, TARGET, finish, sha256},
     postgres::run_as,
+    table::every,
     tracer::{Deed, trace},
 };
 
@@ -50,25 +51,26 @@ fn it_is_one_link_and_goes_with_what_it_leads_to() {
     fs::create_dir(&link).expect("an empty directory may be there");
     ampup(&home, &["install", "tool"]).exits(0);
     assert_eq!(link.read_link_utf8().expect("a link"), place);
-    for name in ["", "components/tool/1.0.0/bin", "staging", "cache"] {
+    every(["", "components/tool/1.0.0/bin", "staging", "cache"], |name| {
         let mode = fs::metadata(place.join(name)).expect("there").mode();
         assert_eq!(mode & 0o777, 0o755, "{name} {mode:o}");
-    }
+    });
     // As they were in root's own directory.
     for name in ["config.toml", "trust.json", "projects.json"] {
         fs::write(link.join(name), "").expect("written");
     }
     ampup(&home, &["install", "tool@1.0.0"]).exits(0);
-    for name in [
+    let rows = [
         "config.toml",
         "trust.json",
         "projects.json",
         "locks/store",
         "locks/tool-1.0.0",
-    ] {
+    ];
+    every(rows, |name| {
         let mode = fs::metadata(link.join(name)).expect("there").mode();
         assert_eq!(mode & 0o777, 0o600, "{name} {mode:o}");
-    }
+    });
     fs::remove_file(link.join("config.toml")).expect("removed");
     ampup(&home, &["self", "uninstall", "--yes"]).exits(0);
     assert!(link.symlink_metadata().is_err() && place.symlink_metadata().is_err());
@@ -161,7 +163,7 @@ fn a_directory_in_its_place_that_others_can_change_is_refused() {
     let Some(home) = closed() else { return };
     let place = directory_of(&home.path());
     fs::create_dir_all(&place).expect("made");
-    for damage in ["owner", "mode", "foreign"] {
+    every(["owner", "mode", "foreign"], |damage| {
         fs_err::os::unix::fs::chown(&place, Some(0), Some(0)).expect("taken");
         fs::set_permissions(&place, std::fs::Permissions::from_mode(0o755)).expect("set");
         match damage {
@@ -173,7 +175,7 @@ fn a_directory_in_its_place_that_others_can_change_is_refused() {
         assert_eq!(run.code, 7, "{damage}: {run:#?}");
         run.says(place.as_str());
         assert!(home.path().symlink_metadata().is_err(), "{damage}");
-    }
+    });
 }
 
 /// A home of an unreleased ampup, laid out over three links.

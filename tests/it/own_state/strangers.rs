@@ -9,6 +9,7 @@ use fs_err as fs;
 use crate::support::{
     home::{Home, Run, finish},
     postgres::run_as,
+    table::every,
 };
 
 /// Every directory of the home that ampup makes, or may make.
@@ -172,7 +173,7 @@ fn leads_nowhere_else(directories: &[&str]) {
         let path = scene.with_link(name, &scene.outside);
         scene.names_it(&path);
         assert_eq!(scene.outside(), before, "{name}: looking");
-        for words in COMMANDS {
+        every(COMMANDS, |words| {
             let what = format!("{name}: {words:?}");
             let path = scene.with_link(name, &scene.outside);
             let run = scene.home.ampup(words);
@@ -184,7 +185,7 @@ fn leads_nowhere_else(directories: &[&str]) {
                 let active = scene.home.path().join("active");
                 assert!(active.symlink_metadata().is_err(), "{what}: {run:#?}");
             }
-        }
+        });
     }
 }
 
@@ -203,7 +204,7 @@ fn a_link_in_the_place_of_a_directory_beside_the_store_is_named_and_not_followed
 fn what_is_in_the_place_of_a_directory_and_is_none_is_named() {
     let scene = Scene::new();
     let nowhere = scene.home.work().join("nowhere");
-    for name in [
+    let rows = [
         "components",
         "staging",
         "cache",
@@ -211,7 +212,8 @@ fn what_is_in_the_place_of_a_directory_and_is_none_is_named() {
         "cache/templates",
         "generations",
         "locks",
-    ] {
+    ];
+    every(rows, |name| {
         let path = scene.with_link(name, &nowhere);
         scene
             .home
@@ -252,7 +254,7 @@ fn what_is_in_the_place_of_a_directory_and_is_none_is_named() {
                 .collect();
             assert!(left.iter().all(|left| left == name), "{name}: {left:?}");
         }
-    }
+    });
 }
 
 #[test]
@@ -323,7 +325,7 @@ fn a_number_that_a_stranger_has_is_passed_over() {
 fn a_record_that_is_damaged_keeps_nobody_from_coming_or_going() {
     let scene = Scene::new();
     for words in [&["init"][..], &["self", "uninstall", "--yes"]] {
-        for damage in ["link", "noise", "directory"] {
+        every(["link", "noise", "directory"], |damage| {
             let path = scene.with_link("shells.json", &scene.outside.join("thesis"));
             if damage != "link" {
                 fs::remove_file(&path).expect("removed");
@@ -344,7 +346,7 @@ fn a_record_that_is_damaged_keeps_nobody_from_coming_or_going() {
                 fs::read_to_string(scene.outside.join("thesis")).expect("there"),
                 "precious"
             );
-        }
+        });
     }
     let profile = fs::read_to_string(scene.home.directory("user").join(".profile")).unwrap_or_default();
     assert!(!profile.contains("ampup"), "{profile}");

@@ -13,6 +13,7 @@ use super::oracle::{Store, leftovers};
 use crate::support::{
     home::{Home, finish},
     postgres::run_as,
+    table::every,
 };
 
 fn home() -> Home {
@@ -137,14 +138,15 @@ fn a_home_that_cannot_be_written_is_read_and_refused_with_its_path() {
         finish(Command::new(home.path().join("bin/tool"))).stdout,
         "tool 2.0.0\n"
     );
-    for words in [
+    let rows = [
         &["use", "tool@1.0.0"][..],
         &["undo"],
         &["uninstall", "tool@1.0.0"],
-    ] {
+    ];
+    every(rows, |words| {
         let run = home.ampup(words).exits(7).says("/user/.ampup").says("hint: ");
         assert_eq!(run.stderr.matches("error:").count(), 1, "{run:?}");
-    }
+    });
     close(&home.path(), "u+w");
     assert_eq!(Store::read(&home.path()), before);
     home.ampup(&["use", "tool@1.0.0"]).exits(0);
@@ -153,7 +155,7 @@ fn a_home_that_cannot_be_written_is_read_and_refused_with_its_path() {
 #[test]
 fn the_umask_decides_who_may_look_into_a_home_and_nothing_else() {
     let mut stores = Vec::new();
-    for umask in ["022", "077", "000", "0777", "0377"] {
+    every(["022", "077", "000", "0777", "0377"], |umask| {
         let home = home();
         let plain = home.command(&["install", "tool@1.0.0"]);
         let mut command = Command::new("/bin/sh");
@@ -187,7 +189,7 @@ fn the_umask_decides_who_may_look_into_a_home_and_nothing_else() {
         assert_eq!(find.stdout, "", "others may write with umask {umask}");
         stores.push(Store::read(&home.path()));
         home.ampup(&["list"]).exits(0).prints("tool 1.0.0 (active)\n");
-    }
+    });
     // The receipts name the test's own directory, and so differ; modes must not.
     assert!(
         stores[0].modes().contains(&"bin/tool 755"),

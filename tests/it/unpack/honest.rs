@@ -7,7 +7,10 @@ use camino::Utf8PathBuf;
 use fs_err as fs;
 
 use super::{Shape, World, assert_listed, proven, shape, snapshot, unpack};
-use crate::support::archives::{TarEntry, ZipEntry, gz, pax_record, tar, tar_gz, xz, zip};
+use crate::support::{
+    archives::{TarEntry, ZipEntry, gz, pax_record, tar, tar_gz, xz, zip},
+    table::every,
+};
 
 /// The tree, in lines of path and what is there.
 fn tree(world: &World, shape: &Shape<'_>, archive: &[u8]) -> Vec<String> {
@@ -123,14 +126,15 @@ fn everything_that_real_tars_do() {
     let padded = [tar(&entries), vec![0; 9_000]].concat();
     let after_the_trailer = [gz(&padded), vec![0; 700]].concat();
     let after_the_stream = [xz(&padded), vec![0; 4]].concat();
-    for (format, archive) in [
+    let rows = [
         (Format::TarGz, tar_gz(&entries)),
         (Format::TarGz, after_the_trailer),
         (Format::TarXz, xz(&padded)),
         (Format::TarXz, after_the_stream),
-    ] {
+    ];
+    every(rows, |(format, archive)| {
         assert_eq!(tree(&world, &shape(format), &archive), expected);
-    }
+    });
 }
 
 #[test]

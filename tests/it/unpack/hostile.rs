@@ -10,14 +10,17 @@ use ampup::{
 };
 
 use super::{World, shape, told};
-use crate::support::archives::{TarEntry, ZipEntry, gz, tar, tar_gz, xz, zip};
+use crate::support::{
+    archives::{TarEntry, ZipEntry, gz, tar, tar_gz, xz, zip},
+    table::every,
+};
 
 /// What it is, the archive, and a part of what is said.
 type Row = (&'static str, Vec<u8>, &'static str);
 
 fn assert_refused(shape: &Shape<'_>, rows: Vec<Row>) {
     let world = World::new();
-    for (name, archive, part) in rows {
+    every(rows, |(name, archive, part)| {
         let error = match world.unpack(shape, &archive) {
             Ok(staged) => panic!("{name}: unpacked {:?}", staged.files()),
             Err(error) => error,
@@ -31,7 +34,7 @@ fn assert_refused(shape: &Shape<'_>, rows: Vec<Row>) {
         assert!(!text.chars().any(char::is_control), "{name}: {text:?}");
         assert_eq!(error.exit_code(), Exit::Integrity, "{name}");
         world.assert_untouched(name);
-    }
+    });
 }
 
 fn file(name: &str) -> TarEntry {

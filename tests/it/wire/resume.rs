@@ -3,7 +3,10 @@
 use ampup::{event::Event, exit::Exit, fetch::FetchError};
 
 use super::*;
-use crate::support::server::{ETAG, End, Reply, Server};
+use crate::support::{
+    server::{ETAG, End, Reply, Server},
+    table::every,
+};
 
 #[test]
 fn a_download_is_verified_kept_and_not_asked_for_again() {
@@ -166,7 +169,7 @@ fn a_partial_download_that_is_complete_or_too_long_or_wrong_is_no_trap() {
     let bytes = content(5_000);
     let long = content(5_001);
     let wrong = vec![0; 2_000];
-    for left in [&bytes[..], &long, &wrong, &[]] {
+    every([&bytes[..], &long, &wrong, &[]], |left| {
         for know_size in [true, false] {
             let served = bytes.clone();
             let server = Server::start(move |request, _| Reply::honest(&served, request));
@@ -182,20 +185,21 @@ fn a_partial_download_that_is_complete_or_too_long_or_wrong_is_no_trap() {
             assert_eq!(world.downloaded(), [digest(&bytes).file_name()]);
             assert!(server.requests().len() <= 2);
         }
-    }
+    });
 }
 
 #[test]
 fn nothing_is_resumed_without_a_validator_that_holds() {
     let bytes = content(5_000);
-    for headers in [
+    let rows = [
         &[("ETag", "W/\"v1\"")][..],
         &[],
         &[
             ("ETag", "W/\"v1\""),
             ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
         ],
-    ] {
+    ];
+    every(rows, |headers| {
         let served = bytes.clone();
         let server = Server::start(move |request, nth| {
             let mut reply = Reply::honest(&served, request).without("ETag");
@@ -220,7 +224,7 @@ fn nothing_is_resumed_without_a_validator_that_holds() {
         let asked = server.requests();
         assert_eq!(asked[1].header("If-Range"), headers.get(1).map(|(_, date)| *date));
         assert_eq!(asked[1].header("Range").is_some(), headers.len() == 2);
-    }
+    });
 }
 
 #[test]
@@ -236,7 +240,7 @@ fn what_lies_in_the_place_of_a_download_is_replaced_and_never_written_through() 
         |path, _| fs_err::write(path, "damaged").expect("written"),
     ];
     for put in place {
-        for suffix in ["", ".partial", ".partial.json"] {
+        every(["", ".partial", ".partial.json"], |suffix| {
             let world = World::new();
             fs_err::create_dir_all(world.downloads()).expect("made");
             let foreign = world.path().join("foreign");
@@ -252,7 +256,7 @@ fn what_lies_in_the_place_of_a_download_is_replaced_and_never_written_through() 
                 "{path}"
             );
             assert_eq!(world.downloaded(), [digest(&bytes).file_name()], "{path}");
-        }
+        });
     }
 }
 

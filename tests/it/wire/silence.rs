@@ -3,7 +3,10 @@
 use ampup::fetch::{FetchError, Verdict};
 
 use super::*;
-use crate::support::server::{End, Reply, Server};
+use crate::support::{
+    server::{End, Reply, Server},
+    table::every,
+};
 
 fn impatient() -> World {
     let mut world = World::new();
@@ -26,19 +29,20 @@ fn unreachable(error: FetchError) -> String {
 #[test]
 fn silence_and_crawling_end() {
     let bytes = content(20_000);
-    for (end, says) in [
+    let rows = [
         (End::SilentBefore, "no answer within"),
         (End::SilentAfter(0), "nothing came within"),
         (End::SilentAfter(300), "only 300 bytes came within"),
         (End::OneEvery(Duration::from_millis(20)), "bytes came within"),
-    ] {
+    ];
+    every(rows, |(end, says)| {
         let served = bytes.clone();
         let server = Server::start(move |request, _| Reply::honest(&served, request).ending(end));
         let world = impatient();
         let why = unreachable(quick(|| world.fetch(&sized(server.url("/thing"), &bytes))).expect_err("slow"));
         assert!(why.contains(says), "{end:?}: {why}");
         assert_eq!(server.requests().len(), 1, "silence is not waited for twice");
-    }
+    });
 }
 
 #[test]
@@ -114,17 +118,18 @@ fn a_host_that_drops_what_we_send_is_given_up() {
 
 #[test]
 fn an_answer_that_is_no_http_is_tried_again_and_then_told() {
-    for text in [
+    let rows = [
         "SSH-2.0-x\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
         "HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nabc",
         "",
-    ] {
+    ];
+    every(rows, |text| {
         let server = Server::start(move |_, _| Reply::raw(text));
         let world = World::new();
         unreachable(quick(|| world.fetch(&artifact(server.url("/thing"), b"abc"))).expect_err(text));
         assert_eq!(server.requests().len(), 4, "{text}");
-    }
+    });
 }
 
 /// A port whose queue is full: connections to it are neither accepted nor refused.
