@@ -10,14 +10,18 @@ use camino::Utf8Path;
 use fs_err as fs;
 use serde_json::json;
 
-use crate::support::{
-    archives::{TarEntry, tar_gz},
-    database::{Build, Ends},
-    disk::SmallDisk,
-    home::{Home, finish, program, sha256},
-    postgres::{fingerprint, run_as, sql},
-    programs,
-    served::Served,
+use crate::{
+    run_data::stamps,
+    support::{
+        archives::{TarEntry, tar_gz},
+        database::{Build, Ends},
+        disk::SmallDisk,
+        home::{Home, finish, program, sha256},
+        postgres::{fingerprint, run_as, sql},
+        programs,
+        served::Served,
+        table::every,
+    },
 };
 
 fn start(home: &Home, purpose: Purpose) -> Server {
@@ -98,7 +102,7 @@ fn what_was_backed_up_is_restored_and_nothing_is_lost() {
 fn what_is_no_whole_backup_changes_nothing() {
     let mut home = Home::with_postgres(&[Build::Npm(18)]);
     ask(&home, "create table t (x int)");
-    let before = fingerprint(&home.work().join(".amp/metadb"));
+    let before = stamps(&home.work().join(".amp/metadb"));
     for name in ["b.tar.gz", "b.tar.zst"] {
         home.db(&["backup", name]).exits(0);
         let whole = fs::read(home.work().join(name)).expect("read");
@@ -108,23 +112,23 @@ fn what_is_no_whole_backup_changes_nothing() {
             home.db(&["restore", "bad"])
                 .exits(4)
                 .says("is not a complete backup");
-            let after = fingerprint(&home.work().join(".amp/metadb"));
+            let after = stamps(&home.work().join(".amp/metadb"));
             assert_eq!(after, before, "{name}: {what}");
             assert!(home.in_amp("metadb.next").is_empty(), "{name}: {what}");
         };
         refused(b"", "empty");
         refused(b"select 1;", "text");
-        for part in [1, 50, 99] {
+        every([1, 50, 99], |part| {
             refused(&whole[..whole.len() * part / 100], "cut off");
-        }
+        });
         refused(&whole[..whole.len() - 3], "all but its checksum");
         refused(&[&whole, &b"\n"[..]].concat(), "a byte follows");
         refused(&[&whole[..], &whole].concat(), "another one follows");
-        for part in [3, 60, 95] {
+        every([3, 60, 95], |part| {
             let mut flipped = whole.clone();
             flipped[whole.len() * part / 100] ^= 0x40;
             refused(&flipped, "one bit is wrong");
-        }
+        });
     }
     home.db(&["restore", "absent"]).exits(3).says("absent");
     home.db(&["restore", "."]).exits(4).says("it is not a file");
@@ -188,7 +192,7 @@ fn a_forged_backup_changes_nothing() {
     let version = TarEntry::file("metadb/PG_VERSION", "18\n");
     let with = |entries: &[TarEntry]| [std::slice::from_ref(&version), entries].concat();
     let file = |name: &str| TarEntry::file(name, "evil");
-    for (entries, why) in [
+    let rows = [
         (with(&[file("metadb/../evil")]), "it holds `metadb/../evil`"),
         (with(&[file("/evil")]), "it holds `/evil`"),
         (with(&[file("evil")]), "it holds `evil`"),
@@ -222,10 +226,11 @@ fn a_forged_backup_changes_nothing() {
         (Vec::new(), "it holds no cluster"),
         // All is as it says, and that is not enough.
         (with(&[]), "it holds no cluster of PostgreSQL 18"),
-    ] {
+    ];
+    every(rows, |(entries, why)| {
         refused(&forged(&header, &entries, same), 4, why);
-    }
-    for (change, why) in [
+    });
+    let rows = [
         (
             (|list| list["files"]["PG_VERSION"][1] = json!("0")) as fn(&mut serde_json::Value),
             "`PG_VERSION` is not what",
@@ -244,17 +249,19 @@ fn a_forged_backup_changes_nothing() {
             "it holds what was not written",
         ),
         (|list| *list = json!([]), "is not a complete backup"),
-    ] {
+    ];
+    every(rows, |(change, why)| {
         refused(&forged(&header, &with(&[]), change), 4, why);
-    }
-    for (header, code, why) in [
+    });
+    let rows = [
         (head(2, 18, 1_000), 4, "a newer ampup made it"),
         (head(1, 99, 1_000), 3, "is a backup of PostgreSQL 99"),
         (head(1, 18, 2), 4, "is more than it says"),
         (json!({}), 4, "is not a complete backup"),
-    ] {
+    ];
+    every(rows, |(header, code, why)| {
         refused(&forged(&header, &with(&[]), same), code, why);
-    }
+    });
     let after = [
         TarEntry::file("ampup-backup.json", &header.to_string()),
         TarEntry::file("ampup-digests.json", "{}"),
@@ -330,18 +337,19 @@ fn what_a_project_keeps_goes_only_when_it_is_named() {
     for path in &kept {
         assert!(listed.stderr.contains(path.as_str()), "{listed:?}");
     }
-    for other in [
+    let rows = [
         ".amp/metadb",
         ".amp/log/postgres.log",
         ".amp",
         "link",
         "/etc/hostname",
         ".amp/metadb.old-x",
-    ] {
+    ];
+    every(rows, |other| {
         home.ampup(&["prune", "--kept", other])
             .exits(3)
             .says("is not an old cluster");
-    }
+    });
     for (index, path) in kept.iter().enumerate() {
         assert!(kept[index..].iter().all(|path| path.exists()), "{path}");
         home.ampup(&["prune", "--dry-run", "--kept", path.as_str()])
@@ -373,12 +381,12 @@ fn a_person_is_asked_for_the_name_before_a_reset() {
         command.stdin(fs::File::open(&typed).expect("there").into_parts().0);
         finish(command)
     };
-    for word in ["\n", "yes\n", "other\n", "\u{4}"] {
+    every(["\n", "yes\n", "other\n", "\u{4}"], |word| {
         let run = answer(word);
         assert!([1, 2].contains(&run.code), "{word:?}: {run:?}");
         assert!(run.stdout.contains("The project's name, to go on:"), "{run:?}");
         assert!(home.in_amp("metadb.old-").is_empty());
-    }
+    });
     let run = answer("work\n").exits(0);
     assert!(
         run.stdout.contains("the next start makes an empty one"),
@@ -422,14 +430,14 @@ fn a_database_that_another_user_made_is_refused_clearly_and_restored_as_ones_own
     let place = home.work().join(".amp/metadb");
     let mut ampd = crate::postgres_ampd::ampds_server(&place);
     crate::support::postgres::eventually("ampd's server serves", || sql(&as_other, "select 1").is_ok());
-    home.db(&["backup", "b.tar.gz"])
+    home.db(&["backup", "b.tar.zst"])
         .exits(6)
         .says("a server that another program started");
     sql(&as_other, "select 1").expect("it serves on");
     home.db(&["stop"]).exits(0);
     ampd.wait().expect("ended");
-    home.db(&["backup", "b.tar.gz"]).exits(0);
-    home.db(&["restore", "b.tar.gz"])
+    home.db(&["backup", "b.tar.zst"]).exits(0);
+    home.db(&["restore", "b.tar.zst"])
         .exits(0)
         .says(&format!("`{me}` is a superuser of the restored database too"));
     assert_eq!(ask(&home, "select x from t"), "7");
@@ -441,17 +449,17 @@ fn a_database_that_another_user_made_is_refused_clearly_and_restored_as_ones_own
     .expect("altered");
     home.db(&["stop"]).exits(0);
     home.db(&["start"]).exits(1).says("pg_hba.conf");
-    home.db(&["backup", "d.tar.gz"]).exits(0);
-    home.db(&["restore", "d.tar.gz"])
+    home.db(&["backup", "d.tar.zst"]).exits(0);
+    home.db(&["restore", "d.tar.zst"])
         .exits(0)
         .says(&format!("`{me}` is a superuser of the restored database too"));
     assert_eq!(ask(&home, "select x from t"), "7");
     // What came by a restore is a project as any other.
-    home.db(&["backup", "c.tar.gz"]).exits(0);
+    home.db(&["backup", "c.tar.zst"]).exits(0);
     fs::create_dir(home.work().join("fresh")).expect("made");
     home.give(&home.work().join("fresh"));
     let run = home
-        .ampup(&["db", "restore", "c.tar.gz", "--amp-dir", "fresh/.amp"])
+        .ampup(&["db", "restore", "c.tar.zst", "--amp-dir", "fresh/.amp"])
         .exits(0);
     assert!(!run.stderr.contains("too"), "{run:?}");
     home.ampup(&["db", "list"]).exits(0).prints_with("fresh/.amp");

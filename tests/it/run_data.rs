@@ -195,7 +195,7 @@ fn no_command_that_starts_the_server_loses_a_row() {
 /// What the file system says of everything in a directory. Whatever writes to a file changes the time of its last change,
 /// which no program can set, so that this shows more than the contents would, and in a hundredth of the time. (Of
 /// directories it is left out: a rename changes it.)
-fn stamps(directory: &Utf8Path) -> BTreeMap<Utf8PathBuf, [i64; 7]> {
+pub(crate) fn stamps(directory: &Utf8Path) -> BTreeMap<Utf8PathBuf, [i64; 7]> {
     let mut found = BTreeMap::new();
     let mut open = vec![directory.to_owned()];
     while let Some(path) = open.pop() {

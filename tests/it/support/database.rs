@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     home::{Home, Run, TARGET, sha256},
-    postgres::{cache, done, postgres_tree},
+    postgres::{cache, done, kept, postgres_tree},
 };
 
 /// A build of PostgreSQL that is installed from an archive.
@@ -163,10 +163,7 @@ impl Home {
         for build in builds {
             home.offer_postgres(*build);
         }
-        for build in builds {
-            let spec = format!("postgres@{}", build.version());
-            home.ampup(&["install", "--component", &spec]).exits(0);
-        }
+        copy_ready_home(builds, &home.path());
         home
     }
 
@@ -203,6 +200,21 @@ impl Home {
         let words: Vec<_> = std::iter::once("db").chain(words.iter().copied()).collect();
         self.ampup(&words)
     }
+}
+
+/// Copies a home in which these builds are installed. The program under test makes it, once.
+fn copy_ready_home(builds: &[Build], to: &Utf8Path) {
+    let name = format!("home-{builds:?}").replace(['(', ')', '[', ']', ',', ' '], "-");
+    let ready = kept(&name, |made| {
+        let mut home = Home::new();
+        for build in builds {
+            home.offer_postgres(*build);
+            let spec = format!("postgres@{}", build.version());
+            home.ampup(&["install", "--component", &spec]).exits(0);
+        }
+        done(Command::new("cp").args(["-a", home.path().as_str(), made.as_str()]));
+    });
+    done(Command::new("cp").args(["-a", ready.as_str(), to.as_str()]));
 }
 
 /// Ends the project's server with the value, so that a failed test leaves none.

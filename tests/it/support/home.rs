@@ -15,7 +15,7 @@ use fs_err as fs;
 use serde_json::{Value, json};
 
 use super::{
-    postgres::{World, accessible, run_as},
+    postgres::{World, kept, run_as},
     schemas::ensure_promised,
 };
 
@@ -313,29 +313,37 @@ pub(crate) fn finish(mut command: Command) -> Run {
     run
 }
 
-/// The program under test, where every user can run it.
+/// The program under test, where every user can run it, without what only a debugger reads: many tests copy and hash it.
 pub(crate) fn program() -> &'static Utf8Path {
     static PROGRAM: OnceLock<Utf8PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let built = Utf8Path::new(env!("CARGO_BIN_EXE_ampup"));
-        // A torture run takes long; nobody must wait for it with the next build.
         let is_long = ampup::env::Env::capture().var("AMPUP_TORTURE").is_some();
-        if !is_long && (run_as().is_none() || accessible(built)) {
-            return built.to_owned();
-        }
-        let directory = tempfile::Builder::new()
-            .prefix("ampup-bin-")
-            .tempdir()
-            .expect("a directory")
-            .keep();
-        fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).expect("opened");
-        let copy = Utf8PathBuf::from_path_buf(directory)
-            .expect("UTF-8")
-            .join("ampup");
-        fs::copy(built, &copy).expect("copied");
-        copy
+        let directory = if is_long {
+            // A torture run takes long; nobody must wait for it with the next build.
+            let directory = tempfile::Builder::new().prefix("ampup-bin-").tempdir();
+            let directory =
+                Utf8PathBuf::from_path_buf(directory.expect("a directory").keep()).expect("UTF-8");
+            strip_into(&directory);
+            directory
+        } else {
+            kept("program", strip_into)
+        };
+        directory.join("ampup")
     })
 }
+
+/// Puts the program into a directory that every user can enter.
+fn strip_into(directory: &Utf8Path) {
+    fs::create_dir_all(directory).expect("made");
+    fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755)).expect("opened");
+    let copy = directory.join("ampup");
+    fs::copy(BUILT, &copy).expect("copied");
+    // Where there is no such program, the copy stays large.
+    let _ = Command::new("strip").arg(&copy).output();
+}
+
+/// The program as it was built.
+pub(crate) const BUILT: &str = env!("CARGO_BIN_EXE_ampup");
 
 /// What a program needs of our environment to find its tools and to reach a registry.
 fn inherited() -> impl Iterator<Item = (String, String)> {

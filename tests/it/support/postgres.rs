@@ -1,6 +1,6 @@
 //! Real PostgreSQL for the tests, and small worlds for it to run in.
 
-use std::{os::unix::fs::PermissionsExt as _, process::Command};
+use std::{os::unix::fs::PermissionsExt as _, process::Command, time::UNIX_EPOCH};
 
 use ampup::{
     env::Env,
@@ -10,6 +10,8 @@ use ampup::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+
+use super::home::BUILT;
 
 /// The build of each major that the tests run, as npm has it.
 const BUILDS: [(u64, &str); 3] = [
@@ -236,6 +238,26 @@ pub(crate) fn cache() -> Utf8PathBuf {
     let cache = parent.join(format!("ampup-postgres-{user}"));
     fs::create_dir_all(&cache).expect("made");
     cache
+}
+
+/// What `make` puts at the path that it is given: made once for each build of the program, and kept for all tests, of which
+/// none changes it.
+pub(crate) fn kept(name: &str, make: impl FnOnce(&Utf8Path)) -> Utf8PathBuf {
+    let place = cache().join(name);
+    let lock = fs::File::create(place.with_extension("lock")).expect("a lock file");
+    lock.file().lock().expect("locked");
+    let built = fs::metadata(BUILT).expect("built");
+    let age = built.modified().expect("known").duration_since(UNIX_EPOCH);
+    let kept = place.join(format!("{}-{}", built.len(), age.expect("later").as_nanos()));
+    if !kept.exists() {
+        // That of another build.
+        let _ = fs::remove_dir_all(&place);
+        fs::create_dir_all(&place).expect("made");
+        let made = place.join("made");
+        make(&made);
+        fs::rename(&made, &kept).expect("published");
+    }
+    kept
 }
 
 /// Whether every user can enter a directory, or run a file, at this path.

@@ -37,7 +37,7 @@ pub(crate) fn write_program(path: &Utf8Path, content: impl AsRef<[u8]>) {
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("permitted");
 }
 
-/// Everything below a directory: its path, kind, permissions and content, one line each.
+/// Everything below a directory: its path, kind, permissions and content (of a long file its digest), one line each.
 #[cfg(target_os = "linux")]
 pub(crate) fn snapshot(top: &Utf8Path) -> Vec<String> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -56,7 +56,12 @@ pub(crate) fn snapshot(top: &Utf8Path) -> Vec<String> {
                 pending.push(path);
             } else {
                 let content = fs_err::read(&path).expect("read");
-                lines.push(format!("{name} {mode:o} {}", content.escape_ascii()));
+                let content = if content.len() > 10_000 {
+                    super::home::sha256(&content)
+                } else {
+                    content.escape_ascii().to_string()
+                };
+                lines.push(format!("{name} {mode:o} {content}"));
             }
         }
     }
