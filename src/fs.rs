@@ -10,7 +10,7 @@ pub mod lock;
 pub mod mounts;
 pub mod space;
 
-use std::io;
+use std::{error::Error, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -27,14 +27,23 @@ pub fn entries(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
     paths
 }
 
-/// The system's number for the failure of a file operation. Where a path was put to an error, only its text has the number.
+/// The system's number for the failure of a file operation. It may be that of a cause further down; and where a path was put to
+/// an error, only its text has the number.
 pub fn os_error(cause: &io::Error) -> Option<i32> {
-    let in_text = || {
-        let text = cause.to_string();
+    let in_text = |text: &str| {
         let (_, number) = text.rsplit_once("(os error ")?;
         number.split_once(')')?.0.parse().ok()
     };
-    cause.raw_os_error().or_else(in_text)
+    let mut error: Option<&dyn Error> = Some(cause);
+    while let Some(one) = error {
+        let raw = one.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        let number = raw.or_else(|| in_text(&one.to_string()));
+        if number.is_some() {
+            return number;
+        }
+        error = one.source();
+    }
+    None
 }
 
 /// Returns true if the disk, or whatever a network file system has behind it, failed at its work.
@@ -80,5 +89,10 @@ mod tests {
         assert!(is_disk_failure(&raw(rustix::io::Errno::IO)) && !is_disk_failure(&named));
         assert!(is_out_of_files(&raw(rustix::io::Errno::NFILE)) && !is_out_of_files(&named));
         assert_eq!(os_error(&io::Error::other("words")), None);
+        let locked = lock::LockError::Io {
+            path: "/lock".into(),
+            source: raw(rustix::io::Errno::IO),
+        };
+        assert!(is_disk_failure(&locked.into()), "further down");
     }
 }
