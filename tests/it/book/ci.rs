@@ -153,14 +153,18 @@ fn the_action_and_a_workflow(agent: &Agent, workflow: &str) {
         .lines()
         .find_map(|line| line.trim().strip_prefix("components: "))
         .expect("it names some");
+    // What the cached home has is what the project pins.
+    agent
+        .step("printf '[components]\\npostgres = \"18\"\\n' > ampup.toml", &[])
+        .exits(0);
     let notes = agent.person.home.directory("notes");
     let file = |name: &str| notes.join(name).to_string();
     let mirror = format!("{}/latest/download", agent.publisher.server.url());
     let (environment, path, output) = (file("environment"), file("path"), file("output"));
-    for _ in ["empty", "cached"] {
+    for named in [components, ""] {
         for step in steps_of_the_action() {
             let variables = [
-                ("COMPONENTS", components),
+                ("COMPONENTS", named),
                 ("AMPUP_VERSION", ""),
                 ("AMPUP_MIRROR", &mirror),
                 ("GITHUB_ACTION_PATH", repository().as_str()),

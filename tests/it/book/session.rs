@@ -224,6 +224,11 @@ fn installing() {
 }
 
 #[test]
+fn pins() {
+    typed("docs/pins.md");
+}
+
+#[test]
 fn troubleshooting() {
     typed("docs/troubleshooting.md");
 }
