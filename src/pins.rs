@@ -31,8 +31,7 @@ const TABLE: &str = "components";
 const LIMIT: u64 = 64 << 10;
 
 /// The beginning of a file that ampup makes.
-const PREAMBLE: &str =
-    "# The versions of Amp's components that this project uses; `ampup install` installs them.\n";
+const PREAMBLE: &str = "# The versions of Amp's components that this project uses; `ampup install` installs them.\n\n[components]\n";
 
 /// The pins of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
