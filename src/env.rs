@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,16 +12,27 @@ use camino::{Utf8Path, Utf8PathBuf};
 #[derive(Debug, Clone, Default)]
 pub struct Env {
     variables: BTreeMap<OsString, OsString>,
+    places: Places,
     current_dir: Option<PathBuf>,
     current_exe: Option<PathBuf>,
+}
+
+/// The directories that the system gives a user.
+#[derive(Debug, Clone, Default)]
+struct Places {
+    home: Option<PathBuf>,
+    state: Option<PathBuf>,
+    runtime: Option<PathBuf>,
 }
 
 /// The reason ampup's home cannot be determined from the environment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HomeError {
-    /// Neither AMPUP_HOME nor HOME is set.
-    #[error("neither `AMPUP_HOME` nor `{0}` is set, so ampup's home cannot be determined")]
+    /// Neither AMPUP_HOME nor HOME is set, and the system knows no home directory of this user.
+    #[error(
+        "neither `AMPUP_HOME` nor `{0}` is set, and this user has no home directory, so ampup's home cannot be determined"
+    )]
     Unset(&'static str),
     /// The variable does not name one.
     #[error(transparent)]
@@ -69,14 +80,17 @@ impl Env {
     /// Reads the environment of this process.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
     pub fn capture() -> Self {
+        let variables = std::env::vars_os().collect();
         Self {
-            variables: std::env::vars_os().collect(),
+            places: Places::of_system(&variables),
+            variables,
             current_dir: std::env::current_dir().ok(),
             current_exe: std::env::current_exe().ok(),
         }
     }
 
-    /// An environment made of these variables alone, in `current_dir`.
+    /// An environment made of these variables alone, in `current_dir`. The user's places are below the home directory that
+    /// they name.
     pub fn from_variables<K, V>(
         variables: impl IntoIterator<Item = (K, V)>,
         current_dir: impl Into<PathBuf>,
@@ -85,11 +99,13 @@ impl Env {
         K: Into<OsString>,
         V: Into<OsString>,
     {
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
         Self {
-            variables: variables
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
+            places: Places::below_home(&variables),
+            variables,
             current_dir: Some(current_dir.into()),
             current_exe: None,
         }
@@ -143,23 +159,31 @@ impl Env {
         self.current_exe.as_deref().and_then(Utf8Path::from_path)
     }
 
-    /// The user's home directory.
+    /// The user's home directory: what HOME names, else what the system says.
     pub fn user_home(&self) -> Option<&Utf8Path> {
-        self.var(HOME).map(Utf8Path::new)
+        self.places.home.as_deref().and_then(Utf8Path::from_path)
+    }
+
+    /// The directory for what programs remember about this user.
+    pub(crate) fn user_state(&self) -> Option<&Utf8Path> {
+        self.places.state.as_deref().and_then(Utf8Path::from_path)
+    }
+
+    /// The directory for the sockets of this user, where the system has one.
+    pub(crate) fn user_runtime(&self) -> Option<&Utf8Path> {
+        self.places.runtime.as_deref().and_then(Utf8Path::from_path)
     }
 
     /// ampup's home: AMPUP_HOME, else `.ampup` in the user's home directory.
     ///
     /// # Errors
-    /// When neither is set, or what is set is no absolute UTF-8 path.
+    /// When neither is known, or what is known is no absolute UTF-8 path.
     pub fn ampup_home(&self) -> Result<Utf8PathBuf, HomeError> {
         if let Some(home) = self.path("AMPUP_HOME")? {
             return Ok(home);
         }
-        // Not ours to be strict about: an empty one is as good as none.
-        self.var_os(HOME).ok_or(HomeError::Unset(HOME))?;
-        let home = self.path(HOME)?.ok_or(HomeError::Unset(HOME))?;
-        Ok(home.join(".ampup"))
+        let home = self.places.home.as_ref().ok_or(HomeError::Unset(HOME))?;
+        Ok(absolute(HOME, home.as_os_str())?.join(".ampup"))
     }
 
     /// The absolute path that a variable names, where it is set.
@@ -167,21 +191,10 @@ impl Env {
     /// # Errors
     /// When it is empty, relative or not UTF-8.
     pub fn path(&self, variable: &'static str) -> Result<Option<Utf8PathBuf>, PathError> {
-        let Some(value) = self.variables.get(OsStr::new(variable)) else {
-            return Ok(None);
-        };
-        let value = value.to_str().ok_or_else(|| PathError::NotUtf8 {
-            variable,
-            value: value.to_string_lossy().into_owned(),
-        })?;
-        let value = Utf8PathBuf::from(value);
-        if value.as_str().is_empty() {
-            Err(PathError::Empty { variable })
-        } else if value.is_absolute() {
-            Ok(Some(value))
-        } else {
-            Err(PathError::Relative { variable, value })
-        }
+        self.variables
+            .get(OsStr::new(variable))
+            .map(|value| absolute(variable, value))
+            .transpose()
     }
 
     /// The answer of a variable that says yes (`1`, `true`, `yes`, `on`) or no (`0`, `false`, `no`, `off`, nothing), in
@@ -222,6 +235,55 @@ impl Env {
                     .collect()
             })
             .unwrap_or_default()
+    }
+}
+
+impl Places {
+    /// Those of whoever runs this process. The variable counts before what Windows says, as it does for the install script.
+    fn of_system(variables: &BTreeMap<OsString, OsString>) -> Self {
+        let system = directories::BaseDirs::new();
+        let system = system.as_ref();
+        let state = |places: &directories::BaseDirs| {
+            places
+                .state_dir()
+                .unwrap_or_else(|| places.data_local_dir())
+                .to_owned()
+        };
+        Self {
+            home: named_home(variables).or_else(|| Some(system?.home_dir().to_owned())),
+            state: system.map(state),
+            runtime: system.and_then(|places| places.runtime_dir()).map(Path::to_owned),
+        }
+    }
+
+    fn below_home(variables: &BTreeMap<OsString, OsString>) -> Self {
+        let home = named_home(variables);
+        Self {
+            state: home.as_ref().map(|home| home.join(".local/state")),
+            runtime: None,
+            home,
+        }
+    }
+}
+
+/// Not ours to be strict about: an empty one is as good as none.
+fn named_home(variables: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
+    let home = variables.get(OsStr::new(HOME)).filter(|home| !home.is_empty());
+    home.map(PathBuf::from)
+}
+
+fn absolute(variable: &'static str, value: &OsStr) -> Result<Utf8PathBuf, PathError> {
+    let value = value.to_str().ok_or_else(|| PathError::NotUtf8 {
+        variable,
+        value: value.to_string_lossy().into_owned(),
+    })?;
+    let value = Utf8PathBuf::from(value);
+    if value.as_str().is_empty() {
+        Err(PathError::Empty { variable })
+    } else if value.is_absolute() {
+        Ok(value)
+    } else {
+        Err(PathError::Relative { variable, value })
     }
 }
 

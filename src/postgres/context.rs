@@ -63,10 +63,7 @@ impl ClusterContext {
             is_known: true,
             given_programs: None,
             named_superuser: None,
-            runtime_dir: env
-                .var("XDG_RUNTIME_DIR")
-                .map(Utf8PathBuf::from)
-                .filter(|directory| directory.is_absolute()),
+            runtime_dir: env.user_runtime().map(Utf8Path::to_owned),
             sudo_caller: env.var("SUDO_UID").and_then(|uid| uid.parse().ok()),
         }
     }

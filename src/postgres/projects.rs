@@ -35,15 +35,10 @@ pub struct Projects {
 impl Projects {
     /// Those of this home and environment.
     pub fn new(layout: &Layout, env: &Env) -> Self {
-        let state = env
-            .var("XDG_STATE_HOME")
-            .map(Utf8PathBuf::from)
-            .filter(|state| state.is_absolute())
-            .or_else(|| env.user_home().map(|home| home.join(".local/state")));
         Self {
             files: [
                 Some(layout.projects()),
-                state.map(|state| state.join("ampup/projects.json")),
+                env.user_state().map(|state| state.join("ampup/projects.json")),
             ]
             .into_iter()
             .flatten()
@@ -164,10 +159,7 @@ mod tests {
     fn projects_are_written_into_the_home_or_beside_it() {
         let world = tempfile::tempdir().expect("a directory");
         let world = Utf8Path::from_path(world.path()).expect("UTF-8");
-        let env = Env::from_variables(
-            [("XDG_STATE_HOME", world.join("state").as_str())],
-            world.as_std_path(),
-        );
+        let env = Env::from_variables([("HOME", world.join("user").as_str())], world.as_std_path());
         let layout = Layout::new(world.join("home"));
         let projects = Projects::new(&layout, &env);
         projects.add("/a/.amp".into()).expect("written");

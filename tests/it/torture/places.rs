@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use ampup::postgres::user::OsUser;
+use ampup::postgres::user::{OsUser, home_directory};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
@@ -13,6 +13,7 @@ use super::oracle::{Store, leftovers};
 use crate::support::{
     home::{Home, finish},
     postgres::run_as,
+    programs,
     table::every,
 };
 
@@ -43,15 +44,35 @@ fn works(home: &Home, place: &Utf8Path) {
     assert_eq!(leftovers(place, true), Vec::<Utf8PathBuf>::new());
 }
 
+/// A service of systemd's, or a job of a container, often has no HOME.
 #[test]
-fn without_a_home_directory_the_command_says_what_to_set() {
+fn without_home_the_system_says_where_the_user_lives() {
+    let home = home();
+    let user = run_as().unwrap_or_else(|| OsUser::current().expect("a user"));
+    let own = home_directory(user.uid).expect("read").expect("an entry");
+    for value in [None, Some("")] {
+        let mut command = home.command(&["doctor", "--json"]);
+        command
+            .env_remove("HOME")
+            .envs(value.map(|value| ("HOME", value)));
+        let found = finish(command).stdout;
+        let place = format!("{}/.ampup", own.trim_end_matches('/'));
+        assert!(found.contains(&place), "HOME={value:?}: {found}");
+    }
+}
+
+#[test]
+fn a_user_without_a_home_directory_is_told_what_to_set() {
+    if run_as().is_none() {
+        return programs::skip("only root can be another user");
+    }
     let home = home();
     for words in [&["list"][..], &["install", "tool"]] {
-        let mut command = home.command(words);
-        command.env_remove("HOME");
+        let mut command = home.command_as_we_are(words);
+        command.env_remove("HOME").uid(54_321).gid(54_321);
         finish(command)
             .exits(2)
-            .says("error: neither `AMPUP_HOME` nor `HOME` is set")
+            .says("error: neither `AMPUP_HOME` nor `HOME` is set, and this user has no home directory")
             .says("hint: ");
     }
 }

@@ -84,8 +84,8 @@ fn full(error: &dyn std::error::Error) -> String {
 }
 
 fn projects_of(world: &Utf8Path) -> Projects {
-    let state = world.join("state");
-    let env = Env::from_variables([("XDG_STATE_HOME", state.as_str())], world.as_std_path());
+    let user = world.join("user");
+    let env = Env::from_variables([("HOME", user.as_str())], world.as_std_path());
     Projects::new(&Layout::new(world.join("home")), &env)
 }
 
@@ -230,7 +230,7 @@ fn the_list_of_projects_is_written_whole_or_not() {
     let model = world.directory("model");
     store::directories::prepare(&Layout::new(model.join("home")), None).expect("made");
     // No other place will do.
-    fs::write(model.join("state"), "").expect("written");
+    fs::write(model.join("user"), "").expect("written");
     projects_of(&model).add("/first/.amp".into()).expect("written");
     Writing {
         name: "projects.json",
@@ -248,13 +248,13 @@ fn the_list_of_projects_beside_the_home_is_written_whole_or_not() {
     let world = World::new();
     let model = world.directory("model");
     projects_of(&model).add("/first/.amp".into()).expect("written");
-    assert!(model.join("state/ampup/projects.json").is_file());
+    assert!(model.join("user/.local/state/ampup/projects.json").is_file());
     Writing {
         name: "projects.json in the state directory",
         model,
         job: &|place| format!("projects {place} /second/.amp"),
-        files: &["state/ampup/projects.json"],
-        passing: &["state/ampup/.new-"],
+        files: &["user/.local/state/ampup/projects.json"],
+        passing: &["user/.local/state/ampup/.new-"],
     }
     .sweep(world.path());
 }
