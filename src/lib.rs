@@ -106,6 +106,8 @@ mod machine;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod machine;
+#[cfg(any(not(target_os = "linux"), test))]
+mod processes;
 
 // Floor 2: meaning.
 pub mod event;

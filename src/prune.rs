@@ -10,7 +10,7 @@ use crate::{
     domain::{ComponentName, Inventory, TreeName},
     fs::entries,
     layout::Layout,
-    store::{directories, generation, in_use::Processes, receipt::Receipt, staging, sweep},
+    store::{directories, generation, in_use::may_be_used, receipt::Receipt, staging, sweep},
 };
 
 /// A file that was being written longer ago than this has no writer any more.
@@ -79,14 +79,13 @@ pub fn inactive(
     component: &ComponentName,
     layout: &Layout,
     inventory: &Inventory,
-    processes: &Processes,
 ) -> Vec<(ComponentName, TreeName)> {
     inventory
         .trees(component)
         .iter()
         .map(|tree| tree.name.clone())
         .filter(|tree| !inventory.is_active(component, tree))
-        .filter(|tree| processes.of(&layout.tree(component, tree)).is_empty())
+        .filter(|tree| !may_be_used(&layout.tree(component, tree)))
         .map(|tree| (component.clone(), tree))
         .collect()
 }

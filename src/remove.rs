@@ -8,12 +8,12 @@ use camino::Utf8PathBuf;
 
 use crate::{
     domain::{ComponentName, Inventory, Tree, TreeName},
+    fs::lock::Lock,
     layout::Layout,
     postgres::projects::Projects,
     store::{
-        Held,
         commit::{StoreChange, commit},
-        in_use::Processes,
+        in_use,
     },
 };
 
@@ -53,6 +53,9 @@ pub enum RemoveError {
         /// The program that it runs.
         executable: Utf8PathBuf,
     },
+    /// Nobody knows that no process runs from it.
+    #[error("cannot list the running processes, one of which may use what would be removed")]
+    Unlisted(#[source] io::Error),
     /// Another ampup installs something, and would find nothing to put it in.
     #[error("another ampup is at work: {holder} holds `{path}`")]
     AtWork {
@@ -118,14 +121,11 @@ pub fn successor<'a>(
 /// Ensures that no process runs from any of these trees.
 ///
 /// # Errors
-/// When one does.
-pub fn ensure_unused(
-    layout: &Layout,
-    doomed: &[(ComponentName, TreeName)],
-    processes: &Processes,
-) -> Result<(), RemoveError> {
+/// When one does, or nobody knows.
+pub fn ensure_unused(layout: &Layout, doomed: &[(ComponentName, TreeName)]) -> Result<(), RemoveError> {
     for (component, tree) in doomed {
-        if let Some(user) = processes.of(&layout.tree(component, tree)).into_iter().next() {
+        let users = in_use::users(&layout.tree(component, tree)).map_err(RemoveError::Unlisted)?;
+        if let Some(user) = users.into_iter().next() {
             return Err(RemoveError::InUse {
                 component: component.clone(),
                 version: tree.clone(),
@@ -147,9 +147,9 @@ pub fn remove(
     inventory: &Inventory,
     doomed: &[(ComponentName, TreeName)],
     command: &str,
-    store: &Held,
+    _store: &Lock,
 ) -> Result<Option<u64>, RemoveError> {
-    ensure_unused(layout, doomed, &store.processes)?;
+    ensure_unused(layout, doomed)?;
     let mut set = inventory.active.clone();
     for (component, tree) in doomed
         .iter()
@@ -168,7 +168,6 @@ pub fn remove(
         set: (set != inventory.active).then_some(&set),
         command,
         before: inventory.generation,
-        processes: &store.processes,
     };
     Ok(commit(layout, &change)?)
 }

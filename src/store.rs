@@ -32,7 +32,6 @@ use crate::{
     },
     layout::{FILES, Layout, RECEIPT},
 };
-use in_use::Processes;
 use receipt::Receipt;
 
 /// Completes a staged tree: writes its list of files and its receipt, and puts all of it on disk in one flush. After this
@@ -46,29 +45,19 @@ pub fn seal(tree: &Utf8Path, files: &[u8], receipt: &Receipt) -> io::Result<()> 
     atomic::sync_tree(tree)
 }
 
-/// The store lock, and who runs what.
-#[derive(Debug)]
-pub struct Held {
-    /// The lock, until this value is dropped.
-    pub lock: Lock,
-    /// The processes of this machine, looked at before the lock was taken where looking starts another.
-    pub processes: Processes,
-}
-
 /// Takes the store lock and, under it, settles and sweeps what interrupted commands left behind.
 ///
 /// # Errors
 /// When another process holds it for all of `timeout`, or what was left cannot be settled.
-pub fn lock(layout: &Layout, timeout: Duration, reporter: &dyn Reporter) -> Result<Held, LockError> {
+pub fn lock(layout: &Layout, timeout: Duration, reporter: &dyn Reporter) -> Result<Lock, LockError> {
     let path = layout.store_lock();
     directories::ensure_ours(&layout.locks(), layout).map_err(|source| LockError::Io {
         path: path.clone(),
         source,
     })?;
-    let processes = Processes::look();
     let lock = take(&path, "the store", timeout, reporter)?;
-    sweep::sweep(layout, &processes).map_err(|source| LockError::Io { path, source })?;
-    Ok(Held { lock, processes })
+    sweep::sweep(layout).map_err(|source| LockError::Io { path, source })?;
+    Ok(lock)
 }
 
 /// Takes a lock of the home, and tells what the user must know: who holds it, when that takes longer than a second, and

@@ -12,8 +12,8 @@ use crate::{
     fs::link,
     postgres::{ClusterError, identity, projects::Projects},
     prune::{self, Waste},
-    remove, shell,
-    store::in_use::Processes,
+    remove::{self, RemoveError},
+    shell,
 };
 
 /// Arguments of `ampup prune`.
@@ -51,7 +51,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let named = named(&args.kept, &known, session)?;
     let mut waste = prune::find(&session.layout, &inventory);
     waste.extend(named.iter().cloned());
-    let trees = inactive(&args.names, &inventory, &Processes::look(), session);
+    let trees = inactive(&args.names, &inventory, session);
     tell_of_kept(&known, &named, session);
     let forgotten = forget(&projects, args.dry_run, session);
     if args.dry_run || (waste.is_empty() && trees.is_empty()) {
@@ -67,7 +67,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let swept = |waste: &Waste| waste.path.symlink_metadata().is_err();
     let seen: Vec<Waste> = seen.into_iter().filter(swept).collect();
     let waste: Vec<Waste> = seen.into_iter().chain(waste).chain(named).collect();
-    let trees = inactive(&args.names, &inventory, &store.processes, session);
+    let trees = inactive(&args.names, &inventory, session);
     let mut talk = Vec::new();
     let mut bytes = 0;
     let mut removed = Vec::new();
@@ -136,13 +136,13 @@ fn named(paths: &[Utf8PathBuf], known: &[Waste], session: &Session) -> Result<Ve
             hint: "`ampup prune --dry-run` lists them".to_owned(),
         })
     };
-    let is_free = |waste: Waste| match identity::servers_of(&waste.path).first() {
-        None => Ok(waste),
-        Some(process) => Err(ClusterError::InUse {
+    let is_free = |waste: Waste| match identity::servers_of(&waste.path) {
+        Ok(servers) if servers.is_empty() => Ok(waste),
+        Ok(servers) => Err(Error::from(ClusterError::InUse {
             cluster: waste.path,
-            holder: format!("process {}", process.pid),
-        }
-        .into()),
+            holder: format!("process {}", servers[0].pid),
+        })),
+        Err(cause) => Err(RemoveError::Unlisted(cause).into()),
     };
     paths.iter().map(|path| find(path).and_then(is_free)).collect()
 }
@@ -164,14 +164,13 @@ fn tell_of_kept(known: &[Waste], named: &[Waste], session: &Session) {
 fn inactive(
     names: &[ComponentName],
     inventory: &Inventory,
-    processes: &Processes,
     session: &Session,
 ) -> Vec<(ComponentName, TreeName)> {
     let projects = Projects::new(&session.layout, &session.env);
     let mut doomed = Vec::new();
     for name in names {
         // From the lowest up, so that of several which would do for a project the highest stays.
-        for tree in prune::inactive(name, &session.layout, inventory, processes) {
+        for tree in prune::inactive(name, &session.layout, inventory) {
             doomed.push(tree);
             if remove::check_needed(inventory, &doomed, &projects).is_err() {
                 doomed.pop();

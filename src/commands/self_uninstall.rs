@@ -71,7 +71,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         });
     }
     ensure_no_projects(&estate, session)?;
-    let running = Running::look(session);
+    let running = Running::look(session)?;
     let mut lines: Vec<String> = running
         .projects()
         .iter()

@@ -13,7 +13,7 @@ use crate::{
     env::Env,
     event::{Event, Reporter},
     fetch::{self, Secret, Wire},
-    fs::atomic,
+    fs::{atomic, lock::Lock},
     hindrance::Hindrance,
     host::Host,
     layout::Layout,
@@ -21,7 +21,7 @@ use crate::{
     refresh::{self, Answer, Kept, Loaded, Provenance},
     registry::{Registry, keys::RegistryOrigin, manifest, trust},
     settings::Settings,
-    store::{self, Held, claim::Claim},
+    store::{self, claim::Claim},
 };
 
 /// Seconds to wait for another ampup.
@@ -414,7 +414,7 @@ impl Session {
     ///
     /// # Errors
     /// When the home cannot be made, or another process holds the lock for too long.
-    pub fn lock_store(&self) -> Result<Held, Error> {
+    pub fn lock_store(&self) -> Result<Lock, Error> {
         self.prepare()?;
         Ok(store::lock(
             &self.layout,

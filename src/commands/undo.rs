@@ -41,7 +41,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             json!({ "from": active, "generation": number }),
         ));
     }
-    let store = session.lock_store()?;
+    let _lock = session.lock_store()?;
     let inventory = session.inventory()?;
     let active = inventory.generation.ok_or_else(|| nothing(false))?;
     let (number, target, set) = way_back(args, &inventory, active, session)?;
@@ -50,14 +50,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         number
     } else {
         // Further back from there is further back from the target.
-        commit::activate(
-            &session.layout,
-            &set,
-            &session.command,
-            target.record.before,
-            &store.processes,
-        )
-        .map_err(failed)?
+        commit::activate(&session.layout, &set, &session.command, target.record.before).map_err(failed)?
     };
     Ok(Outcome::done(
         talk(active, reached, &set, &inventory, session)?,

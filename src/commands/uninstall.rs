@@ -11,7 +11,6 @@ use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Tree, TreeName},
     postgres::projects::Projects,
     remove, self_install,
-    store::in_use::Processes,
 };
 
 /// Arguments of `ampup uninstall`.
@@ -89,11 +88,7 @@ fn doomed(
 
 /// Ensures that no process runs from what would go.
 fn ensure_unused(doomed: &[(ComponentName, TreeName)], session: &Session) -> Result<(), Error> {
-    Ok(remove::ensure_unused(
-        &session.layout,
-        doomed,
-        &Processes::look(),
-    )?)
+    Ok(remove::ensure_unused(&session.layout, doomed)?)
 }
 
 fn talk(

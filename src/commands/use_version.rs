@@ -37,18 +37,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if args.dry_run {
         return Ok(Outcome::planned(talk, json!({ "generation": null })));
     }
-    let store = session.lock_store()?;
+    let _lock = session.lock_store()?;
     let inventory = session.inventory()?;
     let (set, talk) = choose(&spec, &inventory, &host, session)?;
     let mut number = inventory.generation;
     if set != inventory.active {
-        let made = commit::activate(
-            &session.layout,
-            &set,
-            &session.command,
-            inventory.generation,
-            &store.processes,
-        );
+        let made = commit::activate(&session.layout, &set, &session.command, inventory.generation);
         number = Some(made.map_err(|source| Error::Store {
             action: "change",
             source,

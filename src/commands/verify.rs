@@ -194,7 +194,7 @@ fn mend_pointers(session: &Session) -> Result<(), Error> {
 
 /// Makes a new generation where the active one has wrong links. Gives what cannot be mended.
 fn mend_links(talk: &mut Vec<String>, session: &Session) -> Result<Vec<Fault>, Error> {
-    let store = session.lock_store()?;
+    let _lock = session.lock_store()?;
     if let Some(set) = links::set_anew(&session.layout).map_err(failed)? {
         // The damaged one goes: `undo` leads to the one before it.
         let before = match pointer::active(&session.layout).map_err(failed)? {
@@ -206,8 +206,7 @@ fn mend_links(talk: &mut Vec<String>, session: &Session) -> Result<Vec<Fault>, E
             }
             None => None,
         };
-        let number = commit::activate(&session.layout, &set, &session.command, before, &store.processes)
-            .map_err(failed)?;
+        let number = commit::activate(&session.layout, &set, &session.command, before).map_err(failed)?;
         talk.push(format!("made generation {number} in place of the damaged one"));
     }
     for number in links::damaged_generations(&session.layout) {

@@ -11,7 +11,7 @@ use crate::{
     domain::{ActiveSet, TreeName},
     event::Event,
     resolve::{GroupPlan, Plan, Step},
-    store::{self, Held, commit::StoreChange, generation, journal::Spot, links},
+    store::{self, commit::StoreChange, generation, in_use, journal::Spot, links},
 };
 
 /// Publishes what is sealed, and activates every group that is ready, in one generation.
@@ -32,14 +32,14 @@ pub(super) fn commit(
             generation: None,
         });
     }
-    let store = lock_store(context)?;
+    let _lock = lock_store(context)?;
     // Look again: another process may have changed the active set meanwhile.
     let before = store::inventory::read(context.layout)?;
     let mut set = before.active.clone();
     let mut groups = Vec::new();
     let mut sealed = Vec::new();
     for (group, prepared) in plan.groups.iter().zip(prepared) {
-        match prepared.and_then(|prepared| settle(prepared, &mut sealed, &store, context)) {
+        match prepared.and_then(|prepared| settle(prepared, &mut sealed, context)) {
             Ok(members) => {
                 let members = members.into_iter().map(|(step, tree, effect)| {
                     let active = before.is_active(&step.component, &tree);
@@ -93,7 +93,6 @@ pub(super) fn commit(
         set: is_new.then_some(&set),
         command: context.command,
         before: came_from,
-        processes: &store.processes,
     };
     let generation = store::commit::commit(context.layout, &change)?;
     if is_damaged {
@@ -107,7 +106,6 @@ pub(super) fn commit(
 fn settle(
     prepared: Prepared,
     sealed_trees: &mut Vec<(Sealed, Spot)>,
-    store: &Held,
     context: &InstallContext<'_>,
 ) -> Result<Vec<(Step, TreeName, Effect)>, InstallError> {
     let mut members = Vec::new();
@@ -123,7 +121,7 @@ fn settle(
                 }
                 let name = tree_name(&step, &sealed.provider, context)?;
                 let place = context.layout.tree(&step.component, &name);
-                if let Some(user) = store.processes.of(&place).first() {
+                if let Some(user) = in_use::users(&place)?.first() {
                     return Err(InstallError::InUse {
                         component: step.component,
                         version: step.version,

@@ -56,7 +56,7 @@ pub fn link(build: &LocalBuild<'_>, context: &InstallContext<'_>) -> Result<Tree
     let accepted = accepted.map_err(|error| refused(build, error))?;
     let receipt = receipt(build, &version)?;
     seal(&accepted, &receipt)?;
-    let store = lock_store(context)?;
+    let _lock = lock_store(context)?;
     let name = TreeName::new(version);
     commit(
         context.layout,
@@ -69,7 +69,6 @@ pub fn link(build: &LocalBuild<'_>, context: &InstallContext<'_>) -> Result<Tree
             set: None,
             command: context.command,
             before: None,
-            processes: &store.processes,
         },
     )?;
     Ok(name)

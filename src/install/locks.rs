@@ -13,7 +13,7 @@ use crate::{
     domain::ComponentName,
     fs::lock::Lock,
     resolve::{Action, Plan, Step},
-    store::{self, Held, directories},
+    store::{self, directories},
 };
 
 /// The release locks that are not handed to a worker yet.
@@ -78,7 +78,7 @@ pub(super) fn lock_release(step: &Step, context: &InstallContext<'_>) -> Result<
 }
 
 /// The store lock, for a moment.
-pub(super) fn lock_store(context: &InstallContext<'_>) -> Result<Held, InstallError> {
+pub(super) fn lock_store(context: &InstallContext<'_>) -> Result<Lock, InstallError> {
     Ok(store::lock(
         context.layout,
         context.lock_timeout,

@@ -11,7 +11,10 @@ use crate::{
     domain::{Artifact, Provider, TreeName},
     resolve::Step,
     self_install,
-    store::commit::{StoreChange, commit},
+    store::{
+        commit::{StoreChange, commit},
+        in_use,
+    },
 };
 
 /// Makes the tree `name` anew from one of these artifacts. Gives who built it.
@@ -26,13 +29,12 @@ pub fn rebuild(
 ) -> Result<Provider, InstallError> {
     let release = lock_release(step, context)?;
     let sealed = build(step, artifacts, Some(release), context)?;
-    let store = lock_store(context)?;
+    let _lock = lock_store(context)?;
     let place = context.layout.tree(&step.component, name);
     // Any ampup may run from a damaged one, such as an `ampup run` that lasts for weeks. It is whole in memory, and needs
     // no other file of its tree; on Windows it would be in the way.
     let is_exchanged_under_it = cfg!(unix) && step.component == self_install::name();
-    let users = store.processes.of(&place);
-    if let Some(user) = users.first().filter(|_| !is_exchanged_under_it) {
+    if !is_exchanged_under_it && let Some(user) = in_use::users(&place)?.first() {
         return Err(InstallError::InUse {
             component: step.component.clone(),
             version: step.version.clone(),
@@ -45,7 +47,6 @@ pub fn rebuild(
         set: None,
         command: context.command,
         before: None,
-        processes: &store.processes,
     };
     commit(context.layout, &change)?;
     Ok(sealed.provider.clone())

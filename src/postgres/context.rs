@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{
     access::AccessError,
     error::ClusterError,
+    identity::{Process, servers_of},
     project::{Project, ProjectError},
     projects::Projects,
     user::current_uid,
@@ -79,6 +80,11 @@ impl ClusterContext {
             given_programs: None,
             ..self.clone()
         })
+    }
+
+    /// The processes that work in the cluster.
+    pub(super) fn servers(&self) -> Result<Vec<Process>, ClusterError> {
+        servers_of(&self.directory).map_err(self.failed("list the processes of"))
     }
 
     /// The lock of whoever changes the cluster.

@@ -13,25 +13,27 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 #[cfg(target_os = "linux")]
-#[path = "identity/proc.rs"]
-mod system;
-#[cfg(all(unix, not(target_os = "linux")))]
-#[path = "identity/ps.rs"]
-mod system;
+mod proc;
+#[cfg(any(not(target_os = "linux"), test))]
+mod table;
+#[cfg(unix)]
+mod unix;
 #[cfg(windows)]
-#[path = "identity/windows.rs"]
-mod system;
+mod windows;
+
+#[cfg(target_os = "linux")]
+use proc as listing;
+#[cfg(not(target_os = "linux"))]
+use table as listing;
+#[cfg(unix)]
+use unix as signals;
+#[cfg(windows)]
+use windows as signals;
 
 #[cfg(unix)]
 pub use rustix::process::Signal;
 #[cfg(windows)]
-pub use system::Signal;
-
-// So that what macOS runs is compiled and its parsers are tested where most of us work.
-#[cfg(all(test, target_os = "linux"))]
-#[path = "identity/ps.rs"]
-#[expect(dead_code, reason = "only its tests run here")]
-mod ps;
+pub use windows::Signal;
 
 /// A process of PostgreSQL that works in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +80,11 @@ pub enum Role {
 }
 
 /// The processes that work in this data directory, as far as this user may know them. Zombies do not count.
-pub fn servers_of(directory: &Utf8Path) -> Vec<Process> {
-    system::processes_in(directory)
+///
+/// # Errors
+/// When the system does not list its processes: then nobody knows that there are none.
+pub fn servers_of(directory: &Utf8Path) -> io::Result<Vec<Process>> {
+    listing::processes_in(directory)
 }
 
 /// The servers of data directories that were removed, while those paths name nothing: none where the system does not say.
@@ -93,7 +98,8 @@ pub fn servers_of_removed(directories: &[Utf8PathBuf]) -> BTreeMap<Utf8PathBuf, 
     if removed.is_empty() {
         return BTreeMap::new();
     }
-    system::processes_in_removed(&removed)
+    listing::processes_in_removed(&removed)
+        .unwrap_or_default()
         .into_iter()
         .filter(|(_, process)| process.role == Role::Postmaster)
         .collect()
@@ -109,8 +115,8 @@ pub fn postmaster(processes: &[Process]) -> Option<&Process> {
 pub fn starter(server: &Process) -> Option<Starter> {
     #[cfg(unix)]
     {
-        let (group, _) = system::group_and_name(server.pid)?;
-        let (group_of_parent, program) = system::group_and_name(server.parent)?;
+        let (group, _) = listing::group_and_name(server.pid)?;
+        let (group_of_parent, program) = listing::group_and_name(server.parent)?;
         let is_starter = group == group_of_parent && (server.parent != 1 || program == "ampd");
         is_starter.then_some(Starter {
             program,
@@ -131,11 +137,10 @@ pub fn starter(server: &Process) -> Option<Starter> {
 /// When the system does not permit it.
 pub fn signal(directory: &Utf8Path, process: &Process, signal: Signal) -> io::Result<bool> {
     let is_still_there = || {
-        servers_of(directory)
-            .iter()
-            .any(|now| now.pid == process.pid && now.started == process.started)
+        let is_it = |now: &Process| now.pid == process.pid && now.started == process.started;
+        servers_of(directory).map(|now| now.iter().any(is_it))
     };
-    system::send(process.pid, signal, is_still_there)
+    signals::send(process.pid, signal, is_still_there)
 }
 
 /// The role of a process, by its command line and whether its parent is a server of the same directory too.
@@ -156,15 +161,13 @@ fn role(command_line: &str, parent_is_server: bool) -> Role {
     }
 }
 
-/// Returns true if a process waits only for its postmaster, judged by its state (`S`, or `I` on macOS: it sleeps, and not
-/// for a disk) and its command line, where PostgreSQL says what the process does ("checkpointer performing shutdown
-/// checkpoint").
-#[cfg(unix)]
-fn idles(state: &str, command_line: &str, role: Role) -> bool {
+/// Returns true if a process waits only for its postmaster: it sleeps, and not for a disk, and its command line, where
+/// PostgreSQL says what the process does ("checkpointer performing shutdown checkpoint"), is one of those that do.
+fn idles(is_asleep: bool, command_line: &str, role: Role) -> bool {
     let title = command_line.trim_end_matches(['\0', ' ']);
     let is_called_on =
         role == Role::Postmaster || title.ends_with("checkpointer") || title.contains("io worker ");
-    state.starts_with(['S', 'I']) && is_called_on
+    is_asleep && is_called_on
 }
 
 /// Returns true if the only processes left are those that a postmaster ends last, and all of them are idle: a postmaster
@@ -188,7 +191,7 @@ mod tests {
                 started: "1".to_owned(),
                 used: "0".to_owned(),
                 role,
-                idles: idles(state, command_line, role),
+                idles: idles(state == "S", command_line, role),
             }
         };
         let left = |rest: &[(&str, &str)]| {
@@ -204,7 +207,7 @@ mod tests {
             ("S", "postgres: checkpointer \0\0"),
             ("S", "postgres: io worker 0\0")
         ]));
-        assert!(left(&[("Ss", "postgres: amp: checkpointer")]));
+        assert!(left(&[("S", "postgres: amp: checkpointer")]));
         for working in [
             ("S", "postgres: checkpointer performing shutdown checkpoint\0"),
             ("D", "postgres: checkpointer \0"),
@@ -232,5 +235,70 @@ mod tests {
             Role::Backend
         );
         assert_eq!(role("/t/bin/postgres --single -F template1", false), Role::Single);
+    }
+
+    /// What macOS and Windows run is compiled and tested where most of us work.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn both_lists_find_the_same_servers() {
+        use std::{
+            os::unix::{fs::symlink, process::CommandExt as _},
+            process::{Child, Command},
+            time::{Duration, Instant},
+        };
+        let world = tempfile::tempdir().expect("a directory");
+        let world = Utf8Path::from_path(world.path()).expect("UTF-8");
+        let (cluster, other, link) = (world.join("cluster"), world.join("other"), world.join("link"));
+        let start = |program: &Utf8Path, title: &str| -> Child {
+            let directory = program.parent().expect("a directory");
+            let mut command = Command::new(program);
+            command.arg0(title).arg("600").current_dir(directory);
+            command.spawn().expect("started")
+        };
+        for directory in [&cluster, &other] {
+            fs_err::create_dir(directory).expect("made");
+            for name in ["postgres", "editor"] {
+                fs_err::copy("/bin/sleep", directory.join(name)).expect("copied");
+            }
+        }
+        symlink(&cluster, &link).expect("linked");
+        let mut children = [
+            start(&cluster.join("postgres"), "/t/bin/postgres"),
+            start(&cluster.join("postgres"), "postgres: checkpointer "),
+            start(&cluster.join("editor"), "/t/bin/postgres"),
+            start(&other.join("postgres"), "/t/bin/postgres"),
+        ];
+        let found = |list: io::Result<Vec<Process>>| {
+            let mut list = list.expect("a list");
+            list.sort_by_key(|process| process.pid);
+            let facts = |process: Process| (process.pid, process.parent, process.role, process.idles);
+            list.into_iter().map(facts).collect::<Vec<_>>()
+        };
+        let us = std::process::id();
+        let mut expected = [
+            (children[0].id(), us, Role::Postmaster, true),
+            (children[1].id(), us, Role::Backend, false),
+        ];
+        expected.sort_by_key(|(pid, ..)| *pid);
+        // A program that has just begun does not sleep yet.
+        let began = Instant::now();
+        while found(proc::processes_in(&cluster)) != expected && began.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let lists = [&cluster, &link, &world.join("none")].map(|place| {
+            (
+                found(proc::processes_in(place)),
+                found(table::processes_in(place)),
+            )
+        });
+        for child in &mut children {
+            child.kill().expect("killed");
+            child.wait().expect("ended");
+        }
+        for (proc, table) in &lists[..2] {
+            assert_eq!(proc, &expected);
+            assert_eq!(table, &expected);
+        }
+        assert_eq!(lists[2], (Vec::new(), Vec::new()));
     }
 }

@@ -13,7 +13,7 @@ use fs_err as fs;
 use super::{
     directories,
     generation::{self, Record},
-    in_use::Processes,
+    in_use::may_be_used,
     journal::{Journal, Spot},
     pointer,
     staging::Staging,
@@ -41,8 +41,6 @@ pub struct StoreChange<'a> {
     pub command: &'a str,
     /// The generation that `undo` goes to from the new one.
     pub before: Option<u64>,
-    /// Who runs what: what is in use is not taken back.
-    pub processes: &'a Processes,
 }
 
 /// Carries out a change. Gives the number of the new generation, if the active set changed. The caller holds the store
@@ -89,7 +87,7 @@ pub fn commit(layout: &Layout, change: &StoreChange<'_>) -> io::Result<Option<u6
         Ok(()) => {}
         Err(Cut::Before(cause)) => {
             // Where it cannot be taken back, readers leave it out, and the next command tries again.
-            if take_back(&journal, layout, work.path(), beside.path(), change.processes).is_err() {
+            if take_back(&journal, layout, work.path(), beside.path()).is_err() {
                 work.leave();
             }
             return Err(cause);
@@ -207,18 +205,12 @@ fn remove(trees: &[Spot], layout: &Layout, work: &Utf8Path) -> io::Result<()> {
 }
 
 /// Makes everything as it was before a commit that does not count.
-fn take_back(
-    journal: &Journal,
-    layout: &Layout,
-    work: &Utf8Path,
-    beside: &Utf8Path,
-    processes: &Processes,
-) -> io::Result<()> {
+fn take_back(journal: &Journal, layout: &Layout, work: &Utf8Path, beside: &Utf8Path) -> io::Result<()> {
     let (used, idle): (Vec<_>, Vec<_>) = journal
         .adds
         .iter()
         .cloned()
-        .partition(|(component, name)| !processes.of(&layout.tree(component, name)).is_empty());
+        .partition(|(component, name)| may_be_used(&layout.tree(component, name)));
     // It is whole, and somebody who found it runs it already: it stays, installed and not active.
     drop(used);
     remove(&idle, layout, work)?;
@@ -242,7 +234,7 @@ fn take_back(
 ///
 /// # Errors
 /// When that is not possible; nothing else may be changed then, and readers go on leaving it out.
-pub(super) fn settle(layout: &Layout, work: &Utf8Path, processes: &Processes) -> io::Result<()> {
+pub(super) fn settle(layout: &Layout, work: &Utf8Path) -> io::Result<()> {
     let Some(mut journal) = Journal::read(work)? else {
         return Ok(());
     };
@@ -250,7 +242,7 @@ pub(super) fn settle(layout: &Layout, work: &Utf8Path, processes: &Processes) ->
         let (used, idle): (Vec<_>, Vec<_>) = journal
             .removes
             .into_iter()
-            .partition(|(component, name)| !processes.of(&layout.tree(component, name)).is_empty());
+            .partition(|(component, name)| may_be_used(&layout.tree(component, name)));
         // Never under a running process: it stays, installed and not active.
         drop(used);
         remove(&idle, layout, work)
@@ -259,7 +251,7 @@ pub(super) fn settle(layout: &Layout, work: &Utf8Path, processes: &Processes) ->
             journal.generation = None;
         }
         let beside = atomic::private_directory(&directories::generations_scratch(layout)?, "settled-")?;
-        let taken = take_back(&journal, layout, work, &beside, processes);
+        let taken = take_back(&journal, layout, work, &beside);
         // What stays is swept by a later command.
         let _ = fs::remove_dir_all(&beside);
         taken
@@ -284,20 +276,13 @@ fn is_absent(path: &Utf8Path) -> bool {
 ///
 /// # Errors
 /// When anything cannot be written or flushed.
-pub fn activate(
-    layout: &Layout,
-    set: &ActiveSet,
-    command: &str,
-    before: Option<u64>,
-    processes: &Processes,
-) -> io::Result<u64> {
+pub fn activate(layout: &Layout, set: &ActiveSet, command: &str, before: Option<u64>) -> io::Result<u64> {
     let change = StoreChange {
         adds: Vec::new(),
         removes: Vec::new(),
         set: Some(set),
         command,
         before,
-        processes,
     };
     Ok(commit(layout, &change)?.expect("there is a set"))
 }
@@ -333,21 +318,20 @@ mod tests {
             adds: Vec::new(),
             removes: Vec::new(),
         };
-        let processes = Processes::look();
         for number in [1, 2] {
             journal.generation = Some(number);
             journal.write(&work).expect("written");
-            settle(&layout, &work, &processes).expect("settled");
+            settle(&layout, &work).expect("settled");
             assert!(layout.generation(number).exists());
         }
         let number = claim(&made, 1, &mut journal, &layout, &work).expect("claimed");
         assert_eq!((number, journal.generation), (3, Some(3)));
-        settle(&layout, &work, &processes).expect("settled");
+        settle(&layout, &work).expect("settled");
         assert!(!layout.generation(3).exists() && layout.generation(2).exists());
         // Nor where ours would have come from another file system, and was not in this directory at all.
         journal.generation = Some(2);
         journal.write(&work).expect("written");
-        settle(&layout, &work, &processes).expect("settled");
+        settle(&layout, &work).expect("settled");
         assert!(layout.generation(2).exists());
     }
 }

@@ -1,9 +1,8 @@
 //! Which processes run from a tree. Removing it under a PostgreSQL server breaks the server.
 
-use std::process::Command;
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
 
 use crate::fs::link;
 
@@ -14,76 +13,135 @@ pub struct RunningProcess {
     pub pid: u32,
     /// Its executable.
     pub executable: Utf8PathBuf,
+    /// Its working directory, where the system says.
+    pub directory: Option<Utf8PathBuf>,
 }
 
-/// The processes of this machine, as far as this user may know them.
+/// The processes whose executable lies below `tree`, as far as this user may know them.
 ///
-/// On Linux they are looked at whenever it is asked. Elsewhere that takes a child process, and none is started under the
-/// store lock: there they are as they were when this value was made, before the lock was taken. A program that starts
-/// later is missed, as is one that starts right after any look.
-#[derive(Debug)]
-pub struct Processes {
-    seen: Option<Vec<RunningProcess>>,
+/// # Errors
+/// When the system does not list its processes: then nobody knows that there are none.
+pub fn users(tree: &Utf8Path) -> io::Result<Vec<RunningProcess>> {
+    let Ok(tree) = link::real(tree) else {
+        return Ok(Vec::new());
+    };
+    let mut all = system::processes()?;
+    all.retain(|process| process.executable.starts_with(&tree));
+    Ok(all)
 }
 
-impl Processes {
-    /// Looks at them.
-    pub fn look() -> Self {
-        Self {
-            seen: (!cfg!(target_os = "linux")).then(from_ps),
-        }
-    }
+/// Returns true if a process runs from a tree, or nobody knows that none does.
+pub fn may_be_used(tree: &Utf8Path) -> bool {
+    users(tree).map_or(true, |users| !users.is_empty())
+}
 
-    /// Those whose executable lies below `tree`.
-    pub fn of(&self, tree: &Utf8Path) -> Vec<RunningProcess> {
-        let Ok(tree) = link::real(tree) else {
-            return Vec::new();
+#[cfg(target_os = "linux")]
+use from_proc as system;
+#[cfg(not(target_os = "linux"))]
+use from_sysinfo as system;
+
+#[cfg(target_os = "linux")]
+mod from_proc {
+    use std::io;
+
+    use camino::Utf8PathBuf;
+    use fs_err as fs;
+
+    use super::RunningProcess;
+
+    /// `/proc/<pid>/exe` (proc(5)); the ones of other users cannot be read and are left out. Where that is an emulator, or
+    /// what a script names in its first line, the program is the first argument.
+    pub(super) fn processes() -> io::Result<Vec<RunningProcess>> {
+        let link = |path: std::path::PathBuf| Utf8PathBuf::from_path_buf(fs::read_link(path).ok()?).ok();
+        let users = |entry: fs::DirEntry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let executable = link(entry.path().join("exe"))?;
+            let directory = link(entry.path().join("cwd"));
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let run = line
+                .split(|byte| *byte == 0)
+                .nth(1)
+                .and_then(|word| str::from_utf8(word).ok());
+            let run = run.filter(|word| word.starts_with('/')).map(Utf8PathBuf::from);
+            let process = move |executable| RunningProcess {
+                pid,
+                executable,
+                directory: directory.clone(),
+            };
+            Some([Some(executable), run].into_iter().flatten().map(process))
         };
-        let below = |process: &RunningProcess| process.executable.starts_with(&tree);
-        match &self.seen {
-            Some(seen) => seen.iter().filter(|process| below(process)).cloned().collect(),
-            None => from_proc().into_iter().filter(below).collect(),
-        }
+        // Without ourselves in it, it is no list.
+        fs::read_link("/proc/self")?;
+        Ok(fs::read_dir("/proc")?
+            .flatten()
+            .filter_map(users)
+            .flatten()
+            .collect())
     }
 }
 
-/// `/proc/<pid>/exe` (proc(5)); the ones of other users cannot be read and are left out. Where that is an emulator, or what
-/// a script names in its first line, the program is the first argument.
-fn from_proc() -> Vec<RunningProcess> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let users = |entry: fs::DirEntry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        let executable = Utf8PathBuf::from_path_buf(fs::read_link(entry.path().join("exe")).ok()?).ok()?;
-        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let run = line
-            .split(|byte| *byte == 0)
-            .nth(1)
-            .and_then(|word| str::from_utf8(word).ok());
-        let run = run.filter(|word| word.starts_with('/')).map(Utf8PathBuf::from);
-        Some(
-            [Some(executable), run]
-                .into_iter()
-                .flatten()
-                .map(move |executable| RunningProcess { pid, executable }),
-        )
-    };
-    entries.flatten().filter_map(users).flatten().collect()
+#[cfg(any(not(target_os = "linux"), test))]
+mod from_sysinfo {
+    use std::{io, path::Path};
+
+    use camino::Utf8Path;
+
+    use super::RunningProcess;
+    use crate::{fs::link, processes};
+
+    /// The system says by which path a program was run, which may lead through a link.
+    pub(super) fn processes() -> io::Result<Vec<RunningProcess>> {
+        let real = |path: &Path| {
+            let path = Utf8Path::from_path(path)?;
+            Some(link::real(path).unwrap_or_else(|_| path.to_owned()))
+        };
+        let process = |process: &sysinfo::Process| {
+            Some(RunningProcess {
+                pid: process.pid().as_u32(),
+                executable: real(process.exe()?)?,
+                directory: process.cwd().and_then(real),
+            })
+        };
+        Ok(processes::list()?
+            .processes()
+            .values()
+            .filter_map(process)
+            .collect())
+    }
 }
 
-/// `ps` of macOS and the BSDs, whose `comm` is the whole path.
-fn from_ps() -> Vec<RunningProcess> {
-    let Ok(output) = Command::new("ps").args(["-axo", "pid=,comm="]).output() else {
-        return Vec::new();
-    };
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let process = |line: &str| {
-        let (pid, executable) = line.trim().split_once(' ')?;
-        Some(RunningProcess {
-            pid: pid.parse().ok()?,
-            executable: executable.trim().into(),
-        })
-    };
-    text.lines().filter_map(process).collect()
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn both_lists_say_who_runs_from_a_tree_and_where() {
+        let world = tempfile::tempdir().expect("a directory");
+        let tree = link::real(Utf8Path::from_path(world.path()).expect("UTF-8")).expect("there");
+        let program = tree.join("server");
+        fs_err::copy("/bin/sleep", &program).expect("copied");
+        let mut child = Command::new(&program)
+            .arg("600")
+            .current_dir(&tree)
+            .spawn()
+            .expect("started");
+        let pid = child.id();
+        let expected = RunningProcess {
+            pid,
+            executable: program,
+            directory: Some(tree),
+        };
+        let ours = |list: io::Result<Vec<RunningProcess>>| {
+            let mut list = list.expect("a list");
+            list.retain(|process| process.pid == pid);
+            list
+        };
+        let (proc, sysinfo) = (ours(from_proc::processes()), ours(from_sysinfo::processes()));
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        assert_eq!(proc, std::slice::from_ref(&expected));
+        assert_eq!(sysinfo, [expected]);
+    }
 }

@@ -7,7 +7,6 @@ use fs_err as fs;
 
 use super::{
     commit, directories,
-    in_use::Processes,
     staging::{self, LOCK},
 };
 use crate::{
@@ -23,11 +22,11 @@ use crate::{
 ///
 /// # Errors
 /// When a commit cannot be settled.
-pub(super) fn sweep(layout: &Layout, processes: &Processes) -> io::Result<()> {
+pub(super) fn sweep(layout: &Layout) -> io::Result<()> {
     for path in abandoned(layout) {
         match path.symlink_metadata() {
             Ok(metadata) if metadata.is_dir() => {
-                commit::settle(layout, &path, processes)?;
+                commit::settle(layout, &path)?;
                 staging::clear(&path);
             }
             _ => drop(fs::remove_file(&path)),

@@ -420,7 +420,7 @@ fn a_database_that_another_user_made_is_refused_clearly_and_restored_as_ones_own
             .exits(1)
             .says(&format!("role \"{me}\" does not exist"))
             .says("hint: another user made it: `ampup db backup FILE`");
-        let left = ampup::postgres::identity::servers_of(&home.work().join(".amp/metadb"));
+        let left = ampup::postgres::identity::servers_of(&home.work().join(".amp/metadb")).expect("listed");
         assert!(
             left.is_empty(),
             "a server that nobody can use is not left: {left:?}"

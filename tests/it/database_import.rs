@@ -469,7 +469,7 @@ fn a_server_that_goes_silent_while_it_is_read_is_given_up() {
                 .any(|line| line.contains(text))
         };
         assert!(until("is still at work"), "{table}");
-        let servers = identity::servers_of(&elsewhere.data);
+        let servers = identity::servers_of(&elsewhere.data).expect("listed");
         let all = |signal| {
             for process in &servers {
                 let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);

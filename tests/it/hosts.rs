@@ -183,6 +183,38 @@ fn what_hinders_every_build_is_named_before_one_is_fetched() {
 }
 
 #[test]
+fn where_processes_cannot_be_listed_nothing_goes_that_may_be_in_use() {
+    if run_as().is_none() {
+        return;
+    }
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0").offer("tool", "2.0.0");
+    home.ampup(&["install", "tool@1.0.0"]).exits(0);
+    home.ampup(&["install", "tool@2.0.0"]).exits(0);
+    let mut wrong = Vec::new();
+    for (arguments, code, text) in [
+        (
+            &["uninstall", "tool@1.0.0"][..],
+            6,
+            "cannot list the running processes",
+        ),
+        (
+            &["self", "uninstall", "--yes"],
+            6,
+            "cannot list the running processes",
+        ),
+        (&["prune", "tool"], 0, "0 B freed"),
+    ] {
+        let run = finish(within(&home, "mount -t tmpfs tmpfs /proc", arguments).expect("root"));
+        let stays = home.path().join("components/tool/1.0.0/.receipt.json").is_file();
+        if run.code != code || !run.stderr.contains(text) || !stays {
+            wrong.push(format!("{arguments:?}: {run:?}, it stays: {stays}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn a_cluster_is_served_without_dev_shm_also_one_of_a_template() {
     if run_as().is_none() {
         return;

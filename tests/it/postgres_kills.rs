@@ -134,7 +134,7 @@ fn a_server_whose_starter_was_killed_is_adopted_and_goes_with_its_last_user() {
     sql(server.url(), "select 1").expect("it serves");
     assert_eq!(server.release(&Silent).expect("left"), Released::Stopped);
     eventually("nothing is left", || {
-        identity::servers_of(&project.data()).is_empty()
+        identity::servers_of(&project.data()).expect("listed").is_empty()
     });
 }
 

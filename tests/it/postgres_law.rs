@@ -139,7 +139,7 @@ fn fifty_starts_at_once_give_one_server_and_fifty_successes() {
         server.release(&Silent).expect("left");
     }
     assert!(
-        identity::servers_of(&project.data()).is_empty(),
+        identity::servers_of(&project.data()).expect("listed").is_empty(),
         "the last one stopped it"
     );
 }
@@ -231,9 +231,9 @@ fn a_server_that_hangs_in_its_shutdown_is_ended_and_nothing_is_lost() {
             if is_ours {
                 let stopped = project.cluster(18).stop(Force::No, &told).expect("stopped");
                 assert!(matches!(stopped, Stopped::Stopped { .. }), "{stopped:?}");
-                assert!(identity::servers_of(&project.data()).is_empty());
+                assert!(identity::servers_of(&project.data()).expect("listed").is_empty());
             } else {
-                let left = identity::servers_of(&project.data());
+                let left = identity::servers_of(&project.data()).expect("listed");
                 signal(identity::postmaster(&left).expect("there").pid, Signal::INT);
             }
             let server = project

@@ -253,7 +253,7 @@ fn a_copy_started_with_ampds_own_line_leaves_the_originals_rows_alone() {
     let mut is_over = false;
     eventually("ampd's server serves the copy, or has refused", || {
         is_over = ampds.try_wait().expect("asked").is_some();
-        let own = ampup::postgres::identity::servers_of(&data);
+        let own = ampup::postgres::identity::servers_of(&data).expect("listed");
         is_over || !own.is_empty() && data.join(".s.PGSQL.5432").exists()
     });
     let change = ["db", "psql", "-Xqc", "update t set x = 'copy'"];
@@ -355,7 +355,12 @@ fn a_disk_that_fills_up_under_a_run_loses_no_acknowledged_row_and_leaves_no_serv
         assert!(run.stderr.contains("No space left on device"), "{run:?}");
         assert!(run.stderr.contains("stopped the database"), "{run:?}");
         let data = disk.join(".amp/metadb");
-        assert!(ampup::postgres::identity::servers_of(&data).is_empty(), "{run:?}");
+        assert!(
+            ampup::postgres::identity::servers_of(&data)
+                .expect("listed")
+                .is_empty(),
+            "{run:?}"
+        );
         small.grow();
         let rows: u64 = psql("select count(*) from t")
             .exits(0)

@@ -18,7 +18,9 @@ use crate::{
 };
 
 fn server(served: &Served) -> u32 {
-    postmaster(&servers_of(&served.data())).expect("it runs").pid
+    postmaster(&servers_of(&served.data()).expect("listed"))
+        .expect("it runs")
+        .pid
 }
 
 fn chown(owner: &str, path: &Utf8Path) {
@@ -268,7 +270,9 @@ fn a_server_whose_project_was_removed_is_listed_until_it_ends() {
     let other = served.home.directory("other");
     run_in(&served, &other, &["db", "start"]).exits(0);
     let data = other.join(".amp/metadb");
-    let pid = postmaster(&servers_of(&data)).expect("it runs").pid;
+    let pid = postmaster(&servers_of(&data).expect("listed"))
+        .expect("it runs")
+        .pid;
     fs::remove_dir_all(&other).expect("removed");
     let list = served.ampup(&["db", "list"]).exits(0);
     assert!(

@@ -51,7 +51,9 @@ fn killed_initdb(data: &Utf8Path, until: &str) {
     kill_process_group(group, Signal::KILL).expect("killed");
     making.wait().expect("ended");
     eventually("its processes are gone", || {
-        ampup::postgres::identity::servers_of(data).is_empty()
+        ampup::postgres::identity::servers_of(data)
+            .expect("listed")
+            .is_empty()
     });
     let _ = fs::remove_file(data.join("postmaster.pid"));
 }
@@ -209,9 +211,11 @@ fn of_a_server_that_a_living_ampd_started_that_is_said() {
     served.ampup(&["db", "start"]).exits(0);
     let mut running = heard(&served);
     assert_eq!(running.line(), "ready");
-    let pid = ampup::postgres::identity::postmaster(&ampup::postgres::identity::servers_of(&served.data()))
-        .expect("it runs")
-        .pid;
+    let pid = ampup::postgres::identity::postmaster(
+        &ampup::postgres::identity::servers_of(&served.data()).expect("listed"),
+    )
+    .expect("it runs")
+    .pid;
     signal(pid, Signal::KILL);
     eventually("its processes are gone", || !served.is_running());
     let ended = running.told();

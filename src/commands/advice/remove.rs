@@ -7,9 +7,11 @@ impl RemoveError {
     /// The exit code of a command that fails so.
     pub fn exit_code(&self) -> Exit {
         match self {
-            Self::InUse { .. } | Self::Running { .. } | Self::Needed { .. } | Self::AtWork { .. } => {
-                Exit::Busy
-            }
+            Self::InUse { .. }
+            | Self::Running { .. }
+            | Self::Unlisted(_)
+            | Self::Needed { .. }
+            | Self::AtWork { .. } => Exit::Busy,
             Self::Store(source) => Exit::of_io(source),
         }
     }
@@ -20,6 +22,8 @@ impl RemoveError {
             Self::InUse { pid, .. } | Self::Running { pid, .. } => {
                 Some(format!("end process {pid} and run the same command again"))
             }
+            Self::Unlisted(_) if cfg!(target_os = "linux") => Some("mount `/proc`".to_owned()),
+            Self::Unlisted(_) => None,
             Self::Needed {
                 component, version, ..
             } => Some(format!(

@@ -149,7 +149,7 @@ fn server(cluster: &Cluster) -> Vec<Finding> {
 fn stale_pid_file(directory: &Utf8Path) -> Option<Finding> {
     let file = files::pid_file(directory).ok()?;
     let PidFile::Names(entry) = &file else { return None };
-    if !files::exists(entry.pid) || !servers_of(directory).is_empty() {
+    if !files::exists(entry.pid) || !servers_of(directory).is_ok_and(|servers| servers.is_empty()) {
         return None;
     }
     let name = fs::read_to_string(format!("/proc/{}/comm", entry.pid)).unwrap_or_default();

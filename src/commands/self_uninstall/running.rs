@@ -4,10 +4,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     commands::{Error, Session, database},
-    fs::link,
     postgres::{Cluster, Force, Project, identity, projects::Projects},
     remove::RemoveError,
-    store::in_use::{Processes, RunningProcess},
+    store::in_use::{self, RunningProcess},
 };
 
 /// The processes that run from the home, but for this one.
@@ -20,8 +19,11 @@ pub(super) struct Running {
 
 impl Running {
     /// Looks, and changes nothing.
-    pub(super) fn look(session: &Session) -> Self {
-        let mut others = Processes::look().of(&session.layout.components());
+    ///
+    /// # Errors
+    /// When the system does not list its processes.
+    pub(super) fn look(session: &Session) -> Result<Self, Error> {
+        let mut others = in_use::users(&session.layout.components()).map_err(RemoveError::Unlisted)?;
         others.retain(|user| user.pid != std::process::id());
         let mut places = Projects::new(&session.layout, &session.env).read();
         places.extend(others.iter().filter_map(amp_dir_of));
@@ -30,14 +32,14 @@ impl Running {
             let Ok(project) = Project::at(&place) else {
                 continue;
             };
-            let servers = identity::servers_of(&project.cluster());
+            let servers = identity::servers_of(&project.cluster()).map_err(RemoveError::Unlisted)?;
             let is_one = |user: &RunningProcess| servers.iter().any(|server| server.pid == user.pid);
             if others.iter().any(is_one) {
                 others.retain(|user| !is_one(user));
                 clusters.push(database::open(&project, session));
             }
         }
-        Self { clusters, others }
+        Ok(Self { clusters, others })
     }
 
     /// The Amp directories whose databases are stopped.
@@ -65,7 +67,7 @@ impl Running {
 
 /// Fails where anything runs from the home.
 pub(super) fn ensure_nothing_runs(session: &Session) -> Result<(), Error> {
-    let users = Processes::look().of(&session.layout.components());
+    let users = in_use::users(&session.layout.components()).map_err(RemoveError::Unlisted)?;
     let other = users.iter().find(|user| user.pid != std::process::id());
     other.map_or(Ok(()), |user| Err(refusal(user)))
 }
@@ -79,6 +81,6 @@ fn refusal(user: &RunningProcess) -> Error {
 
 /// The Amp directory of the server that works there: a PostgreSQL works in its data directory.
 fn amp_dir_of(user: &RunningProcess) -> Option<Utf8PathBuf> {
-    let directory = link::real(Utf8Path::new(&format!("/proc/{}/cwd", user.pid))).ok()?;
+    let directory = user.directory.as_ref()?;
     (directory.file_name() == Some("metadb")).then(|| directory.parent().map(Utf8Path::to_owned))?
 }

@@ -15,7 +15,6 @@ use crate::{
         cluster::Cluster,
         context::ClusterContext,
         error::ClusterError,
-        identity,
         observe::{
             decide::SocketAnswer,
             observation::{Observation, Refusal, observe},
@@ -277,7 +276,7 @@ fn control(cluster: &ClusterContext) -> Option<Vec<u8>> {
 }
 
 fn ensure_no_server(cluster: &ClusterContext) -> Result<(), ClusterError> {
-    match identity::servers_of(&cluster.directory).first() {
+    match cluster.servers()?.first() {
         None => Ok(()),
         Some(process) => Err(cluster.in_use(format!("process {}", process.pid))),
     }

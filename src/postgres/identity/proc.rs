@@ -1,19 +1,15 @@
-//! Linux: `/proc` (proc(5)) and process descriptors (`pidfd_open(2)`).
+//! Linux: `/proc` (proc(5)).
 
 use std::{collections::BTreeSet, fs::Metadata, io, os::unix::fs::MetadataExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use rustix::{
-    io::Errno,
-    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal},
-};
 
 use super::{Process, idles, role};
 
-pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
+pub(super) fn processes_in(directory: &Utf8Path) -> io::Result<Vec<Process>> {
     let Ok(found) = fs::metadata(directory) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let place = number(&found);
     let lock = fs::metadata(format!("{directory}.lock")).ok();
@@ -22,7 +18,9 @@ pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
     })
 }
 
-pub(super) fn processes_in_removed(directories: &BTreeSet<&Utf8Path>) -> Vec<(Utf8PathBuf, Process)> {
+pub(super) fn processes_in_removed(
+    directories: &BTreeSet<&Utf8Path>,
+) -> io::Result<Vec<(Utf8PathBuf, Process)>> {
     let place = |cwd: &str| {
         let works_in = Utf8PathBuf::from_path_buf(fs::read_link(cwd).ok()?).ok()?;
         let directory = works_in.as_str().strip_suffix(" (deleted)")?;
@@ -30,9 +28,9 @@ pub(super) fn processes_in_removed(directories: &BTreeSet<&Utf8Path>) -> Vec<(Ut
             .contains(Utf8Path::new(directory))
             .then(|| directory.into())
     };
-    let there = processes(None, |cwd| place(cwd).is_some());
+    let there = processes(None, |cwd| place(cwd).is_some())?;
     let with_place = |process: Process| Some((place(&format!("/proc/{}/cwd", process.pid))?, process));
-    there.into_iter().filter_map(with_place).collect()
+    Ok(there.into_iter().filter_map(with_place).collect())
 }
 
 /// The number of a file, whatever its name.
@@ -41,16 +39,17 @@ fn number(found: &Metadata) -> (u64, u64) {
 }
 
 /// Those of PostgreSQL whose working directory is the one; `lock` is that of its cluster.
-fn processes(lock: Option<(u64, u64)>, is_there: impl Fn(&str) -> bool) -> Vec<Process> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
+fn processes(lock: Option<(u64, u64)>, is_there: impl Fn(&str) -> bool) -> io::Result<Vec<Process>> {
+    // Without ourselves in it, it is no list.
+    fs::read_link("/proc/self")?;
+    let entries = fs::read_dir("/proc")?;
     let here: Vec<_> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter_map(|pid| Found::look(pid, &is_there, lock))
         .collect();
-    here.iter()
+    let processes = here
+        .iter()
         .map(|found| {
             let role = role(
                 &found.command_line,
@@ -62,10 +61,11 @@ fn processes(lock: Option<(u64, u64)>, is_there: impl Fn(&str) -> bool) -> Vec<P
                 started: found.started.clone(),
                 used: found.used.clone(),
                 role,
-                idles: idles(&found.state, &found.command_line, role),
+                idles: idles(found.is_asleep, &found.command_line, role),
             }
         })
-        .collect()
+        .collect();
+    Ok(processes)
 }
 
 struct Found {
@@ -73,7 +73,7 @@ struct Found {
     parent: u32,
     started: String,
     used: String,
-    state: String,
+    is_asleep: bool,
     command_line: String,
 }
 
@@ -104,7 +104,7 @@ impl Found {
             parent: fields.get(1)?.parse().ok()?,
             started: (*fields.get(19)?).to_owned(),
             used: format!("{}+{}", fields.get(11)?, fields.get(12)?),
-            state: (*fields.first()?).to_owned(),
+            is_asleep: *fields.first()? == "S",
             command_line,
         })
     }
@@ -125,24 +125,4 @@ fn is_named(command_line: &str) -> bool {
     command_line
         .split('\0')
         .any(|word| word.rsplit('/').next() == Some("postgres"))
-}
-
-/// Sends a signal through a descriptor that was opened before the process was looked at, so that no other process can
-/// have taken its id in between.
-pub(super) fn send(pid: u32, signal: Signal, is_still_there: impl Fn() -> bool) -> io::Result<bool> {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-        return Ok(false);
-    };
-    let sent = match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(descriptor) if is_still_there() => pidfd_send_signal(&descriptor, signal),
-        Ok(_) => return Ok(false),
-        // Kernels before 5.3, and sandboxes.
-        Err(Errno::NOSYS | Errno::PERM) if is_still_there() => kill_process(pid, signal),
-        Err(cause) => Err(cause),
-    };
-    match sent {
-        Ok(()) => Ok(true),
-        Err(Errno::SRCH) => Ok(false),
-        Err(cause) => Err(cause.into()),
-    }
 }

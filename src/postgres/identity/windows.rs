@@ -1,21 +1,16 @@
-//! Windows: the system's list of processes, and the pipe that each process of PostgreSQL listens on for what Unix has
-//! signals for (<https://www.postgresql.org/docs/current/app-pg-ctl.html>, `kill`; the pipe's name and words are those of
-//! PostgreSQL's `port/kill.c`).
+//! Windows: the pipe that each process of PostgreSQL listens on for what Unix has signals for
+//! (<https://www.postgresql.org/docs/current/app-pg-ctl.html>, `kill`; the pipe's name and words are those of PostgreSQL's
+//! `port/kill.c`).
 
 use std::{
-    collections::BTreeSet,
     io::{self, Read as _, Write as _},
     sync::mpsc,
     thread,
     time::Duration,
 };
 
-use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
-
-use super::{Process, role};
-use crate::fs::identity::is_same;
+use sysinfo::{Pid, ProcessesToUpdate, System};
 
 /// The time in which a process must confirm a signal.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -33,51 +28,12 @@ impl Signal {
     pub const KILL: Self = Self(9);
 }
 
-pub(super) fn processes_in(directory: &Utf8Path) -> Vec<Process> {
-    let kind = ProcessRefreshKind::nothing()
-        .with_exe(UpdateKind::Always)
-        .with_cwd(UpdateKind::Always)
-        .with_cmd(UpdateKind::Always)
-        .with_cpu();
-    let mut system = System::new();
-    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
-    let here: Vec<&sysinfo::Process> = system
-        .processes()
-        .values()
-        .filter(|process| {
-            let name = process.exe().and_then(|path| path.file_name());
-            let works_in = process.cwd().and_then(Utf8Path::from_path);
-            name.is_some_and(|name| name.eq_ignore_ascii_case("postgres.exe"))
-                && works_in.is_some_and(|place| is_same(place, directory))
-        })
-        .collect();
-    here.iter()
-        .map(|process| {
-            let words: Vec<_> = process.cmd().iter().map(|word| word.to_string_lossy()).collect();
-            let parent = process.parent();
-            Process {
-                pid: process.pid().as_u32(),
-                parent: parent.map_or(0, Pid::as_u32),
-                started: process.start_time().to_string(),
-                used: process.accumulated_cpu_time().to_string(),
-                role: role(
-                    &words.join(" "),
-                    here.iter().any(|other| Some(other.pid()) == parent),
-                ),
-                // The system does not say.
-                idles: false,
-            }
-        })
-        .collect()
-}
-
-/// A directory in which a process works cannot be removed here.
-pub(super) fn processes_in_removed(_: &BTreeSet<&Utf8Path>) -> Vec<(Utf8PathBuf, Process)> {
-    Vec::new()
-}
-
-pub(super) fn send(pid: u32, signal: Signal, is_still_there: impl Fn() -> bool) -> io::Result<bool> {
-    if !is_still_there() {
+pub(super) fn send(
+    pid: u32,
+    signal: Signal,
+    is_still_there: impl Fn() -> io::Result<bool>,
+) -> io::Result<bool> {
+    if !is_still_there()? {
         return Ok(false);
     }
     if signal == Signal::KILL {

@@ -13,7 +13,7 @@ use crate::{
     },
     postgres::{
         access::{AccessError, Gate},
-        identity::{Role, servers_of},
+        identity::{Process, Role, servers_of},
         observe::decide::{Contents, Databases, FIRST_OF_USERS, Listing, contents},
         observe::endpoint::Socket,
         observe::pid_file::{self, PidFile},
@@ -120,11 +120,8 @@ fn made(base: &Utf8Path, databases: &mut [u64]) -> io::Result<Databases> {
 
 /// Says of a cluster whose making was interrupted that it was, unless it is being made now.
 pub fn unfinished(cluster: &Utf8Path) -> Option<&'static str> {
-    let is_being_made = || {
-        servers_of(cluster)
-            .iter()
-            .any(|process| process.role == Role::Single)
-    };
+    let is_single = |process: &Process| process.role == Role::Single;
+    let is_being_made = || servers_of(cluster).map_or(true, |processes| processes.iter().any(is_single));
     let is_unfinished = matches!(look(cluster), Ok(Contents::Unfinished));
     (is_unfinished && !is_being_made())
         .then_some("was not finished when it was made, and nobody's data can be in it")

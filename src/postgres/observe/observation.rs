@@ -7,7 +7,7 @@ use crate::{
     postgres::{
         context::ClusterContext,
         error::ClusterError,
-        identity::{self, Process, postmaster},
+        identity::{Process, postmaster},
         observe::{
             address,
             decide::{Seen, SocketAnswer},
@@ -51,7 +51,7 @@ struct Found {
 pub(crate) fn observe(cluster: &ClusterContext, lock_is_ours: bool) -> Result<Observation, ClusterError> {
     let directory = &cluster.directory;
     // The process list comes first: a server that ends while we look is then still seen, and waited for.
-    let processes = identity::servers_of(directory);
+    let processes = cluster.servers()?;
     let pid_file = files::pid_file(directory).map_err(cluster.failed("read the pid file of"))?;
     let owner = files::owner(directory).unwrap_or_else(|_| current_uid());
     let mut found = None;

@@ -3,7 +3,7 @@
 use crate::postgres::{
     context::ClusterContext,
     error::ClusterError,
-    identity::{Starter, postmaster, servers_of, starter},
+    identity::{Starter, postmaster, starter},
     observe::{decide::SocketAnswer, files, observation::observe},
 };
 
@@ -90,7 +90,7 @@ pub(crate) enum StartedBy {
 
 /// Whoever started the server that runs now; `None` where its process is not seen.
 pub(crate) fn started_by(cluster: &ClusterContext) -> Result<Option<StartedBy>, ClusterError> {
-    let processes = servers_of(&cluster.directory);
+    let processes = cluster.servers()?;
     let Some(server) = postmaster(&processes) else {
         return Ok(None);
     };

@@ -33,7 +33,7 @@ pub(crate) fn remove_stale(cluster: &Utf8Path, socket: &Socket) -> io::Result<bo
             return Ok(false);
         }
     }
-    if !servers_of(cluster).is_empty() {
+    if !servers_of(cluster)?.is_empty() {
         return Ok(false);
     }
     for file in paths {

@@ -17,7 +17,6 @@ use crate::{
     postgres::{
         context::ClusterContext,
         error::ClusterError,
-        identity,
         observe::purpose::is_for_change,
         project::Project,
         run::stop::{Force, stop},
@@ -149,7 +148,7 @@ pub(crate) fn finish(project: &Project) -> Result<bool, ClusterError> {
 
 /// Ends the server that a killed change of the cluster left: it takes no writes. Gives whether there was one to be seen.
 pub(crate) fn end_leftover(cluster: &ClusterContext, reporter: &dyn Reporter) -> Result<bool, ClusterError> {
-    if !is_for_change(cluster)? || identity::servers_of(&cluster.directory).is_empty() {
+    if !is_for_change(cluster)? || cluster.servers()?.is_empty() {
         return Ok(false);
     }
     let path = cluster.change_lock();

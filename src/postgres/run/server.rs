@@ -10,7 +10,7 @@ use crate::{
     postgres::{
         context::ClusterContext,
         error::ClusterError,
-        identity::{postmaster, servers_of},
+        identity::postmaster,
         observe::{endpoint::Socket, observation::Observation, purpose::stays, session::is_durable},
         run::{
             create::Made,
@@ -103,7 +103,10 @@ impl Evidence {
             version: String::new(),
             // Not from the observation: its processes were listed before its socket answered, and the server may have
             // come in between.
-            pid: postmaster(&servers_of(&cluster.directory)).map(|server| server.pid),
+            pid: cluster
+                .servers()
+                .ok()
+                .and_then(|servers| Some(postmaster(&servers)?.pid)),
             data_directory: cluster.directory.clone(),
             socket: observation.socket.clone(),
             user: observation.role.clone(),
@@ -177,7 +180,8 @@ impl Server {
         }
         let path = self.cluster.project.users();
         // One that was seen, and was stopped or killed meanwhile.
-        let is_gone = || self.evidence.pid.is_some() && servers_of(&self.cluster.directory).is_empty();
+        let has_none = || self.cluster.servers().is_ok_and(|servers| servers.is_empty());
+        let is_gone = || self.evidence.pid.is_some() && has_none();
         let Some(_last) = Lock::try_acquire(&path)? else {
             return Ok(if is_gone() {
                 Released::WasGone

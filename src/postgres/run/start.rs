@@ -15,7 +15,7 @@ use crate::{
     postgres::{
         context::{ClusterContext, Reach},
         error::ClusterError,
-        identity::{postmaster, servers_of},
+        identity::postmaster,
         loading::LoadFailure,
         observe::{
             decide::{Contents, Next, Seen, WaitFor, next},
@@ -113,7 +113,7 @@ pub(crate) fn start(
     if is_for_users {
         pending_swap::end_leftover(cluster, reporter)?;
     }
-    let is_served = postmaster(&servers_of(&cluster.directory)).is_some();
+    let is_served = postmaster(&cluster.servers()?).is_some();
     let programs = match programs {
         Err(missing) if !is_served => return Err(missing),
         programs => programs,
@@ -298,8 +298,10 @@ impl Starting<'_> {
         let alone = Lock::try_acquire(&self.cluster.project.users());
         let is_alone = matches!(&alone, Ok(Some(lock)) if lock.holds());
         // Where pg_ctl starts it, the server is no child of ours.
-        let serving = postmaster(&servers_of(&self.cluster.directory)).map(|server| server.pid);
-        let is_ours = cfg!(windows) || serving.is_none_or(|pid| pid == child.id());
+        let Ok(servers) = self.cluster.servers() else {
+            return;
+        };
+        let is_ours = cfg!(windows) || postmaster(&servers).is_none_or(|server| server.pid == child.id());
         if is_ours && (self.options.purpose == Purpose::Change || is_alone) {
             // The error that led here is the one to tell.
             let _ = stop(self.cluster, Force::No, Some(child), self.reporter);

@@ -67,7 +67,7 @@ pub(crate) fn stop(
 ) -> Result<Stopped, ClusterError> {
     let began = Instant::now();
     let processes = loop {
-        let processes = servers(cluster);
+        let processes = servers(cluster)?;
         if !processes.is_empty() {
             break processes;
         }
@@ -97,16 +97,15 @@ pub(crate) fn stop(
 }
 
 /// The processes of a server, or what is left of one. A PostgreSQL that works alone is none: it is somebody's initdb.
-fn servers(cluster: &ClusterContext) -> Vec<Process> {
-    identity::servers_of(&cluster.directory)
-        .into_iter()
-        .filter(|process| process.role != Role::Single)
-        .collect()
+fn servers(cluster: &ClusterContext) -> Result<Vec<Process>, ClusterError> {
+    let mut processes = cluster.servers()?;
+    processes.retain(|process| process.role != Role::Single);
+    Ok(processes)
 }
 
 /// Signals the server; a kill goes to all its processes, because those that outlive it keep its memory.
 fn send(cluster: &ClusterContext, signal: Signal) -> Result<(), ClusterError> {
-    let processes = servers(cluster);
+    let processes = servers(cluster)?;
     let targets: Vec<_> = match signal {
         Signal::KILL => processes.iter().collect(),
         _ => postmaster(&processes).into_iter().collect(),
@@ -132,7 +131,7 @@ fn until_ended(
             // A child that nobody waits for stays in the process table.
             let _ = child.try_wait();
         }
-        let left = servers(cluster);
+        let left = servers(cluster)?;
         if left.is_empty() {
             if let Some(child) = child {
                 reap(child);
@@ -167,7 +166,7 @@ pub(crate) fn end_if_forgotten(
     cluster: &ClusterContext,
     reporter: &dyn Reporter,
 ) -> Result<bool, ClusterError> {
-    let processes = servers(cluster);
+    let processes = servers(cluster)?;
     let pids = |processes: &[Process]| processes.iter().map(|process| process.pid).collect::<Vec<_>>();
     let began = Instant::now();
     let mut now = processes.clone();
@@ -181,7 +180,7 @@ pub(crate) fn end_if_forgotten(
             return send(cluster, Signal::QUIT).map(|()| true);
         }
         thread::sleep(Duration::from_millis(20));
-        now = servers(cluster);
+        now = servers(cluster)?;
     }
     Ok(false)
 }
@@ -194,7 +193,7 @@ fn ensure_nowhere_else(cluster: &ClusterContext) -> Result<(), ClusterError> {
     }
     let is_answering = observe(cluster, false)?.seen.answer != SocketAnswer::Nobody;
     let is_held = path.symlink_metadata().is_ok() && Lock::try_acquire(&path)?.is_none();
-    if is_answering || is_held && servers(cluster).is_empty() {
+    if is_answering || is_held && servers(cluster)?.is_empty() {
         return Err(ClusterError::OutOfReach {
             cluster: cluster.directory.clone(),
             holder: lock::holder(&path),

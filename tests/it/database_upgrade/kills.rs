@@ -122,7 +122,7 @@ fn wherever_it_is_killed_every_row_is_served_and_the_second_run_finishes() {
 type Sign = fn(&Project) -> bool;
 
 fn has_servers(cluster: &Utf8Path) -> bool {
-    !identity::servers_of(cluster).is_empty()
+    !identity::servers_of(cluster).expect("listed").is_empty()
 }
 
 /// Whether a database of the user's is there: the fourth is.

@@ -64,7 +64,9 @@ impl Served {
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        !ampup::postgres::identity::servers_of(&self.data()).is_empty()
+        !ampup::postgres::identity::servers_of(&self.data())
+            .expect("listed")
+            .is_empty()
     }
 
     /// Runs one statement through `ampup run` and the system's psql.
