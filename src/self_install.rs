@@ -40,13 +40,8 @@ pub enum Whence {
     Store,
     /// Where an install script put it, which proved it against the release's checksum.
     Script,
-    /// Somewhere else. With the command that updates it there, and the one that removes it.
-    Elsewhere {
-        /// The command that updates it.
-        update: String,
-        /// The command that removes it.
-        remove: String,
-    },
+    /// Somewhere else: whoever put it there updates and removes it.
+    Elsewhere,
 }
 
 /// Where the program at `program` lies, seen from a home.
@@ -65,59 +60,7 @@ pub fn whence(program: &Utf8Path, layout: &Layout) -> Whence {
     if program.parent().is_some_and(is_download) {
         return Whence::Script;
     }
-    let (update, remove) = keeper(&program);
-    Whence::Elsewhere {
-        update: update.to_owned(),
-        remove: remove.to_owned(),
-    }
-}
-
-/// The commands of whoever put a program at this path.
-fn keeper(program: &Utf8Path) -> (&'static str, &'static str) {
-    let path = program.as_str();
-    let has = |part: &str| path.contains(part);
-    // Beside the `bin` that it installs into, cargo keeps its list.
-    let by_cargo = program
-        .ancestors()
-        .nth(2)
-        .is_some_and(|root| root.join(".crates.toml").exists());
-    if by_cargo || has("/.cargo/bin/") || has("\\.cargo\\bin\\") {
-        return (
-            "cargo install --locked --git https://github.com/edgeandnode/ampup",
-            "cargo uninstall ampup",
-        );
-    }
-    if has("/target/release/") || has("/target/debug/") {
-        return ("git pull && cargo build --release", "cargo clean");
-    }
-    if has("/Cellar/") || has("/homebrew/") || has("/linuxbrew/") {
-        return ("brew upgrade ampup", "brew uninstall ampup");
-    }
-    if path.starts_with("/nix/store/") {
-        return ("nix profile upgrade ampup", "nix profile remove ampup");
-    }
-    if path.starts_with("/snap/") {
-        return ("snap refresh ampup", "snap remove ampup");
-    }
-    let by_system = ["/usr/bin/", "/bin/", "/usr/sbin/", "/usr/lib/", "/usr/libexec/"];
-    if by_system.iter().any(|directory| path.starts_with(directory)) {
-        let keepers = [
-            (
-                "/var/lib/dpkg",
-                "apt-get install --only-upgrade ampup",
-                "apt-get remove ampup",
-            ),
-            ("/var/lib/pacman", "pacman -Syu ampup", "pacman -R ampup"),
-            ("/lib/apk/db", "apk upgrade ampup", "apk del ampup"),
-            ("/var/lib/rpm", "dnf upgrade ampup", "dnf remove ampup"),
-        ];
-        for (mark, update, remove) in keepers {
-            if Utf8Path::new(mark).exists() {
-                return (update, remove);
-            }
-        }
-    }
-    ("ampup init", "rm")
+    Whence::Elsewhere
 }
 
 /// The work needed to have this program in the store and active.
@@ -279,19 +222,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_installed_it_is_named() {
-        for (path, update) in [
-            ("/u/.cargo/bin/ampup", "cargo install"),
-            ("/w/ampup/target/release/ampup", "git pull"),
-            ("/opt/homebrew/Cellar/ampup/1/bin/ampup", "brew upgrade"),
-            ("/nix/store/0-ampup/bin/ampup", "nix profile"),
-            ("/opt/elsewhere/ampup", "ampup init"),
-        ] {
-            assert!(keeper(path.into()).0.starts_with(update), "{path}");
-        }
-    }
-
-    #[test]
     fn a_home_knows_its_own() {
         let world = tempfile::tempdir().expect("a directory");
         let home = Utf8Path::from_path(world.path())
@@ -304,10 +234,7 @@ mod tests {
         assert_eq!(at(".bootstrap-12/ampup-x"), Whence::Script);
         let beside = Utf8PathBuf::from(format!("{home}.bootstrap-12/ampup-x"));
         assert_eq!(whence(&beside, &layout), Whence::Script);
-        assert!(matches!(
-            at("other/.bootstrap-12/ampup-x"),
-            Whence::Elsewhere { .. }
-        ));
-        assert!(matches!(at("ampup"), Whence::Elsewhere { .. }));
+        assert_eq!(at("other/.bootstrap-12/ampup-x"), Whence::Elsewhere);
+        assert_eq!(at("ampup"), Whence::Elsewhere);
     }
 }

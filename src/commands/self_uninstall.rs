@@ -167,16 +167,9 @@ fn remove(
         talk.push(format!("`{path}` is not ampup's, and stays"));
     }
     let program = session.env.current_exe().unwrap_or("ampup".into());
-    if let Whence::Elsewhere { remove, .. } = self_install::whence(program, layout)
-        && program.is_file()
-    {
-        let command = if remove == "rm" {
-            format!("rm '{program}'")
-        } else {
-            remove
-        };
+    if self_install::whence(program, layout) == Whence::Elsewhere && program.is_file() {
         talk.push(format!(
-            "`{program}` was not installed by ampup; `{command}` removes it"
+            "`{program}` was not installed by ampup, and stays: remove it the way it was installed"
         ));
     }
     Ok((Outcome::done(talk, json!({})), Vec::new()))

@@ -31,10 +31,11 @@ pub struct Args {
 /// When this ampup is not the home's own, the registry that comes is not proven, or the newer one cannot be installed; the old one then stays.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let program = session.env.current_exe().unwrap_or("ampup".into());
-    if let Whence::Elsewhere { update, .. } = self_install::whence(program, &session.layout) {
+    if self_install::whence(program, &session.layout) == Whence::Elsewhere {
         return Err(Error::Refused {
             message: format!("`{program}` was not installed by ampup, and so ampup does not update it"),
-            hint: format!("`{update}`"),
+            hint: "update it the way it was installed; or `ampup init`, and the ampup of its home updates itself"
+                .to_owned(),
         });
     }
     if !args.how.dry_run {
