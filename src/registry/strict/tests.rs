@@ -1,0 +1,171 @@
+//! Mistakes, and what is said of each.
+
+use serde_json::json;
+
+use super::*;
+
+/// A registry without a mistake.
+fn right() -> Value {
+    json!({
+        "schema": 1, "registry": "mine", "serial": 1, "issued": "2026-11-28T12:00:00Z",
+        "components": {"hello": {
+            "summary": "Says hello", "homepage": "https://hello.example", "default": {"channel": "stable"},
+            "group": "hello", "default_install": false, "version_style": "plain", "executables": ["hello"],
+            "acceptance": "version",
+            "releases": [{"version": "1.0.0", "channel": "stable", "artifacts": [{
+                "target": "x86_64-unknown-linux-gnu", "provider": "me",
+                "source": {"kind": "https", "url": "https://hello.example/hello.tar.gz"}, "format": "tar.gz",
+                "root": "hello-1.0.0", "bin": {"hello": "hello-1.0.0/hello-linux"},
+                "integrity": {"kind": "pinned", "digest": format!("sha256:{}", "0".repeat(64))},
+                "needs": {"glibc": "2.31"},
+            }]}],
+        }},
+    })
+}
+
+fn of(value: &Value) -> Vec<String> {
+    let found = mistakes(value.to_string().as_bytes());
+    found.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn our_own_manifest_and_a_right_one_have_no_mistake() {
+    assert_eq!(of(&right()), [""; 0]);
+    let ours = mistakes(include_bytes!("../../../registry/manifest.json"));
+    assert_eq!(ours, []);
+}
+
+#[test]
+fn every_mistake_is_told_where_it_is_and_with_what_would_be_right() {
+    let hello = "/components/hello";
+    let artifact = "/components/hello/releases/0/artifacts/0";
+    let cases = [
+        (
+            hello,
+            "sumary",
+            json!("x"),
+            "$.components.hello.sumary: the field `sumary` is not known; did you mean `summary`?",
+        ),
+        (
+            hello,
+            "summary",
+            json!(7),
+            "$.components.hello.summary: it is a JSON integer, and should be a JSON string",
+        ),
+        (
+            hello,
+            "executables",
+            json!([]),
+            "$.components.hello.executables: it is empty",
+        ),
+        (
+            hello,
+            "executables",
+            json!(["hello", "hello"]),
+            "$.components.hello.executables[1]: \"hello\" is there twice",
+        ),
+        (
+            hello,
+            "executables",
+            json!(["hello", "ampup"]),
+            "`ampup` belongs to the component ampup alone",
+        ),
+        (
+            hello,
+            "acceptance",
+            json!("versions"),
+            "\"versions\" is not known; it is one of `version`, `postgres`; did you mean `version`?",
+        ),
+        (
+            artifact,
+            "root",
+            json!(""),
+            "$.components.hello.releases[0].artifacts[0].root: `` does not match",
+        ),
+        (
+            artifact,
+            "root",
+            json!("/"),
+            "artifacts[0].root: `/` does not match",
+        ),
+        (
+            artifact,
+            "root",
+            json!("other"),
+            "`hello-1.0.0/hello-linux` lies outside the root `other`",
+        ),
+        (
+            artifact,
+            "target",
+            json!("x86_64-linux"),
+            "artifacts[0].target: \"x86_64-linux\" is not known",
+        ),
+        (
+            artifact,
+            "needs",
+            json!({"glib": "2.31"}),
+            "artifacts[0].needs.glib: the field `glib` is not known; did you mean `glibc`?",
+        ),
+        (
+            artifact,
+            "source",
+            json!({"kind": "http", "url": "x"}),
+            "artifacts[0].source.kind: it is one of `https`, `npm`, `pypi`, `file`; did you mean `https`?",
+        ),
+        (
+            artifact,
+            "integrity",
+            json!({"kind": "pinned", "digest": "sha256:00"}),
+            "artifacts[0].integrity.digest: `sha256:00` does not match",
+        ),
+        (
+            artifact,
+            "bin",
+            json!({"goodbye": "hello-1.0.0/x"}),
+            "`goodbye` is not among the component's `executables`",
+        ),
+        (artifact, "size", json!(0), "artifacts[0].size: 0 is less than 1"),
+        (
+            "",
+            "serial",
+            json!(null),
+            "$.serial: it is a JSON null, and should be a JSON integer",
+        ),
+    ];
+    let mut silent = Vec::new();
+    for (place, field, value, expected) in cases {
+        let mut wrong = right();
+        wrong.pointer_mut(place).expect("a place")[field] = value;
+        let found = of(&wrong);
+        if !found.iter().any(|one| one.contains(expected)) {
+            silent.push(format!("{expected}\n  in {found:#?}"));
+        }
+    }
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
+}
+
+#[test]
+fn what_no_schema_says_is_told_too() {
+    let mut doubled = right();
+    let release = doubled["components"]["hello"]["releases"][0].clone();
+    let list = doubled["components"]["hello"]["releases"]
+        .as_array_mut()
+        .expect("a list");
+    list.push(release);
+    assert_eq!(
+        of(&doubled),
+        ["$.components.hello.releases[1].version: this version is there already"]
+    );
+    let mut two = right();
+    let mut other = two["components"]["hello"].clone();
+    other["group"] = json!("other");
+    two["components"]["other"] = other;
+    assert_eq!(
+        of(&two),
+        [
+            "$.components.other.executables[0]: `hello` belongs to `hello` already; an executable belongs to one component"
+        ]
+    );
+    let twice = br#"{"schema": 1, "schema": 1}"#;
+    assert!(mistakes(twice)[0].text.contains("`schema` is there twice"));
+}
