@@ -73,14 +73,8 @@ pub fn commit(layout: &Layout, change: &StoreChange<'_>) -> io::Result<Option<u6
             requests: set.requests.clone(),
         };
         journal.generation = Some(generation::next(layout)?);
-        let filled = generation::fill(
-            layout,
-            &change.adds,
-            set,
-            &record,
-            &beside.path().join(GENERATION),
-        );
-        filled?;
+        let made = beside.path().join(GENERATION);
+        generation::fill(layout, &change.adds, set, &record, &made)?;
     }
     journal.write(work.path())?;
     match carry_out(change, &mut journal, layout, &work, beside) {
@@ -206,14 +200,8 @@ fn remove(trees: &[Spot], layout: &Layout, work: &Utf8Path) -> io::Result<()> {
 
 /// Makes everything as it was before a commit that does not count.
 fn take_back(journal: &Journal, layout: &Layout, work: &Utf8Path, beside: &Utf8Path) -> io::Result<()> {
-    let (used, idle): (Vec<_>, Vec<_>) = journal
-        .adds
-        .iter()
-        .cloned()
-        .partition(|(component, name)| may_be_used(&layout.tree(component, name)));
-    // It is whole, and somebody who found it runs it already: it stays, installed and not active.
-    drop(used);
-    remove(&idle, layout, work)?;
+    // One that somebody found and runs already is whole: it stays, installed and not active.
+    remove(&idle(&journal.adds, layout), layout, work)?;
     if let Some(number) = journal.generation {
         let made = layout.generation(number);
         // What has the number and no record is somebody else's, who was there before the rename.
@@ -239,13 +227,8 @@ pub(super) fn settle(layout: &Layout, work: &Utf8Path) -> io::Result<()> {
         return Ok(());
     };
     if journal.counts(pointer::active(layout)?) {
-        let (used, idle): (Vec<_>, Vec<_>) = journal
-            .removes
-            .into_iter()
-            .partition(|(component, name)| may_be_used(&layout.tree(component, name)));
-        // Never under a running process: it stays, installed and not active.
-        drop(used);
-        remove(&idle, layout, work)
+        // Never under a running process: what is used stays, installed and not active.
+        remove(&idle(&journal.removes, layout), layout, work)
     } else {
         if !is_absent(&work.join(GENERATION)) {
             journal.generation = None;
@@ -256,6 +239,12 @@ pub(super) fn settle(layout: &Layout, work: &Utf8Path) -> io::Result<()> {
         let _ = fs::remove_dir_all(&beside);
         taken
     }
+}
+
+/// Those of the trees that no process runs from.
+fn idle(trees: &[Spot], layout: &Layout) -> Vec<Spot> {
+    let is_idle = |(component, name): &&Spot| !may_be_used(&layout.tree(component, name));
+    trees.iter().filter(is_idle).cloned().collect()
 }
 
 /// A place for a generation in the making, where `staging/` is on another file system than `generations/`.

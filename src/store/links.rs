@@ -244,15 +244,8 @@ impl Found {
         for path in directories::entries(&bin, layout) {
             let executable = path.file_name().unwrap_or_default();
             let right = link::read(&path).is_ok_and(|target| {
-                let mut parts = target.components().map(|part| part.as_str());
-                let component = (
-                    parts.next(),
-                    parts.next(),
-                    parts.next(),
-                    parts.next(),
-                    parts.next(),
-                );
-                matches!(component, (Some(".."), Some(name), Some("bin"), Some(file), None)
+                let parts: Vec<&str> = target.iter().collect();
+                matches!(parts[..], ["..", name, "bin", file]
                     if name.parse::<ComponentName>().is_ok() && file == executable)
             });
             if cfg!(unix) && !right {
