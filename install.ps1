@@ -11,7 +11,7 @@
 #     powershell -ExecutionPolicy Bypass -File install.ps1
 #
 # Everything below `param` is one block: PowerShell parses all of it before it runs any, so a download that was cut does
-# nothing. Exit codes are ampup's own: 0 done, 1 failed, 2 usage, 4 integrity, 5 network, 7 disk.
+# nothing. Exit codes are ampup's own: 0 done, 1 failed, 2 usage, 3 no such version, 4 integrity, 5 network, 7 disk.
 
 # Each option also as an environment variable: AMPUP_YES=1, AMPUP_VERSION, AMPUP_HOME, AMPUP_NO_MODIFY_PATH=1,
 # AMPUP_COMPONENT="A B", AMPUP_DRY_RUN=1, AMPUP_MIRROR.
@@ -77,6 +77,13 @@ function Get-ReleaseFile([string] $Name) {
             Invoke-WebRequest -UseBasicParsing -Uri $address -OutFile $into -MaximumRedirection 5 -TimeoutSec 600
         }
     } catch {
+        $response = $_.Exception.PSObject.Properties['Response']
+        $status = if ($response -and $response.Value) { [int] $response.Value.StatusCode } else { 0 }
+        $isMissing = ($status -in @(404, 410)) -or ($_.Exception -is [System.Management.Automation.ItemNotFoundException])
+        if ($isMissing -and $wanted) {
+            Stop-Install 3 "there is no ampup $wanted for $target in $base" "leave -Version out for the newest; $Releases lists them all"
+        }
+        if ($isMissing) { Stop-Install 5 "$address was not found (404)" }
         Stop-Install 5 "cannot download ${address}: $($_.Exception.Message)" '-Mirror takes another place'
     }
     return $into
@@ -147,12 +154,6 @@ if ($mirrored) {
 if ($base -notmatch '^(https://|file:///|http://(127\.0\.0\.1|localhost|\[::1\])[:/])') {
     Stop-Install 2 "neither https://, nor file:///, nor http:// on this machine: $base"
 }
-$label = if ($wanted) { $wanted } else { 'the newest release' }
-if (Test-Path -LiteralPath (Join-Path $ampup 'bin')) {
-    [Console]::Error.WriteLine("There is an ampup in $ampup; this repairs or updates it.")
-}
-[Console]::Error.WriteLine("ampup: installing $label ($target) from $base")
-
 # The download lies in the home, or beside one that does not exist yet: what a home is, `init` alone decides.
 try {
     $script:work = if (Test-Path -LiteralPath $ampup) { Join-Path $ampup ".bootstrap-$PID" } else { "$ampup.bootstrap-$PID" }
@@ -169,7 +170,16 @@ if ($Sums -and ($wanted -eq $Pinned)) {
         $words = $line.Trim() -split ' '
         if ($words[0] -eq $target) { $expected = $words[1]; $size = [long] $words[2] }
     }
-} else {
+}
+# What will be downloaded, from where, and how large it is; `init` says what will be touched, and asks.
+$label = if ($wanted) { $wanted } else { '(the newest version)' }
+$shown = if ($null -ne $size) { ' ({0:N1} MiB)' -f ($size / 1MB) } else { '' }
+if (Test-Path -LiteralPath (Join-Path $ampup 'bin')) {
+    [Console]::Error.WriteLine("an ampup is installed in $ampup; this updates or repairs it")
+}
+[Console]::Error.WriteLine("downloading ampup $label for $target$shown")
+[Console]::Error.WriteLine("  from $base")
+if (-not ($Sums -and ($wanted -eq $Pinned))) {
     $text = [IO.File]::ReadAllText((Get-ReleaseFile "$asset.sha256"))
     $words = $text.Trim() -split '\s+'
     if (($words.Count -eq 2) -and ($words[1].TrimStart('*') -eq $asset)) { $expected = $words[0] }

@@ -7,7 +7,7 @@
 #
 # Everything below is one brace group: a shell runs none of it before it has read the closing brace, so a download that
 # was cut at any byte does nothing. Works in dash, bash, busybox ash and zsh. Exit codes are ampup's own: 0 done,
-# 1 failed, 2 usage, 4 integrity, 5 network, 7 disk.
+# 1 failed, 2 usage, 3 no such version, 4 integrity, 5 network, 7 disk.
 {
 
 # A release fills these four (release/assemble). As they stand in the repository, the newest release is taken, and its
@@ -46,7 +46,8 @@ Installs ampup, the installer and component manager of Amp.
     sh install.sh [OPTIONS]
 
 Options, each also as an environment variable:
-    -y, --yes            do not ask                                          AMPUP_YES=1
+    -y, --yes            do not ask; without it, and without a terminal,     AMPUP_YES=1
+                         the shells' files are left alone
     --version VERSION    this version of ampup, not the newest               AMPUP_VERSION
     --home DIR           where ampup lives, instead of ~/.ampup              AMPUP_HOME
     --no-modify-path     leave the shells' files alone                       AMPUP_NO_MODIFY_PATH=1
@@ -271,20 +272,30 @@ fetch() {
     into=$work/$1
     address=$base/$1
     code=0
+    answer=''
     quiet='--silent'
     if [ -t 2 ] && [ "$1" = "$asset" ]; then quiet='--progress-bar'; fi
     case $client in
-        copy) cp "${address#file://}" "$into" || code=$? ;;
+        copy)
+            [ -e "${address#file://}" ] || answer=404
+            if [ -z "$answer" ]; then cp "${address#file://}" "$into" || code=$?; else code=1; fi
+            ;;
         curl)
-            curl --proto "$protocol" --proto-redir "$protocol" --tlsv1.2 --fail --location --max-redirs 5 $quiet \
+            answer=$(curl --proto "$protocol" --proto-redir "$protocol" --tlsv1.2 --fail --location --max-redirs 5 $quiet \
                 --show-error --connect-timeout 10 --retry 3 --speed-limit 1024 --speed-time 60 \
-                --max-filesize 209715200 --output "$into" "$address" || code=$?
+                --max-filesize 209715200 --write-out '%{http_code}' --output "$into" "$address") || code=$?
             # 23: what came could not be written.
             [ "$code" -ne 23 ] || unwritable "$into"
             ;;
         wget)
+            # 8: the server refuses; which of the refusals it is, it says in words.
             wget --no-verbose --max-redirect=5 --tries=3 --connect-timeout=10 --read-timeout=60 \
-                --output-document="$into" "$address" || code=$?
+                --output-document="$into" "$address" 2>"$work/said" || code=$?
+            case $code:$(cat "$work/said") in
+                0:*) ;;
+                8:*' 404'* | 8:*' 410'*) answer=404 ;;
+                *) cat "$work/said" >&2 ;;
+            esac
             # 3: a file error.
             [ "$code" -ne 3 ] || unwritable "$into"
             ;;
@@ -302,6 +313,13 @@ fetch() {
     esac
     if [ "$code" -ne 0 ] || [ ! -s "$into" ]; then
         has_room || unwritable "$into"
+        case $answer:$1 in
+            404:"$asset" | 410:"$asset" | 404:"$asset.sha256" | 410:"$asset.sha256")
+                [ -z "$version" ] || fail 3 "there is no ampup $version for $target in $base" \
+                    "leave \`--version\` out for the newest; $RELEASES lists them all"
+                fail 5 "\`$address\` was not found (404)"
+                ;;
+        esac
         fail 5 "cannot download $address" "check the address in a browser; behind a proxy, set \`https_proxy\`; \`--mirror URL\` takes another place"
     fi
 }
@@ -418,18 +436,32 @@ clean() {
     done
 }
 
+# What will be downloaded, from where, and how large it is; `init` says what will be touched, and asks.
 say_what_is_here() {
-    verb=installing
     if [ -e "$home/bin/ampup" ] || [ -L "$home/bin" ]; then
         if previous=$("$home/bin/ampup" --version 2>/dev/null); then
-            say "There is \`$previous\` in $home; this repairs or updates it."
+            say "$previous is installed in $(short "$home"); this updates or repairs it"
         else
-            say "The ampup in $home does not run; this repairs it."
+            say "the ampup in $(short "$home") does not run; this repairs it"
         fi
-        verb='reinstalling'
     fi
-    if is_on "$dry_run"; then verb='trying'; fi
-    say "ampup: $verb ${version:-the newest release} ($target) from $base"
+    size=''
+    if [ -n "$expected_size" ]; then size=" ($(in_mib "$expected_size"))"; fi
+    say "downloading ampup ${version:-(the newest version)} for $target$size"
+    say "  from $base"
+}
+
+# A path as people write it.
+short() {
+    case $1 in
+        "${HOME-}"/*) printf '%s/%s' '~' "${1#"$HOME"/}" ;;
+        *) printf '%s' "$1" ;;
+    esac
+}
+
+# in_mib BYTES: with one digit behind the point.
+in_mib() {
+    printf '%s.%s MiB' "$(($1 / 1048576))" "$(($1 % 1048576 * 10 / 1048576))"
 }
 
 main() {

@@ -5,6 +5,7 @@
 //! what was written down is never put in place.
 
 mod archive;
+mod aside;
 mod compress;
 mod error;
 
@@ -139,12 +140,17 @@ pub fn back_up(
     })
 }
 
-/// Restores a backup: the cluster that is there is renamed, never deleted.
+/// Restores a backup, or a cluster that was put aside: the cluster that is there is renamed, never deleted.
 ///
 /// # Errors
 /// When the file is no backup or damaged, or its programs are not installed; the cluster is then as it was.
 pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> Result<Restored, BackupError> {
-    let header = archive::header(file)?;
+    let is_aside = file.is_dir();
+    let header = if is_aside {
+        aside::header(file)?
+    } else {
+        archive::header(file)?
+    };
     swap::settle(cluster, reporter)?;
     // A foreign directory in the cluster's place is nobody's to rename.
     let present = cluster.contents()?;
@@ -181,7 +187,10 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
     let unpacked = next
         .prepare(run_as.as_ref())
         .map_err(|cause| ClusterError::from(cause).into())
-        .and_then(|()| archive::unpack(file, &next.cluster(), run_as.as_ref()))
+        .and_then(|()| match is_aside {
+            true => aside::copy(file, &next.cluster(), run_as.as_ref()),
+            false => archive::unpack(file, &next.cluster(), run_as.as_ref()),
+        })
         .and_then(|()| match swap.next().contents()? {
             Contents::Cluster { major } if major == header.major => Ok(()),
             _ => Err(BackupError::Damaged {

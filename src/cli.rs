@@ -1,9 +1,13 @@
 //! The face: reads the command line, shows what happens, prints what comes out. Only this floor prints.
 
 pub mod args;
+mod handed_on;
+pub mod help;
 #[cfg(unix)]
 mod inherited;
+mod paths;
 mod progress;
+mod refusal;
 mod report;
 #[cfg(unix)]
 mod signals;
@@ -15,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::FromArgMatches as _;
 
 #[cfg(unix)]
 use crate::{children, hindrance::Hindrance};
@@ -23,7 +27,6 @@ use crate::{
     commands::{self, Error, Options, Outcome, Session},
     env::{Env, shown_command},
     event::{Reporter, Silent},
-    exit::Exit,
 };
 use args::{Cli, Command, Itself};
 use report::Face;
@@ -38,11 +41,13 @@ pub fn main() -> ExitCode {
 
 fn run() -> ExitCode {
     let env = Env::capture();
-    let words: Vec<OsString> = std::env::args_os().collect();
-    let cli = match Cli::try_parse_from(&words) {
+    let words = handed_on::marked(std::env::args_os().collect());
+    let parsed = help::parsed().try_get_matches_from(&words);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(refusal) => return ExitCode::from(report::refused(&refusal, &words, &env).code()),
     };
+    paths::remember(&env);
     let face = Face::new(&cli.global, &env);
     #[cfg(unix)]
     if let Err(cause) = children::ensure_files() {
@@ -66,6 +71,7 @@ fn run() -> ExitCode {
     let ended = perform(&cli, env, &words, &face);
     #[cfg(unix)]
     signals::settle();
+    progress::clear();
     ExitCode::from(face.ended(ended).code())
 }
 
@@ -79,7 +85,7 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
     };
     let session = Session::new(env, options, reporter, command)?;
     let Some(command) = &cli.command else {
-        return Ok(help());
+        return Ok(short_help());
     };
     match command {
         Command::Install(args) => commands::install::run(args, &session),
@@ -115,15 +121,16 @@ fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outco
 }
 
 /// Answers `ampup` without a command.
-fn help() -> Outcome {
-    let help = Cli::command().render_help().to_string();
-    let json = serde_json::json!({ "help": help });
-    Outcome::answer(help, json)
+fn short_help() -> Outcome {
+    let help = help::short();
+    let json = serde_json::json!({ "help": report::plain(&help) });
+    Outcome::prose(help, json)
 }
 
 /// Asks on stderr and reads the answer from stdin. The end of stdin is a no.
 fn ask(question: &str, enter: bool) -> bool {
     let choices = if enter { "[Y/n]" } else { "[y/N]" };
+    let question = paths::shown(question);
     loop {
         let mut stderr = io::stderr().lock();
         let _ = write!(stderr, "{question} {choices} ").and_then(|()| stderr.flush());
@@ -161,6 +168,3 @@ fn reporter(cli: &Cli, env: &Env, face: &Face) -> Arc<dyn Reporter> {
         progress::Kind::Json => Arc::new(progress::Json),
     }
 }
-
-/// The exit code of a usage error of our own.
-const USAGE: Exit = Exit::Usage;

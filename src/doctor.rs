@@ -253,10 +253,7 @@ fn locks(layout: &Layout) -> Option<Finding> {
 fn home_links(layout: &Layout) -> Vec<Finding> {
     let faults = links::faults(layout);
     if faults.is_empty() {
-        return vec![Finding::fine(
-            "links",
-            "every link of the home is as ampup made it",
-        )];
+        return vec![Finding::fine("links", "every link in the home is intact")];
     }
     let finding = |fault: links::Fault| {
         Finding::problem(
@@ -359,14 +356,17 @@ fn concerns(inventory: &Inventory, registry: &Registry, now: Timestamp) -> Vec<F
                 ),
             });
         }
-        findings.extend(held.map(|held| Finding::note("releases", held.to_string(), lets_go.clone())));
+        if let Some(Concern::HeldBack { shown, by, .. }) = &held {
+            let text = format!("{name} {shown} is available, but you asked for `{by}`");
+            findings.push(Finding::note("releases", text, lets_go.clone()));
+        }
     }
     findings
 }
 
 fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Finding {
     let registry = in_use.registry;
-    let (serial, issued) = (registry.serial, &registry.issued);
+    let issued = registry.issued.split('T').next().unwrap_or_default();
     if let Some(path) = in_use.named {
         return Finding::fine("registry", format!("the one in `{path}`, which you named"));
     }
@@ -375,11 +375,11 @@ fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Find
     } else {
         "the built-in one"
     };
-    let mut text = format!("{source}, number {serial}, issued {issued}");
+    let mut text = format!("{source} of {issued}");
     if keyring.is_empty() {
-        text += "; this build has no key to prove a fetched one by, and fetches none";
+        text += "; this ampup fetches no other, because it was built without a key";
     }
-    match trust::age_warning(issued, now) {
+    match trust::age_warning(&registry.issued, now) {
         None => Finding::fine("registry", text),
         Some(age) if in_use.is_fetched || !keyring.is_empty() => Finding::note(
             "registry",

@@ -293,8 +293,13 @@ fn absolute(variable: &'static str, value: &OsStr) -> Result<Utf8PathBuf, PathEr
 pub fn shown_command(words: &[OsString]) -> String {
     let mut shown = Vec::new();
     let mut secret_follows = false;
+    let mut own_follows = false;
     for (number, word) in words.iter().enumerate() {
         let word = word.to_string_lossy();
+        // What the install script says to `init` is between the two.
+        if std::mem::replace(&mut own_follows, OWN_FLAGS.contains(&&*word)) || own_follows {
+            continue;
+        }
         if number == 0 {
             let name = word.rsplit(['/', '\\']).next().unwrap_or_default();
             let name = name.trim_end_matches(".exe");
@@ -322,6 +327,9 @@ pub fn shown_command(words: &[OsString]) -> String {
     }
     shown.join(" ")
 }
+
+/// The flags that only the install script uses.
+const OWN_FLAGS: [&str; 2] = ["--made", "--verify-self"];
 
 /// The flag whose value is a secret.
 const SECRET_FLAG: &str = "--github-token";
@@ -404,5 +412,9 @@ mod tests {
             "ampup-x86_64-unknown-linux-musl init -c ampd"
         );
         assert_eq!(shown("ampup install a@1.0.0"), "ampup install a@1.0.0");
+        assert_eq!(
+            shown("ampup init --made 1 --verify-self 00 --yes"),
+            "ampup init --yes"
+        );
     }
 }

@@ -16,6 +16,8 @@ pub enum Event {
         total: Option<u64>,
         /// The number of bytes that were here already.
         resumed: u64,
+        /// Progress is reported. False where another program, such as npm, fetches and does not tell how far it is.
+        is_measured: bool,
     },
     /// More of it came.
     DownloadProgress {

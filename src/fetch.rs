@@ -29,7 +29,7 @@ mod telling;
 mod tls;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     fs::File,
     io,
@@ -101,6 +101,8 @@ pub struct Wire {
     clients: Clients,
     /// Who is not asked again in this run, and why.
     out_of_reach: Mutex<BTreeMap<String, String>>,
+    /// What was said of them.
+    told: Mutex<BTreeSet<String>>,
     /// Clients of package registries that are not started again in this run; why, where there is one at all.
     failed_clients: Mutex<BTreeMap<PackageClient, Option<String>>>,
     /// Files with digests, by address: one release's JSON states those of several artifacts.
@@ -117,6 +119,7 @@ impl Wire {
             proxies: Arc::new(Proxies::of_environment(env)),
             clients: Clients::default(),
             out_of_reach: Mutex::default(),
+            told: Mutex::default(),
             failed_clients: Mutex::default(),
             stated: Mutex::default(),
         }
@@ -357,15 +360,15 @@ impl Wire {
         Ok(())
     }
 
-    /// Remembers that somebody is out of reach, and says so the first time.
+    /// Remembers that somebody is out of reach. Whoever asked says so.
     fn out_of_reach(&self, at: Fault, why: String) -> FetchError {
-        let earlier = locked(&self.out_of_reach).insert(at.to_string(), why.clone());
-        if earlier.is_none() {
-            self.report(Event::Note(format!(
-                "{at} is out of reach ({why}); continuing without it"
-            )));
-        }
+        locked(&self.out_of_reach).insert(at.to_string(), why.clone());
         FetchError::Unreachable { at, why }
+    }
+
+    /// Returns true the first time that it is asked of this sentence: what all components meet is said once a run.
+    pub fn is_news(&self, sentence: &str) -> bool {
+        locked(&self.told).insert(sentence.to_owned())
     }
 
     /// Waits for the next attempt, if there is one.

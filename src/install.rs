@@ -33,7 +33,7 @@ pub use rehearse::{Rehearsal, Stage, rehearse};
 use locks::Locks;
 
 pub use acquire::in_one_line;
-pub use error::{Attempt, AttemptError, InstallError};
+pub use error::{Attempt, AttemptError, InstallError, out_of_reach};
 
 /// The context of an installation.
 pub struct InstallContext<'a> {
@@ -156,8 +156,10 @@ fn prepare(
                     .filter(|best| best.version != candidate.version)
                 {
                     let name = &group.components[0];
+                    let taken = format!("{name} {}", context.show(name, &candidate.version));
+                    acquire::tell(&taken, &attempts, context);
                     let text = format!(
-                        "{name} {} could not be had; taking {}",
+                        "{name} {} could not be installed; continuing with {}",
                         context.show(name, &best.version),
                         context.show(name, &candidate.version)
                     );

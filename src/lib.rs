@@ -106,6 +106,9 @@ mod machine;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod machine;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod nearest;
 #[cfg(any(not(target_os = "linux"), test))]
 mod processes;
 

@@ -29,6 +29,9 @@ pub mod access;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod change;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod enclosing;
 pub(crate) mod host_fault;
 #[cfg(not(feature = "cli"))]
 mod identity;

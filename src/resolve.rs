@@ -6,7 +6,6 @@ mod error;
 mod pinned;
 
 pub use error::ResolveError;
-pub(crate) use error::listed;
 pub use pinned::pinned;
 
 use semver::Version;

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use toml::{Spanned, Value};
 use url::Url;
 
-use crate::fs::atomic;
+use crate::{fs::atomic, nearest::nearest};
 
 /// The settings of the home's `config.toml`; each may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -131,13 +131,8 @@ fn is_absolute_file(path: &str) -> bool {
 }
 
 fn unknown(key: &str) -> String {
-    let near = KEYS
-        .iter()
-        .map(|(known, _)| (strsim::damerau_levenshtein(key, known), *known))
-        .filter(|(distance, known)| *distance <= known.len() / 3)
-        .min();
-    match near {
-        Some((_, known)) => format!("there is no setting `{key}`; did you mean `{known}`?"),
+    match nearest(key, KEYS.iter().map(|(known, _)| *known)).first() {
+        Some(known) => format!("there is no setting `{key}`; did you mean `{known}`?"),
         None => {
             let known: Vec<String> = KEYS.iter().map(|(known, _)| format!("`{known}`")).collect();
             format!("there is no setting `{key}`; there are {}", known.join(", "))

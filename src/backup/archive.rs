@@ -188,12 +188,12 @@ pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&OsUser>) -
 }
 
 /// The directory of what is below the top, and its name there.
-fn place_of<'n>(top: &Directory, path: &'n Utf8Path) -> io::Result<(Directory, &'n str)> {
+pub(super) fn place_of<'n>(top: &Directory, path: &'n Utf8Path) -> io::Result<(Directory, &'n str)> {
     let above = top.enter(path.parent().unwrap_or(Utf8Path::new("")))?;
     Ok((above, path.file_name().unwrap_or_default()))
 }
 
-fn opened(top: &Directory, path: &Utf8Path) -> io::Result<fs::File> {
+pub(super) fn opened(top: &Directory, path: &Utf8Path) -> io::Result<fs::File> {
     let (above, name) = place_of(top, path)?;
     above.read(name)
 }
@@ -311,15 +311,19 @@ fn plain(name: &Utf8Path) -> Option<&Utf8Path> {
     (is_plain && !inside.as_str().is_empty() && inside.as_str().len() < 1024).then_some(inside)
 }
 
-struct Entry {
-    name: Utf8PathBuf,
+pub(super) struct Entry {
+    pub(super) name: Utf8PathBuf,
     /// Of a file.
-    size: Option<u64>,
+    pub(super) size: Option<u64>,
 }
 
 /// Lists the files of a cluster that are copied. Sockets and the lock file of a server are not data; `data -> .` is created
 /// again.
-fn list(cluster: &Utf8Path, below: &Utf8Path, entries: &mut Vec<Entry>) -> Result<(), BackupError> {
+pub(super) fn list(
+    cluster: &Utf8Path,
+    below: &Utf8Path,
+    entries: &mut Vec<Entry>,
+) -> Result<(), BackupError> {
     let directory = cluster.join(below);
     let failed_at = failed("read", &directory);
     let mut names = Vec::new();

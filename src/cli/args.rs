@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 
 use camino::Utf8PathBuf;
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::commands::{
     Error, Options, check, complete, completions, doctor, env, history, info, init, install, link, list,
@@ -13,15 +13,15 @@ use crate::commands::{
 };
 use crate::commands::{db, requests, run};
 
-/// Installs the components of Amp: the daemon, its client, and the PostgreSQL that it needs.
+/// Installs Amp (ampd, ampctl, PostgreSQL) and runs each project's database.
 #[derive(Debug, Parser)]
 #[command(
     name = "ampup",
     version,
     max_term_width = 100,
     after_help = "Exit codes: 0 done, 1 failed or does not run here, 2 usage, 3 no such component or version, or not \
-                  installed, 4 integrity, 5 network, 6 busy or in use, 7 disk, 100 updates available (`check`). `run` and `db psql` end as their command does; 128 and more: a \
-                  signal ended it."
+                  installed, 4 integrity, 5 network, 6 busy or in use, 7 disk, 100 updates available (`check`); \
+                  `run` and `db psql` end as their command does."
 )]
 pub struct Cli {
     /// The options of every command.
@@ -37,38 +37,52 @@ pub struct Cli {
 #[command(next_help_heading = "Global options")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Global {
-    /// Answer with one JSON object on stdout, errors too
+    /// Answer in JSON on stdout, errors too
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say nothing but errors
+    /// Print errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more
+    /// Print more
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Touch no network [env: AMPUP_OFFLINE]
+    /// Use no network [env: AMPUP_OFFLINE]
     #[arg(long, global = true)]
     pub offline: bool,
-    /// Colours [env: NO_COLOR]
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Colors: auto, always or never [env: NO_COLOR]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub color: When,
-    /// Bars, always or never; auto: bars on a terminal and a line for each finished step elsewhere; json: on stderr
-    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
+    /// Progress: auto, always, never, or json on stderr
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOW",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub progress: Progress,
     /// ampup's home [default: ~/.ampup] [env: AMPUP_HOME]
-    #[arg(long, global = true, value_name = "DIR", value_parser = requests::path(), visible_alias = "install-dir", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, value_name = "DIR", value_parser = requests::path(), alias = "install-dir", value_hint = ValueHint::DirPath)]
     pub home: Option<Utf8PathBuf>,
-    /// A manifest file to use in place of the built-in registry [env: AMPUP_REGISTRY]
+    /// The manifest of another registry [env: AMPUP_REGISTRY]
     #[arg(long, global = true, value_name = "FILE", value_parser = NonEmptyStringValueParser::new(), value_hint = ValueHint::FilePath)]
     pub registry: Option<String>,
-    /// A mirror to ask before the origin [env: AMPUP_MIRROR]
+    /// A mirror to ask first [env: AMPUP_MIRROR]
     #[arg(long, global = true, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub mirror: Option<String>,
     /// Answer every question with yes [env: AMPUP_YES]
     #[arg(short, long, global = true)]
     pub yes: bool,
-    /// Seconds to wait for another ampup [default: 600] [env: AMPUP_LOCK_TIMEOUT]
-    #[arg(long, global = true, value_name = "SECONDS")]
+    /// Seconds to wait for another ampup [default: 600]
+    #[arg(long, global = true, value_name = "N")]
     pub lock_timeout: Option<u64>,
 }
 
@@ -89,7 +103,7 @@ impl Global {
             ask_for: std::io::stdin()
                 .is_terminal()
                 .then_some(super::ask_for as fn(&str) -> Option<String>),
-            grammar: Some(Cli::command),
+            grammar: Some(super::help::grammar),
         }
     }
 }
@@ -124,18 +138,18 @@ pub enum Progress {
 pub enum Command {
     /// Install and activate components
     Install(install::Args),
-    /// List what is installed, or what there is
+    /// List the installed versions, or those available
     #[command(alias = "ls")]
     List(list::Args),
-    /// Say whether there are updates (exit code 100)
+    /// Check for updates (exit code 100)
     #[command(alias = "outdated")]
     Check(check::Args),
-    /// Show everything about a component
+    /// Show a component, its versions and builds
     #[command(alias = "show")]
     Info(info::Args),
-    /// Find components by a word
+    /// Search the components for a word
     Search(search::Args),
-    /// Install what is newer and still what was asked for
+    /// Update within the version you asked for
     #[command(alias = "upgrade")]
     Update(update::Args),
     /// Make a build on this machine a version
@@ -147,34 +161,34 @@ pub enum Command {
     /// Remove installed versions
     #[command(aliases = ["remove", "rm"])]
     Uninstall(uninstall::Args),
-    /// Go back to what was active before
+    /// Go back to the versions that were active before
     Undo(undo::Args),
-    /// Show what was active when
+    /// Show what changed, and when
     History(history::Args),
     /// Print the path of an installed executable
     Which(which::Args),
     /// Run a command with the project's database
     Run(run::Args),
-    /// The project's database
+    /// Start, stop, back up, import or upgrade the project's database
     #[command(subcommand, arg_required_else_help = true)]
     Db(db::Db),
-    /// Find what may be wrong, and say what to do about it
+    /// Check this host, ampup's home and the project for problems
     Doctor(doctor::Args),
-    /// Say why a component is at its version
+    /// Explain why a component is at its version
     Why(why::Args),
-    /// Remove downloads, leftovers and old generations
+    /// Remove unused downloads and leftovers
     Prune(prune::Args),
-    /// Say whether what is installed is still what was installed
+    /// Check the installed files against their checksums
     Verify(verify::Args),
     /// Make a mirror, add to it, or prove it: for hosts without a network
     Mirror(mirror::Args),
-    /// Print what a shell reads to find ampup
+    /// Print the lines that put ampup's programs on PATH
     Env(env::Args),
-    /// Print what a shell reads to complete ampup's command line
+    /// Print a shell's completion script
     Completions(completions::Args),
-    /// Put ampup in place: what the install scripts call
+    /// Set up ampup itself, as the install script does
     Init(init::Args),
-    /// Look after a registry of your own
+    /// Check a registry of your own
     #[command(subcommand, arg_required_else_help = true)]
     Registry(registry_check::Verb),
     /// Update or remove ampup itself

@@ -5,9 +5,14 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
+use clap::{ValueEnum as _, builder::StyledStr};
 use serde_json::{Value, json};
 
-use super::args::{Global, When};
+use super::{
+    args::{Global, When},
+    paths::Places,
+    refusal,
+};
 use crate::{
     commands::{Error, Outcome},
     env::Env,
@@ -23,30 +28,31 @@ pub(super) struct Face {
     json: bool,
     quiet: bool,
     verbose: bool,
-    colour: bool,
+    places: Places,
+    /// Talk, on stderr, is coloured.
+    talk_is_coloured: bool,
+    /// Data, on stdout, is coloured.
+    data_is_coloured: bool,
 }
 
 impl Face {
     pub(super) fn new(global: &Global, env: &Env) -> Self {
         Self {
-            json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
-            colour: match global.color {
-                When::Always => true,
-                When::Never => false,
-                When::Auto => suits_colour(env),
-            },
+            ..Self::unread(global.json, global.color, env)
         }
     }
 
     /// Before the command line could be read.
-    fn unread(json: bool, env: &Env) -> Self {
+    fn unread(json: bool, color: When, env: &Env) -> Self {
         Self {
             json,
             quiet: false,
             verbose: false,
-            colour: suits_colour(env),
+            places: Places::of(env),
+            talk_is_coloured: is_coloured(color, io::stderr().is_terminal(), env),
+            data_is_coloured: is_coloured(color, io::stdout().is_terminal(), env),
         }
     }
 
@@ -54,17 +60,18 @@ impl Face {
         self.verbose
     }
 
-    /// A line of talk: `error:`, `warning:` and `hint:` are coloured.
+    /// A line of talk: its paths are short, and `error:`, `warning:` and `hint:` are coloured.
     pub(super) fn line(&self, text: &str) -> String {
+        let text = self.places.shorten(text);
         let paints = [("error:", "1;31"), ("warning:", "1;33"), ("hint:", "1;36")];
         for (word, paint) in paints {
             if let Some(rest) = text.strip_prefix(word)
-                && self.colour
+                && self.talk_is_coloured
             {
                 return format!("\x1b[{paint}m{word}\x1b[0m{rest}");
             }
         }
-        text.to_owned()
+        text
     }
 
     /// Prints how a command ended, and gives its exit code.
@@ -87,14 +94,15 @@ impl Face {
             merge(&mut object, &outcome.json);
             pretty(&object)
         } else {
-            if !self.quiet || outcome.exit != Exit::Done {
-                for line in &outcome.talk {
-                    talk(&self.line(line));
-                }
-            }
-            outcome.data.clone()
+            self.data(outcome)
         };
-        match print(&data) {
+        let printed = print(&data);
+        if !self.json && (!self.quiet || outcome.exit != Exit::Done) {
+            for line in &outcome.talk {
+                talk(&self.line(line));
+            }
+        }
+        match printed {
             Ok(()) => outcome.exit,
             Err(cause) => {
                 talk(&self.line(&unwritten(&cause)));
@@ -103,11 +111,20 @@ impl Face {
         }
     }
 
+    /// The answer as it is printed.
+    fn data(&self, outcome: &Outcome) -> String {
+        if !outcome.is_prose {
+            return outcome.data.clone();
+        }
+        let data = self.places.shorten(&outcome.data);
+        if self.data_is_coloured { data } else { plain(&data) }
+    }
+
     /// Prints that the end of an interrupted run takes a while.
     #[cfg(unix)]
     pub(super) fn puts_back(&self) {
         if !self.json {
-            let line = "putting back what was begun; a second signal leaves it";
+            let line = "cleaning up; interrupt again to stop at once";
             let _ = writeln!(io::stderr().lock(), "{line}");
         }
     }
@@ -148,50 +165,69 @@ impl Face {
 }
 
 /// Prints why the command line was refused (or help, or the version), and gives the exit code.
-pub(super) fn refused(refusal: &clap::Error, words: &[OsString], env: &Env) -> Exit {
-    let json = words
-        .iter()
-        .take_while(|word| *word != "--")
-        .any(|word| word == "--json");
+pub(super) fn refused(refused: &clap::Error, words: &[OsString], env: &Env) -> Exit {
+    let face = Face::unread(is_json(words), asked_color(words), env);
     // A value that we refused ourselves, with what would do.
-    let ours = std::error::Error::source(refusal).and_then(|cause| cause.downcast_ref::<Error>());
+    let ours = std::error::Error::source(refused).and_then(|cause| cause.downcast_ref::<Error>());
     if let Some(error) = ours {
-        Face::unread(json, env).error(error);
+        face.error(error);
         return error.exit_code();
     }
-    if refusal.use_stderr() && json {
-        let message = refusal.to_string();
-        // The first paragraph: what follows is usage and tips for a person.
-        let message: Vec<&str> = message
-            .lines()
-            .take_while(|line| !line.is_empty())
-            .map(str::trim)
-            .collect();
-        let message = message.join(" ");
-        let message = message.trim_start_matches("error: ");
-        let object = json!({
-            "schema": SCHEMA, "exit": super::USAGE.code(),
-            "error": { "message": message, "causes": [], "hint": "`ampup --help`" },
-        });
-        let _ = print(&pretty(&object));
-        return super::USAGE;
+    let is_help = !refused.use_stderr()
+        || refused.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if !is_help || (refused.use_stderr() && face.json) {
+        let error = refusal::error(refused, words);
+        face.error(&error);
+        return error.exit_code();
     }
-    let printed = refusal.print().and_then(|()| io::stdout().flush());
-    if refusal.use_stderr() {
-        return super::USAGE;
+    let text = refused.render().ansi().to_string();
+    if refused.use_stderr() {
+        let text = if face.talk_is_coloured { text } else { plain(&text) };
+        talk(text.trim_end());
+        return Exit::Usage;
     }
-    match forgiven(printed) {
+    let text = if face.data_is_coloured { text } else { plain(&text) };
+    match print(&text) {
         Ok(()) => Exit::Done,
         Err(cause) => {
-            talk(&unwritten(&cause));
+            talk(&face.line(&unwritten(&cause)));
             Exit::of_io(&cause)
         }
     }
 }
 
-/// <https://no-color.org>: any value that is not empty.
-fn suits_colour(env: &Env) -> bool {
-    io::stderr().is_terminal() && env.var_os("NO_COLOR").is_none() && env.var("TERM") != Some("dumb")
+/// The words that are ampup's own.
+fn own(words: &[OsString]) -> impl Iterator<Item = &str> {
+    let own = words.iter().take_while(|word| *word != "--");
+    own.filter_map(|word| word.to_str())
+}
+
+fn is_json(words: &[OsString]) -> bool {
+    own(words).any(|word| word == "--json")
+}
+
+fn asked_color(words: &[OsString]) -> When {
+    let after = own(words).skip_while(|word| *word != "--color").nth(1);
+    let joined = own(words).find_map(|word| word.strip_prefix("--color="));
+    let asked = after.or(joined).and_then(|word| When::from_str(word, false).ok());
+    asked.unwrap_or(When::Auto)
+}
+
+/// The rules of <https://no-color.org> and <https://bixense.com/clicolors>; the command line comes first.
+fn is_coloured(asked: When, is_terminal: bool, env: &Env) -> bool {
+    let is_forced = || env.var("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    match asked {
+        When::Always => true,
+        When::Never => false,
+        When::Auto if env.var_os("NO_COLOR").is_some() => false,
+        When::Auto if is_forced() => true,
+        When::Auto => is_terminal && env.var("TERM") != Some("dumb") && env.var("CLICOLOR") != Some("0"),
+    }
+}
+
+/// A text without its colors.
+pub(super) fn plain(text: &str) -> String {
+    StyledStr::from(text.to_owned()).to_string()
 }
 
 fn merge(object: &mut Value, more: &Value) {

@@ -51,7 +51,7 @@ pub(super) fn hint_of_room(cause: &io::Error) -> Option<String> {
     use io::ErrorKind::{QuotaExceeded, StorageFull};
     let hint = match cause.kind() {
         StorageFull | QuotaExceeded => {
-            "make room (`ampup prune` lists what can go) and run the same command again"
+            "free disk space (`ampup prune` removes unused files) and run the same command again"
         }
         _ if is_disk_failure(cause) => DISK_FAILURE,
         _ if is_out_of_files(cause) => OPEN_FILES,

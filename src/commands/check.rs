@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, concerns, installation::hindered, pinned};
+use super::{Error, Outcome, Session, concerns, installation::hindered, installed, paint, pinned, requests};
 use crate::{
     domain::ComponentName,
     exit::Exit,
@@ -14,6 +14,7 @@ use crate::{
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Which components; all that are active when none is named
+    #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
 }
 
@@ -73,7 +74,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                 word => word,
             };
             data += &match to {
-                Some(to) => format!("{name} - {word}: {} -> {}\n", style.show(from), style.show(to)),
+                Some(to) => format!(
+                    "{name} - {}: {} -> {}\n",
+                    paint::notable(word),
+                    style.show(from),
+                    style.show(to)
+                ),
                 None => format!("{name} - {word}: {}\n", style.show(from)),
             };
             talk.extend(concerns::lines(&concerns));
@@ -102,9 +108,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         lines[0] = lines[0].replacen("error: ", "held back: ", 1);
         talk.extend(lines);
     }
+    talk.extend(installed::nothing(&inventory));
     Ok(Outcome {
         exit,
         talk,
-        ..Outcome::answer(data, json!({ "components": rows, "pins": pins }))
+        ..Outcome::prose(data, json!({ "components": rows, "pins": pins }))
     })
 }

@@ -230,15 +230,18 @@ fn equip(command: &mut Command, server: HandedOn<'_>, cluster: &Cluster, session
 
 /// The command has ended, and its exit code stands; that a database does not stop is said.
 fn leave(server: Server, cluster: &Cluster, session: &Session) {
+    let origin = server.evidence().origin;
     match server.release(session.reporter.as_ref()) {
         Ok(left) => {
-            if let Some(line) = database::farewell(left, cluster) {
+            if let Some(line) = database::farewell(left, origin, cluster) {
                 session.note(line);
             }
         }
         Err(error) => {
-            for line in Error::from(error).lines() {
-                session.warn(line);
+            let error = Error::from(error);
+            session.warn(error.in_one_line());
+            if let Some(hint) = error.hint() {
+                session.note(format!("hint: {hint}"));
             }
         }
     }

@@ -11,13 +11,16 @@ use crate::{
     locate::{self, LocateError, Locator},
     postgres::{
         Cluster, ClusterError, Project, Released, Server, ServerOrigin, StartOptions,
-        observe::purpose::StartedBy, packaged, user::OsUser,
+        enclosing::{self, Surprise},
+        observe::purpose::StartedBy,
+        packaged,
+        user::OsUser,
     },
     transfer::TransferError,
 };
 
 /// A start that takes longer is worth a line before it is done.
-const A_WHILE: Duration = Duration::from_secs(1);
+const A_WHILE: Duration = Duration::from_secs(3);
 
 /// Which project.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -33,9 +36,21 @@ impl Selected {
     /// # Errors
     /// When there is no working directory, or it is an older ampup's home.
     pub(super) fn find(&self, session: &Session) -> Result<Project, Error> {
-        let project = Project::find(&session.env, self.amp_dir.as_deref()).map_err(ClusterError::from)?;
-        if let Some(note) = project.note() {
-            session.note(note);
+        let found = enclosing::find(&session.env, self.amp_dir.as_deref());
+        let (project, surprise) = found.map_err(ClusterError::from)?;
+        let directory = project.directory();
+        match surprise {
+            None => {}
+            Some(Surprise::Above) => {
+                session.note(format!(
+                    "using the project in `{directory}`, above this directory"
+                ));
+            }
+            Some(Surprise::Variable) => {
+                session.note(format!(
+                    "using the project in `{directory}`, which `AMP_DIR` names"
+                ));
+            }
         }
         Ok(project)
     }
@@ -72,7 +87,7 @@ pub(super) fn user(name: Option<&str>) -> Result<Option<OsUser>, Error> {
     Ok(user.map_err(ClusterError::from)?)
 }
 
-/// Starts the database, or finds it running, and says what came of it. A start that takes longer than a second is
+/// Starts the database, or finds it running, and says what came of it. A start that takes longer than three seconds is
 /// announced.
 ///
 /// # Errors
@@ -108,17 +123,17 @@ fn told(cluster: &Cluster, start: &StartOptions, server: &Server) -> Vec<Event> 
     let version = &evidence.version;
     let runs_as = match cluster.run_as(start.run_as.as_ref()) {
         Ok(Some(user)) if evidence.origin == ServerOrigin::Started => {
-            format!(", which runs as `{}`", user.name)
+            format!(", running as `{}`", user.name)
         }
         Ok(_) | Err(_) => String::new(),
     };
     let line = match (evidence.made, evidence.origin) {
-        (Some(_), _) => format!("made the project's database in `{place}`: PostgreSQL {version}{runs_as}"),
+        (Some(_), _) => format!("created the database `{place}` (PostgreSQL {version}{runs_as})"),
         (None, ServerOrigin::Started) => {
-            format!("started the database in `{place}`: PostgreSQL {version}{runs_as}")
+            format!("started the database `{place}` (PostgreSQL {version}{runs_as})")
         }
         (None, ServerOrigin::Found) => {
-            format!("using the running database in `{place}`: PostgreSQL {version}")
+            format!("using the running database `{place}` (PostgreSQL {version})")
         }
     };
     let mut events = vec![Event::Note(line)];
@@ -202,24 +217,24 @@ fn hint_of_unbuilt(missing: &LocateError, session: &Session) -> Option<String> {
     })
 }
 
-/// Says in a line what became of the database.
-pub(super) fn farewell(left: Released, cluster: &Cluster) -> Option<String> {
+/// Says in a line what became of the database, where that is not as it was found or as it is always.
+pub(super) fn farewell(left: Released, origin: ServerOrigin, cluster: &Cluster) -> Option<String> {
     let place = cluster.project().cluster();
     if let (Released::InUse | Released::Stays, Ok(Some(StartedBy::Living(starter)))) =
         (left, cluster.started_by())
     {
         return Some(format!(
-            "the database in `{place}` keeps running until {starter}, which started it, ends"
+            "the database `{place}` keeps running until {starter}, which started it, ends"
         ));
     }
-    match left {
-        Released::Stopped => Some(format!("stopped the database in `{place}`")),
-        Released::InUse => Some(format!(
-            "the database in `{place}` keeps running: others are using it"
+    match (left, origin) {
+        (Released::Stopped, _) | (Released::InUse | Released::Stays, ServerOrigin::Found) => None,
+        (Released::InUse, ServerOrigin::Started) => Some(format!(
+            "the database `{place}` keeps running: others are using it"
         )),
-        Released::Stays => Some(format!(
-            "the database in `{place}` keeps running: `ampup db stop` stops it"
+        (Released::Stays, ServerOrigin::Started) => Some(format!(
+            "the database `{place}` keeps running: `ampup db stop` stops it"
         )),
-        Released::WasGone => Some(format!("the database in `{place}` had ended already")),
+        (Released::WasGone, _) => Some(format!("the database `{place}` was stopped meanwhile")),
     }
 }

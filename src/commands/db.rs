@@ -19,7 +19,7 @@ pub mod url;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Error, Outcome, Session, database};
-use crate::{domain::Channel, env::Env, postgres::Project, transfer::TransferError};
+use crate::{domain::Channel, env::Env, postgres::enclosing, shell, transfer::TransferError};
 
 /// The verbs.
 #[derive(Debug, clap::Subcommand)]
@@ -34,7 +34,8 @@ pub enum Db {
     Url(url::Args),
     /// Print what a shell reads so that its programs use the database
     Env(env::Args),
-    /// Open the database in psql
+    /// Open the database in psql, which gets every argument
+    #[command(disable_help_flag = true)]
     Psql(psql::Args),
     /// Print the server's log
     Logs(logs::Args),
@@ -76,7 +77,7 @@ impl Db {
             Self::Upgrade(args) => &args.which,
             Self::List(_) => return None,
         };
-        let project = Project::find(env, selected.amp_dir.as_deref()).ok()?;
+        let (project, _) = enclosing::find(env, selected.amp_dir.as_deref()).ok()?;
         Some(project.amp_dir().to_owned())
     }
 }
@@ -114,6 +115,14 @@ fn named(path: &Utf8Path, session: &Session) -> Utf8PathBuf {
         .map_or_else(|| path.to_owned(), |here| here.join(path))
 }
 
+/// Says where the database is that was there before, and how it comes back.
+fn kept(aside: &Utf8Path) -> String {
+    format!(
+        "the database that was there is kept: `ampup db restore {}` brings it back",
+        shell::typed(aside.as_str())
+    )
+}
+
 /// The builder whose PostgreSQL has all client programs.
 const COMPLETE: &str = "theseus";
 
@@ -146,7 +155,7 @@ fn with_build(error: TransferError, session: &Session) -> Error {
     match build() {
         Some(hint) => Error::NotFound {
             message: error.to_string(),
-            hint: format!("{hint} brings them, or put them in PATH"),
+            hint: format!("{hint} installs them; or put them on PATH"),
         },
         None => error.into(),
     }

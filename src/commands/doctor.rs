@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Error, Outcome, RegistrySource, Session, pinned, requests, session::absolute};
+use super::{Error, Outcome, RegistrySource, Session, paint, pinned, requests, session::absolute};
 use crate::{
     doctor::{self, Advice, Finding, InUse, Level},
     event::counted,
@@ -94,7 +94,13 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
             Level::Warning => "warning",
             Level::Problem => "problem",
         };
-        let _ = writeln!(data, "{word:8}{}: {}", finding.about, finding.text);
+        let level = match finding.level {
+            Level::Fine => paint::good("ok     "),
+            Level::Note => paint::notable("note   "),
+            Level::Warning => paint::notable("warning"),
+            Level::Problem => paint::bad("problem"),
+        };
+        let _ = writeln!(data, "{level} {}: {}", finding.about, finding.text);
         if let Some(remedy) = &finding.remedy {
             let _ = writeln!(data, "        {remedy}");
         }
@@ -105,7 +111,7 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let count = |level: Level| findings.iter().filter(|finding| finding.level == level).count();
     let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
     let (exit, sentence) = match (problems, warnings) {
-        (0, 0) => (Exit::Done, "no problem was found".to_owned()),
+        (0, 0) => (Exit::Done, "no problems found".to_owned()),
         (0, some) => (
             if args.strict { Exit::Failed } else { Exit::Done },
             format!(
@@ -113,8 +119,8 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
                 counted(some, "problem")
             ),
         ),
-        (1, _) => (Exit::Failed, "1 problem was found".to_owned()),
-        (many, _) => (Exit::Failed, format!("{many} problems were found")),
+        (1, _) => (Exit::Failed, "1 problem found".to_owned()),
+        (many, _) => (Exit::Failed, format!("{many} problems found")),
     };
     let mut talk = vec![sentence];
     let unseen = unseen(session);
@@ -126,7 +132,7 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
     Ok(Outcome {
         exit,
         talk,
-        ..Outcome::answer(
+        ..Outcome::prose(
             data,
             json!({ "findings": rows, "problems": problems, "warnings": warnings }),
         )

@@ -13,7 +13,7 @@ use crate::{
     exit::Exit,
     fs::lock::LockError,
     hindrance::Hindrance,
-    install::{InstallError, in_one_line},
+    install::{InstallError, in_one_line, out_of_reach},
     mirror::MirrorError,
     pins::PinsError,
     refresh::RefreshError,
@@ -153,13 +153,15 @@ impl Error {
             Self::Remove(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
             Self::NoCommand { command, source } => hint_of_command(command, source),
-            Self::NoRoom { .. } => Some("make room; nothing was changed".to_owned()),
+            Self::NoRoom { .. } => {
+                Some("free disk space and run the same command again; nothing was changed".to_owned())
+            }
             Self::Store { source, .. } if is_damage(source) => {
                 Some("`ampup verify --repair` repairs what can be repaired".to_owned())
             }
             Self::Store { source, .. } => hint_of_io(source),
             Self::NotRemoved { .. } => {
-                Some("see to it that it can be removed, and run `ampup self uninstall` again".to_owned())
+                Some("make it removable and run `ampup self uninstall` again".to_owned())
             }
             Self::File { source, .. } => hint_of_room(source),
             Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
@@ -178,15 +180,20 @@ impl Error {
     /// Its causes, outermost first. The attempts of an installation are causes side by side.
     pub fn causes(&self) -> Vec<String> {
         if let Self::Install(InstallError::Exhausted { attempts, .. }) = self {
-            return attempts.iter().map(|attempt| in_one_line(attempt)).collect();
+            let answered = attempts.iter().filter(|attempt| !attempt.is_out_of_reach());
+            let answered = answered.map(|attempt| in_one_line(attempt));
+            return out_of_reach(attempts).into_iter().chain(answered).collect();
         }
         if let Self::Install(InstallError::Fatal(attempt)) = self {
             return vec![in_one_line(attempt.as_ref())];
         }
         let mut causes = Vec::new();
+        let mut above = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(inner) = cause {
-            causes.push(inner.to_string());
+            let text = of_a_file(&inner.to_string(), &above);
+            above = format!("{above}\n{text}");
+            causes.push(text);
             cause = inner.source();
         }
         // A transparent error repeats its source's text.
@@ -197,6 +204,15 @@ impl Error {
     /// The same for programs.
     pub fn json(&self) -> serde_json::Value {
         serde_json::json!({ "message": self.to_string(), "causes": self.causes(), "hint": self.hint() })
+    }
+
+    /// The error with its causes, without the hint.
+    pub fn in_one_line(&self) -> String {
+        let causes = self.causes();
+        std::iter::once(self.to_string())
+            .chain(causes)
+            .collect::<Vec<_>>()
+            .join(": ")
     }
 
     /// All that a person is told of it, line by line.
@@ -211,6 +227,23 @@ impl Error {
             .chain(causes)
             .chain(hint)
             .collect()
+    }
+}
+
+/// The cause of a failed file operation without the words of the library and the system's number, and without the path
+/// that was named already.
+fn of_a_file(cause: &str, above: &str) -> String {
+    let plain = cause.split(" (os error ").next().unwrap_or(cause);
+    let Some((what, why)) = plain
+        .strip_prefix("failed to ")
+        .and_then(|plain| plain.rsplit_once("`: "))
+    else {
+        return plain.to_owned();
+    };
+    match what.split_once('`') {
+        Some((_, path)) if above.contains(path) => why.to_owned(),
+        Some((_, path)) => format!("`{path}`: {why}"),
+        None => plain.to_owned(),
     }
 }
 

@@ -1,12 +1,12 @@
 //! `ampup history`: the generations of the active set.
 
-use std::{fmt::Write as _, io};
+use std::{collections::BTreeSet, fmt::Write as _, io};
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session};
+use super::{Error, Outcome, Session, installed, times};
 use crate::{
-    domain::Inventory,
+    domain::{ActiveSet, Inventory, TreeName},
     store::generation::{self, Generation},
 };
 
@@ -38,27 +38,22 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
         };
         let missing = missing(&inventory, &generation);
         let active = inventory.generation == Some(number);
-        let mut holds = Vec::new();
-        for (component, tree) in &generation.set.components {
-            holds.push(format!(
-                "{component} {}",
-                session.style(component)?.show(tree.version())
-            ));
-        }
-        let mark = if active { "*" } else { " " };
-        let made = generation
+        let earlier = generation
             .record
-            .made
-            .split('.')
-            .next()
-            .unwrap_or_default()
-            .trim_end_matches('Z')
-            .replace('T', " ");
+            .before
+            .and_then(|before| generation::read(&session.layout, before).ok());
+        let changes = changes(
+            earlier.as_ref().map(|earlier| &earlier.set),
+            &generation.set,
+            session,
+        )?;
+        let mark = if active { "*" } else { " " };
+        let made = times::local(&generation.record.made);
+        let command = &generation.record.command;
         let _ = writeln!(
             data,
-            "{mark} {number:<3} {made:19} {}  `{}`",
-            holds.join(", "),
-            generation.record.command
+            "{mark} {number:<3} {made:19}  {}  (`{command}`)",
+            changes.join(", ")
         );
         for spec in &missing {
             let _ = writeln!(data, "      incomplete; `ampup install {spec}` completes it");
@@ -71,7 +66,32 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
                 .collect::<serde_json::Map<_, _>>(),
         }));
     }
-    Ok(Outcome::answer(data, json!({ "generations": rows })))
+    Ok(Outcome {
+        talk: installed::nothing(&inventory).into_iter().collect(),
+        ..Outcome::prose(data, json!({ "generations": rows }))
+    })
+}
+
+/// Lists what one active set has that the one before had not; all of it where nobody knows that one any more.
+fn changes(before: Option<&ActiveSet>, now: &ActiveSet, session: &Session) -> Result<Vec<String>, Error> {
+    let nothing = ActiveSet::default();
+    let before = &before.unwrap_or(&nothing).components;
+    let mut changes = Vec::new();
+    let names: BTreeSet<_> = before.keys().chain(now.components.keys()).collect();
+    for name in names {
+        let style = session.style(name)?;
+        let show = |tree: &TreeName| style.show(tree.version());
+        changes.extend(match (before.get(name), now.components.get(name)) {
+            (Some(old), Some(new)) if old != new => Some(format!("{name} {} -> {}", show(old), show(new))),
+            (None, Some(new)) => Some(format!("{name} {}", show(new))),
+            (Some(old), None) => Some(format!("{name} {} removed", show(old))),
+            _ => None,
+        });
+    }
+    if changes.is_empty() {
+        changes.push("no change of versions".to_owned());
+    }
+    Ok(changes)
 }
 
 /// Lists, as specs, the versions that a generation names and the store no longer has.

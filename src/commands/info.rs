@@ -4,14 +4,18 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session};
+use super::{Error, Outcome, Session, requests};
 use crate::domain::{ComponentName, Target};
 
 /// Arguments of `ampup info`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The component
+    #[arg(value_parser = requests::name)]
     pub name: ComponentName,
+    /// The versions and builds for all hosts, and not only this one's
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// Shows what the registry says of a component, and which of its versions are installed.
@@ -21,6 +25,7 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let component = session.component(&args.name)?;
     let inventory = session.inventory()?;
+    let host = session.host()?;
     let style = component.version_style;
     let mut data = format!("{}: {}\n", component.name, component.summary);
     let mut line = |label: &str, value: &str| {
@@ -28,7 +33,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     };
     line("homepage", &component.homepage);
     if let Some(licence) = &component.licence {
-        line("licence", licence);
+        line("license", licence);
     }
     let requirement = component
         .default_requirement
@@ -59,7 +64,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
         .as_str(),
     );
-    data.push_str("releases\n");
+    data += &match (args.all, host.target) {
+        (false, Some(target)) => format!("versions for this host ({target})\n"),
+        (false, None) => format!("versions for this host ({})\n", host.description),
+        (true, _) => "versions for all hosts\n".to_owned(),
+    };
+    let is_shown = |target: Target| args.all || Some(target) == host.target;
     let mut releases = Vec::new();
     for release in &component.releases {
         let targets: BTreeSet<Target> = release.artifacts.iter().map(|artifact| artifact.target).collect();
@@ -76,9 +86,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         let builds: Vec<_> = builds.collect();
         let words: Vec<String> = builds
             .iter()
-            .map(|(target, providers)| format!("{target} ({})", providers.join(", ")))
+            .filter(|(target, _)| is_shown(*target))
+            .map(|(target, providers)| match args.all {
+                true => format!("{target} ({})", providers.join(", ")),
+                false => format!("built by {}", providers.join(", ")),
+            })
             .collect();
-        let _ = writeln!(data, "  {:10} {}", style.show(&release.version), words.join(", "));
+        if !words.is_empty() {
+            let _ = writeln!(data, "  {:10} {}", style.show(&release.version), words.join(", "));
+        }
         let builds: Vec<_> = builds
             .iter()
             .map(|(target, providers)| json!({"target": target, "providers": providers}))
@@ -95,5 +111,5 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "installed": inventory.trees(&component.name).iter().map(|tree| tree.name.to_string()).collect::<Vec<_>>(),
         "releases": releases,
     });
-    Ok(Outcome::answer(data, json))
+    Ok(Outcome::prose(data, json))
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{
     Error, Outcome, Session, env,
     installation::{self, Activation, How},
+    next, requests,
     self_uninstall::user,
 };
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     registry::Registry,
     self_install,
     setup::{self, Action, SetupError},
-    shell::{Shell, foreign::AnyShell, quote},
+    shell::{Shell, foreign::AnyShell},
     store::directories,
     verify::digest_of,
 };
@@ -39,7 +40,7 @@ pub struct Args {
     #[arg(long)]
     pub dry_run: bool,
     /// Install this too; may be repeated
-    #[arg(short, long = "component", value_name = "SPEC")]
+    #[arg(short, long = "component", value_name = "SPEC", value_parser = requests::spec)]
     pub components: Vec<ComponentSpec>,
     /// Also in place of a newer ampup
     #[arg(long)]
@@ -67,24 +68,35 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         ensure_digest(&program, expected)?;
     }
     ensure_no_removed_flags(args)?;
-    let intent = Intent::form(args, program, session)?;
+    let mut intent = Intent::form(args, program, session)?;
     if args.dry_run {
         return show(args, &intent, session);
     }
     warn_of_another_home(session);
-    let lines = intent.lines();
-    if !lines.is_empty() && !agreed(&lines, session) {
-        return Ok(Outcome {
-            exit: Exit::Failed,
-            ..Outcome::done(vec!["nothing was changed".to_owned()], json!({ "done": false }))
-        });
+    let lines = intent.summary();
+    if !lines.is_empty() {
+        match session.ask(&format!("{}\n\nContinue?", lines.join("\n")), true) {
+            Some(true) => {}
+            Some(false) => {
+                return Ok(Outcome {
+                    exit: Exit::Failed,
+                    ..Outcome::done(vec!["nothing was changed".to_owned()], json!({ "done": false }))
+                });
+            }
+            // Whoever pipes a script into a shell wants ampup; nobody has agreed to changes of other files.
+            None => intent.leave_shells(),
+        }
     }
     let mut talk = put_in_place(&intent, session)?;
     let shells = set_up_shells(&intent, session);
     write_manual(session)?;
-    let (by_hand, mut about_shells) = shells?;
+    let (mut by_hand, mut about_shells) = shells?;
     talk.append(&mut about_shells);
-    talk.extend(shadows(&intent, session));
+    talk.extend(shadow(&intent, session));
+    if !intent.left.is_empty() {
+        by_hand.extend(intent.left.iter().map(|change| change.file.path.clone()));
+        talk.push(left_alone(&intent.left));
+    }
     talk.extend(what_next(args, &intent, &by_hand, session));
     let json = json!({
         "done": true, "version": self_install::version(), "home": session.layout.home(), "by_hand": by_hand,
@@ -92,7 +104,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if args.components.is_empty() {
         return Ok(Outcome::done(talk, json));
     }
-    // Whatever comes of this, ampup itself is in place.
+    // Whatever comes of this, ampup itself is in place. How to find it is said at the end of the installation.
     for line in talk {
         session.note(line);
     }
@@ -166,13 +178,7 @@ fn show(args: &Args, intent: &Intent, session: &Session) -> Result<Outcome, Erro
         data += &plan.data;
         json["components"] = plan.json;
     }
-    Ok(Outcome::answer(data, json))
-}
-
-/// Where there is nobody to ask, silence is consent: whoever pipes a script into a shell wants it.
-fn agreed(lines: &[String], session: &Session) -> bool {
-    let question = format!("{}\n\nGo on?", lines.join("\n"));
-    session.ask(&question, true).unwrap_or(true)
+    Ok(Outcome::prose(data, json))
 }
 
 /// Under sudo HOME may still be the other user's; then files of root would lie there.
@@ -276,7 +282,7 @@ fn set_up_shells(intent: &Intent, session: &Session) -> Result<(Vec<Utf8PathBuf>
                     source: io::Error::new(*kind, why.clone()),
                 });
             }
-            Action::Make(..) => talk.push(format!("made `{}`", change.file.path)),
+            Action::Make(..) => talk.push(format!("created `{}`", change.file.path)),
             Action::Append(_) | Action::Rewrite(_) => {
                 talk.push(format!("added a line to `{}`", change.file.path));
             }
@@ -314,48 +320,46 @@ fn write_manual(session: &Session) -> Result<(), Error> {
     Ok(())
 }
 
-/// Which other programs a shell would find in the place of ampup's.
-fn shadows(intent: &Intent, session: &Session) -> Vec<String> {
-    let names = ["ampup", "ampd", "ampctl", "initdb", "postgres"];
+/// Says which other ampup every shell would find in the place of this one.
+fn shadow(intent: &Intent, session: &Session) -> Option<String> {
     let bin = session.layout.bin();
-    let found = setup::shadows(&session.env.search_path(), &bin, &names);
+    let found = setup::shadows(&session.env.search_path(), &bin, &["ampup"]);
     // The program that runs may be on PATH itself, and was found there.
-    let others = found.into_iter().filter(|shadow| shadow.path != intent.program);
-    others
-        .map(|shadow| {
-            if shadow.is_lasting || intent.changes.is_none() {
-                format!(
-                    "warning: `{}` comes before ampup's own on PATH: put `{bin}` first",
-                    shadow.path
-                )
-            } else {
-                format!(
-                    "warning: `{}` is on PATH too; a new shell finds the one in `{bin}` first",
-                    shadow.path
-                )
-            }
-        })
-        .collect()
+    let other = found
+        .into_iter()
+        .find(|shadow| shadow.path != intent.program && shadow.is_lasting)?;
+    Some(format!(
+        "warning: `{}` comes before ampup's own on PATH: put `{bin}` first",
+        other.path
+    ))
+}
+
+/// Says which files were left alone because there was nobody to ask, and what belongs in them.
+fn left_alone(left: &[setup::FileChange]) -> String {
+    let mut lines: Vec<&str> = left.iter().map(|change| change.line.as_str()).collect();
+    lines.dedup();
+    format!(
+        "no terminal to ask on, so the shells' files were left alone; `ampup init --yes` adds this line to them:\n    {}",
+        lines.join("\n    ")
+    )
 }
 
 /// Lists the commands to type next.
 fn what_next(args: &Args, intent: &Intent, by_hand: &[Utf8PathBuf], session: &Session) -> Vec<String> {
     let mut lines = Vec::new();
     let bin = session.layout.bin();
-    if !session.env.search_path().contains(&bin) && !cfg!(windows) {
+    let is_told =
+        !args.components.is_empty() && matches!(env::usual(session), Usual::Known(AnyShell::Own(_)));
+    if !session.env.search_path().contains(&bin) && !cfg!(windows) && !is_told {
         lines.push(match env::usual(session) {
             Usual::Known(AnyShell::Own(shell)) => {
-                let file = quote(shell, session.layout.home().join(shell.env_file()).as_str());
-                let read = match shell {
-                    Shell::Sh | Shell::Bash | Shell::Zsh | Shell::PowerShell => ".",
-                    Shell::Fish | Shell::Nushell => "source",
-                };
                 let rest = if is_found_by(shell, intent, by_hand) {
                     "; new shells find it by themselves"
                 } else {
                     ""
                 };
-                format!("in this shell: `{read} {file}`{rest}")
+                let reading = next::reading(session).unwrap_or_default();
+                format!("in this shell: `{reading}`{rest}")
             }
             Usual::Known(AnyShell::Foreign(shell)) => {
                 let text = shell.env_text(&intent.setting);

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{Error, Outcome, Session, concerns};
+use super::{Error, Outcome, Session, concerns, next};
 use crate::{
     domain::{ComponentName, ComponentSpec, Provider, TreeName},
     exit::Exit,
@@ -322,10 +322,14 @@ pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Out
     let mut talk = Vec::new();
     let mut json = Vec::new();
     let mut failures = Vec::new();
+    let mut installed = Vec::new();
     for group in report.groups {
         match group {
             GroupReport::Done(members) => {
                 for done in &members {
+                    if matches!(done.effect, Effect::Installed { .. }) {
+                        installed.push(done.component.clone());
+                    }
                     let concerns = concerns::of_tree(&done.component, &done.tree, &inventory, session)?;
                     talk.push(sentence(done, session)?);
                     talk.extend(concerns::lines(&concerns));
@@ -339,6 +343,7 @@ pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Out
         }
     }
     let is_all = json.is_empty();
+    talk.extend(next::after_install(&installed, session));
     for (components, error) in &failures {
         for component in components {
             json.push(json!({"name": component, "effect": "failed", "error": error.to_string(), "causes": error.causes()}));
@@ -373,16 +378,16 @@ fn sentence(done: &Done, session: &Session) -> Result<String, Error> {
     let shown = session.style(&done.component)?.show(done.tree.version());
     let name = &done.component;
     Ok(match &done.effect {
-        Effect::None if done.is_active => format!("{name} {shown} is installed and active already"),
-        Effect::None => format!("{name} {shown} is installed already"),
-        Effect::Activated if done.is_active => {
-            format!("{name} {shown} was installed already and is active now")
-        }
-        Effect::Activated => format!("{name} {shown} was installed already"),
+        Effect::None => format!("{name} {shown} is already installed"),
+        Effect::Activated if done.is_active => format!("activated {name} {shown} (already installed)"),
+        Effect::Activated => format!("{name} {shown} is already installed"),
         Effect::Installed { provider } => format!(
-            "installed {name} {shown}, built by {provider}, in `{}`{}",
-            session.layout.tree(name, &done.tree),
-            if done.is_active { "; it is active" } else { "" }
+            "installed {name} {shown} (built by {provider}){}",
+            if done.is_active {
+                ""
+            } else {
+                "; another version is active"
+            }
         ),
     })
 }
@@ -418,8 +423,9 @@ fn tell_channel(
     if plan.groups.iter().any(|group| asked(&group)) && channel != crate::domain::Channel::Stable {
         let names: Vec<&str> = members.iter().map(|done| done.component.as_str()).collect();
         talk.push(format!(
-            "{} came from the {channel} channel, the default until a stable release starts without a config file",
-            names.join(" and ")
+            "{} {} from the {channel} channel, the default until a stable release starts without a config file",
+            names.join(" and "),
+            if names.len() == 1 { "is" } else { "are" }
         ));
     }
     Ok(())
@@ -467,7 +473,7 @@ fn show(rehearsal: Rehearsal, session: &Session) -> Result<Outcome, Error> {
             "passed_over": group.passed_over,
         }));
     }
-    let outcome = Outcome::answer(data, json!({ "dry_run": true, "groups": groups }));
+    let outcome = Outcome::prose(data, json!({ "dry_run": true, "groups": groups }));
     let failures = failures.into_iter();
     with_failures(
         outcome,

@@ -3,7 +3,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Error, Session};
-use crate::domain::{Channel, ComponentName, ComponentSpec, Requirement, Tree, TreeName};
+use crate::{
+    domain::{Channel, ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName},
+    self_install,
+};
 
 /// The installed versions as specs, in words.
 pub(super) fn installed(session: &Session, component: Option<&ComponentName>) -> Result<String, Error> {
@@ -19,6 +22,12 @@ pub(super) fn installed(session: &Session, component: Option<&ComponentName>) ->
     } else {
         specs.join(", ")
     })
+}
+
+/// Says that nothing is installed but ampup itself, and what to type.
+pub(super) fn nothing(inventory: &Inventory) -> Option<String> {
+    let is_empty = inventory.trees.keys().all(|name| *name == self_install::name());
+    is_empty.then(|| "nothing is installed; `ampup install`".to_owned())
 }
 
 /// Returns true if a spec means this tree. The name of its directory is always accepted, even if its receipt is damaged.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Error, Outcome, Session, concerns, pinned};
+use super::{Error, Outcome, Session, concerns, installed, paint, pinned};
 use crate::{
     domain::{ComponentName, Inventory, version::local_name},
     registry::concern::Concern,
@@ -35,7 +35,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut rows = if args.available {
         available(args, session, &inventory)?
     } else {
-        installed(args, session, &inventory)?
+        here(args, session, &inventory)?
     };
     let is_named = |name: &ComponentName| args.names.is_empty() || args.names.contains(name);
     rows.retain(|row| is_named(&row.name));
@@ -50,9 +50,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let active = rows.iter().filter(|row| row.state == Some("active"));
     let mut talk: Vec<String> = active.flat_map(|row| concerns::lines(&row.concerns)).collect();
     talk.extend(pinned::talk(is_named, &inventory, session)?);
+    if !args.available {
+        talk.extend(installed::nothing(&inventory));
+    }
     Ok(Outcome {
         talk,
-        ..Outcome::answer(
+        ..Outcome::prose(
             table(&rows),
             json!({ "components": rows.iter().map(Row::json).collect::<Vec<_>>() }),
         )
@@ -80,7 +83,7 @@ impl Row {
     }
 }
 
-fn installed(args: &Args, session: &Session, inventory: &Inventory) -> Result<Vec<Row>, Error> {
+fn here(args: &Args, session: &Session, inventory: &Inventory) -> Result<Vec<Row>, Error> {
     let mut rows = Vec::new();
     for (name, trees) in &inventory.trees {
         if is_hidden(name, args) {
@@ -187,9 +190,14 @@ fn table(rows: &[Row]) -> String {
         let pinned = row.pin.as_ref().map(|_| "pinned here");
         let linked = row.is_linked.then_some("linked");
         let words: Vec<&str> = state.into_iter().chain(linked).chain(pinned).collect();
-        let state = match &words[..] {
+        let words = match &words[..] {
             [] => String::new(),
             words => format!("({})", words.join(", ")),
+        };
+        let state = match state {
+            Some("active") => paint::good(&words),
+            Some("damaged" | "missing") => paint::bad(&words),
+            _ => words,
         };
         format!("{:names$} {:versions$} {state}", row.name, row.shown)
             .trim_end()

@@ -11,6 +11,8 @@ pub struct Outcome {
     pub exit: Exit,
     /// The answer, as text for stdout; empty or ending in a line feed.
     pub data: String,
+    /// The answer is for a person, who reads it in color and with short paths; it is never parsed.
+    pub is_prose: bool,
     /// The messages for a person, one line each, for stderr.
     pub talk: Vec<String>,
     /// The same for programs: an object; null where a command has answered in our place.
@@ -23,8 +25,17 @@ impl Outcome {
         Self {
             exit: Exit::Done,
             data: data.into(),
+            is_prose: false,
             talk: Vec::new(),
             json,
+        }
+    }
+
+    /// An answer that only a person reads; programs take the JSON.
+    pub fn prose(data: impl Into<String>, json: Value) -> Self {
+        Self {
+            is_prose: true,
+            ..Self::answer(data, json)
         }
     }
 
@@ -33,6 +44,7 @@ impl Outcome {
         Self {
             exit: Exit::Command(code),
             data: String::new(),
+            is_prose: false,
             talk: Vec::new(),
             json: Value::Null,
         }
@@ -51,6 +63,7 @@ impl Outcome {
         Self {
             exit: Exit::Done,
             data: String::new(),
+            is_prose: false,
             talk,
             json,
         }

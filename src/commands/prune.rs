@@ -19,12 +19,13 @@ use crate::{
 /// Arguments of `ampup prune`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
-    /// Components whose installed versions go too, unless they are active
+    /// Components whose inactive versions are removed too
+    #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
-    /// A project's old cluster, backup or log that goes too, such as `.amp/metadb.old-20260101T000000Z`
-    #[arg(long, value_name = "PATH", value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
+    /// Remove this old cluster, backup or log of a project too, such as `.amp/metadb.old-20260101T000000Z`
+    #[arg(long = "remove", alias = "kept", value_name = "PATH", value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
     pub kept: Vec<Utf8PathBuf>,
-    /// Show what would go, and remove nothing
+    /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -96,10 +97,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         ));
         removed.push(json!({"path": path, "what": "inactive version", "bytes": size}));
     }
-    if !waste.is_empty() {
-        talk.push(format!("removed {}", counted(waste.len(), "unused item")));
-    }
-    talk.push(format!("{} freed", sized(bytes)));
+    let items = counted(waste.len() + trees.len(), "unused item");
+    talk.push(format!("removed {items} ({})", sized(bytes)));
     let json = json!({ "removed": removed, "bytes": bytes, "forgotten": forgotten });
     Ok(Outcome::done(talk, json))
 }
@@ -152,7 +151,7 @@ fn tell_of_kept(known: &[Waste], named: &[Waste], session: &Session) {
     for waste in known.iter().filter(|waste| !named.contains(waste)) {
         let size = sized(waste.bytes);
         session.note(format!(
-            "kept: `{}`, {}, {size}; `--kept {}` removes it",
+            "kept: `{}` ({}, {size}); `ampup prune --remove {}` removes it",
             waste.path,
             waste.what,
             shell::typed(waste.path.as_str())
@@ -204,10 +203,10 @@ fn show(
         rows.push(json!({"path": waste.path, "what": waste.what, "bytes": waste.bytes}));
     }
     let talk = if rows.is_empty() {
-        vec!["there is nothing to remove".to_owned()]
+        vec!["nothing to remove".to_owned()]
     } else {
         vec![format!(
-            "{} could be removed, {} in total",
+            "would remove {} ({})",
             counted(rows.len(), "unused item"),
             sized(bytes)
         )]
@@ -219,6 +218,6 @@ fn show(
     };
     Ok(Outcome {
         talk,
-        ..Outcome::answer(data, json)
+        ..Outcome::prose(data, json)
     })
 }

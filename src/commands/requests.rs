@@ -5,7 +5,9 @@ use camino::Utf8PathBuf;
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 
 use super::{Error, Session};
-use crate::domain::{ComponentName, ComponentSpec, Requirement, requirement::InvalidSpec};
+use crate::domain::{
+    ComponentName, ComponentSpec, Requirement, name::InvalidComponentName, requirement::InvalidSpec,
+};
 
 /// A word of the command line that names what to install, to use or to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,15 @@ pub enum Request {
         /// The reason that it is not a spec.
         cause: InvalidSpec,
     },
+}
+
+/// What people call a component whose name is another.
+const ALIASES: &[(&str, &str)] = &[("pg", "postgres"), ("postgresql", "postgres")];
+
+/// The name of the component that people call so.
+pub(super) fn known_as(word: &str) -> &str {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == word);
+    alias.map_or(word, |(_, name)| name)
 }
 
 impl Request {
@@ -49,7 +60,7 @@ impl Request {
                 } else {
                     Error::Usage {
                         message: cause.to_string(),
-                        hint: "`ampup list --available` shows what there is".to_owned(),
+                        hint: "`ampup list --available` lists the components".to_owned(),
                     }
                 })
             }
@@ -72,12 +83,12 @@ pub fn component(
     example: &'static str,
 ) -> impl Fn(&str) -> Result<Request, Error> + Clone + Send + Sync + 'static {
     move |word| {
-        let cause = match word.parse() {
+        let cause = match spec(word) {
             Ok(spec) => return Ok(Request::Component(spec)),
             Err(cause) => cause,
         };
         let name = word.split('@').next().unwrap_or_default().to_lowercase();
-        match (name.parse(), &cause) {
+        match (known_as(&name).parse(), &cause) {
             (Ok(name), InvalidSpec::Name(_)) => Ok(Request::Capitals {
                 word: word.to_owned(),
                 name,
@@ -89,6 +100,20 @@ pub fn component(
             }),
         }
     }
+}
+
+/// Reads a component and what its version must be.
+pub fn spec(word: &str) -> Result<ComponentSpec, InvalidSpec> {
+    let spec: ComponentSpec = word.parse()?;
+    Ok(ComponentSpec {
+        name: known_as(spec.name.as_str()).parse()?,
+        ..spec
+    })
+}
+
+/// Reads the name of a component.
+pub fn name(word: &str) -> Result<ComponentName, InvalidComponentName> {
+    known_as(word).parse()
 }
 
 /// Reads a path. An empty one would mean the working directory.
@@ -103,6 +128,16 @@ fn daemon() -> ComponentName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn postgres_is_found_by_what_people_call_it() {
+        for word in ["pg", "postgresql", "postgres"] {
+            assert_eq!(name(word).expect(word).as_str(), "postgres");
+            let spec = spec(&format!("{word}@17")).expect(word);
+            assert_eq!(spec.to_string(), "postgres@17");
+        }
+        assert_eq!(name("pgx").expect("a name").as_str(), "pgx");
+    }
 
     #[test]
     fn a_word_is_a_version_a_component_or_refused_with_an_example() {

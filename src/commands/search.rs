@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session};
+use super::{Error, Outcome, Session, requests};
 
 /// Arguments of `ampup search`.
 #[derive(Debug, Clone, clap::Args)]
@@ -17,12 +17,13 @@ pub struct Args {
 /// When nothing does, or the registry cannot be had.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let word = args.word.to_lowercase();
+    let known_as = requests::known_as(&word);
     let registry = session.registry()?;
     let found: Vec<_> = registry
         .components
         .values()
         .filter(|component| {
-            component.name.as_str().contains(&word)
+            component.name.as_str().contains(known_as)
                 || component.summary.to_lowercase().contains(&word)
                 || component
                     .executables

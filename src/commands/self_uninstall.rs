@@ -83,7 +83,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "files": returns.iter().map(|one| &one.path).collect::<Vec<_>>(), "stopped": running.projects(),
     });
     if args.dry_run {
-        let mut outcome = Outcome::answer(lines.join("\n") + "\n", json);
+        let mut outcome = Outcome::prose(lines.join("\n") + "\n", json);
         if let Err(refused) = running.ensure_only_databases() {
             outcome.talk.push(format!("warning: {refused}"));
         }
@@ -132,7 +132,7 @@ fn remove(
     ensure_nothing_runs(session)?;
     for one in returns {
         if let Undo::Stays(why) = &one.action {
-            session.warn(format!("`{}` stays as it is: {why}", one.path));
+            session.warn(format!("`{}` was left unchanged: {why}", one.path));
         }
     }
     // The record of them is in the home, which is whole until all of them are done.
@@ -150,7 +150,7 @@ fn remove(
         outcome.exit = error.exit_code();
         return Ok((outcome, left.paths));
     }
-    let mut talk = vec![format!("ampup is gone from `{}`", layout.home())];
+    let mut talk = vec![format!("removed ampup from `{}`", layout.home())];
     // Those above the home, which are empty only now.
     for one in returns.iter().filter(|one| one.action == Undo::DeleteDirectory) {
         if removal::apply(std::slice::from_ref(one)).is_err() {

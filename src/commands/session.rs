@@ -261,8 +261,7 @@ impl Session {
         runtime.shutdown_background();
         match answer? {
             Answer::NoKey | Answer::Unchanged => {}
-            // The wire has said so.
-            Answer::OutOfReach(_) => {}
+            Answer::OutOfReach(error) => self.note(format!("the registry was not refreshed: {error}")),
             Answer::Newer(newer) => {
                 let kept = {
                     let _lock = self.lock_store()?;

@@ -177,14 +177,11 @@ fn with_ampup_of(active: &ActiveSet, target: &ActiveSet) -> ActiveSet {
 fn nothing(passed_over: bool) -> Error {
     let (message, hint) = if passed_over {
         (
-            "there is no generation to go back to in which more than ampup itself differs",
+            "there is nothing to undo but an update of ampup itself",
             "`ampup undo --include-ampup` takes ampup back",
         )
     } else {
-        (
-            "there is no generation to go back to",
-            "`ampup history` shows them",
-        )
+        ("there is nothing to undo", "`ampup history` shows what changed")
     };
     Error::NotFound {
         message: message.to_owned(),

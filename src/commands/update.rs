@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{
     Error, Outcome, Session, concerns,
     installation::{How, perform},
+    installed, requests,
 };
 use crate::{
     domain::{ComponentName, Inventory},
@@ -16,6 +17,7 @@ use crate::{
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
     /// Which components; all that are active when none is named
+    #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
     /// Also to a new major version of PostgreSQL; existing clusters stay with the old one, which stays installed
     #[arg(long)]
@@ -52,7 +54,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     if plan.groups.is_empty() {
         if talk.is_empty() {
-            talk.push("nothing is installed that could be updated".to_owned());
+            talk.extend(installed::nothing(&inventory));
         }
         return Ok(Outcome::done(
             talk,

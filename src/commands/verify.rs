@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, installation};
+use super::{Error, Outcome, Session, installation, paint, requests};
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
     exit::Exit,
@@ -27,6 +27,7 @@ const TOLD: usize = 10;
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
     /// Which components; everything that is installed, and the links between, when none is named
+    #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
     /// Repair what is damaged
     #[arg(long)]
@@ -74,7 +75,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             }
         };
         let shown = session.style(&component)?.show(tree.version());
-        let _ = writeln!(data, "{component} {shown} is {state}");
+        let _ = writeln!(data, "{component} {shown} is {}", shown_state(state));
         for damage in damages.iter().take(TOLD) {
             let _ = writeln!(data, "  {damage}");
         }
@@ -113,8 +114,17 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     Ok(Outcome {
         exit,
         talk,
-        ..Outcome::answer(data, json)
+        ..Outcome::prose(data, json)
     })
+}
+
+/// The state as a person reads it, with its color.
+fn shown_state(state: &str) -> String {
+    match state {
+        "whole" => paint::good("intact"),
+        "damaged" => paint::bad(state),
+        state => paint::notable(state),
+    }
 }
 
 /// The next command to type; whatever is in the way comes first.

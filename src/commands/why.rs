@@ -14,6 +14,7 @@ use super::{
     Error, Outcome, Session,
     installed::executable_in,
     pinned::{self, Chooser, Chosen},
+    requests, times,
 };
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
@@ -55,7 +56,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 
 fn subject(word: &str, inventory: &Inventory, session: &Session) -> Result<Subject, Error> {
     let registry = session.registry()?;
-    let name: Option<ComponentName> = word.parse().ok();
+    let name: Option<ComponentName> = requests::name(word).ok();
     if let Some(name) = &name
         && (registry.component(name).is_some() || !inventory.trees(name).is_empty())
     {
@@ -121,7 +122,7 @@ fn why(
         _ => None,
     };
     if let Some(maker) = &maker {
-        let (made, command) = (&maker.record.made, &maker.record.command);
+        let (made, command) = (times::local(&maker.record.made), &maker.record.command);
         line("since", &format!("generation {}, {made}", maker.number));
         line("by", &format!("`{command}`"));
     }
@@ -134,7 +135,7 @@ fn why(
             line("digest", &receipt.digest.to_string());
             line(
                 "installed",
-                &format!("{}, by ampup {}", receipt.installed, receipt.ampup),
+                &format!("{}, by ampup {}", times::local(&receipt.installed), receipt.ampup),
             );
         }
         Err(why) => line(
@@ -171,7 +172,7 @@ fn why(
         "command": maker.as_ref().map(|maker| &maker.record.command),
         "receipt": receipt.as_ref().ok(), "path": path, "inactive": others, "on_path": copies,
     });
-    Ok(Outcome::answer(data, json))
+    Ok(Outcome::prose(data, json))
 }
 
 /// What has a say in the version, the one that decides first.

@@ -15,6 +15,7 @@ use crate::{
     layout::Layout,
     postgres::{
         access::AccessError,
+        enclosing::{self, Surprise},
         observe::files,
         user::{OsUser, current_uid},
     },
@@ -150,7 +151,8 @@ pub(super) fn amp_dir(env: &Env) -> Option<Utf8PathBuf> {
     Some(here.join(env.var("AMP_DIR").unwrap_or(".amp")))
 }
 
-/// The project here, as ampd finds it: AMP_DIR, else `.amp` in the working directory.
+/// The project here: AMP_DIR, else `.amp` in the working directory, as ampd finds it; else that of a directory above, which
+/// ampd does not find.
 pub(super) fn project(env: &Env, advice: Advice) -> Vec<Finding> {
     let mut findings = Vec::new();
     let here = env.current_dir();
@@ -158,12 +160,25 @@ pub(super) fn project(env: &Env, advice: Advice) -> Vec<Finding> {
         (Some(named), here) => {
             findings.push(Finding::note(
                 "AMP_DIR",
-                format!("it is set to `{named}`: every project shares that directory and its database"),
-                "`unset AMP_DIR`, unless that is what you want",
+                format!("set to `{named}`: ampup and ampd use that project, wherever they are started"),
+                "`unset AMP_DIR`",
             ));
             here.map_or_else(|| Utf8PathBuf::from(named), |here| here.join(named))
         }
-        (None, Some(here)) => here.join(".amp"),
+        (None, Some(here)) => match enclosing::find(env, None) {
+            Ok((project, Some(Surprise::Above))) => {
+                findings.push(Finding::note(
+                    "project",
+                    format!(
+                        "`ampup run` and `ampup db` use the project in `{}`; plain `ampd solo` would begin another in `{here}`",
+                        project.directory()
+                    ),
+                    "`ampup run ampd solo`",
+                ));
+                project.amp_dir().to_owned()
+            }
+            Ok(_) | Err(_) => here.join(".amp"),
+        },
         (None, None) => return findings,
     };
     let evidence = ["versions", "bin/ampup"]

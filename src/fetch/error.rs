@@ -11,7 +11,7 @@ use crate::{fs::space::sized, verify::VerifyError};
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// No answer that can be used from a host, now; it is not asked again in this run.
-    #[error("{at} is out of reach: {why}")]
+    #[error("{at} is out of reach ({why})")]
     Unreachable {
         /// Who is at fault.
         at: Fault,
@@ -35,7 +35,7 @@ pub enum FetchError {
         why: String,
     },
     /// GitHub answers no more questions for now.
-    #[error("`{host}` answers no more requests for now: its rate limit is used up{until}")]
+    #[error("the rate limit of `{host}` is exceeded{until}")]
     RateLimited {
         /// The host.
         host: String,
@@ -61,7 +61,7 @@ pub enum FetchError {
         is_web_page: bool,
     },
     /// The network may not be used.
-    #[error("{name} would come from `{host}`, and `--offline` was given")]
+    #[error("{name} must be downloaded from `{host}`, and `--offline` is set")]
     Offline {
         /// The name of the artifact.
         name: String,

@@ -229,7 +229,10 @@ fn sort(at: Fault, url: &Url, proxy: Option<&Proxy>, cause: &reqwest::Error, con
         },
         (None, _) if says("dns error") => Failed::Unreachable {
             at,
-            why: format!("DNS: {}", innermost(cause)),
+            why: format!(
+                "DNS: {}",
+                innermost(cause).trim_start_matches("failed to lookup address information: ")
+            ),
         },
         (None, Some(proxy)) if says("unsuccessful") => Failed::Again {
             at: Fault::through(proxy, url),
@@ -244,9 +247,10 @@ fn sort(at: Fault, url: &Url, proxy: Option<&Proxy>, cause: &reqwest::Error, con
     }
 }
 
-/// The text of the first cause of all, which says most.
+/// The text of the first cause of all, which says most, without the system's number for it.
 pub(super) fn innermost(cause: &reqwest::Error) -> String {
-    chain(cause).last().map(ToString::to_string).unwrap_or_default()
+    let text = chain(cause).last().map(ToString::to_string).unwrap_or_default();
+    text.split(" (os error ").next().unwrap_or_default().to_owned()
 }
 
 /// The causes below `cause`, outermost first; its own text says little and is left out where there are others.

@@ -29,13 +29,17 @@ impl Wire {
         match outcome {
             Ok(verified) => Ok(Some(verified)),
             Err(error @ FetchError::Disk { .. }) => Err(error),
-            // That it is out of reach was told already.
-            Err(FetchError::Gone { .. } | FetchError::Unreachable { .. } | FetchError::Offline { .. }) => {
+            Err(FetchError::Gone { .. } | FetchError::Offline { .. }) => Ok(None),
+            Err(error @ FetchError::Unreachable { .. }) => {
+                let text = format!("{error}; continuing without it");
+                if self.is_news(&text) {
+                    self.report(Event::Note(text));
+                }
                 Ok(None)
             }
             Err(error) => {
                 self.report(Event::Warning(format!(
-                    "the mirror is of no use for {}: {}",
+                    "the mirror cannot serve {}: {}",
                     wanted.name,
                     in_one_line(&error)
                 )));

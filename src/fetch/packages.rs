@@ -29,7 +29,6 @@ use super::{
 };
 use crate::{
     children::{self, Enlisted},
-    event::Event,
     fs::atomic,
     verify::Verified,
 };
@@ -84,7 +83,7 @@ impl Wire {
         let prefix = format!("{client}-");
         let room = Room(atomic::private_directory(staging, &prefix).map_err(disk())?);
         let mut telling = Telling::new(&*self.reporter, wanted.name);
-        telling.started(client.to_string(), wanted.size, 0);
+        telling.started_unmeasured(client.to_string(), wanted.size);
         if let Some(size) = wanted.size {
             download::ensure_space(staging, size)?;
         }
@@ -114,14 +113,10 @@ impl Wire {
         })
     }
 
-    /// Remembers that a client is of no use, and says so the first time.
+    /// Remembers that a client is of no use. Whoever asked says so.
     fn client_failed(&self, client: PackageClient, why: Option<String>) -> FetchError {
-        let earlier = locked(&self.failed_clients).insert(client, why.clone());
-        let error = of_client(client, why);
-        if earlier.is_none() {
-            self.report(Event::Note(format!("{error}; continuing without it")));
-        }
-        error
+        locked(&self.failed_clients).insert(client, why.clone());
+        of_client(client, why)
     }
 
     /// The first of these programs that stands in PATH and that `is_good` accepts.

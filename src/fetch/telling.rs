@@ -26,6 +26,15 @@ impl<'a> Telling<'a> {
     }
 
     pub(super) fn started(&mut self, source: String, total: Option<u64>, resumed: u64) {
+        self.began(source, total, resumed, true);
+    }
+
+    /// Another program fetches, and does not tell how far it is.
+    pub(super) fn started_unmeasured(&mut self, client: String, total: Option<u64>) {
+        self.began(client, total, 0, false);
+    }
+
+    fn began(&mut self, source: String, total: Option<u64>, resumed: u64, is_measured: bool) {
         self.is_running = true;
         self.told = Instant::now();
         let name = self.name.to_owned();
@@ -34,6 +43,7 @@ impl<'a> Telling<'a> {
             source,
             total,
             resumed,
+            is_measured,
         });
     }
 

@@ -6,7 +6,7 @@ use fs_err as fs;
 
 use super::{
     InstallContext, Member,
-    error::{Attempt, AttemptError, InstallError},
+    error::{self, Attempt, AttemptError, InstallError},
     locks::{Locks, lock_store},
 };
 use crate::{
@@ -122,6 +122,7 @@ pub(super) fn build(
         match try_artifact(step, component, artifact, &name, &staging, context) {
             Ok(tree) => {
                 let provider = artifact.provider.clone();
+                tell(&name, &attempts, context);
                 return Ok(Sealed {
                     tree,
                     provider,
@@ -136,7 +137,6 @@ pub(super) fn build(
                 if is_fatal {
                     return Err(fatal(attempt));
                 }
-                tell(&attempt, context);
                 attempts.push(attempt);
             }
         }
@@ -147,25 +147,27 @@ pub(super) fn build(
     })
 }
 
-/// Says why a build is passed over, before the next one is tried. Hosts that are out of reach are told by the wire, once
-/// each.
-fn tell(attempt: &Attempt, context: &InstallContext<'_>) {
-    let event = match &attempt.error {
-        AttemptError::Fetch(
-            FetchError::Unreachable { .. } | FetchError::NoClient { .. } | FetchError::Client { .. },
-        ) => return,
-        AttemptError::Fetch(error @ FetchError::WrongPackage { .. }) => {
-            Event::Warning(format!("{error}; continuing without it"))
-        }
-        AttemptError::Fetch(error) => Event::Note(format!("{error}; continuing without it")),
-        error => Event::Warning(format!(
-            "the build by {} is not taken: {}{}",
-            attempt.provider,
-            in_one_line(error),
-            hinted(error, context)
-        )),
-    };
-    context.reporter.report(event);
+/// Says why a component did not come from where it was looked for first; where nothing came, the error says so. Who is out
+/// of reach is told in one line, and of all components that meet the same, only the first says so.
+pub(super) fn tell(name: &str, attempts: &[Attempt], context: &InstallContext<'_>) {
+    if let Some(who) = error::out_of_reach(attempts).filter(|who| context.wire.is_news(who)) {
+        let text = format!("{who}; {name} came from another source");
+        context.reporter.report(Event::Note(text));
+    }
+    for attempt in attempts.iter().filter(|attempt| !attempt.is_out_of_reach()) {
+        context.reporter.report(match &attempt.error {
+            AttemptError::Fetch(error @ FetchError::WrongPackage { .. }) => {
+                Event::Warning(format!("{error}; continued without it"))
+            }
+            AttemptError::Fetch(error) => Event::Note(format!("{error}; continued without it")),
+            error => Event::Warning(format!(
+                "skipped the build by {}: {}{}",
+                attempt.provider,
+                in_one_line(error),
+                hinted(error, context)
+            )),
+        });
+    }
 }
 
 /// An error with its causes; a transparent error's text is not repeated.
@@ -179,7 +181,17 @@ pub fn in_one_line(error: &dyn std::error::Error) -> String {
         }
         cause = inner.source();
     }
-    text
+    without_staging(&text)
+}
+
+/// The text with the files of a staged tree as they are called in it: where it was staged is nobody's concern.
+fn without_staging(text: &str) -> String {
+    const TREE: &str = "/tree/tree/";
+    let words = text.split('`').map(|word| match word.split_once(TREE) {
+        Some((place, file)) if place.contains("/staging/") => file,
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join("`")
 }
 
 fn hinted(error: &AttemptError, context: &InstallContext<'_>) -> String {

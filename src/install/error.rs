@@ -102,7 +102,33 @@ pub enum AttemptError {
     Accept(#[from] AcceptError),
 }
 
+/// Says in a line who was asked in vain and why: hosts, proxies and package clients, each once. `None` where all of them
+/// answered.
+pub fn out_of_reach(attempts: &[Attempt]) -> Option<String> {
+    let mut asked: Vec<String> = Vec::new();
+    for attempt in attempts {
+        let AttemptError::Fetch(error) = &attempt.error else {
+            continue;
+        };
+        let who = match error {
+            FetchError::Unreachable { at, why } => format!("{at} ({why})"),
+            FetchError::NoClient { client } => format!("{client} (not on this machine)"),
+            FetchError::Client { client, why } => format!("{client} ({why})"),
+            _ => continue,
+        };
+        if !asked.contains(&who) {
+            asked.push(who);
+        }
+    }
+    (!asked.is_empty()).then(|| format!("out of reach: {}", asked.join(", ")))
+}
+
 impl Attempt {
+    /// Returns true if nobody answered.
+    pub fn is_out_of_reach(&self) -> bool {
+        out_of_reach(std::slice::from_ref(self)).is_some()
+    }
+
     fn name(&self) -> String {
         format!("{} {}", self.component, self.version)
     }

@@ -36,7 +36,6 @@ const OURS: &[&str] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     amp_dir: Utf8PathBuf,
-    note: Option<String>,
 }
 
 /// The reason there is no project here.
@@ -98,12 +97,7 @@ impl Project {
         match named {
             Some(absolute) if absolute.is_absolute() => Self::at(&absolute),
             Some(relative) => Self::at(&here()?.join(relative)),
-            None => {
-                let here = here()?;
-                let mut project = Self::at(&here.join(AMP))?;
-                project.note = above(here);
-                Ok(project)
-            }
+            None => Self::at(&here()?.join(AMP)),
         }
     }
 
@@ -121,7 +115,7 @@ impl Project {
             let cluster = cluster.to_owned();
             return Err(ProjectError::InCluster { amp_dir, cluster });
         }
-        Ok(Self { amp_dir, note: None })
+        Ok(Self { amp_dir })
     }
 
     /// The Amp directory: absolute, and without links as far as it is there.
@@ -129,9 +123,13 @@ impl Project {
         &self.amp_dir
     }
 
-    /// Returns a note about how it was found, if that is worth a line.
-    pub fn note(&self) -> Option<&str> {
-        self.note.as_deref()
+    /// The directory of the project, which has the Amp directory in it; that itself, where it has another name.
+    pub fn directory(&self) -> &Utf8Path {
+        let parent = self
+            .amp_dir
+            .parent()
+            .filter(|_| self.amp_dir.file_name() == Some(AMP));
+        parent.unwrap_or(&self.amp_dir)
     }
 
     /// Its cluster, where ampd has it too.
@@ -370,21 +368,6 @@ fn older_home(amp_dir: &Utf8Path) -> Option<&'static str> {
         .find(|name| amp_dir.join(name).symlink_metadata().is_ok())
 }
 
-/// A project further up is not meant (ampd does not look there either), but perhaps thought of.
-fn above(here: &Utf8Path) -> Option<String> {
-    if here.join(AMP).symlink_metadata().is_ok() {
-        return None;
-    }
-    let found = here
-        .ancestors()
-        .skip(1)
-        .map(|parent| parent.join(AMP))
-        .find(|amp_dir| amp_dir.join("metadb").is_dir() && older_home(amp_dir).is_none())?;
-    Some(format!(
-        "`{found}` belongs to a directory above and is not used here; `AMP_DIR={found}` uses it"
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -408,23 +391,6 @@ mod tests {
         assert_eq!(find(&[("AMP_DIR", "/x/y")], None), "/x/y");
         assert_eq!(find(&[("AMP_DIR", "/x/y")], Some("state")), here.join("state"));
         assert_eq!(find(&[("AMP_DIR", "/x")], Some("/z")), "/z");
-    }
-
-    #[test]
-    fn a_project_above_is_named_and_not_used() {
-        let (_world, here) = world();
-        let below = here.join("below");
-        fs::create_dir_all(here.join(".amp/metadb")).expect("made");
-        fs::create_dir(&below).expect("made");
-        let env = Env::from_variables([("A", "b")], below.as_std_path());
-        let project = Project::find(&env, None).expect("found");
-        assert_eq!(project.amp_dir(), below.join(".amp"));
-        assert!(
-            project
-                .note()
-                .expect("a note")
-                .contains(here.join(".amp").as_str())
-        );
     }
 
     #[test]

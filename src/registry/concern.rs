@@ -229,7 +229,10 @@ impl fmt::Display for Concern {
             }
             Self::HeldBack {
                 shown, by, remedy, ..
-            } => write!(f, "{shown} is out, and `{by}` holds it back: {remedy} lets go"),
+            } => write!(
+                f,
+                "{shown} is available, but you asked for `{by}` ({remedy}, then `ampup update`)"
+            ),
             Self::Unbuilt {
                 what, is_security, ..
             } => {
@@ -329,17 +332,17 @@ mod tests {
             (
                 "18.4.0",
                 "18.4",
-                "18.6 is out, and `postgres@18.4` holds it back: `ampup install postgres` lets go",
+                "18.6 is available, but you asked for `postgres@18.4` (`ampup install postgres`, then `ampup update`)",
             ),
             (
                 "17.9.0",
                 "17.9.0",
-                "17.11 is out, and `postgres@17.9.0` holds it back: `ampup install postgres@17` lets go",
+                "17.11 is available, but you asked for `postgres@17.9.0` (`ampup install postgres@17`, then `ampup update`)",
             ),
             (
                 "18.3.0",
                 "<18.6",
-                "18.6 is out, and `postgres@<18.6` holds it back: `ampup install postgres` lets go",
+                "18.6 is available, but you asked for `postgres@<18.6` (`ampup install postgres`, then `ampup update`)",
             ),
         ] {
             assert_eq!(

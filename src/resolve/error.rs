@@ -5,6 +5,7 @@ use semver::Version;
 use crate::{
     domain::{Component, ComponentName, Provider, Requirement, Target},
     host::Lack,
+    nearest::nearest,
     registry::Registry,
 };
 
@@ -101,21 +102,12 @@ impl ResolveError {
     /// No component has this name.
     pub(super) fn unknown_component(registry: &Registry, name: &ComponentName) -> Self {
         let mut known: Vec<ComponentName> = registry.components.keys().cloned().collect();
-        let mut nearest: Vec<(usize, ComponentName)> = known
-            .iter()
-            .map(|other| {
-                (
-                    strsim::damerau_levenshtein(name.as_str(), other.as_str()),
-                    other.clone(),
-                )
-            })
-            .filter(|(distance, other)| *distance <= 3 && *distance < other.as_str().len())
-            .collect();
-        nearest.sort();
+        let near = nearest(name.as_str(), known.iter().map(ComponentName::as_str));
+        let near = near.iter().filter_map(|name| name.parse().ok()).collect();
         known.sort();
         Self::UnknownComponent {
             name: name.clone(),
-            nearest: nearest.into_iter().map(|(_, name)| name).collect(),
+            nearest: near,
             known,
         }
     }
@@ -159,7 +151,7 @@ fn listed_lacks(lacks: &[(Provider, Vec<Lack>)]) -> String {
 }
 
 /// `a, b and c`.
-pub(crate) fn listed<T: ToString>(items: &[T], none: &str) -> String {
+fn listed<T: ToString>(items: &[T], none: &str) -> String {
     match items {
         [] => none.to_owned(),
         [one] => one.to_string(),

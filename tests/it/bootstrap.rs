@@ -317,7 +317,7 @@ fn run_again_it_says_that_it_repairs_or_updates() {
     let run = machine.run(&["dash"], &[]).expect("dash is here");
     run.assert_done(&["dash"]);
     assert!(
-        run.stderr.contains("`ampup 0.1.0`") && run.stderr.contains("repairs or updates"),
+        run.stderr.contains("ampup 0.1.0 is installed in") && run.stderr.contains("updates or repairs"),
         "{}",
         run.stderr
     );

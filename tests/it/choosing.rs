@@ -43,7 +43,7 @@ fn a_build_that_does_not_run_here_is_passed_over_with_the_package_that_it_lacks(
     home.offer_artifacts("postgres", "18.4.0", &[broken, zonky_of("18.4.0")]);
     let run = home.ampup(&["install", "postgres"]).exits(0);
     let run = run
-        .says("the build by theseus is not taken")
+        .says("skipped the build by theseus")
         .says("libxml2.so.2")
         .says("built by zonky");
     let command = Distributions::built_in().install(["libxml2.so.2"], &distributions::os_release());
@@ -88,7 +88,7 @@ fn wrong_bytes_of_one_of_two_that_move_together_end_the_run() {
     home.offer("ampctl", "0.2.0");
     home.ampup(&["install", "ampd"])
         .exits(0)
-        .says("ampd v0.2.0 could not be had; taking v0.1.0");
+        .says("ampd v0.2.0 could not be installed; continuing with v0.1.0");
 }
 
 #[test]
@@ -278,7 +278,8 @@ fn a_major_that_a_projects_cluster_needs_stays() {
         .exits(0)
         .says("installed postgres 18.4");
     run.says(&format!(
-        "postgres 17.10 stays installed: the database of `{amp_dir}` needs it"
+        "postgres 17.10 stays installed: the database of `{}` needs it",
+        home.shown(amp_dir)
     ));
     home.ampup(&["list"])
         .exits(0)
@@ -287,7 +288,7 @@ fn a_major_that_a_projects_cluster_needs_stays() {
     let before = home.store();
     home.ampup(&["uninstall", "postgres@17"])
         .exits(6)
-        .says(amp_dir.as_str())
+        .says(&home.shown(amp_dir))
         .says("--force");
     assert_eq!(home.store(), before);
     home.ampup(&["uninstall", "postgres@17", "--force"]).exits(0);

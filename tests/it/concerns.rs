@@ -60,11 +60,14 @@ fn what_is_held_back_is_told_with_what_lets_go() {
     home.offer("tool", "1.0.0");
     home.ampup(&["install", "tool@1.0.0"]).exits(0);
     home.offer("tool", "2.0.0");
-    let held = "2.0.0 is out, and `tool@1.0.0` holds it back: `ampup install tool` lets go";
+    let held =
+        "2.0.0 is available, but you asked for `tool@1.0.0` (`ampup install tool`, then `ampup update`)";
     home.ampup(&["check"]).exits(0).says(held);
     home.ampup(&["update"]).exits(0).says(held);
     home.ampup(&["list"]).exits(0).says(held);
-    home.ampup(&["doctor"]).prints_with(held);
+    home.ampup(&["doctor"]).prints_with(
+        "tool 2.0.0 is available, but you asked for `tool@1.0.0`\n        `ampup install tool`, then",
+    );
     assert_eq!(kinds(&home.ampup(&["check", "--json"])), ["held-back"]);
     // And it does let go.
     home.ampup(&["install", "tool"]).exits(0);

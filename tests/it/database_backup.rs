@@ -335,7 +335,7 @@ fn what_a_project_keeps_goes_only_when_it_is_named() {
 
     let listed = home.ampup(&["prune"]).exits(0);
     for path in &kept {
-        assert!(listed.stderr.contains(path.as_str()), "{listed:?}");
+        assert!(listed.stderr.contains(&home.shown(path)), "{listed:?}");
     }
     let rows = [
         ".amp/metadb",

@@ -111,7 +111,7 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     assert!(home.in_amp("metadb.next").is_empty());
 
     // It goes when it is named, and nothing else does.
-    home.ampup(&["prune"]).exits(0).says(kept[0].as_str());
+    home.ampup(&["prune"]).exits(0).says(&home.shown(&kept[0]));
     assert!(kept[0].exists());
     home.ampup(&["prune", "--kept", ".amp/metadb"])
         .exits(3)
@@ -122,7 +122,7 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     home.ampup(&["prune", "--kept", kept[0].as_str()]).exits(0);
     assert!(!kept[0].exists());
     assert_eq!(sql(&url, "select count(*) from t").expect("it serves"), "5001");
-    home.db(&["upgrade"]).exits(0).says("is of PostgreSQL 16 already");
+    home.db(&["upgrade"]).exits(0).says("already uses PostgreSQL 16");
     home.db(&["upgrade", "--to", "15"])
         .exits(1)
         .says("cannot be downgraded to 15");
@@ -157,7 +157,7 @@ fn without_client_programs_it_says_what_brings_them_and_touches_nothing() {
         let mut command = home.command(words);
         command.env("PATH", "/nonexistent");
         finish(command).exits(3).says(
-            "hint: `ampup install --component postgres@17.11.0+theseus` brings them, or put them in PATH",
+            "hint: `ampup install --component postgres@17.11.0+theseus` installs them; or put them on PATH",
         );
     }
 }

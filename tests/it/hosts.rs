@@ -394,7 +394,7 @@ fn a_file_system_without_permissions_is_named_and_a_place_that_would_do() {
             !run.stderr.contains("chmod") && !run.stderr.contains("FATAL"),
             "{run:#?}"
         );
-        run.says("keeps no permissions").says("/.local/share/amp/work\"`");
+        run.says("keeps no permissions").says("/.local/share/amp/work");
     };
     refused(within(&["run", "--", "true"]).exits(7));
     assert_eq!(home.in_amp("metadb.new-"), [""; 0], "nothing is left");
@@ -476,7 +476,7 @@ fn a_cluster_gets_back_the_empty_directories_that_a_copy_lost() {
     done(Command::new("find").args([cluster.as_str(), "-type", "d", "-empty", "-delete"]));
     home.db(&["start"])
         .exits(0)
-        .says("made the empty directories")
+        .says("created the empty directories")
         .says("pg_notify");
     home.db(&["stop"]).exits(0);
     assert!(!home.db(&["status"]).exits(0).stderr.contains("empty directories"));

@@ -23,6 +23,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("fs", 1),
     ("host", 1),
     ("machine", 1),
+    ("nearest", 1),
     ("processes", 1),
     ("event", 2),
     ("layout", 2),

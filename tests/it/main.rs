@@ -86,6 +86,8 @@ mod run_db;
 mod run_law;
 mod run_left;
 #[cfg(unix)]
+mod run_newcomer;
+#[cfg(unix)]
 mod screens;
 #[cfg(unix)]
 mod seeds;

@@ -35,7 +35,7 @@ fn one_command_installs_a_postgresql_that_ampds_command_lines_start() {
     let before = home.store();
     home.ampup(&["--offline", "install", "--component", "postgres"])
         .exits(0)
-        .says("installed and active already");
+        .says("is already installed");
     assert_eq!(home.store(), before);
 }
 

@@ -78,7 +78,7 @@ fn installing_in_a_project_takes_what_is_pinned_and_leaves_what_is_active() {
     let before = home.store();
     home.ampup(&["install"])
         .exits(0)
-        .says("tool 1.0.0 is installed already");
+        .says("tool 1.0.0 is already installed");
     assert_eq!(home.store(), before);
     home.ampup(&["install", "--dry-run"])
         .exits(0)

@@ -32,7 +32,7 @@ fn a_command_gets_the_database_and_ends_as_it_would_alone() {
                 [ \"$AMP_DIR\" = \"$PWD/.amp\" ] || exit 2\nexit 7";
     let mut command = served.home.command(&["run", "sh", "-c", line]);
     command.envs(NONSENSE.iter().copied());
-    let run = finish(command).exits(7).says("made the project's database");
+    let run = finish(command).exits(7).says("created the database");
     every(NONSENSE, |(name, _)| {
         assert!(run.stderr.contains(name), "`{name}` is told: {run:?}");
     });
@@ -264,7 +264,7 @@ fn as_root_the_server_is_the_projects_owners_or_whoever_is_named() {
     ];
     let run = finish(served.home.command_as_we_are(&whole)).exits(0);
     assert_eq!(run.stdout, format!("0\n{}\n", user.name), "{run:?}");
-    run.says(&format!("which runs as `{}`", user.name));
+    run.says(&format!("running as `{}`", user.name));
     // It is theirs: they go on with it.
     served.ampup(&["run", "true"]).exits(0);
 
@@ -276,7 +276,7 @@ fn as_root_the_server_is_the_projects_owners_or_whoever_is_named() {
     command.current_dir(&roots);
     finish(command)
         .exits(0)
-        .says(&format!("which runs as `{}`", user.name));
+        .says(&format!("running as `{}`", user.name));
     // Whatever root's umask, the server's user gets to its cluster.
     let strict = roots.join("strict");
     fs::create_dir(&strict).expect("made");

@@ -362,7 +362,7 @@ fn on_a_read_only_file_system_a_database_is_still_described() {
     served
         .ampup(&["db", "start"])
         .exits(7)
-        .says(served.amp_dir().as_str());
+        .says(&served.home.shown(&served.amp_dir()));
     disk.grow();
     assert_eq!(served.sql("select x from t"), "1");
 }
@@ -434,18 +434,14 @@ fn a_database_of_the_users_own_is_named_wherever_the_projects_is_shown() {
 fn the_servers_that_run_from_a_home_are_stopped_before_it_goes() {
     let served = Served::new();
     served.ampup(&["db", "start"]).exits(0);
-    let line = format!("stop the database of `{}`", served.amp_dir());
+    let line = format!("stop the database of `{}`", served.home.shown(&served.amp_dir()));
     served
         .ampup(&["self", "uninstall", "--dry-run"])
         .exits(0)
         .prints_with(&line);
     assert!(served.is_running());
     let run = served.ampup(&["self", "uninstall", "--yes"]).exits(0);
-    assert!(
-        run.stderr
-            .contains(&format!("stopped the database of `{}`", served.amp_dir())),
-        "{run:#?}"
-    );
+    assert!(run.stderr.contains("stopped the database of `.amp`"), "{run:#?}");
     assert!(!served.is_running() && !served.home.path().exists());
     assert!(served.data().join("PG_VERSION").is_file());
 }

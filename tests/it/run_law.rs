@@ -156,7 +156,7 @@ fn an_ephemeral_database_says_so_wherever_it_is_shown() {
     let shows = |is_running: bool| {
         let shown = served.ampup(&["db", "status"]).exits(0).stdout;
         assert!(
-            shown.contains("durable      no: it was made with --ephemeral"),
+            shown.contains("durable      no: it was created with --ephemeral"),
             "{shown}"
         );
         let json = served.ampup(&["--json", "db", "status"]).exits(0).json();
@@ -201,7 +201,7 @@ fn a_config_file_of_another_place_is_the_one_that_counts() {
     for config in ["other.toml", work.join("other.toml").as_str()] {
         run(config)
             .exits(0)
-            .says(&format!("`metadata_db.url` in `{}`", work.join("other.toml")))
+            .says(&format!("`metadata_db.url` in `{}`", "other.toml"))
             .says("is not started");
         assert!(!work.join(".amp/metadb").exists());
     }
@@ -209,7 +209,7 @@ fn a_config_file_of_another_place_is_the_one_that_counts() {
     served
         .ampup(&["run", "true"])
         .exits(0)
-        .says("made the project's database");
+        .says("created the database");
     fs::write(served.amp_dir().join("config.toml"), elsewhere).expect("written");
     fs::write(work.join("empty.toml"), "").expect("written");
     run("empty.toml").exits(0).says("started the database");
@@ -233,19 +233,15 @@ fn a_command_that_outlives_its_run_keeps_the_database_until_it_ends() {
     served
         .ampup(&["run", "true"])
         .exits(0)
-        .says("using the running database")
-        .says("others are using it");
+        .says("using the running database");
     assert!(served.is_running());
     run.say("7");
     assert_eq!(run.line(), "written");
     eventually(
         "the command has ended, and the next run stops the database",
         || {
-            served
-                .ampup(&["run", "true"])
-                .exits(0)
-                .stderr
-                .contains("stopped the database")
+            served.ampup(&["run", "true"]).exits(0);
+            !served.is_running()
         },
     );
     assert_eq!(served.sql("select x from t"), "7");

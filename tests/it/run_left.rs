@@ -92,7 +92,7 @@ fn what_a_killed_first_start_of_ampd_left_is_made_again() {
             .ampup(&["run", "--", "true"])
             .exits(0)
             .says("an unfinished cluster, in which no data can be, was moved to")
-            .says("made the project's database");
+            .says("created the database");
         let _ = ampds.kill();
         ampds.wait().expect("ended");
     }

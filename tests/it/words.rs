@@ -1,23 +1,35 @@
 //! What a person sees: bars on a terminal, lines elsewhere, data alone on stdout.
 
-use std::process::{Command, Stdio};
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::json;
 
 use crate::support::{
-    home::{Home, finish},
+    home::{Home, TARGET, finish, script, sha256},
     programs,
+    server::{End, Reply, Server},
     table::every,
 };
 
 /// Runs a command on a terminal (util-linux's `script`), and gives all that it wrote there.
 #[cfg(target_os = "linux")]
 fn on_a_terminal(home: &Home, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    on_a_terminal_of(80, home, arguments, variables)
+}
+
+#[cfg(target_os = "linux")]
+fn on_a_terminal_of(columns: usize, home: &Home, arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let plain = home.command(arguments);
     let words: Vec<String> = std::iter::once(plain.get_program())
         .chain(plain.get_args())
         .map(|word| format!("'{}'", word.to_str().expect("UTF-8")))
         .collect();
     let mut command = Command::new("script");
-    command.args(["-qec", &words.join(" "), "/dev/null"]).env_clear();
+    let line = format!("stty cols {columns}; {}", words.join(" "));
+    command.args(["-qec", &line, "/dev/null"]).env_clear();
     for (name, value) in plain.get_envs() {
         command.env(name, value.expect("set"));
     }
@@ -31,21 +43,113 @@ fn on_a_terminal(home: &Home, arguments: &[&str], variables: &[(&str, &str)]) ->
     finish(command).exits(0).stdout
 }
 
+/// A home whose `tool` comes from a server, slowly.
+fn slow(server: &Server) -> Home {
+    let mut home = Home::new();
+    let artifact = json!({
+        "target": TARGET, "provider": "acme", "format": "raw",
+        "source": {"kind": "https", "url": server.url("/tool")},
+        "integrity": {"kind": "pinned", "digest": sha256(script("tool", "1.0.0").as_bytes())},
+    });
+    home.offer_artifacts("tool", "1.0.0", &[artifact]);
+    home
+}
+
+fn dripping() -> Server {
+    Server::start(|_, _| {
+        let body = script("tool", "1.0.0");
+        Reply::whole(body.as_bytes()).ending(End::OneEvery(Duration::from_millis(40)))
+    })
+}
+
 #[cfg(target_os = "linux")]
 #[test]
-fn a_terminal_gets_a_bar_with_bytes_rate_and_time_left_and_colour() {
+fn a_bar_fits_every_terminal() {
     let Some(_) = programs::find("script") else { return };
-    let home = Home::new();
-    let seen = on_a_terminal(&home, &["install", "postgres@18.4.0+zonky"], &[]);
-    assert!(seen.contains("/22.63 MiB") && seen.contains("/s "), "{seen}");
-    assert!(seen.contains("installed postgres 18.4"), "{seen}");
-    let missing = finish({
-        let mut command = home.command(&["--color", "always", "install", "nothing"]);
-        command.env("TERM", "xterm");
-        command
-    });
+    let server = dripping();
+    for (columns, wanted) in [
+        (20, &["%"][..]),
+        (40, &["%", "[="]),
+        (80, &["%", "[=", "/28 bytes", "/s"]),
+    ] {
+        let home = slow(&server);
+        let seen = on_a_terminal_of(columns, &home, &["install", "tool"], &[]);
+        let (drawn, _) = seen.split_once("installed tool").expect("installed");
+        // As root, the tests' own user is another.
+        let drawn = drawn.rsplit_once("`--home`").map_or(drawn, |(_, drawn)| drawn);
+        let rows: Vec<String> = drawn.split(['\r', '\n']).map(without_escapes).collect();
+        for row in &rows {
+            assert!(row.chars().count() < columns, "{columns}: `{row}`");
+        }
+        for part in wanted {
+            assert!(
+                rows.iter().any(|row| row.contains(part)),
+                "{columns}: no `{part}` in {rows:#?}"
+            );
+        }
+    }
+}
+
+/// The text without what moves the cursor and paints.
+fn without_escapes(text: &str) -> String {
+    let mut rest = text;
+    let mut plain = String::new();
+    while let Some((before, after)) = rest.split_once('\x1b') {
+        plain += before;
+        let end = after
+            .find(|letter: char| letter.is_ascii_alphabetic())
+            .unwrap_or(0);
+        rest = &after[(end + 1).min(after.len())..];
+    }
+    plain + rest
+}
+
+#[test]
+fn a_pipe_gets_a_line_when_a_download_begins_and_one_when_it_ends() {
+    let server = dripping();
+    for progress in ["auto", "always"] {
+        let home = slow(&server);
+        let run = home.ampup(&["--progress", progress, "install", "tool"]).exits(0);
+        let lines: Vec<&str> = run.stderr.lines().collect();
+        let begins = format!("downloading tool 1.0.0 from {} (28 bytes)", server.host());
+        assert_eq!(lines[0], begins, "{run:#?}");
+        assert!(
+            lines[1].starts_with("downloaded tool 1.0.0 (28 bytes in "),
+            "{run:#?}"
+        );
+        assert!(lines[2].starts_with("installed tool 1.0.0"), "{run:#?}");
+        assert!(!run.stderr.contains('\x1b'), "{run:#?}");
+    }
+}
+
+#[test]
+fn color_follows_the_usual_rules_on_stdout_too() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    home.ampup(&["install", "tool"]).exits(0);
+    let active = "\x1b[32m(active)\x1b[0m";
+    for (words, variables, is_coloured) in [
+        (&["list"][..], &[][..], false),
+        (&["list"], &[("CLICOLOR_FORCE", "1")], true),
+        (&["list"], &[("CLICOLOR_FORCE", "0")], false),
+        (&["list"], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+        (&["--color", "always", "list"], &[("NO_COLOR", "1")], true),
+        (&["--color", "never", "list"], &[("CLICOLOR_FORCE", "1")], false),
+    ] {
+        let mut command = home.command(words);
+        command.envs(variables.iter().copied());
+        let run = finish(command).exits(0);
+        assert_eq!(
+            run.stdout.contains(active),
+            is_coloured,
+            "{words:?} {variables:?} {run:?}"
+        );
+        let plain = run.stdout.replace("\x1b[32m", "").replace("\x1b[0m", "");
+        assert_eq!(plain, "tool 1.0.0 (active)\n");
+    }
+    let missing = home.ampup(&["--color", "always", "install", "nothing"]);
     assert!(
-        missing.stderr.starts_with("\u{1b}[1;31merror:\u{1b}[0m "),
+        missing.stderr.starts_with("\x1b[1;31merror:\x1b[0m "),
         "{missing:?}"
     );
 }
@@ -59,7 +163,7 @@ fn ci_and_dumb_terminals_get_lines_and_no_color_is_honoured() {
         home.offer("tool", "1.0.0");
         let seen = on_a_terminal(&home, &["install", "tool"], variables);
         assert!(
-            seen.contains("tool 1.0.0 runs here") && !seen.contains('\u{1b}'),
+            seen.contains("installed tool 1.0.0") && !seen.contains('\u{1b}'),
             "{seen:?}"
         );
     }
@@ -84,7 +188,11 @@ fn progress_can_be_json_or_nothing() {
     let mut home = Home::new();
     home.offer("tool", "1.0.0");
     let run = home.ampup(&["--progress", "never", "install", "tool"]).exits(0);
-    assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+    let lines: Vec<&str> = run.stderr.lines().collect();
+    assert!(
+        lines[0].starts_with("installed tool 1.0.0") && lines.len() == 2,
+        "{run:?}"
+    );
 }
 
 #[test]

@@ -17,9 +17,10 @@ impl BackupError {
             }
             Self::Damaged { .. } => Some("use another backup; `.amp/backups/` has the last three".to_owned()),
             Self::OtherMajor { source, .. } => source.hint(),
-            Self::NoRoom { .. } => {
-                Some("make room (`ampup prune` lists what can go) and run the same command again".to_owned())
-            }
+            Self::NoRoom { .. } => Some(
+                "free disk space (`ampup prune` removes unused files) and run the same command again"
+                    .to_owned(),
+            ),
             Self::Io { source, .. } => hint_of_room(source),
         }
     }

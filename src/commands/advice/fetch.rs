@@ -70,7 +70,7 @@ impl FetchError {
 fn hint_of_fault(at: &Fault, why: &str) -> String {
     match at {
         Fault::Proxy { variable, .. } if why.starts_with("407") => {
-            format!("put the user and the password into `{variable}`: `http://user:password@host:port`")
+            format!("set the user and the password in `{variable}`: `http://user:password@host:port`")
         }
         Fault::Proxy { variable, .. } => {
             format!("set `{variable}` to your network's proxy, `http://host:port`, or unset it")

@@ -59,7 +59,7 @@ impl InstallError {
             Self::Fatal(attempt) => attempt.error.hint(),
             Self::Host(error) => error.hint(),
             Self::NoRoom { .. } | Self::NoEntries { .. } => {
-                Some("make room, or choose another home with `AMPUP_HOME`".to_owned())
+                Some("free disk space, or choose another home with `AMPUP_HOME`".to_owned())
             }
             Self::Lock(error) => error.hint(),
             Self::Store(source) => hint_of_io(source),

@@ -106,7 +106,7 @@ impl ClusterError {
                 (Some(fault), _) => Some(fault.hint().to_owned()),
                 (None, Some(refusal)) => match refusal.kind() {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        Some("make room and run the same command again; nothing is lost".to_owned())
+                        Some("free disk space and run the same command again; nothing is lost".to_owned())
                     }
                     _ => hint_of_database(&refusal),
                 },

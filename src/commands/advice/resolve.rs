@@ -1,9 +1,6 @@
 //! Advice where a request cannot be met.
 
-use crate::{
-    exit::Exit,
-    resolve::{ResolveError, listed},
-};
+use crate::{exit::Exit, resolve::ResolveError};
 
 impl ResolveError {
     /// The exit code of a command that fails so.
@@ -23,8 +20,9 @@ impl ResolveError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownComponent { nearest, known, .. } => match nearest.first() {
-                Some(nearest) => format!("did you mean `{nearest}`? There are {}", listed(known, "none")),
-                None => format!("there are {}", listed(known, "none")),
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None if known.is_empty() => "the registry has no components".to_owned(),
+                None => "`ampup list --available` lists the components".to_owned(),
             },
             Self::NoSuchVersion { versions, .. } if versions.is_empty() => {
                 "`ampup update` fetches the current registry".to_owned()

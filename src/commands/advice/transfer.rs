@@ -12,8 +12,8 @@ impl TransferError {
             Self::Cluster(error) => error.hint(),
             // The command knows the registry, and says which build has them.
             Self::NoClients { majors, .. } => Some(match *majors.end() {
-                u64::MAX => "install the client programs of PostgreSQL, and put them in PATH".to_owned(),
-                major => format!("install the client programs of PostgreSQL {major}, and put them in PATH"),
+                u64::MAX => "install PostgreSQL's client programs, on PATH".to_owned(),
+                major => format!("install the client programs of PostgreSQL {major}, on PATH"),
             }),
             Self::Spawn { source, .. } => hint_of_room(source),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
@@ -70,7 +70,7 @@ impl TransferError {
     }
 }
 
-const MAKE_ROOM: &str = "make room (`ampup prune` lists what can go) and run the same command again";
+const MAKE_ROOM: &str = "free disk space (`ampup prune` removes unused files) and run the same command again";
 
 fn is_of_disk(last_lines: &[String]) -> bool {
     last_lines
@@ -99,7 +99,7 @@ mod tests {
         let failed = |said: &str| TransferError::failed("psql".to_owned(), ExitStatus::default(), said);
         let full = failed("ERROR:  could not extend file \"base/5/1\": No space left on device\n");
         assert_eq!(full.exit_code(), Exit::Disk);
-        assert!(full.hint().is_some_and(|hint| hint.contains("make room")));
+        assert!(full.hint().is_some_and(|hint| hint.contains("free disk space")));
         for (said, code) in [
             (
                 "connection to server at \"::1\", port 1 failed: timeout expired",

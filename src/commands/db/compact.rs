@@ -78,7 +78,7 @@ fn compact(evidence: &Evidence, session: &Session) -> Result<(u64, u64), Error> 
         Answer::Ready(wire) => wire,
         Answer::Refused { code, message } => return Err(refused(message, code)),
         Answer::NotYet(message) => return Err(refused(message, NOT_NOW.to_owned())),
-        Answer::Nobody => return Err(refused("nobody listens".to_owned(), "08006".to_owned())),
+        Answer::Nobody => return Err(refused("no server is listening".to_owned(), "08006".to_owned())),
     };
     let mut number = |statement: &str| {
         let answer = wire.value(statement);

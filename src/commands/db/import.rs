@@ -60,12 +60,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         counted(imported.tables, "table"),
         counted(imported.rows, "row"),
     )];
-    talk.extend(
-        imported
-            .kept
-            .iter()
-            .map(|kept| format!("what was there is kept in `{kept}`")),
-    );
+    talk.extend(imported.kept.iter().map(|kept| super::kept(kept)));
     if !imported.left_behind.is_empty() {
         talk.push(format!(
             "left behind, and yours to bring over: {}",

@@ -11,7 +11,7 @@ use crate::{
     event::sized,
     locate::Locator,
     postgres::{
-        Project,
+        Project, enclosing,
         identity::{Process, servers_of_removed},
         projects::{Projects, is_gone},
     },
@@ -30,7 +30,7 @@ pub struct Args {}
 pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
     let locator = Locator::new(session.layout.home());
     let mut known = Projects::new(locator.layout(), &session.env).read();
-    if let Ok(here) = Project::find(&session.env, None)
+    if let Ok((here, _)) = enclosing::find(&session.env, None)
         && here.cluster().symlink_metadata().is_ok()
     {
         known.insert(here.amp_dir().to_owned());

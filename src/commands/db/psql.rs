@@ -22,7 +22,7 @@ pub struct Args {
     /// As root: run the server as this user
     #[arg(long, value_name = "USER")]
     pub run_as: Option<String>,
-    /// psql's own arguments
+    /// psql's own arguments, such as `-c 'select 1'`
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub words: Vec<OsString>,
 }

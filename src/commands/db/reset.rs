@@ -46,7 +46,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     let name = name(project);
     let question = format!(
-        "This puts the database of `{name}` aside and begins with an empty one. The project's name, to go on:"
+        "This sets the database of `{name}` aside and starts an empty one. Type the project's name to continue:"
     );
     let given = args
         .name
@@ -62,7 +62,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
         None => {
             return Err(Error::Usage {
-                message: "a database is put aside only when its project is named".to_owned(),
+                message: "resetting a database needs the name of its project".to_owned(),
                 hint: format!("`ampup db reset {}`", shell::typed(name)),
             });
         }
@@ -81,11 +81,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     };
     lease.release();
     let talk = vec![
-        format!("the database is now in `{aside}`; the next start makes an empty one"),
-        format!(
-            "to go back: `ampup db stop`, and rename it to `{}`",
-            project.cluster()
-        ),
+        "the next start creates an empty database".to_owned(),
+        super::kept(&aside),
     ];
     Ok(Outcome::done(
         talk,

@@ -6,14 +6,14 @@ use serde_json::json;
 use super::{super::database::Selected, Error, Session, named};
 use crate::{
     backup,
-    commands::{Outcome, requests},
+    commands::{Outcome, requests, times},
 };
 
 /// Arguments of `ampup db restore`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// A file that `ampup db backup` wrote
-    #[arg(value_parser = requests::path(), value_hint = clap::ValueHint::FilePath)]
+    /// A file that `ampup db backup` wrote, or a database that was put aside, such as `.amp/metadb.old-20260101T000000Z`
+    #[arg(value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
     pub file: Utf8PathBuf,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a text here would be printed in the help")]
@@ -29,15 +29,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
     let restored = backup::restore(&cluster, &named(&args.file, session), session.reporter.as_ref())?;
     let mut talk = vec![format!(
-        "restored the PostgreSQL {} cluster of {}",
-        restored.header.major, restored.header.created
+        "restored the database of {} (PostgreSQL {})",
+        times::local(&restored.header.created),
+        restored.header.major
     )];
-    talk.extend(
-        restored
-            .aside
-            .iter()
-            .map(|aside| format!("what was there is kept in `{aside}`")),
-    );
+    talk.extend(restored.aside.iter().map(|aside| super::kept(aside)));
     let json = json!({
         "major": restored.header.major, "created": restored.header.created, "kept": restored.aside,
         "restarted": restored.resumed,

@@ -17,7 +17,7 @@ pub struct Args {
     /// Which project.
     #[command(flatten)]
     pub project: Selected,
-    /// Make the database so that it is faster and may lose its data; one that exists stays as it is
+    /// Create the database without durability: faster, but a crash may lose its data; an existing one stays as it is
     #[arg(long)]
     pub ephemeral: bool,
     /// As root: run the server as this user

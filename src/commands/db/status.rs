@@ -47,7 +47,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .iter()
         .map(|(problem, hint)| json!({ "problem": problem, "hint": hint }))
         .collect();
-    let mut outcome = Outcome::answer(text(&cluster, &status), json);
+    let mut outcome = Outcome::prose(text(&cluster, &status), json);
     for (problem, hint) in problems {
         outcome.talk.push(format!("warning: {problem}"));
         outcome.talk.extend(hint.map(|hint| format!("hint: {hint}")));
@@ -157,7 +157,7 @@ fn text(cluster: &Cluster, status: &Status) -> String {
         line("connections", &serving.connections.to_string());
         line("durable", durable(serving, status));
     } else if status.is_ephemeral {
-        line("durable", "no: it was made with --ephemeral");
+        line("durable", "no: it was created with --ephemeral");
     }
     if let Some(socket) = &status.socket {
         let key = if socket.path().is_some() {
@@ -188,7 +188,7 @@ fn until(serving: &Serving, cluster: &Cluster) -> String {
 fn durable(serving: &Serving, status: &Status) -> &'static str {
     match (serving.is_durable, status.is_ephemeral) {
         (true, _) => "yes",
-        (false, true) => "no: it was made with --ephemeral",
+        (false, true) => "no: it was created with --ephemeral",
         (false, false) => "no: its server was started without fsync, as ampd does",
     }
 }
@@ -242,7 +242,7 @@ fn problems(cluster: &Cluster, status: &Status, session: &Session) -> Vec<(Strin
     {
         problems.push((
             format!("only {} are free for the database", sized(free)),
-            Some("make room; `ampup db compact` gives back what deleted rows take".to_owned()),
+            Some("free disk space; `ampup db compact` frees that of deleted rows".to_owned()),
         ));
     }
     problems

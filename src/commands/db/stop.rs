@@ -30,8 +30,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         ensure_agreed(&cluster, session)?;
     }
     let (line, pid) = match cluster.stop(force, session.reporter.as_ref())? {
-        Stopped::Stopped { pid } => (format!("stopped the database in `{place}`"), Some(pid)),
-        Stopped::WasNotRunning => (format!("no database runs in `{place}`"), None),
+        Stopped::Stopped { pid } => (format!("stopped the database `{place}`"), Some(pid)),
+        Stopped::WasNotRunning => (format!("the database `{place}` is not running"), None),
     };
     let json = json!({ "cluster": place, "stopped": pid.is_some(), "pid": pid });
     Ok(Outcome::done(vec![line], json))

@@ -35,7 +35,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .map_err(|error| with_build(error, session))?;
     Ok(match upgraded {
         Upgraded::AlreadyThere { major } => Outcome::done(
-            vec![format!("the cluster is of PostgreSQL {major} already")],
+            vec![format!("the database already uses PostgreSQL {major}")],
             json!({ "from": major, "to": major, "upgraded": false }),
         ),
         Upgraded::Upgraded {
@@ -52,7 +52,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                     to.major(),
                     counted(rows, "row")
                 ),
-                format!("the old cluster is kept in `{kept}`"),
+                super::kept(&kept),
             ];
             if !left_behind.is_empty() {
                 talk.push(format!(

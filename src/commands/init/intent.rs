@@ -22,6 +22,8 @@ pub(super) struct Intent {
     pub setting: Setting,
     /// The changes to the user's own files; `None` where they are left alone.
     pub changes: Option<Vec<FileChange>>,
+    /// The changes that nobody has agreed to.
+    pub left: Vec<FileChange>,
     /// The directories above the home that were made for it, parents first.
     pub parents: Vec<Utf8PathBuf>,
     home: Utf8PathBuf,
@@ -69,9 +71,53 @@ impl Intent {
             self_install,
             setting,
             changes,
+            left: Vec::new(),
             parents,
             home: layout.home().to_owned(),
         })
+    }
+
+    /// Leaves the user's own files as they are, where there is something to change.
+    pub(super) fn leave_shells(&mut self) {
+        let is_change = |change: &FileChange| {
+            matches!(
+                change.action,
+                Action::Make(..) | Action::Append(_) | Action::Rewrite(_)
+            )
+        };
+        let changes = self.changes.iter().flatten();
+        self.left = changes.filter(|change| is_change(change)).cloned().collect();
+        if !self.left.is_empty() {
+            self.changes = None;
+        }
+    }
+
+    /// The same in a line for each place. Empty if nothing is to be done.
+    pub(super) fn summary(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let SelfInstall::Installation { .. } = &self.self_install {
+            lines.push(format!(
+                "This puts ampup v{} into `{}`.",
+                self_install::version(),
+                self.home
+            ));
+        }
+        let mut touched = Vec::new();
+        for change in self.changes.iter().flatten() {
+            let what = match &change.action {
+                Action::Nothing => continue,
+                Action::Make(..) => "make",
+                Action::Append(_) => "add a line to",
+                Action::Rewrite(_) => "replace ampup's line in",
+                Action::ByHand(_) | Action::Failed(..) => continue,
+            };
+            touched.push(format!("  {what} `{}`", change.file.path));
+        }
+        if !touched.is_empty() {
+            lines.push("So that shells find it:".to_owned());
+            lines.append(&mut touched);
+        }
+        lines
     }
 
     /// Describes the steps, for a person. Empty if nothing is to be done.

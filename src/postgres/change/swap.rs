@@ -88,9 +88,9 @@ impl Swap {
         let resumed = lease.resume(reporter);
         let kept = kept?;
         let resumed = resumed.inspect_err(|_| {
-            let old = kept
-                .as_ref()
-                .map_or_else(String::new, |kept| format!(", and the old one is `{kept}`"));
+            let old = kept.as_ref().map_or_else(String::new, |kept| {
+                format!("; `ampup db restore {kept}` brings the old one back")
+            });
             reporter.report(Event::Warning(format!("the new cluster is in its place{old}")));
         })?;
         Ok(Swapped { kept, resumed })

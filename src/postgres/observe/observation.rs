@@ -88,7 +88,7 @@ impl Found {
             role: String::new(),
             session: Err(Refusal {
                 code: String::new(),
-                message: "nobody listens".to_owned(),
+                message: "no server is listening".to_owned(),
             }),
         }
     }

@@ -197,7 +197,7 @@ fn server_state(cluster: &ClusterContext, look: &mut Observation) -> Result<Serv
         }
         (Err(_), SocketAnswer::Nobody) if pid.is_some() => Ok(ServerState::Busy {
             pid,
-            message: "nobody answers on its socket".to_owned(),
+            message: "the server does not answer on its socket".to_owned(),
         }),
         (Err(_), SocketAnswer::Nobody) => {
             let path = cluster.project.lock();

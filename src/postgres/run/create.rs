@@ -272,7 +272,7 @@ pub fn restore_directories(
         give_directory(&top.enter(above.into())?.directory(name)?, owner)?;
     }
     reporter.report(Event::Note(format!(
-        "made the empty directories that a copy of the database lost: {}",
+        "created the empty directories that a copy of the database lacked: {}",
         lost.join(", ")
     )));
     Ok(())

@@ -460,6 +460,8 @@ impl Starting<'_> {
         };
         match wait.pause(mark, standstill) {
             WaitStep::LookAgain => {}
+            // That a start takes a while is said by whoever starts.
+            WaitStep::Tell if whom.is_none() => {}
             WaitStep::Tell => self
                 .reporter
                 .report(Event::Note(format!("waiting for {}", told(whom, &holder)))),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 
 use crate::support::release::repository;
 
@@ -27,6 +27,17 @@ fn verb(command: &Command, path: &str, page: &mut String) {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let _ = write!(page, "\n### `{path}`\n\n{about}.\n\n    {usage}\n\n");
     arguments(command, page);
+    let examples = command
+        .get_after_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let examples: Vec<&str> = examples.lines().skip(1).collect();
+    if !examples.is_empty() {
+        let _ = write!(page, "\nExamples:\n\n");
+    }
+    for line in examples {
+        let _ = writeln!(page, "  {line}");
+    }
     for below in command.get_subcommands().filter(|below| is_shown(below)) {
         verb(below, &format!("{path} {}", below.get_name()), page);
     }
@@ -37,7 +48,7 @@ fn is_shown(command: &Command) -> bool {
 }
 
 fn reference() -> String {
-    let mut command = ampup::cli::args::Cli::command();
+    let mut command = ampup::cli::help::grammar();
     command.build();
     let mut page = String::from(
         "# Reference\n\nGenerated from the program; do not edit. `ampup help COMMAND` says the same.\n\n## Global options\n\n",

@@ -18,9 +18,9 @@ fn chosen(machine: &Machine) -> String {
     let run = machine.run(&["dash"], &[]).expect("dash is here");
     let (_, rest) = run
         .stderr
-        .split_once('(')
+        .split_once(" for ")
         .unwrap_or_else(|| panic!("no target: {}", run.stderr));
-    rest.split(')').next().expect("a word").to_owned()
+    rest.split([' ', '\n']).next().expect("a word").to_owned()
 }
 
 #[test]

@@ -152,10 +152,10 @@ fn undo_goes_back_step_by_step_and_history_shows_it() {
         "{history}"
     );
     assert!(
-        lines[0].contains("tool 2.0.0") && lines[0].ends_with("`ampup install tool@2.0.0`"),
+        lines[0].contains("tool 1.0.0 -> 2.0.0") && lines[0].ends_with("(`ampup install tool@2.0.0`)"),
         "{history}"
     );
-    home.ampup(&["undo"]).exits(3).says("no generation to go back to");
+    home.ampup(&["undo"]).exits(3).says("there is nothing to undo");
 }
 
 #[test]

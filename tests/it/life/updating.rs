@@ -108,7 +108,7 @@ fn it_never_goes_lower_unless_told_to() {
     person
         .install(&next, &[])
         .exits(0)
-        .says(&format!("There is `ampup {NOW}`"));
+        .says(&format!("ampup {NOW} is installed in"));
     person
         .ampup(&["--version"])
         .exits(0)

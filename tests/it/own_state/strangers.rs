@@ -181,7 +181,7 @@ fn leads_nowhere_else(directories: &[&str]) {
             assert_eq!(scene.outside(), before, "{what}: {run:#?}");
             if words[0] == "self" {
                 let run = run.exits(0);
-                assert!(run.stderr.contains("ampup is gone from"), "{what}: {run:#?}");
+                assert!(run.stderr.contains("removed ampup from"), "{what}: {run:#?}");
                 let active = scene.home.path().join("active");
                 assert!(active.symlink_metadata().is_err(), "{what}: {run:#?}");
             }
@@ -246,7 +246,7 @@ fn what_is_in_the_place_of_a_directory_and_is_none_is_named() {
                 .home
                 .ampup(&["self", "uninstall", "--yes"])
                 .exits(0)
-                .says("ampup is gone from");
+                .says("removed ampup from");
             // What ampup did not make stays.
             let left = fs::read_dir(scene.home.path()).into_iter().flatten().flatten();
             let left: Vec<String> = left
@@ -275,13 +275,13 @@ fn what_is_in_the_place_of_a_lock_is_named() {
                 .home
                 .ampup(&["doctor"])
                 .exits(1)
-                .prints_with(path.as_str())
+                .prints_with(&scene.home.shown(&path))
                 .prints_with(&remedy);
             scene
                 .home
                 .ampup(&["install", "tool@3.0.0"])
                 .exits(7)
-                .says(path.as_str())
+                .says(&scene.home.shown(&path))
                 .says(&format!("hint: {remedy}"));
             scene.home.ampup(&["self", "uninstall", "--yes"]).exits(0);
             assert_eq!(scene.outside(), before, "{name}");
@@ -364,7 +364,7 @@ fn a_home_that_can_be_none_is_refused_with_a_hint() {
         command.env("AMPUP_HOME", place);
         finish(command)
             .exits(7)
-            .says(place.as_str())
+            .says(&home.shown(place))
             .says("hint: ")
             .says("AMPUP_HOME");
     }

@@ -94,6 +94,17 @@ impl Home {
         self.world.path().join("user/.ampup")
     }
 
+    /// A path as messages have it: from the working directory, or from the user's home.
+    pub(crate) fn shown(&self, path: &Utf8Path) -> String {
+        if let Ok(below) = path.strip_prefix(self.work()) {
+            return below.to_string();
+        }
+        match path.strip_prefix(self.world.path().join("user")) {
+            Ok(below) => format!("~/{below}"),
+            Err(_) => path.to_string(),
+        }
+    }
+
     /// The working directory of the program.
     pub(crate) fn work(&self) -> Utf8PathBuf {
         self.world.path().join("work")

@@ -90,6 +90,10 @@ impl Person {
         command
             .args(arguments)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        // `init` asks before it changes the shells' files; they agree.
+        if arguments.contains(&"init") {
+            command.env("AMPUP_YES", "1");
+        }
         if let (Who::Ordinary, Some(user)) = (self.who, run_as()) {
             command.uid(user.uid).gid(user.gid);
         }

@@ -277,12 +277,14 @@ pub(super) fn leftovers(home: &Utf8Path, settled: bool) -> Vec<Utf8PathBuf> {
 }
 
 /// Words with which a command tells that it did something.
-const SUCCESS: [&str; 8] = [
+const SUCCESS: [&str; 10] = [
     "installed tool",
-    "is active",
+    "activated tool",
+    "is active now",
+    "is active already",
     "removed tool",
     "went back",
-    "was installed already",
+    "is already installed",
     "is up to date",
     "no longer active",
     "switched",

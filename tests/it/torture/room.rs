@@ -126,7 +126,7 @@ fn what_is_needed_and_what_is_free_is_told_before_anything_is_written() {
     assert!(parts[1].1.contains("/small/home/staging"), "{run:#?}");
     assert_eq!(parts[2].1, "tool 1.0.0 (active)\n");
     assert_eq!(parts[3].0, 0, "and nothing was in staging: {run:#?}");
-    assert!(parts[3].1.starts_with("unpacked large"), "{run:#?}");
+    assert!(parts[3].1.starts_with("installed large"), "{run:#?}");
 }
 
 /// What the manifest does not say is counted when the archive is here, before any of it is written.
@@ -205,7 +205,7 @@ fn a_disk_for_too_few_files_is_told_before_anything_is_written() {
         "{run:#?}"
     );
     assert!(
-        parts[1].1.contains("/small/home/") && parts[1].1.contains("hint: make room"),
+        parts[1].1.contains("/small/home/") && parts[1].1.contains("hint: free disk space"),
         "{run:#?}"
     );
     assert_eq!(parts[2].1, "tool 1.0.0 (active)\n");
@@ -222,7 +222,7 @@ fn changes_nothing(run: &Run, why: &str) {
         parts[1].1.contains("/small/home/") && parts[1].1.contains(why),
         "{run:#?}"
     );
-    assert!(parts[1].1.contains("hint: make room"), "{run:#?}");
+    assert!(parts[1].1.contains("hint: free disk space"), "{run:#?}");
     assert_eq!(parts[2].1, "tool 1.0.0 (active)\n");
     assert!(
         parts[3].0 == 0 && parts[3].1.starts_with("tool 1.0.0\n"),

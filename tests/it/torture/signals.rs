@@ -295,13 +295,13 @@ fn a_terminal_is_left_as_it_was() {
     have_ended(&pids);
     assert!(shown.contains("code 130"), "{shown:?}");
     assert!(
-        shown.contains("proving that it runs here"),
+        shown.contains("checking that it runs"),
         "a bar was drawn: {shown:?}"
     );
     let (before, after) = shown.split_once("interrupted by SIGINT").expect("told");
     let line = before.rsplit(['\r', '\n']).next().expect("a line");
-    assert!(!line.contains("proving"), "on a line of its own: {shown:?}");
-    assert!(!after.contains("proving"), "nothing is drawn after: {shown:?}");
+    assert!(!line.contains("checking"), "on a line of its own: {shown:?}");
+    assert!(!after.contains("checking"), "nothing is drawn after: {shown:?}");
     assert_eq!(
         shown.matches("\x1b[?25l").count(),
         shown.matches("\x1b[?25h").count(),

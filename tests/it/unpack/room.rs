@@ -26,7 +26,11 @@ fn counted(world: &World, shape: &Shape<'_>, archive: &[u8]) -> (u64, Option<u64
         Err(error @ UnpackError::NoRoom { .. }) => {
             world.assert_untouched("no room");
             assert_eq!(error.exit_code(), Exit::Disk);
-            assert!(error.hint().is_some_and(|hint| hint.starts_with("make room")));
+            assert!(
+                error
+                    .hint()
+                    .is_some_and(|hint| hint.starts_with("free disk space"))
+            );
             let text = told(&error);
             let UnpackError::NoRoom { source, .. } = error else {
                 unreachable!("it is NoRoom")

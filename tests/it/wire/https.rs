@@ -333,9 +333,9 @@ fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
     let forbidding = answering("HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n");
     let bad_gateway = answering("HTTP/1.1 502 X\r\nContent-Length: 0\r\n\r\n");
     let silent = Server::start(|_, _| Reply::status(200).ending(End::SilentBefore));
-    let proxy = |host: String| format!("the proxy `{host}` (`VARIABLE`) is out of reach: ");
+    let proxy = |host: String| format!("the proxy `{host}` (`VARIABLE`) is out of reach (");
     let through =
-        |host: String| format!("`a.example` through the proxy `{host}` (`VARIABLE`) is out of reach: ");
+        |host: String| format!("`a.example` through the proxy `{host}` (`VARIABLE`) is out of reach (");
     let cases = [
         (
             "proxy.invalid:3128".to_owned(),
@@ -356,7 +356,7 @@ fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
         (format!("https://{}", asking.host()), proxy(asking.host())),
         (
             r"http://DOM\user:secret@127.0.0.1:1".to_owned(),
-            "the proxy of `VARIABLE` is out of reach: its value is not the address of a proxy".to_owned(),
+            "the proxy of `VARIABLE` is out of reach (its value is not the address of a proxy".to_owned(),
         ),
     ];
     let mut faults = Vec::new();
@@ -400,7 +400,7 @@ fn a_mirror_and_a_proxy_of_http_are_named_when_they_fail() {
     let text = error.to_string();
     assert!(
         text.starts_with(&format!(
-            "the proxy `{}` (`http_proxy`) is out of reach: 407",
+            "the proxy `{}` (`http_proxy`) is out of reach (407",
             asking.host()
         )),
         "{text}"

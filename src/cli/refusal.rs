@@ -1,0 +1,151 @@
+//! The refusal of a command line, in the form of every other error: what is wrong, and the line that was meant.
+
+use std::ffi::OsString;
+
+use clap::{
+    Command,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use super::help;
+use crate::{commands::Error, nearest::nearest, shell};
+
+/// Returns the error that a refused command line is.
+pub(super) fn error(refusal: &clap::Error, words: &[OsString]) -> Error {
+    let words: Vec<String> = words
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let mut grammar = help::grammar();
+    grammar.build();
+    let (verb, path) = verb(&grammar, &words);
+    let context = |kind| match refusal.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    match (
+        refusal.kind(),
+        context(ContextKind::InvalidSubcommand),
+        context(ContextKind::InvalidArg),
+    ) {
+        (ErrorKind::InvalidSubcommand, Some(wrong), _) => {
+            let known = verb.get_subcommands().filter(|below| !below.is_hide_set());
+            let line = format!("{path} {wrong}");
+            Error::Usage {
+                message: format!("there is no command `{line}`"),
+                hint: meant(wrong, known.map(Command::get_name), &words)
+                    .unwrap_or_else(|| format!("`{}` lists the commands", asks_for_help(&path))),
+            }
+        }
+        (ErrorKind::UnknownArgument, _, Some(wrong)) if wrong.starts_with("--") => {
+            let flags: Vec<String> = verb
+                .get_arguments()
+                .filter(|argument| !argument.is_hide_set())
+                .filter_map(|argument| Some(format!("--{}", argument.get_long()?)))
+                .collect();
+            let name = wrong.split('=').next().unwrap_or(wrong);
+            Error::Usage {
+                message: format!("`{path}` has no option `{name}`"),
+                hint: meant(name, flags.iter().map(String::as_str), &words)
+                    .unwrap_or_else(|| format!("`{}` lists the options", asks_for_help(&path))),
+            }
+        }
+        _ => Error::Usage {
+            message: first_paragraph(refusal),
+            hint: format!("`{}`", asks_for_help(&path)),
+        },
+    }
+}
+
+/// The command that a line names, and how it is typed.
+fn verb<'a>(grammar: &'a Command, words: &[String]) -> (&'a Command, String) {
+    let mut verb = grammar;
+    let mut path = "ampup".to_owned();
+    for word in words.iter().skip(1).take_while(|word| *word != "--") {
+        if let Some(below) = verb.find_subcommand(word) {
+            verb = below;
+            path = format!("{path} {}", below.get_name());
+        }
+    }
+    (verb, path)
+}
+
+fn asks_for_help(path: &str) -> String {
+    match path.strip_prefix("ampup ") {
+        Some(verb) => format!("ampup help {verb}"),
+        None => "ampup --help".to_owned(),
+    }
+}
+
+/// The line with the word that was probably meant.
+fn meant<'a>(wrong: &str, known: impl Iterator<Item = &'a str>, words: &[String]) -> Option<String> {
+    let near = nearest(wrong, known);
+    let right = near.first()?;
+    let line: Vec<String> = words
+        .iter()
+        .skip(1)
+        .map(|word| match word.strip_prefix(wrong) {
+            Some(rest) if rest.is_empty() || rest.starts_with('=') => format!("{right}{rest}"),
+            _ => shell::typed(word),
+        })
+        .collect();
+    Some(format!("did you mean `ampup {}`?", line.join(" ")))
+}
+
+/// The text of clap's, without the usage and the tips that follow it.
+fn first_paragraph(refusal: &clap::Error) -> String {
+    let text = refusal.to_string();
+    let lines: Vec<&str> = text
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .map(str::trim)
+        .collect();
+    lines.join(" ").trim_start_matches("error: ").replace('\'', "`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(line: &str) -> String {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let refusal = help::parsed().try_get_matches_from(&words).expect_err("refused");
+        error(&refusal, &words).lines().join("\n")
+    }
+
+    #[test]
+    fn a_refused_line_is_answered_with_the_one_that_was_meant() {
+        for (line, expected) in [
+            (
+                "ampup instal postgres@18",
+                "error: there is no command `ampup instal`\nhint: did you mean `ampup install postgres@18`?",
+            ),
+            (
+                "ampup frobnicate",
+                "error: there is no command `ampup frobnicate`\nhint: `ampup --help` lists the commands",
+            ),
+            (
+                "ampup db strat",
+                "error: there is no command `ampup db strat`\nhint: did you mean `ampup db start`?",
+            ),
+            (
+                "ampup install --dry-rum",
+                "error: `ampup install` has no option `--dry-rum`\nhint: did you mean `ampup install --dry-run`?",
+            ),
+            (
+                "ampup list --fast",
+                "error: `ampup list` has no option `--fast`\nhint: `ampup help list` lists the options",
+            ),
+            (
+                "ampup info",
+                "error: the following required arguments were not provided: <NAME>\nhint: `ampup help info`",
+            ),
+            (
+                "ampup --color blue list",
+                "error: invalid value `blue` for `--color <WHEN>` [possible values: auto, always, never]\nhint: `ampup help list`",
+            ),
+        ] {
+            assert_eq!(told(line), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The commands to type after something was installed. Not a verb itself.
+
+use super::{Session, env};
+use crate::{
+    domain::ComponentName,
+    self_install,
+    shell::{Shell, foreign::AnyShell, quote},
+};
+
+/// Lists them: how this shell finds what was installed, and what it is for.
+pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> Vec<String> {
+    let has = |name: &str| installed.iter().any(|component| component.as_str() == name);
+    let use_it = if has("ampd") {
+        Some("next: in your project's directory, `ampup run ampd solo`")
+    } else if has("postgres") {
+        Some("next: in your project's directory, `ampup db start`")
+    } else {
+        None
+    };
+    if installed.is_empty() || installed.iter().all(|name| *name == self_install::name()) {
+        return Vec::new();
+    }
+    let mut lines: Vec<String> = path(session).into_iter().collect();
+    lines.extend(use_it.map(str::to_owned));
+    lines
+}
+
+/// How this shell finds what is in the home's `bin`, if it does not.
+fn path(session: &Session) -> Option<String> {
+    let bin = session.layout.bin();
+    if session.env.search_path().contains(&bin) {
+        return None;
+    }
+    Some(format!(
+        "`{bin}` is not on PATH; in this shell: `{}`",
+        reading(session)?
+    ))
+}
+
+/// The command with which this shell reads how to find ampup; `None` where it cannot.
+pub(super) fn reading(session: &Session) -> Option<String> {
+    let bin = session.layout.bin();
+    let env::Usual::Known(AnyShell::Own(shell)) = env::usual(session) else {
+        return None;
+    };
+    let file = session.layout.home().join(shell.env_file());
+    if file.is_file() {
+        let read = match shell {
+            Shell::Sh | Shell::Bash | Shell::Zsh | Shell::PowerShell => ".",
+            Shell::Fish | Shell::Nushell => "source",
+        };
+        return Some(format!("{read} {}", word(shell, file.as_str())));
+    }
+    match shell {
+        Shell::Sh | Shell::Bash | Shell::Zsh => Some(format!("export PATH=\"{bin}:$PATH\"")),
+        Shell::Fish => Some(format!("fish_add_path {}", word(shell, bin.as_str()))),
+        Shell::Nushell | Shell::PowerShell => None,
+    }
+}
+
+/// A path as it is typed: in quotes only where it must be, because `~` is none in them.
+fn word(shell: Shell, path: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+".contains(letter);
+    if path.chars().all(is_plain) {
+        path.to_owned()
+    } else {
+        quote(shell, path)
+    }
+}

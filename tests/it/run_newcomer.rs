@@ -1,0 +1,108 @@
+//! `run` and `db` as somebody meets them who reads each line: what they say, which project they mean, and what psql gets.
+
+use fs_err as fs;
+
+use crate::support::{
+    home::{Run, finish},
+    served::Served,
+};
+
+#[test]
+fn a_run_says_one_line_and_means_the_project_that_its_user_does() {
+    let served = Served::new();
+    let work = served.home.work();
+    // A machine that is slow says so before.
+    let lines = |run: &Run| {
+        run.stderr
+            .lines()
+            .filter(|line| *line != "starting the project's database…")
+            .count()
+    };
+    let first = served.ampup(&["run", "true"]).exits(0);
+    assert_eq!(lines(&first), 1, "{first:#?}");
+    first.says("created the database `.amp/metadb` (PostgreSQL 18.4");
+    let second = served.ampup(&["run", "true"]).exits(0);
+    assert_eq!(lines(&second), 1, "{second:#?}");
+    second.says("started the database `.amp/metadb`");
+    assert!(!served.is_running());
+
+    // Below it, where ampd would begin another.
+    let below = work.join("src/deep");
+    fs::create_dir_all(&below).expect("made");
+    served.home.give(&work.join("src"));
+    let here = |words: &[&str]| {
+        let mut command = served.home.command(words);
+        command.current_dir(&below);
+        finish(command)
+    };
+    let amp_dir = served.amp_dir();
+    let run = here(&["run", "sh", "-c", "echo $AMP_DIR"]).exits(0);
+    assert_eq!(run.stdout.trim(), amp_dir, "{run:#?}");
+    let note = format!("using the project in `{work}`, above this directory");
+    assert_eq!(
+        run.stderr.lines().filter(|line| *line == note).count(),
+        1,
+        "{run:#?}"
+    );
+    let url = here(&["db", "url"]).exits(0).says(&note).stdout;
+    assert_eq!(url, served.ampup(&["db", "url"]).exits(0).stdout);
+    here(&["doctor"]).prints_with("plain `ampd solo` would begin another");
+    assert!(!below.join(".amp").exists());
+
+    // From another project's `db env`.
+    let other = served.home.directory("other");
+    let mut command = served.home.command(&["run", "--no-db", "true"]);
+    command.env("AMP_DIR", &amp_dir).current_dir(&other);
+    finish(command)
+        .exits(0)
+        .says(&format!("using the project in `{work}`, which `AMP_DIR` names"));
+    let mut command = served.home.command(&["run", "--no-db", "true"]);
+    command.env("AMP_DIR", &amp_dir);
+    let silent = finish(command).exits(0);
+    assert_eq!(silent.stderr, "", "it names what is used anyway");
+}
+
+#[test]
+fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
+    let served = Served::new();
+    let work = served.home.work();
+    fs::write(
+        work.join("q.sql"),
+        "create table t as select :x as x;\nselect x from t;\n",
+    )
+    .expect("written");
+    let asked = served.ampup(&["db", "psql", "-q", "-v", "x=7", "-XtA", "-f", "q.sql"]);
+    assert_eq!(asked.exits(0).stdout, "7\n");
+    served
+        .ampup(&["db", "psql", "--help"])
+        .exits(0)
+        .prints_with("psql is the PostgreSQL interactive terminal");
+    served
+        .ampup(&["help", "db", "psql"])
+        .exits(0)
+        .prints_with("ampup db psql");
+
+    served.ampup(&["db", "reset", "work"]).exits(0);
+    let kept = served.home.in_amp("metadb.old-");
+    let [kept] = kept.as_slice() else {
+        panic!("one is kept: {kept:?}");
+    };
+    served
+        .ampup(&["prune"])
+        .exits(0)
+        .says("ampup prune --remove .amp/");
+    served.sql("create table other as select 1 as x");
+    let run = served.ampup(&["db", "restore", kept.as_str()]).exits(0);
+    assert!(run.stderr.starts_with("restored the database of 2"), "{run:#?}");
+    assert_eq!(served.sql("select x from t"), "7");
+    assert!(kept.exists(), "it is a copy");
+    let run = served.ampup(&["db", "reset", "work"]).exits(0);
+    assert!(
+        run.stderr.contains("ampup db restore .amp/metadb.old-"),
+        "{run:#?}"
+    );
+    served
+        .ampup(&["db", "restore", "nothing-here"])
+        .exits(3)
+        .says("cannot read `nothing-here`\n  No such file or directory\n");
+}
