@@ -50,7 +50,7 @@ const SETTINGS: &[(&str, &str, &str, &str)] = &[
         "",
         "a token for GitHub's API; it is sent nowhere else",
     ),
-    ("--color", "`NO_COLOR`", "", "colors"),
+    ("--color", "`NO_COLOR`, `CLICOLOR_FORCE`", "", "colors"),
     ("--progress", "", "", "progress bars, or lines, or JSON on stderr"),
     (
         "--amp-dir",
