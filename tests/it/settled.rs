@@ -188,7 +188,7 @@ const VERBS: [(&[&str], i32); 54] = [
     (&["history"], 0),
     (&["verify"], 0),
     (&["verify", "nope"], 3),
-    (&["doctor"], 1),
+    (&["doctor"], 0),
     (&["install", "tool", "--dry-run"], 0),
     (&["install", "tool@9", "--dry-run"], 3),
     (&["install", "nope"], 3),

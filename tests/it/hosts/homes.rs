@@ -28,8 +28,7 @@ fn a_home_of_roots_serves_everybody_and_says_whose_it_is() {
         (&["why", "postgres"], 0),
         (&["history"], 0),
         (&["verify"], 0),
-        // That `bin` is not on PATH.
-        (&["doctor"], 1),
+        (&["doctor"], 0),
         (&["run", "--", "true"], 0),
         (&["db", "start"], 0),
         (&["db", "list"], 0),
@@ -39,7 +38,7 @@ fn a_home_of_roots_serves_everybody_and_says_whose_it_is() {
         (&["db", "backup"], 0),
         (&["install", "-c", "postgres"], 7),
         (&["install", "--dry-run", "-c", "postgres"], 7),
-        (&["uninstall", "postgres"], 7),
+        (&["uninstall", "postgres", "--force"], 7),
         (&["init", "--yes"], 7),
         (&["self", "uninstall", "--yes"], 7),
     ] {
