@@ -25,7 +25,8 @@ pub(super) fn header(kept: &Utf8Path) -> Result<Header, BackupError> {
     let Contents::Cluster { major } = files::look(kept).map_err(failed("read", kept))? else {
         return Err(BackupError::NoCluster(kept.to_owned()));
     };
-    if let Some(process) = identity::servers_of(kept).first() {
+    let servers = identity::servers_of(kept).map_err(failed("read", kept))?;
+    if let Some(process) = servers.first() {
         return Err(ClusterError::InUse {
             cluster: kept.to_owned(),
             holder: format!("process {}", process.pid),
