@@ -13,6 +13,7 @@ mod shell_names;
 mod spawn;
 pub mod start;
 pub mod stop;
+pub(super) mod tcp;
 mod tether;
 mod users;
 mod wait;

@@ -479,3 +479,33 @@ fn nothing_is_put_into_a_cluster() {
     served.ampup(&["prune", "--kept", aside.as_str()]).exits(0);
     assert!(!aside.exists());
 }
+
+#[test]
+fn a_port_is_opened_only_when_asked_for_and_asks_for_a_password() {
+    let served = Served::new();
+    let started = served.ampup(&["db", "start", "--tcp"]).exits(0);
+    let url = started.stdout.trim().to_owned();
+    assert!(url.contains("@127.0.0.1:"), "{started:?}");
+    assert_eq!(sql(&url, "select 7").expect("let in"), "7");
+    let (who, place) = url.split_once('@').expect("a user");
+    let (user, _) = who.rsplit_once(':').expect("a password");
+    sql(&format!("{user}@{place}"), "select 1").expect_err("nobody comes without the password");
+    served
+        .ampup(&["db", "url", "--tcp"])
+        .exits(0)
+        .prints(&format!("{url}\n"));
+    // The socket is there as ever, and a change that stops the server leaves it as it was.
+    served.ampup(&["run", "true"]).exits(0);
+    assert_eq!(served.sql("select 8"), "8");
+    served.ampup(&["db", "backup"]).exits(0);
+    assert_eq!(sql(&url, "select 9").expect("let in"), "9");
+    served.ampup(&["db", "stop"]).exits(0);
+    served.ampup(&["db", "start"]).exits(0);
+    sql(&url, "select 1").expect_err("it was not asked for");
+    served.ampup(&["db", "url", "--tcp"]).exits(3);
+    served
+        .ampup(&["db", "start", "--tcp"])
+        .exits(1)
+        .says("runs already, without a port");
+    served.ampup(&["db", "stop"]).exits(0);
+}

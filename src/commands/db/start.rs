@@ -23,6 +23,9 @@ pub struct Args {
     /// As root: run the server as this user
     #[arg(long, value_name = "USER")]
     pub run_as: Option<String>,
+    /// Listen on a port of 127.0.0.1 too, with a password: for programs that cannot use a socket
+    #[arg(long)]
+    pub tcp: bool,
 }
 
 /// Starts the database, which is made on first use, and leaves it running.
@@ -36,6 +39,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         run_as: database::user(args.run_as.as_deref())?,
         ephemeral: args.ephemeral,
         purpose: Purpose::Stay,
+        tcp: args.tcp,
     };
     let server = database::start(&cluster, &start, session.reporter.as_ref())?;
     let evidence = server.evidence();
@@ -45,5 +49,19 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "cluster": evidence.data_directory, "user": evidence.user, "durable": evidence.is_durable,
         "started": evidence.origin == ServerOrigin::Started, "made": evidence.made.is_some(),
     });
-    Ok(Outcome::done(Vec::new(), json))
+    if !args.tcp || evidence.socket.path().is_none() {
+        return Ok(Outcome::done(Vec::new(), json));
+    }
+    let Some(url) = cluster.status()?.tcp_url else {
+        return Err(Error::Refused {
+            message: format!(
+                "the server of `{}` runs already, without a port",
+                evidence.data_directory
+            ),
+            hint: "`ampup db stop`, then `ampup db start --tcp`".to_owned(),
+        });
+    };
+    let mut json = json;
+    json["tcp_url"] = url.clone().into();
+    Ok(Outcome::answer(format!("{url}\n"), json))
 }

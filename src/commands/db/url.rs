@@ -13,6 +13,9 @@ pub struct Args {
     /// Which project.
     #[command(flatten)]
     pub project: Selected,
+    /// The address of its port of 127.0.0.1, with the password
+    #[arg(long)]
+    pub tcp: bool,
 }
 
 /// The address that the project's database has, or will have when it runs.
@@ -23,6 +26,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
     let (url, status) = of(&cluster, session)?;
     let is_running = matches!(status.server, ServerState::Serves(_));
+    let url = match (args.tcp, status.tcp_url) {
+        (false, _) => url,
+        (true, Some(url)) => url,
+        (true, None) => {
+            return Err(Error::NotFound {
+                message: "the database has no port".to_owned(),
+                hint: "`ampup db start --tcp` gives it one; `ampup db stop` before, if it runs".to_owned(),
+            });
+        }
+    };
     let json = json!({ "url": url, "running": is_running });
     Ok(Outcome::answer(format!("{url}\n"), json))
 }

@@ -26,6 +26,7 @@ use crate::{
             pending_swap,
             start::{StartOptions, start},
             stop::{Force, Stopped, stop},
+            tcp,
         },
     },
 };
@@ -185,6 +186,7 @@ impl OpenLease {
             let options = StartOptions {
                 run_as,
                 purpose,
+                tcp: tcp::was_on(&cluster)?,
                 ..StartOptions::default()
             };
             start(&cluster, &options, reporter)

@@ -92,6 +92,18 @@ pub(crate) fn candidates(cluster: &ClusterContext, pid_file: &PidFile, owner: u3
     sockets
 }
 
+/// The port of the server that runs now, and its password, if it has one beside its socket.
+pub(crate) fn port_beside(cluster: &ClusterContext) -> Option<Socket> {
+    if cluster.reach == Reach::Loopback {
+        return None;
+    }
+    let file = files::pid_file(&cluster.directory).ok()?;
+    let entry = file
+        .entry()
+        .filter(|entry| entry.address.as_deref() == Some(LOOPBACK))?;
+    Some(Socket::on_loopback(entry.port?, password(cluster)?))
+}
+
 /// The superuser's password that is written down, if one is.
 pub(crate) fn password(cluster: &ClusterContext) -> Option<Password> {
     Password::parse(&files::text(&cluster.password_file).ok()??)

@@ -117,6 +117,21 @@ impl Socket {
         self.url_to_show(user) + &password
     }
 
+    /// The URL of the database on a port, in the form that programs for a host and a port take.
+    pub fn url_for_hosts(&self, user: &str) -> String {
+        let password = self
+            .password
+            .as_ref()
+            .map(|password| format!(":{}", password.reveal()));
+        format!(
+            "postgresql://{}{}@{}:{}/{DATABASE}?sslmode=disable",
+            encoded(user),
+            password.unwrap_or_default(),
+            self.host,
+            self.port
+        )
+    }
+
     /// The same for a command line, which others may see: without the password.
     pub fn url_to_show(&self, user: &str) -> String {
         format!(

@@ -15,6 +15,7 @@ use crate::{
         error::ClusterError,
         identity::postmaster,
         observe::{
+            address::port_beside,
             decide::{Contents, SocketAnswer},
             endpoint::Socket,
             files,
@@ -64,6 +65,8 @@ pub struct Status {
     pub socket: Option<Socket>,
     /// The superuser of that address.
     pub user: Option<String>,
+    /// The address of its port of 127.0.0.1, if it has one beside its socket now.
+    pub tcp_url: Option<String>,
 }
 
 /// The state of a server.
@@ -134,6 +137,9 @@ pub(crate) fn status(cluster: &ClusterContext) -> Result<Status, ClusterError> {
         contents: found,
         url: user.as_ref().map(|user| look.socket.url(user)),
         socket: is_cluster.then(|| look.socket.clone()),
+        tcp_url: port_beside(cluster)
+            .zip(user.as_ref())
+            .map(|(port, user)| port.url_for_hosts(user)),
         user,
     })
 }

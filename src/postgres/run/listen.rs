@@ -94,7 +94,7 @@ pub(crate) fn make_password(cluster: &ClusterContext, run_as: Option<&OsUser>) -
 }
 
 /// A port that nobody listens on: this one, if it can be. Somebody may take it before the server does, which then says so.
-fn free_port(wanted: Option<u16>) -> io::Result<u16> {
+pub(crate) fn free_port(wanted: Option<u16>) -> io::Result<u16> {
     let wanted = wanted.and_then(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
     let listener = match wanted {
         Some(listener) => listener,

@@ -8,7 +8,10 @@ use crate::{
     fs::lock::Lock,
     postgres::{
         error::ClusterError,
-        observe::{endpoint::Socket, purpose::Purpose},
+        observe::{
+            endpoint::{LOOPBACK, Socket},
+            purpose::Purpose,
+        },
         program::{Program, cannot_spawn},
         project::Project,
         run::{log::Log, tether::Tether},
@@ -27,6 +30,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) run_as: Option<&'a OsUser>,
     /// Where its socket goes.
     pub(crate) socket: &'a Socket,
+    /// The rules of its port of 127.0.0.1, if it has one beside its socket.
+    pub(crate) rules: Option<&'a Utf8Path>,
     /// Nothing that is committed may be lost.
     pub(crate) durable: bool,
     /// The purpose of the start.
@@ -49,6 +54,7 @@ pub(crate) fn spawn(launch: &Launch<'_>, lock: &Lock) -> Result<(Child, Log), Cl
     let host = launch.socket.host.as_str();
     let (addresses, directories) = match &launch.socket.password {
         Some(_) => (host, ""),
+        None if launch.rules.is_some() => (LOOPBACK, host),
         None => ("", host),
     };
     let settings = settings(launch, addresses);
@@ -185,7 +191,7 @@ mod system {
 
 fn settings(launch: &Launch<'_>, addresses: &str) -> Vec<String> {
     let mut settings = vec![
-        // No TCP where there is a socket, whatever postgresql.conf says.
+        // No TCP where there is a socket and nobody asked for it, whatever postgresql.conf says.
         format!("listen_addresses={addresses}"),
         format!("port={}", launch.socket.port),
         // Our log, whatever it says.
@@ -200,6 +206,7 @@ fn settings(launch: &Launch<'_>, addresses: &str) -> Vec<String> {
             .memory
             .map(|memory| format!("dynamic_shared_memory_type={memory}")),
     );
+    settings.extend(launch.rules.map(|rules| format!("hba_file={rules}")));
     settings.extend(launch.tether.map(|tether| tether.setting().to_owned()));
     if launch.purpose == Purpose::Change {
         settings.push("default_transaction_read_only=on".to_owned());

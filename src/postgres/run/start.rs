@@ -39,6 +39,7 @@ use crate::{
             server::{Evidence, Process, Server},
             spawn::{Launch, has_done_its_part, spawn},
             stop::{Force, end_if_forgotten, stop},
+            tcp,
             tether::Tether,
             users,
             wait::{Wait, WaitStep},
@@ -68,6 +69,8 @@ pub struct StartOptions {
     pub ephemeral: bool,
     /// The purpose, which decides whether the server stops with its last user.
     pub purpose: Purpose,
+    /// The server also listens on a port of 127.0.0.1 and asks for a password there.
+    pub tcp: bool,
 }
 
 impl StartOptions {
@@ -82,6 +85,13 @@ impl StartOptions {
     #[must_use]
     pub fn ephemeral(mut self) -> Self {
         self.ephemeral = true;
+        self
+    }
+
+    /// The same, with a server that also listens on a port of 127.0.0.1, if it is started now.
+    #[must_use]
+    pub fn tcp(mut self) -> Self {
+        self.tcp = true;
         self
     }
 
@@ -142,7 +152,7 @@ pub(crate) fn start(
         made: None,
         log: Log::of(&cluster.project),
     };
-    let observation = match starting.until_served(programs) {
+    let mut observation = match starting.until_served(programs) {
         Ok(observation) => observation,
         Err(error) => {
             starting.give_up(&error, users);
@@ -159,6 +169,12 @@ pub(crate) fn start(
         }
         drop((observation, users));
         return start(cluster, options, reporter);
+    }
+    if child.is_some()
+        && options.tcp
+        && let Ok(session) = &mut observation.session
+    {
+        tcp::let_in(cluster, session, &observation.role)?;
     }
     // Only a memory aid: a project whose name cannot be written down is served all the same.
     if cluster.is_known {
@@ -375,7 +391,14 @@ impl Starting<'_> {
             Contents::Damaged { .. } | Contents::Foreign { .. } => drop(programs::programs(cluster)?),
         }
         let programs = programs::programs(cluster)?;
-        let socket = make_socket(cluster, self.run_as.as_ref(), self.socket)?;
+        let mut socket = make_socket(cluster, self.run_as.as_ref(), self.socket)?;
+        let port = match self.options.tcp && cluster.reach == Reach::Socket {
+            true => Some(tcp::prepare(cluster, self.run_as.as_ref())?),
+            false => None,
+        };
+        if let Some(port) = &port {
+            socket.port = port.number;
+        }
         if clear_lock_files
             && !lock_files::remove_stale(&cluster.directory, &socket)
                 .map_err(cluster.failed("remove a stale lock file of"))?
@@ -395,6 +418,7 @@ impl Starting<'_> {
             tree: &programs.tree,
             run_as: self.run_as.as_ref(),
             socket: &socket,
+            rules: port.as_ref().map(|port| port.rules.as_path()),
             durable: !files::is_ephemeral(&cluster.directory),
             purpose: self.options.purpose,
             memory: self.memory.kind(),
