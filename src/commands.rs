@@ -28,6 +28,7 @@ mod paint;
 pub mod pin;
 mod pinned;
 pub mod prune;
+mod published;
 pub mod registry_check;
 pub mod requests;
 pub mod run;

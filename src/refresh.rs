@@ -69,6 +69,45 @@ impl Newer {
     fn serial(&self) -> u64 {
         self.signed.floor().serial
     }
+
+    /// The registry, to be used without being kept.
+    pub fn into_loaded(self) -> Loaded {
+        Loaded {
+            registry: self.signed.into_registry(),
+            from: Provenance::Fetched,
+            warnings: Vec::new(),
+            etag: None,
+        }
+    }
+}
+
+/// The id of the further registry that is published there, as it was accepted before.
+pub fn known_id(origin: &RegistryOrigin, layout: &Layout) -> Option<String> {
+    keeping::known_id(origin, layout)
+}
+
+/// The id of the further registry that is published there, as its pointer claims. It is proven when that is.
+///
+/// # Errors
+/// When there is no pointer.
+pub async fn claimed_id(origin: &RegistryOrigin, wire: &Wire) -> Result<String, RefreshError> {
+    let address = origin.address("registry.minisig").unwrap_or_default();
+    let pointer = match wire.get_small(&address, trust::POINTER_LIMIT, None).await? {
+        Fresh::Modified { body, .. } => body,
+        Fresh::NotModified => Vec::new(),
+    };
+    let id = Pointer::claimed_id(&pointer).map_err(|source| RefreshError::Refused {
+        address: address.clone(),
+        source,
+    })?;
+    let named = RegistryOrigin { id, ..origin.clone() };
+    if named.is_default() {
+        return Err(RefreshError::Refused {
+            address,
+            source: TrustError::DefaultId(named.id),
+        });
+    }
+    Ok(named.id)
 }
 
 /// The reason there is no newer registry.
@@ -94,7 +133,11 @@ pub enum RefreshError {
 /// what was accepted before, and newer than the built-in one; a copy that is not to be used is removed.
 pub fn load(origin: &RegistryOrigin, layout: &Layout) -> Loaded {
     let mut loaded = Loaded {
-        registry: Registry::embedded(),
+        registry: if origin.is_default() {
+            Registry::embedded()
+        } else {
+            Registry::without_components(&origin.id)
+        },
         from: Provenance::BuiltIn,
         warnings: Vec::new(),
         etag: None,
@@ -121,7 +164,7 @@ pub fn load(origin: &RegistryOrigin, layout: &Layout) -> Loaded {
         Err(why) => {
             loaded.warnings.push(format!(
                 "the copy of the registry in `{}` is not used: {why}; `ampup update` fetches it again",
-                layout.registry_copy(&origin.id)
+                layout.registry_copy(&origin.name())
             ));
             keeping::drop_refused(origin, layout);
         }
@@ -186,7 +229,7 @@ async fn ask_at(
     let at = address("registry.minisig");
     let (pointer, etag) = match wire.get_small(&at, trust::POINTER_LIMIT, etag).await {
         Ok(Fresh::NotModified) => return Ok(Answer::Unchanged),
-        Ok(Fresh::Modified { body, etag }) => (body, etag),
+        Ok(Fresh::Modified { body, etag, .. }) => (body, etag),
         Err(
             error @ (FetchError::Unreachable { .. }
             | FetchError::Offline { .. }

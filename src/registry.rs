@@ -33,6 +33,17 @@ pub struct Registry {
 }
 
 impl Registry {
+    /// A registry that has nothing, before the first one of this id is here.
+    pub fn without_components(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            serial: 0,
+            issued: String::new(),
+            distributions: Distributions::default(),
+            components: BTreeMap::new(),
+        }
+    }
+
     /// A component by name.
     pub fn component(&self, name: &ComponentName) -> Option<&Component> {
         self.components.get(name)

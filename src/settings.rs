@@ -13,8 +13,10 @@ use crate::{fs::atomic, nearest::nearest};
 pub struct Settings {
     /// A mirror to ask before the origin: `https://host/path` is asked for at `<mirror>/host/path`.
     pub mirror: Option<String>,
-    /// A manifest to use in place of the default registry: the path of a file.
+    /// A registry to use in place of the default one: the path of a manifest, or an https address.
     pub registry: Option<String>,
+    /// The public key of whoever signs the registry at an address: the path of a file.
+    pub registry_key: Option<String>,
     /// Refuse artifacts whose digest the manifest does not state itself.
     pub require_pinned: bool,
     /// The number of downloads at once.
@@ -31,7 +33,8 @@ pub const KEYS: &[(&str, &str)] = &[
         "mirror",
         "an address: `\"https://mirror.example/amp\"`, or `\"file:///…\"`",
     ),
-    ("registry", "the absolute path of a file"),
+    ("registry", "the absolute path of a file, or an https address"),
+    ("registry_key", "the absolute path of a file"),
     ("require_pinned", "`true` or `false`"),
 ];
 
@@ -113,7 +116,11 @@ impl Settings {
             "jobs" => self.jobs = Some(usize::try_from(number().filter(|jobs| *jobs > 0)?).ok()?),
             "lock_timeout" => self.lock_timeout = Some(number()?),
             "mirror" => self.mirror = Some(word().filter(|mirror| is_mirror(mirror))?),
-            "registry" => self.registry = Some(word().filter(|file| is_absolute_file(file))?),
+            "registry" => {
+                let is_registry = |named: &str| is_absolute_file(named) || named.starts_with("https://");
+                self.registry = Some(word().filter(|named| is_registry(named))?);
+            }
+            "registry_key" => self.registry_key = Some(word().filter(|file| is_absolute_file(file))?),
             "require_pinned" => self.require_pinned = value.as_bool()?,
             _ => return None,
         }
@@ -178,7 +185,8 @@ mod tests {
             ("mirror = \"mirror.example\"", "mirror"),
             ("registry = \"\"", "registry"),
             ("registry = \"manifest.json\"", "registry"),
-            ("registry = \"https://example.com/manifest.json\"", "registry"),
+            ("registry = \"ftp://example.com\"", "registry"),
+            ("registry_key = \"key.pub\"", "registry_key"),
             ("require_pinned = \"yes\"", "require_pinned"),
         ];
         let mut wrong = Vec::new();

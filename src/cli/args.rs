@@ -72,9 +72,12 @@ pub struct Global {
     /// ampup's home [default: ~/.ampup] [env: AMPUP_HOME]
     #[arg(long, global = true, value_name = "DIR", value_parser = requests::path(), alias = "install-dir", value_hint = ValueHint::DirPath)]
     pub home: Option<Utf8PathBuf>,
-    /// The manifest of another registry [env: AMPUP_REGISTRY]
-    #[arg(long, global = true, value_name = "FILE", value_parser = NonEmptyStringValueParser::new(), value_hint = ValueHint::FilePath)]
+    /// Another registry: its manifest, or its https address [env: AMPUP_REGISTRY]
+    #[arg(long, global = true, value_name = "FILE|URL", value_parser = NonEmptyStringValueParser::new(), value_hint = ValueHint::FilePath)]
     pub registry: Option<String>,
+    /// The key that signs the registry at an address [env: AMPUP_REGISTRY_KEY]
+    #[arg(long, global = true, value_name = "FILE", value_parser = requests::path(), value_hint = ValueHint::FilePath)]
+    pub registry_key: Option<Utf8PathBuf>,
     /// A mirror to ask first [env: AMPUP_MIRROR]
     #[arg(long, global = true, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub mirror: Option<String>,
@@ -92,6 +95,7 @@ impl Global {
         Options {
             home: self.home.clone(),
             registry: self.registry.clone(),
+            registry_key: self.registry_key.clone(),
             mirror: self.mirror.clone(),
             offline: self.offline,
             yes: self.yes,

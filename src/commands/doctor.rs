@@ -73,7 +73,8 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
         &session.layout,
         &session.env,
         in_use,
-        &session.origin,
+        // Why there is none was told above.
+        session.publisher().unwrap_or(&session.origin),
         Timestamp::now(),
         Advice {
             on_host: Hindrance::hint,

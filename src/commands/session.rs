@@ -18,7 +18,7 @@ use crate::{
     host::Host,
     layout::Layout,
     pins::Pins,
-    refresh::{self, Answer, Kept, Loaded, Provenance},
+    refresh::{self, Loaded, Provenance},
     registry::{Registry, keys::RegistryOrigin, manifest, trust},
     settings::Settings,
     store::{self, claim::Claim},
@@ -27,7 +27,7 @@ use crate::{
 /// Seconds to wait for another ampup.
 const LOCK_TIMEOUT: &str = "AMPUP_LOCK_TIMEOUT";
 
-/// A manifest file.
+/// A manifest file, or the address of a registry.
 const REGISTRY: &str = "AMPUP_REGISTRY";
 
 /// The default time that a command waits for another ampup.
@@ -40,6 +40,8 @@ pub struct Options {
     pub home: Option<Utf8PathBuf>,
     /// `--registry`
     pub registry: Option<String>,
+    /// `--registry-key`
+    pub registry_key: Option<Utf8PathBuf>,
     /// `--mirror`
     pub mirror: Option<String>,
     /// `--offline`
@@ -78,7 +80,9 @@ pub struct Session {
     pub command: String,
     /// The default registry. Only tests have another than the built-in one.
     pub origin: RegistryOrigin,
-    registry: OnceCell<(Registry, RegistrySource)>,
+    /// The registry whose address the user named.
+    pub(super) further: OnceCell<RegistryOrigin>,
+    pub(super) registry: OnceCell<(Registry, RegistrySource)>,
     pins: OnceCell<Option<Pins>>,
 }
 
@@ -146,6 +150,7 @@ impl Session {
             command,
             unusable,
             origin: RegistryOrigin::built_in(),
+            further: OnceCell::new(),
             registry: OnceCell::new(),
             pins: OnceCell::new(),
         })
@@ -179,14 +184,6 @@ impl Session {
     pub fn registry_and_source(&self) -> Result<(&Registry, &RegistrySource), Error> {
         if self.registry.get().is_none() {
             let found = match self.named_registry() {
-                Some(address) if address.starts_with("http://") || address.starts_with("https://") => {
-                    return Err(Error::Usage {
-                        message: format!(
-                            "the registry `{address}` is not a file, and only a file can be named"
-                        ),
-                        hint: "fetch it, look at it, and name the file: `--registry FILE`".to_owned(),
-                    });
-                }
                 Some(path) => {
                     let path = Utf8PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
                     let document = atomic::read(&path, manifest::LIMIT).map_err(|source| Error::File {
@@ -195,7 +192,8 @@ impl Session {
                     })?;
                     (Registry::parse(&document)?, RegistrySource::Named(path))
                 }
-                None => self.settled(self.load_registry()),
+                None if self.is_further() => self.settled(self.load_further()?),
+                None => self.settled(self.load_published()?),
             };
             let _ = self.registry.set(found);
         }
@@ -216,72 +214,18 @@ impl Session {
             })?;
             return Ok((document, None));
         }
-        Ok(match refresh::kept(&self.origin, &self.layout) {
+        Ok(match refresh::kept(self.publisher()?, &self.layout) {
             Some(kept) if kept.serial >= registry.serial => (kept.document, Some(kept.pointer)),
             _ => (manifest::embedded().to_vec(), None),
         })
     }
 
-    fn named_registry(&self) -> Option<&str> {
-        let named = self.options.registry.as_deref();
-        named.or(self.settings.registry.as_deref())
-    }
-
-    fn load_registry(&self) -> Loaded {
-        let mut loaded = refresh::load(&self.origin, &self.layout);
-        for warning in loaded.warnings.drain(..) {
-            self.reporter.report(Event::Warning(warning));
-        }
-        loaded
-    }
-
-    fn settled(&self, loaded: Loaded) -> (Registry, RegistrySource) {
+    pub(super) fn settled(&self, loaded: Loaded) -> (Registry, RegistrySource) {
         let source = match loaded.from {
             Provenance::BuiltIn => RegistrySource::BuiltIn,
             Provenance::Fetched => RegistrySource::Fetched,
         };
         (loaded.registry, source)
-    }
-
-    /// Asks for a newer registry and uses it from now on. Must come before the first `registry`. Does nothing where the
-    /// user named a manifest, or no key was built in; where the host is out of reach, what is here goes on.
-    ///
-    /// # Errors
-    /// When what comes is not proven, or cannot be kept; nothing is changed then.
-    pub fn refresh(&self) -> Result<(), Error> {
-        if self.named_registry().is_some() || self.origin.keyring.is_empty() {
-            return Ok(());
-        }
-        let loaded = self.load_registry();
-        let wire = self.wire(None, false)?;
-        let runtime = self.runtime()?;
-        let mirror = self.mirror()?;
-        let answer = runtime.block_on(refresh::ask(&self.origin, &loaded, &wire, mirror.as_ref()));
-        // A name look-up that hangs must not keep us.
-        runtime.shutdown_background();
-        match answer? {
-            Answer::NoKey | Answer::Unchanged => {}
-            Answer::OutOfReach(error) => self.note(format!("the registry was not refreshed: {error}")),
-            Answer::Newer(newer) => {
-                let kept = {
-                    let _lock = self.lock_store()?;
-                    refresh::keep(&newer, &self.origin, &self.layout, Timestamp::now())?
-                };
-                match kept {
-                    Kept::Newer { serial, issued } => {
-                        self.note(format!("the registry is now number {serial}, issued {issued}"));
-                        let _ = self.registry.set(self.settled(self.load_registry()));
-                        return Ok(());
-                    }
-                    Kept::Same => {}
-                    Kept::Behind { found, accepted } => self.note(format!(
-                        "the published registry is still number {found}; continuing with {accepted}"
-                    )),
-                }
-            }
-        }
-        let _ = self.registry.set(self.settled(loaded));
-        Ok(())
     }
 
     /// Warns of a registry that nobody has renewed for long.
@@ -397,16 +341,20 @@ impl Session {
     /// # Errors
     /// When the registry cannot be had.
     pub fn host(&self) -> Result<Host, Error> {
-        let registry = self.registry()?;
+        Ok(Self::host_for(self.registry()?))
+    }
+
+    /// Returns the facts of this machine that the artifacts of a registry ask for.
+    pub fn host_for(registry: &Registry) -> Host {
         let releases = registry
             .components
             .values()
             .flat_map(|component| &component.releases);
-        Ok(Host::probe(
+        Host::probe(
             releases
                 .flat_map(|release| &release.artifacts)
                 .map(|artifact| &artifact.needs),
-        ))
+        )
     }
 
     /// Makes the home's directories and takes the store lock, telling the user who holds it if that takes a while.
@@ -528,7 +476,7 @@ impl Session {
     }
 }
 
-/// The registry that the environment names: a file, or an address, which is refused where it is used.
+/// The registry that the environment names: a file, or an address.
 fn registry_of(env: &Env) -> Result<Option<String>, Error> {
     match env.var(REGISTRY) {
         Some(named) if named.contains("://") => Ok(Some(named.to_owned())),

@@ -92,12 +92,22 @@ pub(super) fn accepted(origin: &RegistryOrigin, layout: &Layout) -> Result<Optio
         )
     };
     match read(layout) {
-        Ok(mut trust) => match trust.registries.remove(&origin.id) {
-            Some(accepted) if !accepted.is_whole(&origin.id) => Err(damaged(&"its check does not match")),
+        Ok(mut trust) => match trust.registries.remove(&origin.name()) {
+            Some(accepted) if !accepted.is_whole(&origin.name()) => Err(damaged(&"its check does not match")),
             accepted => Ok(accepted),
         },
         Err(cause) => Err(damaged(&cause)),
     }
+}
+
+/// The id of the further registry of this place, if one was accepted.
+pub(super) fn known_id(origin: &RegistryOrigin, layout: &Layout) -> Option<String> {
+    let place = format!("-{}", origin.place());
+    let trust = read(layout).ok()?;
+    let names = trust.registries.into_keys();
+    names
+        .filter_map(|name| name.strip_suffix(&place).map(str::to_owned))
+        .next()
 }
 
 fn read(layout: &Layout) -> io::Result<Trust> {
@@ -189,7 +199,7 @@ type Parts = (Vec<u8>, Vec<u8>);
 /// The two files that the copy was made of.
 fn parts(origin: &RegistryOrigin, layout: &Layout) -> Result<Option<Parts>, Unusable> {
     let limit = trust::POINTER_LIMIT + manifest::LIMIT;
-    let mut pointer = match atomic::read_own(&layout.registry_copy(&origin.id), limit) {
+    let mut pointer = match atomic::read_own(&layout.registry_copy(&origin.name()), limit) {
         Ok(bytes) => bytes,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(Unusable::of_io(cause)),
@@ -219,7 +229,7 @@ pub(super) fn drop_refused(origin: &RegistryOrigin, layout: &Layout) {
     if let Ok(Some(lock)) = Lock::try_acquire(&layout.store_lock()) {
         let accepted = accepted(origin, layout).unwrap_or_default();
         if let Err(Unusable::Refused(_)) = accepted_copy(origin, layout, accepted.as_ref()) {
-            let _ = fs::remove_file(layout.registry_copy(&origin.id));
+            let _ = fs::remove_file(layout.registry_copy(&origin.name()));
         }
         lock.release();
     }
@@ -228,12 +238,12 @@ pub(super) fn drop_refused(origin: &RegistryOrigin, layout: &Layout) {
 /// Keeps all of it: the copy first, so that the floor never rises above what is here.
 pub(super) fn keep(newer: &Newer, origin: &RegistryOrigin, layout: &Layout) -> io::Result<()> {
     let copy = [newer.pointer.as_slice(), newer.document.as_slice()].concat();
-    atomic::write_through(&layout.staging(), &layout.registry_copy(&origin.id), &copy)?;
+    atomic::write_through(&layout.staging(), &layout.registry_copy(&origin.name()), &copy)?;
     // A damaged one says nothing that could be kept.
     let mut trust = read(layout).unwrap_or_default();
     trust.schema = 1;
-    let accepted = Accepted::new(&origin.id, newer.signed.floor().clone(), newer.etag.clone());
-    trust.registries.insert(origin.id.clone(), accepted);
+    let accepted = Accepted::new(&origin.name(), newer.signed.floor().clone(), newer.etag.clone());
+    trust.registries.insert(origin.name(), accepted);
     let mut text = serde_json::to_vec_pretty(&trust).expect("text and numbers are JSON");
     text.push(b'\n');
     shared_home::write_state(layout, &layout.trust(), &text)

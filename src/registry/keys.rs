@@ -5,6 +5,10 @@ use std::fmt;
 
 use minisign_verify::PublicKey;
 
+use crate::domain::{Algorithm, digest::Hasher};
+
+/// The id of the default registry.
+const DEFAULT: &str = "amp";
 /// The public keys, as `minisign -G` writes them. A key is added here and lies in `registry/keys/`; a test holds both to
 /// each other.
 const BUILT_IN: [&str; 0] = [];
@@ -28,7 +32,7 @@ impl RegistryOrigin {
     /// Returns the keys that this ampup was built with.
     pub fn built_in() -> Self {
         Self {
-            id: "amp".to_owned(),
+            id: DEFAULT.to_owned(),
             base: BASE.map(str::to_owned),
             keyring: Keyring::new(&BUILT_IN, REVOKED).expect("a test reads the built-in keys"),
         }
@@ -37,6 +41,36 @@ impl RegistryOrigin {
     /// Where it is published, if somebody may sign it.
     pub fn published(&self) -> Option<&str> {
         self.base.as_deref().filter(|_| !self.keyring.is_empty())
+    }
+
+    /// Returns true if this is the default registry, and not a further one.
+    pub fn is_default(&self) -> bool {
+        self.id == DEFAULT
+    }
+
+    /// Returns the name under which its floor and its copy are kept: a further registry's are those of its address and its
+    /// key, so that no other one takes their place.
+    pub fn name(&self) -> String {
+        if self.is_default() {
+            return self.id.clone();
+        }
+        format!("{}-{}", self.id, self.place())
+    }
+
+    /// Returns what tells the places of further registries apart.
+    pub fn place(&self) -> String {
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        hasher.update(
+            self.base
+                .as_deref()
+                .unwrap_or_default()
+                .trim_end_matches('/')
+                .as_bytes(),
+        );
+        for key in self.keyring.ids() {
+            hasher.update(key.to_string().as_bytes());
+        }
+        hasher.finish().hex()[..16].to_owned()
     }
 
     /// The address of a published file.

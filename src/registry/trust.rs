@@ -55,6 +55,9 @@ pub enum TrustError {
         /// Whose it should be.
         expected: String,
     },
+    /// A further registry that calls itself the default one.
+    #[error("it calls itself `{0}`, which is the default registry")]
+    DefaultId(String),
     /// The file is not what the trusted comment says.
     #[error("its {field} is {found}, and the signature says {stated}")]
     Disagrees {
@@ -177,6 +180,20 @@ impl Pointer {
             signature,
             key,
             claim,
+        })
+    }
+
+    /// The id of the registry that a pointer claims to be of, which is not proven.
+    ///
+    /// # Errors
+    /// When it is no signature of ours.
+    pub fn claimed_id(bytes: &[u8]) -> Result<String, TrustError> {
+        let text = framed(bytes)?;
+        let comment = text.lines().nth(2).unwrap_or_default();
+        let comment = comment.strip_prefix("trusted comment: ").unwrap_or_default();
+        let claim = Claim::parse(comment);
+        claim.map(|claim| claim.registry).ok_or_else(|| {
+            TrustError::Comment(comment.chars().take(200).flat_map(char::escape_debug).collect())
         })
     }
 

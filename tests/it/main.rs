@@ -35,6 +35,8 @@ mod doctor;
 mod door;
 #[cfg(unix)]
 mod formats;
+#[cfg(unix)]
+mod further;
 #[cfg(target_os = "linux")]
 mod hosts;
 #[cfg(unix)]

@@ -16,6 +16,7 @@ impl TrustError {
             | Self::Comment(_)
             | Self::Forged(_)
             | Self::OtherRegistry { .. }
+            | Self::DefaultId(_)
             | Self::Disagrees { .. }
             | Self::Lower { .. }
             | Self::SameOtherBytes { .. } => Exit::Integrity,
@@ -34,6 +35,7 @@ impl TrustError {
             | Self::Comment(_)
             | Self::Forged(_)
             | Self::OtherRegistry { .. }
+            | Self::DefaultId(_)
             | Self::Disagrees { .. }
             | Self::Lower { .. }
             | Self::SameOtherBytes { .. } => {

@@ -189,7 +189,7 @@ fn settings_without_sense_are_named() {
         .says("neither https, http nor file");
     home.ampup(&["--registry", "https://example.com/", "list"])
         .exits(2)
-        .says("is not a file");
+        .says("is believed only with the public key of whoever signs it");
     home.ampup(&["install", "--jobs", "0", "tool"]).exits(2);
     home.ampup(&["install", "Tool"])
         .exits(3)

@@ -1,0 +1,210 @@
+//! The published registry of a run: the default one, or a further one that the user named by its address, with the key of
+//! whoever signs it. A further one takes the place of the default one for the command, has a floor and a copy of its own,
+//! and never provides ampup.
+
+use camino::Utf8PathBuf;
+use jiff::Timestamp;
+use url::Url;
+
+use super::{Error, Session, session::absolute};
+use crate::{
+    event::Event,
+    fetch::Wire,
+    fs::atomic,
+    refresh::{self, Answer, Kept, Loaded, Newer, Provenance},
+    registry::keys::{Keyring, RegistryOrigin},
+    self_install,
+    store::directories,
+};
+
+/// The public key of a registry that an address names.
+const REGISTRY_KEY: &str = "AMPUP_REGISTRY_KEY";
+
+/// A public key's file is not larger, in bytes.
+const KEY: u64 = 4 << 10;
+
+/// Returns true if a registry is named by an address of the web, and not by a file.
+fn is_address(named: &str) -> bool {
+    ["https://", "http://"]
+        .iter()
+        .any(|scheme| named.starts_with(scheme))
+}
+
+impl Session {
+    /// The registry that the user named, by its file or by its address.
+    fn named(&self) -> Option<&str> {
+        let named = self.options.registry.as_deref();
+        named.or(self.settings.registry.as_deref())
+    }
+
+    /// The file that the user named.
+    pub(super) fn named_registry(&self) -> Option<&str> {
+        self.named().filter(|named| !is_address(named))
+    }
+
+    /// The file of the public key that the user named.
+    fn registry_key(&self) -> Result<Option<Utf8PathBuf>, Error> {
+        if let Some(path) = &self.options.registry_key {
+            return absolute(&self.env, path).map(Some);
+        }
+        let named = self.env.path(REGISTRY_KEY)?;
+        Ok(named.or_else(|| self.settings.registry_key.clone().map(Utf8PathBuf::from)))
+    }
+
+    /// Returns true if the user named a registry by its address.
+    pub(super) fn is_further(&self) -> bool {
+        self.named_address().is_some()
+    }
+
+    /// The address of the registry that the user named, if it is one.
+    fn named_address(&self) -> Option<&str> {
+        self.named().filter(|named| is_address(named))
+    }
+
+    /// Where the registry in use is published: the default one, or the one whose address the user named.
+    ///
+    /// # Errors
+    /// When the user named no usable key, or nobody knows yet which registry is at the address and it cannot be asked.
+    pub fn publisher(&self) -> Result<&RegistryOrigin, Error> {
+        let Some(address) = self.named_address() else {
+            return Ok(&self.origin);
+        };
+        if self.further.get().is_none() {
+            let _ = self.further.set(self.further(address)?);
+        }
+        Ok(self.further.get().expect("it was just set"))
+    }
+
+    fn further(&self, address: &str) -> Result<RegistryOrigin, Error> {
+        let usage = |message: String| Error::Usage {
+            message,
+            hint: "`--registry https://registry.example --registry-key FILE`".to_owned(),
+        };
+        if let Err(cause) = Url::parse(address) {
+            return Err(usage(format!(
+                "the registry `{address}` is not an address: {cause}"
+            )));
+        }
+        let path = self.registry_key()?.ok_or_else(|| {
+            usage(format!(
+                "the registry `{address}` is believed only with the public key of whoever signs it"
+            ))
+        })?;
+        let bytes = atomic::read(&path, KEY).map_err(|source| Error::File {
+            path: path.clone(),
+            source,
+        })?;
+        let text = String::from_utf8_lossy(&bytes);
+        let keyring = Keyring::new(&[&text], "")
+            .map_err(|_| usage(format!("`{path}` is not a public key of minisign's")))?;
+        let mut origin = RegistryOrigin {
+            id: String::new(),
+            base: Some(address.to_owned()),
+            keyring,
+        };
+        origin.id = match refresh::known_id(&origin, &self.layout) {
+            Some(id) => id,
+            None => {
+                let (wire, runtime) = (self.wire(None, false)?, self.runtime()?);
+                let id = runtime.block_on(refresh::claimed_id(&origin, &wire));
+                runtime.shutdown_background();
+                id?
+            }
+        };
+        Ok(origin)
+    }
+
+    /// The further registry: the copy of it, else what is published. Without either there is none.
+    pub(super) fn load_further(&self) -> Result<Loaded, Error> {
+        let loaded = self.load_published()?;
+        if loaded.from == Provenance::Fetched {
+            return Ok(without_ampup(loaded));
+        }
+        let origin = self.publisher()?;
+        let (wire, runtime) = (self.wire(None, false)?, self.runtime()?);
+        let answer = runtime.block_on(self.ask_publisher(&loaded, &wire));
+        runtime.shutdown_background();
+        match answer? {
+            Answer::Newer(newer) if directories::is_writable(&self.layout).unwrap_or_default() => {
+                self.keep_published(&newer)?;
+                Ok(without_ampup(self.load_published()?))
+            }
+            // In a home of another user it is used once.
+            Answer::Newer(newer) => Ok(without_ampup(newer.into_loaded())),
+            Answer::OutOfReach(error) => Err(refresh::RefreshError::Fetch(error).into()),
+            Answer::NoKey | Answer::Unchanged => Err(Error::NotFound {
+                message: format!("there is no registry `{}`", origin.id),
+                hint: "`ampup doctor` shows the registry in use".to_owned(),
+            }),
+        }
+    }
+
+    pub(super) fn load_published(&self) -> Result<Loaded, Error> {
+        let mut loaded = refresh::load(self.publisher()?, &self.layout);
+        for warning in loaded.warnings.drain(..) {
+            self.reporter.report(Event::Warning(warning));
+        }
+        Ok(loaded)
+    }
+
+    /// Asks for a newer registry than the one that is here.
+    async fn ask_publisher(&self, loaded: &Loaded, wire: &Wire) -> Result<Answer, Error> {
+        Ok(refresh::ask(self.publisher()?, loaded, wire, self.mirror()?.as_ref()).await?)
+    }
+
+    /// Keeps what was fetched.
+    fn keep_published(&self, newer: &Newer) -> Result<Kept, Error> {
+        let _lock = self.lock_store()?;
+        Ok(refresh::keep(
+            newer,
+            self.publisher()?,
+            &self.layout,
+            Timestamp::now(),
+        )?)
+    }
+
+    /// Asks for a newer registry and uses it from now on. Must come before the first `registry`. Does nothing where the
+    /// user named a manifest, or no key was built in; where the host is out of reach, what is here goes on.
+    ///
+    /// # Errors
+    /// When what comes is not proven, or cannot be kept; nothing is changed then.
+    pub fn refresh(&self) -> Result<(), Error> {
+        if self.named_registry().is_some() || self.publisher()?.keyring.is_empty() {
+            return Ok(());
+        }
+        let loaded = self.load_published()?;
+        let wire = self.wire(None, false)?;
+        let runtime = self.runtime()?;
+        let answer = runtime.block_on(self.ask_publisher(&loaded, &wire));
+        // A name look-up that hangs must not keep us.
+        runtime.shutdown_background();
+        match answer? {
+            Answer::NoKey | Answer::Unchanged => {}
+            Answer::OutOfReach(error) => self.note(format!("the registry was not refreshed: {error}")),
+            Answer::Newer(newer) => match self.keep_published(&newer)? {
+                Kept::Newer { serial, issued } => {
+                    self.note(format!("the registry is now number {serial}, issued {issued}"));
+                    // It is in use from now on.
+                    self.registry()?;
+                    return Ok(());
+                }
+                Kept::Same => {}
+                Kept::Behind { found, accepted } => self.note(format!(
+                    "the published registry is still number {found}; continuing with {accepted}"
+                )),
+            },
+        }
+        if self.is_further() {
+            // There may be none of it here.
+            self.registry()?;
+        } else {
+            let _ = self.registry.set(self.settled(loaded));
+        }
+        Ok(())
+    }
+}
+
+fn without_ampup(mut loaded: Loaded) -> Loaded {
+    loaded.registry.components.remove(&self_install::name());
+    loaded
+}
