@@ -1,31 +1,82 @@
 //! The index of a component's origins: the releases that GitHub, a Maven repository, npm and a Python package index list.
-//! One index is asked at a time. What it says is believed as far as that server at that moment; nothing is kept here, and
-//! nothing is installed.
+//! One index is asked at a time. What it says is believed as far as that server at that moment; it never enters the registry
+//! that is kept, and nothing is installed here.
 
-mod clients;
+mod asker;
 mod github;
 mod maven;
+mod memory;
 mod npm;
 mod pypi;
+pub mod survey;
 pub mod template;
+
+use std::sync::Arc;
 
 use semver::Version;
 
 use crate::{
     domain::{
-        Artifact, Channel, Component, Digest, Integrity, Needs, Source, Target,
+        Artifact, Channel, Component, Integrity, Needs, Source, Target,
         component::Acceptance,
         origin::{Index, Platform, ReleaseOrigin},
     },
-    fetch::{FetchError, Fresh, Wire},
+    fetch::FetchError,
 };
-pub use clients::Clients;
+pub use asker::Asker;
+pub use memory::Memory;
 use template::Words;
 
-/// An answer of an index is not larger, in bytes. A page of GitHub's with a hundred releases has about two MiB.
-const ANSWER: u64 = 16 << 20;
+/// A release for one target, as an index lists it.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The component's version.
+    pub version: Version,
+    /// Its channel.
+    pub channel: Channel,
+    /// The name that its makers give the release, if it is not the version.
+    pub tag: Option<String>,
+    /// The day it was published, where the index says it.
+    pub published: Option<String>,
+    /// The kind of host it is built for.
+    pub target: Target,
+    words: Words,
+    entry: Entry,
+}
 
-/// One artifact that an index has.
+impl Listed {
+    /// Returns true if the list states the digest too, so that it costs no further question.
+    pub fn states_its_digest(&self) -> bool {
+        matches!(
+            self.entry,
+            Entry::File {
+                integrity: Integrity::Stated { .. },
+                ..
+            }
+        )
+    }
+}
+
+/// The entry of an index, and what must still be asked about it.
+#[derive(Debug, Clone)]
+enum Entry {
+    /// Nothing.
+    File {
+        source: Source,
+        integrity: Integrity,
+        size: Option<u64>,
+    },
+    /// The digest of the package.
+    Npm { package: String, version: String },
+    /// The digest of the wheel.
+    PyPi {
+        package: String,
+        version: String,
+        platform: String,
+    },
+}
+
+/// A listed release with its artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The component's version.
@@ -41,26 +92,24 @@ pub struct Found {
 }
 
 /// The reason an index could not be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DiscoverError {
     /// It was not had.
     #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// The machine's client of a package index is missing, or failed.
-    #[error("{client} could not be asked: {why}")]
-    Client {
-        /// The client.
-        client: &'static str,
-        /// The reason, in its own words.
-        why: String,
-    },
+    Fetch(#[from] Arc<FetchError>),
     /// The answer does not have the expected format.
     #[error("`{what}` answered what is not of its format: {why}")]
     Malformed {
-        /// The address or the command that was asked.
+        /// The address or the package that was asked for.
         what: String,
         /// The fault in the answer.
         why: String,
+    },
+    /// There was no answer in time.
+    #[error("no answer within {seconds} s")]
+    Late {
+        /// The time that it had.
+        seconds: u64,
     },
 }
 
@@ -70,28 +119,81 @@ pub struct Question<'a> {
     pub component: &'a Component,
     /// Its origin.
     pub origin: &'a ReleaseOrigin,
-    /// The network.
-    pub wire: &'a Wire,
-    /// The machine's own clients.
-    pub clients: &'a Clients,
-    /// Decides whether an artifact of this version and target is wanted: each costs a request.
-    pub wants: &'a (dyn Fn(&Version, Target) -> bool + Sync),
-}
-
-/// Asks an origin for all that it has and that is wanted.
-///
-/// # Errors
-/// When the index cannot be asked, or answers what is not of its format.
-pub async fn ask(question: &Question<'_>) -> Result<Vec<Found>, DiscoverError> {
-    match &question.origin.index {
-        Index::Github { .. } => github::ask(question).await,
-        Index::Maven { .. } => maven::ask(question).await,
-        Index::Npm { .. } => npm::ask(question).await,
-        Index::PyPi { .. } => pypi::ask(question).await,
-    }
+    /// Whoever asks.
+    pub asker: &'a Asker<'a>,
+    /// Decides whether a listed release shows that further pages, which hold older ones, are of no interest.
+    pub is_enough: &'a (dyn Fn(&Listed) -> bool + Sync),
 }
 
 impl Question<'_> {
+    /// Asks which releases of the lines that the registry follows the origin has. What the recipe leaves out is not
+    /// among them.
+    ///
+    /// # Errors
+    /// When the index cannot be asked, or answers what is not of its format.
+    pub async fn list(&self) -> Result<Vec<Listed>, DiscoverError> {
+        let mut listed = match &self.origin.index {
+            Index::Github { .. } => github::list(self).await,
+            Index::Maven { .. } => maven::list(self).await,
+            Index::Npm { .. } => npm::list(self).await,
+            Index::PyPi { .. } => pypi::list(self).await,
+        }?;
+        listed.retain(|one| !self.origin.excludes(&one.version, one.target));
+        Ok(listed)
+    }
+
+    /// Gives a listed release's artifact, with the digest that its publisher states; `None` where nobody states one.
+    ///
+    /// # Errors
+    /// As `list`.
+    pub async fn complete(&self, listed: &Listed) -> Result<Option<Found>, DiscoverError> {
+        let (source, integrity, size) = match &listed.entry {
+            Entry::File {
+                source,
+                integrity,
+                size,
+            } => (source.clone(), integrity.clone(), *size),
+            Entry::Npm { package, version } => match npm::complete(self, package, version).await? {
+                Some((source, integrity)) => (source, integrity, None),
+                None => return Ok(None),
+            },
+            Entry::PyPi {
+                package,
+                version,
+                platform,
+            } => pypi::complete(self, listed, (package, version, platform)).await?,
+        };
+        let origin = self.origin;
+        let is_wheel = matches!(
+            (&source, &integrity),
+            (Source::PyPi { .. }, Integrity::Stated { .. })
+        );
+        let artifact = Artifact {
+            target: listed.target,
+            provider: origin.provider.clone(),
+            source,
+            format: if is_wheel {
+                crate::domain::Format::WheelTarGz
+            } else {
+                origin.format
+            },
+            root: origin.root.as_ref().map(|root| listed.words.fill(root)),
+            links: origin.links.clone(),
+            bin: std::collections::BTreeMap::new(),
+            integrity,
+            size,
+            unpacked_size: None,
+            needs: self.needs(listed.target),
+        };
+        Ok(Some(Found {
+            version: listed.version.clone(),
+            channel: listed.channel,
+            tag: listed.tag.clone(),
+            published: listed.published.clone(),
+            artifact,
+        }))
+    }
+
     /// The component's version that these words of an index mean: `18.4.0`, also for the builder's second packaging of it.
     /// `None` for what is no release of a line that the registry follows.
     fn version(&self, words: &Words) -> Option<Version> {
@@ -109,11 +211,13 @@ impl Question<'_> {
         (is_followed && version.pre.is_empty() && !is_packaging).then_some(version)
     }
 
-    /// The targets of the origin for which a version is wanted.
-    fn targets(&self, version: &Version) -> impl Iterator<Item = (Target, &Platform)> {
+    /// The targets that are asked about.
+    fn targets(&self) -> impl Iterator<Item = (Target, &Platform)> {
         let targets = self.origin.targets.iter();
-        let wanted = targets.filter(|(target, _)| (self.wants)(version, **target));
-        wanted.map(|(target, platform)| (*target, platform))
+        let only = self.asker.target();
+        targets
+            .filter(move |(target, _)| only.is_none_or(|only| only == **target))
+            .map(|(target, platform)| (*target, platform))
     }
 
     /// The words that a template may use.
@@ -128,28 +232,16 @@ impl Question<'_> {
         words
     }
 
-    /// An artifact of the origin's shape.
-    fn artifact(
-        &self,
-        target: Target,
-        words: &Words,
-        source: Source,
-        integrity: Integrity,
-        size: Option<u64>,
-    ) -> Artifact {
-        let origin = self.origin;
-        Artifact {
+    /// A stable release without a name of its own.
+    fn stable(&self, version: Version, target: Target, words: Words, entry: Entry) -> Listed {
+        Listed {
+            version,
+            channel: Channel::Stable,
+            tag: None,
+            published: None,
             target,
-            provider: origin.provider.clone(),
-            source,
-            format: origin.format,
-            root: origin.root.as_ref().map(|root| words.fill(root)),
-            links: origin.links.clone(),
-            bin: std::collections::BTreeMap::new(),
-            integrity,
-            size,
-            unpacked_size: None,
-            needs: self.needs(target),
+            words,
+            entry,
         }
     }
 
@@ -158,14 +250,6 @@ impl Question<'_> {
         platform
             .map(|platform| platform.needs.clone())
             .unwrap_or_default()
-    }
-
-    /// A file of the web, whole.
-    async fn get(&self, url: &str) -> Result<Vec<u8>, DiscoverError> {
-        match self.wire.get_small(url, ANSWER, None).await? {
-            Fresh::Modified { body, .. } => Ok(body),
-            Fresh::NotModified => Ok(Vec::new()),
-        }
     }
 
     /// The file beside an artifact that states its digest.
@@ -183,8 +267,4 @@ fn malformed(what: &str, why: impl ToString) -> DiscoverError {
         what: what.to_owned(),
         why: why.to_string(),
     }
-}
-
-fn pinned(digest: Digest) -> Integrity {
-    Integrity::Pinned { digest }
 }

@@ -6,6 +6,7 @@
 //! same run.
 
 mod address;
+mod asking;
 mod authority;
 mod body;
 mod client;
@@ -87,6 +88,8 @@ pub enum Fresh {
         body: Vec<u8>,
         /// The server's entity tag.
         etag: Option<String>,
+        /// The address of the next page, where there is one (`Link`, RFC 8288).
+        next: Option<String>,
     },
     /// It is the one with the ETag that was given.
     NotModified,
@@ -200,6 +203,12 @@ impl Wire {
     ) -> Result<(), FetchError> {
         let is_here = match &artifact.integrity {
             Integrity::Pinned { digest } => downloads.join(digest.file_name()).is_file(),
+            Integrity::Stated { .. } if self.options.require_pinned => {
+                return Err(FetchError::Unpinned {
+                    name: name.to_owned(),
+                });
+            }
+            Integrity::Stated { digest, .. } => downloads.join(digest.file_name()).is_file(),
             Integrity::ChecksumFile { url, .. } | Integrity::GithubAsset { release: url, .. } => {
                 if self.options.require_pinned {
                     return Err(FetchError::Unpinned {
@@ -233,7 +242,11 @@ impl Wire {
         let url = address::parse(url)?;
         if url.scheme() == "file" {
             let body = local::read(&url, limit)?;
-            return Ok(Fresh::Modified { body, etag: None });
+            return Ok(Fresh::Modified {
+                body,
+                etag: None,
+                next: None,
+            });
         }
         self.ensure_online(&format!("`{}`", address::shown(&url)), &authority::host(&url))?;
         let mut retries = Retries::new(&self.options.limits);
@@ -258,6 +271,8 @@ impl Wire {
             return Ok(Fresh::NotModified);
         }
         let etag = text_of(answer.headers(), &header::ETAG).map(str::to_owned);
+        let next = text_of(answer.headers(), &header::LINK).and_then(https::next_page);
+        let next = next.and_then(|next| Some(answer.url().join(next).ok()?.to_string()));
         let too_large = FetchError::TooLarge {
             origin: address::shown(url),
             limit,
@@ -275,7 +290,7 @@ impl Wire {
             }
             body.extend_from_slice(bytes);
         }
-        Ok(Fresh::Modified { body, etag })
+        Ok(Fresh::Modified { body, etag, next })
     }
 
     /// The digest that an artifact must have: the manifest's, or the one that its publisher states now.
@@ -286,6 +301,12 @@ impl Wire {
         let limits = &self.options.limits;
         let (url, limit) = match &artifact.integrity {
             Integrity::Pinned { digest } => return Ok(digest.clone()),
+            Integrity::Stated { .. } if self.options.require_pinned => {
+                return Err(FetchError::Unpinned {
+                    name: name.to_owned(),
+                });
+            }
+            Integrity::Stated { digest, .. } => return Ok(digest.clone()),
             Integrity::ChecksumFile { url, .. } => (url, limits.checksum_file),
             Integrity::GithubAsset { release, .. } => (release, limits.github_release),
         };
@@ -306,7 +327,7 @@ impl Wire {
             })
             .await?;
         let digest = match &artifact.integrity {
-            Integrity::Pinned { digest } => Ok(digest.clone()),
+            Integrity::Pinned { digest } | Integrity::Stated { digest, .. } => Ok(digest.clone()),
             Integrity::ChecksumFile { algorithm, .. } => {
                 let file_name = match &artifact.source {
                     Source::Https { url } | Source::File { url } => address::file_name(&address::parse(url)?),

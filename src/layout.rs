@@ -93,6 +93,11 @@ impl Layout {
         self.cache().join("downloads")
     }
 
+    /// The answers of builders' own lists, for an hour.
+    pub fn upstream(&self) -> Utf8PathBuf {
+        self.cache().join("upstream")
+    }
+
     /// Clusters that are copied into new projects.
     pub fn templates(&self) -> Utf8PathBuf {
         self.cache().join("templates")

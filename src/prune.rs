@@ -44,6 +44,7 @@ pub fn find(layout: &Layout, inventory: &Inventory) -> Vec<Waste> {
         templates(layout, inventory),
         "cluster template of a removed version",
     );
+    add(old_answers(layout), "old list of releases");
     add(sweep::abandoned(layout), "leftover of a command that was killed");
     add(forgotten(layout), "leftover of a command that was killed");
     let old = generation::old(layout)
@@ -144,6 +145,21 @@ fn downloads(layout: &Layout) -> Vec<Utf8PathBuf> {
         .collect()
 }
 
+/// Lists that would be asked for again anyhow.
+fn old_answers(layout: &Layout) -> Vec<Utf8PathBuf> {
+    directories::entries(&layout.upstream(), layout)
+        .into_iter()
+        .filter(|path| is_old(path))
+        .collect()
+}
+
+/// Returns true if a file was written longer ago than anybody writes one.
+fn is_old(path: &Utf8Path) -> bool {
+    let modified = path.symlink_metadata().and_then(|metadata| metadata.modified());
+    let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+    age.is_some_and(|age| age > FORGOTTEN)
+}
+
 fn templates(layout: &Layout, inventory: &Inventory) -> Vec<Utf8PathBuf> {
     let digests: BTreeSet<String> = inventory
         .trees
@@ -187,12 +203,7 @@ fn forgotten(layout: &Layout) -> Vec<Utf8PathBuf> {
         let name = path.file_name().unwrap_or_default();
         name.starts_with(".new-") || name.starts_with(".link-")
     };
-    let is_old = |path: &Utf8PathBuf| {
-        let modified = path.symlink_metadata().and_then(|metadata| metadata.modified());
-        let age = modified.ok().and_then(|modified| modified.elapsed().ok());
-        age.is_some_and(|age| age > FORGOTTEN)
-    };
-    [layout.home().to_owned(), layout.cache()]
+    [layout.home().to_owned(), layout.cache(), layout.upstream()]
         .iter()
         .flat_map(|directory| directories::entries(directory, layout))
         .filter(|path| is_ours(path) && !path.is_dir() && is_old(path))

@@ -260,7 +260,8 @@ fn walk<'a>(
         Format::TarGz => tar_gz(BufReader::with_capacity(BUFFER, file), &mut place)?,
         Format::TarXz => tar_xz(BufReader::with_capacity(BUFFER, file), &mut place)?,
         Format::Zip => zip::read(file, archive.size(), &mut place)?,
-        Format::JarTarXz => jar(file, archive.size(), limits, &mut place)?,
+        Format::JarTarXz => inner(file, archive.size(), limits, Inner::TarXz, &mut place)?,
+        Format::WheelTarGz => inner(file, archive.size(), limits, Inner::TarGz, &mut place)?,
     }
     let links = census.finish(&listed)?;
     Ok((census, links))
@@ -341,22 +342,43 @@ impl End {
     }
 }
 
-/// A zip with one entry that is a tar in xz. Its other entries are judged as well, and not installed.
-fn jar(file: &File, size: u64, limits: Limits, place: &mut tar::Visit<'_>) -> Result<(), Failure> {
-    // What the manifest states of the tree says nothing of the .txz, which may be larger than what is in it.
+/// The archive that is in another one.
+#[derive(Debug, Clone, Copy)]
+enum Inner {
+    TarGz,
+    TarXz,
+}
+
+/// A zip with one entry that is a compressed tar. Its other entries are judged as well, and not installed.
+fn inner(
+    file: &File,
+    size: u64,
+    limits: Limits,
+    inner: Inner,
+    place: &mut tar::Visit<'_>,
+) -> Result<(), Failure> {
+    // What the manifest states of the tree says nothing of the inner archive, which may be larger than what is in it.
     let outer = Limits { tree: None, ..limits };
+    let suffix: &[u8] = match inner {
+        Inner::TarGz => b".tar.gz",
+        Inner::TarXz => b".txz",
+    };
     let mut census = Census::new(outer, None, None);
     let mut found = false;
     zip::read(file, size, &mut |claim, content| {
         let admitted = judge(claim).and_then(|entry| census.admit(&entry));
         let step = admitted.map_err(|fault| fault.of(claim.name))?;
-        if !matches!(step, Step::File { .. }) || !claim.name.ends_with(b".txz") {
+        if !matches!(step, Step::File { .. }) || !claim.name.ends_with(suffix) {
             return Ok(());
         }
         if std::mem::replace(&mut found, true) {
             return Err(Fault::InnerArchives("more").into());
         }
-        tar_xz(BufReader::with_capacity(BUFFER, content), place)
+        let content = BufReader::with_capacity(BUFFER, content);
+        match inner {
+            Inner::TarGz => tar_gz(content, place),
+            Inner::TarXz => tar_xz(content, place),
+        }
     })?;
     if !found {
         return Err(Fault::InnerArchives("none").into());

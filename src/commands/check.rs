@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, concerns, installation::hindered, installed, paint, pinned, requests};
+use super::{
+    Error, Outcome, Session, concerns, installation::hindered, installed, paint, pinned, requests, upstream,
+};
 use crate::{
     domain::ComponentName,
     exit::Exit,
@@ -20,7 +22,7 @@ pub struct Args {
 
 /// One line for each active component: up to date, or what `update` would install. Exit code 100 exactly when `update`
 /// would change something; like that, it asks for a newer registry first. What `update` could not install is held back, and
-/// the reason is told.
+/// the reason is told; so is what the builders have that the registry does not have yet.
 ///
 /// # Errors
 /// When the registry that comes is not proven, or a named component is not installed.
@@ -30,6 +32,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         session.refresh()?;
     }
     let inventory = session.inventory()?;
+    let survey = upstream::news(&args.names, &inventory, session)?;
     let updates = resolve::update(
         session.registry()?,
         &inventory,
@@ -68,7 +71,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         };
         for name in components {
             let style = session.style(name)?;
+            let beyond = upstream::told(name, from, &survey, &inventory, session)?;
+            let (line, beyond) = beyond.unzip();
             let concerns = concerns::of_active(name, &inventory, session)?;
+            let concerns = upstream::without_denied(concerns, beyond.as_ref());
             let word = match word {
                 "up to date" if concerns::is_held_back(&concerns) => "held back",
                 word => word,
@@ -83,10 +89,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                 None => format!("{name} - {word}: {}\n", style.show(from)),
             };
             talk.extend(concerns::lines(&concerns));
+            talk.extend(line);
             let reason = hindered.iter().find(|(components, _)| components.contains(name));
             rows.push(json!({
                 "name": name, "state": word, "version": from, "available": to, "concerns": concerns::json(&concerns),
-                "reason": reason.map(|(_, error)| error.json()),
+                "reason": reason.map(|(_, error)| error.json()), "upstream": beyond,
             }));
         }
     }
@@ -109,9 +116,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk.extend(lines);
     }
     talk.extend(installed::nothing(&inventory));
+    let unasked: Vec<&str> = survey.unasked.iter().map(|one| one.why.as_str()).collect();
+    let json = json!({ "components": rows, "pins": pins, "not_asked": unasked });
     Ok(Outcome {
         exit,
         talk,
-        ..Outcome::prose(data, json!({ "components": rows, "pins": pins }))
+        ..Outcome::prose(data, json)
     })
 }

@@ -5,11 +5,12 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{Error, Outcome, Session, concerns, next};
+pub(super) use super::how::github_token;
+pub use super::how::{Gone, How};
+use super::{Error, Outcome, Session, concerns, next, upstream};
 use crate::{
     domain::{ComponentName, ComponentSpec, Provider, TreeName},
     exit::Exit,
-    fetch::Secret,
     install::{
         self, AttemptError, Done, Effect, GroupReport, InstallContext, InstallError, Rehearsal, Report, Stage,
     },
@@ -21,70 +22,6 @@ use crate::{
 
 /// The default number of components that are installed at once.
 const JOBS: usize = 4;
-
-/// The options of every installation, for `install` and `update`.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct How {
-    /// Show what would be done, and do nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// The number of components to install at once [default: 4]
-    #[arg(short, long, value_name = "N", value_parser = at_least_one)]
-    pub jobs: Option<usize>,
-    /// Refuse what the registry itself states no digest for
-    #[arg(long)]
-    pub require_pinned: bool,
-    /// A token for GitHub's API, sent to no other host [env: AMPUP_GITHUB_TOKEN, GITHUB_TOKEN]
-    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
-    pub github_token: Option<String>,
-    /// The versions that were removed.
-    #[command(flatten)]
-    pub gone: Gone,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("it must be 1 or more".to_owned()),
-        Ok(number) => Ok(number),
-        Err(cause) => Err(format!("{cause}")),
-    }
-}
-
-/// Flags of ampup 0.1 that have no meaning any more.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct Gone {
-    #[arg(long, hide = true)]
-    repo: Option<String>,
-    #[arg(long, hide = true)]
-    arch: Option<String>,
-    #[arg(long, hide = true)]
-    platform: Option<String>,
-}
-
-impl Gone {
-    /// Says what replaced them.
-    fn ensure_none(&self) -> Result<(), Error> {
-        let (flag, hint) = if self.repo.is_some() {
-            ("--repo", "`--registry FILE` names a manifest with other releases")
-        } else if self.arch.is_some() {
-            (
-                "--arch",
-                "ampup installs what runs on this host; run it on the other host",
-            )
-        } else if self.platform.is_some() {
-            (
-                "--platform",
-                "ampup installs what runs on this host; run it on the other host",
-            )
-        } else {
-            return Ok(());
-        };
-        Err(Error::Usage {
-            message: format!("`{flag}` of ampup 0.1 is gone"),
-            hint: hint.to_owned(),
-        })
-    }
-}
 
 /// What an installation does to the active versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,29 +43,31 @@ pub(super) fn install(
     session: &Session,
 ) -> Result<Outcome, Error> {
     session.warn_of_age()?;
-    let mut plan = resolve::install(
-        session.registry()?,
-        &session.inventory()?,
-        &session.host()?,
-        specs,
-    )?;
+    let inventory = session.inventory()?;
+    let registry = upstream::for_install(specs, &inventory, how, session)?;
+    let mut plan = resolve::install(&registry, &inventory, &Session::host_for(&registry), specs)?;
     if activation == Activation::Keep {
         plan = plan.beside_the_active();
     }
-    perform(&plan, how, session)
+    perform(&plan, how, &registry, session)
 }
 
-/// Carries out a plan, or shows it.
-pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outcome, Error> {
+/// Carries out a plan that was made from `registry`, or shows it.
+pub(super) fn perform(
+    plan: &Plan,
+    how: &How,
+    registry: &Registry,
+    session: &Session,
+) -> Result<Outcome, Error> {
     how.gone.ensure_none()?;
     if how.dry_run {
         session.ensure_writable()?;
-        return show(rehearse(plan, how, None, session)?, session);
+        return show(rehearse(plan, how, registry, None, session)?, session);
     }
     if let Some(done) = nothing_to_do(plan, session)? {
         return Ok(done);
     }
-    let report = carry_out(plan, how, session.registry()?, session)?;
+    let report = carry_out(plan, how, registry, session)?;
     if moves_ampup(&report) {
         rewrite_own_files(session);
     }
@@ -139,6 +78,7 @@ pub(super) fn perform(plan: &Plan, how: &How, session: &Session) -> Result<Outco
 fn rehearse(
     plan: &Plan,
     how: &How,
+    registry: &Registry,
     runtime: Option<&tokio::runtime::Runtime>,
     session: &Session,
 ) -> Result<Rehearsal, Error> {
@@ -146,7 +86,7 @@ fn rehearse(
         plan,
         Stage {
             layout: &session.layout,
-            registry: session.registry()?,
+            registry,
             wire: &session.wire(github_token(how, session), how.require_pinned)?,
             runtime,
         },
@@ -165,7 +105,13 @@ pub(super) fn hindered(plan: &Plan, session: &Session) -> Result<Vec<(Vec<Compon
     }
     // Where no thread can be had, nobody is asked.
     let runtime = session.runtime().ok();
-    let rehearsal = rehearse(plan, &How::default(), runtime.as_ref(), session)?;
+    let rehearsal = rehearse(
+        plan,
+        &How::default(),
+        session.registry()?,
+        runtime.as_ref(),
+        session,
+    )?;
     if let Some(runtime) = runtime {
         // A name look-up that hangs must not keep us.
         runtime.shutdown_background();
@@ -270,18 +216,6 @@ pub(super) fn at_work<T>(
     Ok(done?)
 }
 
-/// The token of the command line, else of the environment.
-pub(super) fn github_token(how: &How, session: &Session) -> Option<Secret> {
-    let from_env = || {
-        session
-            .env
-            .var("AMPUP_GITHUB_TOKEN")
-            .or_else(|| session.env.var("GITHUB_TOKEN"))
-    };
-    let token = how.github_token.as_deref().or_else(from_env);
-    token.map(Secret::new)
-}
-
 /// A plan that keeps everything needs no lock, no network and no generation.
 fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Error> {
     let inventory = session.inventory()?;
@@ -332,6 +266,7 @@ pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Out
                     }
                     let concerns = concerns::of_tree(&done.component, &done.tree, &inventory, session)?;
                     talk.push(sentence(done, session)?);
+                    talk.extend(upstream::word_of_publisher(done, session)?);
                     talk.extend(concerns::lines(&concerns));
                     let mut row = row(done, session);
                     row["concerns"] = concerns::json(&concerns).into();
@@ -401,6 +336,7 @@ fn row(done: &Done, session: &Session) -> Value {
     json!({
         "name": done.component, "version": done.version, "tree": done.tree.to_string(), "effect": effect,
         "active": done.is_active, "provider": provider, "path": session.layout.tree(&done.component, &done.tree),
+        "stated_by": upstream::stated_by(done, session),
     })
 }
 
@@ -457,7 +393,12 @@ fn show(rehearsal: Rehearsal, session: &Session) -> Result<Outcome, Error> {
                 }
                 let sources: Vec<_> = sources
                     .iter()
-                    .map(|artifact| json!({"provider": artifact.provider, "source": artifact.source}))
+                    .map(|artifact| {
+                        json!({
+                            "provider": artifact.provider, "source": artifact.source,
+                            "stated_by": artifact.integrity.stated_by(),
+                        })
+                    })
                     .collect();
                 steps.push(json!({
                     "name": step.component, "version": step.version, "action": verb, "sources": sources,

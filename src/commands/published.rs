@@ -125,7 +125,7 @@ impl Session {
         let answer = runtime.block_on(self.ask_publisher(&loaded, &wire));
         runtime.shutdown_background();
         match answer? {
-            Answer::Newer(newer) if directories::is_writable(&self.layout).unwrap_or_default() => {
+            Answer::Newer(newer) if directories::ensure_writable(&self.layout).is_ok() => {
                 self.keep_published(&newer)?;
                 Ok(without_ampup(self.load_published()?))
             }
@@ -149,7 +149,10 @@ impl Session {
 
     /// Asks for a newer registry than the one that is here.
     async fn ask_publisher(&self, loaded: &Loaded, wire: &Wire) -> Result<Answer, Error> {
-        Ok(refresh::ask(self.publisher()?, loaded, wire, self.mirror()?.as_ref()).await?)
+        let origin = self.publisher()?;
+        // A mirror has the default registry.
+        let mirror = self.mirror()?.filter(|_| origin.is_default());
+        Ok(refresh::ask(origin, loaded, wire, mirror.as_ref()).await?)
     }
 
     /// Keeps what was fetched.

@@ -3,10 +3,12 @@
 use super::{
     Error, Outcome, Session,
     installation::{How, perform},
+    upstream,
 };
 use crate::{
-    domain::{ComponentSpec, Requirement},
+    domain::{ComponentSpec, Inventory, Requirement},
     exit::Exit,
+    registry::Registry,
     resolve::{self, Plan, Update},
     self_install::{self, Whence},
 };
@@ -42,14 +44,19 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         session.refresh()?;
     }
     session.warn_of_age()?;
-    let Some(plan) = plan(args, session)? else {
+    let inventory = session.inventory()?;
+    let registry = match &args.version {
+        None => upstream::for_update(&[self_install::name()], &inventory, &args.how, session)?,
+        Some(version) => upstream::for_install(&[exactly(version)], &inventory, &args.how, session)?,
+    };
+    let Some(plan) = plan(args, &registry, &inventory)? else {
         let current = self_install::version();
         return Ok(Outcome::done(
             vec![format!("ampup v{current} is up to date")],
             serde_json::json!({ "components": [], "generation": null }),
         ));
     };
-    let mut outcome = perform(&plan, &args.how, session)?;
+    let mut outcome = perform(&plan, &args.how, &registry, session)?;
     if outcome.exit == Exit::Done && outcome.json["generation"].is_u64() {
         outcome
             .talk
@@ -59,20 +66,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 }
 
 /// Returns the plan of the update, or `None` if there is nothing newer.
-fn plan(args: &Args, session: &Session) -> Result<Option<Plan>, Error> {
-    let (registry, inventory, host) = (session.registry()?, session.inventory()?, session.host()?);
+fn plan(args: &Args, registry: &Registry, inventory: &Inventory) -> Result<Option<Plan>, Error> {
+    let host = Session::host_for(registry);
     let Some(requirement) = &args.version else {
-        let updates = resolve::update(registry, &inventory, &host, &[self_install::name()], false)?;
+        let updates = resolve::update(registry, inventory, &host, &[self_install::name()], false)?;
         return Ok(updates.into_iter().find_map(|update| match update {
             Update::Available { plan, .. } => Some(Plan::of(vec![plan])),
             Update::UpToDate { .. } | Update::Pinned { .. } => None,
         }));
     };
-    let spec = ComponentSpec {
-        name: self_install::name(),
-        requirement: Some(requirement.clone()),
-    };
-    let mut plan = resolve::install(registry, &inventory, &host, &[spec])?;
+    let mut plan = resolve::install(registry, inventory, &host, &[exactly(requirement)])?;
     if let Some(active) = inventory.active.components.get(&self_install::name())
         && !args.allow_downgrade
     {
@@ -91,4 +94,12 @@ fn plan(args: &Args, session: &Session) -> Result<Option<Plan>, Error> {
         }
     }
     Ok(Some(plan))
+}
+
+/// ampup at this version.
+fn exactly(requirement: &Requirement) -> ComponentSpec {
+    ComponentSpec {
+        name: self_install::name(),
+        requirement: Some(requirement.clone()),
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     Error, Outcome, Session, concerns,
     installation::{How, perform},
-    installed, requests,
+    installed, requests, upstream,
 };
 use crate::{
     domain::{ComponentName, Inventory},
@@ -32,15 +32,17 @@ pub struct Args {
 /// # Errors
 /// When the registry that comes is not proven, a named component is not installed, or what is newer cannot be installed.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    upstream::ensure_allowed(&args.how, session)?;
     if !args.how.dry_run {
         session.refresh()?;
     }
     session.warn_of_age()?;
     let inventory = session.inventory()?;
+    let registry = upstream::for_update(&args.names, &inventory, &args.how, session)?;
     let updates = resolve::update(
-        session.registry()?,
+        &registry,
         &inventory,
-        &session.host()?,
+        &Session::host_for(&registry),
         &args.names,
         args.allow_major,
     )?;
@@ -62,7 +64,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         ));
     }
     talk.extend(kept_for_projects(&plan, session)?);
-    let mut outcome = perform(&plan, &args.how, session)?;
+    let mut outcome = perform(&plan, &args.how, &registry, session)?;
     talk.append(&mut outcome.talk);
     Ok(Outcome { talk, ..outcome })
 }

@@ -4,7 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, installation, paint, requests};
+use super::{
+    Error, Outcome, Session,
+    installation::{self, How},
+    paint, requests, upstream,
+};
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
     exit::Exit,
@@ -250,8 +254,11 @@ fn rebuild(
     let mut without = inventory.clone();
     without.active.components.remove(component);
     without.trees.remove(component);
-    let plan = resolve::install(session.registry()?, &without, &session.host()?, &[spec])?;
-    let Some(provider) = installation::rebuild(component, tree, &plan, session.registry()?, session)? else {
+    let specs = [spec];
+    // What came from its builders alone comes from them again.
+    let registry = upstream::for_install(&specs, &without, &How::default(), session)?;
+    let plan = resolve::install(&registry, &without, &Session::host_for(&registry), &specs)?;
+    let Some(provider) = installation::rebuild(component, tree, &plan, &registry, session)? else {
         return Err(Error::NotFound {
             message: format!("the registry no longer has {component} {tree}, so it cannot be repaired"),
             hint: format!("`ampup uninstall {component}@{tree}`"),

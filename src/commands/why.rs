@@ -133,6 +133,9 @@ fn why(
             line("built by", receipt.provider.as_str());
             line("from", &receipt.source.to_string());
             line("digest", &receipt.digest.to_string());
+            if let Some(by) = &receipt.stated_by {
+                line("stated by", by);
+            }
             line(
                 "installed",
                 &format!("{}, by ampup {}", times::local(&receipt.installed), receipt.ampup),

@@ -1,11 +1,11 @@
 //! The releases of a repository on GitHub (<https://docs.github.com/rest/releases>): drafts are nobody's business, a
 //! pre-release is one only where the recipe knows nightlies, and an asset counts once it is uploaded whole.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use semver::Version;
 use serde::Deserialize;
 
-use super::{DiscoverError, Found, Question, malformed, pinned, template::Words};
+use super::{DiscoverError, Entry, Listed, Question, malformed, template::Words};
 use crate::domain::{Channel, Integrity, Source, origin::Index};
 
 /// The highest number of releases on a page.
@@ -40,26 +40,29 @@ struct Asset {
     browser_download_url: String,
 }
 
-pub(super) async fn ask(question: &Question<'_>) -> Result<Vec<Found>, DiscoverError> {
+/// Reads pages, newest first, up to the one on which a release is known that shows that older ones are of no interest.
+pub(super) async fn list(question: &Question<'_>) -> Result<Vec<Listed>, DiscoverError> {
     let Index::Github { releases, .. } = &question.origin.index else {
         return Ok(Vec::new());
     };
     let mut all = Vec::new();
-    for page in 1..=PAGES {
-        let url = format!("{releases}?per_page={PAGE}&page={page}");
-        let body = question.get(&url).await?;
-        let listed: Vec<Release> = serde_json::from_slice(&body).map_err(|cause| malformed(&url, cause))?;
-        let count = listed.len();
-        all.extend(listed);
-        if count < PAGE {
+    let mut page = Some(format!("{releases}?per_page={PAGE}"));
+    for _ in 0..PAGES {
+        let Some(url) = page else { break };
+        let answer = question.asker.get(&url).await?;
+        let here: Vec<Release> =
+            serde_json::from_slice(&answer.body).map_err(|cause| malformed(&url, cause))?;
+        all.extend(here);
+        if listed(question, &all).iter().any(question.is_enough) {
             break;
         }
+        page = answer.next;
     }
-    Ok(found(question, &all))
+    Ok(listed(question, &all))
 }
 
-/// Finds the wanted artifacts in the listed releases. No IO.
-fn found(question: &Question<'_>, releases: &[Release]) -> Vec<Found> {
+/// The releases that count, with an asset for a target that is asked about. No IO.
+fn listed(question: &Question<'_>, releases: &[Release]) -> Vec<Listed> {
     let Index::Github {
         releases: api,
         tag,
@@ -73,7 +76,7 @@ fn found(question: &Question<'_>, releases: &[Release]) -> Vec<Found> {
         let words = Words::read(tag, &release.tag_name).filter(|_| !release.draft && !release.prerelease)?;
         question.version(&words)
     };
-    let mut found = Vec::new();
+    let mut all = Vec::new();
     for release in releases {
         let of_night = || {
             let words = Words::read(nightly.as_ref()?, &release.tag_name).filter(|_| !release.draft)?;
@@ -81,7 +84,9 @@ fn found(question: &Question<'_>, releases: &[Release]) -> Vec<Found> {
             let before = releases
                 .iter()
                 .filter(|other| other.published().is_some_and(|other| other <= published));
-            let newest = before.filter_map(stable).max().unwrap_or(Version::new(0, 0, 0));
+            let known = known_before(question, published);
+            let newest = before.filter_map(stable).chain(known).max();
+            let newest = newest.unwrap_or(Version::new(0, 0, 0));
             let day = published.strftime("%Y%m%d");
             let next = Version::new(newest.major, newest.minor, newest.patch + 1);
             Version::parse(&format!("{next}-nightly.{day}+{}", words.get("sha7")?)).ok()
@@ -91,7 +96,7 @@ fn found(question: &Question<'_>, releases: &[Release]) -> Vec<Found> {
             (None, Some(version)) => (version, Channel::Nightly),
             (None, None) => continue,
         };
-        for (target, platform) in question.targets(&version) {
+        for (target, platform) in question.targets() {
             let words = question.words(&version, target, platform, &release.tag_name);
             let name = words.fill(asset);
             let is_whole = |one: &&Asset| {
@@ -101,25 +106,49 @@ fn found(question: &Question<'_>, releases: &[Release]) -> Vec<Found> {
                 continue;
             };
             let url = &asset.browser_download_url;
+            let at = format!("{api}/tags/{}", release.tag_name);
             let stated = asset.digest.as_deref().and_then(|digest| digest.parse().ok());
             let integrity = stated
-                .map(pinned)
+                .map(|digest| Integrity::Stated {
+                    digest,
+                    by: at.clone(),
+                })
                 .or_else(|| question.checksum(url))
                 .unwrap_or_else(|| Integrity::GithubAsset {
-                    release: format!("{api}/tags/{}", release.tag_name),
+                    release: at,
                     asset: name.clone(),
                 });
-            let source = Source::Https { url: url.clone() };
-            found.push(Found {
+            all.push(Listed {
                 version: version.clone(),
                 channel,
                 tag: (release.tag_name != version.to_string()).then(|| release.tag_name.clone()),
                 published: release
                     .published()
                     .map(|published| published.strftime("%Y-%m-%d").to_string()),
-                artifact: question.artifact(target, &words, source, integrity, Some(asset.size)),
+                target,
+                words,
+                entry: Entry::File {
+                    source: Source::Https { url: url.clone() },
+                    integrity,
+                    size: Some(asset.size),
+                },
             });
         }
     }
-    found
+    all
+}
+
+/// The stable releases that the registry knows from before a moment: not all are on the pages that were read.
+fn known_before<'a>(question: &'a Question<'_>, moment: Timestamp) -> impl Iterator<Item = Version> + 'a {
+    let day = moment.to_zoned(TimeZone::UTC).date();
+    let releases = question.component.releases.iter();
+    releases
+        .filter(|release| release.channel == Channel::Stable)
+        .filter(move |release| {
+            let published = release.published.as_deref();
+            published
+                .and_then(|published| published.parse::<Date>().ok())
+                .is_some_and(|published| published <= day)
+        })
+        .map(|release| release.version.clone())
 }

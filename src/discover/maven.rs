@@ -1,40 +1,37 @@
 //! The versions of an artifact in a Maven repository (<https://maven.apache.org/repositories/metadata.html>): unordered text,
 //! one list for each target. Files never change; their digests lie beside them.
 
-use super::{DiscoverError, Found, Question, malformed, template::Words};
-use crate::domain::{Channel, Source, origin::Index};
+use super::{DiscoverError, Entry, Listed, Question, malformed, template::Words};
+use crate::domain::{Source, origin::Index};
 
-pub(super) async fn ask(question: &Question<'_>) -> Result<Vec<Found>, DiscoverError> {
+pub(super) async fn list(question: &Question<'_>) -> Result<Vec<Listed>, DiscoverError> {
     let Index::Maven { metadata, url } = &question.origin.index else {
         return Ok(Vec::new());
     };
-    let mut found = Vec::new();
-    for (target, platform) in &question.origin.targets {
+    let mut listed = Vec::new();
+    for (target, platform) in question.targets() {
         let mut words = Words::default();
         words.set("platform", platform.platform.as_deref().unwrap_or_default());
         let at = words.fill(metadata);
-        let body = question.get(&at).await?;
-        for text in versions(&body).map_err(|why| malformed(&at, why))? {
+        let answer = question.asker.get(&at).await?;
+        for text in versions(&answer.body).map_err(|why| malformed(&at, why))? {
             let version = Words::read("{version}", text).and_then(|words| question.version(&words));
-            let Some(version) = version.filter(|version| (question.wants)(version, *target)) else {
-                continue;
-            };
-            let words = question.words(&version, *target, platform, text);
+            let Some(version) = version else { continue };
+            let words = question.words(&version, target, platform, text);
             let url = words.fill(url);
             // Nothing is taken whose digest nobody states.
             let Some(integrity) = question.checksum(&url) else {
                 continue;
             };
-            found.push(Found {
-                channel: Channel::Stable,
-                tag: None,
-                published: None,
-                artifact: question.artifact(*target, &words, Source::Https { url }, integrity, None),
-                version,
-            });
+            let entry = Entry::File {
+                source: Source::Https { url },
+                integrity,
+                size: None,
+            };
+            listed.push(question.stable(version, target, words, entry));
         }
     }
-    Ok(found)
+    Ok(listed)
 }
 
 /// The texts of the `version` elements.

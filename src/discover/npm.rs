@@ -6,46 +6,66 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use semver::Version;
 use serde::Deserialize;
 
-use super::{DiscoverError, Found, Question, malformed, pinned, template::Words};
-use crate::domain::{Algorithm, Channel, Digest, Source, origin::Index};
+use super::{DiscoverError, Entry, Listed, Question, malformed, template::Words};
+use crate::domain::{Algorithm, Digest, Integrity, Source, origin::Index};
 
-pub(super) async fn ask(question: &Question<'_>) -> Result<Vec<Found>, DiscoverError> {
+pub(super) async fn list(question: &Question<'_>) -> Result<Vec<Listed>, DiscoverError> {
     let Index::Npm { package, version } = &question.origin.index else {
         return Ok(Vec::new());
     };
-    let mut found = Vec::new();
-    for (target, platform) in &question.origin.targets {
+    let mut all = Vec::new();
+    for (target, platform) in question.targets() {
         let mut words = Words::default();
         words.set("platform", platform.platform.as_deref().unwrap_or_default());
         let package = words.fill(package);
-        let body = question
-            .clients
-            .npm(&["view", &package, "versions", "--json"])
-            .await?;
-        let listed: Vec<String> =
-            serde_json::from_slice(&body).map_err(|cause| malformed(&package, cause))?;
+        let answer = question.asker.npm(&package, &["versions"]).await?;
+        let Versions(listed) =
+            serde_json::from_slice(&answer.body).map_err(|cause| malformed(&package, cause))?;
         for (version, listed) in newest(question, version, &listed) {
-            if !(question.wants)(&version, *target) {
-                continue;
-            }
-            let Some(digest) = stated(question, &format!("{package}@{listed}")).await? else {
-                continue;
-            };
-            let words = question.words(&version, *target, platform, &listed);
-            let source = Source::Npm {
+            let words = question.words(&version, target, platform, &listed);
+            let entry = Entry::Npm {
                 package: package.clone(),
                 version: listed,
             };
-            found.push(Found {
-                channel: Channel::Stable,
-                tag: None,
-                published: None,
-                artifact: question.artifact(*target, &words, source, pinned(digest), None),
-                version,
-            });
+            all.push(question.stable(version, target, words, entry));
         }
     }
-    Ok(found)
+    Ok(all)
+}
+
+/// The versions of a package; npm prints the one of a package that has no other without its list.
+struct Versions(Vec<String>);
+
+impl<'de> Deserialize<'de> for Versions {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Text {
+            Many(Vec<String>),
+            One(String),
+        }
+        Ok(Self(match Text::deserialize(deserializer)? {
+            Text::Many(all) => all,
+            Text::One(one) => vec![one],
+        }))
+    }
+}
+
+/// The source of a package, and the digest that the registry states; `None` where it states none.
+pub(super) async fn complete(
+    question: &Question<'_>,
+    package: &str,
+    version: &str,
+) -> Result<Option<(Source, Integrity)>, DiscoverError> {
+    let source = Source::Npm {
+        package: package.to_owned(),
+        version: version.to_owned(),
+    };
+    let stated = stated(question, &format!("{package}@{version}")).await?;
+    Ok(stated.map(|digest| {
+        let by = source.to_string();
+        (source, Integrity::Stated { digest, by })
+    }))
 }
 
 /// The newest package of each version.
@@ -77,8 +97,8 @@ async fn stated(question: &Question<'_>, package: &str) -> Result<Option<Digest>
     struct Dist {
         integrity: Option<String>,
     }
-    let body = question.clients.npm(&["view", package, "dist", "--json"]).await?;
-    let dist: Dist = serde_json::from_slice(&body).map_err(|cause| malformed(package, cause))?;
+    let answer = question.asker.npm(package, &["dist"]).await?;
+    let dist: Dist = serde_json::from_slice(&answer.body).map_err(|cause| malformed(package, cause))?;
     Ok(dist.integrity.as_deref().and_then(sha512))
 }
 

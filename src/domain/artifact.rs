@@ -128,6 +128,9 @@ pub enum Format {
     /// A zip archive that holds one `.txz`, as zonky publishes.
     #[serde(rename = "jar/tar.xz")]
     JarTarXz,
+    /// A wheel that holds one `.tar.gz` whose digest nobody states: the wheel itself is the artifact. In no manifest.
+    #[serde(skip)]
+    WheelTarGz,
 }
 
 impl Format {
@@ -172,6 +175,26 @@ pub enum Integrity {
         /// The name of the asset.
         asset: String,
     },
+    /// An index that was asked states it. In no manifest: a registry pins what it knows.
+    #[serde(skip)]
+    Stated {
+        /// The digest of the file as downloaded.
+        digest: Digest,
+        /// Who states it: an address, or a package of an index.
+        by: String,
+    },
+}
+
+impl Integrity {
+    /// Returns who states the digest, where the registry does not.
+    pub fn stated_by(&self) -> Option<&str> {
+        match self {
+            Self::Pinned { .. } => None,
+            Self::ChecksumFile { url, .. } => Some(url),
+            Self::GithubAsset { release, .. } => Some(release),
+            Self::Stated { by, .. } => Some(by),
+        }
+    }
 }
 
 /// The requirements of an artifact on the host.

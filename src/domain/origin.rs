@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
 use super::{Algorithm, Format, LinkList, Needs, Provider, Target};
@@ -27,6 +28,28 @@ pub struct ReleaseOrigin {
     pub checksum: Option<Checksum>,
     /// The platforms that are built there, by target.
     pub targets: BTreeMap<Target, Platform>,
+    /// The builds there that are left out on purpose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<Exclusion>,
+}
+
+impl ReleaseOrigin {
+    /// Returns true if a build there is left out on purpose.
+    pub fn excludes(&self, version: &Version, target: Target) -> bool {
+        self.excluded
+            .iter()
+            .any(|one| one.versions.matches(version) && one.target.is_none_or(|excluded| excluded == target))
+    }
+}
+
+/// Builds that are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exclusion {
+    /// Their versions.
+    pub versions: VersionReq,
+    /// The kind of host they are for; all where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
 }
 
 /// A list of releases.

@@ -183,6 +183,18 @@ pub(super) fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&
     headers.get(name)?.to_str().ok()
 }
 
+/// The target of the link to the next page.
+pub(super) fn next_page(links: &str) -> Option<&str> {
+    let mut next = links.split(',').filter_map(|link| {
+        let (target, relation) = link.split_once(';')?;
+        let is_next = relation
+            .split(';')
+            .any(|one| matches!(one.trim(), "rel=\"next\"" | "rel=next"));
+        is_next.then_some(target.trim().strip_prefix('<')?.strip_suffix('>')?)
+    });
+    next.next()
+}
+
 /// Returns true if the response calls itself a web page.
 pub(super) fn is_web_page(answer: &Response) -> bool {
     text_of(answer.headers(), &header::CONTENT_TYPE)

@@ -4,6 +4,7 @@ use std::{io, process::Output};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
+use tokio::process::Command;
 
 use super::{
     FetchError, Wire,
@@ -74,50 +75,68 @@ impl Wire {
 
     /// Runs `npm pack` and gives the path of the one file that it made.
     async fn pack(&self, package: &str, room: &Room, own_cache: bool) -> Result<Utf8PathBuf, Failure> {
+        let out = room.empty("out")?;
+        let mut command = self.npm_command(room, own_cache)?;
+        command
+            .args(["pack", package, "--ignore-scripts", "--dry-run=false"])
+            .arg("--pack-destination")
+            .arg(&out);
+        let output = packages::run(command, Some(self.sign_of_npm())).await?;
+        if output.status.success() {
+            packages::only_file(&out)
+        } else {
+            Err(failure(&self.npm_cache(room, own_cache), &output))
+        }
+    }
+
+    /// Runs `npm view` of these fields of a package, or of all of its packages that a range means, and gives its JSON.
+    pub(super) async fn view(&self, words: &[&str], room: &Room) -> Result<Vec<u8>, Failure> {
+        let own_cache = !self.has_npm_cache();
+        let mut command = self.npm_command(room, own_cache)?;
+        command.arg("view").args(words);
+        let output = packages::run(command, Some(self.sign_of_npm())).await?;
+        if output.status.success() {
+            Ok(output.stdout)
+        } else {
+            Err(failure(&self.npm_cache(room, own_cache), &output))
+        }
+    }
+
+    fn sign_of_npm(&self) -> Sign {
+        Sign {
+            within: self.options.limits.npm_answer,
+            is_there: has_answer,
+        }
+    }
+
+    /// npm in a room, with the options that all of its commands get.
+    fn npm_command(&self, room: &Room, own_cache: bool) -> Result<Command, Failure> {
         let limits = &self.options.limits;
         let name = if cfg!(windows) { "npm.cmd" } else { "npm" };
         let program = self.program(&[name], |_| true).ok_or(Failure::Missing)?;
         // The top of a project of its own, so that the .npmrc of no other project counts.
         room.write("package.json", "{}\n")?;
-        let out = room.empty("out")?;
         let mut command = self.command(&program, room);
         command
-            .args(["pack", package, "--json", "--ignore-scripts", "--fetch-retries=0"])
+            .args(["--json", "--fetch-retries=0"])
             .arg(format!("--fetch-timeout={}", limits.npm_idle.as_millis()))
             // Else a package.json further up that calls this directory its workspace brings its .npmrc.
             .arg("--workspaces=false")
             // An .npmrc, or the npm that runs us, may set what changes what npm does or how it says it.
-            .args([
-                "--dry-run=false",
-                "--global=false",
-                "--location=user",
-                "--usage=false",
-            ])
+            .args(["--global=false", "--location=user", "--usage=false"])
             .args(["--color=false", "--heading=npm", "--progress=false"])
             // A line on stderr for each answer: the one sign of life that npm gives.
             .arg("--loglevel=http")
-            .arg("--pack-destination")
-            .arg(&out)
             .env("npm_config_update_notifier", "false");
         for (name, _) in self.env.variables().filter(|(name, _)| is_of_a_workspace(name)) {
             command.env_remove(name);
         }
-        let cache = self.npm_cache(room, own_cache);
         if own_cache {
             command
                 .env_remove("NPM_CONFIG_CACHE")
-                .env("npm_config_cache", &cache);
+                .env("npm_config_cache", self.npm_cache(room, own_cache));
         }
-        let sign = Sign {
-            within: limits.npm_answer,
-            is_there: has_answer,
-        };
-        let output = packages::run(command, Some(sign)).await?;
-        if output.status.success() {
-            packages::only_file(&out)
-        } else {
-            Err(failure(&cache, &output))
-        }
+        Ok(command)
     }
 }
 

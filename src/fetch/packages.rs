@@ -87,16 +87,8 @@ impl Wire {
         if let Some(size) = wanted.size {
             download::ensure_space(staging, size)?;
         }
-        let brought = bring(&room).await.map_err(|failure| match failure {
-            Failure::Missing => self.client_failed(client, None),
-            Failure::Other(why) => self.client_failed(client, Some(why)),
-            Failure::Gone(why) => FetchError::Gone {
-                origin: origin.to_owned(),
-                why,
-            },
-            Failure::Wrong(why) => wrong(origin, why),
-            Failure::Disk { path, source } => FetchError::Disk { path, source },
-        })?;
+        let brought = bring(&room).await;
+        let brought = brought.map_err(|failure| self.of_failure(client, origin, failure))?;
         let path = wanted.path();
         let disk = |cause| FetchError::disk(&path)(cause);
         move_file(&brought, &path).map_err(disk)?;
@@ -111,6 +103,20 @@ impl Wire {
             FetchError::WrongBytes { source, .. } => wrong(origin, source.to_string()),
             error => error,
         })
+    }
+
+    /// The error for a client that brought nothing.
+    pub(super) fn of_failure(&self, client: PackageClient, origin: &str, failure: Failure) -> FetchError {
+        match failure {
+            Failure::Missing => self.client_failed(client, None),
+            Failure::Other(why) => self.client_failed(client, Some(why)),
+            Failure::Gone(why) => FetchError::Gone {
+                origin: origin.to_owned(),
+                why,
+            },
+            Failure::Wrong(why) => wrong(origin, why),
+            Failure::Disk { path, source } => FetchError::Disk { path, source },
+        }
     }
 
     /// Remembers that a client is of no use. Whoever asked says so.
@@ -211,6 +217,15 @@ pub(super) async fn run(mut command: Command, sign: Option<Sign>) -> Result<Outp
 pub(super) struct Room(Utf8PathBuf);
 
 impl Room {
+    /// A room where the system keeps what is temporary.
+    pub(super) fn temporary() -> Result<Self, FetchError> {
+        let made = tempfile::Builder::new().prefix("ampup-").tempdir();
+        let path = made
+            .map(tempfile::TempDir::keep)
+            .and_then(|path| Utf8PathBuf::try_from(path).map_err(io::Error::other));
+        path.map(Self).map_err(FetchError::disk("a temporary directory"))
+    }
+
     /// Where it is.
     pub(super) fn path(&self) -> &Utf8Path {
         &self.0
@@ -257,7 +272,7 @@ impl Drop for Family {
     }
 }
 
-fn of_client(client: PackageClient, why: Option<String>) -> FetchError {
+pub(super) fn of_client(client: PackageClient, why: Option<String>) -> FetchError {
     match why {
         Some(why) => FetchError::Client { client, why },
         None => FetchError::NoClient { client },

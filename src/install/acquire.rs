@@ -270,6 +270,7 @@ fn try_artifact(
         provider: artifact.provider.clone(),
         source: artifact.source.clone(),
         digest: verified.digest().clone(),
+        stated_by: artifact.integrity.stated_by().map(str::to_owned),
         executables: component.executables.clone(),
         installed: jiff::Timestamp::now().to_string(),
         ampup: env!("CARGO_PKG_VERSION").to_owned(),

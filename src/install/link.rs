@@ -126,6 +126,7 @@ fn receipt(build: &LocalBuild<'_>, version: &Version) -> std::io::Result<Receipt
         provider: provider(),
         source: Source::File { url: url.into() },
         digest,
+        stated_by: None,
         executables: build.component.executables.clone(),
         installed: jiff::Timestamp::now().to_string(),
         ampup: env!("CARGO_PKG_VERSION").to_owned(),

@@ -141,7 +141,9 @@ impl Mirror {
     ) -> Result<Result<Build, Vec<Failure>>, MirrorError> {
         let is_here = |artifact: &&&Artifact| match &artifact.integrity {
             Integrity::Pinned { digest } => self.directory.join(digest.blob()).is_file(),
-            Integrity::ChecksumFile { .. } | Integrity::GithubAsset { .. } => false,
+            Integrity::ChecksumFile { .. } | Integrity::GithubAsset { .. } | Integrity::Stated { .. } => {
+                false
+            }
         };
         let (here, elsewhere): (Vec<&Artifact>, Vec<&Artifact>) =
             artifacts.iter().partition(|artifact| is_here(artifact));
@@ -299,7 +301,7 @@ fn name(component: &ComponentName, version: &Version, target: Target, registry: 
 /// The address that states a digest that the registry does not.
 fn stated_at(integrity: &Integrity) -> Option<&str> {
     match integrity {
-        Integrity::Pinned { .. } => None,
+        Integrity::Pinned { .. } | Integrity::Stated { .. } => None,
         Integrity::ChecksumFile { url, .. } | Integrity::GithubAsset { release: url, .. } => Some(url),
     }
 }

@@ -154,7 +154,7 @@ fn pinned(registry: &Registry, entry: &Entry) -> Option<Vec<Digest>> {
         .filter(|artifact| artifact.target == entry.target && artifact.provider == entry.provider);
     let digests = of_build.map(|artifact| match &artifact.integrity {
         Integrity::Pinned { digest } => Some(digest.clone()),
-        Integrity::ChecksumFile { .. } | Integrity::GithubAsset { .. } => None,
+        Integrity::ChecksumFile { .. } | Integrity::GithubAsset { .. } | Integrity::Stated { .. } => None,
     });
     digests
         .collect::<Option<Vec<_>>>()

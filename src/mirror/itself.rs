@@ -153,7 +153,7 @@ fn pinned(target: Target, version: &Version, context: &MirrorContext<'_>) -> Opt
         .filter(|artifact| artifact.target == target);
     let digests = artifacts.filter_map(|artifact| match &artifact.integrity {
         Integrity::Pinned { digest } => Some(digest.clone()),
-        Integrity::ChecksumFile { .. } | Integrity::GithubAsset { .. } => None,
+        Integrity::ChecksumFile { .. } | Integrity::GithubAsset { .. } | Integrity::Stated { .. } => None,
     });
     Some(digests.collect::<Vec<_>>()).filter(|digests| !digests.is_empty())
 }

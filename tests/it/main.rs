@@ -110,6 +110,8 @@ mod trust_commands;
 #[cfg(unix)]
 mod unpack;
 #[cfg(unix)]
+mod upstream;
+#[cfg(unix)]
 mod wire;
 #[cfg(unix)]
 mod words;

@@ -21,6 +21,8 @@ pub(crate) mod served;
 pub(crate) mod server;
 pub(crate) mod signing;
 pub(crate) mod table;
+#[cfg(unix)]
+pub(crate) mod tls;
 #[cfg(target_os = "linux")]
 pub(crate) mod tracer;
 #[cfg(unix)]

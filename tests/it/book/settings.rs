@@ -16,7 +16,13 @@ const SETTINGS: &[(&str, &str, &str, &str)] = &[
         "--registry",
         "`AMPUP_REGISTRY`",
         "registry",
-        "the manifest of another registry, in place of the built-in one",
+        "another registry in place of the default one: its manifest, or its https address, with",
+    ),
+    (
+        "--registry-key",
+        "`AMPUP_REGISTRY_KEY`",
+        "registry_key",
+        "the public key of whoever signs the registry at an address",
     ),
     (
         "--mirror",
@@ -37,6 +43,12 @@ const SETTINGS: &[(&str, &str, &str, &str)] = &[
         "",
         "require_pinned",
         "refuse a file whose digest the registry does not state itself",
+    ),
+    (
+        "--upstream",
+        "",
+        "",
+        "`install` and `update` take also what builders have and the registry does not",
     ),
     (
         "--lock-timeout",

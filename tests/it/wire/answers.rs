@@ -308,6 +308,7 @@ fn a_small_file_is_bounded_and_asked_for_only_if_it_changed() {
     let fresh = ampup::fetch::Fresh::Modified {
         body: b"abc".to_vec(),
         etag: Some("\"v1\"".to_owned()),
+        next: None,
     };
     assert_eq!(get(3, None).expect("got"), fresh);
     assert_eq!(get(3, Some("\"v0\"")).expect("got"), fresh);

@@ -1,52 +1,16 @@
 //! TLS, proxies, and the token.
 
-use std::sync::OnceLock;
-
 use ampup::fetch::{FetchError, Secret};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
+use rcgen::CertificateParams;
 
 use super::*;
 use crate::support::{
     server::{End, Reply, Request, Server},
     table::{every, every_named},
+    tls::{Authority, authority, certified, new_authority},
 };
 
 const TOKEN: &str = "ghp_not-to-be-seen";
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-/// An authority of the tests' own.
-fn authority() -> &'static Authority {
-    static AUTHORITY: OnceLock<Authority> = OnceLock::new();
-    AUTHORITY.get_or_init(new_authority)
-}
-
-fn new_authority() -> Authority {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "Tests' Authority");
-    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed")
-}
-
-/// A server's side of TLS, with a certificate of that authority.
-fn certified(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Arc<rustls::ServerConfig> {
-    let key = KeyPair::generate().expect("a key");
-    let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
-    change(&mut params);
-    let certificate = params.signed_by(&key, authority()).expect("signed");
-    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .expect("a certificate");
-    Arc::new(config)
-}
 
 /// A world that trusts the authority.
 fn trusting() -> World {

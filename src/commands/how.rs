@@ -1,0 +1,83 @@
+//! The options that every installation has. Not a verb itself.
+
+use super::{Error, Session};
+use crate::fetch::Secret;
+
+/// The options of every installation, for `install` and `update`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct How {
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The number of components to install at once [default: 4]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one)]
+    pub jobs: Option<usize>,
+    /// Refuse what the registry itself states no digest for
+    #[arg(long)]
+    pub require_pinned: bool,
+    /// Take also what builders have released and the registry does not have yet, with the digest that they state now
+    #[arg(long)]
+    pub upstream: bool,
+    /// A token for GitHub's API, sent to no other host [env: AMPUP_GITHUB_TOKEN, GITHUB_TOKEN]
+    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
+    pub github_token: Option<String>,
+    /// The versions that were removed.
+    #[command(flatten)]
+    pub gone: Gone,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("it must be 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+        Err(cause) => Err(format!("{cause}")),
+    }
+}
+
+/// Flags of ampup 0.1 that have no meaning any more.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Gone {
+    #[arg(long, hide = true)]
+    repo: Option<String>,
+    #[arg(long, hide = true)]
+    arch: Option<String>,
+    #[arg(long, hide = true)]
+    platform: Option<String>,
+}
+
+impl Gone {
+    /// Says what replaced them.
+    pub(super) fn ensure_none(&self) -> Result<(), Error> {
+        let (flag, hint) = if self.repo.is_some() {
+            ("--repo", "`--registry FILE` names a manifest with other releases")
+        } else if self.arch.is_some() {
+            (
+                "--arch",
+                "ampup installs what runs on this host; run it on the other host",
+            )
+        } else if self.platform.is_some() {
+            (
+                "--platform",
+                "ampup installs what runs on this host; run it on the other host",
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::Usage {
+            message: format!("`{flag}` of ampup 0.1 is gone"),
+            hint: hint.to_owned(),
+        })
+    }
+}
+
+/// The token of the command line, else of the environment.
+pub(super) fn github_token(how: &How, session: &Session) -> Option<Secret> {
+    let from_env = || {
+        session
+            .env
+            .var("AMPUP_GITHUB_TOKEN")
+            .or_else(|| session.env.var("GITHUB_TOKEN"))
+    };
+    let token = how.github_token.as_deref().or_else(from_env);
+    token.map(Secret::new)
+}

@@ -1,0 +1,303 @@
+//! What the builders have beyond the registry, for the commands that look for it: `check` tells it, `install` and `update`
+//! take it when asked. Believed as far as the builders' own servers, and never where only the registry may be believed.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use semver::Version;
+use serde_json::{Value, json};
+
+use super::{
+    Error, Session,
+    how::{How, github_token},
+};
+use crate::{
+    discover::{
+        Asker, Memory,
+        survey::{self, Survey, Unasked, Wanted, Wish},
+    },
+    domain::{ComponentName, ComponentSpec, Inventory, Requirement},
+    event::Silent,
+    fetch::{FetchOptions, Limits, Wire},
+    host,
+    install::{Done, Effect},
+    registry::{Registry, concern::Concern},
+    store::{claim, directories, receipt::Receipt},
+};
+
+/// Ensures that `--upstream` does not contradict what was settled otherwise.
+pub(super) fn ensure_allowed(how: &How, session: &Session) -> Result<(), Error> {
+    let against = if !how.upstream {
+        return Ok(());
+    } else if session.is_offline() {
+        "the network may not be used (`--offline`, or `AMPUP_OFFLINE`)"
+    } else if is_pinned(how, session) {
+        "only digests that the registry states are taken (`require_pinned`)"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Usage {
+        message: format!("`--upstream` asks the builders' own servers, and {against}"),
+        hint: "leave out one of the two".to_owned(),
+    })
+}
+
+fn is_pinned(how: &How, session: &Session) -> bool {
+    how.require_pinned || session.settings.require_pinned
+}
+
+/// The registry for an installation: with `--upstream`, with what is newer elsewhere; and with a version that is named
+/// exactly and that only its builders have.
+pub(super) fn for_install<'a>(
+    specs: &[ComponentSpec],
+    inventory: &Inventory,
+    how: &How,
+    session: &'a Session,
+) -> Result<Cow<'a, Registry>, Error> {
+    ensure_allowed(how, session)?;
+    let registry = session.registry()?;
+    if session.is_offline() || is_pinned(how, session) {
+        return Ok(Cow::Borrowed(registry));
+    }
+    let mut wanted = Vec::new();
+    for spec in specs {
+        let exact = spec
+            .requirement
+            .as_ref()
+            .filter(|requirement| requirement.is_exact());
+        for component in registry.group_of(&spec.name) {
+            let wish = match exact {
+                Some(requirement) if !has(registry, inventory, &component.name, requirement) => {
+                    Wish::Exactly(requirement.clone())
+                }
+                None if how.upstream => Wish::Newer,
+                _ => continue,
+            };
+            wanted.push(Wanted { component, wish });
+        }
+    }
+    beyond(registry, &wanted, how, session)
+}
+
+/// The registry for an update of these components.
+pub(super) fn for_update<'a>(
+    names: &[ComponentName],
+    inventory: &Inventory,
+    how: &How,
+    session: &'a Session,
+) -> Result<Cow<'a, Registry>, Error> {
+    ensure_allowed(how, session)?;
+    let registry = session.registry()?;
+    let wanted = if how.upstream {
+        active(registry, names, inventory)
+    } else {
+        Vec::new()
+    };
+    beyond(registry, &wanted, how, session)
+}
+
+/// Returns true if the registry, or the store, has what is named exactly.
+fn has(registry: &Registry, inventory: &Inventory, name: &ComponentName, requirement: &Requirement) -> bool {
+    let Some(component) = registry.component(name) else {
+        return true;
+    };
+    let target = host::target();
+    let is_installed = inventory.trees(name).iter().any(|tree| {
+        let origin = tree.origin.as_ref();
+        origin.is_some_and(|origin| {
+            matches!(requirement, Requirement::Exact(wanted) if wanted.cmp_precedence(&origin.version).is_eq())
+        })
+    });
+    is_installed
+        || component.releases.iter().any(|release| {
+            component.is_meant(requirement, release)
+                && release
+                    .artifacts
+                    .iter()
+                    .any(|artifact| Some(artifact.target) == target)
+        })
+}
+
+/// The active components of these names and of their groups, or all; what is newer of each is looked for.
+fn active<'a>(registry: &'a Registry, names: &[ComponentName], inventory: &Inventory) -> Vec<Wanted<'a>> {
+    let active = inventory.active.components.keys();
+    active
+        .filter_map(|name| registry.component(name))
+        .filter(|component| {
+            names.is_empty()
+                || names.iter().any(|name| {
+                    registry
+                        .component(name)
+                        .is_some_and(|named| named.group == component.group)
+                })
+        })
+        .map(|component| Wanted {
+            component,
+            wish: Wish::Newer,
+        })
+        .collect()
+}
+
+/// The registry with what is wanted and found beyond it.
+fn beyond<'a>(
+    registry: &'a Registry,
+    wanted: &[Wanted<'a>],
+    how: &How,
+    session: &Session,
+) -> Result<Cow<'a, Registry>, Error> {
+    let Some(target) = host::target().filter(|_| !wanted.is_empty()) else {
+        return Ok(Cow::Borrowed(registry));
+    };
+    let (wire, memory) = (wire(how, session), memory(session, how.dry_run));
+    let asker = Asker::new(&wire, Some(target), memory.as_ref());
+    let runtime = session.runtime()?;
+    let (merged, mut unasked) = runtime.block_on(async {
+        let survey = survey::survey(wanted, target, &asker).await;
+        let (merged, more) = survey::merged(registry, &survey, &asker).await;
+        (merged, [survey.unasked, more].concat())
+    });
+    // A name look-up that hangs must not keep us.
+    runtime.shutdown_background();
+    unasked.sort();
+    unasked.dedup();
+    tell(&unasked, session);
+    Ok(Cow::Owned(merged))
+}
+
+/// What the builders of the active components have beyond the registry; nothing where they may not be asked.
+pub(super) fn news<'a>(
+    names: &[ComponentName],
+    inventory: &Inventory,
+    session: &'a Session,
+) -> Result<Survey<'a>, Error> {
+    let registry = session.registry()?;
+    let how = How::default();
+    let wanted = active(registry, names, inventory);
+    let may_ask = !session.is_offline() && !is_pinned(&how, session) && !wanted.is_empty();
+    let Some(target) = host::target().filter(|_| may_ask) else {
+        return Ok(Survey::default());
+    };
+    let (wire, memory) = (wire(&how, session), memory(session, false));
+    let asker = Asker::new(&wire, Some(target), memory.as_ref());
+    let runtime = session.runtime()?;
+    let survey = runtime.block_on(survey::survey(&wanted, target, &asker));
+    runtime.shutdown_background();
+    tell(&survey.unasked, session);
+    Ok(survey)
+}
+
+/// One line for all that could not be asked. A client that this machine does not have is no news.
+fn tell(unasked: &[Unasked], session: &Session) {
+    let why: Vec<&str> = unasked
+        .iter()
+        .filter(|one| !one.is_without_client)
+        .map(|one| one.why.as_str())
+        .collect();
+    if !why.is_empty() {
+        session.note(format!("not every builder could be asked: {}", why.join("; ")));
+    }
+}
+
+/// A network that gives up soon and says nothing: what cannot be asked is told in one line.
+fn wire(how: &How, session: &Session) -> Wire {
+    let options = FetchOptions {
+        github_token: github_token(how, session),
+        limits: Limits {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(10),
+            retries: 0,
+            ..Limits::default()
+        },
+        ..FetchOptions::default()
+    };
+    Wire::new(options, &session.env, Arc::new(Silent))
+}
+
+/// Answers are kept where there is a home of ours to keep them in.
+fn memory(session: &Session, is_dry_run: bool) -> Option<Memory> {
+    let layout = &session.layout;
+    let place = layout.upstream();
+    let may_write = !is_dry_run
+        && claim::is_made(layout)
+        && directories::ensure_writable(layout).is_ok()
+        && directories::foreign_entry(&place, layout).is_none();
+    may_write.then(|| Memory::new(place, Timestamp::now()))
+}
+
+/// A line about what the builders have beyond the registry, and the same for a program.
+pub(super) fn told(
+    name: &ComponentName,
+    version: &Version,
+    survey: &Survey<'_>,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Option<(String, Value)>, Error> {
+    let Some((listed, news)) = survey.newest(name, version) else {
+        return Ok(None);
+    };
+    let component = session.component(name)?;
+    let request = inventory.active.requests.get(name);
+    let tags: Vec<String> = listed.tag.iter().cloned().collect();
+    let is_allowed = request.is_none_or(|request| {
+        !request.is_exact()
+            && request.matches(&listed.version, listed.channel, &tags, component.default_channel)
+    });
+    let command = if is_allowed {
+        format!("ampup update {name} --upstream")
+    } else {
+        format!("ampup install {name}@{}", listed.version)
+    };
+    let mut builders: Vec<&str> = news.iter().map(|news| news.origin.provider.as_str()).collect();
+    builders.dedup();
+    let text = format!(
+        "{name} {} is released by {}, and the registry does not have it yet: `{command}` takes it from there",
+        component.version_style.show(&listed.version),
+        crate::resolve::listed(&builders, "nobody"),
+    );
+    let json = json!({
+        "version": listed.version, "channel": listed.channel, "published": listed.published,
+        "providers": builders, "command": command, "text": text,
+    });
+    Ok(Some((text, json)))
+}
+
+/// Leaves out what is not true any more beside what was found: that nobody has built a version.
+pub(super) fn without_denied(concerns: Vec<Concern>, found: Option<&Value>) -> Vec<Concern> {
+    let built: Option<Version> =
+        found.and_then(|found| found["version"].as_str().and_then(|text| text.parse().ok()));
+    let is_denied = |concern: &Concern| match (concern, &built) {
+        (Concern::Unbuilt { version, .. }, Some(built)) => version.cmp_precedence(built).is_le(),
+        _ => false,
+    };
+    concerns
+        .into_iter()
+        .filter(|concern| !is_denied(concern))
+        .collect()
+}
+
+/// Tells that an installed release is none of the registry's, and who stands for its digest.
+pub(super) fn word_of_publisher(done: &Done, session: &Session) -> Result<Option<String>, Error> {
+    let name = &done.component;
+    let is_known = session.registry()?.component(name).is_some_and(|component| {
+        let mut releases = component.releases.iter();
+        releases.any(|release| release.version == done.version)
+    });
+    let Some(by) = stated_by(done, session).filter(|_| !is_known) else {
+        return Ok(None);
+    };
+    let shown = session.style(name)?.show(&done.version);
+    Ok(Some(format!(
+        "{name} {shown} is not in the registry: its digest is what its publisher states now ({by})"
+    )))
+}
+
+/// Who stated the digest of what was installed, where the registry did not.
+pub(super) fn stated_by(done: &Done, session: &Session) -> Option<String> {
+    if !matches!(done.effect, Effect::Installed { .. }) {
+        return None;
+    }
+    let tree = session.layout.tree(&done.component, &done.tree);
+    Receipt::read(&tree, &done.component, done.tree.version())
+        .ok()?
+        .stated_by
+}

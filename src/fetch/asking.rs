@@ -1,0 +1,54 @@
+//! Questions to package registries: which versions of a package there are, and the digest that is stated of one. Asked
+//! through the machine's own clients, in an empty private directory, as packages are fetched.
+
+use super::{
+    FetchError, PackageClient, Wire, locked,
+    packages::{Failure, Room},
+};
+
+impl Wire {
+    /// The output of `npm view` of these fields of a package, which is JSON.
+    ///
+    /// # Errors
+    /// When there is no npm, or it has no answer.
+    pub async fn view_npm(&self, package: &str, fields: &[&str]) -> Result<Vec<u8>, FetchError> {
+        let words = [&[package][..], fields].concat();
+        self.ask_client(PackageClient::Npm, package, async |room| {
+            self.view(&words, room).await
+        })
+        .await
+    }
+
+    /// The output of a command of pip's about the wheels of a platform.
+    ///
+    /// # Errors
+    /// When there is no pip, or it has no answer.
+    pub async fn ask_pip(
+        &self,
+        package: &str,
+        words: &[&str],
+        platform: &str,
+    ) -> Result<Vec<u8>, FetchError> {
+        let words = [words, &[package]].concat();
+        self.ask_client(PackageClient::Pip, package, async |room| {
+            self.run_pip(&words, platform, room).await
+        })
+        .await
+    }
+
+    async fn ask_client(
+        &self,
+        client: PackageClient,
+        package: &str,
+        ask: impl AsyncFnOnce(&Room) -> Result<Vec<u8>, Failure>,
+    ) -> Result<Vec<u8>, FetchError> {
+        self.ensure_online(&format!("`{package}`"), &client.to_string())?;
+        if let Some(why) = locked(&self.failed_clients).get(&client) {
+            return Err(super::packages::of_client(client, why.clone()));
+        }
+        let room = Room::temporary()?;
+        let origin = format!("{client} {package}");
+        let answer = ask(&room).await;
+        answer.map_err(|failure| self.of_failure(client, &origin, failure))
+    }
+}
