@@ -1,15 +1,14 @@
 //! The catalog of the registry: well-formed pages and feed, links that lead somewhere, values that stay values, and the
 //! same bytes each time; opened in a real browser where there is one.
 
-#[path = "../../tools/registry/catalog.rs"]
-mod pages;
-
 mod browser;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ampup::registry::Registry;
 use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::tool::catalog as pages;
 
 type Files = BTreeMap<String, Vec<u8>>;
 

@@ -37,6 +37,8 @@ mod door;
 mod formats;
 #[cfg(unix)]
 mod further;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod generator;
 #[cfg(target_os = "linux")]
 mod hosts;
 #[cfg(unix)]
@@ -101,6 +103,9 @@ mod setup;
 mod shells;
 #[cfg(unix)]
 mod support;
+#[cfg(target_os = "linux")]
+#[path = "../../tools/registry/tool.rs"]
+mod tool;
 #[cfg(target_os = "linux")]
 mod torture;
 #[cfg(unix)]

@@ -37,7 +37,7 @@ struct Line {
     supported: bool,
 }
 
-pub(crate) fn run(args: &Args, directory: &Utf8Path) -> Result<Answer, Failure> {
+pub(crate) fn run(args: &Args, directory: &Utf8Path, env: &Env) -> Result<Answer, Failure> {
     let path = directory.join("manifest.json");
     let document = fs::read(&path).map_err(Failure::at(&path))?;
     let registry = Registry::parse(&document).map_err(|cause| Failure(cause.to_string()))?;
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args, directory: &Utf8Path) -> Result<Answer, Failure> 
         .components
         .get("postgres")
         .ok_or_else(|| Failure(format!("`{path}` has no postgres")))?;
-    let wire = Wire::new(fetch::FetchOptions::default(), &Env::capture(), Arc::new(Silent));
+    let wire = Wire::new(fetch::FetchOptions::default(), env, Arc::new(Silent));
     let runtime = tokio::runtime::Runtime::new().map_err(|cause| Failure(cause.to_string()))?;
     let answer = runtime.block_on(wire.get_small(&args.versions, 1 << 20, None));
     runtime.shutdown_background();
