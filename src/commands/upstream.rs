@@ -252,7 +252,7 @@ pub(super) fn told(
     let text = format!(
         "{name} {} is released by {}, and the registry does not have it yet: `{command}` takes it from there",
         component.version_style.show(&listed.version),
-        crate::resolve::listed(&builders, "nobody"),
+        builders.join(" and "),
     );
     let json = json!({
         "version": listed.version, "channel": listed.channel, "published": listed.published,

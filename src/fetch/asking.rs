@@ -29,9 +29,8 @@ impl Wire {
         words: &[&str],
         platform: &str,
     ) -> Result<Vec<u8>, FetchError> {
-        let words = [words, &[package]].concat();
         self.ask_client(PackageClient::Pip, package, async |room| {
-            self.run_pip(&words, platform, room).await
+            self.run_pip(words, &[package], platform, room).await
         })
         .await
     }

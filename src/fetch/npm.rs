@@ -76,11 +76,8 @@ impl Wire {
     /// Runs `npm pack` and gives the path of the one file that it made.
     async fn pack(&self, package: &str, room: &Room, own_cache: bool) -> Result<Utf8PathBuf, Failure> {
         let out = room.empty("out")?;
-        let mut command = self.npm_command(room, own_cache)?;
-        command
-            .args(["pack", package, "--ignore-scripts", "--dry-run=false"])
-            .arg("--pack-destination")
-            .arg(&out);
+        let mut command = self.npm_command(&["pack", package], room, own_cache)?;
+        command.arg("--pack-destination").arg(&out);
         let output = packages::run(command, Some(self.sign_of_npm())).await?;
         if output.status.success() {
             packages::only_file(&out)
@@ -92,8 +89,8 @@ impl Wire {
     /// Runs `npm view` of these fields of a package, or of all of its packages that a range means, and gives its JSON.
     pub(super) async fn view(&self, words: &[&str], room: &Room) -> Result<Vec<u8>, Failure> {
         let own_cache = !self.has_npm_cache();
-        let mut command = self.npm_command(room, own_cache)?;
-        command.arg("view").args(words);
+        let words = [&["view"], words].concat();
+        let command = self.npm_command(&words, room, own_cache)?;
         let output = packages::run(command, Some(self.sign_of_npm())).await?;
         if output.status.success() {
             Ok(output.stdout)
@@ -109,8 +106,8 @@ impl Wire {
         }
     }
 
-    /// npm in a room, with the options that all of its commands get.
-    fn npm_command(&self, room: &Room, own_cache: bool) -> Result<Command, Failure> {
+    /// A command of npm's in a room, with the options that all of them get.
+    fn npm_command(&self, words: &[&str], room: &Room, own_cache: bool) -> Result<Command, Failure> {
         let limits = &self.options.limits;
         let name = if cfg!(windows) { "npm.cmd" } else { "npm" };
         let program = self.program(&[name], |_| true).ok_or(Failure::Missing)?;
@@ -118,12 +115,18 @@ impl Wire {
         room.write("package.json", "{}\n")?;
         let mut command = self.command(&program, room);
         command
-            .args(["--json", "--fetch-retries=0"])
+            .args(words)
+            .args(["--json", "--ignore-scripts", "--fetch-retries=0"])
             .arg(format!("--fetch-timeout={}", limits.npm_idle.as_millis()))
             // Else a package.json further up that calls this directory its workspace brings its .npmrc.
             .arg("--workspaces=false")
             // An .npmrc, or the npm that runs us, may set what changes what npm does or how it says it.
-            .args(["--global=false", "--location=user", "--usage=false"])
+            .args([
+                "--dry-run=false",
+                "--global=false",
+                "--location=user",
+                "--usage=false",
+            ])
             .args(["--color=false", "--heading=npm", "--progress=false"])
             // A line on stderr for each answer: the one sign of life that npm gives.
             .arg("--loglevel=http")

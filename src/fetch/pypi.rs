@@ -59,22 +59,18 @@ impl Wire {
     /// Runs `pip download` and gives the path of the wheel.
     async fn pip(&self, wheel: Wheel<'_>, room: &Room) -> Result<Utf8PathBuf, Failure> {
         let out = room.empty("out")?;
-        let words = [
-            "download",
-            "--no-deps",
-            "--dest",
-            out.as_str(),
-            "-r",
-            REQUIREMENTS,
-        ];
-        self.run_pip(&words, wheel.platform, room).await?;
+        let end = ["--dest", out.as_str(), "-r", REQUIREMENTS];
+        self.run_pip(&["download", "--no-deps"], &end, wheel.platform, room)
+            .await?;
         packages::only_file(&out)
     }
 
-    /// Runs a command of pip's for the wheels of a platform, and gives its output.
+    /// Runs a command of pip's for the wheels of a platform, and gives its output. `end` follows the options that all of its
+    /// commands get.
     pub(super) async fn run_pip(
         &self,
         words: &[&str],
+        end: &[&str],
         platform: &str,
         room: &Room,
     ) -> Result<Vec<u8>, Failure> {
@@ -98,6 +94,7 @@ impl Wire {
             ])
             .args(["--no-input", "--no-cache-dir", "--disable-pip-version-check"])
             .args(["--retries", "1", "--timeout", "15", "--log", LOG])
+            .args(end)
             // A `platform` of the user's own pip.conf would be one more, and another system's wheel be taken.
             .env("PIP_PLATFORM", platform)
             .env("PIP_REQUIRE_VIRTUALENV", "0")

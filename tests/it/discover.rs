@@ -359,13 +359,13 @@ fn a_limit_of_githubs_is_told_and_waited_for_by_nobody() {
             Reply::status(403)
                 .header("X-RateLimit-Remaining", "0")
                 .header("X-RateLimit-Reset", "1796000000"),
-            "its rate limit is used up until 2026-11-30T",
+            "is exceeded until 2026-11-30T",
         ),
         (
             Reply::status(429)
                 .header("X-RateLimit-Remaining", "0")
                 .header("X-RateLimit-Reset", "1796000000"),
-            "its rate limit is used up until 2026-11-30T",
+            "is exceeded until 2026-11-30T",
         ),
         (Reply::status(403).header("Retry-After", "60"), "403"),
         (

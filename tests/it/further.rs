@@ -109,7 +109,7 @@ fn a_registry_at_an_address_is_believed_by_its_key_and_works_offline_after() {
     publisher
         .ampup(&["install", "tool"])
         .exits(0)
-        .says("installed tool 1.0.0, built by acme");
+        .says("installed tool 1.0.0 (built by acme)");
     let asked = publisher.asked();
     publisher
         .ampup(&["list", "--available", "--offline"])

@@ -132,7 +132,9 @@ fn what_a_builder_has_is_told_and_taken_only_when_asked_for() {
 
     // By itself nothing goes beyond the registry.
     home.ampup(&["update"]).exits(0).says("tool 1.0.0 is up to date");
-    home.ampup(&["install", "tool"]).exits(0).says("active already");
+    home.ampup(&["install", "tool"])
+        .exits(0)
+        .says("already installed");
     home.ampup(&["install", "tool@1.5"]).exits(3);
 
     // A plan shows it, and who stands for it.
@@ -145,7 +147,7 @@ fn what_a_builder_has_is_told_and_taken_only_when_asked_for() {
 
     home.ampup(&["update", "--upstream"])
         .exits(0)
-        .says("installed tool 2.0.0, built by acme")
+        .says("installed tool 2.0.0 (built by acme)")
         .says("tool 2.0.0 is not in the registry: its digest is what its publisher states now");
     let stated_by = builder.server.url("/releases/tags/v2.0.0");
     let receipt_of_it = receipt(&home, "2.0.0");
@@ -179,7 +181,7 @@ fn what_a_builder_has_is_told_and_taken_only_when_asked_for() {
     fs::write(&program, "#!/bin/sh\nexit 1\n").expect("written");
     home.ampup(&["verify", "tool", "--repair"])
         .exits(0)
-        .says("repaired tool 1.5.0, built by acme");
+        .says("repaired tool 1.5.0");
     assert_eq!(
         fs::read_to_string(&program).expect("read"),
         script("tool", "1.5.0")
