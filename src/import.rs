@@ -82,6 +82,16 @@ impl ImportSource {
     }
 }
 
+/// Ensures that the project could take an import. Nothing is changed, and the source is not asked.
+///
+/// # Errors
+/// When PostgreSQL is not there, or the project has tables already.
+pub fn ensure_possible(cluster: &Cluster, present: Present) -> Result<(), TransferError> {
+    cluster.programs()?;
+    cluster.run_as(None)?;
+    ensure_replaceable(cluster, present)
+}
+
 /// Imports a database.
 ///
 /// # Errors

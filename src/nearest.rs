@@ -16,6 +16,10 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<
         .collect();
     near.sort();
     near.dedup();
+    // What the word begins leaves nothing to guess.
+    if near.first().is_some_and(|(distance, _)| *distance == 0) {
+        near.retain(|(distance, _)| *distance == 0);
+    }
     near.into_iter().map(|(_, other)| other).collect()
 }
 

@@ -234,6 +234,10 @@ fn edited(text: &str, pins: &[ComponentSpec]) -> String {
             }
         }
     }
+    // toml_edit leaves a blank before the comma.
+    if let Some(inline) = document[TABLE].as_inline_table_mut() {
+        inline.fmt();
+    }
     document.to_string()
 }
 

@@ -57,18 +57,44 @@ pub enum Upgraded {
     },
 }
 
-/// Upgrades the cluster to this major; where none is named, to the active version's.
+/// What an upgrade comes to.
+#[derive(Debug)]
+pub enum Decision {
+    /// It is of that major.
+    AlreadyThere {
+        /// Its major.
+        major: u64,
+    },
+    /// It can be done.
+    Possible(Box<Possible>),
+}
+
+/// An upgrade for which everything is there.
+#[derive(Debug)]
+pub struct Possible {
+    /// From this major.
+    pub from: u64,
+    /// To this version.
+    pub to: Located,
+    /// Bytes of the old cluster.
+    pub bytes: u64,
+    /// The old cluster, with the programs that serve it.
+    served: Cluster,
+    run_as: Option<OsUser>,
+    clients: Clients,
+}
+
+/// Decides whether the cluster can be upgraded to this major; where none is named, to the active version's. Nothing is
+/// changed.
 ///
 /// # Errors
-/// When PostgreSQL of either major or the client programs are not there, there is too little room, it is in use, or not
-/// every row came; the old cluster is then in its place, and its server runs again if it ran.
-pub fn upgrade(
+/// When PostgreSQL of either major or the client programs are not there, or there is too little room.
+pub fn decide(
     cluster: &Cluster,
     to: Option<u64>,
     env: &Env,
     reporter: &dyn Reporter,
-) -> Result<Upgraded, TransferError> {
-    swap::settle(cluster, reporter)?;
+) -> Result<Decision, TransferError> {
     let Contents::Cluster { major: from } = cluster.contents()? else {
         // Decided once more for its error.
         cluster.programs()?;
@@ -77,15 +103,15 @@ pub fn upgrade(
             hint: "`ampup db start` makes one".to_owned(),
         });
     };
-    let new = cluster.locator().postgres(to).map_err(ClusterError::from)?;
-    if new.major() == from {
-        return Ok(Upgraded::AlreadyThere { major: from });
+    let to = cluster.locator().postgres(to).map_err(ClusterError::from)?;
+    if to.major() == from {
+        return Ok(Decision::AlreadyThere { major: from });
     }
-    if new.major() < from {
+    if to.major() < from {
         return Err(TransferError::Refused {
             message: format!(
                 "the cluster was created by PostgreSQL {from} and cannot be downgraded to {}",
-                new.major()
+                to.major()
             ),
             hint: format!("`ampup install --component postgres@{from}`: it is served by its own major"),
         });
@@ -96,17 +122,47 @@ pub fn upgrade(
     let run_as = cluster.run_as(None)?;
     let wanted = Wanted {
         names: &["pg_dumpall", "psql", "pg_dump"],
-        majors: from..=new.major(),
+        majors: from..=to.major(),
         server: transfer::version_of(&old),
         restricts: false,
     };
     let clients = Clients::find(&wanted, cluster, env, run_as.as_ref())?;
-    let directory = cluster.project().cluster();
-    ensure_space(
-        cluster.project().amp_dir(),
-        prune::size(&directory).saturating_add(LOG_ROOM),
-    )?;
+    let bytes = prune::size(&cluster.project().cluster());
+    ensure_space(cluster.project().amp_dir(), bytes.saturating_add(LOG_ROOM))?;
+    Ok(Decision::Possible(Box::new(Possible {
+        from,
+        to,
+        bytes,
+        served,
+        run_as,
+        clients,
+    })))
+}
 
+/// Upgrades the cluster to this major; where none is named, to the active version's.
+///
+/// # Errors
+/// As `decide`, and when it is in use or not every row came; the old cluster is then in its place, and its server runs again
+/// if it ran.
+pub fn upgrade(
+    cluster: &Cluster,
+    to: Option<u64>,
+    env: &Env,
+    reporter: &dyn Reporter,
+) -> Result<Upgraded, TransferError> {
+    swap::settle(cluster, reporter)?;
+    let possible = match decide(cluster, to, env, reporter)? {
+        Decision::AlreadyThere { major } => return Ok(Upgraded::AlreadyThere { major }),
+        Decision::Possible(possible) => *possible,
+    };
+    let Possible {
+        from,
+        to: new,
+        served,
+        run_as,
+        clients,
+        ..
+    } = possible;
     let swap = Swap::begin(cluster, reporter)?;
     let lease = Lease::take(cluster, reporter)?;
     let open = lease.open();

@@ -226,6 +226,13 @@ const EXAMPLES: &[(&str, Examples)] = &[
         ],
     ),
     (
+        "db fork",
+        &[
+            ("ampup db fork ../main", "a copy of another project's database"),
+            ("ampup db fork ../main --json", "the same for programs"),
+        ],
+    ),
+    (
         "db import",
         &[
             ("ampup db import postgresql://localhost:5432/amp", "from a server"),
@@ -463,6 +470,7 @@ fn with_pointer(command: Command, is_top: bool) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::handed_on;
 
     /// The commands that do something, as they are typed.
     fn verbs(command: &Command, path: &str, found: &mut Vec<String>) {
@@ -503,6 +511,7 @@ mod tests {
                     .map_or(line.len(), |end| begin + end);
                 let words = line[begin..end].replace('\'', "");
                 let words = words.split_whitespace().filter(|word| !word.starts_with('#'));
+                let words = handed_on::marked(words.map(Into::into).collect());
                 if line.chars().count() > 60 {
                     wrong.push(format!("`{line}` is too long"));
                 }

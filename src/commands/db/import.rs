@@ -23,6 +23,9 @@ pub struct Args {
     /// Put a database that holds tables aside, under another name
     #[arg(long)]
     pub replace: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a text here would be printed in the help")]
     pub which: Selected,
@@ -42,6 +45,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     } else {
         Present::Stays
     };
+    if args.dry_run {
+        import::ensure_possible(&cluster, present).map_err(|error| with_build(error, session))?;
+        return Ok(planned(&cluster, &source));
+    }
     let imported = import::import(
         &cluster,
         &source,
@@ -90,4 +97,18 @@ fn to_change(cluster: &Cluster, session: &Session) -> Result<Vec<String>, Error>
         ));
     }
     Ok(change)
+}
+
+/// What would be done.
+fn planned(cluster: &Cluster, source: &ImportSource) -> Outcome {
+    let place = cluster.project().cluster();
+    let source = match source {
+        ImportSource::Address(_) => "the database at that address".to_owned(),
+        ImportSource::File(path) => format!("`{path}`"),
+    };
+    let talk = vec![
+        format!("{source} is copied into a new cluster, and its rows are counted"),
+        format!("that takes the place of `{place}`; what is there is kept as `{place}.old-<time>`"),
+    ];
+    Outcome::planned(talk, json!({ "cluster": place }))
 }

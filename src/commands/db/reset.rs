@@ -22,6 +22,9 @@ pub struct Args {
     /// The project's name, that of its directory: says that this database is meant
     #[arg(value_name = "PROJECT")]
     pub name: Option<String>,
+    /// Show what would be put aside, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Which project.
     #[command(flatten)]
     pub project: Selected,
@@ -33,7 +36,9 @@ pub struct Args {
 /// When there is none, the name is another, or somebody uses it.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
-    swap::settle(&cluster, session.reporter.as_ref())?;
+    if !args.dry_run {
+        swap::settle(&cluster, session.reporter.as_ref())?;
+    }
     let project = cluster.project();
     match cluster.contents()? {
         Contents::Absent | Contents::Empty => return Err(super::url::none(&cluster)),
@@ -43,6 +48,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             return Err(ClusterError::Foreign { cluster, entry }.into());
         }
         Contents::Cluster { .. } | Contents::Damaged { .. } | Contents::Unfinished => {}
+    }
+    if args.dry_run {
+        let cluster = project.cluster();
+        return Ok(Outcome::planned(
+            vec![format!(
+                "`{cluster}` is renamed to `{cluster}.old-<time>`, and the next start makes an empty one"
+            )],
+            json!({ "cluster": cluster, "aside": null }),
+        ));
     }
     let name = name(project);
     let question = format!(

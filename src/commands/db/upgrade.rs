@@ -5,9 +5,10 @@ use serde_json::json;
 use super::{super::database::Selected, Error, Session, with_build};
 use crate::{
     commands::{Outcome, pinned},
-    event::counted,
+    event::{counted, sized},
     locate,
-    upgrade::{self, Upgraded},
+    postgres::Cluster,
+    upgrade::{self, Decision, Upgraded},
 };
 
 /// Arguments of `ampup db upgrade`.
@@ -16,6 +17,9 @@ pub struct Args {
     /// The major to upgrade to [default: the pinned version's, else the active one's]
     #[arg(long, value_name = "MAJOR")]
     pub to: Option<u64>,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a text here would be printed in the help")]
     pub which: Selected,
@@ -31,6 +35,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         Some(major) => Some(major),
         None => pinned_major(session)?,
     };
+    if args.dry_run {
+        return plan(&cluster, to, session);
+    }
     let upgraded = upgrade::upgrade(&cluster, to, &session.env, session.reporter.as_ref())
         .map_err(|error| with_build(error, session))?;
     Ok(match upgraded {
@@ -65,6 +72,35 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                 "settings_left_behind": left_behind, "restarted": resumed,
             });
             Outcome::done(talk, json)
+        }
+    })
+}
+
+/// What would be done.
+fn plan(cluster: &Cluster, to: Option<u64>, session: &Session) -> Result<Outcome, Error> {
+    let decision = upgrade::decide(cluster, to, &session.env, session.reporter.as_ref());
+    Ok(match decision.map_err(|error| with_build(error, session))? {
+        Decision::AlreadyThere { major } => Outcome::planned(
+            vec![format!("the cluster is of PostgreSQL {major} already")],
+            json!({ "from": major, "to": major, "upgraded": false }),
+        ),
+        Decision::Possible(possible) => {
+            let to = possible.to.major();
+            let talk = vec![
+                format!(
+                    "every row of PostgreSQL {} ({} on disk) is copied into a new cluster of PostgreSQL {to}",
+                    possible.from,
+                    sized(possible.bytes)
+                ),
+                format!(
+                    "the old cluster is kept in `{}.old-<time>`",
+                    cluster.project().cluster()
+                ),
+            ];
+            Outcome::planned(
+                talk,
+                json!({ "from": possible.from, "to": to, "upgraded": false }),
+            )
         }
     })
 }
