@@ -10,7 +10,6 @@ mod itself;
 use std::{io, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -243,7 +242,7 @@ impl Mirror {
 /// Gives a file to everybody to read, whatever the umask.
 #[cfg(unix)]
 fn open_to_all(path: &Utf8Path) -> io::Result<()> {
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o644))
+    fs_err::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o644))
 }
 
 #[cfg(not(unix))]

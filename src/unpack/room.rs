@@ -72,11 +72,10 @@ pub(super) fn told(failure: Failure, into: &Utf8Path) -> Failure {
     Failure::Write(io::Error::new(cause.kind(), text))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    #[cfg(unix)]
     #[test]
     fn a_write_that_finds_no_room_tells_what_is_free() {
         let into = Utf8Path::new("/");

@@ -88,6 +88,7 @@ mod run_data;
 mod run_db;
 #[cfg(unix)]
 mod run_law;
+#[cfg(unix)]
 mod run_left;
 #[cfg(unix)]
 mod run_newcomer;
