@@ -3,7 +3,7 @@ check:
     cargo fmt --check
     cargo clippy --all-targets -- -D warnings
     cargo clippy --no-default-features --lib -- -D warnings
-    shellcheck .ci/run .ci/tools install.sh release/assemble bench/instructions
+    shellcheck .ci/run .ci/targets .ci/tools install.sh release/assemble bench/instructions
     .ci/tools words
     .ci/tools dependencies
     .ci/tools workflows
@@ -12,6 +12,10 @@ check:
 docs:
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --no-default-features --lib
+
+# The program and its tests, compiled for TARGETS (docs/platforms.md).
+targets +TARGETS:
+    .ci/targets {{ TARGETS }}
 
 # What needs no npm, pip, PostgreSQL, other shells or root: in under a minute, once it is built.
 test-quick:
