@@ -1,5 +1,6 @@
 //! `ampup mirror`: what it puts into a directory, what `--check` finds there, and that everything comes from it again.
 
+#[cfg(target_arch = "x86_64")]
 mod no_network;
 mod registry;
 

@@ -44,7 +44,6 @@ fn without_network(home: &Home, line: &str) -> Option<Command> {
     Some(command)
 }
 
-#[cfg(target_arch = "x86_64")]
 #[test]
 fn the_first_run_works_from_a_mirror_with_no_network_at_all() {
     let home = Home::new();

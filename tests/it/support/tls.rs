@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use camino::Utf8Path;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 
@@ -44,8 +43,8 @@ pub(crate) fn certified(
 }
 
 /// The variables of an environment that trusts the authority, whose certificate is put into a directory.
-#[cfg(unix)]
-pub(crate) fn trusting(directory: &Utf8Path) -> Vec<(String, String)> {
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) fn trusting(directory: &camino::Utf8Path) -> Vec<(String, String)> {
     let file = directory.join("authority.pem");
     fs_err::write(&file, authority().pem()).expect("written");
     vec![("SSL_CERT_FILE".to_owned(), file.into_string())]
