@@ -9,6 +9,7 @@ use fs_err as fs;
 use semver::Version;
 
 use crate::{
+    children::Interrupt,
     domain::{Component, ComponentName, component::Acceptance},
     postgres::{
         program::{Program, ProgramError},
@@ -111,17 +112,19 @@ pub fn accept(
     component: &Component,
     expected: Expected<'_>,
     work: &Utf8Path,
+    interrupt: &Interrupt,
 ) -> Result<Accepted, AcceptError> {
     let version = expected.version();
     let run_as = OsUser::for_postgres()?;
     let tree = staged.path();
+    let program = |name| Program {
+        tree,
+        name,
+        run_as: run_as.as_ref(),
+        interrupt,
+    };
     for executable in &component.executables {
-        let program = Program {
-            tree,
-            name: executable,
-            run_as: run_as.as_ref(),
-        };
-        if !program.path().is_file() {
+        if !program(executable).path().is_file() {
             return Err(AcceptError::NoExecutable {
                 component: component.name.clone(),
                 version: version.clone(),
@@ -140,12 +143,10 @@ pub fn accept(
             };
             let run_as = run_as.as_ref().filter(|user| !is_roots(user));
             for executable in &component.executables {
-                let program = Program {
-                    tree,
-                    name: executable,
+                let printed = first_run(&Program {
                     run_as,
-                };
-                let printed = first_run(&program)?;
+                    ..program(executable)
+                })?;
                 if let Expected::Release(version, tags) = expected {
                     names_version(executable, &printed, &names_of(version, tags), commit_of(version))?;
                 }
@@ -153,11 +154,8 @@ pub fn accept(
             None
         }
         Acceptance::Postgres => {
-            let printed = first_run(&Program {
-                tree,
-                name: "postgres",
-                run_as: run_as.as_ref(),
-            })?;
+            let postgres = program("postgres");
+            let printed = first_run(&postgres)?;
             // The third number is the packager's; PostgreSQL itself has two.
             let two = format!("{}.{}", version.major, version.minor);
             if let Expected::Release(..) = expected {
@@ -173,11 +171,11 @@ pub fn accept(
             if let Some(user) = &run_as {
                 give_to(work, user)?;
             }
-            initdb(tree, &path, run_as.as_ref(), named, Flush::No).map_err(AcceptError::DoesNotRun)?;
+            initdb(&program("initdb"), &path, named, Flush::No).map_err(AcceptError::DoesNotRun)?;
             // On Windows initdb puts off administrative rights, with which no server runs, before it runs one in single-user
             // mode itself; we cannot (`postgres::server`).
             if !cfg!(windows) {
-                single_user_select(tree, &path, run_as.as_ref()).map_err(AcceptError::DoesNotRun)?;
+                single_user_select(&postgres, &path).map_err(AcceptError::DoesNotRun)?;
             }
             let user = name.to_owned();
             Some(ProvenCluster { path, user })

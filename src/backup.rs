@@ -120,13 +120,14 @@ pub fn back_up(
             "the cluster {lost}; `ampup db start` makes them, and so does a restore"
         )));
     }
-    let written = archive::write(&cluster.project().cluster(), major, &path).and_then(|written| {
-        lease.ensure_undisturbed()?;
-        Ok(written)
-    });
+    let written =
+        archive::write(&cluster.project().cluster(), major, &path, cluster.interrupt()).and_then(|written| {
+            lease.ensure_undisturbed()?;
+            Ok(written)
+        });
     let resumed = lease.resume(reporter);
     // The copy's failure is what was asked about, and a server that does not start again must not hide it.
-    let header = archive::publish(written?, &path, run_as.as_ref())?;
+    let header = archive::publish(written?, &path, run_as.as_ref(), cluster.interrupt())?;
     let resumed = resumed.inspect_err(|_| {
         reporter.report(Event::Warning(format!("the backup is whole: `{path}`")));
     })?;
@@ -161,7 +162,7 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
     let programs = cluster
         .locator()
         .postgres(Some(header.major))
-        .or_else(|missing| packaged::programs(header.major).ok_or(missing))
+        .or_else(|missing| packaged::programs(header.major, cluster.interrupt()).ok_or(missing))
         .map_err(|source| BackupError::OtherMajor {
             file: file.to_owned(),
             major: header.major,
@@ -189,7 +190,7 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
         .map_err(|cause| ClusterError::from(cause).into())
         .and_then(|()| match is_aside {
             true => aside::copy(file, &next.cluster(), run_as.as_ref()),
-            false => archive::unpack(file, &next.cluster(), run_as.as_ref()),
+            false => archive::unpack(file, &next.cluster(), run_as.as_ref(), cluster.interrupt()),
         })
         .and_then(|()| match swap.next().contents()? {
             Contents::Cluster { major } if major == header.major => Ok(()),

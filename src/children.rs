@@ -1,5 +1,6 @@
-//! The programs that we start and wait for. They are written down, so that they can be ended when we are: none of them
-//! outlives us. (A project's server does, and is not one of them.)
+//! Being interrupted: the programs that we start and wait for, and what must be put back before we end. They are written
+//! down in an `Interrupt`, the value through which whoever runs us ends us: none of these programs outlives us. (A project's
+//! server does, and is not one of them.)
 
 #[cfg(unix)]
 use std::time::Instant;
@@ -8,60 +9,139 @@ use std::{
     io,
     process::{Child, Command},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
 };
 
-/// The groups of those that live; `None` once no more may be started.
-static ALIVE: Mutex<Known> = Mutex::new(Known {
-    groups: BTreeSet::new(),
-    is_ending: false,
-});
+/// The handle through which a run is interrupted. Its clones are one handle; the default is one that nobody uses.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<Shared>);
 
+#[derive(Debug, Default)]
+struct Shared {
+    known: Mutex<Known>,
+    /// The number of `Unfinished` values.
+    unfinished: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
 struct Known {
+    /// The groups of the programs that live.
     groups: BTreeSet<u32>,
+    /// No more may be started.
     is_ending: bool,
 }
 
 /// A child that was written down. Dropped when it was waited for.
 #[derive(Debug)]
 pub struct Enlisted {
+    interrupt: Interrupt,
     group: Option<u32>,
 }
 
-/// Starts a program that is to be waited for, as the first of a process group of its own, and writes it down.
-///
-/// # Errors
-/// The start's own; `Interrupted` when we are ending.
-pub fn start(command: &mut Command) -> io::Result<(Child, Enlisted)> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt as _;
-        // So that it can be ended with all that it started.
-        command.process_group(0);
+/// Something of a project that must be put back before we end, such as a server that was stopped for a while. Whoever ends
+/// us waits for it.
+#[derive(Debug)]
+pub struct Unfinished(Interrupt);
+
+impl Interrupt {
+    /// Starts a program that is to be waited for, as the first of a process group of its own, and writes it down.
+    ///
+    /// # Errors
+    /// The start's own; `Interrupted` when we are ending.
+    pub fn start(&self, command: &mut Command) -> io::Result<(Child, Enlisted)> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::CommandExt as _;
+            // So that it can be ended with all that it started.
+            command.process_group(0);
+        }
+        self.enlist(|| command.spawn(), |child| Some(child.id()))
     }
-    enlist(|| command.spawn(), |child| Some(child.id()))
+
+    /// Writes down a child that `start` starts as the first of a process group of its own.
+    ///
+    /// # Errors
+    /// The start's own; `Interrupted` when we are ending.
+    pub fn enlist<C>(
+        &self,
+        start: impl FnOnce() -> io::Result<C>,
+        id: impl FnOnce(&C) -> Option<u32>,
+    ) -> io::Result<(C, Enlisted)> {
+        let mut known = self.known();
+        if known.is_ending {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let child = start()?;
+        let group = id(&child);
+        known.groups.extend(group);
+        let interrupt = self.clone();
+        Ok((child, Enlisted { interrupt, group }))
+    }
+
+    /// Says that something must be put back, until the value is dropped.
+    pub fn begin_unfinished(&self) -> Unfinished {
+        self.0.unfinished.fetch_add(1, Ordering::AcqRel);
+        Unfinished(self.clone())
+    }
+
+    /// Returns true if there is something to put back.
+    pub fn is_unfinished(&self) -> bool {
+        self.0.unfinished.load(Ordering::Acquire) > 0
+    }
+
+    /// Returns true if we are ending, so that nothing is begun any more and the end of a child needs no message.
+    pub fn is_ending(&self) -> bool {
+        self.known().is_ending
+    }
+
+    /// Fails if we are ending; not with a kind that is tried again.
+    ///
+    /// # Errors
+    /// Then.
+    pub fn ensure_not_ending(&self) -> io::Result<()> {
+        if self.is_ending() {
+            return Err(io::Error::other("it was interrupted"));
+        }
+        Ok(())
+    }
+
+    /// Ends all programs with all that they started: first asked, so that they can tidy up, and after `grace` not asked.
+    pub fn end(&self, grace: Duration) {
+        let groups = {
+            let mut known = self.known();
+            known.is_ending = true;
+            known.groups.clone()
+        };
+        #[cfg(unix)]
+        {
+            use rustix::process::Signal;
+            signal(&groups, Signal::TERM);
+            let began = Instant::now();
+            while !self.known().groups.is_empty() && began.elapsed() < grace {
+                thread::sleep(Duration::from_millis(5));
+            }
+            // Those that they left behind, too.
+            signal(&groups, Signal::KILL);
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = (groups, grace);
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Writes down a child that `start` starts as the first of a process group of its own.
-///
-/// # Errors
-/// The start's own; `Interrupted` when we are ending.
-pub fn enlist<C>(
-    start: impl FnOnce() -> io::Result<C>,
-    id: impl FnOnce(&C) -> Option<u32>,
-) -> io::Result<(C, Enlisted)> {
-    let mut known = known();
-    if known.is_ending {
-        return Err(io::ErrorKind::Interrupted.into());
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        self.0.0.unfinished.fetch_sub(1, Ordering::AcqRel);
     }
-    let child = start()?;
-    let group = id(&child);
-    known.groups.extend(group);
-    Ok((child, Enlisted { group }))
 }
 
 impl Enlisted {
@@ -88,7 +168,7 @@ impl Enlisted {
 impl Drop for Enlisted {
     fn drop(&mut self) {
         if let Some(group) = self.group {
-            known().groups.remove(&group);
+            self.interrupt.known().groups.remove(&group);
         }
     }
 }
@@ -125,62 +205,6 @@ pub fn ensure_files() -> io::Result<()> {
     Ok(())
 }
 
-/// The number of `Unfinished` values.
-static UNFINISHED: AtomicUsize = AtomicUsize::new(0);
-
-/// Something of a project that must be put back before we end, such as a server that was stopped for a while. Whoever ends
-/// us waits for it.
-#[derive(Debug)]
-pub struct Unfinished(());
-
-impl Unfinished {
-    /// From now on, until it is dropped.
-    pub fn begin() -> Self {
-        UNFINISHED.fetch_add(1, Ordering::AcqRel);
-        Self(())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        UNFINISHED.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// Returns true if there is something to put back.
-pub fn is_unfinished() -> bool {
-    UNFINISHED.load(Ordering::Acquire) > 0
-}
-
-/// Returns true if we are ending, so that the end of a child needs no message.
-pub fn are_ending() -> bool {
-    known().is_ending
-}
-
-/// Ends all of them with all that they started: first asked, so that they can tidy up, and after `grace` not asked.
-pub fn end_all(grace: Duration) {
-    let groups = {
-        let mut known = known();
-        known.is_ending = true;
-        known.groups.clone()
-    };
-    #[cfg(unix)]
-    {
-        use rustix::process::Signal;
-        signal(&groups, Signal::TERM);
-        let began = Instant::now();
-        while !known().groups.is_empty() && began.elapsed() < grace {
-            thread::sleep(Duration::from_millis(5));
-        }
-        // Those that they left behind, too.
-        signal(&groups, Signal::KILL);
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = (groups, grace);
-    }
-}
-
 /// Returns true if a signal was set to be ignored when we were started, by nohup or a shell's background job, where the
 /// system says so (proc(5), `SigIgn`: signal 1 is bit 0). Our children ignore it then, too.
 #[cfg(unix)]
@@ -199,8 +223,4 @@ fn signal(groups: &BTreeSet<u32>, signal: rustix::process::Signal) {
         // It may have ended by itself a moment ago.
         let _ = rustix::process::kill_process_group(group, signal);
     }
-}
-
-fn known() -> MutexGuard<'static, Known> {
-    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }

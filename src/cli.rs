@@ -24,6 +24,7 @@ use clap::FromArgMatches as _;
 #[cfg(unix)]
 use crate::{children, hindrance::Hindrance};
 use crate::{
+    children::Interrupt,
     commands::{self, Error, Options, Outcome, Session},
     env::{Env, shown_command},
     event::{Reporter, Silent},
@@ -48,40 +49,51 @@ fn run() -> ExitCode {
         Err(refusal) => return ExitCode::from(report::refused(&refusal, &words, &env).code()),
     };
     paths::remember(&env);
-    let face = Face::new(&cli.global, &env);
+    let interrupt = Interrupt::default();
+    let face = Face::new(&cli.global, &env, &interrupt);
     #[cfg(unix)]
     if let Err(cause) = children::ensure_files() {
         let refused = Error::Host(Hindrance::NoFile(cause));
         return ExitCode::from(face.ended(Err(refused)).code());
     }
     #[cfg(unix)]
-    match &cli.command {
+    let watch = match &cli.command {
         // What runs another program passes the signal on to it, and ends after it; and who follows a log wants no word.
-        Some(Command::Run(_) | Command::Db(commands::db::Db::Psql(_) | commands::db::Db::Logs(_))) => {}
+        Some(Command::Run(_) | Command::Db(commands::db::Db::Psql(_) | commands::db::Db::Logs(_))) => None,
         Some(Command::Db(verb)) => {
             let left = |amp_dir| format!("`ampup db status` shows what there is in `{amp_dir}`");
-            signals::watch(&face, verb.amp_dir(&env).map_or_else(String::new, left));
+            signals::watch(
+                &face,
+                &interrupt,
+                verb.amp_dir(&env).map_or_else(String::new, left),
+            )
         }
         _ => {
             let home = cli.global.home.clone().or_else(|| env.ampup_home().ok());
             let left = |home| format!("unfinished work stays in `{home}/staging` until the next command");
-            signals::watch(&face, home.map_or_else(String::new, left));
+            signals::watch(&face, &interrupt, home.map_or_else(String::new, left))
         }
-    }
-    let ended = perform(&cli, env, &words, &face);
+    };
+    let ended = perform(&cli, env, &words, &face, interrupt);
     #[cfg(unix)]
-    signals::settle();
-    progress::clear();
+    watch.into_iter().for_each(signals::Watch::settle);
+    face.clear();
     ExitCode::from(face.ended(ended).code())
 }
 
-fn perform(cli: &Cli, env: Env, words: &[OsString], face: &Face) -> Result<Outcome, Error> {
+fn perform(
+    cli: &Cli,
+    env: Env,
+    words: &[OsString],
+    face: &Face,
+    interrupt: Interrupt,
+) -> Result<Outcome, Error> {
     let reporter = reporter(cli, &env, face);
     let command = shown_command(words);
     let options = Options {
         // It is there to find such things.
         is_lenient: matches!(cli.command, Some(Command::Doctor(_))),
-        ..cli.global.options()
+        ..cli.global.options(interrupt)
     };
     let session = Session::new(env, options, reporter, command)?;
     let Some(command) = &cli.command else {
@@ -162,9 +174,9 @@ fn reporter(cli: &Cli, env: &Env, face: &Face) -> Arc<dyn Reporter> {
     let terminal = std::io::stderr().is_terminal();
     match progress::kind(cli.global.progress, terminal, cli.global.quiet, env) {
         progress::Kind::Silent => Arc::new(Silent),
-        progress::Kind::Bars => Arc::new(progress::Bars::new(face.clone())),
+        progress::Kind::Bars => Arc::new(progress::Bars(face.clone())),
         progress::Kind::Lines => Arc::new(progress::Lines::new(face.clone(), true)),
         progress::Kind::Notes => Arc::new(progress::Lines::new(face.clone(), false)),
-        progress::Kind::Json => Arc::new(progress::Json),
+        progress::Kind::Json => Arc::new(progress::Json(face.clone())),
     }
 }

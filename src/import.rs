@@ -282,7 +282,10 @@ impl Importing<'_> {
                     .stdin(open()?.into_parts().0);
                 (From::Program(text), said)
             }
-            Kind::Plain => (From::File(open()?), file::scan(open()?).map_err(failed)?),
+            Kind::Plain => {
+                let said = file::scan(open()?, self.cluster.interrupt()).map_err(failed)?;
+                (From::File(open()?), said)
+            }
         };
         if said.is_cut_off {
             return Err(TransferError::Refused {
@@ -319,7 +322,7 @@ impl Importing<'_> {
             let mut load = psql.psql(next, DATABASE);
             load.arg("--single-transaction");
             let mut editor = Editor::new()?;
-            transfer::pipe(from, load, &mut |line| editor.edit(line))?;
+            transfer::pipe(from, load, &mut |line| editor.edit(line), psql.interrupt())?;
             let counts = transfer::count(next, DATABASE)?;
             compare(&counts)?;
             Ok(counts)
@@ -336,8 +339,9 @@ fn listed(clients: &Clients, archive: fs::File) -> Result<Said, TransferError> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let program = list.get_program().to_string_lossy().into_owned();
-    let text = Running::start(list)?.output()?;
-    let said = file::scan(&text[..]).map_err(|source| TransferError::Spawn { program, source })?;
+    let text = Running::start(list, clients.interrupt())?.output()?;
+    let said = file::scan(&text[..], clients.interrupt())
+        .map_err(|source| TransferError::Spawn { program, source })?;
     Ok(Said {
         // pg_restore itself said so.
         too_much: None,

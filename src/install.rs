@@ -18,6 +18,7 @@ use std::{
 use semver::Version;
 
 use crate::{
+    children::Interrupt,
     domain::{ComponentName, Provider, TreeName},
     event::{Event, Reporter},
     fetch::Wire,
@@ -47,6 +48,8 @@ pub struct InstallContext<'a> {
     pub runtime: &'a tokio::runtime::Runtime,
     /// Who is told.
     pub reporter: &'a dyn Reporter,
+    /// The handle that ends the programs of its acceptance.
+    pub interrupt: &'a Interrupt,
     /// The number of components that are installed at once.
     pub jobs: usize,
     /// The time to wait for another ampup.

@@ -22,7 +22,10 @@ pub use self::{
     error::TransferError,
 };
 
-use crate::postgres::observe::session::{self, Answer, SqlSession, WireError};
+use crate::{
+    children::Interrupt,
+    postgres::observe::session::{self, Answer, SqlSession, WireError},
+};
 
 /// The rows of every table: lines of `schema.table|count`, sorted.
 pub type Counts = Vec<String>;
@@ -112,6 +115,7 @@ pub(crate) fn pipe(
     from: From<'_>,
     mut into: Command,
     edit: &mut dyn FnMut(&[u8]) -> Edit,
+    interrupt: &Interrupt,
 ) -> Result<(), TransferError> {
     into.stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -121,7 +125,7 @@ pub(crate) fn pipe(
         move |source| TransferError::Spawn { program, source }
     };
     // First: without input it ends by itself.
-    let mut loader = Running::start(into)?;
+    let mut loader = Running::start(into, interrupt)?;
     let loader_said = listen(&mut loader)?;
     let (command, patience, file) = match from {
         From::Program(command) => (Some(command), None, None),
@@ -131,7 +135,7 @@ pub(crate) fn pipe(
     let mut giver = command
         .map(|mut command| {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
-            Running::start(command)
+            Running::start(command, interrupt)
         })
         .transpose()?;
     let giver_said = giver.as_mut().map(listen).transpose()?;
@@ -265,9 +269,13 @@ mod tests {
                 "sh",
             ])
             .arg(&started);
-        pipe(From::Program(giver), Command::new("true"), &mut |_| {
-            Edit::KeepRest
-        })
+        let edit = &mut |_: &[u8]| Edit::KeepRest;
+        pipe(
+            From::Program(giver),
+            Command::new("true"),
+            edit,
+            &Interrupt::default(),
+        )
         .expect_err("nobody reads it");
         let pid = fs_err::read_to_string(&started).expect("written down");
         // Whoever inherits it may take a moment to wait for it.

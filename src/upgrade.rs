@@ -200,7 +200,7 @@ fn with_own_major(cluster: &Cluster, major: u64, reporter: &dyn Reporter) -> Res
     match cluster.programs() {
         Ok(_) => Ok(cluster.clone()),
         Err(ClusterError::Locate(missing @ LocateError::NotInstalled { .. })) => {
-            let own = packaged::programs(major).ok_or(missing)?;
+            let own = packaged::programs(major, cluster.interrupt()).ok_or(missing)?;
             step(
                 reporter,
                 format!(
@@ -284,7 +284,12 @@ fn copy(
         };
         let mut dump = clients.command("pg_dumpall", &from, "postgres");
         dump.arg("-w").stdin(Stdio::null());
-        transfer::pipe(From::Program(dump), clients.psql(to, "postgres"), &mut edit)?;
+        transfer::pipe(
+            From::Program(dump),
+            clients.psql(to, "postgres"),
+            &mut edit,
+            clients.interrupt(),
+        )?;
         let databases = "select datname from pg_catalog.pg_database where datallowconn order by 1;";
         let mut rows = 0;
         for database in clients.ask(&from, "postgres", databases)?.lines() {

@@ -18,7 +18,7 @@ use super::{
     failed,
 };
 use crate::{
-    children,
+    children::Interrupt,
     fs::{atomic, directory::Directory},
     postgres::{
         project::{give_all, give_file},
@@ -49,7 +49,12 @@ struct Digests {
 pub(super) struct Written(NamedTempFile);
 
 /// Copies a cluster that nobody works in into a file beside `path`.
-pub(super) fn write(cluster: &Utf8Path, major: u64, path: &Utf8Path) -> Result<Written, BackupError> {
+pub(super) fn write(
+    cluster: &Utf8Path,
+    major: u64,
+    path: &Utf8Path,
+    interrupt: &Interrupt,
+) -> Result<Written, BackupError> {
     let mut entries = Vec::new();
     list(cluster, Utf8Path::new(""), &mut entries)?;
     let sizes = entries.iter().filter_map(|entry| entry.size);
@@ -83,7 +88,7 @@ pub(super) fn write(cluster: &Utf8Path, major: u64, path: &Utf8Path) -> Result<W
                 }
                 Some(size) => {
                     let from = io::BufReader::with_capacity(BUFFER, opened(&top, &entry.name)?);
-                    let mut hashing = Hashing::new(from.take(size));
+                    let mut hashing = Hashing::new(from.take(size), interrupt);
                     let mut head = head(size, tar::EntryType::Regular);
                     archive.append_data(&mut head, &name, &mut hashing)?;
                     let (bytes, digest) = hashing.finish();
@@ -110,15 +115,15 @@ pub(super) fn publish(
     written: Written,
     path: &Utf8Path,
     owner: Option<&OsUser>,
+    interrupt: &Interrupt,
 ) -> Result<Header, BackupError> {
     let beside =
         Utf8PathBuf::from_path_buf(written.0.path().to_owned()).map_err(|_| BackupError::Damaged {
             file: path.to_owned(),
             why: "its path is not UTF-8".to_owned(),
         })?;
-    let header = read(&beside, &mut |_, content| {
-        io::copy(content, &mut io::sink()).map(drop)
-    })?;
+    let sink = &mut |_: Place<'_>, content: &mut dyn Read| io::copy(content, &mut io::sink()).map(drop);
+    let header = read(&beside, sink, interrupt)?;
     give_file(written.0.as_file(), owner).map_err(failed("give away", path))?;
     written
         .0
@@ -141,10 +146,15 @@ pub(super) fn header(file: &Utf8Path) -> Result<Header, BackupError> {
 
 /// Unpacks a backup into a directory that is not there yet. It is ours until it is whole: what root wrote into another
 /// user's directory could land elsewhere.
-pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&OsUser>) -> Result<(), BackupError> {
+pub(super) fn unpack(
+    file: &Utf8Path,
+    into: &Utf8Path,
+    owner: Option<&OsUser>,
+    interrupt: &Interrupt,
+) -> Result<(), BackupError> {
     let top = Directory::make(into).map_err(failed("make", into))?;
     let mut broken = None;
-    let done = read(file, &mut |place, content| {
+    let mut visit = |place: Place<'_>, content: &mut dyn Read| {
         // A disk that is full is not the backup's fault.
         let mut content = Reading {
             from: content,
@@ -177,7 +187,8 @@ pub(super) fn unpack(file: &Utf8Path, into: &Utf8Path, owner: Option<&OsUser>) -
             broken = Some(cause);
             io::Error::from(kind)
         })
-    });
+    };
+    let done = read(file, &mut visit, interrupt);
     if let Some(cause) = broken {
         return Err(failed("restore into", into)(cause));
     }
@@ -206,11 +217,15 @@ enum Place<'a> {
 type Visit<'v> = dyn FnMut(Place<'_>, &mut dyn Read) -> io::Result<()> + 'v;
 
 /// Reads a whole backup and compares it with its own list.
-fn read(file: &Utf8Path, visit: &mut Visit<'_>) -> Result<Header, BackupError> {
-    read_entries(open(file)?, visit).map_err(|cause| damaged(file, &cause))
+fn read(file: &Utf8Path, visit: &mut Visit<'_>, interrupt: &Interrupt) -> Result<Header, BackupError> {
+    read_entries(open(file)?, visit, interrupt).map_err(|cause| damaged(file, &cause))
 }
 
-fn read_entries<R: Read>(mut archive: tar::Archive<R>, visit: &mut Visit<'_>) -> io::Result<Header> {
+fn read_entries<R: Read>(
+    mut archive: tar::Archive<R>,
+    visit: &mut Visit<'_>,
+    interrupt: &Interrupt,
+) -> io::Result<Header> {
     let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
     let mut found = Digests::default();
     let (mut header, mut stated) = (None, None);
@@ -245,7 +260,7 @@ fn read_entries<R: Read>(mut archive: tar::Archive<R>, visit: &mut Visit<'_>) ->
                 if bytes > header.bytes || found.files.contains_key(&key) {
                     return Err(bad(format!("`{name}` is more than it says")));
                 }
-                let mut hashing = Hashing::new(&mut entry);
+                let mut hashing = Hashing::new(&mut entry, interrupt);
                 visit(Place::File(&inside), &mut hashing)?;
                 found.files.insert(key, hashing.finish());
             }
@@ -428,15 +443,17 @@ impl Read for Reading<'_> {
 }
 
 /// Hashes what is read through it.
-struct Hashing<R> {
+struct Hashing<'i, R> {
+    interrupt: &'i Interrupt,
     from: R,
     bytes: u64,
     hasher: Sha256,
 }
 
-impl<R: Read> Hashing<R> {
-    fn new(from: R) -> Self {
+impl<'i, R: Read> Hashing<'i, R> {
+    fn new(from: R, interrupt: &'i Interrupt) -> Self {
         Self {
+            interrupt,
             from,
             bytes: 0,
             hasher: Sha256::new(),
@@ -448,12 +465,9 @@ impl<R: Read> Hashing<R> {
     }
 }
 
-impl<R: Read> Read for Hashing<R> {
+impl<R: Read> Read for Hashing<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Not by a kind that is tried again.
-        if children::are_ending() {
-            return Err(io::Error::other("we are being interrupted"));
-        }
+        self.interrupt.ensure_not_ending()?;
         let count = self.from.read(buffer)?;
         self.hasher.update(&buffer[..count]);
         self.bytes += count as u64;

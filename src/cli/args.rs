@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::children::Interrupt;
 use crate::commands::{
     Error, Options, check, complete, completions, doctor, env, history, info, init, install, link, list,
     mirror, pin, prune, registry_check, search, self_uninstall, self_update, undo, uninstall, update,
@@ -90,8 +91,8 @@ pub struct Global {
 }
 
 impl Global {
-    /// Returns the options as the commands take them.
-    pub fn options(&self) -> Options {
+    /// Returns the options as the commands take them, for a run that is interrupted through this handle.
+    pub fn options(&self, interrupt: Interrupt) -> Options {
         Options {
             home: self.home.clone(),
             registry: self.registry.clone(),
@@ -101,6 +102,7 @@ impl Global {
             yes: self.yes,
             lock_timeout: self.lock_timeout,
             is_lenient: false,
+            interrupt,
             ask: std::io::stdin()
                 .is_terminal()
                 .then_some(super::ask as fn(&str, bool) -> bool),

@@ -3,6 +3,7 @@
 mod bars;
 mod board;
 mod row;
+pub(super) mod screen;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,12 +13,9 @@ use std::{
 
 use serde_json::json;
 
-pub(super) use self::bars::{Bars, clear};
+pub(super) use self::bars::Bars;
 use self::board::Board;
-use super::{
-    args::Progress,
-    report::{Face, talk},
-};
+use super::{args::Progress, report::Face};
 use crate::{
     env::Env,
     event::{Event, Phase, Reporter},
@@ -79,13 +77,13 @@ impl Lines {
 
     /// Gives signs of life until there is no work.
     fn watch(&self) {
-        let told = self.told.clone();
+        let (told, face) = (self.told.clone(), self.face.clone());
         let watch = move || {
             loop {
                 thread::sleep(SILENCE / 20);
                 let mut told = locked(&told);
                 for line in told.board.signs(SILENCE, Instant::now()) {
-                    talk(&line);
+                    face.talk(&line);
                 }
                 if told.board.0.is_empty() {
                     told.is_watched = false;
@@ -140,15 +138,18 @@ fn locked(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
 
 impl Reporter for Lines {
     fn report(&self, event: Event) {
+        if !self.face.is_news(&event) {
+            return;
+        }
         if let Some(line) = always(&event) {
-            return talk(&self.face.line(&line));
+            return self.face.talk(&line);
         }
         if !self.has_steps {
             return;
         }
         let mut told = locked(&self.told);
         if let Some(line) = self.line(&event, &told.board) {
-            talk(&line);
+            self.face.talk(&line);
         }
         if told.board.take(&event, Instant::now()) && !std::mem::replace(&mut told.is_watched, true) {
             self.watch();
@@ -167,10 +168,13 @@ fn always(event: &Event) -> Option<String> {
 }
 
 /// One JSON object a line, on stderr.
-pub(super) struct Json;
+pub(super) struct Json(pub(super) Face);
 
 impl Reporter for Json {
     fn report(&self, event: Event) {
+        if !self.0.is_news(&event) {
+            return;
+        }
         let object = match event {
             Event::DownloadStarted {
                 name,
@@ -204,6 +208,6 @@ impl Reporter for Json {
             Event::Note(text) => json!({"event": "note", "text": text}),
             Event::Warning(text) => json!({"event": "warning", "text": text}),
         };
-        talk(&object.to_string());
+        self.0.talk_json(&object);
     }
 }

@@ -1,8 +1,10 @@
 //! Printing: data to stdout, talk to stderr, both meaningful without colour.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     io::{self, IsTerminal as _, Write as _},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use clap::{ValueEnum as _, builder::StyledStr};
@@ -11,18 +13,21 @@ use serde_json::{Value, json};
 use super::{
     args::{Global, When},
     paths::Places,
+    progress::screen::Screen,
     refusal,
 };
 use crate::{
+    children::Interrupt,
     commands::{Error, Outcome},
     env::Env,
+    event::Event,
     exit::Exit,
 };
 
 /// The version of what `--json` prints.
 const SCHEMA: u64 = 1;
 
-/// The form of this run's output.
+/// The output of this run: its form, and what of it is shown already.
 #[derive(Debug, Clone)]
 pub(super) struct Face {
     json: bool,
@@ -33,13 +38,17 @@ pub(super) struct Face {
     talk_is_coloured: bool,
     /// Data, on stdout, is coloured.
     data_is_coloured: bool,
+    interrupt: Interrupt,
+    screen: Screen,
+    warnings: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Face {
-    pub(super) fn new(global: &Global, env: &Env) -> Self {
+    pub(super) fn new(global: &Global, env: &Env, interrupt: &Interrupt) -> Self {
         Self {
             quiet: global.quiet,
             verbose: global.verbose,
+            interrupt: interrupt.clone(),
             ..Self::unread(global.json, global.color, env)
         }
     }
@@ -53,6 +62,43 @@ impl Face {
             places: Places::of(env),
             talk_is_coloured: is_coloured(color, io::stderr().is_terminal(), env),
             data_is_coloured: is_coloured(color, io::stdout().is_terminal(), env),
+            interrupt: Interrupt::default(),
+            screen: Screen::default(),
+            warnings: Arc::default(),
+        }
+    }
+
+    /// Its rows of progress.
+    pub(super) fn screen(&self) -> &Screen {
+        &self.screen
+    }
+
+    /// Takes the rows off the terminal, for good.
+    pub(super) fn clear(&self) {
+        self.screen.clear();
+    }
+
+    /// Returns false for a warning that was given in this run already.
+    pub(super) fn is_news(&self, event: &Event) -> bool {
+        let Event::Warning(text) = event else {
+            return true;
+        };
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings.insert(text.clone())
+    }
+
+    /// Writes a line to stderr, with its colours; when that is closed, nobody is left to be told.
+    pub(super) fn talk(&self, line: &str) {
+        // What an interrupted step says of its end is of no interest.
+        if !self.interrupt.is_ending() {
+            let _ = writeln!(io::stderr().lock(), "{}", self.line(line));
+        }
+    }
+
+    /// Writes a line of JSON to stderr.
+    pub(super) fn talk_json(&self, object: &Value) {
+        if !self.interrupt.is_ending() {
+            let _ = writeln!(io::stderr().lock(), "{object}");
         }
     }
 
@@ -61,7 +107,7 @@ impl Face {
     }
 
     /// A line of talk: its paths are short, and `error:`, `warning:` and `hint:` are coloured.
-    pub(super) fn line(&self, text: &str) -> String {
+    fn line(&self, text: &str) -> String {
         let text = self.places.shorten(text);
         let paints = [("error:", "1;31"), ("warning:", "1;33"), ("hint:", "1;36")];
         for (word, paint) in paints {
@@ -99,13 +145,13 @@ impl Face {
         let printed = print(&data);
         if !self.json && (!self.quiet || outcome.exit != Exit::Done) {
             for line in &outcome.talk {
-                talk(&self.line(line));
+                self.talk(line);
             }
         }
         match printed {
             Ok(()) => outcome.exit,
             Err(cause) => {
-                talk(&self.line(&unwritten(&cause)));
+                self.talk(&unwritten(&cause));
                 Exit::of_io(&cause)
             }
         }
@@ -159,7 +205,7 @@ impl Face {
             return;
         }
         for line in error.lines() {
-            talk(&self.line(&line));
+            self.talk(&line);
         }
     }
 }
@@ -183,14 +229,14 @@ pub(super) fn refused(refused: &clap::Error, words: &[OsString], env: &Env) -> E
     let text = refused.render().ansi().to_string();
     if refused.use_stderr() {
         let text = if face.talk_is_coloured { text } else { plain(&text) };
-        talk(text.trim_end());
+        face.talk(text.trim_end());
         return Exit::Usage;
     }
     let text = if face.data_is_coloured { text } else { plain(&text) };
     match print(&text) {
         Ok(()) => Exit::Done,
         Err(cause) => {
-            talk(&face.line(&unwritten(&cause)));
+            face.talk(&unwritten(&cause));
             Exit::of_io(&cause)
         }
     }
@@ -256,13 +302,4 @@ fn forgiven(written: io::Result<()>) -> io::Result<()> {
 
 fn unwritten(cause: &io::Error) -> String {
     format!("error: cannot write to stdout: {cause}")
-}
-
-/// Writes a line to stderr; when that is closed, nobody is left to be told.
-pub(super) fn talk(line: &str) {
-    // What an interrupted step says of its end is of no interest.
-    if crate::children::are_ending() {
-        return;
-    }
-    let _ = writeln!(io::stderr().lock(), "{line}");
 }

@@ -4,15 +4,15 @@
 //! puts it back. SIGPIPE is ignored, as ever in Rust: work is done to its end although nobody listens any more.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{progress, report::Face};
-use crate::children;
+use super::report::Face;
+use crate::children::{self, Interrupt};
 
 /// The time in which children may end by themselves.
 const GRACE: Duration = Duration::from_secs(3);
@@ -23,16 +23,20 @@ const TIDYING: Duration = Duration::from_secs(60);
 /// that passes its own on, sends two at once.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Held by whoever tells how the run ended: its end, or its interruption.
-static LAST_WORD: Mutex<()> = Mutex::new(());
+/// A run whose signals are listened to.
+pub(super) struct Watch {
+    interrupt: Interrupt,
+    /// Held by whoever tells how the run ended: its end, or its interruption.
+    last_word: Arc<Mutex<()>>,
+}
 
 /// Listens from now on. Where that is not possible, the signals do what they always do.
 /// `left` says where the user finds what was begun.
-pub(super) fn watch(face: &Face, left: String) {
+pub(super) fn watch(face: &Face, interrupt: &Interrupt, left: String) -> Option<Watch> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     // Nobody would listen to what no longer does as always.
     let (Ok(runtime), Ok(())) = (runtime, children::ensure_thread()) else {
-        return;
+        return None;
     };
     let mut listening = Vec::new();
     {
@@ -51,27 +55,31 @@ pub(super) fn watch(face: &Face, left: String) {
         }
     }
     if listening.is_empty() {
-        return;
+        return None;
     }
-    let face = face.clone();
+    let watch = Watch {
+        interrupt: interrupt.clone(),
+        last_word: Arc::default(),
+    };
+    let (face, interrupt, last_word) = (face.clone(), interrupt.clone(), watch.last_word.clone());
     let listen = move || {
         let (name, kind) = runtime.block_on(first(&mut listening));
         let began = Instant::now();
-        children::end_all(GRACE);
+        interrupt.end(GRACE);
         runtime.block_on(async {
             tokio::select! {
-                () = tidied(began, &face) => {}
+                () = tidied(began, &interrupt, &face) => {}
                 () = second(began, &mut listening) => {}
             }
         });
-        let left = if children::is_unfinished() {
+        let left = if interrupt.is_unfinished() {
             format!("{left}; its server may be stopped: `ampup db start`")
         } else {
             left
         };
         for _ in 0..100 {
-            if let Ok(_last_word) = LAST_WORD.try_lock() {
-                progress::clear();
+            if let Ok(_last_word) = last_word.try_lock() {
+                face.clear();
                 face.interrupted(name, &left);
                 std::process::exit(128 + kind.as_raw_value());
             }
@@ -80,20 +88,22 @@ pub(super) fn watch(face: &Face, left: String) {
         // The end is being told, to somebody who does not read it.
         std::process::exit(128 + kind.as_raw_value());
     };
-    let _ = thread::Builder::new().spawn(listen);
+    thread::Builder::new().spawn(listen).ok().map(|_| watch)
 }
 
-/// Waits for ever if we are being interrupted; else nothing that is told after this is cut short by a signal.
-pub(super) fn settle() {
-    let last_word = LAST_WORD.lock().unwrap_or_else(PoisonError::into_inner);
-    if children::are_ending() {
-        drop(last_word);
-        loop {
-            thread::park();
+impl Watch {
+    /// Waits for ever if we are being interrupted; else nothing that is told after this is cut short by a signal.
+    pub(super) fn settle(self) {
+        let last_word = self.last_word.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.interrupt.is_ending() {
+            drop(last_word);
+            loop {
+                thread::park();
+            }
         }
+        // Never given back: we end.
+        std::mem::forget(last_word);
     }
-    // Never given back: we end.
-    std::mem::forget(last_word);
 }
 
 /// The first of the signals that comes.
@@ -107,12 +117,12 @@ async fn first(listening: &mut [(&'static str, SignalKind, Signal)]) -> (&'stati
     futures_util::future::select_all(waiting).await.0
 }
 
-async fn tidied(began: Instant, face: &Face) {
+async fn tidied(began: Instant, interrupt: &Interrupt, face: &Face) {
     let mut is_told = false;
-    while children::is_unfinished() && began.elapsed() < TIDYING {
+    while interrupt.is_unfinished() && began.elapsed() < TIDYING {
         if !is_told && began.elapsed() >= SECOND {
             is_told = true;
-            progress::clear();
+            face.clear();
             face.puts_back();
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

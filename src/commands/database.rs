@@ -76,6 +76,7 @@ impl Selected {
 /// The cluster of a project, served by what is installed in this home.
 pub(super) fn open(project: &Project, session: &Session) -> Cluster {
     Cluster::open(project.clone(), Locator::new(session.layout.home()), &session.env)
+        .interrupted_by(&session.options.interrupt)
 }
 
 /// The user of this name.
@@ -201,20 +202,27 @@ fn hint_of_unbuilt(missing: &LocateError, session: &Session) -> Option<String> {
     if built.contains(major) {
         return None;
     }
-    Some(match (built.last()?, packaged::programs(*major)) {
-        (highest, _) if highest < major => {
-            format!("`ampup self update` may know a build of it; this ampup knows PostgreSQL up to {highest}")
-        }
-        (_, Some(own)) => format!(
-            "`ampup db upgrade` moves the database to the active PostgreSQL, with the system's programs in `{}/bin`: no build of \
+    Some(
+        match (
+            built.last()?,
+            packaged::programs(*major, &session.options.interrupt),
+        ) {
+            (highest, _) if highest < major => {
+                format!(
+                    "`ampup self update` may know a build of it; this ampup knows PostgreSQL up to {highest}"
+                )
+            }
+            (_, Some(own)) => format!(
+                "`ampup db upgrade` moves the database to the active PostgreSQL, with the system's programs in `{}/bin`: no build of \
              PostgreSQL {major} can be installed",
-            own.tree
-        ),
-        (_, None) => format!(
-            "install PostgreSQL {major} from your system's packages, such as Debian's `postgresql-{major}`, then `ampup db upgrade`: \
+                own.tree
+            ),
+            (_, None) => format!(
+                "install PostgreSQL {major} from your system's packages, such as Debian's `postgresql-{major}`, then `ampup db upgrade`: \
              there is no build of it to install"
-        ),
-    })
+            ),
+        },
+    )
 }
 
 /// Says in a line what became of the database, where that is not as it was found or as it is always.

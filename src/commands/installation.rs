@@ -206,6 +206,7 @@ pub(super) fn at_work<T>(
         wire: &wire,
         runtime: &runtime,
         reporter: session.reporter.as_ref(),
+        interrupt: &session.options.interrupt,
         jobs: how.jobs.or(session.settings.jobs).unwrap_or(JOBS),
         lock_timeout: session.lock_timeout(),
         command: &session.command,

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::Error;
 use crate::{
-    children,
+    children::{self, Interrupt},
     domain::{Component, ComponentName, Inventory, VersionStyle},
     env::Env,
     event::{Event, Reporter},
@@ -52,6 +52,8 @@ pub struct Options {
     pub lock_timeout: Option<u64>,
     /// Goes on also where `config.toml` cannot be used.
     pub is_lenient: bool,
+    /// The handle through which the run is interrupted.
+    pub interrupt: Interrupt,
     /// Puts a question to the user; the second argument is what Enter means. `None` where nobody is there to answer.
     pub ask: Option<fn(&str, bool) -> bool>,
     /// Asks the user for a word; `None` where there is no answer.
@@ -260,6 +262,7 @@ impl Session {
             mirror: self.mirror()?,
             github_token,
             require_pinned: require_pinned || self.settings.require_pinned,
+            interrupt: self.options.interrupt.clone(),
             ..fetch::FetchOptions::default()
         };
         Ok(Wire::new(settings, &self.env, self.reporter.clone()))

@@ -78,7 +78,7 @@ impl Wire {
         let out = room.empty("out")?;
         let mut command = self.npm_command(&["pack", package], room, own_cache)?;
         command.arg("--pack-destination").arg(&out);
-        let output = packages::run(command, Some(self.sign_of_npm())).await?;
+        let output = packages::run(command, Some(self.sign_of_npm()), &self.options.interrupt).await?;
         if output.status.success() {
             packages::only_file(&out)
         } else {
@@ -91,7 +91,7 @@ impl Wire {
         let own_cache = !self.has_npm_cache();
         let words = [&["view"], words].concat();
         let command = self.npm_command(&words, room, own_cache)?;
-        let output = packages::run(command, Some(self.sign_of_npm())).await?;
+        let output = packages::run(command, Some(self.sign_of_npm()), &self.options.interrupt).await?;
         if output.status.success() {
             Ok(output.stdout)
         } else {

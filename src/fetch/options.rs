@@ -4,6 +4,8 @@ use std::{fmt, time::Duration};
 
 use url::Url;
 
+use crate::children::Interrupt;
+
 /// The options that a person may set.
 #[derive(Debug, Clone)]
 pub struct FetchOptions {
@@ -16,6 +18,8 @@ pub struct FetchOptions {
     pub github_token: Option<Secret>,
     /// Refuse artifacts whose digest is not in the manifest itself.
     pub require_pinned: bool,
+    /// The handle that ends the clients of package registries.
+    pub interrupt: Interrupt,
     /// Where GitHub's API is. Tests have their own.
     pub token_origin: Url,
     /// The limits of time and of size.
@@ -29,6 +33,7 @@ impl Default for FetchOptions {
             mirror: None,
             github_token: None,
             require_pinned: false,
+            interrupt: Interrupt::default(),
             token_origin: Url::parse("https://api.github.com").expect("an address"),
             limits: Limits::default(),
         }

@@ -28,7 +28,7 @@ use super::{
     telling::Telling,
 };
 use crate::{
-    children::{self, Enlisted},
+    children::{Enlisted, Interrupt},
     fs::atomic,
     verify::Verified,
 };
@@ -163,10 +163,14 @@ pub(super) struct Sign {
 }
 
 /// Runs a client to its end.
-pub(super) async fn run(mut command: Command, sign: Option<Sign>) -> Result<Output, Failure> {
+pub(super) async fn run(
+    mut command: Command,
+    sign: Option<Sign>,
+    interrupt: &Interrupt,
+) -> Result<Output, Failure> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     let failed = |cause: io::Error| Failure::Other(format!("`{program}` does not start ({cause})"));
-    let (child, enlisted) = children::enlist(|| command.spawn(), Child::id).map_err(failed)?;
+    let (child, enlisted) = interrupt.enlist(|| command.spawn(), Child::id).map_err(failed)?;
     let mut family = Family {
         child,
         has_ended: false,

@@ -102,7 +102,7 @@ impl Wire {
         for name in ["TMPDIR", "TEMP", "TMP"] {
             command.env(name, &temporary);
         }
-        let output = packages::run(command, None).await?;
+        let output = packages::run(command, None, &self.options.interrupt).await?;
         if output.status.success() {
             Ok(output.stdout)
         } else {
@@ -152,7 +152,7 @@ impl Wire {
         for name in ["TMPDIR", "TEMP", "TMP"] {
             command.env(name, &temporary);
         }
-        let output = packages::run(command, None).await?;
+        let output = packages::run(command, None, &self.options.interrupt).await?;
         if output.status.success() {
             Ok(out)
         } else {

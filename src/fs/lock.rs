@@ -7,7 +7,6 @@
 use std::{
     fs::TryLockError,
     io::{self, Seek as _, Write as _},
-    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -133,8 +132,9 @@ impl Lock {
             Ok(()) => Ok(Some(Self { file, warning: None })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {
+                let directory = path.parent().unwrap_or(path);
                 let warning = format!(
-                    "the file system of `{path}` has no locks ({cause}); do not run two ampup at once"
+                    "the file system of `{directory}` has no locks ({cause}); do not run two ampup at once"
                 );
                 Ok(Some(Self {
                     file,
@@ -189,11 +189,9 @@ impl Lock {
         let _: io::Result<()> = write(&self.file);
     }
 
-    /// Returns the warning about this lock. It is given once in a run, for the first such lock.
+    /// Returns the warning about this lock: the same for each in its directory.
     pub fn warning(&self) -> Option<&str> {
-        static TOLD: AtomicBool = AtomicBool::new(false);
-        let warning = self.warning.as_deref()?;
-        (!TOLD.swap(true, Ordering::Relaxed)).then_some(warning)
+        self.warning.as_deref()
     }
 
     /// Returns true if it keeps others away: without locks in the file system, it does not.

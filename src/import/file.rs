@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use fs_err as fs;
 
 use super::roles::{self, Roles};
-use crate::{children, transfer::TransferError};
+use crate::{children::Interrupt, transfer::TransferError};
 
 /// Which kind of dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,16 +79,14 @@ pub(super) struct Said {
 }
 
 /// Reads a plain dump from end to end.
-pub(super) fn scan(content: impl Read) -> io::Result<Said> {
+pub(super) fn scan(content: impl Read, interrupt: &Interrupt) -> io::Result<Said> {
     let mut said = Said::default();
     let mut is_of_pg_dump = None;
     let mut is_at_end = false;
     let mut content = BufReader::with_capacity(1 << 17, content);
     let mut line = Vec::new();
     while content.read_until(b'\n', &mut line)? > 0 {
-        if children::are_ending() {
-            return Err(io::Error::other("it was interrupted"));
-        }
+        interrupt.ensure_not_ending()?;
         let text = line.trim_ascii_end();
         // As pg_dump writes it, whatever its version.
         match text {
@@ -137,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_end_and_what_is_too_much_are_seen() {
-        let said = |dump: &str| scan(dump.as_bytes()).expect("read");
+        let said = |dump: &str| scan(dump.as_bytes(), &Interrupt::default()).expect("read");
         let (begin, end) = (
             "--\n-- PostgreSQL database dump\n--\n",
             "--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict x\n\n",

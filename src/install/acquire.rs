@@ -260,7 +260,8 @@ fn try_artifact(
         .iter()
         .find(|release| release.version == step.version)
         .map_or(&[][..], |release| release.tags.as_slice());
-    let accepted = accept(staged, component, Expected::Release(&step.version, tags), &work)?;
+    let expected = Expected::Release(&step.version, tags);
+    let accepted = accept(staged, component, expected, &work, context.interrupt)?;
     phase(Phase::Publishing);
     let receipt = Receipt {
         schema: 1,

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     accept::{AcceptError, Expected, accept},
+    children::Interrupt,
     domain::{Algorithm, Component, Provider, Source, TreeName, component::Acceptance},
     hindrance, host,
     postgres::{program::Program, user::OsUser},
@@ -50,9 +51,15 @@ pub fn link(build: &LocalBuild<'_>, context: &InstallContext<'_>) -> Result<Tree
     };
     hindrance::ensure_none(staging.path(), build.component.acceptance).map_err(InstallError::Host)?;
     let staged = unpack::linked(&build.executables, &staging.directory("tree")?)?;
-    let version = version(build, staged.path()).map_err(|error| refused(build, error))?;
+    let version = version(build, staged.path(), context.interrupt).map_err(|error| refused(build, error))?;
     let work = staging.directory("cluster")?;
-    let accepted = accept(staged, build.component, Expected::Any(&version), &work);
+    let accepted = accept(
+        staged,
+        build.component,
+        Expected::Any(&version),
+        &work,
+        context.interrupt,
+    );
     let accepted = accepted.map_err(|error| refused(build, error))?;
     let receipt = receipt(build, &version)?;
     seal(&accepted, &receipt)?;
@@ -75,7 +82,7 @@ pub fn link(build: &LocalBuild<'_>, context: &InstallContext<'_>) -> Result<Tree
 }
 
 /// The version that a local build has in the store. PostgreSQL's numbers decide which clusters it serves.
-fn version(build: &LocalBuild<'_>, tree: &Utf8Path) -> Result<Version, AcceptError> {
+fn version(build: &LocalBuild<'_>, tree: &Utf8Path, interrupt: &Interrupt) -> Result<Version, AcceptError> {
     let pre = Prerelease::new(&build.name).expect("letters, digits and hyphens");
     let mut version = Version {
         pre,
@@ -87,6 +94,7 @@ fn version(build: &LocalBuild<'_>, tree: &Utf8Path) -> Result<Version, AcceptErr
             tree,
             name: "postgres",
             run_as: run_as.as_ref(),
+            interrupt,
         };
         let printed = program.version().map_err(AcceptError::DoesNotRun)?;
         let numbers = |word: &str| -> Option<(u64, u64)> {

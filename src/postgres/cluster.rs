@@ -19,6 +19,7 @@ use super::{
     user::OsUser,
 };
 use crate::{
+    children::Interrupt,
     env::Env,
     event::Reporter,
     locate::{Located, Locator},
@@ -127,6 +128,18 @@ impl Cluster {
     /// The sessions of its server besides ours, in words; none where there is no server that can be asked.
     pub(crate) fn sessions(&self) -> Result<Vec<String>, ClusterError> {
         status::sessions(&self.context)
+    }
+
+    /// The same, interrupted through this handle.
+    #[must_use]
+    pub(crate) fn interrupted_by(mut self, interrupt: &Interrupt) -> Self {
+        self.context.interrupt = interrupt.clone();
+        self
+    }
+
+    /// The handle through which what is done with it is interrupted.
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        &self.context.interrupt
     }
 
     pub(super) fn of(context: ClusterContext) -> Self {

@@ -14,6 +14,7 @@ use super::{
     user::current_uid,
 };
 use crate::{
+    children::Interrupt,
     env::Env,
     fs::identity::FileIdentity,
     locate::{Located, Locator},
@@ -37,6 +38,8 @@ pub(crate) struct ClusterContext {
     pub(super) password_file: Utf8PathBuf,
     pub(super) runtime_dir: Option<Utf8PathBuf>,
     pub(super) sudo_caller: Option<u32>,
+    /// The handle through which what is done with it is interrupted.
+    pub(super) interrupt: Interrupt,
 }
 
 /// The way in which a server is reached.
@@ -66,6 +69,7 @@ impl ClusterContext {
             named_superuser: None,
             runtime_dir: env.user_runtime().map(Utf8Path::to_owned),
             sudo_caller: env.var("SUDO_UID").and_then(|uid| uid.parse().ok()),
+            interrupt: Interrupt::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::program::Program;
 use crate::{
+    children::Interrupt,
     fs::link,
     locate::{Located, postgres},
 };
@@ -22,11 +23,11 @@ const PLACES: [&str; 8] = [
 ];
 
 /// Finds the server of this major, with all that initdb and it need.
-pub fn programs(major: u64) -> Option<Located> {
+pub fn programs(major: u64, interrupt: &Interrupt) -> Option<Located> {
     PLACES
         .iter()
         .map(|place| tree(place, major))
-        .find_map(|tree| located(&tree).filter(|located| located.major() == major))
+        .find_map(|tree| located(&tree, interrupt).filter(|located| located.major() == major))
 }
 
 /// The version in what a program of PostgreSQL says of itself: of `psql (PostgreSQL) 15.18 (Debian …)` it is 15 and 18. A
@@ -47,11 +48,12 @@ fn tree(place: &str, major: u64) -> Utf8PathBuf {
     format!("{begin}{major}{end}").into()
 }
 
-fn located(tree: &Utf8Path) -> Option<Located> {
+fn located(tree: &Utf8Path, interrupt: &Interrupt) -> Option<Located> {
     let postgres_of = Program {
         tree,
         name: "postgres",
         run_as: None,
+        interrupt,
     };
     if !postgres_of.path().is_file() {
         return None;

@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{host_fault::HostFault, loading::LoadFailure, user::OsUser};
 use crate::{
-    children::{self, Enlisted},
+    children::{Enlisted, Interrupt},
     machine,
 };
 
@@ -146,6 +146,8 @@ pub struct Program<'a> {
     pub name: &'a str,
     /// Whom it runs as; `None`: ourselves.
     pub run_as: Option<&'a OsUser>,
+    /// The handle that ends it.
+    pub interrupt: &'a Interrupt,
 }
 
 /// A command that runs a program of PostgreSQL as this user; `None`: as ourselves. Paths among its arguments must be
@@ -212,7 +214,7 @@ impl Program<'_> {
     /// # Errors
     /// When it does not start, fails, or is silent for five minutes.
     pub fn run(&self, command: Command, input: &str) -> Result<String, ProgramError> {
-        let finished = watch(self.path(), command, input, TIMEOUT)?;
+        let finished = watch(self.path(), command, input, TIMEOUT, self.interrupt)?;
         if finished.status.success() {
             return Ok(text(&finished.stdout));
         }
@@ -299,10 +301,10 @@ fn ensure_runs_here(program: &Utf8Path) -> Result<(), ProgramError> {
 
 /// Starts a command. A file that we have just written may be busy for a moment (ETXTBSY): a child that another thread
 /// starts meanwhile holds it open until it becomes its own program (<https://github.com/golang/go/issues/22315>).
-fn spawn(command: &mut Command) -> io::Result<(Child, Enlisted)> {
+fn spawn(command: &mut Command, interrupt: &Interrupt) -> io::Result<(Child, Enlisted)> {
     let began = Instant::now();
     loop {
-        match children::start(command) {
+        match interrupt.start(command) {
             Err(cause)
                 if cause.kind() == io::ErrorKind::ExecutableFileBusy && began.elapsed() < NO_LONGER_BUSY =>
             {
@@ -321,9 +323,10 @@ pub(crate) fn run_within(
     command: Command,
     input: &str,
     timeout: Duration,
+    interrupt: &Interrupt,
 ) -> Result<Result<String, String>, ProgramError> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let finished = watch(program.into(), command, input, timeout)?;
+    let finished = watch(program.into(), command, input, timeout, interrupt)?;
     Ok(if finished.status.success() {
         Ok(text(&finished.stdout))
     } else {
@@ -337,6 +340,7 @@ fn watch(
     mut command: Command,
     input: &str,
     timeout: Duration,
+    interrupt: &Interrupt,
 ) -> Result<Finished, ProgramError> {
     ensure_runs_here(&program)?;
     command
@@ -347,7 +351,8 @@ fn watch(
         })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let (mut child, enlisted) = spawn(&mut command).map_err(|cause| cannot_spawn(&program, cause))?;
+    let (mut child, enlisted) =
+        spawn(&mut command, interrupt).map_err(|cause| cannot_spawn(&program, cause))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that ends before it has read all of it tells why by itself.
         let _ = stdin.write_all(input.as_bytes());
@@ -464,7 +469,11 @@ mod tests {
         let program = Utf8PathBuf::from("/bin/sh");
         let mut command = bare_command(&program, None);
         command.args(["-c", "sleep 600 & echo $!; wait"]);
-        let refused = watch(program, command, "", Duration::from_millis(500)).map(|finished| finished.status);
+        let refused = {
+            let interrupt = Interrupt::default();
+            watch(program, command, "", Duration::from_millis(500), &interrupt)
+        }
+        .map(|finished| finished.status);
         let Err(ProgramError::Silent { last_lines, .. }) = refused else {
             panic!("{refused:?}");
         };

@@ -6,26 +6,16 @@ use camino::Utf8Path;
 use super::{
     program::{Program, ProgramError},
     run::memory::SharedMemory,
-    user::OsUser,
 };
 
-/// Proves that the tree serves the cluster in `directory`: runs `select 1`, and gives what the server printed. The
+/// Proves that a `postgres` serves the cluster in `directory`: runs `select 1`, and gives what the server printed. The
 /// cluster is shut down in good order after it.
 ///
 /// # Errors
 /// When postgres does not run here, fails, or answers something else than 1.
-pub fn single_user_select(
-    tree: &Utf8Path,
-    directory: &Utf8Path,
-    run_as: Option<&OsUser>,
-) -> Result<String, ProgramError> {
-    let postgres = Program {
-        tree,
-        name: "postgres",
-        run_as,
-    };
+pub fn single_user_select(postgres: &Program<'_>, directory: &Utf8Path) -> Result<String, ProgramError> {
     // An error in the query would be told on stderr alone, with exit code 0.
-    let answer = ask(&postgres, directory, "select 1 as one")?;
+    let answer = ask(postgres, directory, "select 1 as one")?;
     if answer.contains("one = \"1\"") {
         Ok(answer)
     } else {

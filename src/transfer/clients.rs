@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::TransferError;
 use crate::{
-    children::{self, Enlisted},
+    children::{Enlisted, Interrupt},
     env::Env,
     locate::Located,
     postgres::{
@@ -32,6 +32,7 @@ pub struct Clients {
     version: Version,
     run_as: Option<OsUser>,
     home: Option<Utf8PathBuf>,
+    interrupt: Interrupt,
 }
 
 /// Which programs are looked for.
@@ -147,13 +148,14 @@ impl Clients {
             version,
             run_as: run_as.cloned(),
             home: env.user_home().map(Utf8Path::to_owned),
+            interrupt: cluster.interrupt().clone(),
         };
         let components = installed
             .iter()
             .filter(|located| has_all(&located.tree.join("bin")))
             .map(|located| clients(located.tree.join("bin"), version_of(located)));
         // Where a server of the system's is, its own programs are too.
-        let packaged = std::iter::once_with(|| packaged::programs(server.0))
+        let packaged = std::iter::once_with(|| packaged::programs(server.0, cluster.interrupt()))
             .flatten()
             .filter(|located| has_all(&located.tree.join("bin")))
             .map(|located| clients(located.tree.join("bin"), version_of(&located)));
@@ -163,7 +165,9 @@ impl Clients {
             .filter(|directory| directory.is_absolute() && has_all(directory))
             .filter_map(|directory| {
                 // psql alone would say little: a wrapper may choose each program's version for itself.
-                let mut found = names.iter().map(|name| version(&program_in(&directory, name)));
+                let mut found = names
+                    .iter()
+                    .map(|name| version(&program_in(&directory, name), cluster.interrupt()));
                 let version = found.next()??;
                 found
                     .all(|other| other == Some(version))
@@ -209,9 +213,14 @@ impl Clients {
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped());
-            Running::start(command)?.output()?;
+            Running::start(command, &self.interrupt)?.output()?;
         }
         Ok(())
+    }
+
+    /// The handle that ends them.
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
     }
 
     /// A program, connected to this database of this server. Nothing of our environment reaches it but where the user's
@@ -248,7 +257,7 @@ impl Clients {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Running::start(command)
+        Running::start(command, &self.interrupt)
     }
 
     /// Returns psql's output for these statements.
@@ -299,9 +308,9 @@ impl Running {
     }
 
     /// Starts it.
-    pub(crate) fn start(mut command: Command) -> Result<Self, TransferError> {
+    pub(crate) fn start(mut command: Command, interrupt: &Interrupt) -> Result<Self, TransferError> {
         let program = command.get_program().to_string_lossy().into_owned();
-        match children::start(&mut command) {
+        match interrupt.start(&mut command) {
             Ok((child, enlisted)) => Ok(Self {
                 child,
                 program,
@@ -342,14 +351,14 @@ pub fn version_of(located: &Located) -> Version {
 }
 
 /// Returns the version that a program reports.
-fn version(program: &Utf8Path) -> Option<Version> {
+fn version(program: &Utf8Path, interrupt: &Interrupt) -> Option<Version> {
     let mut command = program::bare_command(program, None);
     command
         .arg("--version")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    let (child, _enlisted) = children::start(&mut command).ok()?;
+    let (child, _enlisted) = interrupt.start(&mut command).ok()?;
     let output: Output = child.wait_with_output().ok()?;
     version_in(&String::from_utf8_lossy(&output.stdout))
 }

@@ -168,7 +168,8 @@ impl Patience<'_> {
     }
 
     fn answer(&self, limit: Duration) -> Answer {
-        match program::run_within(self.psql.psql(self.side, ""), WORKS, limit) {
+        let asking = self.psql.psql(self.side, "");
+        match program::run_within(asking, WORKS, limit, self.psql.interrupt()) {
             Ok(Ok(number)) if number.trim() == "0" => Answer::Idles,
             Ok(Ok(_)) => Answer::Works,
             // It is there, and takes no further session.

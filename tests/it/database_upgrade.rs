@@ -4,6 +4,7 @@ mod failures;
 mod kills;
 
 use ampup::{
+    children::Interrupt,
     event::Silent,
     postgres::{Purpose, Server, StartOptions, observe::decide::Contents, packaged, user::OsUser},
 };
@@ -167,7 +168,7 @@ fn without_client_programs_it_says_what_brings_them_and_touches_nothing() {
 fn a_cluster_of_a_major_without_builds_is_moved_with_the_systems_programs() {
     let home = Home::with_postgres(&[Build::Theseus18]);
     let _ends = Ends(&home);
-    let own = packaged::programs(15).expect("Debian's");
+    let own = packaged::programs(15, &Interrupt::default()).expect("Debian's");
     let server = home
         .cluster()
         .with_programs(own)

@@ -3,6 +3,7 @@
 use std::process::{Child, Stdio};
 
 use ampup::{
+    children::Interrupt,
     event::Silent,
     postgres::{
         Force, Released, ServerOrigin,
@@ -23,6 +24,7 @@ pub(crate) fn ampds_server(data: &Utf8Path) -> Child {
         tree: &tree,
         name: "postgres",
         run_as: user.as_ref(),
+        interrupt: &Interrupt::default(),
     };
     postgres
         .command()
@@ -53,14 +55,14 @@ fn a_cluster_that_ampd_made_is_served_and_goes_back_to_it() {
     if let Some(user) = run_as() {
         fs_err::os::unix::fs::chown(&amp_dir, Some(user.uid), Some(user.gid)).expect("given");
     }
-    initdb(
-        &postgres_tree(18),
-        &project.data(),
-        run_as().as_ref(),
-        None,
-        Flush::Yes,
-    )
-    .expect("made by ampd");
+    let (tree, user) = (postgres_tree(18), run_as());
+    let program = Program {
+        tree: &tree,
+        name: "initdb",
+        run_as: user.as_ref(),
+        interrupt: &Interrupt::default(),
+    };
+    initdb(&program, &project.data(), None, Flush::Yes).expect("made by ampd");
 
     let server = project.start();
     assert_eq!(server.evidence().made, None, "it is the same thing");

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use ampup::postgres::program::Program;
+use ampup::{children::Interrupt, postgres::program::Program};
 use camino::Utf8Path;
 use fs_err as fs;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -30,6 +30,7 @@ fn killed_initdb(data: &Utf8Path, until: &str) {
         tree: &tree,
         name: "initdb",
         run_as: user.as_ref(),
+        interrupt: &Interrupt::default(),
     };
     let mut making = initdb
         .command()

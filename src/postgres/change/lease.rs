@@ -8,7 +8,7 @@ use std::{
 use camino::Utf8PathBuf;
 
 use crate::{
-    children::{self, Unfinished},
+    children::Unfinished,
     event::{Event, Reporter, counted},
     fs::{atomic, lock, lock::Lock},
     postgres::{
@@ -73,7 +73,7 @@ impl Lease {
         } else {
             Purpose::Session
         };
-        let unfinished = Unfinished::begin();
+        let unfinished = cluster.interrupt.begin_unfinished();
         let stopped = stop(cluster, Force::No, None, reporter).inspect_err(|error| {
             if matches!(error, ClusterError::Stuck { .. }) {
                 reporter.report(Event::Warning(format!(
@@ -216,11 +216,10 @@ pub fn ensure_unused(cluster: &Cluster) -> Result<(), ClusterError> {
 
 /// Fails once we are interrupted: whoever does so wants nothing to be begun any more.
 pub(super) fn ensure_not_interrupted(cluster: &ClusterContext) -> Result<(), ClusterError> {
-    if children::are_ending() {
-        let interrupted = std::io::Error::other("it was interrupted");
-        return Err(cluster.failed("change")(interrupted));
-    }
-    Ok(())
+    cluster
+        .interrupt
+        .ensure_not_ending()
+        .map_err(cluster.failed("change"))
 }
 
 fn users(cluster: &ClusterContext) -> Result<Lock, ClusterError> {

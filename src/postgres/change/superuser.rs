@@ -41,6 +41,7 @@ pub fn let_owner_in(
         tree: &programs.tree,
         name: "postgres",
         run_as,
+        interrupt: &context.interrupt,
     };
     let standing = |role: &str| {
         let statement = format!(

@@ -7,7 +7,6 @@ use std::io;
 use camino::Utf8PathBuf;
 
 use crate::{
-    children::Unfinished,
     event::{Event, Reporter},
     fs::{atomic, lock, lock::Lock},
     postgres::{
@@ -73,8 +72,8 @@ impl Swap {
     /// When something cannot be flushed or renamed, and one of the two is then in its place; or when the server does not
     /// start: then it is the next one.
     pub fn publish(self, lease: Lease, reporter: &dyn Reporter) -> Result<Swapped, ClusterError> {
-        let _unfinished = Unfinished::begin();
         let cluster = self.pending.cluster.clone();
+        let _unfinished = cluster.interrupt.begin_unfinished();
         if let Err(interrupted) = ensure_not_interrupted(&cluster) {
             self.abandon(reporter);
             let _ = lease.resume(reporter);

@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::{
+    children::Interrupt,
     event::{Event, Reporter},
     fs::{
         atomic,
@@ -20,6 +21,7 @@ use crate::{
         error::ClusterError,
         observe::decide::{Contents, NEW},
         observe::files,
+        program::Program,
         project::{Project, give_all, give_directory},
         run::initdb::{Flush, Superuser, initdb},
         user::OsUser,
@@ -55,6 +57,8 @@ pub struct NewCluster<'a> {
     pub superuser: Option<Superuser<'a>>,
     /// Its data may be lost.
     pub ephemeral: bool,
+    /// The handle that ends initdb.
+    pub interrupt: &'a Interrupt,
 }
 
 /// Makes the cluster of a project that has none, or an empty directory in its place. The caller holds its lock.
@@ -177,13 +181,13 @@ fn from_template(new: &Directory, template: &Utf8Path, new_cluster: &NewCluster<
 fn by_initdb(new: &Directory, path: &Utf8Path, new_cluster: &NewCluster<'_>) -> Result<(), ClusterError> {
     let failed = failed(path.parent().unwrap_or(path));
     give_directory(new, new_cluster.owner).map_err(&failed)?;
-    initdb(
-        new_cluster.tree,
-        path,
-        new_cluster.owner,
-        new_cluster.superuser,
-        Flush::No,
-    )?;
+    let program = Program {
+        tree: new_cluster.tree,
+        name: "initdb",
+        run_as: new_cluster.owner,
+        interrupt: new_cluster.interrupt,
+    };
+    initdb(&program, path, new_cluster.superuser, Flush::No)?;
     finish(new, new_cluster).map_err(|cause| match cause.kind() {
         // initdb made files here; what is left to refuse is the link.
         io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => {

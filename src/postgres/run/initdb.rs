@@ -6,7 +6,6 @@ use crate::postgres::{
     host_fault::HostFault,
     program::{Program, ProgramError},
     run::memory::INSTEAD,
-    user::OsUser,
 };
 
 /// The choice whether files must survive a power cut.
@@ -27,32 +26,26 @@ pub struct Superuser<'a> {
     pub password: Option<&'a Utf8Path>,
 }
 
-/// Makes a cluster in `directory`, which is absent or empty and whose parent `run_as` can enter and write to.
+/// Makes a cluster by `initdb` in `directory`, which is absent or empty and whose parent its user can enter and write to.
 ///
 /// The flags are ampd's own, so that a cluster is the same whoever made it
 /// (<https://www.postgresql.org/docs/current/app-initdb.html>): the host's locale decides nothing, and whoever may enter
-/// the directory, which is its owner alone, may connect. Where no superuser is named, it is named after `run_as`, or us.
+/// the directory, which is its owner alone, may connect. Where no superuser is named, it is named after that user.
 ///
 /// # Errors
 /// When initdb does not run here or fails; what it made it removes.
 pub fn initdb(
-    tree: &Utf8Path,
+    initdb: &Program<'_>,
     directory: &Utf8Path,
-    run_as: Option<&OsUser>,
     superuser: Option<Superuser<'_>>,
     flush: Flush,
 ) -> Result<(), ProgramError> {
-    let initdb = Program {
-        tree,
-        name: "initdb",
-        run_as,
-    };
-    let mut made = run(&initdb, directory, superuser, flush, None);
+    let mut made = run(initdb, directory, superuser, flush, None);
     // initdb looks whether it can have a segment of shared memory, and not whether there is room for one.
     for memory in INSTEAD {
         match &made {
             Err(failed) if matches!(failed.host_fault(), Some(HostFault::DevShm | HostFault::MemoryId)) => {
-                made = run(&initdb, directory, superuser, flush, Some(memory));
+                made = run(initdb, directory, superuser, flush, Some(memory));
             }
             _ => break,
         }

@@ -59,7 +59,7 @@ impl PendingSwap {
             next: cluster.below(NEXT)?,
             cluster: cluster.clone(),
             _lock: lock,
-            _unfinished: Unfinished::begin(),
+            _unfinished: cluster.interrupt.begin_unfinished(),
         };
         pending.clear(reporter)?;
         Ok(pending)

@@ -5,6 +5,7 @@ use std::process::{Child, ExitStatus};
 use camino::Utf8Path;
 
 use crate::{
+    children::Interrupt,
     fs::lock::Lock,
     postgres::{
         error::ClusterError,
@@ -40,6 +41,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) memory: Option<&'static str>,
     /// The tether, if the server is to end with us.
     pub(crate) tether: Option<&'a Tether>,
+    /// The handle that ends pg_ctl, where that starts it.
+    pub(crate) interrupt: &'a Interrupt,
 }
 
 /// Starts a server, which then holds `lock` as long as any of its processes lives.
@@ -93,6 +96,7 @@ mod system {
             tree: launch.tree,
             name: "postgres",
             run_as: launch.run_as,
+            interrupt: launch.interrupt,
         };
         let mut command = postgres.command();
         command.args(["-D", cluster.as_str()]).args(options);
@@ -151,6 +155,7 @@ mod system {
             tree: launch.tree,
             name: "pg_ctl",
             run_as: launch.run_as,
+            interrupt: launch.interrupt,
         };
         // pg_ctl gives them to a shell. None has a space or a quote; one may be empty.
         let options: Vec<String> = options

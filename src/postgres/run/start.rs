@@ -423,6 +423,7 @@ impl Starting<'_> {
             purpose: self.options.purpose,
             memory: self.memory.kind(),
             tether: self.tether.as_ref(),
+            interrupt: &cluster.interrupt,
         };
         let (child, log) = spawn(&launch, lock)?;
         (self.child, self.log) = (Some(child), log);
@@ -458,6 +459,7 @@ impl Starting<'_> {
             template: template.as_deref(),
             superuser: name.map(|name| Superuser { name, password }),
             ephemeral: self.options.ephemeral,
+            interrupt: &self.cluster.interrupt,
         };
         create::make(&self.cluster.project, &new_cluster)
     }
