@@ -49,6 +49,7 @@ use self::{
     client::Clients,
     download::{Unpacked, Wanted},
     https::{Question, text_of},
+    mirror::Mirrored,
     proxy::Proxies,
     pypi::Wheel,
     range::content_length,
@@ -162,17 +163,28 @@ impl Wire {
         if let Some(verified) = self.already_here(&wanted).await? {
             return Ok(verified);
         }
-        if let Some(verified) = self.fetch_mirror(&artifact.source, &wanted).await? {
-            return Ok(verified);
+        let wrong = match self.fetch_mirror(&artifact.source, &wanted).await? {
+            Mirrored::Here(verified) => return Ok(*verified),
+            Mirrored::Absent => None,
+            Mirrored::Wrong(error) => Some(error),
+        };
+        match (self.fetch_source(artifact, &wanted).await, wrong) {
+            // It says more than that nobody else could be asked.
+            (Err(error), Some(wrong)) if error.verdict() == Verdict::NextSource => Err(wrong),
+            (fetched, _) => fetched,
         }
+    }
+
+    /// From the artifact's own source.
+    async fn fetch_source(&self, artifact: &Artifact, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
         match &artifact.source {
-            Source::File { url } => self.open(&address::parse(url)?, &wanted).await,
+            Source::File { url } => self.open(&address::parse(url)?, wanted).await,
             Source::Https { url } => {
                 let origin = address::parse(url)?;
-                self.ensure_online(name, &authority::host(&origin))?;
-                self.download(&origin, &wanted).await
+                self.ensure_online(wanted.name, &authority::host(&origin))?;
+                self.download(&origin, wanted).await
             }
-            Source::Npm { package, version } => self.fetch_npm(package, version, &wanted).await,
+            Source::Npm { package, version } => self.fetch_npm(package, version, wanted).await,
             Source::PyPi {
                 package,
                 version,
@@ -185,7 +197,7 @@ impl Wire {
                     platform,
                     digest: wheel,
                 };
-                self.fetch_pypi(wheel, &wanted).await
+                self.fetch_pypi(wheel, wanted).await
             }
         }
     }

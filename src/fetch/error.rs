@@ -120,6 +120,14 @@ pub enum FetchError {
         /// The difference.
         why: String,
     },
+    /// A mirror's bytes are not the promised ones, and no other source has the artifact.
+    #[error("the mirror's copy of {name} is not the promised one: {why}")]
+    WrongMirror {
+        /// The component and its version.
+        name: String,
+        /// The difference.
+        why: String,
+    },
     /// The disk.
     #[error("cannot use `{path}`")]
     Disk {
@@ -154,7 +162,8 @@ impl FetchError {
             | Self::Answer { .. }
             | Self::NoClient { .. }
             | Self::Client { .. }
-            | Self::WrongPackage { .. } => Verdict::NextSource,
+            | Self::WrongPackage { .. }
+            | Self::WrongMirror { .. } => Verdict::NextSource,
             Self::WrongBytes { .. } | Self::TooLarge { .. } | Self::Disk { .. } => Verdict::Fatal,
         }
     }

@@ -6,15 +6,25 @@ use url::Url;
 use super::{FetchError, Wire, address, authority, download::Wanted};
 use crate::{domain::Source, event::Event, verify::Verified};
 
+/// What a mirror has of an artifact.
+pub(super) enum Mirrored {
+    /// The artifact.
+    Here(Box<Verified>),
+    /// Nothing, or nothing that can be had now; there may be no mirror at all.
+    Absent,
+    /// Something else, which was told. It counts if no other source has the artifact.
+    Wrong(FetchError),
+}
+
 impl Wire {
     /// From the mirror, where there is one that has it.
     pub(super) async fn fetch_mirror(
         &self,
         source: &Source,
         wanted: &Wanted<'_>,
-    ) -> Result<Option<Verified>, FetchError> {
+    ) -> Result<Mirrored, FetchError> {
         let Some(mirror) = &self.options.mirror else {
-            return Ok(None);
+            return Ok(Mirrored::Absent);
         };
         let by_digest = address::by_digest(mirror, wanted.digest)?;
         let outcome = match (self.mirrored(&by_digest, wanted).await, source) {
@@ -23,19 +33,19 @@ impl Wire {
                 let at = address::mirrored(mirror, &address::parse(url)?)?;
                 self.mirrored(&at, wanted).await
             }
-            (Err(FetchError::Refused { .. }), _) => return Ok(None),
+            (Err(FetchError::Refused { .. }), _) => return Ok(Mirrored::Absent),
             (outcome, _) => outcome,
         };
         match outcome {
-            Ok(verified) => Ok(Some(verified)),
+            Ok(verified) => Ok(Mirrored::Here(Box::new(verified))),
             Err(error @ FetchError::Disk { .. }) => Err(error),
-            Err(FetchError::Gone { .. } | FetchError::Offline { .. }) => Ok(None),
+            Err(FetchError::Gone { .. } | FetchError::Offline { .. }) => Ok(Mirrored::Absent),
             Err(error @ FetchError::Unreachable { .. }) => {
                 let text = format!("{error}; continuing without it");
                 if self.is_news(&text) {
                     self.report(Event::Note(text));
                 }
-                Ok(None)
+                Ok(Mirrored::Absent)
             }
             Err(error) => {
                 self.report(Event::Warning(format!(
@@ -43,7 +53,15 @@ impl Wire {
                     wanted.name,
                     in_one_line(&error)
                 )));
-                Ok(None)
+                Ok(match error {
+                    FetchError::WrongBytes { .. } | FetchError::TooLarge { .. } => {
+                        Mirrored::Wrong(FetchError::WrongMirror {
+                            name: wanted.name.to_owned(),
+                            why: in_one_line(&error),
+                        })
+                    }
+                    _ => Mirrored::Absent,
+                })
             }
         }
     }

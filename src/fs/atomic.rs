@@ -143,8 +143,11 @@ fn prepared(
 }
 
 fn directory_of(path: &Utf8Path) -> &Utf8Path {
-    path.parent()
-        .expect("a file of ampup lies in a directory of ampup")
+    match path.parent().expect("a file has a name") {
+        // A name alone: the maintainers' program takes those.
+        parent if parent.as_str().is_empty() => Utf8Path::new("."),
+        parent => parent,
+    }
 }
 
 /// The content of a file of at most `limit` bytes, which may be the user's own: a link is followed.

@@ -154,7 +154,15 @@ pub(super) fn tell(name: &str, attempts: &[Attempt], context: &InstallContext<'_
         let text = format!("{who}; {name} came from another source");
         context.reporter.report(Event::Note(text));
     }
-    for attempt in attempts.iter().filter(|attempt| !attempt.is_out_of_reach()) {
+    // The mirror has said of its own copy what is wrong.
+    let is_told = |attempt: &&Attempt| {
+        attempt.is_out_of_reach()
+            || matches!(
+                &attempt.error,
+                AttemptError::Fetch(FetchError::WrongMirror { .. })
+            )
+    };
+    for attempt in attempts.iter().filter(|attempt| !is_told(attempt)) {
         context.reporter.report(match &attempt.error {
             AttemptError::Fetch(error @ FetchError::WrongPackage { .. }) => {
                 Event::Warning(format!("{error}; continued without it"))

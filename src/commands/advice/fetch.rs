@@ -21,6 +21,7 @@ impl FetchError {
             | Self::Client { .. } => Exit::Network,
             Self::WrongBytes { .. }
             | Self::WrongPackage { .. }
+            | Self::WrongMirror { .. }
             | Self::TooLarge { .. }
             | Self::Unpublished { .. }
             | Self::Unpinned { .. } => Exit::Integrity,
@@ -56,6 +57,9 @@ impl FetchError {
             }
             Self::Offline { .. } => "run the same command without `--offline`",
             Self::Unpinned { .. } => "choose a version whose digest is pinned: `ampup list --available`",
+            Self::WrongMirror { .. } => {
+                "whoever keeps the mirror finds what is wrong with `ampup mirror DIR --check`"
+            }
             Self::Gone { .. }
             | Self::Unpublished { .. }
             | Self::Address { .. }

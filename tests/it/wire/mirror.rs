@@ -131,6 +131,21 @@ fn a_mirror_that_has_it_not_or_wrong_is_passed_over() {
     });
 }
 
+/// What a mirror has wrong says more than that nobody else could be asked.
+#[test]
+fn wrong_bytes_of_a_mirror_count_where_no_other_source_is_left() {
+    let bytes = content(10_000);
+    let mirror = Server::start(move |_, _| Reply::whole(&content(9_999)));
+    let mut world = World::new();
+    world.settings.mirror = Some(mirror.url("").parse().expect("an address"));
+    let error = world
+        .fetch(&sized("https://nowhere.invalid/thing", &bytes))
+        .expect_err("nobody has it");
+    assert!(matches!(error, FetchError::WrongMirror { .. }), "{error:?}");
+    assert_eq!(error.verdict(), Verdict::NextSource);
+    assert_eq!(error.exit_code(), ampup::exit::Exit::Integrity);
+}
+
 #[test]
 fn a_mirror_can_be_a_directory_also_without_a_network() {
     let bytes = content(10_000);
