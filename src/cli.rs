@@ -93,6 +93,7 @@ fn perform(
     let options = Options {
         // It is there to find such things.
         is_lenient: matches!(cli.command, Some(Command::Doctor(_))),
+        grammar: Some(help::grammar),
         ..cli.global.options(interrupt)
     };
     let session = Session::new(env, options, reporter, command)?;

@@ -113,7 +113,7 @@ impl Env {
 
     /// The same environment in another working directory.
     #[must_use]
-    pub fn in_directory(self, directory: impl Into<PathBuf>) -> Self {
+    pub(crate) fn in_directory(self, directory: impl Into<PathBuf>) -> Self {
         Self {
             current_dir: Some(directory.into()),
             ..self

@@ -109,7 +109,7 @@ impl Global {
             ask_for: std::io::stdin()
                 .is_terminal()
                 .then_some(super::ask_for as fn(&str) -> Option<String>),
-            grammar: Some(super::help::grammar),
+            grammar: None,
         }
     }
 }

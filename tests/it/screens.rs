@@ -194,9 +194,9 @@ fn the_main_screens_are_as_reviewed() {
     let mut refused = Home::new();
     refused.offer_script("tool", "1.0.0", "#!/bin/sh\nexit 3\n");
     let well = home();
-    well.ampup(&["install", "tool"]).exits(0);
+    well.ampup(&["install", "tool", "ampd"]).exits(0);
     let sick = home();
-    sick.ampup(&["install", "tool@1.0.0"]).exits(0);
+    sick.ampup(&["install", "tool@1.0.0", "ampd"]).exits(0);
     fs::remove_file(sick.path().join("components/tool/1.0.0/bin/tool")).expect("removed");
     fs::remove_file(sick.path().join("bin")).expect("removed");
     let life: &[&[&str]] = &[

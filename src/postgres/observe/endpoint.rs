@@ -118,7 +118,7 @@ impl Socket {
     }
 
     /// The URL of the database on a port, in the form that programs for a host and a port take.
-    pub fn url_for_hosts(&self, user: &str) -> String {
+    pub(crate) fn url_for_hosts(&self, user: &str) -> String {
         let password = self
             .password
             .as_ref()
