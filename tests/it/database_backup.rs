@@ -57,7 +57,7 @@ fn what_was_backed_up_is_restored_and_nothing_is_lost() {
     ask(&home, "delete from t");
     home.db(&["restore", "b.tar.gz"])
         .exits(0)
-        .says("what was there is kept in");
+        .says("the database that was there is kept: `ampup db restore ");
     assert_eq!(ask(&home, "select count(*) from t"), "1000");
     let kept = home.in_amp("metadb.old-");
     assert_eq!(kept.len(), 1, "{kept:?}");
@@ -131,7 +131,7 @@ fn what_is_no_whole_backup_changes_nothing() {
         });
     }
     home.db(&["restore", "absent"]).exits(3).says("absent");
-    home.db(&["restore", "."]).exits(4).says("it is not a file");
+    home.db(&["restore", "."]).exits(3).says("there is no cluster");
 
     // Programs of its major are needed.
     home.withdraw("postgres", "18.4.0");
@@ -142,7 +142,7 @@ fn what_is_no_whole_backup_changes_nothing() {
     home.db(&["restore", "b.tar.gz"])
         .exits(3)
         .says("is a backup of PostgreSQL 18")
-        .says("hint: `ampup install --component postgres`");
+        .says("hint: `ampup self update` may know a build of it");
 }
 
 /// An archive with these entries, and a list that fits them.
@@ -384,12 +384,15 @@ fn a_person_is_asked_for_the_name_before_a_reset() {
     every(["\n", "yes\n", "other\n", "\u{4}"], |word| {
         let run = answer(word);
         assert!([1, 2].contains(&run.code), "{word:?}: {run:?}");
-        assert!(run.stdout.contains("The project's name, to go on:"), "{run:?}");
+        assert!(
+            run.stdout.contains("Type the project's name to continue:"),
+            "{run:?}"
+        );
         assert!(home.in_amp("metadb.old-").is_empty());
     });
     let run = answer("work\n").exits(0);
     assert!(
-        run.stdout.contains("the next start makes an empty one"),
+        run.stdout.contains("the next start creates an empty database"),
         "{run:?}"
     );
     assert_eq!(home.in_amp("metadb.old-").len(), 1);
@@ -484,7 +487,9 @@ fn a_fork_is_a_copy_and_the_other_project_keeps_its_own() {
     here(&["run", "--", "sh", "-c", &psql("insert into t values (8)")]).exits(0);
     served.ampup(&read).exits(0).prints("7\n");
     // Once more: what is here is kept.
-    here(&["db", "fork", from.as_str()]).exits(0).says("is kept in");
+    here(&["db", "fork", from.as_str()])
+        .exits(0)
+        .says("is kept: `ampup db restore ");
     here(&read).exits(0).prints("7\n");
     let left = work.join(".amp").read_dir_utf8().expect("listed").flatten();
     assert!(

@@ -191,7 +191,7 @@ fn a_cluster_of_a_major_without_builds_is_moved_with_the_systems_programs() {
     home.db(&["upgrade"])
         .exits(0)
         .says("5002 rows")
-        .says("the old cluster is kept");
+        .says("is kept: `ampup db restore .amp/metadb.old-");
     assert_eq!(major(&home), 18);
     let server = start(&home, Purpose::Session);
     has_every_row(server.url());

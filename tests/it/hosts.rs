@@ -203,7 +203,7 @@ fn where_processes_cannot_be_listed_nothing_goes_that_may_be_in_use() {
             6,
             "cannot list the running processes",
         ),
-        (&["prune", "tool"], 0, "there is nothing to remove"),
+        (&["prune", "tool"], 0, "nothing to remove"),
     ] {
         let run = finish(within(&home, "mount -t tmpfs tmpfs /proc", arguments).expect("root"));
         let stays = home.path().join("components/tool/1.0.0/.receipt.json").is_file();
@@ -472,7 +472,7 @@ fn a_cluster_gets_back_the_empty_directories_that_a_copy_lost() {
         .says("pg_notify");
     home.db(&["restore", "lost.tar.zst"])
         .exits(0)
-        .says("made the empty directories");
+        .says("created the empty directories");
     done(Command::new("find").args([cluster.as_str(), "-type", "d", "-empty", "-delete"]));
     home.db(&["start"])
         .exits(0)

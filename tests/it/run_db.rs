@@ -57,7 +57,7 @@ fn a_database_is_started_described_and_stopped() {
     let served = Served::new();
     served.ampup(&["db", "status"]).exits(0).prints_with("none");
     served.ampup(&["db", "url"]).exits(3).says("there is no database");
-    served.ampup(&["db", "stop"]).exits(0).says("no database runs");
+    served.ampup(&["db", "stop"]).exits(0).says("is not running");
     served.ampup(&["db", "logs"]).exits(3).says("there is no log");
     let started = served.ampup(&["--json", "db", "start"]).exits(0).json();
     assert_eq!(
@@ -405,7 +405,7 @@ fn a_database_of_the_users_own_is_named_wherever_the_projects_is_shown() {
     served.sql("select 1");
     let config = served.amp_dir().join("config.toml");
     fs::write(&config, "[metadata_db]\nurl = \"postgresql://there/amp\"\n").expect("written");
-    let word = format!("ampd does not use this database: `metadata_db.url` in `{config}` names another");
+    let word = "ampd does not use this database: `metadata_db.url` in `.amp/config.toml` names another";
     let rows = [
         &["db", "status"][..],
         &["db", "url"],
@@ -413,7 +413,7 @@ fn a_database_of_the_users_own_is_named_wherever_the_projects_is_shown() {
         &["db", "start"],
     ];
     every(rows, |words| {
-        served.ampup(words).exits(0).says(&word);
+        served.ampup(words).exits(0).says(word);
     });
     let status = served.ampup(&["--json", "db", "status"]).exits(0).json();
     assert_eq!(status["external"], format!("`metadata_db.url` in `{config}`"));

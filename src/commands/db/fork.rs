@@ -55,12 +55,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "this project's database is a copy of `{from}` now: PostgreSQL {}",
         restored.header.major
     )];
-    talk.extend(
-        restored
-            .aside
-            .iter()
-            .map(|aside| format!("what was there is kept in `{aside}`")),
-    );
+    talk.extend(restored.aside.iter().map(|aside| super::kept(aside)));
     let json = json!({
         "from": from, "major": restored.header.major, "kept": restored.aside,
         "restarted": restored.resumed, "restarted_there": made.resumed,

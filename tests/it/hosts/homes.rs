@@ -113,7 +113,7 @@ fn a_volume_in_the_place_of_the_cache_is_used_and_left() {
         assert!(volume.join("downloads").is_dir());
         run(&["self", "uninstall", "--yes"])
             .exits(0)
-            .says("ampup is gone from")
+            .says("removed ampup from")
             .says("cache` is empty, and stays");
         let left: Vec<_> = fs::read_dir(home.path()).expect("listed").flatten().collect();
         assert!(left.len() == 1 && left[0].file_name() == "cache", "{left:?}");
@@ -135,6 +135,6 @@ fn the_users_own_directory_outlives_a_home_in_it() {
     home.ampup(&["--home", own, "install", "tool"]).exits(0);
     home.ampup(&["--home", own, "self", "uninstall", "--yes"])
         .exits(0)
-        .says("ampup is gone from");
+        .says("removed ampup from");
     assert!(fs::read_dir(own).expect("there").next().is_none(), "and empty");
 }
