@@ -8,7 +8,7 @@ use std::{
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid},
+    fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RawMode, Uid},
     io::retry_on_intr,
 };
 
@@ -86,7 +86,7 @@ impl Directory {
         let new = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY;
         let file = self.open_file(name, new, "make")?;
         // Whatever the umask.
-        retry_on_intr(|| rustix::fs::fchmod(file.file(), Mode::from_raw_mode(mode)))
+        retry_on_intr(|| rustix::fs::fchmod(file.file(), Mode::from_raw_mode(mode as RawMode)))
             .map_err(|cause| named(cause.into(), "set the mode of", &self.path.join(name)))?;
         Ok(file)
     }
@@ -96,7 +96,7 @@ impl Directory {
     /// # Errors
     /// When the system does not permit it.
     pub fn set_mode(&self, mode: u32) -> io::Result<()> {
-        retry_on_intr(|| rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(mode)))
+        retry_on_intr(|| rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(mode as RawMode)))
             .map_err(|cause| named(cause.into(), "set the mode of", &self.path))
     }
 
