@@ -71,6 +71,7 @@ fn typed(person: &Person, program: &str, keys: &[&str]) -> Option<Run> {
     reader.join().expect("it does not panic");
     seen.extend(heard.iter().flatten());
     Some(Run {
+        shortened: Vec::new(),
         code: child.wait().expect("ended").code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&seen).into_owned(),
         stderr: String::new(),

@@ -134,6 +134,7 @@ fn a_no_changes_nothing() {
             .expect("written");
         let output = child.wait_with_output().expect("ended");
         Run {
+            shortened: Vec::new(),
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::new(),

@@ -61,7 +61,7 @@ fn what_has_a_name_of_ampups_is_named_and_nothing_is_changed() {
         let before = snapshot(&home.path());
         let text = format!(
             "`{}` is not ampup's",
-            home.path().join(name.trim_end_matches('/'))
+            home.shown(&home.path().join(name.trim_end_matches('/')))
         );
         for words in WRITERS {
             let run = home.ampup(words);

@@ -31,9 +31,20 @@ pub(crate) struct Run {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+    /// How the program shows a path: what it begins with, and what stands for that.
+    pub(crate) shortened: Vec<(String, &'static str)>,
 }
 
 impl Run {
+    /// A text with its quoted paths as the program shows them: from the working directory, or from the user's home.
+    fn shown(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (whole, short) in &self.shortened {
+            text = text.replace(&format!("`{whole}/"), &format!("`{short}"));
+        }
+        text
+    }
+
     /// Fails the test unless the program ended with this code.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
@@ -44,7 +55,8 @@ impl Run {
     /// Fails the test unless stderr has this text.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "no `{text}` in {self:#?}");
+        let text = self.shown(text);
+        assert!(self.stderr.contains(&text), "no `{text}` in {self:#?}");
         self
     }
 
@@ -58,7 +70,8 @@ impl Run {
     /// Fails the test unless stdout has this text.
     #[track_caller]
     pub(crate) fn prints_with(self, text: &str) -> Self {
-        assert!(self.stdout.contains(text), "no `{text}` in {self:#?}");
+        let is_there = self.stdout.contains(text) || self.stdout.contains(&self.shown(text));
+        assert!(is_there, "no `{text}` in {self:#?}");
         self
     }
 
@@ -315,7 +328,15 @@ pub(crate) fn finish(mut command: Command) -> Run {
     let output = command
         .output()
         .unwrap_or_else(|cause| panic!("{command:?}: {cause}"));
+    let place = |path: Option<&std::path::Path>| path.and_then(std::path::Path::to_str).map(str::to_owned);
+    let home = command.get_envs().find(|(name, _)| *name == "HOME");
+    let home = home.and_then(|(_, value)| place(value.map(std::path::Path::new)));
+    let work = place(command.get_current_dir());
     let run = Run {
+        shortened: [(work, ""), (home, "~/")]
+            .into_iter()
+            .filter_map(|(path, short)| Some((path?, short)))
+            .collect(),
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).expect("UTF-8"),
         stderr: String::from_utf8(output.stderr).expect("UTF-8"),

@@ -143,7 +143,7 @@ fn a_home_that_cannot_be_written_is_read_and_refused_with_its_path() {
         finish(command).exits(0);
     };
     close(&user, "a-w");
-    let run = home.ampup(&["install", "tool"]).exits(7).says("/user/.ampup");
+    let run = home.ampup(&["install", "tool"]).exits(7).says("`~/.ampup");
     assert_eq!(run.stderr.matches("error:").count(), 1, "{run:?}");
     close(&user, "u+w");
     home.ampup(&["install", "tool@1.0.0"]).exits(0);
@@ -165,7 +165,7 @@ fn a_home_that_cannot_be_written_is_read_and_refused_with_its_path() {
         &["uninstall", "tool@1.0.0"],
     ];
     every(rows, |words| {
-        let run = home.ampup(words).exits(7).says("/user/.ampup").says("hint: ");
+        let run = home.ampup(words).exits(7).says("`~/.ampup").says("hint: ");
         assert_eq!(run.stderr.matches("error:").count(), 1, "{run:?}");
     });
     close(&home.path(), "u+w");
@@ -230,7 +230,7 @@ fn root_in_the_home_of_another_user_is_warned() {
     let home = home();
     let run = finish(home.command_as_we_are(&["install", "tool@1.0.0"])).exits(0);
     assert_eq!(run.stderr.matches("warning:").count(), 1, "{run:?}");
-    let run = run.says("/user/.ampup").says("belongs to user");
+    let run = run.says("`~/.ampup").says("belongs to user");
     assert!(run.stderr.contains("--home"), "{run:?}");
     // Its owner reads it, and is told clearly when it cannot be changed.
     home.ampup(&["list"]).exits(0).prints("tool 1.0.0 (active)\n");
@@ -238,9 +238,7 @@ fn root_in_the_home_of_another_user_is_warned() {
         finish(Command::new(home.path().join("bin/tool"))).stdout,
         "tool 1.0.0\n"
     );
-    home.ampup(&["install", "tool@2.0.0"])
-        .exits(7)
-        .says("/user/.ampup");
+    home.ampup(&["install", "tool@2.0.0"]).exits(7).says("`~/.ampup");
     // Where nobody else is concerned, nothing is said.
     let run = finish(home.command_as_we_are(&["list"])).exits(0);
     assert!(!run.stderr.contains("warning:"), "{run:?}");

@@ -161,7 +161,7 @@ fn a_mirror_can_be_a_directory_also_without_a_network() {
 
     fs_err::write(&file, "damaged").expect("written");
     let error = world.fetch(&artifact).expect_err("damaged, and no network");
-    assert!(matches!(error, FetchError::Offline { .. }));
+    assert!(matches!(error, FetchError::WrongMirror { .. }), "{error:?}");
     assert!(
         world.lines()[0].contains("expected 10000 bytes, got 7"),
         "{:?}",
