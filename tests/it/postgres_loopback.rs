@@ -153,7 +153,8 @@ fn a_pipe_in_the_place_of_a_small_file_is_not_waited_for() {
             .start(&StartOptions::default(), &Silent)
             .expect_err("no password")
     };
-    assert!(matches!(refused(), ClusterError::NoPassword { .. }));
+    let error = refused();
+    assert!(matches!(error, ClusterError::NoPassword { .. }), "{error:?}");
     assert!(began.elapsed() < Duration::from_secs(15), "it was waited for");
     fs::remove_file(&written).expect("removed");
     fs::write(&written, "0".repeat(1 << 20)).expect("written");

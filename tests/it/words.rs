@@ -28,7 +28,7 @@ fn on_a_terminal_of(columns: usize, home: &Home, arguments: &[&str], variables: 
         .map(|word| format!("'{}'", word.to_str().expect("UTF-8")))
         .collect();
     let mut command = Command::new("script");
-    let line = format!("stty cols {columns}; {}", words.join(" "));
+    let line = format!("stty rows 24 cols {columns}; {}", words.join(" "));
     command.args(["-qec", &line, "/dev/null"]).env_clear();
     for (name, value) in plain.get_envs() {
         command.env(name, value.expect("set"));

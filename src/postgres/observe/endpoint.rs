@@ -33,6 +33,9 @@ pub struct Socket {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
+/// No password of ours is longer, in hex digits.
+const LONGEST_PASSWORD: usize = 64;
+
 impl Password {
     /// One that nobody can guess.
     ///
@@ -47,8 +50,9 @@ impl Password {
     /// One that was written down; `None` where that is no password of ours.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        let is_hex = !text.is_empty() && text.bytes().all(|letter| letter.is_ascii_hexdigit());
-        is_hex.then(|| Self(text.to_owned()))
+        let has_length = (1..=LONGEST_PASSWORD).contains(&text.len());
+        let is_ours = has_length && text.bytes().all(|letter| letter.is_ascii_hexdigit());
+        is_ours.then(|| Self(text.to_owned()))
     }
 
     /// Returns the text that the server is given.

@@ -156,7 +156,8 @@ fn explains(run: &Run, path: &Utf8Path, what: &str) {
     assert!(!run.stderr.contains("panicked"), "{what}: {run:#?}");
     if run.code == 7 {
         assert!(
-            run.stderr.contains(&format!("`{path}` is a link to `")),
+            run.stderr
+                .contains(&run.shown(&format!("`{path}` is a link to `"))),
             "{what}: {run:#?}"
         );
         assert!(

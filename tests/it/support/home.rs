@@ -37,7 +37,7 @@ pub(crate) struct Run {
 
 impl Run {
     /// A text with its quoted paths as the program shows them: from the working directory, or from the user's home.
-    fn shown(&self, text: &str) -> String {
+    pub(crate) fn shown(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (whole, short) in &self.shortened {
             text = text.replace(&format!("`{whole}/"), &format!("`{short}"));
