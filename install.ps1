@@ -174,7 +174,10 @@ if ($Sums -and ($wanted -eq $Pinned)) {
 # What will be downloaded, from where, and how large it is; `init` says what will be touched, and asks.
 $label = if ($wanted) { $wanted } else { '(the newest version)' }
 $shown = ''
-if ($null -ne $size) { $shown = ' ({0:N1} MiB)' -f ($size / 1MB) }
+if ($null -ne $size) {
+    $mib = [Math]::Round($size / 1048576, 1)
+    $shown = " ($mib MiB)"
+}
 if (Test-Path -LiteralPath (Join-Path $ampup 'bin')) {
     [Console]::Error.WriteLine("an ampup is installed in $ampup; this updates or repairs it")
 }
