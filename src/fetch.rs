@@ -105,7 +105,7 @@ pub struct Wire {
     clients: Clients,
     /// Who is not asked again in this run, and why.
     out_of_reach: Mutex<BTreeMap<String, String>>,
-    /// What was said of them.
+    /// The lines that were said of them.
     told: Mutex<BTreeSet<String>>,
     /// Clients of package registries that are not started again in this run; why, where there is one at all.
     failed_clients: Mutex<BTreeMap<PackageClient, Option<String>>>,

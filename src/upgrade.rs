@@ -57,7 +57,7 @@ pub enum Upgraded {
     },
 }
 
-/// What an upgrade comes to.
+/// The decision about an upgrade.
 #[derive(Debug)]
 pub enum Decision {
     /// It is of that major.

@@ -19,7 +19,7 @@ pub(super) fn shown(text: &str) -> String {
         .map_or_else(|| text.to_owned(), |places| places.shorten(text))
 }
 
-/// What paths are shortened by.
+/// The directories that paths are shortened by.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places {
     home: Option<String>,

@@ -179,7 +179,7 @@ pub(super) fn with_remedy(error: Error, session: &Session) -> Error {
     }
 }
 
-/// What serves a cluster that no build of the registry serves: the system's own PostgreSQL.
+/// The hint for a cluster that no build of the registry serves: the system's own PostgreSQL does.
 fn hint_of_unbuilt(missing: &LocateError, session: &Session) -> Option<String> {
     let LocateError::NotInstalled {
         component,

@@ -23,12 +23,12 @@ use crate::{
 /// The default number of components that are installed at once.
 const JOBS: usize = 4;
 
-/// What an installation does to the active versions.
+/// The effect of an installation on the active versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Activation {
-    /// What is installed becomes active.
+    /// The installed versions become active.
     Activate,
-    /// What is active stays active.
+    /// The active versions stay active.
     Keep,
 }
 

@@ -100,7 +100,7 @@ fn name(directory: &Utf8Path) -> String {
     format!("{LOCAL}{}", &hex::encode(digest)[..7])
 }
 
-/// What is linked: the component's executables; of a PostgreSQL, all that lie beside them.
+/// The executables to link: the component's; of a PostgreSQL, all that lie beside them too.
 fn executables(
     component: &Component,
     path: &Utf8Path,

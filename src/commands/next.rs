@@ -25,7 +25,7 @@ pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> V
     lines
 }
 
-/// How this shell finds what is in the home's `bin`, if it does not.
+/// The line after which this shell finds the home's `bin`, if it does not.
 fn path(session: &Session) -> Option<String> {
     let bin = session.layout.bin();
     if session.env.search_path().contains(&bin) {

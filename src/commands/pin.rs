@@ -14,7 +14,7 @@ use crate::{
 /// Arguments of `ampup pin`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
-    /// What to pin: `postgres@18`, or `postgres` for the exact version that is active [default: everything active]
+    /// The components to pin: `postgres@18`, or `postgres` for the exact version that is active [default: everything active]
     #[arg(value_name = "SPEC", value_parser = requests::version_or_component("ampup pin postgres@18"))]
     pub what: Vec<Request>,
     /// Show what would be written, and write nothing
@@ -70,7 +70,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     })
 }
 
-/// What is named; a name alone means the exact version that is active.
+/// The specs that are named; a name alone means the exact version that is active.
 fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
     let named = args.what.iter().map(|request| request.spec(session));
     let mut specs = named.collect::<Result<Vec<_>, _>>()?;

@@ -22,11 +22,11 @@ pub(super) struct Chosen {
     pub component: ComponentName,
     /// Its tree.
     pub tree: TreeName,
-    /// What chose it.
+    /// The reason that it was chosen.
     pub by: Chooser,
 }
 
-/// What chooses a version in place of the active one.
+/// The reason that a version is used in place of the active one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Chooser {
     /// `run --with`.
@@ -140,7 +140,7 @@ pub(super) fn lines(inventory: &Inventory, session: &Session) -> Result<Vec<Line
     Ok(pins.pins.iter().map(line).collect())
 }
 
-/// What to say of the pins of the components of which `is_shown` is true.
+/// The lines about the pins of the components of which `is_shown` is true.
 ///
 /// # Errors
 /// As `installed`.
@@ -202,11 +202,17 @@ pub(super) fn chosen(with: &[Request], session: &Session) -> Result<Vec<Chosen>,
             });
         }
     }
-    for pin in pins.iter().flat_map(|pins| &pins.pins) {
-        let by = Chooser::of_pin(pins.expect("it has a pin"), pin);
-        if !choose(&pin.spec(), &by, &inventory, session, &mut chosen)? {
+    let of_project = |pins: &'_ Pins| -> Vec<(Chooser, ComponentSpec)> {
+        let pairs = pins
+            .pins
+            .iter()
+            .map(|pin| (Chooser::of_pin(pins, pin), pin.spec()));
+        pairs.collect()
+    };
+    for (by, spec) in pins.map(of_project).unwrap_or_default() {
+        if !choose(&spec, &by, &inventory, session, &mut chosen)? {
             return Err(Error::NotFound {
-                message: format!("{by} pins `{}`, which is not installed", pin.spec()),
+                message: format!("{by} pins `{spec}`, which is not installed"),
                 hint: "`ampup install`".to_owned(),
             });
         }

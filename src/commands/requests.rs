@@ -27,7 +27,7 @@ pub enum Request {
     },
 }
 
-/// What people call a component whose name is another.
+/// Names that people use for a component, and its own.
 const ALIASES: &[(&str, &str)] = &[("pg", "postgres"), ("postgresql", "postgres")];
 
 /// The name of the component that people call so.

@@ -1,5 +1,5 @@
-//! What the builders have beyond the registry, for the commands that look for it: `check` tells it, `install` and `update`
-//! take it when asked. Believed as far as the builders' own servers, and never where only the registry may be believed.
+//! Releases that the builders have beyond the registry, for the commands that look for them: `check` tells them, `install`
+//! and `update` take them when asked. They are believed as far as the builders' own servers, and never where only the registry may be believed.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -164,7 +164,7 @@ fn beyond<'a>(
     Ok(Cow::Owned(merged))
 }
 
-/// What the builders of the active components have beyond the registry; nothing where they may not be asked.
+/// The releases of the active components that builders have beyond the registry; none where they may not be asked.
 pub(super) fn news<'a>(
     names: &[ComponentName],
     inventory: &Inventory,

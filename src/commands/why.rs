@@ -32,7 +32,7 @@ pub struct Args {
     pub name: String,
 }
 
-/// What is asked about.
+/// The subject of the question.
 enum Subject {
     Component(ComponentName),
     /// One of the executables of a component.
@@ -73,16 +73,14 @@ fn subject(word: &str, inventory: &Inventory, session: &Session) -> Result<Subje
     {
         return Ok(Subject::Executable(component.clone(), word.to_owned()));
     }
-    match name {
-        Some(name) => Err(registry
-            .require(&name)
-            .err()
-            .map_or_else(|| unreachable!("the registry has no such component"), Error::from)),
-        None => Err(Error::NotFound {
-            message: format!("there is no component, executable or setting `{word}`"),
-            hint: "`ampup list` shows what is installed".to_owned(),
-        }),
+    if let Some(name) = name {
+        // There is none of that name: the nearest are told.
+        registry.require(&name)?;
     }
+    Err(Error::NotFound {
+        message: format!("there is no component, executable or setting `{word}`"),
+        hint: "`ampup list` shows what is installed".to_owned(),
+    })
 }
 
 fn why(
@@ -178,7 +176,7 @@ fn why(
     Ok(Outcome::prose(data, json))
 }
 
-/// What has a say in the version, the one that decides first.
+/// Everything that has a say in the version; the first decides.
 fn chain(
     name: &ComponentName,
     pin: Option<&Chosen>,
@@ -223,7 +221,7 @@ fn asked(name: &ComponentName, request: Option<String>, session: &Session) -> Re
     })
 }
 
-/// What a request without a version means.
+/// The meaning of a request without a version.
 fn default(name: &ComponentName, session: &Session) -> Result<Option<String>, Error> {
     Ok(session.registry()?.component(name).map(|component| {
         let requirement = component.default_requirement.as_ref();

@@ -26,7 +26,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// What a client printed.
+    /// The answer that a client printed.
     pub(super) fn of_client(body: Vec<u8>) -> Self {
         Self {
             body,

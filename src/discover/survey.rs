@@ -1,4 +1,4 @@
-//! What origins have and the registry has not. It becomes a registry of its own, which lives as long as the command: a value
+//! Releases that origins have and the registry has not. They become a registry of its own, which lives as long as the command: a value
 //! that is merged before anything is decided, and kept nowhere.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -33,7 +33,7 @@ pub enum Wish {
 pub struct Wanted<'a> {
     /// The component.
     pub component: &'a Component,
-    /// What is looked for.
+    /// The releases that are looked for.
     pub wish: Wish,
 }
 
@@ -73,7 +73,7 @@ impl Unasked {
 /// The answers of all origins.
 #[derive(Debug, Clone, Default)]
 pub struct Survey<'a> {
-    /// What they have and the registry has not, in the order of the components and their origins.
+    /// The releases that they have and the registry has not, in the order of the components and their origins.
     pub news: Vec<News<'a>>,
     /// Those that told nothing.
     pub unasked: Vec<Unasked>,
@@ -161,7 +161,7 @@ async fn in_time<T>(
     timeout(limit, work).await.unwrap_or(Err(late))
 }
 
-/// What is looked for and the registry does not have. No IO.
+/// The listed releases that are looked for and that the registry does not have. No IO.
 fn of_interest(wanted: &Wanted<'_>, listed: Vec<Listed>, target: Target) -> Vec<Listed> {
     let component = wanted.component;
     let has_build = |release: &&Release| release.artifacts.iter().any(|artifact| artifact.target == target);

@@ -10,7 +10,7 @@ use camino::Utf8Path;
 use super::Finding;
 use crate::{env::Env, fs::atomic};
 
-/// What ampd listens on: the variable and the key of its `config.toml` that move it, and the default.
+/// The addresses that ampd listens on: the variable and the key of its `config.toml` that move it, and the default.
 const ADDRESSES: &[(&str, &str, &str)] = &[
     ("AMP_CONFIG_FLIGHT_ADDR", "flight_addr", "0.0.0.0:1602"),
     ("AMP_CONFIG_JSONL_ADDR", "jsonl_addr", "0.0.0.0:1603"),

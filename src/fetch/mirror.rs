@@ -6,7 +6,7 @@ use url::Url;
 use super::{FetchError, Wire, address, authority, download::Wanted};
 use crate::{domain::Source, event::Event, verify::Verified};
 
-/// What a mirror has of an artifact.
+/// A mirror's copy of an artifact.
 pub(super) enum Mirrored {
     /// The artifact.
     Here(Box<Verified>),

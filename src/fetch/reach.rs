@@ -1,4 +1,4 @@
-//! Whether an artifact could be fetched, found out without fetching it.
+//! A look at whether an artifact could be fetched, which fetches nothing.
 
 use camino::Utf8Path;
 use url::Url;

@@ -69,7 +69,7 @@ impl Limited {
 /// A limit that is too low for PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LowLimit {
-    /// What it limits.
+    /// The resource that it limits.
     pub what: Limited,
     /// The limit.
     pub limit: u64,

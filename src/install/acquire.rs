@@ -178,18 +178,22 @@ pub(super) fn tell(name: &str, attempts: &[Attempt], context: &InstallContext<'_
     }
 }
 
-/// An error with its causes; a transparent error's text is not repeated.
+/// An error with its causes; a transparent error's text is not repeated. A fault of the disk keeps its whole path: it says
+/// which disk.
 pub fn in_one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
+    let mut is_of_disk = false;
     let mut cause = error.source();
     while let Some(inner) = cause {
+        is_of_disk |= inner.is::<std::io::Error>();
         let more = inner.to_string();
-        if !text.contains(&more) {
+        let more = more.split(" (os error ").next().unwrap_or_default();
+        if !text.contains(more) {
             text = format!("{text}: {more}");
         }
         cause = inner.source();
     }
-    without_staging(&text)
+    if is_of_disk { text } else { without_staging(&text) }
 }
 
 /// The text with the files of a staged tree as they are called in it: where it was staged is nobody's concern.

@@ -16,7 +16,7 @@ const AMP: &str = ".amp";
 /// The file of a project's pins.
 const PINS: &str = "ampup.toml";
 
-/// How a project was found, where that may surprise.
+/// The way in which a project was found, where that may surprise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surprise {
     /// It is that of a directory above the working directory.

@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(role("/t/bin/postgres --single -F template1", false), Role::Single);
     }
 
-    /// What macOS and Windows run is compiled and tested where most of us work.
+    /// The list that macOS and Windows use is compiled and tested where most of us work.
     #[cfg(target_os = "linux")]
     #[test]
     fn both_lists_find_the_same_servers() {

@@ -178,7 +178,7 @@ mod tests {
         let all: Vec<_> = projects.read().into_iter().collect();
         assert_eq!(all, ["/a/.amp", "/b/.amp", "/d/.amp"]);
         fs::write(layout.projects(), "{").expect("damaged");
-        projects.add("/c/.amp".into()).expect("written anew");
+        projects.add("/c/.amp".into()).expect("written");
         assert_eq!(projects.read().len(), 3);
         let there = world.join("there");
         fs::create_dir(&there).expect("made");

@@ -1,4 +1,4 @@
-//! What a project's pin means among what is installed.
+//! A project's pin, looked up among what is installed.
 
 use std::cmp::Ordering;
 

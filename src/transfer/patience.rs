@@ -42,7 +42,7 @@ pub(crate) struct Pulse {
     began: Instant,
     /// Since when we wait for its next word, in milliseconds; [`BUSY`] while we do not.
     since: AtomicU64,
-    /// What was heard.
+    /// The number of bytes that were heard.
     bytes: AtomicU64,
 }
 
@@ -206,7 +206,7 @@ impl Pulse {
     }
 }
 
-/// What a program says, with the times at which it is waited for.
+/// The output of a program, with the times at which it is waited for.
 pub(crate) struct Heard<'a, R> {
     /// Its output.
     pub(crate) said: R,

@@ -123,7 +123,9 @@ fn a_size_beyond_every_disk_is_refused_before_anything_is_fetched() {
     let mut large = archive(&home, "theseus", &[("tool", "#!/bin/sh\necho tool 1.0.0\n")]);
     large["size"] = json!(u64::MAX);
     home.offer_artifacts("tool", "1.0.0", &[large]);
-    home.ampup(&["install", "tool"]).exits(7).says("tool needs ");
+    home.ampup(&["install", "tool"])
+        .exits(7)
+        .says("tool needs 17179869184.0 GiB");
 }
 
 #[test]

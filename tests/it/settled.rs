@@ -12,6 +12,18 @@ use crate::support::{
     postgres::{done, run_as},
 };
 
+/// Offers a newer one whose digest only its publisher states, in a file beside it.
+fn offer_as_its_publisher_states(home: &mut Home) {
+    let file = home.directory("offer").join("tool");
+    fs::write(&file, newer()).expect("written");
+    let digest = sha256(newer().as_bytes());
+    let sums = format!("{}  tool\n", digest.trim_start_matches("sha256:"));
+    fs::write(file.with_extension("sha256"), sums).expect("written");
+    let stated =
+        json!({"kind": "checksum_file", "algorithm": "sha256", "url": format!("file://{file}.sha256")});
+    offer_at(home, &format!("file://{file}"), stated);
+}
+
 /// Offers `tool` 2.0.0 at this address, with this integrity.
 fn offer_at(home: &mut Home, url: &str, integrity: Value) {
     let artifact = json!({
@@ -69,13 +81,7 @@ const ROWS: [Row; 10] = [
     (
         "only its publisher states a digest, and none such is taken",
         |home| {
-            let file = home.directory("offer").join("tool");
-            fs::write(&file, newer()).expect("written");
-            let digest = sha256(newer().as_bytes());
-            let sums = format!("{}  tool\n", digest.trim_start_matches("sha256:"));
-            fs::write(file.with_extension("sha256"), sums).expect("written");
-            let stated = json!({"kind": "checksum_file", "algorithm": "sha256", "url": format!("file://{file}.sha256")});
-            offer_at(home, &format!("file://{file}"), stated);
+            offer_as_its_publisher_states(home);
             settle(home, "require_pinned = true\n");
         },
         [0, 4, 4],
@@ -83,13 +89,7 @@ const ROWS: [Row; 10] = [
     (
         "only its publisher states a digest",
         |home| {
-            let file = home.directory("offer").join("tool");
-            fs::write(&file, newer()).expect("written");
-            let digest = sha256(newer().as_bytes());
-            let sums = format!("{}  tool\n", digest.trim_start_matches("sha256:"));
-            fs::write(file.with_extension("sha256"), sums).expect("written");
-            let stated = json!({"kind": "checksum_file", "algorithm": "sha256", "url": format!("file://{file}.sha256")});
-            offer_at(home, &format!("file://{file}"), stated);
+            offer_as_its_publisher_states(home);
         },
         [100, 0, 0],
     ),

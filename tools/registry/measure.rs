@@ -1,4 +1,4 @@
-//! What a build needs of its host, read from its bytes: the executables that ampup links, and whatever of the tree they
+//! The needs of a build, read from its bytes: the executables that ampup links, and whatever of the tree they
 //! load. Modules that are loaded on demand are left out, because most of them are optional. Nothing is run.
 
 mod elf;
@@ -11,17 +11,17 @@ use ampup::domain::{Needs, Target};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-/// What the bytes of a tree say.
+/// The findings in the bytes of a tree.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Measured {
-    /// What the host must have.
+    /// The requirements on the host.
     pub(crate) needs: Needs,
-    /// What no field of the manifest says, and a maintainer should know.
+    /// Facts that no field of the manifest holds, for a maintainer.
     pub(crate) notes: BTreeSet<String>,
 }
 
 impl Measured {
-    /// What is needed, measured and known: what the bytes say takes the place of what a recipe says, and files that only a
+    /// The needs, measured and known: what the bytes say takes the place of what a recipe says, and files that only a
     /// recipe can know stay.
     pub(crate) fn with(&self, known: &Needs, target: Target) -> Needs {
         if target == Target::X86_64Windows {
@@ -82,7 +82,7 @@ enum Place {
     Note(String),
 }
 
-/// How the files of a system are read.
+/// The way in which the files of a system are read.
 struct System {
     read: fn(&[u8], Target) -> Result<File, String>,
     place: fn(&Way<'_>, &str) -> Place,

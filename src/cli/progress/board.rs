@@ -1,4 +1,4 @@
-//! What is being done now, as far as it takes long enough to be shown.
+//! The work that is being done now, as far as it takes long enough to be shown.
 
 use std::{
     collections::{BTreeMap, VecDeque},

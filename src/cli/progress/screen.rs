@@ -69,7 +69,7 @@ impl Screen {
     }
 }
 
-/// What stands on the terminal.
+/// The state of the terminal.
 #[derive(Debug, Default)]
 struct Shown {
     board: Board,

@@ -99,7 +99,7 @@ fn to_change(cluster: &Cluster, session: &Session) -> Result<Vec<String>, Error>
     Ok(change)
 }
 
-/// What would be done.
+/// The plan, in words.
 fn planned(cluster: &Cluster, source: &ImportSource) -> Outcome {
     let place = cluster.project().cluster();
     let source = match source {

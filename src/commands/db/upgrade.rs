@@ -76,7 +76,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     })
 }
 
-/// What would be done.
+/// The plan, in words.
 fn plan(cluster: &Cluster, to: Option<u64>, session: &Session) -> Result<Outcome, Error> {
     let decision = upgrade::decide(cluster, to, &session.env, session.reporter.as_ref());
     Ok(match decision.map_err(|error| with_build(error, session))? {

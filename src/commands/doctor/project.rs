@@ -70,7 +70,7 @@ fn daemon(session: &Session) -> Option<Finding> {
     ))
 }
 
-/// Whether `ampup run` can serve the database.
+/// Looks for what keeps `ampup run` from serving the database.
 fn served(cluster: &Cluster, session: &Session) -> Vec<Finding> {
     let mut findings = Vec::new();
     let chosen = match pinned::chosen(&[], session) {
@@ -87,7 +87,7 @@ fn served(cluster: &Cluster, session: &Session) -> Vec<Finding> {
     findings
 }
 
-/// What only plain `ampd solo` stumbles over.
+/// Looks for what stops plain `ampd solo` alone.
 fn by_plain_ampd(cluster: &Cluster, session: &Session) -> Vec<Finding> {
     let mut findings = Vec::new();
     let directory = cluster.project().cluster();

@@ -1,4 +1,4 @@
-//! What else is on PATH of the names of a component's executables.
+//! Other programs on PATH that have the names of a component's executables.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Why a setting has its value: a flag comes before the environment, the environment before `config.toml`, and that before
+//! The reason that a setting has its value: a flag comes before the environment, the environment before `config.toml`, and that before
 //! the default.
 
 use std::fmt::Write as _;

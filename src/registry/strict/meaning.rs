@@ -1,4 +1,4 @@
-//! What a schema cannot say of a manifest.
+//! Checks of a manifest that a schema cannot express.
 
 use std::collections::BTreeMap;
 

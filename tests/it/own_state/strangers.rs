@@ -220,7 +220,7 @@ fn what_is_in_the_place_of_a_directory_and_is_none_is_named() {
             .home
             .ampup(&["verify"])
             .exits(4)
-            .prints_with("` is a link to `nowhere`; no directory");
+            .prints_with(&format!("`{path}` is a link to `nowhere`; no directory"));
         let run = scene.home.ampup(&["install", "tool@3.0.0"]).exits(7);
         explains(&run, &path, name);
         fs::remove_file(&path).expect("removed");

@@ -305,8 +305,11 @@ pub(super) fn wrong_words(code: i32, stdout: &str, stderr: &str) -> Option<Strin
         return Some(format!("exit code {code}"));
     }
     let told = &stderr[stderr.find("error:").unwrap_or(0)..];
-    // A path is shown from the user's home or from the working directory, if it lies there: it may be a name alone.
-    if !told.contains('`') && !told.contains("://") {
+    // A path is shown from the user's home, or from the project, if it lies there.
+    if !["`/", "`~/", "`.amp", "://"]
+        .iter()
+        .any(|path| told.contains(path))
+    {
         return Some("no path and no URL is named".to_owned());
     }
     if !stdout.is_empty() {

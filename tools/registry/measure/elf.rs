@@ -12,7 +12,7 @@ use super::{File, Place, System, Way, numbers};
 
 pub(super) const SYSTEM: System = System { read, place };
 
-/// What every GNU C library brings; its version is the floor.
+/// The libraries of every GNU C library; its version is the floor.
 const GLIBC: [&str; 9] = [
     "libc.so.6",
     "libm.so.6",

@@ -92,7 +92,7 @@ impl Document {
         self.0["components"][component]["releases"].as_array_mut()
     }
 
-    /// What adding an artifact would be.
+    /// The effect that adding an artifact would have.
     pub(super) fn standing(&mut self, component: &str, version: &Version, artifact: &Artifact) -> Addition {
         let version = version.to_string();
         let is_of_version = |release: &&mut Value| release["version"] == version.as_str();
