@@ -1,5 +1,6 @@
 //! The ground under every file of ampup: files replaced whole, links, locks, space.
 
+pub mod above;
 #[cfg(any(windows, test))]
 pub mod acl;
 pub mod atomic;

@@ -18,7 +18,7 @@ use toml_edit::DocumentMut;
 use crate::{
     domain::{ComponentName, ComponentSpec, Requirement},
     env::Env,
-    fs::{atomic, identity::FileIdentity},
+    fs::{above::within_reach, atomic},
 };
 
 /// The name of the file.
@@ -239,21 +239,6 @@ fn edited(text: &str, pins: &[ComponentSpec]) -> String {
         inline.fmt();
     }
     document.to_string()
-}
-
-/// A directory and those above it, short of the user's home directory, and as far as they have the same owner: what lies
-/// in a directory of somebody else's is not the project's.
-fn within_reach<'a>(
-    here: &'a Utf8Path,
-    home: Option<&'a Utf8Path>,
-) -> impl Iterator<Item = &'a Utf8Path> + use<'a> {
-    let owner = |directory: &Utf8Path| FileIdentity::at(directory).ok().map(|found| found.uid);
-    let ours = owner(here);
-    let above = here
-        .ancestors()
-        .skip(1)
-        .take_while(move |above| Some(*above) != home && owner(above) == ours);
-    std::iter::once(here).chain(above)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Releases that the builders have beyond the registry, for the commands that look for them: `check` tells them, `install`
-//! and `update` take them when asked. They are believed as far as the builders' own servers, and never where only the registry may be believed.
+//! and `update` take them when asked. They are believed as far as the builders' own servers, and never where only the
+//! registry may be believed.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 

@@ -1,13 +1,11 @@
 //! The project that a person means in a directory below it. ampd itself looks only where it stands.
 
-use std::io;
-
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Project, ProjectError, user::current_uid};
+use super::{Project, ProjectError};
 use crate::{
     env::Env,
-    fs::identity::{FileIdentity, WINDOWS_USER},
+    fs::above::{have_one_owner, within_reach},
 };
 
 /// The name of a project's Amp directory.
@@ -55,9 +53,7 @@ fn nearest(here: &Utf8Path, home: Option<&Utf8Path>) -> Option<Utf8PathBuf> {
     if is_begun(here) {
         return None;
     }
-    let is_within = |directory: &&Utf8Path| Some(*directory) != home && is_ours(directory).unwrap_or(false);
-    here.ancestors()
-        .take_while(is_within)
+    within_reach(here, home)
         .skip(1)
         .find(|directory| is_project(directory))
         .map(Utf8Path::to_owned)
@@ -72,16 +68,10 @@ fn is_begun(directory: &Utf8Path) -> bool {
 
 fn is_project(directory: &Utf8Path) -> bool {
     let amp_dir = directory.join(AMP);
-    let has_cluster = amp_dir.join("metadb/PG_VERSION").is_file() && is_ours(&amp_dir).unwrap_or(false);
+    let has_cluster = amp_dir.join("metadb/PG_VERSION").is_file() && have_one_owner(&amp_dir, directory);
     let pins = directory.join(PINS);
-    let has_pins = pins.is_file() && is_ours(&pins).unwrap_or(false);
+    let has_pins = pins.is_file() && have_one_owner(&pins, directory);
     (has_cluster || has_pins) && Project::at(&amp_dir).is_ok()
-}
-
-/// Returns true if a file or directory belongs to this user: what others put above a directory decides nothing.
-fn is_ours(path: &Utf8Path) -> io::Result<bool> {
-    let owner = FileIdentity::at(path)?.uid;
-    Ok(owner == current_uid() || owner == WINDOWS_USER && cfg!(windows))
 }
 
 #[cfg(test)]
