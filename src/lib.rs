@@ -65,154 +65,86 @@ pub use self::{
     env::{Env, HomeError},
 };
 
-// Floor 1: ground.
-#[cfg(not(feature = "cli"))]
-mod children;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod children;
-#[cfg(not(feature = "cli"))]
-mod distributions;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod distributions;
-#[cfg(not(feature = "cli"))]
-mod domain;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod domain;
-#[cfg(not(feature = "cli"))]
-mod env;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod env;
-#[cfg(not(feature = "cli"))]
-mod exit;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod exit;
-#[cfg(not(feature = "cli"))]
-mod fs;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod fs;
-#[cfg(not(feature = "cli"))]
-mod host;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod host;
-#[cfg(not(feature = "cli"))]
-mod machine;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod machine;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod nearest;
-#[cfg(any(not(target_os = "linux"), test))]
-mod processes;
-
-// Floor 2: meaning.
+// What a daemon uses.
 pub mod event;
-#[cfg(not(feature = "cli"))]
-mod layout;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod layout;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod manual;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod pins;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod registry;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod settings;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod shell;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod verify;
-
-// Floor 3: hands, which do not know each other.
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod fetch;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod resolve;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod setup;
-#[cfg(not(feature = "cli"))]
-mod store;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod store;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod unpack;
-
-// Floor 4: database.
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod accept;
-#[cfg(feature = "cli")]
-pub mod hindrance;
 pub mod locate;
 pub mod postgres;
 
-// Floor 5: flows, where wire, disk and database meet.
+// The other modules are no interface: the program, its tests and its tools enter them, and a daemon does not.
+#[cfg(not(feature = "cli"))]
+use self::ground::*;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
-pub mod backup;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod discover;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod doctor;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod import;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod install;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod mirror;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod prune;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod refresh;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod remove;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod self_install;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod transfer;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod upgrade;
+pub use self::{ground::*, program::*};
 
-// Floor 6: commands.
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod commands;
+/// The modules that a daemon needs too.
+#[path = ""]
+mod ground {
+    // Floor 1: ground.
+    pub mod children;
+    pub mod domain;
+    pub mod env;
+    pub mod fs;
+    pub mod machine;
+    #[cfg(any(not(target_os = "linux"), test))]
+    pub mod processes;
 
-// Floor 7: the face, the only code that prints.
+    // Floor 2: meaning.
+    pub mod layout;
+
+    // Floor 3: hands, which do not know each other. Nothing is compiled for a daemon that writes the store.
+    #[warn(dead_code)]
+    pub mod store;
+}
+
+/// The modules of the program.
 #[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod cli;
+#[path = ""]
+mod program {
+    // Floor 1: ground.
+    pub mod distributions;
+    pub mod exit;
+    pub mod host;
+    pub mod nearest;
+
+    // Floor 2: meaning.
+    pub mod manual;
+    pub mod pins;
+    pub mod registry;
+    pub mod settings;
+    pub mod shell;
+    pub mod verify;
+
+    // Floor 3: hands, which do not know each other.
+    pub mod fetch;
+    pub mod resolve;
+    pub mod setup;
+    pub mod unpack;
+
+    // Floor 4: database.
+    pub mod accept;
+    pub mod hindrance;
+
+    // Floor 5: flows, where wire, disk and database meet.
+    pub mod backup;
+    pub mod discover;
+    pub mod doctor;
+    pub mod import;
+    pub mod install;
+    pub mod mirror;
+    pub mod prune;
+    pub mod refresh;
+    pub mod remove;
+    pub mod self_install;
+    pub mod transfer;
+    pub mod upgrade;
+
+    // Floor 6: commands.
+    pub mod commands;
+
+    // Floor 7: the face, the only code that prints.
+    pub mod cli;
+}
 
 /// The programs of the page for daemon authors, as doctests.
 #[cfg(doctest)]

@@ -16,73 +16,37 @@
 //! # }
 //! ```
 
-mod cluster;
-mod context;
-mod error;
+// Modules that the program and its tests enter, and a daemon does not.
+#[cfg(not(feature = "cli"))]
+use self::parts::*;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub use self::parts::*;
 
-// Rooms that the program and its tests enter, and a daemon does not.
-#[cfg(not(feature = "cli"))]
-mod access;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod access;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod change;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod enclosing;
-pub(crate) mod host_fault;
-#[cfg(not(feature = "cli"))]
-mod identity;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod identity;
-#[cfg(not(feature = "cli"))]
-mod loading;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod loading;
-#[cfg(not(feature = "cli"))]
-mod observe;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod observe;
-#[cfg(not(feature = "cli"))]
-mod packaged;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod packaged;
-#[cfg(not(feature = "cli"))]
-mod program;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod program;
-#[cfg(not(feature = "cli"))]
-mod project;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod project;
-#[cfg(not(feature = "cli"))]
-mod projects;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod projects;
-#[cfg(not(feature = "cli"))]
-mod run;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod run;
-#[cfg(not(feature = "cli"))]
-mod single_user;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod single_user;
-#[cfg(not(feature = "cli"))]
-mod user;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod user;
+#[path = "postgres"]
+mod parts {
+    pub mod access;
+    #[cfg(feature = "cli")]
+    pub mod change;
+    pub(crate) mod cluster;
+    pub(crate) mod context;
+    #[cfg(feature = "cli")]
+    pub mod enclosing;
+    pub(crate) mod error;
+    pub(crate) mod host_fault;
+    pub mod identity;
+    pub mod loading;
+    pub mod observe;
+    #[cfg(feature = "cli")]
+    pub mod packaged;
+    pub mod program;
+    pub mod project;
+    pub mod projects;
+    pub mod run;
+    #[cfg(feature = "cli")]
+    pub mod single_user;
+    pub mod user;
+}
 
 pub use self::{
     access::AccessError,

@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Project, ProjectError};
+use super::project::{Project, ProjectError};
 use crate::{
     env::Env,
     fs::above::{have_one_owner, within_reach},

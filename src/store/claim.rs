@@ -95,6 +95,7 @@ pub fn read(layout: &Layout) -> io::Result<Claim> {
 ///
 /// # Errors
 /// When something in it was there before ampup, or the mark cannot be written.
+#[cfg(feature = "cli")]
 pub(super) fn stake(layout: &Layout) -> io::Result<()> {
     if let Claim::Foreign(entry) = read(layout)? {
         return Err(entry.into());
@@ -109,6 +110,7 @@ pub(super) fn stake(layout: &Layout) -> io::Result<()> {
 
 /// Writes the mark in its place, and not beside it first: one that was cut is a mark all the same, and nothing else may be
 /// left in a directory that is not ampup's yet.
+#[cfg(feature = "cli")]
 fn write(layout: &Layout) -> io::Result<()> {
     let names = every_name();
     let text = checked::written(&Mark { schema: 1, names });

@@ -32,6 +32,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
+    #[cfg(feature = "cli")]
     pub(super) fn write(&self, work: &Utf8Path) -> io::Result<()> {
         atomic::write(&work.join(JOURNAL), &checked::written(self))
     }
@@ -105,6 +106,7 @@ impl Pending {
     }
 
     /// Returns true if a generation was never active.
+    #[cfg(feature = "cli")]
     pub fn hides_generation(&self, number: u64) -> bool {
         self.generations.contains(&number)
     }

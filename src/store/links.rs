@@ -31,7 +31,7 @@ pub fn faults(layout: &Layout) -> Vec<Fault> {
 
 fn look(layout: &Layout) -> Vec<Fault> {
     let mut found = Found::default();
-    for directory in directories::directories(layout) {
+    for directory in directories::known(layout) {
         found.foreign(directories::foreign_entry(&directory, layout));
     }
     for lock in directories::entries(&layout.locks(), layout) {

@@ -33,6 +33,7 @@ pub fn active(layout: &Layout) -> io::Result<Option<u64>> {
 }
 
 /// Points `active` at a generation, by one rename of a link that is made in `scratch`.
+#[cfg(feature = "cli")]
 pub(super) fn flip_in(layout: &Layout, number: u64, scratch: &Utf8Path) -> io::Result<()> {
     link::replace_directory(&link_to(number), &layout.active(), scratch)
 }

@@ -97,6 +97,7 @@ impl Receipt {
     }
 
     /// The receipt as the content of its file.
+    #[cfg(feature = "cli")]
     pub fn to_json(&self) -> Vec<u8> {
         checked::written(self)
     }

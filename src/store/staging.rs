@@ -6,13 +6,13 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{directories, journal};
+use super::{directories, journal, receipt::Receipt};
 use crate::{
     fs::{
         atomic,
         lock::{Lock, LockError},
     },
-    layout::Layout,
+    layout::{FILES, Layout, RECEIPT},
 };
 
 pub(super) const LOCK: &str = "lock";
@@ -96,6 +96,17 @@ impl Drop for Staging {
             clear(&self.path);
         }
     }
+}
+
+/// Completes a staged tree: writes its list of files and its receipt, and puts all of it on disk in one flush. After this
+/// the tree may be published; until then nobody reads it, and what a power cut leaves of it is swept.
+///
+/// # Errors
+/// When anything cannot be written or flushed.
+pub fn seal(tree: &Utf8Path, files: &[u8], receipt: &Receipt) -> io::Result<()> {
+    atomic::write_unflushed(&tree.join(FILES), files)?;
+    atomic::write_unflushed(&tree.join(RECEIPT), &receipt.to_json())?;
+    atomic::sync_tree(tree)
 }
 
 /// Removes a directory of the home: out of sight by one rename where that is possible, so that nobody ever sees half of it,

@@ -137,7 +137,10 @@ fn an_arrow_is_seen_however_it_is_written() {
     fs::create_dir(root.join("room")).expect("made");
     for (file, text) in [
         ("main.rs", "fn main() { ampup::room::door::open() }"),
-        ("lib.rs", "pub mod ground;\npub mod room; pub mod other;"),
+        (
+            "lib.rs",
+            "pub use self::parts::*; #[path = \"\"] mod parts { pub mod ground; pub mod room; pub mod other; }",
+        ),
         (
             "ground.rs",
             "pub fn a() {} pub fn b() {} /* /* use crate::other; */ use crate::other; */",

@@ -4,7 +4,7 @@ use super::{Face, always};
 use crate::event::{Event, Reporter};
 
 /// A row for each download and each step after it.
-pub(in crate::cli) struct Bars(pub(in crate::cli) Face);
+pub(crate) struct Bars(pub(crate) Face);
 
 impl Reporter for Bars {
     fn report(&self, event: Event) {

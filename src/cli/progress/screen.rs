@@ -21,7 +21,7 @@ const USUAL: usize = 80;
 
 /// The rows of this run. Its clones are one screen, so that whatever ends the run leaves a clean terminal.
 #[derive(Debug, Clone, Default)]
-pub(in crate::cli) struct Screen(Arc<Mutex<Shown>>);
+pub(crate) struct Screen(Arc<Mutex<Shown>>);
 
 impl Screen {
     /// Shows the work of an event; false if it is about none.
@@ -40,7 +40,7 @@ impl Screen {
     }
 
     /// Takes the rows off the terminal, for good.
-    pub(in crate::cli) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let mut shown = self.shown();
         shown.board = Board::default();
         shown.draw(Instant::now());

@@ -137,13 +137,17 @@ impl House {
         };
         let file = self.modules[parent].file.clone();
         let inline = tokens.next() == Some(Token::Mark('{'));
+        let here = file.parent().expect("in src");
         let child = match &attributes.path {
-            _ if inline => {
+            place if inline => {
+                let within = place
+                    .as_ref()
+                    .map_or(beneath.join(&name), |place| here.join(place));
                 let child = self.enter(file, Some(parent));
-                self.read(child, &beneath.join(&name), tokens);
+                self.read(child, &within, tokens);
                 child
             }
-            Some(place) => self.open(file.parent().expect("in src").join(place), Some(parent)),
+            Some(place) => self.open(here.join(place), Some(parent)),
             None => self.open(beneath.join(format!("{name}.rs")), Some(parent)),
         };
         if attributes.for_tests {
