@@ -213,26 +213,12 @@ impl Wire {
         artifact: &Artifact,
         downloads: &Utf8Path,
     ) -> Result<(), FetchError> {
+        self.ensure_digest_allowed(name, artifact)?;
         let is_here = match &artifact.integrity {
-            Integrity::Pinned { digest } => downloads.join(digest.file_name()).is_file(),
-            Integrity::Stated { .. } if self.options.require_pinned => {
-                return Err(FetchError::Unpinned {
-                    name: name.to_owned(),
-                });
+            Integrity::Pinned { digest } | Integrity::Stated { digest, .. } => {
+                downloads.join(digest.file_name()).is_file()
             }
-            Integrity::Stated { digest, .. } => downloads.join(digest.file_name()).is_file(),
-            Integrity::ChecksumFile { url, .. } | Integrity::GithubAsset { release: url, .. } => {
-                if self.options.require_pinned {
-                    return Err(FetchError::Unpinned {
-                        name: name.to_owned(),
-                    });
-                }
-                let address = address::parse(url)?;
-                if address.scheme() != "file" {
-                    self.ensure_online(name, &authority::host(&address))?;
-                }
-                false
-            }
+            Integrity::ChecksumFile { .. } | Integrity::GithubAsset { .. } => false,
         };
         let mirror = self.options.mirror.as_ref();
         if is_here || mirror.is_some_and(|mirror| mirror.scheme() == "file") {
@@ -244,6 +230,25 @@ impl Wire {
             Source::Npm { .. } => self.ensure_online(name, &PackageClient::Npm.to_string()),
             Source::PyPi { .. } => self.ensure_online(name, &PackageClient::Pip.to_string()),
         }
+    }
+
+    /// Looks whether the options allow to learn the digest of an artifact. One that its publisher states is learnt from a host.
+    fn ensure_digest_allowed(&self, name: &str, artifact: &Artifact) -> Result<(), FetchError> {
+        let url = match &artifact.integrity {
+            Integrity::Pinned { .. } => return Ok(()),
+            _ if self.options.require_pinned => {
+                return Err(FetchError::Unpinned {
+                    name: name.to_owned(),
+                });
+            }
+            Integrity::Stated { .. } => return Ok(()),
+            Integrity::ChecksumFile { url, .. } | Integrity::GithubAsset { release: url, .. } => url,
+        };
+        let address = address::parse(url)?;
+        if address.scheme() != "file" {
+            self.ensure_online(name, &authority::host(&address))?;
+        }
+        Ok(())
     }
 
     /// A small file from the web or from a `file://` address, of at most `limit` bytes. A mirror is never asked.
@@ -311,26 +316,13 @@ impl Wire {
     /// When the publisher states none, or cannot be asked.
     pub async fn expected(&self, name: &str, artifact: &Artifact) -> Result<Digest, FetchError> {
         let limits = &self.options.limits;
+        self.ensure_digest_allowed(name, artifact)?;
         let (url, limit) = match &artifact.integrity {
-            Integrity::Pinned { digest } => return Ok(digest.clone()),
-            Integrity::Stated { .. } if self.options.require_pinned => {
-                return Err(FetchError::Unpinned {
-                    name: name.to_owned(),
-                });
-            }
-            Integrity::Stated { digest, .. } => return Ok(digest.clone()),
+            Integrity::Pinned { digest } | Integrity::Stated { digest, .. } => return Ok(digest.clone()),
             Integrity::ChecksumFile { url, .. } => (url, limits.checksum_file),
             Integrity::GithubAsset { release, .. } => (release, limits.github_release),
         };
-        if self.options.require_pinned {
-            return Err(FetchError::Unpinned {
-                name: name.to_owned(),
-            });
-        }
         let address = address::parse(url)?;
-        if address.scheme() != "file" {
-            self.ensure_online(name, &authority::host(&address))?;
-        }
         let cell = locked(&self.stated).entry(url.clone()).or_default().clone();
         let text = cell
             .get_or_try_init(async || match self.get_small(url, limit, None).await? {

@@ -28,6 +28,25 @@ pub fn entries(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
     paths
 }
 
+/// Removes a directory, unless something is in it: that is somebody's.
+///
+/// # Errors
+/// When it is empty and cannot be removed.
+#[cfg(feature = "cli")]
+pub fn remove_if_empty(directory: &Utf8Path) -> io::Result<()> {
+    match fs_err::remove_dir(directory) {
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound
+            ) =>
+        {
+            Ok(())
+        }
+        removed => removed,
+    }
+}
+
 /// The system's number for the failure of a file operation. It may be that of a cause further down; and where a path was put to
 /// an error, only its text has the number.
 pub fn os_error(cause: &io::Error) -> Option<i32> {

@@ -10,7 +10,7 @@ use super::RemoveError;
 use crate::{
     fs::{
         lock::{self, Lock},
-        mounts,
+        mounts, remove_if_empty,
     },
     layout::{FILES, Layout, RECEIPT},
     self_install,
@@ -263,7 +263,7 @@ pub fn apply(estate: &Estate, layout: &Layout, user_home: Option<&Utf8Path>) -> 
         .filter(|directory| directory.starts_with(layout.home()) && *directory != layout.home());
     for directory in inside {
         if !left.empty.iter().any(|kept| kept == directory)
-            && let Err(cause) = shared_home::remove_if_empty(directory)
+            && let Err(cause) = remove_if_empty(directory)
         {
             left.failed.get_or_insert((directory.to_owned(), cause));
         }

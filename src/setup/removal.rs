@@ -7,7 +7,7 @@ use fs_err as fs;
 
 use super::{LIMIT, SetupError, read_record, rewrite, sha256};
 use crate::{
-    fs::atomic,
+    fs::{atomic, remove_if_empty},
     layout::Layout,
     shell::{
         Placement, Setting, ShellUser,
@@ -146,17 +146,7 @@ fn carry_out(one: &Return) -> io::Result<()> {
             file.sync_all()
         }
         Undo::Rewrite(content) => rewrite(path, content),
-        Undo::DeleteDirectory => match fs::remove_dir(path) {
-            // Something of the user's lies in it by now; that is as it should be.
-            Err(cause)
-                if matches!(
-                    cause.kind(),
-                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound
-                ) =>
-            {
-                Ok(())
-            }
-            other => other,
-        },
+        // Something of the user's may lie in it by now; that is as it should be.
+        Undo::DeleteDirectory => remove_if_empty(path),
     }
 }

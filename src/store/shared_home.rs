@@ -9,7 +9,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 
 #[cfg(feature = "cli")]
-pub use self::making::{keep_private, make, remove, remove_if_empty};
+pub use self::making::{keep_private, make, remove};
 use crate::{
     domain::{Algorithm, digest::Hasher},
     fs::{atomic, link},

@@ -7,7 +7,7 @@ use fs_err as fs;
 
 use super::{HOMES, directory_of, is_shared};
 use crate::{
-    fs::{atomic, identity::FileIdentity, link},
+    fs::{atomic, identity::FileIdentity, link, remove_if_empty},
     layout::Layout,
     store::claim::{self, Claim},
 };
@@ -120,24 +120,6 @@ pub fn remove(layout: &Layout) -> io::Result<()> {
         let _ = fs::remove_dir(HOMES);
     }
     Ok(())
-}
-
-/// Removes a directory, unless something is in it: that is somebody's.
-///
-/// # Errors
-/// When it is empty and cannot be removed.
-pub fn remove_if_empty(directory: &Utf8Path) -> io::Result<()> {
-    match fs::remove_dir(directory) {
-        Err(cause)
-            if matches!(
-                cause.kind(),
-                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound
-            ) =>
-        {
-            Ok(())
-        }
-        removed => removed,
-    }
 }
 
 fn is_empty(directory: &Utf8Path) -> bool {
