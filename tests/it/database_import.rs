@@ -1,144 +1,24 @@
 //! `ampup db import`: from a server that wants a password, as Docker's does, and from dumps.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    net::TcpListener,
-    os::unix::process::CommandExt as _,
-    process::{Child, Command, Stdio},
-    thread,
-};
+mod elsewhere;
+mod silence;
+
+use std::{io::BufRead as _, net::TcpListener, process::Command};
 
 use ampup::{
     event::Silent,
-    postgres::{Purpose, Server, StartOptions, identity},
+    postgres::{Purpose, Server, StartOptions},
 };
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use fs_err as fs;
-use rustix::process::{Pid, Signal, kill_process};
 
+use self::elsewhere::{Elsewhere, OBJECTS};
 use crate::support::{
     database::{Build, DEBIAN, Ends},
     home::{Home, finish},
-    postgres::{eventually, run_as, sql},
-    programs::is_heard,
+    postgres::sql,
     table::every,
 };
-
-/// Roles that own nothing, and a text that only looks like rows and grants.
-const ROLES: &str = "create role grafana login; create role \"a \"\"b; TO c\"; create role giver; \
-    grant select on t to grafana, \"a \"\"b; TO c\"; grant select on t to giver with grant option; \
-    set session authorization giver; grant select on t to grafana; reset session authorization; \
-    create role defaults; alter default privileges for role defaults grant select on tables to grafana; \
-    create role reader; create policy p on t to app, reader using (y <> 'x'); create role guest; \
-    create foreign data wrapper w; create server s foreign data wrapper w; create user mapping for guest server s; \
-    create function f() returns text language sql as $f$ select '\nCOPY t FROM stdin;\nGRANT eve TO eve;\n' $f$";
-
-/// Objects of every other sort.
-const OBJECTS: &str = include_str!("data/every-object.sql");
-
-/// A server on a port of its own, with a password, as people have one in a container.
-struct Elsewhere {
-    server: Child,
-    address: String,
-    data: Utf8PathBuf,
-}
-
-impl Elsewhere {
-    fn start(home: &Home) -> Self {
-        let directory = home.directory("elsewhere");
-        let data = directory.join("data");
-        let password = directory.join("password");
-        fs::write(&password, "p%ss/word\n").expect("written");
-        home.give(&directory);
-        let ran = as_user(&format!("{DEBIAN}/bin/initdb"))
-            .args([
-                "-D",
-                data.as_str(),
-                "-U",
-                "postgres",
-                "-A",
-                "scram-sha-256",
-                "--no-sync",
-            ])
-            .arg(format!("--pwfile={password}"))
-            .output()
-            .expect("started");
-        assert!(ran.status.success(), "{ran:?}");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .expect("a port")
-            .local_addr()
-            .expect("known")
-            .port();
-        let server = as_user(&format!("{DEBIAN}/bin/postgres"))
-            .args([
-                "-D",
-                data.as_str(),
-                "-k",
-                directory.as_str(),
-                "-p",
-                &port.to_string(),
-            ])
-            .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
-            .spawn()
-            .expect("started");
-        let address = format!("postgresql://postgres:p%25ss%2Fword@127.0.0.1:{port}/postgres");
-        eventually("it serves", || sql(&address, "select 1").is_ok());
-        let elsewhere = Self {
-            server,
-            address,
-            data,
-        };
-        sql(
-            &elsewhere.address,
-            "create role app login; create table t as select generate_series(1, 3000) as x, E'a\\tb\\n\\\\.' as y; \
-             alter table t owner to app; create table empty (x int); create view v as select count(*) from t",
-        )
-        .expect("written");
-        sql(&elsewhere.address, ROLES).expect("written");
-        elsewhere
-    }
-
-    fn dump(&self, home: &Home, format: &str, name: &str) {
-        self.write(home, &["pg_dump", format], name);
-    }
-
-    fn write(&self, home: &Home, words: &[&str], name: &str) {
-        let file = fs::File::create(home.work().join(name)).expect("made");
-        let status = Command::new(format!("{DEBIAN}/bin/{}", words[0]))
-            .args(&words[1..])
-            .args(["-d", &self.address])
-            // pg_dumpall's own pg_dump has no address.
-            .env("PGPASSWORD", "p%ss/word")
-            .stdout(file.into_parts().0)
-            .status();
-        assert!(status.expect("started").success());
-    }
-}
-
-impl Drop for Elsewhere {
-    fn drop(&mut self) {
-        if let Ok(text) = fs::read_to_string(self.data.join("postmaster.pid"))
-            && let Some(pid) = text.lines().next().and_then(|line| line.parse().ok())
-        {
-            crate::postgres_law::signal(pid, Signal::INT);
-        }
-        let _ = self.server.wait();
-    }
-}
-
-fn as_user(program: &str) -> Command {
-    let mut command = Command::new(program);
-    command
-        .env("LC_ALL", "C")
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    if let Some(user) = run_as() {
-        command.uid(user.uid).gid(user.gid);
-    }
-    command
-}
 
 fn start(home: &Home) -> Server {
     let start = StartOptions::default().purpose(Purpose::Session);
@@ -422,121 +302,6 @@ fn every_kind_of_dump_is_read_or_told_how_to_write_another() {
 fn is_not_in_the_list(elsewhere: &Elsewhere, work: &Utf8Path) {
     let log = fs::read_to_string(work.join(".amp/log/postgres.log")).expect("read");
     assert!(!log.contains("p%ss/word") && !log.contains(&elsewhere.address));
-}
-
-/// Programs that were started to read this address.
-fn readers(address: &str) -> Vec<String> {
-    let place = address.split('@').next_back().expect("a host");
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").expect("listed").flatten() {
-        let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let words = String::from_utf8_lossy(&words).replace('\0', " ");
-        if words.contains(place) && !words.contains(" import ") {
-            found.push(words);
-        }
-    }
-    found
-}
-
-/// A server that works is waited for, and one that answers nowhere any more is not.
-#[test]
-fn a_server_that_goes_silent_while_it_is_read_is_given_up() {
-    let home = Home::with_postgres(&[Build::Wheel16]);
-    let _ends = Ends(&home);
-    let elsewhere = Elsewhere::start(&home);
-    sql(
-        &elsewhere.address,
-        "create table parts (x int) partition by range (x)",
-    )
-    .expect("written");
-    let address = format!("{}?connect_timeout=2", elsewhere.address);
-    // psql counts the rows of the one, and pg_dump locks the other.
-    for table in ["t", "parts"] {
-        let url = elsewhere.address.clone();
-        let lock = format!("begin; lock table {table}; select pg_sleep(600)");
-        let holder = thread::spawn(move || sql(&url, &lock));
-        let waiting = "select count(*) from pg_stat_activity where query like 'begin; lock%' and wait_event = 'PgSleep'";
-        eventually("it is locked", || {
-            sql(&elsewhere.address, waiting).expect("asked") == "1"
-        });
-        let mut command = home.command(&["db", "import", "--replace", &address]);
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut import = command.spawn().expect("started");
-        let mut told = BufReader::new(import.stderr.take().expect("piped")).lines();
-        let mut until = |text: &str| {
-            told.by_ref()
-                .map_while(Result::ok)
-                .any(|line| line.contains(text))
-        };
-        assert!(until("is still at work"), "{table}");
-        let servers = identity::servers_of(&elsewhere.data).expect("listed");
-        let all = |signal| {
-            for process in &servers {
-                let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
-                // One that answered a question may have ended since.
-                let _ = kill_process(pid.expect("a process"), signal);
-            }
-        };
-        all(Signal::STOP);
-        let is_given_up = until("error: no answer from 127.0.0.1:");
-        let code = import.wait().expect("ended").code();
-        all(Signal::CONT);
-        assert!(is_given_up && code == Some(5), "{table}: {code:?}");
-        assert!(home.in_amp("metadb.next").is_empty(), "{table}");
-        let end = "select pg_terminate_backend(pid) from pg_stat_activity where query like 'begin; lock%' and wait_event = 'PgSleep'";
-        sql(&elsewhere.address, end).expect("ended");
-        holder.join().expect("ended").expect_err("ended");
-    }
-}
-
-#[test]
-fn whoever_is_interrupted_leaves_nobody_at_the_source() {
-    let home = Home::with_postgres(&[Build::Wheel16]);
-    let _ends = Ends(&home);
-    let elsewhere = Elsewhere::start(&home);
-    // pg_dump locks it, and its rows are not counted.
-    sql(
-        &elsewhere.address,
-        "create table parts (x int) partition by range (x)",
-    )
-    .expect("written");
-    for (table, program, signal) in [("parts", "pg_dump", Signal::TERM), ("t", "psql", Signal::HUP)] {
-        if !is_heard(signal.as_raw()) {
-            continue;
-        }
-        let url = elsewhere.address.clone();
-        let lock = format!("begin; lock table {table}; select pg_sleep(600)");
-        let holder = thread::spawn(move || sql(&url, &lock));
-        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
-        let asleep =
-            "select pid from pg_stat_activity where query like 'begin; lock%' and wait_event = 'PgSleep'";
-        let mut pid = String::new();
-        eventually("it is locked", || {
-            pid = sql(&elsewhere.address, asleep).expect("asked");
-            !pid.is_empty()
-        });
-        let import = home
-            .command(&["db", "import", &elsewhere.address])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("started");
-        eventually("somebody waits for the lock", || {
-            sql(&elsewhere.address, waiting).expect("asked") == "1"
-        });
-        let there = readers(&elsewhere.address);
-        assert!(there.iter().any(|words| words.contains(program)), "{there:?}");
-        crate::postgres_law::signal(import.id(), signal);
-        let output = import.wait_with_output().expect("ended");
-        assert_eq!(output.status.code(), Some(128 + signal.as_raw()), "{output:?}");
-        assert_eq!(readers(&elsewhere.address), Vec::<String>::new());
-        sql(&elsewhere.address, &format!("select pg_terminate_backend({pid})")).expect("ended");
-        holder.join().expect("ended").expect_err("ended");
-    }
-    assert!(home.in_amp("metadb.old-").is_empty());
-    home.db(&["import", &elsewhere.address])
-        .exits(0)
-        .says("counted on both sides");
 }
 
 /// From the address that `ampup db url` prints in another project.

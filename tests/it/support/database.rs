@@ -179,21 +179,6 @@ impl Home {
         Cluster::open(project, Locator::new(self.path()), &env)
     }
 
-    /// What is in the Amp directory and begins so.
-    pub(crate) fn in_amp(&self, begin: &str) -> Vec<Utf8PathBuf> {
-        let mut found: Vec<_> = self
-            .work()
-            .join(".amp")
-            .read_dir_utf8()
-            .expect("listed")
-            .flatten()
-            .filter(|entry| entry.file_name().starts_with(begin))
-            .map(|entry| entry.path().to_owned())
-            .collect();
-        found.sort();
-        found
-    }
-
     /// Runs `ampup db` with these words.
     #[track_caller]
     pub(crate) fn db(&self, words: &[&str]) -> Run {

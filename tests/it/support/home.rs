@@ -123,6 +123,21 @@ impl Home {
         self.world.path().join("work")
     }
 
+    /// What is in the Amp directory and begins so.
+    pub(crate) fn in_amp(&self, begin: &str) -> Vec<Utf8PathBuf> {
+        let mut found: Vec<_> = self
+            .work()
+            .join(".amp")
+            .read_dir_utf8()
+            .expect("listed")
+            .flatten()
+            .filter(|entry| entry.file_name().starts_with(begin))
+            .map(|entry| entry.path().to_owned())
+            .collect();
+        found.sort();
+        found
+    }
+
     /// The program, as an ordinary user, with nothing in its environment but PATH, HOME and what npm and TLS need.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.as_the_user(program());
