@@ -30,6 +30,7 @@ use crate::{
     event::{Reporter, Silent},
 };
 use args::{Cli, Command, Itself};
+use paths::Places;
 use report::Face;
 
 /// Runs the program with the arguments and the environment of this process, and with nothing else that its parent left.
@@ -48,7 +49,6 @@ fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(refusal) => return ExitCode::from(report::refused(&refusal, &words, &env).code()),
     };
-    paths::remember(&env);
     let interrupt = Interrupt::default();
     let face = Face::new(&cli.global, &env, &interrupt);
     #[cfg(unix)]
@@ -141,9 +141,9 @@ fn short_help() -> Outcome {
 }
 
 /// Asks on stderr and reads the answer from stdin. The end of stdin is a no.
-fn ask(question: &str, enter: bool) -> bool {
+fn ask(env: &Env, question: &str, enter: bool) -> bool {
     let choices = if enter { "[Y/n]" } else { "[y/N]" };
-    let question = paths::shown(question);
+    let question = Places::of(env).shorten(question);
     loop {
         let mut stderr = io::stderr().lock();
         let _ = write!(stderr, "{question} {choices} ").and_then(|()| stderr.flush());

@@ -13,6 +13,7 @@ use crate::commands::{
     use_version, verify, which, why,
 };
 use crate::commands::{db, requests, run};
+use crate::env::Env;
 
 /// Installs Amp (ampd, ampctl, PostgreSQL) and runs each project's database.
 #[derive(Debug, Parser)]
@@ -105,7 +106,7 @@ impl Global {
             interrupt,
             ask: std::io::stdin()
                 .is_terminal()
-                .then_some(super::ask as fn(&str, bool) -> bool),
+                .then_some(super::ask as fn(&Env, &str, bool) -> bool),
             ask_for: std::io::stdin()
                 .is_terminal()
                 .then_some(super::ask_for as fn(&str) -> Option<String>),

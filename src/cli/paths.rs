@@ -1,23 +1,6 @@
 //! Paths as a person reads and types them: `~/.ampup`, and relative to the working directory what lies in it.
 
-use std::sync::OnceLock;
-
 use crate::env::Env;
-
-/// Those of this run, for the questions, which are asked without a face.
-static PLACES: OnceLock<Places> = OnceLock::new();
-
-/// Keeps the places of this run.
-pub(super) fn remember(env: &Env) {
-    let _ = PLACES.set(Places::of(env));
-}
-
-/// The text with its paths shortened.
-pub(super) fn shown(text: &str) -> String {
-    PLACES
-        .get()
-        .map_or_else(|| text.to_owned(), |places| places.shorten(text))
-}
 
 /// The directories that paths are shortened by.
 #[derive(Debug, Clone, Default)]

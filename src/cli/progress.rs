@@ -57,11 +57,12 @@ const SILENCE: Duration = Duration::from_secs(10);
 pub(super) struct Lines {
     face: Face,
     has_steps: bool,
-    told: Arc<Mutex<Told>>,
+    watched: Arc<Mutex<Watched>>,
 }
 
+/// The work that is on its way, and whether somebody looks at it from time to time.
 #[derive(Default)]
-struct Told {
+struct Watched {
     board: Board,
     is_watched: bool,
 }
@@ -71,22 +72,22 @@ impl Lines {
         Self {
             face,
             has_steps,
-            told: Arc::default(),
+            watched: Arc::default(),
         }
     }
 
     /// Gives signs of life until there is no work.
     fn watch(&self) {
-        let (told, face) = (self.told.clone(), self.face.clone());
+        let (watched, face) = (self.watched.clone(), self.face.clone());
         let watch = move || {
             loop {
                 thread::sleep(SILENCE / 20);
-                let mut told = locked(&told);
-                for line in told.board.signs(SILENCE, Instant::now()) {
+                let mut watched = locked(&watched);
+                for line in watched.board.signs(SILENCE, Instant::now()) {
                     face.talk(&line);
                 }
-                if told.board.0.is_empty() {
-                    told.is_watched = false;
+                if watched.board.0.is_empty() {
+                    watched.is_watched = false;
                     return;
                 }
             }
@@ -132,8 +133,8 @@ impl Lines {
     }
 }
 
-fn locked(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
-    told.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(watched: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
+    watched.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Reporter for Lines {
@@ -147,11 +148,11 @@ impl Reporter for Lines {
         if !self.has_steps {
             return;
         }
-        let mut told = locked(&self.told);
-        if let Some(line) = self.line(&event, &told.board) {
+        let mut watched = locked(&self.watched);
+        if let Some(line) = self.line(&event, &watched.board) {
             self.face.talk(&line);
         }
-        if told.board.take(&event, Instant::now()) && !std::mem::replace(&mut told.is_watched, true) {
+        if watched.board.take(&event, Instant::now()) && !std::mem::replace(&mut watched.is_watched, true) {
             self.watch();
         }
     }

@@ -1,27 +1,25 @@
 //! The context that every command works with.
 
+mod home;
+mod registry;
+
 use std::{cell::OnceCell, io, sync::Arc, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::Timestamp;
 use url::Url;
 
+pub use self::registry::RegistrySource;
 use super::Error;
 use crate::{
     children::{self, Interrupt},
-    domain::{Component, ComponentName, Inventory, VersionStyle},
     env::Env,
     event::{Event, Reporter},
     fetch::{self, Secret, Wire},
-    fs::{atomic, lock::Lock},
     hindrance::Hindrance,
-    host::Host,
     layout::Layout,
     pins::Pins,
-    refresh::{self, Loaded, Provenance},
-    registry::{Registry, keys::RegistryOrigin, manifest, trust},
+    registry::{Registry, keys::RegistryOrigin},
     settings::Settings,
-    store::{self, claim::Claim},
 };
 
 /// Seconds to wait for another ampup.
@@ -54,8 +52,9 @@ pub struct Options {
     pub is_lenient: bool,
     /// The handle through which the run is interrupted.
     pub interrupt: Interrupt,
-    /// Puts a question to the user; the second argument is what Enter means. `None` where nobody is there to answer.
-    pub ask: Option<fn(&str, bool) -> bool>,
+    /// Puts a question to the user, whose paths are short in it; the last argument is what Enter means. `None` where nobody is
+    /// there to answer.
+    pub ask: Option<fn(&Env, &str, bool) -> bool>,
     /// Asks the user for a word; `None` where there is no answer.
     pub ask_for: Option<fn(&str) -> Option<String>>,
     /// The command line's own definition, for completions and the manual.
@@ -86,17 +85,6 @@ pub struct Session {
     pub(super) further: OnceCell<RegistryOrigin>,
     pub(super) registry: OnceCell<(Registry, RegistrySource)>,
     pins: OnceCell<Option<Pins>>,
-}
-
-/// Where the registry of a run came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RegistrySource {
-    /// This ampup was built with it.
-    BuiltIn,
-    /// It was fetched, and is signed.
-    Fetched,
-    /// The user named this file.
-    Named(Utf8PathBuf),
 }
 
 impl Session {
@@ -169,87 +157,6 @@ impl Session {
             self.reporter.clone(),
             self.command.clone(),
         )
-    }
-
-    /// The registry: the manifest that the user named, else the newer of the fetched and the built-in one.
-    ///
-    /// # Errors
-    /// When the named manifest cannot be read or understood.
-    pub fn registry(&self) -> Result<&Registry, Error> {
-        self.registry_and_source().map(|(registry, _)| registry)
-    }
-
-    /// The same, and where it came from.
-    ///
-    /// # Errors
-    /// As `registry`.
-    pub fn registry_and_source(&self) -> Result<(&Registry, &RegistrySource), Error> {
-        if self.registry.get().is_none() {
-            let found = match self.named_registry() {
-                Some(path) => {
-                    let path = Utf8PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
-                    let document = atomic::read(&path, manifest::LIMIT).map_err(|source| Error::File {
-                        path: path.clone(),
-                        source,
-                    })?;
-                    (Registry::parse(&document)?, RegistrySource::Named(path))
-                }
-                None if self.is_further() => self.settled(self.load_further()?),
-                None => self.settled(self.load_published()?),
-            };
-            let _ = self.registry.set(found);
-        }
-        let (registry, source) = self.registry.get().expect("it was just set");
-        Ok((registry, source))
-    }
-
-    /// The document of the registry in use, byte for byte, and its signature if it has one.
-    ///
-    /// # Errors
-    /// As `registry`.
-    pub fn registry_document(&self) -> Result<(Vec<u8>, Option<Vec<u8>>), Error> {
-        let (registry, source) = self.registry_and_source()?;
-        if let RegistrySource::Named(path) = source {
-            let document = atomic::read(path, manifest::LIMIT).map_err(|source| Error::File {
-                path: path.clone(),
-                source,
-            })?;
-            return Ok((document, None));
-        }
-        Ok(match refresh::kept(self.publisher()?, &self.layout) {
-            Some(kept) if kept.serial >= registry.serial => (kept.document, Some(kept.pointer)),
-            _ => (manifest::embedded().to_vec(), None),
-        })
-    }
-
-    pub(super) fn settled(&self, loaded: Loaded) -> (Registry, RegistrySource) {
-        let source = match loaded.from {
-            Provenance::BuiltIn => RegistrySource::BuiltIn,
-            Provenance::Fetched => RegistrySource::Fetched,
-        };
-        (loaded.registry, source)
-    }
-
-    /// Warns of a registry that nobody has renewed for long.
-    ///
-    /// # Errors
-    /// As `registry`.
-    pub fn warn_of_age(&self) -> Result<(), Error> {
-        let (registry, source) = self.registry_and_source()?;
-        if let Some(age) = trust::age_warning(&registry.issued, Timestamp::now()) {
-            let (name, remedy) = match source {
-                RegistrySource::BuiltIn => ("built-in registry", "a newer ampup has a newer one"),
-                RegistrySource::Fetched => (
-                    "registry that was fetched last",
-                    "`ampup update` asks for a newer one",
-                ),
-                // The user's own affair.
-                RegistrySource::Named(_) => return Ok(()),
-            };
-            self.reporter
-                .report(Event::Warning(format!("the {name} {age}; {remedy}")));
-        }
-        Ok(())
     }
 
     /// The network, as the user has settled it.
@@ -325,105 +232,6 @@ impl Session {
         Ok(self.pins.get().and_then(Option::as_ref))
     }
 
-    /// Returns the installed components.
-    ///
-    /// # Errors
-    /// When the home cannot be read.
-    pub fn inventory(&self) -> Result<Inventory, Error> {
-        store::inventory::read(&self.layout).or_else(|source| {
-            self.ensure_home()?;
-            Err(Error::Store {
-                action: "read",
-                source,
-            })
-        })
-    }
-
-    /// Returns the facts of this machine that the registry's artifacts ask for.
-    ///
-    /// # Errors
-    /// When the registry cannot be had.
-    pub fn host(&self) -> Result<Host, Error> {
-        Ok(Self::host_for(self.registry()?))
-    }
-
-    /// Returns the facts of this machine that the artifacts of a registry ask for.
-    pub fn host_for(registry: &Registry) -> Host {
-        let releases = registry
-            .components
-            .values()
-            .flat_map(|component| &component.releases);
-        Host::probe(
-            releases
-                .flat_map(|release| &release.artifacts)
-                .map(|artifact| &artifact.needs),
-        )
-    }
-
-    /// Makes the home's directories and takes the store lock, telling the user who holds it if that takes a while.
-    ///
-    /// # Errors
-    /// When the home cannot be made, or another process holds the lock for too long.
-    pub fn lock_store(&self) -> Result<Lock, Error> {
-        self.prepare()?;
-        Ok(store::lock(
-            &self.layout,
-            self.lock_timeout(),
-            self.reporter.as_ref(),
-        )?)
-    }
-
-    /// Makes the home's directories.
-    ///
-    /// # Errors
-    /// When one cannot be made.
-    pub fn prepare(&self) -> Result<(), Error> {
-        if let Some(owner) = store::directories::foreign_owner(&self.layout) {
-            // `sudo ampup`, most often: HOME is still the user's.
-            let text = format!(
-                "`{}` belongs to user {owner}, who cannot change what root writes there; run ampup as that user, or choose \
-                 another home with `--home`",
-                self.layout.home()
-            );
-            self.reporter.report(Event::Warning(text));
-        }
-        self.ensure_writable()?;
-        store::directories::prepare(&self.layout, self.env.user_home()).map_err(|source| Error::Store {
-            action: "make",
-            source,
-        })
-    }
-
-    /// Ensures that the home is ampup's, and ours to write to.
-    ///
-    /// # Errors
-    /// When something in it was there before ampup, or it is another user's or on a read-only file system.
-    pub(super) fn ensure_writable(&self) -> Result<(), Error> {
-        self.ensure_home()?;
-        store::directories::ensure_writable(&self.layout).map_err(|source| Error::Store {
-            action: "change",
-            source,
-        })
-    }
-
-    /// Ensures that nothing in the home was there before ampup.
-    ///
-    /// # Errors
-    /// When something was, or the home cannot be read.
-    pub(super) fn ensure_home(&self) -> Result<(), Error> {
-        let claim = store::claim::read(&self.layout).map_err(|source| Error::Store {
-            action: "look at",
-            source,
-        })?;
-        match claim {
-            Claim::Foreign(entry) => Err(Error::Usage {
-                message: entry.to_string(),
-                hint: "choose another home with `--home` or `AMPUP_HOME`".to_owned(),
-            }),
-            Claim::Made(_) | Claim::Free => Ok(()),
-        }
-    }
-
     /// Returns the time to wait for another ampup.
     pub fn lock_timeout(&self) -> Duration {
         let settled = self
@@ -432,25 +240,6 @@ impl Session {
             .or_else(|| self.env.var(LOCK_TIMEOUT)?.parse().ok())
             .or(self.settings.lock_timeout);
         settled.map_or(DEFAULT_LOCK_TIMEOUT, Duration::from_secs)
-    }
-
-    /// Returns the style in which versions of a component are shown; plain if this registry does not know it.
-    ///
-    /// # Errors
-    /// When the registry cannot be had.
-    pub fn style(&self, component: &ComponentName) -> Result<VersionStyle, Error> {
-        Ok(self
-            .registry()?
-            .component(component)
-            .map_or(VersionStyle::Plain, |component| component.version_style))
-    }
-
-    /// A component of the registry.
-    ///
-    /// # Errors
-    /// When there is none of that name.
-    pub fn component(&self, name: &ComponentName) -> Result<&Component, Error> {
-        Ok(self.registry()?.require(name)?)
     }
 
     /// Tells the user something that is as expected.
@@ -468,7 +257,7 @@ impl Session {
         if self.options.yes {
             return Some(true);
         }
-        self.options.ask.map(|ask| ask(question, enter))
+        self.options.ask.map(|ask| ask(&self.env, question, enter))
     }
 
     /// The command line's own definition.

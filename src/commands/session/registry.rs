@@ -1,0 +1,149 @@
+//! The registry of a run, and what it says of this machine and of a component.
+
+use camino::Utf8PathBuf;
+use jiff::Timestamp;
+
+use super::Session;
+use crate::{
+    commands::Error,
+    domain::{Component, ComponentName, VersionStyle},
+    event::Event,
+    fs::atomic,
+    host::Host,
+    refresh::{self, Loaded, Provenance},
+    registry::{Registry, manifest, trust},
+};
+
+/// Where the registry of a run came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RegistrySource {
+    /// This ampup was built with it.
+    BuiltIn,
+    /// It was fetched, and is signed.
+    Fetched,
+    /// The user named this file.
+    Named(Utf8PathBuf),
+}
+
+impl Session {
+    /// The registry: the manifest that the user named, else the newer of the fetched and the built-in one.
+    ///
+    /// # Errors
+    /// When the named manifest cannot be read or understood.
+    pub fn registry(&self) -> Result<&Registry, Error> {
+        self.registry_and_source().map(|(registry, _)| registry)
+    }
+
+    /// The same, and where it came from.
+    ///
+    /// # Errors
+    /// As `registry`.
+    pub fn registry_and_source(&self) -> Result<(&Registry, &RegistrySource), Error> {
+        if self.registry.get().is_none() {
+            let found = match self.named_registry() {
+                Some(path) => {
+                    let path = Utf8PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
+                    let document = atomic::read(&path, manifest::LIMIT).map_err(|source| Error::File {
+                        path: path.clone(),
+                        source,
+                    })?;
+                    (Registry::parse(&document)?, RegistrySource::Named(path))
+                }
+                None if self.is_further() => self.settled(self.load_further()?),
+                None => self.settled(self.load_published()?),
+            };
+            let _ = self.registry.set(found);
+        }
+        let (registry, source) = self.registry.get().expect("it was just set");
+        Ok((registry, source))
+    }
+
+    /// The document of the registry in use, byte for byte, and its signature if it has one.
+    ///
+    /// # Errors
+    /// As `registry`.
+    pub fn registry_document(&self) -> Result<(Vec<u8>, Option<Vec<u8>>), Error> {
+        let (registry, source) = self.registry_and_source()?;
+        if let RegistrySource::Named(path) = source {
+            let document = atomic::read(path, manifest::LIMIT).map_err(|source| Error::File {
+                path: path.clone(),
+                source,
+            })?;
+            return Ok((document, None));
+        }
+        Ok(match refresh::kept(self.publisher()?, &self.layout) {
+            Some(kept) if kept.serial >= registry.serial => (kept.document, Some(kept.pointer)),
+            _ => (manifest::embedded().to_vec(), None),
+        })
+    }
+
+    pub(crate) fn settled(&self, loaded: Loaded) -> (Registry, RegistrySource) {
+        let source = match loaded.from {
+            Provenance::BuiltIn => RegistrySource::BuiltIn,
+            Provenance::Fetched => RegistrySource::Fetched,
+        };
+        (loaded.registry, source)
+    }
+
+    /// Warns of a registry that nobody has renewed for long.
+    ///
+    /// # Errors
+    /// As `registry`.
+    pub fn warn_of_age(&self) -> Result<(), Error> {
+        let (registry, source) = self.registry_and_source()?;
+        if let Some(age) = trust::age_warning(&registry.issued, Timestamp::now()) {
+            let (name, remedy) = match source {
+                RegistrySource::BuiltIn => ("built-in registry", "a newer ampup has a newer one"),
+                RegistrySource::Fetched => (
+                    "registry that was fetched last",
+                    "`ampup update` asks for a newer one",
+                ),
+                // The user's own affair.
+                RegistrySource::Named(_) => return Ok(()),
+            };
+            self.reporter
+                .report(Event::Warning(format!("the {name} {age}; {remedy}")));
+        }
+        Ok(())
+    }
+
+    /// Returns the facts of this machine that the registry's artifacts ask for.
+    ///
+    /// # Errors
+    /// When the registry cannot be had.
+    pub fn host(&self) -> Result<Host, Error> {
+        Ok(Self::host_for(self.registry()?))
+    }
+
+    /// Returns the facts of this machine that the artifacts of a registry ask for.
+    pub fn host_for(registry: &Registry) -> Host {
+        let releases = registry
+            .components
+            .values()
+            .flat_map(|component| &component.releases);
+        Host::probe(
+            releases
+                .flat_map(|release| &release.artifacts)
+                .map(|artifact| &artifact.needs),
+        )
+    }
+
+    /// Returns the style in which versions of a component are shown; plain if this registry does not know it.
+    ///
+    /// # Errors
+    /// When the registry cannot be had.
+    pub fn style(&self, component: &ComponentName) -> Result<VersionStyle, Error> {
+        Ok(self
+            .registry()?
+            .component(component)
+            .map_or(VersionStyle::Plain, |component| component.version_style))
+    }
+
+    /// A component of the registry.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn component(&self, name: &ComponentName) -> Result<&Component, Error> {
+        Ok(self.registry()?.require(name)?)
+    }
+}
