@@ -1,6 +1,8 @@
 //! The file of a backup. What is read from one is a stranger's: only plain files and directories with plain names below
 //! the cluster are taken, each once, and every byte is compared with what was written down.
 
+mod listing;
+
 use std::{
     collections::BTreeMap,
     io::{self, Read, Write as _},
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
+pub(super) use self::listing::{Entry, list};
 use super::{
     BackupError, Header, SCHEMA,
     compress::{Compressing, decompressed},
@@ -326,62 +329,6 @@ fn plain(name: &Utf8Path) -> Option<&Utf8Path> {
     (is_plain && !inside.as_str().is_empty() && inside.as_str().len() < 1024).then_some(inside)
 }
 
-pub(super) struct Entry {
-    pub(super) name: Utf8PathBuf,
-    /// Of a file.
-    pub(super) size: Option<u64>,
-}
-
-/// Lists the files of a cluster that are copied. Sockets and the lock file of a server are not data; `data -> .` is created
-/// again.
-pub(super) fn list(
-    cluster: &Utf8Path,
-    below: &Utf8Path,
-    entries: &mut Vec<Entry>,
-) -> Result<(), BackupError> {
-    let directory = cluster.join(below);
-    let failed_at = failed("read", &directory);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(&directory).map_err(&failed_at)? {
-        let name = entry.map_err(&failed_at)?.file_name();
-        names.push(name.into_string().map_err(|_| {
-            failed_at(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "a name that PostgreSQL does not make",
-            ))
-        })?);
-    }
-    names.sort();
-    for name in names {
-        let is_top = below.as_str().is_empty();
-        let name = below.join(&name);
-        let path = cluster.join(&name);
-        let found = fs::symlink_metadata(&path).map_err(&failed_at)?;
-        let kind = found.file_type();
-        let is_servers =
-            ["postmaster.pid", "data"].contains(&name.as_str()) || name.as_str().starts_with(".s.PGSQL.");
-        if is_socket(kind) || is_top && is_servers && !kind.is_dir() {
-            continue;
-        }
-        if kind.is_dir() {
-            entries.push(Entry {
-                name: name.clone(),
-                size: None,
-            });
-            list(cluster, &name, entries)?;
-        } else if kind.is_file() {
-            entries.push(Entry {
-                name,
-                size: Some(found.len()),
-            });
-        } else {
-            // A tablespace, or a write-ahead log on another disk.
-            return Err(BackupError::Outside(path));
-        }
-    }
-    Ok(())
-}
-
 fn open(file: &Utf8Path) -> Result<tar::Archive<Box<dyn Read>>, BackupError> {
     let found = fs::metadata(file).map_err(failed("read", file))?;
     if !found.is_file() {
@@ -408,19 +355,6 @@ fn head(size: u64, kind: tar::EntryType) -> tar::Header {
         0o600
     });
     head
-}
-
-fn is_socket(kind: std::fs::FileType) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt as _;
-        kind.is_socket()
-    }
-    #[cfg(windows)]
-    {
-        let _ = kind;
-        false
-    }
 }
 
 fn damaged(file: &Utf8Path, why: &dyn std::fmt::Display) -> BackupError {
