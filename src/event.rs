@@ -33,7 +33,7 @@ pub enum Event {
         /// Its size in bytes.
         received: u64,
     },
-    /// It ended without success; another event or the error says why.
+    /// It, or a step after it, ended without success; another event or the error says why.
     DownloadStopped {
         /// As when it began.
         name: String,

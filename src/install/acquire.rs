@@ -24,6 +24,7 @@ use crate::{
     resolve::Step,
     store::{self, receipt::Receipt, staging::Staging},
     unpack::{self, Shape, UnpackError, unpack},
+    verify::Verified,
 };
 
 /// The space of an unpacked tree, if the manifest does not state it, as a multiple of the size of its artifact. (The
@@ -247,12 +248,6 @@ fn try_artifact(
     staging: &Staging,
     context: &InstallContext<'_>,
 ) -> Result<Utf8PathBuf, Failure> {
-    let phase = |phase| {
-        context.reporter.report(Event::Step {
-            name: name.to_owned(),
-            phase,
-        })
-    };
     let places = Places {
         downloads: &context.layout.downloads(),
         staging: staging.path(),
@@ -261,10 +256,33 @@ fn try_artifact(
     let verified = context
         .runtime
         .block_on(context.wire.fetch(name, artifact, &places))?;
+    // Whoever shows what is being done is told that nothing is any more.
+    build_tree(step, component, artifact, &verified, name, staging, context).inspect_err(|_| {
+        let name = name.to_owned();
+        context.reporter.report(Event::DownloadStopped { name });
+    })
+}
+
+/// Unpacks, runs and seals what was fetched.
+fn build_tree(
+    step: &Step,
+    component: &Component,
+    artifact: &Artifact,
+    verified: &Verified,
+    name: &str,
+    staging: &Staging,
+    context: &InstallContext<'_>,
+) -> Result<Utf8PathBuf, Failure> {
+    let phase = |phase| {
+        context.reporter.report(Event::Step {
+            name: name.to_owned(),
+            phase,
+        })
+    };
     phase(Phase::Unpacking);
     let into = staging.directory("tree").map_err(Failure::Store)?;
     let shape = Shape::of(&step.component, artifact, beside(component));
-    let staged = unpack(&verified, &shape, &into)?;
+    let staged = unpack(verified, &shape, &into)?;
     phase(Phase::Proving);
     let work = staging.directory("cluster").map_err(Failure::Store)?;
     let tags = component

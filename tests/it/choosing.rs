@@ -63,6 +63,16 @@ fn when_no_build_runs_here_nothing_is_activated_and_the_code_is_1() {
         run.stderr.contains("hint: ") && run.stderr.contains("libxml2.so.2"),
         "{run:#?}"
     );
+    // Whoever shows progress is told that the build is no longer tried.
+    let run = home.ampup(&["--progress", "json", "install", "postgres"]);
+    let last = run
+        .stderr
+        .lines()
+        .rfind(|line| line.contains("\"event\":\"step\"") || line.contains("stopped\""));
+    assert!(
+        last.is_some_and(|line| line.contains("download-stopped")),
+        "{run:#?}"
+    );
     home.ampup(&["list"]).exits(0).prints("");
     assert!(!home.path().join("active").exists());
 }
