@@ -3,7 +3,7 @@
 mod elsewhere;
 mod silence;
 
-use std::{io::BufRead as _, net::TcpListener, process::Command};
+use std::{net::TcpListener, process::Command};
 
 use ampup::{
     event::Silent,
