@@ -177,6 +177,7 @@ fn prepare(
     Err(InstallError::Exhausted {
         components: group.components.clone(),
         attempts,
+        passed_over: group.passed_over.clone(),
     })
 }
 

@@ -5,6 +5,7 @@ mod choose;
 mod error;
 mod pinned;
 
+pub use choose::remedy;
 pub use error::ResolveError;
 pub use pinned::pinned;
 
@@ -61,8 +62,39 @@ pub struct GroupPlan {
     pub request: Option<Requirement>,
     /// The versions that would do, best first; each is tried until one works.
     pub candidates: Vec<Candidate>,
-    /// The reasons, in words, why builds that match the request are not candidates on this host.
-    pub passed_over: Vec<String>,
+    /// The builds that match the request and are not candidates on this host, best first.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// A build that matches a request, and that this host cannot run as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The reason, in words.
+    pub reason: String,
+    /// The command that installs what it lacks, where a command can.
+    pub remedy: Option<String>,
+}
+
+impl PassedOver {
+    /// The best of them that a command would make run here: the reason, and the command.
+    pub fn mendable(passed_over: &[Self]) -> Option<(&str, &str)> {
+        passed_over
+            .iter()
+            .find_map(|build| Some((build.reason.as_str(), build.remedy.as_deref()?)))
+    }
+}
+
+impl From<&ResolveError> for PassedOver {
+    fn from(error: &ResolveError) -> Self {
+        let remedy = match error {
+            ResolveError::Unfit { install, .. } => install.clone(),
+            _ => None,
+        };
+        Self {
+            reason: error.to_string(),
+            remedy,
+        }
+    }
 }
 
 /// One version of a group.

@@ -16,10 +16,18 @@ pub mod stop;
 pub mod upgrade;
 pub mod url;
 
+use std::ops::RangeInclusive;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Error, Outcome, Session, database};
-use crate::{domain::Channel, env::Env, postgres::enclosing, shell, transfer::TransferError};
+use crate::{
+    domain::{Channel, Release},
+    env::Env,
+    postgres::enclosing,
+    resolve, shell,
+    transfer::TransferError,
+};
 
 /// The verbs.
 #[derive(Debug, clap::Subcommand)]
@@ -131,32 +139,41 @@ fn with_build(error: TransferError, session: &Session) -> Error {
     let TransferError::NoClients { majors, .. } = &error else {
         return error.into();
     };
-    let build = || {
-        let target = session.host().ok()?.target?;
-        let component = session.registry().ok()?.component(&crate::locate::postgres())?;
-        component
-            .releases
-            .iter()
-            .filter(|release| release.channel == Channel::Stable && majors.contains(&release.version.major))
-            .filter(|release| {
-                let is_complete = |artifact: &crate::domain::Artifact| {
-                    artifact.target == target && artifact.provider.as_str() == COMPLETE
-                };
-                release.artifacts.iter().any(is_complete)
-            })
-            .max_by(|one, other| one.version.cmp(&other.version))
-            .map(|release| {
-                format!(
-                    "`ampup install --component postgres@{}+{COMPLETE}`",
-                    release.version
-                )
-            })
-    };
-    match build() {
+    match complete_build(majors, session) {
         Some(hint) => Error::NotFound {
             message: error.to_string(),
             hint: format!("{hint} installs them; or put them on PATH"),
         },
         None => error.into(),
     }
+}
+
+/// The commands that install the newest complete build of one of these majors: one that runs here as it is, or else one that
+/// does once its libraries are installed.
+fn complete_build(majors: &RangeInclusive<u64>, session: &Session) -> Option<String> {
+    let host = session.host().ok()?;
+    let registry = session.registry().ok()?;
+    let component = registry.component(&crate::locate::postgres())?;
+    let mut releases: Vec<&Release> = component
+        .releases
+        .iter()
+        .filter(|release| release.channel == Channel::Stable && majors.contains(&release.version.major))
+        .collect();
+    releases.sort_by(|one, other| other.version.cmp(&one.version));
+    let builds = releases.iter().filter_map(|release| {
+        let mut artifacts = release.artifacts.iter();
+        let build = artifacts.find(|artifact| {
+            Some(artifact.target) == host.target && artifact.provider.as_str() == COMPLETE
+        })?;
+        Some((&release.version, host.lacks(&build.needs)))
+    });
+    let builds: Vec<_> = builds.collect();
+    let install = |version| format!("`ampup install --component postgres@{version}+{COMPLETE}`");
+    if let Some((version, _)) = builds.iter().find(|(_, lacks)| lacks.is_empty()) {
+        return Some(install(version));
+    }
+    builds.iter().find_map(|(version, lacks)| {
+        let remedy = resolve::remedy(lacks, registry, &host)?;
+        Some(format!("`{remedy}`, then {}", install(version)))
+    })
 }

@@ -19,7 +19,7 @@ use crate::{
     refresh::RefreshError,
     registry::manifest::ManifestError,
     remove::RemoveError,
-    resolve::ResolveError,
+    resolve::{PassedOver, ResolveError},
     settings::SettingsError,
     setup::SetupError,
 };
@@ -179,10 +179,17 @@ impl Error {
 
     /// Its causes, outermost first. The attempts of an installation are causes side by side.
     pub fn causes(&self) -> Vec<String> {
-        if let Self::Install(InstallError::Exhausted { attempts, .. }) = self {
+        if let Self::Install(InstallError::Exhausted {
+            attempts,
+            passed_over,
+            ..
+        }) = self
+        {
             let answered = attempts.iter().filter(|attempt| !attempt.is_out_of_reach());
             let answered = answered.map(|attempt| in_one_line(attempt));
-            return out_of_reach(attempts).into_iter().chain(answered).collect();
+            let mendable = PassedOver::mendable(passed_over).map(|(reason, _)| reason.to_owned());
+            let causes = out_of_reach(attempts).into_iter().chain(answered);
+            return causes.chain(mendable).collect();
         }
         if let Self::Install(InstallError::Fatal(attempt)) = self {
             return vec![in_one_line(attempt.as_ref())];

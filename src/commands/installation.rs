@@ -14,8 +14,9 @@ use crate::{
     install::{
         self, AttemptError, Done, Effect, GroupReport, InstallContext, InstallError, Rehearsal, Report, Stage,
     },
+    locate,
     registry::Registry,
-    resolve::{self, Action, GroupPlan, Plan},
+    resolve::{self, Action, GroupPlan, PassedOver, Plan},
     self_install,
     store::links,
 };
@@ -267,6 +268,7 @@ pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Out
                     }
                     let concerns = concerns::of_tree(&done.component, &done.tree, &inventory, session)?;
                     talk.push(sentence(done, session)?);
+                    talk.extend(shortcomings(done, plan, session));
                     talk.extend(upstream::word_of_publisher(done, session)?);
                     talk.extend(concerns::lines(&concerns));
                     let mut row = row(done, session);
@@ -326,6 +328,29 @@ fn sentence(done: &Done, session: &Session) -> Result<String, Error> {
             }
         ),
     })
+}
+
+/// Says what a build that was installed lacks beside the others of its version, and what would make a better one run here.
+fn shortcomings(done: &Done, plan: &Plan, session: &Session) -> Vec<String> {
+    if !matches!(done.effect, Effect::Installed { .. }) {
+        return Vec::new();
+    }
+    let mut lines = Vec::new();
+    if done.component == locate::postgres() {
+        let tree = session.layout.tree(&done.component, &done.tree);
+        let psql = format!("psql{}", std::env::consts::EXE_SUFFIX);
+        if !tree.join("bin").join(psql).exists() {
+            lines.push("this build has no psql, pg_dump or pg_upgrade".to_owned());
+        }
+    }
+    let group = plan
+        .groups
+        .iter()
+        .find(|group| group.components.contains(&done.component));
+    if let Some((reason, remedy)) = group.and_then(|group| PassedOver::mendable(&group.passed_over)) {
+        lines.push(format!("{reason}: `{remedy}`"));
+    }
+    lines
 }
 
 fn row(done: &Done, session: &Session) -> Value {
@@ -407,12 +432,13 @@ fn show(rehearsal: Rehearsal, session: &Session) -> Result<Outcome, Error> {
             }
             candidates.push(json!(steps));
         }
-        for reason in &group.passed_over {
-            data += &format!("passed over: {reason}\n");
+        for build in &group.passed_over {
+            data += &format!("passed over: {}\n", build.reason);
         }
+        let passed_over: Vec<_> = group.passed_over.iter().map(|build| &build.reason).collect();
         groups.push(json!({
             "components": group.components, "request": group.request, "choices": candidates,
-            "passed_over": group.passed_over,
+            "passed_over": passed_over,
         }));
     }
     let outcome = Outcome::prose(data, json!({ "dry_run": true, "groups": groups }));

@@ -145,6 +145,7 @@ pub(super) fn build(
     Err(InstallError::Exhausted {
         components: vec![step.component.clone()],
         attempts,
+        passed_over: Vec::new(),
     })
 }
 

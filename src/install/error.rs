@@ -13,6 +13,7 @@ use crate::{
         space::{sized, sized_up},
     },
     hindrance::Hindrance,
+    resolve::PassedOver,
     unpack::UnpackError,
 };
 
@@ -26,6 +27,8 @@ pub enum InstallError {
         components: Vec<ComponentName>,
         /// The attempts, in order.
         attempts: Vec<Attempt>,
+        /// The builds that were no candidates on this host.
+        passed_over: Vec<PassedOver>,
     },
     /// An attempt failed in a way that forbids another one.
     #[error("could not install {}", .0.name())]

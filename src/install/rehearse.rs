@@ -13,7 +13,7 @@ use crate::{
     hindrance,
     layout::Layout,
     registry::Registry,
-    resolve::{Action, Candidate, GroupPlan, Plan, Step},
+    resolve::{Action, Candidate, GroupPlan, PassedOver, Plan, Step},
 };
 
 /// The expected result of a plan.
@@ -83,10 +83,13 @@ fn possible(group: &GroupPlan, stage: Stage<'_>) -> Result<GroupPlan, InstallErr
         return Err(InstallError::Exhausted {
             components: group.components.clone(),
             attempts,
+            passed_over: left.passed_over,
         });
     }
-    left.passed_over
-        .extend(attempts.iter().map(|attempt| in_one_line(attempt)));
+    left.passed_over.extend(attempts.iter().map(|attempt| PassedOver {
+        reason: in_one_line(attempt),
+        remedy: None,
+    }));
     Ok(left)
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use semver::Version;
 
-use super::{Action, Candidate, GroupPlan, ResolveError, Step, Update, is_major_bound};
+use super::{
+    Action, Candidate, GroupPlan, PassedOver, ResolveError, Step, Update, error::in_words, is_major_bound,
+};
 use crate::{
     domain::{
         Artifact, Channel, Component, Inventory, Provider, Release, Requirement, Target, Tree, TreeName,
@@ -13,6 +15,16 @@ use crate::{
     host::{Host, Lack},
     registry::Registry,
 };
+
+/// The command that installs all that a build lacks on a host, where a command can.
+pub fn remedy(lacks: &[Lack], registry: &Registry, host: &Host) -> Option<String> {
+    let things = lacks.iter().map(|lack| match lack {
+        Lack::Library(thing) | Lack::File(thing) => Some(thing.as_str()),
+        Lack::Newer { .. } => None,
+    });
+    let things: Vec<&str> = things.collect::<Option<_>>()?;
+    registry.distributions.install(things, &host.os_release)
+}
 
 /// Components that move together, and what they are chosen for.
 pub(super) struct Group<'a> {
@@ -60,9 +72,13 @@ impl Group<'_> {
                 break;
             }
             match self.candidate(version, plan.request.as_ref()) {
-                Ok(candidate) => plan.candidates.push(candidate),
+                Ok(candidate) => {
+                    plan.passed_over
+                        .extend(self.passed_over(&candidate, plan.request.as_ref()));
+                    plan.candidates.push(candidate);
+                }
                 Err(cause) => {
-                    plan.passed_over.push(cause.to_string());
+                    plan.passed_over.push(PassedOver::from(&cause));
                     refusal.get_or_insert(cause);
                 }
             }
@@ -139,9 +155,9 @@ impl Group<'_> {
         let candidate = self.candidate(&version, request.as_ref())?;
         let plan = GroupPlan {
             components: components(),
-            request,
+            passed_over: self.passed_over(&candidate, request.as_ref()),
             candidates: vec![candidate],
-            passed_over: Vec::new(),
+            request,
         };
         Ok(Update::Available { from, plan })
     }
@@ -244,13 +260,13 @@ impl Group<'_> {
         })
     }
 
-    /// The builds of a release that may run here, in order; never none.
-    fn artifacts(
+    /// The builds of a release for this kind of host that a request means, in order; never none.
+    fn builds<'c>(
         &self,
-        component: &Component,
+        component: &'c Component,
         version: &Version,
         request: Option<&Requirement>,
-    ) -> Result<Vec<Artifact>, ResolveError> {
+    ) -> Result<Vec<&'c Artifact>, ResolveError> {
         let shown = component.version_style.show(version);
         let Some(release) = release(component, version) else {
             return Err(ResolveError::no_such_version(component, request));
@@ -295,7 +311,18 @@ impl Group<'_> {
                 providers: providers.into_iter().collect(),
             });
         }
-        let (fit, unfit): (Vec<&Artifact>, Vec<&Artifact>) = wanted
+        Ok(wanted)
+    }
+
+    /// The builds of a release that may run here, in order; never none.
+    fn artifacts(
+        &self,
+        component: &Component,
+        version: &Version,
+        request: Option<&Requirement>,
+    ) -> Result<Vec<Artifact>, ResolveError> {
+        let (fit, unfit): (Vec<&Artifact>, Vec<&Artifact>) = self
+            .builds(component, version, request)?
             .into_iter()
             .partition(|artifact| self.host.lacks(&artifact.needs).is_empty());
         if fit.is_empty() {
@@ -306,24 +333,47 @@ impl Group<'_> {
             lacks.dedup();
             return Err(ResolveError::Unfit {
                 component: component.name.clone(),
-                version: shown,
-                install: self.remedy(&lacks),
+                version: component.version_style.show(version),
+                install: lacks
+                    .iter()
+                    .find_map(|(_, lacks)| remedy(lacks, self.registry, self.host)),
                 lacks,
             });
         }
         Ok(fit.into_iter().cloned().collect())
     }
 
-    /// The command that installs all that one build lacks, where a command can.
-    fn remedy(&self, lacks: &[(Provider, Vec<Lack>)]) -> Option<String> {
-        lacks.iter().find_map(|(_, lacks)| {
-            let things = lacks.iter().map(|lack| match lack {
-                Lack::Library(thing) | Lack::File(thing) => Some(thing.as_str()),
-                Lack::Newer { .. } => None,
-            });
-            let things: Vec<&str> = things.collect::<Option<_>>()?;
-            self.registry.distributions.install(things, &self.host.os_release)
-        })
+    /// The builds of a candidate's release that do not run here as it is, beside those that do.
+    fn passed_over(&self, candidate: &Candidate, request: Option<&Requirement>) -> Vec<PassedOver> {
+        let to_acquire = candidate
+            .steps
+            .iter()
+            .filter(|step| matches!(step.action, Action::Acquire(_)));
+        let components = to_acquire.filter_map(|step| {
+            let mut components = self.components.iter();
+            components.find(|component| component.name == step.component)
+        });
+        let mut passed_over = Vec::new();
+        for component in components {
+            let shown = component.version_style.show(&candidate.version);
+            let builds = self.builds(component, &candidate.version, request);
+            for artifact in builds.unwrap_or_default() {
+                let lacks = self.host.lacks(&artifact.needs);
+                if !lacks.is_empty() {
+                    passed_over.push(PassedOver {
+                        reason: format!(
+                            "the build of {} {shown} by {} {}",
+                            component.name,
+                            artifact.provider,
+                            in_words(&lacks)
+                        ),
+                        remedy: remedy(&lacks, self.registry, self.host),
+                    });
+                }
+            }
+        }
+        passed_over.dedup();
+        passed_over
     }
 
     fn host_name(&self) -> String {

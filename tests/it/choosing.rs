@@ -116,6 +116,49 @@ fn wrong_bytes_decide_the_exit_code_of_several() {
         .says("error: could not install two");
 }
 
+/// A registry that knows this system's packages.
+fn know_packages(home: &Home) {
+    let text = fs::read(home.registry()).expect("read");
+    let mut document: Value = serde_json::from_slice(&text).expect("JSON");
+    let install = json!({"install": "get", "packages": {"libsurely-not-here.so.9": "surely9"}});
+    let system = distributions::os_release();
+    let id = system.lines().find_map(|line| line.strip_prefix("ID="));
+    let id = id.unwrap_or("linux").trim_matches('"');
+    document["distributions"] = json!({ id: install });
+    fs::write(home.registry(), document.to_string()).expect("written");
+}
+
+/// On a slim image: what is taken instead is told with the command that would bring the better build, and where nothing
+/// else is to be had, that command is the hint.
+#[test]
+fn a_build_that_lacks_a_library_is_told_with_the_command_that_brings_it() {
+    let mut home = Home::new();
+    let mut demanding = archive(&home, "theseus", &[("tool", "#!/bin/sh\necho tool 1.0.0\n")]);
+    demanding["needs"] = json!({"libraries": ["libsurely-not-here.so.9"]});
+    let modest = archive(&home, "zonky", &[("tool", "#!/bin/sh\necho tool 1.0.0\n")]);
+    let mut away = modest.clone();
+    away["source"] = json!({"kind": "https", "url": "https://127.0.0.1:9/tool"});
+
+    home.offer_artifacts("tool", "1.0.0", &[demanding.clone(), away]);
+    know_packages(&home);
+    let lacking = "the build of tool 1.0.0 by theseus requires the library `libsurely-not-here.so.9`, which this host does not have";
+    home.ampup(&["install", "tool"])
+        .exits(5)
+        .says("out of reach: `127.0.0.1:9`")
+        .says(lacking)
+        .says("hint: `get surely9`");
+
+    home.withdraw("tool", "1.0.0");
+    home.offer_artifacts("tool", "1.0.0", &[demanding, modest]);
+    know_packages(&home);
+    home.ampup(&["install", "tool"])
+        .exits(0)
+        .says("installed tool 1.0.0 (built by zonky)")
+        .says(&format!("{lacking}: `get surely9`"));
+    let again = home.ampup(&["install", "tool"]).exits(0);
+    assert!(!again.stderr.contains("surely9"), "{again:#?}");
+}
+
 #[test]
 fn what_the_host_certainly_lacks_is_not_fetched() {
     let mut home = Home::new();

@@ -4,6 +4,7 @@ use super::hint_of_io;
 use crate::{
     exit::Exit,
     install::{AttemptError, InstallError},
+    resolve::PassedOver,
 };
 
 impl AttemptError {
@@ -50,11 +51,19 @@ impl InstallError {
     /// The next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Exhausted { attempts, .. } => {
+            Self::Exhausted {
+                attempts,
+                passed_over,
+                ..
+            } => {
                 let worst = attempts
                     .iter()
                     .find(|attempt| attempt.error.exit_code() != Exit::Network);
-                worst.or(attempts.first())?.error.hint()
+                match (worst, PassedOver::mendable(passed_over)) {
+                    (Some(worst), _) => worst.error.hint(),
+                    (None, Some((_, remedy))) => Some(format!("`{remedy}`")),
+                    (None, None) => attempts.first()?.error.hint(),
+                }
             }
             Self::Fatal(attempt) => attempt.error.hint(),
             Self::Host(error) => error.hint(),
