@@ -163,8 +163,7 @@ fn ensure_replaceable(cluster: &Cluster, present: Present) -> Result<(), Transfe
     if has_tables && present == Present::Stays {
         return Err(TransferError::Refused {
             message: format!("`{place}` holds tables already"),
-            hint: "`ampup db import --replace …` puts it aside, under the name `metadb.old-<time>`"
-                .to_owned(),
+            hint: "add `--replace`: what is there is put aside, as `metadb.old-<time>`".to_owned(),
         });
     }
     Ok(())

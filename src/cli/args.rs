@@ -187,7 +187,7 @@ pub enum Command {
     Prune(prune::Args),
     /// Check the installed files against their checksums
     Verify(verify::Args),
-    /// Make a mirror, add to it, or prove it: for hosts without a network
+    /// Make, extend or check a mirror, for hosts without a network
     Mirror(mirror::Args),
     /// Print the lines that put ampup's programs on PATH
     Env(env::Args),

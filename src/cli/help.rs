@@ -74,7 +74,7 @@ fn with_help(summary: &str, is_full: bool) -> StyledStr {
 }
 
 /// Where the options of every command are.
-const POINTER: &str = "Options of every command (--json, --quiet, --offline, --home, …): `ampup --help`";
+const POINTER: &str = "Options of every command (--json, --quiet, --home, …): `ampup --help`";
 
 /// The commands, each with its line.
 fn summary() -> String {

@@ -34,6 +34,7 @@ pub(super) fn error(refusal: &clap::Error, words: &[OsString]) -> Error {
             Error::Usage {
                 message: format!("there is no command `{line}`"),
                 hint: meant(wrong, known.map(Command::get_name), &words)
+                    .or_else(|| of_the_database(&grammar, &path, wrong, &words))
                     .unwrap_or_else(|| format!("`{}` lists the commands", asks_for_help(&path))),
             }
         }
@@ -80,7 +81,10 @@ fn asks_for_help(path: &str) -> String {
 /// The line with the word that was probably meant.
 fn meant<'a>(wrong: &str, known: impl Iterator<Item = &'a str>, words: &[String]) -> Option<String> {
     let near = nearest(wrong, known);
-    let right = near.first()?;
+    meant_exactly(wrong, near.first()?, words)
+}
+
+fn meant_exactly(wrong: &str, right: &str, words: &[String]) -> Option<String> {
     let line: Vec<String> = words
         .iter()
         .skip(1)
@@ -90,6 +94,19 @@ fn meant<'a>(wrong: &str, known: impl Iterator<Item = &'a str>, words: &[String]
         })
         .collect();
     Some(format!("did you mean `ampup {}`?", line.join(" ")))
+}
+
+/// The line with the verb of `ampup db` that was probably meant by `ampup status`.
+fn of_the_database(grammar: &Command, path: &str, wrong: &str, words: &[String]) -> Option<String> {
+    let database = grammar.find_subcommand("db").filter(|_| path == "ampup")?;
+    let verbs: Vec<String> = database
+        .get_subcommands()
+        .filter(|verb| !verb.is_hide_set())
+        .map(|verb| format!("db {}", verb.get_name()))
+        .collect();
+    let near = nearest(wrong, verbs.iter().filter_map(|verb| verb.strip_prefix("db ")));
+    let right = format!("db {}", near.first()?);
+    meant_exactly(wrong, &right, words)
 }
 
 /// The text of clap's, without the usage and the tips that follow it.
@@ -119,6 +136,10 @@ mod tests {
             (
                 "ampup instal postgres@18",
                 "error: there is no command `ampup instal`\nhint: did you mean `ampup install postgres@18`?",
+            ),
+            (
+                "ampup status",
+                "error: there is no command `ampup status`\nhint: did you mean `ampup db status`?",
             ),
             (
                 "ampup frobnicate",

@@ -91,14 +91,14 @@ impl Face {
     pub(super) fn talk(&self, line: &str) {
         // What an interrupted step says of its end is of no interest.
         if !self.interrupt.is_ending() {
-            let _ = writeln!(io::stderr().lock(), "{}", self.line(line));
+            write_line(&self.line(line));
         }
     }
 
     /// Writes a line of JSON to stderr.
     pub(super) fn talk_json(&self, object: &Value) {
         if !self.interrupt.is_ending() {
-            let _ = writeln!(io::stderr().lock(), "{object}");
+            write_line(&object.to_string());
         }
     }
 
@@ -171,7 +171,7 @@ impl Face {
     pub(super) fn puts_back(&self) {
         if !self.json {
             let line = "cleaning up; interrupt again to stop at once";
-            let _ = writeln!(io::stderr().lock(), "{line}");
+            write_line(line);
         }
     }
 
@@ -190,7 +190,7 @@ impl Face {
             let _ = print(&pretty(&object));
         } else {
             // Not `talk`, which is silent by now.
-            let _ = writeln!(io::stderr().lock(), "{}", self.line(&format!("error: {message}")));
+            write_line(&self.line(&format!("error: {message}")));
         }
     }
 
@@ -287,6 +287,12 @@ fn pretty(object: &Value) -> String {
 }
 
 /// Writes to stdout.
+/// Writes a line to stderr in one go, so that what others write there at the same time stands before or after it. When that is
+/// closed, nobody is left to be told.
+fn write_line(line: &str) {
+    let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
+
 fn print(data: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     forgiven(stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()))

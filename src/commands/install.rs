@@ -8,6 +8,7 @@ use super::{
 use crate::{
     domain::{ComponentSpec, Requirement},
     pins::Pins,
+    resolve,
 };
 
 /// A command that installs, for whoever named nothing that can be.
@@ -46,7 +47,13 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut how = args.how.clone();
     how.require_pinned |= args.locked;
     if !named.is_empty() {
-        ensure_exact(args, &named, "the command line")?;
+        ensure_exact(
+            args,
+            &named,
+            "the command line",
+            "ampup install --locked",
+            session,
+        )?;
         return installation::install(&named, activation(args.no_activate), &how, session);
     }
     match session.pins()?.filter(|pins| !pins.pins.is_empty()) {
@@ -63,7 +70,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 fn pinned(pins: &Pins, args: &Args, how: &How, session: &Session) -> Result<Outcome, Error> {
     let specs: Vec<ComponentSpec> = pins.pins.iter().map(|pin| pin.spec()).collect();
     let path = &pins.path;
-    ensure_exact(args, &specs, &format!("`{path}`"))?;
+    ensure_exact(args, &specs, &format!("`{path}`"), "ampup pin", session)?;
     session.note(format!("installing what `{path}` pins"));
     let mut outcome = installation::install(&specs, Activation::Keep, how, session)?;
     if !how.dry_run {
@@ -74,24 +81,45 @@ fn pinned(pins: &Pins, args: &Args, how: &How, session: &Session) -> Result<Outc
     Ok(outcome)
 }
 
-/// Ensures that `--locked` is given no version that is left to choose.
-fn ensure_exact(args: &Args, specs: &[ComponentSpec], place: &str) -> Result<(), Error> {
+/// Ensures that `--locked` is given no version that is left to choose. `command` takes the exact ones.
+fn ensure_exact(
+    args: &Args,
+    specs: &[ComponentSpec],
+    place: &str,
+    command: &str,
+    session: &Session,
+) -> Result<(), Error> {
     let is_exact = |spec: &&ComponentSpec| spec.requirement.as_ref().is_some_and(Requirement::is_exact);
-    let loose: Vec<String> = specs
+    let loose: Vec<&ComponentSpec> = specs
         .iter()
         .filter(|spec| args.locked && !is_exact(spec))
-        .map(|spec| format!("`{spec}`"))
         .collect();
     if loose.is_empty() {
         return Ok(());
     }
+    let quoted: Vec<String> = loose.iter().map(|spec| format!("`{spec}`")).collect();
+    let mut exact = Vec::new();
+    for spec in &loose {
+        exact.push(exactly(spec, session)?);
+    }
     Err(Error::Usage {
         message: format!(
             "`--locked` takes exact versions only, and {place} leaves {} open",
-            loose.join(", ")
+            quoted.join(", ")
         ),
-        hint: "`ampup pin` writes the exact versions that are active".to_owned(),
+        hint: format!("`{command} {}`", exact.join(" ")),
     })
+}
+
+/// The version that a requirement means here and now, as a request for it alone.
+fn exactly(spec: &ComponentSpec, session: &Session) -> Result<String, Error> {
+    let plan = resolve::install(
+        session.registry()?,
+        &session.inventory()?,
+        &session.host()?,
+        std::slice::from_ref(spec),
+    )?;
+    Ok(format!("{}@{}", spec.name, plan.groups[0].candidates[0].version))
 }
 
 fn activation(no_activate: bool) -> Activation {

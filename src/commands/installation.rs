@@ -9,7 +9,7 @@ pub(super) use super::how::github_token;
 pub use super::how::{Gone, How};
 use super::{Error, Outcome, Session, concerns, next, upstream};
 use crate::{
-    domain::{ComponentName, ComponentSpec, Provider, TreeName},
+    domain::{ComponentName, ComponentSpec, Inventory, Provider, TreeName},
     exit::Exit,
     install::{
         self, AttemptError, Done, Effect, GroupReport, InstallContext, InstallError, Rehearsal, Report, Stage,
@@ -267,7 +267,7 @@ pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Out
                         installed.push(done.component.clone());
                     }
                     let concerns = concerns::of_tree(&done.component, &done.tree, &inventory, session)?;
-                    talk.push(sentence(done, session)?);
+                    talk.push(sentence(done, &inventory, session)?);
                     talk.extend(shortcomings(done, plan, session));
                     talk.extend(upstream::word_of_publisher(done, session)?);
                     talk.extend(concerns::lines(&concerns));
@@ -312,7 +312,7 @@ fn with_failures(
     Ok(outcome)
 }
 
-fn sentence(done: &Done, session: &Session) -> Result<String, Error> {
+fn sentence(done: &Done, inventory: &Inventory, session: &Session) -> Result<String, Error> {
     let shown = session.style(&done.component)?.show(done.tree.version());
     let name = &done.component;
     Ok(match &done.effect {
@@ -321,10 +321,10 @@ fn sentence(done: &Done, session: &Session) -> Result<String, Error> {
         Effect::Activated => format!("{name} {shown} is already installed"),
         Effect::Installed { provider } => format!(
             "installed {name} {shown} (built by {provider}){}",
-            if done.is_active {
-                ""
-            } else {
+            if !done.is_active && inventory.active.components.contains_key(name) {
                 "; another version is active"
+            } else {
+                ""
             }
         ),
     })

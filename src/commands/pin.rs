@@ -4,11 +4,16 @@ use serde_json::json;
 
 use super::{
     Error, Outcome, Session,
+    database::{self, Selected},
+    pinned::{self, Chooser},
     requests::{self, Request},
 };
 use crate::{
-    domain::{ComponentSpec, Requirement},
+    domain::{ComponentName, ComponentSpec, Requirement, version::local_name},
+    locate,
     pins::{FILE, Pins},
+    postgres::Contents,
+    self_install,
 };
 
 /// Arguments of `ampup pin`.
@@ -45,6 +50,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     } else {
         Pins::write(&path, &specs)?
     };
+    warn_of_another_major(&pins, session)?;
     let width = pins.pins.iter().map(|pin| pin.name.as_str().len()).max();
     let width = width.unwrap_or_default();
     let lines = pins
@@ -70,20 +76,47 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     })
 }
 
+/// Warns where the project's database is of a major that the pinned PostgreSQL does not serve.
+///
+/// # Errors
+/// When the project cannot be found.
+fn warn_of_another_major(pins: &Pins, session: &Session) -> Result<(), Error> {
+    let Some(pin) = pins.pins.iter().find(|pin| pin.name == locate::postgres()) else {
+        return Ok(());
+    };
+    let cluster = database::open(&Selected { amp_dir: None }.find(session)?, session);
+    if let Ok(Contents::Cluster { major }) = cluster.contents()
+        && let Some(chosen) = pin.requirement.major()
+        && chosen != major
+    {
+        session.warn(format!(
+            "the database in `{}` is of PostgreSQL {major}, which this pin does not serve: {}",
+            cluster.project().cluster(),
+            pinned::way_out(major, chosen, &Chooser::of_pin(pins, pin))
+        ));
+    }
+    Ok(())
+}
+
 /// The specs that are named; a name alone means the exact version that is active.
 fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
     let named = args.what.iter().map(|request| request.spec(session));
     let mut specs = named.collect::<Result<Vec<_>, _>>()?;
     let inventory = session.inventory()?;
     if specs.is_empty() {
-        let active = inventory.active.components.keys();
-        specs = active
-            .filter(|name| name.as_str() != "ampup")
-            .map(|name| ComponentSpec {
+        for (name, tree) in &inventory.active.components {
+            if *name == self_install::name() {
+                continue;
+            }
+            if local_name(tree.version()).is_some() {
+                session.warn(format!("{name} is not pinned: {}", of_this_machine(name)));
+                continue;
+            }
+            specs.push(ComponentSpec {
                 name: name.clone(),
                 requirement: None,
-            })
-            .collect();
+            });
+        }
         if specs.is_empty() {
             return Err(Error::NotFound {
                 message: "nothing is active that could be pinned".to_owned(),
@@ -97,6 +130,12 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
             continue;
         }
         let active = inventory.active.components.get(&spec.name);
+        if active.is_some_and(|tree| local_name(tree.version()).is_some()) {
+            return Err(Error::Refused {
+                message: of_this_machine(&spec.name),
+                hint: format!("name a version: `ampup list --available {}`", spec.name),
+            });
+        }
         let tree = active.and_then(|tree| inventory.tree(&spec.name, tree));
         let origin = tree.and_then(|tree| tree.origin.as_ref());
         let version = origin
@@ -108,4 +147,8 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
         spec.requirement = Some(Requirement::Exact(version));
     }
     Ok(specs)
+}
+
+fn of_this_machine(name: &ComponentName) -> String {
+    format!("the active {name} is a build of this machine, which no other has")
 }

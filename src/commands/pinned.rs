@@ -43,7 +43,7 @@ pub(super) enum Chooser {
 }
 
 impl Chooser {
-    fn of_pin(pins: &Pins, pin: &Pin) -> Self {
+    pub(super) fn of_pin(pins: &Pins, pin: &Pin) -> Self {
         Self::Pin {
             path: pins.path.clone(),
             line: pin.line,
@@ -246,6 +246,19 @@ fn choose(
     Ok(is_found)
 }
 
+/// The commands after which a database and the PostgreSQL that was chosen for it fit together.
+pub(super) fn way_out(major: u64, chosen: u64, by: &Chooser) -> String {
+    let other = match by {
+        Chooser::With => "`--no-db` runs the command without it".to_owned(),
+        Chooser::Pin { .. } => format!("`ampup pin postgres@{major}` changes the pin"),
+    };
+    if chosen > major {
+        format!("`ampup db upgrade --to {chosen}` moves the database, or {other}")
+    } else {
+        other
+    }
+}
+
 /// The cluster served by the PostgreSQL that was chosen for it, if one was.
 ///
 /// # Errors
@@ -273,10 +286,7 @@ pub(super) fn serve(cluster: Cluster, chosen: &[Chosen], session: &Session) -> R
                  serve it",
                 chosen.by
             ),
-            hint: format!(
-                "`ampup db upgrade --to {}` moves the database, or `ampup pin postgres@{major}` the pin",
-                programs.major()
-            ),
+            hint: way_out(major, programs.major(), &chosen.by),
         });
     }
     Ok(cluster.with_programs(programs))

@@ -8,10 +8,10 @@ use super::{
     Error, Outcome, Session, child,
     database::{self, Selected},
     external::External,
-    pinned,
+    pinned::{self, Chosen},
     requests::{self, Request},
 };
-use crate::postgres::StartOptions;
+use crate::postgres::{Cluster, Project, StartOptions};
 
 /// Arguments of `ampup run`.
 #[derive(Debug, Clone, clap::Args)]
@@ -44,9 +44,6 @@ pub struct Args {
 /// When the command is not found, or the database does not serve; the command is then not run.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let chosen = pinned::chosen(&args.with, session)?;
-    let first: Vec<Utf8PathBuf> = chosen.iter().map(|chosen| chosen.bin(session)).collect();
-    let program = child::find(&args.command, &first, session)?;
-    let words = args.command.get(1..).unwrap_or_default();
     let project = Selected {
         amp_dir: args
             .project
@@ -55,25 +52,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             .or(to_ampd(&args.command, "--amp-dir")),
     }
     .find(session)?;
+    let cluster = served(args, &project, &chosen, session)?;
+    let first = first_on_path(&chosen, cluster.as_ref(), session);
+    let program = child::find(&args.command, &first, session)?;
+    let words = args.command.get(1..).unwrap_or_default();
     let mut command = child::Command::new(program, words);
     command.set("AMP_DIR", project.amp_dir().as_str());
     command.find_first(&first, session)?;
-    if args.no_db {
+    let Some(cluster) = cluster else {
         return child::run(&command, None, session).map(Outcome::of_command);
-    }
-    let cluster = database::open(&project, session);
-    if let Some(external) = External::find(
-        &project,
-        to_ampd(&args.command, "--config").as_deref(),
-        &session.env,
-    )? && !external.is_of(&cluster)
-    {
-        session.note(format!(
-            "{external} names a database of its own: the project's is not started"
-        ));
-        return child::run(&command, None, session).map(Outcome::of_command);
-    }
-    let cluster = pinned::serve(cluster, &chosen, session)?;
+    };
     let start = StartOptions {
         run_as: database::user(args.run_as.as_deref())?,
         ephemeral: args.ephemeral,
@@ -86,6 +74,43 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     child::run(&command, Some(&with), session)
         .map(Outcome::of_command)
         .map_err(|error| database::with_remedy(error, session))
+}
+
+/// The project's database, if it is to serve the command.
+fn served(
+    args: &Args,
+    project: &Project,
+    chosen: &[Chosen],
+    session: &Session,
+) -> Result<Option<Cluster>, Error> {
+    if args.no_db {
+        return Ok(None);
+    }
+    let cluster = database::open(project, session);
+    let config = to_ampd(&args.command, "--config");
+    match External::find(project, config.as_deref(), &session.env)? {
+        Some(external) if !external.is_of(&cluster) => {
+            session.note(format!(
+                "{external} names a database of its own: the project's is not started"
+            ));
+            Ok(None)
+        }
+        _ => pinned::serve(cluster, chosen, session).map(Some),
+    }
+}
+
+/// The directories whose programs the command finds before all others: those of the chosen versions, and those of the
+/// PostgreSQL that serves the project's database, so that its psql and pg_dump are the server's own.
+fn first_on_path(chosen: &[Chosen], cluster: Option<&Cluster>, session: &Session) -> Vec<Utf8PathBuf> {
+    let mut first: Vec<Utf8PathBuf> = chosen.iter().map(|chosen| chosen.bin(session)).collect();
+    // Without one the command is still looked for: what is wrong with the database is said when it is started.
+    if let Some(programs) = cluster.and_then(|cluster| cluster.programs().ok()) {
+        let bin = programs.tree.join("bin");
+        if !first.contains(&bin) {
+            first.push(bin);
+        }
+    }
+    first
 }
 
 /// The value that ampd itself is given with a flag: its own settings and its own Amp directory are meant then.

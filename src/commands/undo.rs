@@ -106,13 +106,11 @@ fn talk(
             ));
         }
     }
-    for component in inventory
-        .active
-        .components
-        .keys()
-        .filter(|component| !set.components.contains_key(*component))
-    {
-        talk.push(format!("{component} is no longer active; it is still installed"));
+    let gone = inventory.active.components.iter();
+    for (component, tree) in gone.filter(|(component, _)| !set.components.contains_key(*component)) {
+        talk.push(format!(
+            "{component} is no longer active; it is still installed, and `ampup use {component}@{tree}` activates it"
+        ));
     }
     Ok(talk)
 }

@@ -183,7 +183,7 @@ fn find(
         if meant.len() > 1 {
             return Err(Error::Usage {
                 message: format!(
-                    "which version of {name}? Installed are {}",
+                    "which version of {name}? Installed: {}",
                     installed(session, Some(name))?
                 ),
                 hint: format!("`ampup uninstall {name}@{}`", meant[0].name),

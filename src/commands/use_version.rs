@@ -107,11 +107,14 @@ fn spec(args: &Args, session: &Session) -> Result<ComponentSpec, Error> {
     if spec.requirement.is_none() {
         return Err(Error::Usage {
             message: format!(
-                "which version of {}? Installed are {}",
+                "which version of {}? Installed: {}",
                 spec.name,
                 installed(session, Some(&spec.name))?
             ),
-            hint: format!("`ampup use {}@VERSION`", spec.name),
+            hint: match session.inventory()?.trees(&spec.name).last() {
+                Some(newest) => format!("`ampup use {}@{}`", spec.name, newest.name),
+                None => format!("`ampup install {}`", spec.name),
+            },
         });
     }
     Ok(spec)

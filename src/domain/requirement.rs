@@ -90,6 +90,15 @@ impl Requirement {
             .ok()
     }
 
+    /// The major version that it names, if it names one.
+    pub fn major(&self) -> Option<u64> {
+        match self {
+            Self::Exact(version) => Some(version.major),
+            Self::Prefix(major, _) => Some(*major),
+            Self::Range(_) | Self::Channel(_) | Self::Latest | Self::Tag(_) => None,
+        }
+    }
+
     /// Returns true if only one version can be meant, so that a lower one is never taken instead.
     pub fn is_exact(&self) -> bool {
         matches!(self, Self::Exact(_) | Self::Tag(_))

@@ -77,7 +77,7 @@ pub enum FetchError {
         why: String,
     },
     /// A digest that the manifest itself does not state is not enough.
-    #[error("the digest of {name} is stated by its publisher alone, and `require_pinned` is set")]
+    #[error("the digest of {name} is stated by its publisher alone, and only pinned ones are to be taken")]
     Unpinned {
         /// The name of the artifact.
         name: String,

@@ -215,7 +215,14 @@ fn is_redirect(status: StatusCode) -> bool {
 fn wants_password(proxy: &Proxy) -> Failed {
     Failed::Unreachable {
         at: Fault::of_proxy(proxy),
-        why: "407: it asks for a user and a password".to_owned(),
+        why: match proxy
+            .address
+            .as_ref()
+            .is_ok_and(|address| !address.username().is_empty())
+        {
+            true => "407: it refuses this user and password".to_owned(),
+            false => "407: it asks for a user and a password".to_owned(),
+        },
     }
 }
 

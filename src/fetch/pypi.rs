@@ -273,7 +273,7 @@ fn failure(output: &Output, log: &[u8], room: &Room) -> Failure {
     if let Some(line) = line(&["Could not fetch"]) {
         // In the log a time stands before it.
         let begin = line.find("Could not fetch").unwrap_or_default();
-        return Failure::Other(quoted(&line[begin..]));
+        return Failure::Other(quoted(&without_objects(&line[begin..])));
     }
     if let Some(line) = line(&["No matching distribution found"]) {
         let begin = line.find("No matching").unwrap_or_default();
@@ -291,6 +291,23 @@ fn failure(output: &Output, log: &[u8], room: &Room) -> Failure {
         })
         .unwrap_or_else(|| format!("{}, and it did not say why", output.status));
     Failure::Other(quoted(&words))
+}
+
+/// A line of pip's without the chain of Python's objects between what failed and why:
+/// `….ConnectionPool(…): Max retries exceeded with url: … (Caused by NewConnectionError('<…>: Connection refused'))`.
+fn without_objects(line: &str) -> String {
+    let Some(chain) = line.find("ConnectionPool(") else {
+        return line.to_owned();
+    };
+    let what = line[..chain].rsplit_once(": ").map_or("", |(what, _)| what);
+    let cause = line[chain..]
+        .rsplit_once("Caused by ")
+        .map_or("", |(_, cause)| cause);
+    let cause = cause.rsplit_once(">: ").map_or(cause, |(_, cause)| cause);
+    let cause = cause
+        .trim_end_matches(" - skipping")
+        .trim_end_matches(['\'', '"', ')', ',']);
+    format!("{what}: {cause}")
 }
 
 /// Returns uv's name of a wheel's platform; `None` if uv does not know it, and the host's own will do.
@@ -333,6 +350,21 @@ fn asks_for_developer_tools(program: &Utf8Path, is_there: impl Fn(&Utf8Path) -> 
 mod tests {
     use super::*;
     use crate::domain::Algorithm;
+
+    #[test]
+    fn pips_line_is_told_without_its_objects() {
+        let line = "Could not fetch URL https://index.example/simple/x/: connection error: HTTPSConnectionPool(host='index.example', \
+                    port=443): Max retries exceeded with url: /simple/x/ (Caused by NewConnectionError(\
+                    '<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7f>: Failed to establish a new connection: \
+                    [Errno 111] Connection refused')) - skipping";
+        assert_eq!(
+            without_objects(line),
+            "Could not fetch URL https://index.example/simple/x/: connection error: Failed to establish a new connection: \
+             [Errno 111] Connection refused"
+        );
+        let plain = "Could not fetch URL https://index.example/simple/x/: 403 Client Error - skipping";
+        assert_eq!(without_objects(plain), plain);
+    }
 
     #[test]
     fn pip_is_asked_for_exact_wheels_alone() {

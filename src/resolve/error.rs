@@ -9,6 +9,9 @@ use crate::{
     registry::Registry,
 };
 
+/// The number of versions that an error names: a line of them.
+const SHOWN: usize = 8;
+
 /// The reason there is no plan.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ResolveError {
@@ -23,7 +26,7 @@ pub enum ResolveError {
         known: Vec<ComponentName>,
     },
     /// No release matches.
-    #[error("{}", no_such_version(.component, .requirement, .versions))]
+    #[error("{}", no_such_version(.component, .requirement, .versions, *.further))]
     NoSuchVersion {
         /// The component.
         component: ComponentName,
@@ -31,6 +34,8 @@ pub enum ResolveError {
         requirement: String,
         /// The versions nearest to it, as they are shown.
         versions: Vec<String>,
+        /// The number of versions that it has besides.
+        further: usize,
     },
     /// A release has no build for this kind of host.
     #[error("{component} {version} has no build for {host}; it has builds for {}", listed(.targets, "no host at all"))]
@@ -88,14 +93,20 @@ pub enum ResolveError {
     },
 }
 
-fn no_such_version(component: &ComponentName, requirement: &str, versions: &[String]) -> String {
+fn no_such_version(
+    component: &ComponentName,
+    requirement: &str,
+    versions: &[String],
+    further: usize,
+) -> String {
     if versions.is_empty() {
         return format!("the registry has no version of {component} yet");
     }
-    format!(
-        "{component} has no version `{requirement}`; it has {}",
-        listed(versions, "none")
-    )
+    let it_has = match further {
+        0 => listed(versions, "none"),
+        further => format!("{} and {further} more", versions.join(", ")),
+    };
+    format!("{component} has no version `{requirement}`; it has {it_has}")
 }
 
 impl ResolveError {
@@ -114,11 +125,7 @@ impl ResolveError {
 
     /// No release of a component matches.
     pub(super) fn no_such_version(component: &Component, requirement: Option<&Requirement>) -> Self {
-        let major = match requirement {
-            Some(Requirement::Exact(version)) => Some(version.major),
-            Some(Requirement::Prefix(major, _)) => Some(*major),
-            _ => None,
-        };
+        let major = requirement.and_then(Requirement::major);
         // The same major version first, each highest first; never more than a line of them.
         let mut versions: Vec<&Version> = component
             .releases
@@ -130,9 +137,10 @@ impl ResolveError {
             component: component.name.clone(),
             requirement: requirement
                 .map_or_else(|| component.default_channel.to_string(), ToString::to_string),
+            further: versions.len().saturating_sub(SHOWN),
             versions: versions
                 .into_iter()
-                .take(8)
+                .take(SHOWN)
                 .map(|version| component.version_style.show(version))
                 .collect(),
         }

@@ -286,6 +286,7 @@ fn a_component_without_a_release_says_so() {
         component: "ampup".parse().expect("a name"),
         requirement: "stable".to_owned(),
         versions: Vec::new(),
+        further: 0,
     };
     assert_eq!(error.to_string(), "the registry has no version of ampup yet");
     assert!(error.hint().expect("a hint").contains("ampup update"));

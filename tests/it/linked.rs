@@ -42,6 +42,10 @@ fn a_build_is_accepted_switched_to_and_never_removed() {
     ));
     let spec = format!("tool@{name}");
     home.ampup(&["use", &spec]).exits(0);
+    // A project's file is for other machines too.
+    home.ampup(&["pin", "tool"])
+        .exits(1)
+        .says("is a build of this machine");
     home.ampup(&["which", "tool"])
         .exits(0)
         .prints(&format!("{}\n", built.join("tool")));

@@ -97,8 +97,10 @@ fn locked_takes_exact_versions_only() {
     home.ampup(&["install", "--locked"])
         .exits(2)
         .says("leaves `tool@1` open")
-        .says("hint: `ampup pin`");
-    home.ampup(&["install", "--locked", "tool@2"]).exits(2);
+        .says("hint: `ampup pin tool@1.0.0`");
+    home.ampup(&["install", "--locked", "tool@2"])
+        .exits(2)
+        .says("hint: `ampup install --locked tool@2.0.0`");
     pin(&home, "[components]\ntool = \"1.0.0\"\n");
     home.ampup(&["install", "--locked"]).exits(0);
     fs::remove_file(home.work().join("ampup.toml")).expect("removed");
@@ -212,6 +214,15 @@ fn two_projects_with_different_majors_run_side_by_side_and_a_clusters_major_rule
     let mut other = home.command(&["run", "--", "cat", ".amp/metadb/PG_VERSION"]);
     other.current_dir(home.directory("other"));
     finish(other).exits(0).prints("18\n");
+    // Where nothing is pinned, the server's own programs come first.
+    let mut own = home.command(&["run", "--", "sh", "-c", "command -v initdb"]);
+    own.current_dir(home.directory("other"));
+    let initdb = home.path().join("components/postgres/18.4.0/bin/initdb");
+    finish(own).exits(0).prints(&format!("{initdb}\n"));
+    home.ampup(&["pin", "postgres@18"])
+        .exits(0)
+        .says("is of PostgreSQL 17, which this pin does not serve")
+        .says("`ampup db upgrade --to 18`");
     pin(&home, "[components]\npostgres = \"18\"\n");
     for command in [&["run", "true"][..], &["db", "start"]] {
         home.ampup(command)
@@ -222,4 +233,11 @@ fn two_projects_with_different_majors_run_side_by_side_and_a_clusters_major_rule
     }
     home.ampup(&["db", "status"]).exits(0);
     home.ampup(&["run", "--with", "postgres@17", "true"]).exits(0);
+    pin(&home, "[components]\npostgres = \"17\"\n");
+    home.ampup(&["run", "--with", "postgres@18", "true"])
+        .exits(1)
+        .says("`--with` chooses postgres 18.4")
+        .says("`--no-db` runs the command without it");
+    home.ampup(&["run", "--no-db", "--with", "postgres@18", "true"])
+        .exits(0);
 }

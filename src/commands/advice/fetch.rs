@@ -56,7 +56,9 @@ impl FetchError {
                 "run the same command again; if it fails again, report it: nothing was installed"
             }
             Self::Offline { .. } => "run the same command without `--offline`",
-            Self::Unpinned { .. } => "choose a version whose digest is pinned: `ampup list --available`",
+            Self::Unpinned { .. } => {
+                "without `--locked`, `--require-pinned` and the setting `require_pinned`, what the publisher states is believed"
+            }
             Self::WrongMirror { .. } => {
                 "whoever keeps the mirror finds what is wrong with `ampup mirror DIR --check`"
             }

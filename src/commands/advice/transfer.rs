@@ -21,6 +21,10 @@ impl TransferError {
             }
             Self::File { source, .. } => hint_of_room(source),
             Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Some(MAKE_ROOM.to_owned()),
+            Self::Failed { last_lines, .. } if is_of_login(last_lines) => Some(
+                "put the user and the password into the address: `postgresql://USER:PASSWORD@HOST/DATABASE`"
+                    .to_owned(),
+            ),
             Self::Failed { last_lines, .. } if is_of_network(last_lines) => Some(
                 "see that the server runs there and takes connections, then run the same command again"
                     .to_owned(),
@@ -59,6 +63,7 @@ impl TransferError {
             Self::NoClients { .. } => Exit::NotFound,
             Self::Spawn { source, .. } => Exit::of_io(source),
             Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Exit::Disk,
+            Self::Failed { last_lines, .. } if is_of_login(last_lines) => Exit::Failed,
             Self::Failed { last_lines, .. } if is_of_network(last_lines) => Exit::Network,
             Self::Silent { .. } => Exit::Network,
             Self::Failed { .. } | Self::Uncounted { .. } | Self::Refused { .. } => Exit::Failed,
@@ -76,6 +81,13 @@ fn is_of_disk(last_lines: &[String]) -> bool {
     last_lines
         .iter()
         .any(|line| line.contains("No space left on device"))
+}
+
+/// Returns true if a server was reached that lets this user in with no such password, judged by its messages and libpq's.
+fn is_of_login(last_lines: &[String]) -> bool {
+    last_lines.iter().any(|line| {
+        line.contains("fe_sendauth: no password supplied") || line.contains("password authentication failed")
+    })
 }
 
 /// Returns true if a server could not be reached, judged by libpq's messages. A server that refuses says FATAL.
@@ -107,6 +119,10 @@ mod tests {
             ),
             (
                 "connection to server at \"h\", port 1 failed: FATAL:  no password",
+                Exit::Failed,
+            ),
+            (
+                "connection to server at \"::1\", port 1 failed: fe_sendauth: no password supplied",
                 Exit::Failed,
             ),
             (
