@@ -1,12 +1,15 @@
 //! The programs of docs/daemon-authors.md. The Rust one is a doctest of the crate.
 
-use camino::Utf8PathBuf;
+use std::process::Command;
+
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::session::{registry, typed_by};
 use crate::support::{
     home::{Run, finish},
     person::{Person, Who},
+    postgres::sql,
     programs,
     release::repository,
 };
@@ -26,8 +29,18 @@ fn blocks(language: &str) -> Vec<String> {
 /// A program of the page: the words that start it.
 struct Program(Vec<String>);
 
+/// The beginning of the program that starts a database; the others print a version.
+const START: &str = "#!/bin/sh\n";
+
 impl Program {
-    /// The programs of the page whose languages are on this machine.
+    /// The program of the page that starts a project's database.
+    fn start(person: &Person) -> Self {
+        let program = blocks("sh").into_iter().find(|block| block.starts_with(START));
+        let file = person.write("programs/start", program.expect("there is one"));
+        Self(vec!["sh".to_owned(), file.to_string()])
+    }
+
+    /// The programs of the page that print a version, and whose languages are on this machine.
     fn all(person: &Person) -> Vec<Self> {
         let mut all = Vec::new();
         let go = programs::find("go").map(Utf8PathBuf::into_string);
@@ -36,7 +49,8 @@ impl Program {
             ("python", Some(vec!["python3".to_owned()])),
             ("go", go.map(|go| vec![go, "run".to_owned()])),
         ] {
-            let blocks = blocks(language);
+            let mut blocks = blocks(language);
+            blocks.retain(|block| !block.starts_with(START));
             assert!(!blocks.is_empty(), "{language}");
             for (number, block) in blocks.iter().enumerate() {
                 let file = person.write(&format!("programs/{number}.{language}"), block);
@@ -47,10 +61,18 @@ impl Program {
         all
     }
 
-    fn run(&self, person: &Person) -> Run {
+    fn command(&self, person: &Person) -> Command {
         let words: Vec<&str> = self.0.iter().map(String::as_str).collect();
-        let mut command = person.command("/usr/bin/env".into(), &words);
-        command.env("PGDATA", person.directory().join("data"));
+        person.command("/usr/bin/env".into(), &words)
+    }
+
+    fn run(&self, person: &Person) -> Run {
+        finish(self.command(person))
+    }
+
+    fn run_in(&self, directory: &Utf8Path, person: &Person) -> Run {
+        let mut command = self.command(person);
+        command.current_dir(directory);
         finish(command)
     }
 }
@@ -59,18 +81,19 @@ impl Program {
 fn each_program_finds_what_is_installed_and_says_what_is_missing() {
     let person = Person::new(Who::Ordinary);
     person.built(&["init", "--no-modify-path"]).exits(0);
-    person.write("data/PG_VERSION", "18\n");
+    let start = Program::start(&person);
     let programs = Program::all(&person);
-    for program in &programs {
+    for program in programs.iter().chain([&start]) {
         program
             .run(&person)
             .exits(1)
             .says("ampup install --component postgres");
+        let mut without_a_home = program.command(&person);
+        without_a_home.env("AMPUP_HOME", "");
+        finish(without_a_home).says("AMPUP_HOME");
     }
-    let mut install = person.command(
-        &person.home.path().join("bin/ampup"),
-        &["install", "--component", "postgres"],
-    );
+    let ampup = person.home.path().join("bin/ampup");
+    let mut install = person.command(&ampup, &["install", "--component", "postgres"]);
     install.env("AMPUP_REGISTRY", registry(&person));
     finish(install).exits(0);
     for program in &programs {
@@ -79,5 +102,35 @@ fn each_program_finds_what_is_installed_and_says_what_is_missing() {
             .exits(0)
             .prints("postgres (PostgreSQL) 18.4\n");
     }
+    the_database_of_the_start_program_is_the_projects(&start, &person);
     typed_by(&person, PAGE);
+}
+
+fn the_database_of_the_start_program_is_the_projects(start: &Program, person: &Person) {
+    let project = person.home.directory("a project");
+    let address = || {
+        let run = start.run_in(&project, person).exits(0);
+        run.stdout.trim().to_owned()
+    };
+    let ampup = |arguments: &[&str]| {
+        let mut command = person.command(&person.home.path().join("bin/ampup"), arguments);
+        command.current_dir(&project);
+        finish(command)
+    };
+    let made = address();
+    sql(&made, "create table t as select 1 as x").expect("written");
+    assert_eq!(address(), made, "it runs");
+    ampup(&["run", "true"]).exits(0).says("using the running database");
+    assert_eq!(sql(&made, "select x from t").expect("it is left running"), "1");
+    ampup(&["db", "stop"]).exits(0).says("stopped the database");
+
+    // Another major is active, or none.
+    let (active, aside) = (person.home.path().join("active"), person.directory().join("aside"));
+    fs::rename(&active, &aside).expect("moved");
+    assert_eq!(sql(&address(), "select x from t").expect("kept"), "1");
+    fs::rename(&aside, &active).expect("moved back");
+    ampup(&["db", "psql", "-Atc", "select x from t"])
+        .exits(0)
+        .prints("1\n");
+    ampup(&["db", "stop"]).exits(0).says("stopped the database");
 }
