@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs ampup, the installer and component manager of Amp.
 #
-#     curl --proto '=https' --tlsv1.2 -sSf https://github.com/edgeandnode/ampup/releases/latest/download/install.sh | sh
+#     curl --proto '=https' --tlsv1.2 -sSfL https://github.com/edgeandnode/ampup/releases/latest/download/install.sh | sh
 #
 # With options:    … | sh -s -- --home /opt/amp --component postgres      (`--help` lists them)
 #

@@ -68,6 +68,11 @@ fn answer(
     }
     let path = first.split(' ').nth(1).unwrap_or("/").to_owned();
     log.lock().expect("no panic while held").push(path.clone());
+    if let Some(to) = latest(directory, &path) {
+        let head =
+            format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        return stream.write_all(head.as_bytes());
+    }
     let Ok(content) = fs_err::read(directory.join(path.trim_start_matches('/'))) else {
         return stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     };
@@ -82,4 +87,11 @@ fn answer(
             Ok(())
         }
     }
+}
+
+/// Where a path below `latest/download` leads: a release page never has files there itself.
+fn latest(directory: &Utf8Path, path: &str) -> Option<String> {
+    let file = path.strip_prefix("/latest/download/")?;
+    let release = directory.join("latest/download").read_link_utf8().ok()?;
+    Some(format!("/download/{}/{file}", release.file_name()?))
 }
