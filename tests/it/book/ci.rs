@@ -147,39 +147,88 @@ fn the_configuration_of_each_ci_system_runs_a_projects_tests() {
     assert_eq!(blocks.len(), 5, "each is run here: {blocks:#?}");
 }
 
-/// The action installs what the workflow names, puts it on PATH, and does the same with a cached home.
-fn the_action_and_a_workflow(agent: &Agent, workflow: &str) {
-    let components = workflow
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("components: "))
-        .expect("it names some");
-    // What the cached home has is what the project pins.
-    agent
-        .step("printf '[components]\\npostgres = \"18\"\\n' > ampup.toml", &[])
-        .exits(0);
-    let notes = agent.person.home.directory("notes");
-    let file = |name: &str| notes.join(name).to_string();
-    let mirror = format!("{}/latest/download", agent.publisher.server.url());
-    let (environment, path, output) = (file("environment"), file("path"), file("output"));
-    for named in [components, ""] {
-        for step in steps_of_the_action() {
-            let variables = [
-                ("COMPONENTS", named),
-                ("AMPUP_VERSION", ""),
-                ("AMPUP_MIRROR", &mirror),
-                ("GITHUB_ACTION_PATH", repository().as_str()),
-                ("GITHUB_ENV", &environment),
-                ("GITHUB_PATH", &path),
-                ("GITHUB_OUTPUT", &output),
-            ];
-            agent.step(&step, &variables).exits(0);
-        }
+/// The inputs of the action, and the ref that a workflow names behind `@`.
+struct Inputs {
+    components: &'static str,
+    locked: &'static str,
+    reference: &'static str,
+}
+
+/// The action's own tag, as a workflow names it.
+const TAG: &str = concat!("v", env!("CARGO_PKG_VERSION"));
+
+impl Agent {
+    /// Runs the action, whose last step may fail, and gives the version of ampup that it chose and that step.
+    fn action(&self, inputs: &Inputs) -> (String, Run) {
+        let notes = self.person.home.directory("notes");
+        let file = |name: &str| notes.join(name).to_string();
+        let releases = self.publisher.server.url();
+        let mirror = if inputs.reference == TAG {
+            format!("{releases}/download")
+        } else {
+            format!("{releases}/latest/download")
+        };
+        let [first, last] = steps_of_the_action();
+        let variables = [
+            ("COMPONENTS", inputs.components),
+            ("VERSION", ""),
+            ("REF", inputs.reference),
+            ("GITHUB_ENV", &file("environment")),
+            ("GITHUB_PATH", &file("path")),
+            ("GITHUB_OUTPUT", &file("output")),
+        ];
+        self.step(&first, &variables).exits(0);
+        let output = fs::read_to_string(file("output")).expect("written");
+        let mut versions = output.lines().filter_map(|line| line.strip_prefix("version="));
+        let version = versions.next_back().expect("a version").to_owned();
+        let variables = [
+            ("COMPONENTS", inputs.components),
+            ("LOCKED", inputs.locked),
+            ("AMPUP_VERSION", &version),
+            ("AMPUP_MIRROR", &mirror),
+            ("GITHUB_ACTION_PATH", repository().as_str()),
+        ];
+        let run = self.step(&last, &variables);
+        (version, run)
     }
-    let read = |path: &str| fs::read_to_string(path).expect("written");
+
+    /// The project pins this version of PostgreSQL.
+    fn pin(&self, version: &str) {
+        let write = format!("printf '[components]\\npostgres = \"{version}\"\\n' > ampup.toml");
+        self.step(&write, &[]).exits(0);
+    }
+}
+
+/// The action installs what the workflow names or the project pins, puts it on PATH, and does the same with a cached home.
+fn the_action_and_a_workflow(agent: &Agent, workflow: &str) {
+    assert!(workflow.contains("locked: true"), "{workflow}");
+    let locked = Inputs {
+        components: "",
+        locked: "true",
+        reference: "main",
+    };
+    agent.pin("18");
+    let (_, open) = agent.action(&locked);
+    open.exits(2).says("leaves `postgres@18` open");
+    agent.pin("18.4.0");
+    for reference in ["main", TAG] {
+        let (version, run) = agent.action(&Inputs { reference, ..locked });
+        run.exits(0);
+        assert_eq!(version, if reference == TAG { TAG } else { "latest" });
+    }
+    let on_two_lines = Inputs {
+        components: "postgres@18\nnonesuch\n",
+        locked: "false",
+        ..locked
+    };
+    agent.action(&on_two_lines).1.exits(3).says("nonesuch");
+
+    let notes = agent.person.home.directory("notes");
+    let read = |name: &str| fs::read_to_string(notes.join(name)).expect("written");
     let home = agent.home();
-    assert!(read(&environment).contains(&format!("AMPUP_HOME={home}\n")));
-    assert!(read(&output).starts_with("key="));
-    let path = read(&path);
+    assert!(read("environment").contains(&format!("AMPUP_HOME={home}\n")));
+    assert!(read("output").contains("key="));
+    let path = read("path");
     let path = format!(
         "{}:{}:/usr/bin:/bin",
         path.lines().next().expect("a line"),
@@ -190,11 +239,9 @@ fn the_action_and_a_workflow(agent: &Agent, workflow: &str) {
 }
 
 /// The steps of action.yml that are shell.
-fn steps_of_the_action() -> Vec<String> {
+fn steps_of_the_action() -> [String; 2] {
     let text = fs::read_to_string(repository().join("action.yml")).expect("read");
-    let steps = commands_of_yaml(&text);
-    assert_eq!(steps.len(), 2, "{steps:#?}");
-    steps
+    commands_of_yaml(&text).try_into().expect("two steps")
 }
 
 #[test]
