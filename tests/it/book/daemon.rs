@@ -120,12 +120,17 @@ fn the_database_of_the_start_program_is_the_projects(start: &Program, person: &P
     let made = address();
     sql(&made, "create table t as select 1 as x").expect("written");
     assert_eq!(address(), made, "it runs");
-    ampup(&["run", "true"]).exits(0).says("using the running database");
+    ampup(&["run", "true"])
+        .exits(0)
+        .says("using the running database");
     assert_eq!(sql(&made, "select x from t").expect("it is left running"), "1");
     ampup(&["db", "stop"]).exits(0).says("stopped the database");
 
     // Another major is active, or none.
-    let (active, aside) = (person.home.path().join("active"), person.directory().join("aside"));
+    let (active, aside) = (
+        person.home.path().join("active"),
+        person.directory().join("aside"),
+    );
     fs::rename(&active, &aside).expect("moved");
     assert_eq!(sql(&address(), "select x from t").expect("kept"), "1");
     fs::rename(&aside, &active).expect("moved back");

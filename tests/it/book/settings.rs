@@ -16,7 +16,7 @@ const SETTINGS: &[(&str, &str, &str, &str)] = &[
         "--registry",
         "`AMPUP_REGISTRY`",
         "registry",
-        "another registry in place of the default one: its manifest, or its https address, with",
+        "another registry in place of the default one: its manifest, or its https address, with `--registry-key`",
     ),
     (
         "--registry-key",
