@@ -8,6 +8,7 @@ mod archive;
 mod aside;
 mod compress;
 mod error;
+mod fork;
 
 use std::io;
 
@@ -15,10 +16,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-pub use self::error::BackupError;
+pub use self::{
+    error::BackupError,
+    fork::{abandoned_copies, ensure_forkable, fork},
+};
 use crate::{
     event::{Event, Reporter},
     fs::{atomic, link, space},
+    locate::Located,
     postgres::{
         Cluster, ClusterError,
         change::{
@@ -141,55 +146,96 @@ pub fn back_up(
     })
 }
 
-/// Restores a backup, or a cluster that was put aside: the cluster that is there is renamed, never deleted.
+/// A restore that nothing is known to be in the way of.
+#[derive(Debug)]
+pub struct Restorable {
+    /// The header.
+    pub header: Header,
+    /// True if it is a cluster that was put aside, and not a file.
+    is_aside: bool,
+    programs: Located,
+    run_as: Option<OsUser>,
+}
+
+/// Looks for what is in the way of a restore. Changes nothing.
 ///
 /// # Errors
-/// When the file is no backup or damaged, or its programs are not installed; the cluster is then as it was.
-pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> Result<Restored, BackupError> {
+/// When the file is no backup, its programs are not installed, there is too little room, or somebody uses the cluster.
+pub fn ensure_restorable(cluster: &Cluster, file: &Utf8Path) -> Result<Restorable, BackupError> {
     let is_aside = file.is_dir();
     let header = if is_aside {
         aside::header(file)?
     } else {
         archive::header(file)?
     };
-    swap::settle(cluster, reporter)?;
+    let (programs, run_as) = ensure_takes(cluster, file, header.major, header.bytes)?;
+    Ok(Restorable {
+        header,
+        is_aside,
+        programs,
+        run_as,
+    })
+}
+
+/// Ensures that a project can take a cluster of this major and size. Gives who would serve it, as which user.
+fn ensure_takes(
+    cluster: &Cluster,
+    file: &Utf8Path,
+    major: u64,
+    bytes: u64,
+) -> Result<(Located, Option<OsUser>), BackupError> {
     // A foreign directory in the cluster's place is nobody's to rename.
-    let present = cluster.contents()?;
-    if let Contents::Foreign { entry } = present {
+    if let Contents::Foreign { entry } = cluster.contents()? {
         let cluster = cluster.project().cluster();
         return Err(ClusterError::Foreign { cluster, entry }.into());
     }
     let programs = cluster
         .locator()
-        .postgres(Some(header.major))
-        .or_else(|missing| packaged::programs(header.major, cluster.interrupt()).ok_or(missing))
+        .postgres(Some(major))
+        .or_else(|missing| packaged::programs(major, cluster.interrupt()).ok_or(missing))
         .map_err(|source| BackupError::OtherMajor {
             file: file.to_owned(),
-            major: header.major,
+            major,
             source,
         })?;
     let run_as = cluster.run_as(None)?;
+    let amp_dir = cluster.project().amp_dir();
+    let place = amp_dir.ancestors().find(|path| path.is_dir()).unwrap_or(amp_dir);
+    let free = space::free(place).map_err(failed("look at", place))?;
+    if let Some(free) = free.filter(|free| *free < bytes) {
+        return Err(BackupError::NoRoom {
+            amp_dir: amp_dir.to_owned(),
+            needed: bytes,
+            free,
+        });
+    }
+    lease::ensure_unused(cluster)?;
+    Ok((programs, run_as))
+}
+
+/// Restores a backup, or a cluster that was put aside: the cluster that is there is renamed, never deleted.
+///
+/// # Errors
+/// When the file is no backup or damaged, or its programs are not installed; the cluster is then as it was.
+pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> Result<Restored, BackupError> {
+    swap::settle(cluster, reporter)?;
+    let Restorable {
+        header,
+        is_aside,
+        programs,
+        run_as,
+    } = ensure_restorable(cluster, file)?;
     cluster
         .project()
         .prepare(run_as.as_ref())
         .map_err(ClusterError::from)?;
-    let amp_dir = cluster.project().amp_dir();
-    let free = space::free(amp_dir).map_err(failed("look at", amp_dir))?;
-    if let Some(free) = free.filter(|free| *free < header.bytes) {
-        return Err(BackupError::NoRoom {
-            amp_dir: amp_dir.to_owned(),
-            needed: header.bytes,
-            free,
-        });
-    }
     let swap = Swap::begin(cluster, reporter)?;
-    lease::ensure_unused(cluster)?;
     let next = swap.next().project().clone();
     let unpacked = next
         .prepare(run_as.as_ref())
         .map_err(|cause| ClusterError::from(cause).into())
         .and_then(|()| match is_aside {
-            true => aside::copy(file, &next.cluster(), run_as.as_ref()),
+            true => aside::copy(file, &next.cluster(), run_as.as_ref(), cluster.interrupt()),
             false => archive::unpack(file, &next.cluster(), run_as.as_ref(), cluster.interrupt()),
         })
         .and_then(|()| match swap.next().contents()? {

@@ -38,11 +38,11 @@ pub fn main() -> ExitCode {
     #[cfg(unix)]
     return inherited::without(run);
     #[cfg(not(unix))]
-    run()
+    run(None)
 }
 
-fn run() -> ExitCode {
-    let env = Env::capture();
+fn run(umask: Option<u32>) -> ExitCode {
+    let env = Env::capture().with_umask(umask);
     let words = handed_on::marked(std::env::args_os().collect());
     let parsed = help::parsed().try_get_matches_from(&words);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {

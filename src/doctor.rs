@@ -2,10 +2,14 @@
 //! nothing.
 
 mod around;
+mod place;
 mod ports;
+mod settings;
 #[cfg(unix)]
 mod trial;
 
+#[cfg(unix)]
+pub use self::trial::abandoned as abandoned_trials;
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 
@@ -145,18 +149,26 @@ pub fn examine(
     }
     findings.extend(registry.map(|registry| registry_in_use(registry, &origin.keyring, now)));
     findings.extend(around::host(layout, advice));
-    findings.extend(around::project(env, advice));
+    findings.extend(around::project(env));
     let variables = around::variables(env);
     if let Some(amp_dir) = around::amp_dir(env) {
+        findings.extend(place::check(&amp_dir, env, advice));
+        findings.extend(settings::check(&amp_dir, env));
         findings.extend(ports::check(&amp_dir, env));
         // What was read explains what a trial would find.
         #[cfg(unix)]
-        if variables.is_empty() {
+        if variables.is_empty() && !findings.iter().any(explains_a_failure) {
             findings.extend(trial::check(&amp_dir, env));
         }
     }
     findings.extend(variables);
     findings
+}
+
+/// Returns true if PostgreSQL's programs would stumble over it.
+#[cfg(unix)]
+fn explains_a_failure(finding: &Finding) -> bool {
+    finding.level >= Level::Warning && ["PATH", "host", "project", "room", "user"].contains(&finding.about)
 }
 
 fn home(layout: &Layout) -> Finding {

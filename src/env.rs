@@ -15,6 +15,7 @@ pub struct Env {
     places: Places,
     current_dir: Option<PathBuf>,
     current_exe: Option<PathBuf>,
+    umask: Option<u32>,
 }
 
 /// The directories that the system gives a user.
@@ -86,6 +87,7 @@ impl Env {
             variables,
             current_dir: std::env::current_dir().ok(),
             current_exe: std::env::current_exe().ok(),
+            umask: None,
         }
     }
 
@@ -108,6 +110,7 @@ impl Env {
             variables,
             current_dir: Some(current_dir.into()),
             current_exe: None,
+            umask: None,
         }
     }
 
@@ -127,6 +130,17 @@ impl Env {
             current_exe: Some(program.into()),
             ..self
         }
+    }
+
+    /// The same environment with the umask that our parent left.
+    #[must_use]
+    pub(crate) fn with_umask(self, umask: Option<u32>) -> Self {
+        Self { umask, ..self }
+    }
+
+    /// The umask that our parent left, and that other programs get there: ours takes nothing from the owner.
+    pub(crate) fn umask(&self) -> Option<u32> {
+        self.umask
     }
 
     /// A variable as it is; one that is empty counts as absent.

@@ -43,7 +43,6 @@ use reqwest::{StatusCode, header};
 use tokio::sync::OnceCell;
 use url::Url;
 
-pub(crate) use self::tls::PREFIX as TLS_PREFIX;
 use self::{
     body::Body,
     client::Clients,
@@ -62,6 +61,7 @@ pub use self::{
     packages::PackageClient,
     published::{of_checksum_file, of_github_release},
 };
+pub(crate) use self::{packages::ROOM, tls::PREFIX as TLS_PREFIX};
 use crate::{
     domain::{Artifact, Digest, Format, Integrity, Source},
     env::Env,

@@ -9,6 +9,8 @@ pub mod identity;
 pub mod link;
 pub mod lock;
 pub mod mounts;
+#[cfg(unix)]
+pub mod sockets;
 pub mod space;
 
 use std::{error::Error, io};

@@ -82,14 +82,23 @@ impl ImportSource {
     }
 }
 
-/// Ensures that the project could take an import. Nothing is changed, and the source is not asked.
+/// Ensures that the project could take an import. Nothing is changed, and a server is not asked.
 ///
 /// # Errors
-/// When PostgreSQL is not there, or the project has tables already.
-pub fn ensure_possible(cluster: &Cluster, present: Present) -> Result<(), TransferError> {
+/// When PostgreSQL is not there, the project has tables already or is in use, or the source is no address and no dump.
+pub fn ensure_possible(
+    cluster: &Cluster,
+    source: &ImportSource,
+    present: Present,
+) -> Result<(), TransferError> {
+    match source {
+        ImportSource::Address(address) => side(address).map(drop)?,
+        ImportSource::File(path) => file::kind(path).map(drop)?,
+    }
     cluster.programs()?;
     cluster.run_as(None)?;
-    ensure_replaceable(cluster, present)
+    ensure_replaceable(cluster, present)?;
+    Ok(lease::ensure_unused(cluster)?)
 }
 
 /// Imports a database.

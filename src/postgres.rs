@@ -35,6 +35,8 @@ mod parts {
     pub(crate) mod error;
     pub(crate) mod host_fault;
     pub mod identity;
+    #[cfg(feature = "cli")]
+    pub(crate) mod left;
     pub mod loading;
     pub mod observe;
     #[cfg(feature = "cli")]

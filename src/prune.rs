@@ -1,20 +1,28 @@
-//! Unused items in the home: what can be fetched again, and what killed commands left behind. Never an installed
-//! version that was not named, never a tree in use, never a cluster's data.
+//! Unused items: in the home what can be fetched again, and in it, in projects and elsewhere what killed commands left
+//! behind. Never an installed version that was not named, never a tree in use, never a cluster's data, and nothing that
+//! ampup did not make.
 
-use std::{collections::BTreeSet, time::Duration};
+mod outside;
+mod projects;
+
+use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+pub use self::{
+    outside::{gone_homes, leftovers as left_outside},
+    projects::{kept, leftovers as left_in_projects, unsettled},
+};
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
-    fs::entries,
+    fs::{atomic::is_old, entries},
     layout::Layout,
     store::{directories, generation, in_use::may_be_used, receipt::Receipt, staging, sweep},
 };
 
-/// A file that was being written longer ago than this has no writer any more.
-const FORGOTTEN: Duration = Duration::from_secs(3600);
+/// What is said of something unfinished.
+const LEFT: &str = "leftover of a command that was killed";
 
 /// Something that can go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +42,7 @@ impl Waste {
     }
 }
 
-/// Everything that can go. Changes nothing.
+/// Everything in the home that can go. Changes nothing.
 pub fn find(layout: &Layout, inventory: &Inventory) -> Vec<Waste> {
     let mut found: Vec<Waste> = Vec::new();
     let mut add =
@@ -45,33 +53,12 @@ pub fn find(layout: &Layout, inventory: &Inventory) -> Vec<Waste> {
         "cluster template of a removed version",
     );
     add(old_answers(layout), "old list of releases");
-    add(sweep::abandoned(layout), "leftover of a command that was killed");
-    add(forgotten(layout), "leftover of a command that was killed");
+    add(sweep::abandoned(layout), LEFT);
+    add(forgotten(layout), LEFT);
     let old = generation::old(layout)
         .into_iter()
         .map(|number| layout.generation(number));
     add(old.collect(), "old generation");
-    found
-}
-
-/// Lists what projects keep and no longer use: old clusters, backups, old logs. They are removed only if they are named.
-pub fn kept(amp_dirs: &BTreeSet<Utf8PathBuf>) -> Vec<Waste> {
-    let mut found = Vec::new();
-    for amp_dir in amp_dirs {
-        let below = [
-            (amp_dir.clone(), "metadb.old-", "old cluster"),
-            (amp_dir.join("backups"), "metadb-", "backup"),
-            (amp_dir.join("log"), "postgres-", "old log"),
-        ];
-        for (directory, begin, what) in below {
-            let named = entries(&directory)
-                .into_iter()
-                .filter(|path| path.file_name().is_some_and(|name| name.starts_with(begin)));
-            let mut paths: Vec<_> = named.collect();
-            paths.sort();
-            found.extend(paths.into_iter().map(|path| Waste::new(path, what)));
-        }
-    }
     found
 }
 
@@ -91,7 +78,7 @@ pub fn inactive(
         .collect()
 }
 
-/// Removes one. Links are removed, never followed. The caller holds the store lock, under which it was found.
+/// Removes one of the home. Links are removed, never followed. The caller holds the store lock, under which it was found.
 ///
 /// # Errors
 /// When it cannot be removed.
@@ -106,6 +93,30 @@ pub fn remove(waste: &Waste, layout: &Layout) -> std::io::Result<()> {
     } else {
         fs::remove_file(&waste.path)
     }
+}
+
+/// Removes one that lies elsewhere, and the directory for sockets that is empty after it. Links are removed, never
+/// followed.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_outside(waste: &Waste) -> std::io::Result<()> {
+    let removed = match waste.path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&waste.path),
+        Ok(_) => fs::remove_file(&waste.path),
+        Err(cause) => Err(cause),
+    };
+    match removed {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
+        removed => removed?,
+    }
+    if waste.what == outside::SOCKETS
+        && let Some(above) = waste.path.parent()
+    {
+        // Others of this user's may be in it.
+        let _ = fs::remove_dir(above);
+    }
+    Ok(())
 }
 
 /// The room that a tree takes, in bytes.
@@ -151,13 +162,6 @@ fn old_answers(layout: &Layout) -> Vec<Utf8PathBuf> {
         .into_iter()
         .filter(|path| is_old(path))
         .collect()
-}
-
-/// Returns true if a file was written longer ago than anybody writes one.
-fn is_old(path: &Utf8Path) -> bool {
-    let modified = path.symlink_metadata().and_then(|metadata| metadata.modified());
-    let age = modified.ok().and_then(|modified| modified.elapsed().ok());
-    age.is_some_and(|age| age > FORGOTTEN)
 }
 
 fn templates(layout: &Layout, inventory: &Inventory) -> Vec<Utf8PathBuf> {

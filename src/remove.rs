@@ -4,7 +4,7 @@ pub mod home;
 
 use std::io;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     domain::{ComponentName, Inventory, Tree, TreeName},
@@ -45,6 +45,18 @@ pub enum RemoveError {
         /// The project's Amp directory.
         project: Utf8PathBuf,
     },
+    /// It is the last one that can read a cluster which a project keeps.
+    #[error("{component} {version} is the last one that can read the old cluster `{cluster}` of `{project}`")]
+    NeededByKept {
+        /// The component.
+        component: ComponentName,
+        /// The version.
+        version: TreeName,
+        /// The cluster.
+        cluster: Utf8PathBuf,
+        /// The project's directory.
+        project: Utf8PathBuf,
+    },
     /// A process runs from the home that is to go.
     #[error("process {pid} runs from ampup's home (`{executable}`)")]
     Running {
@@ -69,10 +81,10 @@ pub enum RemoveError {
     Store(#[from] io::Error),
 }
 
-/// Refuses to remove the last PostgreSQL of a major version that the cluster of a known project needs.
+/// Refuses to remove the last PostgreSQL of a major version that a cluster of a known project needs, be it in use or kept.
 ///
 /// # Errors
-/// `Needed`, with the first such project.
+/// `Needed` or `NeededByKept`, with the first such cluster.
 pub fn check_needed(
     inventory: &Inventory,
     doomed: &[(ComponentName, TreeName)],
@@ -87,12 +99,24 @@ pub fn check_needed(
             other.name.version().major == major && !doomed.contains(&(component.clone(), other.name.clone()))
         };
         if inventory.trees(component).iter().find(stays).is_none()
-            && let Some(project) = projects.of_major(major).into_iter().next()
+            && let Some(needy) = projects.of_major(major).into_iter().next()
         {
-            return Err(RemoveError::Needed {
-                component: component.clone(),
-                version: tree.clone(),
-                project,
+            let (component, version) = (component.clone(), tree.clone());
+            let project = needy.amp_dir;
+            return Err(match needy.is_kept {
+                false => RemoveError::Needed {
+                    component,
+                    version,
+                    project,
+                },
+                true => RemoveError::NeededByKept {
+                    component,
+                    version,
+                    cluster: needy.cluster,
+                    project: project
+                        .parent()
+                        .map_or_else(|| project.clone(), Utf8Path::to_owned),
+                },
             });
         }
     }

@@ -192,6 +192,14 @@ fn downloads(layout: &Layout) -> impl Iterator<Item = (Utf8PathBuf, String)> {
 /// Removes the downloads of install scripts that were killed; never the one that `program` runs from. What cannot be
 /// removed stays.
 pub fn sweep(layout: &Layout, program: &Utf8Path) {
+    for path in left(layout, program) {
+        let _ = fs::remove_dir_all(&path);
+    }
+}
+
+/// Lists the downloads of install scripts that were killed; never the one that `program` runs from.
+pub fn left(layout: &Layout, program: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut found = Vec::new();
     for (parent, prefix) in downloads(layout) {
         for path in crate::fs::entries(&parent) {
             let script = path.file_name().and_then(|name| name.strip_prefix(&*prefix));
@@ -199,10 +207,11 @@ pub fn sweep(layout: &Layout, program: &Utf8Path) {
                 |script: &&str| !script.is_empty() && script.bytes().all(|byte| byte.is_ascii_digit());
             let is_left = script.filter(is_pid).is_some_and(|script| !is_running(script));
             if is_left && !program.starts_with(&path) {
-                let _ = fs::remove_dir_all(&path);
+                found.push(path);
             }
         }
     }
+    found
 }
 
 #[cfg(unix)]

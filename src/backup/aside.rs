@@ -11,6 +11,7 @@ use super::{
     failed,
 };
 use crate::{
+    children::Interrupt,
     fs::directory::Directory,
     postgres::{
         ClusterError, OsUser, identity,
@@ -45,11 +46,17 @@ pub(super) fn header(kept: &Utf8Path) -> Result<Header, BackupError> {
 }
 
 /// Copies it into a directory that is not there yet. It is ours until it is whole: what root wrote into another user's
-/// directory could land elsewhere.
-pub(super) fn copy(kept: &Utf8Path, into: &Utf8Path, owner: Option<&OsUser>) -> Result<(), BackupError> {
+/// directory could land elsewhere. It is interrupted between two files, none of which is larger than a GiB.
+pub(super) fn copy(
+    kept: &Utf8Path,
+    into: &Utf8Path,
+    owner: Option<&OsUser>,
+    interrupt: &Interrupt,
+) -> Result<(), BackupError> {
     let from = Directory::open(kept).map_err(failed("read", kept))?;
     let top = Directory::make(into).map_err(failed("make", into))?;
     let write = |entry: &Entry| -> io::Result<()> {
+        interrupt.ensure_not_ending()?;
         let (above, name) = place_of(&top, &entry.name)?;
         if entry.size.is_none() {
             return above.directory(name).map(drop);

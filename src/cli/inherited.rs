@@ -18,7 +18,8 @@ const LEAST_STACK: u64 = 1 << 20;
 const STACK: usize = 8 << 20;
 
 /// Runs the program without what its parent left.
-pub(super) fn without(run: impl FnOnce() -> ExitCode + Send + Copy) -> ExitCode {
+/// `run` is told the umask, which others who start there get.
+pub(super) fn without(run: impl FnOnce(Option<u32>) -> ExitCode + Send + Copy) -> ExitCode {
     // What its owner cannot read or write is of no use to anybody.
     let left = umask(Mode::empty());
     umask(left & Mode::from_raw_mode(0o077));
@@ -35,7 +36,7 @@ pub(super) fn without(run: impl FnOnce() -> ExitCode + Send + Copy) -> ExitCode 
         let apart = thread::scope(|scope| {
             let thread = thread::Builder::new()
                 .stack_size(STACK)
-                .spawn_scoped(scope, run)
+                .spawn_scoped(scope, move || run(Some(bits(left))))
                 .ok()?;
             thread.join().ok()
         });
@@ -43,7 +44,7 @@ pub(super) fn without(run: impl FnOnce() -> ExitCode + Send + Copy) -> ExitCode 
             return code;
         }
     }
-    run()
+    run(Some(bits(left)))
 }
 
 /// Lets the system keep what a child ended with: where SIGCHLD is ignored, it forgets that (wait(2)). A handler is the one way
@@ -54,4 +55,13 @@ fn see_children() {
         // It stays when its stream goes.
         let _ = signal(SignalKind::child());
     }
+}
+
+/// The bits of a mode, which is narrower on macOS.
+#[cfg_attr(
+    target_os = "linux",
+    expect(clippy::useless_conversion, reason = "it is as wide on Linux")
+)]
+fn bits(mode: Mode) -> u32 {
+    mode.bits().into()
 }

@@ -24,7 +24,7 @@ use super::{Error, Outcome, Session, database};
 use crate::{
     domain::{Channel, Release},
     env::Env,
-    postgres::enclosing,
+    postgres::{Cluster, Contents, enclosing},
     resolve, shell,
     transfer::TransferError,
 };
@@ -129,6 +129,13 @@ fn kept(aside: &Utf8Path) -> String {
         "the database that was there is kept: `ampup db restore {}` brings it back",
         shell::typed(aside.as_str())
     )
+}
+
+/// Says where the database would be that is there now, if one is.
+fn would_keep(cluster: &Cluster) -> Result<Option<String>, Error> {
+    let is_there = !matches!(cluster.contents()?, Contents::Absent | Contents::Empty);
+    let place = cluster.project().cluster();
+    Ok(is_there.then(|| format!("what is there is kept as `{place}.old-<time>`")))
 }
 
 /// The builder whose PostgreSQL has all client programs.

@@ -3,17 +3,18 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Error, Outcome, Session, requests};
+use super::{Error, Outcome, Session, database, requests};
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
     event::{counted, sized},
     fs::link,
-    postgres::{ClusterError, identity, projects::Projects},
+    postgres::{ClusterError, Project, change::swap, enclosing, identity, projects::Projects},
     prune::{self, Waste},
     remove::{self, RemoveError},
     shell,
+    store::in_use,
 };
 
 /// Arguments of `ampup prune`.
@@ -22,18 +23,19 @@ pub struct Args {
     /// Components whose inactive versions are removed too
     #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
-    /// Remove this old cluster, backup or log of a project too, such as `.amp/metadb.old-20260101T000000Z`
-    #[arg(long = "remove", alias = "kept", value_name = "PATH", value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
+    /// Remove this too: an old cluster, backup or log of a project, or a home whose link was removed, by its path or by its
+    /// name, such as `metadb.old-20260101T000000Z`
+    #[arg(long = "remove", alias = "kept", value_name = "NAME", value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
     pub kept: Vec<Utf8PathBuf>,
     /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
 }
 
-/// Removes downloads, cluster templates of removed versions, leftovers of killed commands, and generations beyond the
-/// newest ten. Installed versions stay, unless they are inactive and their component is named. Of projects, the old
-/// clusters, backups and logs are listed, and only those go that are named; their clusters are never touched. Projects that
-/// were removed are forgotten.
+/// Removes downloads, cluster templates of removed versions, generations beyond the newest ten, leftovers of killed commands
+/// in the home and in projects, and directories for the sockets of servers that are gone. Installed versions stay, unless they
+/// are inactive and their component is named. Of projects, the old clusters, backups and logs are listed, and only those go
+/// that are named; their clusters are never touched. Projects that were removed are forgotten.
 ///
 /// # Errors
 /// When a named component is not installed, a named path is nothing that may go, or the home cannot be written.
@@ -48,59 +50,130 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
     }
     let projects = Projects::new(&session.layout, &session.env);
-    let known = prune::kept(&projects.read());
-    let named = named(&args.kept, &known, session)?;
-    let mut waste = prune::find(&session.layout, &inventory);
-    waste.extend(named.iter().cloned());
-    let trees = inactive(&args.names, &inventory, session);
-    tell_of_kept(&known, &named, session);
-    let forgotten = forget(&projects, args.dry_run, session);
-    if args.dry_run || (waste.is_empty() && trees.is_empty()) {
-        let mut outcome = show(&waste, &trees, args.dry_run, session)?;
-        outcome.json["forgotten"] = json!(forgotten);
-        return Ok(outcome);
-    }
-    let seen = waste;
-    let store = session.lock_store()?;
-    // Look again: what was waste may be in use now; and what killed commands left went with taking the lock.
-    let inventory = session.inventory()?;
+    let amp_dirs = known(&projects, session);
+    let mut kept = prune::kept(&amp_dirs);
+    kept.extend(prune::gone_homes(&session.env));
+    let mut outside = prune::left_in_projects(&amp_dirs);
+    outside.extend(prune::left_outside(&session.layout, &session.env, &amp_dirs));
+    let named = named(&args.kept, &kept, session)?;
+    kept.retain(|waste| !named.contains(waste));
+    outside.extend(named);
+    let unsettled = prune::unsettled(&amp_dirs);
     let waste = prune::find(&session.layout, &inventory);
-    let swept = |waste: &Waste| waste.path.symlink_metadata().is_err();
-    let seen: Vec<Waste> = seen.into_iter().filter(swept).collect();
-    let waste: Vec<Waste> = seen.into_iter().chain(waste).chain(named).collect();
     let trees = inactive(&args.names, &inventory, session);
-    let mut talk = Vec::new();
-    let mut bytes = 0;
-    let mut removed = Vec::new();
-    for waste in &waste {
-        prune::remove(waste, &session.layout).map_err(|source| Error::Store {
-            action: "clean",
-            source,
-        })?;
-        bytes += waste.bytes;
-        removed.push(json!({"path": waste.path, "what": waste.what, "bytes": waste.bytes}));
+    tell_of_kept(&kept, session);
+    let forgotten = forget(&projects, args.dry_run, session);
+    let is_nothing = waste.is_empty() && trees.is_empty() && outside.is_empty() && unsettled.is_empty();
+    let mut outcome = if args.dry_run || is_nothing {
+        let unsettled = unsettled.into_iter().map(|(_, waste)| waste);
+        let all: Vec<Waste> = waste.into_iter().chain(outside).chain(unsettled).collect();
+        show(&all, &trees, args.dry_run, session)?
+    } else {
+        let mut removal = Removal::default();
+        removal.outside(&outside)?;
+        removal.unsettled(unsettled, session)?;
+        if !waste.is_empty() || !trees.is_empty() {
+            removal.home(waste, &args.names, session)?;
+        }
+        removal.outcome()
+    };
+    outcome.json["forgotten"] = json!(forgotten);
+    outcome.json["kept"] = kept.iter().map(row).collect();
+    Ok(outcome)
+}
+
+/// The Amp directories that were written down, and the one here.
+fn known(projects: &Projects, session: &Session) -> BTreeSet<Utf8PathBuf> {
+    let mut amp_dirs = projects.read();
+    if let Ok((here, _)) = enclosing::find(&session.env, None) {
+        amp_dirs.insert(here.amp_dir().to_owned());
     }
-    for (component, tree) in &trees {
-        let path = session.layout.tree(component, tree);
-        let size = prune::size(&path);
-        remove::remove(
-            &session.layout,
-            &inventory,
-            &[(component.clone(), tree.clone())],
-            &session.command,
-            &store,
-        )?;
-        bytes += size;
-        talk.push(format!(
-            "removed {component} {}",
-            session.style(component)?.show(tree.version())
-        ));
-        removed.push(json!({"path": path, "what": "inactive version", "bytes": size}));
+    amp_dirs
+}
+
+fn row(waste: &Waste) -> Value {
+    json!({"path": waste.path, "what": waste.what, "bytes": waste.bytes})
+}
+
+/// What was removed so far.
+#[derive(Debug, Default)]
+struct Removal {
+    talk: Vec<String>,
+    items: usize,
+    bytes: u64,
+    removed: Vec<Value>,
+}
+
+impl Removal {
+    fn add(&mut self, waste: &Waste) {
+        self.items += 1;
+        self.bytes += waste.bytes;
+        self.removed.push(row(waste));
     }
-    let items = counted(waste.len() + trees.len(), "unused item");
-    talk.push(format!("removed {items} ({})", sized(bytes)));
-    let json = json!({ "removed": removed, "bytes": bytes, "forgotten": forgotten });
-    Ok(Outcome::done(talk, json))
+
+    /// Removes what lies in projects and elsewhere.
+    fn outside(&mut self, outside: &[Waste]) -> Result<(), Error> {
+        for waste in outside {
+            prune::remove_outside(waste).map_err(|source| Error::File {
+                path: waste.path.clone(),
+                source,
+            })?;
+            self.add(waste);
+        }
+        Ok(())
+    }
+
+    /// Finishes or clears away what killed changes of databases left.
+    fn unsettled(&mut self, unsettled: Vec<(Project, Waste)>, session: &Session) -> Result<(), Error> {
+        for (project, waste) in unsettled {
+            swap::settle(&database::open(&project, session), session.reporter.as_ref())?;
+            self.add(&waste);
+        }
+        Ok(())
+    }
+
+    /// Removes what lies in the home, with the inactive versions of the named components.
+    fn home(&mut self, seen: Vec<Waste>, names: &[ComponentName], session: &Session) -> Result<(), Error> {
+        let store = session.lock_store()?;
+        // Look again: what was waste may be in use now; and what killed commands left went with taking the lock.
+        let inventory = session.inventory()?;
+        let swept = seen
+            .into_iter()
+            .filter(|waste| waste.path.symlink_metadata().is_err());
+        let waste: Vec<Waste> = swept.chain(prune::find(&session.layout, &inventory)).collect();
+        for waste in &waste {
+            prune::remove(waste, &session.layout).map_err(|source| Error::Store {
+                action: "clean",
+                source,
+            })?;
+            self.add(waste);
+        }
+        for (component, tree) in inactive(names, &inventory, session) {
+            let waste = tree_of(&component, &tree, session);
+            let shown = session.style(&component)?.show(tree.version());
+            let doomed = [(component.clone(), tree)];
+            remove::remove(&session.layout, &inventory, &doomed, &session.command, &store)?;
+            self.talk.push(format!("removed {component} {shown}"));
+            self.add(&waste);
+        }
+        Ok(())
+    }
+
+    fn outcome(mut self) -> Outcome {
+        let items = counted(self.items, "unused item");
+        self.talk.push(format!("removed {items} ({})", sized(self.bytes)));
+        Outcome::done(self.talk, json!({ "removed": self.removed, "bytes": self.bytes }))
+    }
+}
+
+/// An installed version, as an item.
+fn tree_of(component: &ComponentName, tree: &TreeName, session: &Session) -> Waste {
+    let path = session.layout.tree(component, tree);
+    Waste {
+        bytes: prune::size(&path),
+        path,
+        what: "inactive version",
+    }
 }
 
 /// Drops the projects that were removed from the record of projects, and gives them.
@@ -121,40 +194,68 @@ fn forget(projects: &Projects, dry_run: bool, session: &Session) -> BTreeSet<Utf
     gone
 }
 
-/// The paths that the user named, each of which must be one of those that projects keep.
-fn named(paths: &[Utf8PathBuf], known: &[Waste], session: &Session) -> Result<Vec<Waste>, Error> {
-    let here = session.env.current_dir().unwrap_or(Utf8Path::new("/"));
-    let find = |path: &Utf8PathBuf| {
-        let path = here.join(path);
-        // By its directory: the last name is not followed, so that a link is no other's name.
-        let real = path.parent().and_then(|parent| link::real(parent).ok());
-        let real = real.zip(path.file_name()).map(|(parent, name)| parent.join(name));
-        let found = known.iter().find(|waste| Some(&waste.path) == real.as_ref());
-        found.cloned().ok_or_else(|| Error::NotFound {
-            message: format!("`{path}` is not an old cluster, backup or log of a known project"),
-            hint: "`ampup prune --dry-run` lists them".to_owned(),
-        })
-    };
-    let is_free = |waste: Waste| match identity::servers_of(&waste.path) {
-        Ok(servers) if servers.is_empty() => Ok(waste),
-        Ok(servers) => Err(Error::from(ClusterError::InUse {
-            cluster: waste.path,
-            holder: format!("process {}", servers[0].pid),
-        })),
-        Err(cause) => Err(RemoveError::Unlisted(cause).into()),
-    };
-    paths.iter().map(|path| find(path).and_then(is_free)).collect()
+/// The items that the user named by path or by name, each of which must be one that is kept.
+fn named(names: &[Utf8PathBuf], known: &[Waste], session: &Session) -> Result<Vec<Waste>, Error> {
+    names
+        .iter()
+        .map(|name| find(name, known, session).and_then(ensure_free))
+        .collect()
 }
 
-/// Lists what projects keep and nobody named.
-fn tell_of_kept(known: &[Waste], named: &[Waste], session: &Session) {
-    for waste in known.iter().filter(|waste| !named.contains(waste)) {
-        let size = sized(waste.bytes);
+fn find(name: &Utf8Path, known: &[Waste], session: &Session) -> Result<Waste, Error> {
+    let here = session.env.current_dir().unwrap_or(Utf8Path::new("/"));
+    let path = here.join(name);
+    // By its directory: the last name is not followed, so that a link is no other's name.
+    let real = path.parent().and_then(|parent| link::real(parent).ok());
+    let real = real.zip(path.file_name()).map(|(parent, name)| parent.join(name));
+    if let Some(found) = known.iter().find(|waste| Some(&waste.path) == real.as_ref()) {
+        return Ok(found.clone());
+    }
+    let of_name: Vec<&Waste> = known
+        .iter()
+        .filter(|waste| waste.path.file_name() == Some(name.as_str()))
+        .collect();
+    match of_name[..] {
+        [one] => Ok(one.clone()),
+        [] => Err(Error::NotFound {
+            message: format!("`{name}` is not an old cluster, backup or log of a known project"),
+            hint: "`ampup prune --dry-run` lists them".to_owned(),
+        }),
+        [first, ..] => Err(Error::Usage {
+            message: format!("{} are called `{name}`", counted(of_name.len(), "item")),
+            hint: removal(first),
+        }),
+    }
+}
+
+/// Ensures that no process uses an item: no server works in it, and no program runs from it.
+fn ensure_free(waste: Waste) -> Result<Waste, Error> {
+    let servers = identity::servers_of(&waste.path).map_err(RemoveError::Unlisted)?;
+    let users = in_use::users(&waste.path).map_err(RemoveError::Unlisted)?;
+    let pid = servers.first().map(|server| server.pid);
+    match pid.or_else(|| users.first().map(|user| user.pid)) {
+        None => Ok(waste),
+        Some(pid) => Err(Error::from(ClusterError::InUse {
+            cluster: waste.path,
+            holder: format!("process {pid}"),
+        })),
+    }
+}
+
+/// The command that removes an item.
+fn removal(waste: &Waste) -> String {
+    format!("`ampup prune --remove {}`", shell::typed(waste.path.as_str()))
+}
+
+/// Lists what is kept and nobody named.
+fn tell_of_kept(kept: &[Waste], session: &Session) {
+    for waste in kept {
         session.note(format!(
-            "kept: `{}` ({}, {size}); `ampup prune --remove {}` removes it",
+            "kept: `{}` ({}, {}); {} removes it",
             waste.path,
             waste.what,
-            shell::typed(waste.path.as_str())
+            sized(waste.bytes),
+            removal(waste)
         ));
     }
 }
@@ -188,19 +289,13 @@ fn show(
     let mut data = String::new();
     let mut bytes = 0;
     let mut rows = Vec::new();
-    let versions = trees.iter().map(|(component, tree)| {
-        let path = session.layout.tree(component, tree);
-        let bytes = prune::size(&path);
-        Waste {
-            path,
-            what: "inactive version",
-            bytes,
-        }
-    });
+    let versions = trees
+        .iter()
+        .map(|(component, tree)| tree_of(component, tree, session));
     for waste in waste.iter().cloned().chain(versions) {
         bytes += waste.bytes;
         let _ = writeln!(data, "{}: {}, {}", waste.path, waste.what, sized(waste.bytes));
-        rows.push(json!({"path": waste.path, "what": waste.what, "bytes": waste.bytes}));
+        rows.push(row(&waste));
     }
     let talk = if rows.is_empty() {
         vec!["nothing to remove".to_owned()]

@@ -82,10 +82,16 @@ fn kept_for_projects(plan: &Plan, session: &Session) -> Result<Vec<String>, Erro
             };
             let major = active.version().major;
             if resolve::is_major_bound(component) && group.candidates[0].version.major != major {
-                for project in projects.of_major(major) {
+                for needy in projects.of_major(major) {
                     let shown = component.version_style.show(active.version());
+                    let what = if needy.is_kept { "old cluster" } else { "database" };
+                    let cluster = if needy.is_kept {
+                        needy.cluster
+                    } else {
+                        needy.amp_dir
+                    };
                     talk.push(format!(
-                        "{name} {shown} stays installed: the database of `{project}` needs it"
+                        "{name} {shown} stays installed: the {what} of `{cluster}` needs it"
                     ));
                 }
             }

@@ -7,14 +7,10 @@ use crate::{
     domain::component::Acceptance,
     env::Env,
     event::counted,
-    fs::{
-        entries, link,
-        mounts::{self, Lack},
-    },
+    fs::{entries, link},
     hindrance::{self, Hindrance},
     layout::Layout,
     postgres::{
-        access::AccessError,
         enclosing::{self, Surprise},
         observe::files,
         user::{OsUser, current_uid},
@@ -153,7 +149,7 @@ pub(super) fn amp_dir(env: &Env) -> Option<Utf8PathBuf> {
 
 /// The project here: AMP_DIR, else `.amp` in the working directory, as ampd finds it; else that of a directory above, which
 /// ampd does not find.
-pub(super) fn project(env: &Env, advice: Advice) -> Vec<Finding> {
+pub(super) fn project(env: &Env) -> Vec<Finding> {
     let mut findings = Vec::new();
     let here = env.current_dir();
     let amp_dir = match (env.var("AMP_DIR"), here) {
@@ -197,14 +193,6 @@ pub(super) fn project(env: &Env, advice: Advice) -> Vec<Finding> {
             "work in a directory of the project's own",
         ));
     }
-    if amp_dir.is_dir()
-        && current_uid() != 0
-        && mounts::lacks(&amp_dir).is_ok_and(|lacks| lacks.contains(&Lack::Permissions))
-    {
-        let refused = AccessError::of_file_system(&amp_dir, Lack::Permissions);
-        let remedy = (advice.on_access)(&refused).unwrap_or_default();
-        findings.push(Finding::problem("project", refused.to_string(), remedy));
-    }
     let cluster = amp_dir.join("metadb");
     if let Some(unfinished) = files::unfinished(&cluster) {
         findings.push(Finding::problem(
@@ -231,6 +219,12 @@ pub(super) fn project(env: &Env, advice: Advice) -> Vec<Finding> {
             ),
             "`ampup run ampd solo`, which puts the socket elsewhere, or move the project",
         ));
+    } else if real.as_str().contains(',') {
+        findings.push(Finding::warning(
+            "project",
+            format!("`{real}` has a comma, which ends the path of a socket: plain `ampd solo` cannot use it"),
+            "`ampup run ampd solo`, which puts the socket elsewhere, or move the project",
+        ));
     }
     findings
 }
@@ -239,7 +233,7 @@ pub(super) fn project(env: &Env, advice: Advice) -> Vec<Finding> {
 pub(super) fn variables(env: &Env) -> Vec<Finding> {
     /// A variable, which values of it hurt, and why.
     type Pitfall = (&'static str, fn(&str) -> bool, &'static str);
-    let pitfalls: [Pitfall; 6] = [
+    let pitfalls: [Pitfall; 5] = [
         (
             "PGPORT",
             |value| value != "5432",
@@ -265,11 +259,6 @@ pub(super) fn variables(env: &Env) -> Vec<Finding> {
             str::is_empty,
             "ampd takes the empty value for an address",
         ),
-        (
-            "AMP_DIR",
-            |value| value.is_empty() || !Utf8Path::new(value).is_absolute(),
-            "ampd's PostgreSQL does not find a directory that is not absolute",
-        ),
     ];
     env.variables()
         .filter_map(|(name, value)| {
@@ -291,10 +280,6 @@ pub(super) fn variables(env: &Env) -> Vec<Finding> {
 mod tests {
     use super::*;
 
-    const NONE: Advice = Advice {
-        on_host: |_| None,
-        on_access: |_| None,
-    };
     use crate::doctor::Level;
 
     #[test]
@@ -313,17 +298,11 @@ mod tests {
     #[test]
     fn a_long_or_shared_project_is_named() {
         let long = format!("/{}", "a".repeat(100));
-        let findings = project(&Env::from_variables([("HOME", "/u")], &long), NONE);
+        let findings = project(&Env::from_variables([("HOME", "/u")], &long));
         assert!(matches!(&findings[..], [one] if one.level == Level::Warning && one.text.contains("bytes")));
-        let findings = project(
-            &Env::from_variables([("HOME", "/u"), ("AMP_DIR", "/p")], "/w"),
-            NONE,
-        );
+        let findings = project(&Env::from_variables([("HOME", "/u"), ("AMP_DIR", "/p")], "/w"));
         assert!(matches!(&findings[..], [one] if one.about == "AMP_DIR"));
-        assert_eq!(
-            project(&Env::from_variables([("HOME", "/u")], "/u"), NONE).len(),
-            1
-        );
-        assert!(project(&Env::from_variables([("HOME", "/u")], "/w"), NONE).is_empty());
+        assert_eq!(project(&Env::from_variables([("HOME", "/u")], "/u")).len(), 1);
+        assert!(project(&Env::from_variables([("HOME", "/u")], "/w")).is_empty());
     }
 }

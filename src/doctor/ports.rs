@@ -7,8 +7,8 @@ use std::{
 
 use camino::Utf8Path;
 
-use super::Finding;
-use crate::{env::Env, fs::atomic};
+use super::{Finding, settings};
+use crate::env::Env;
 
 /// The addresses that ampd listens on: the variable and the key of its `config.toml` that move it, and the default.
 const ADDRESSES: &[(&str, &str, &str)] = &[
@@ -17,20 +17,23 @@ const ADDRESSES: &[(&str, &str, &str)] = &[
     ("AMP_CONFIG_ADMIN_API_ADDR", "admin_api_addr", "0.0.0.0:1610"),
 ];
 
-/// No settings of ampd's are longer, in bytes.
-const LIMIT: u64 = 1 << 20;
-
 /// Tries each of ampd's addresses.
 pub(super) fn check(amp_dir: &Utf8Path, env: &Env) -> Vec<Finding> {
-    let settings = atomic::read(&amp_dir.join("config.toml"), LIMIT).unwrap_or_default();
-    // What is malformed is told where the settings themselves are looked at.
-    let settings: toml::Table = toml::from_str(&String::from_utf8_lossy(&settings)).unwrap_or_default();
+    let settings = settings::table(amp_dir, env);
     let taken = ADDRESSES.iter().filter_map(|(variable, key, default)| {
-        let address = env
-            .var(variable)
-            .or_else(|| settings.get(*key).and_then(toml::Value::as_str))
-            .unwrap_or(default);
-        let address: SocketAddr = address.parse().ok()?;
+        // One that is empty is no address to ampd.
+        let given = env.variables().find(|(name, _)| name == variable);
+        let given = given.map(|(_, value)| value.to_string_lossy().into_owned());
+        let address = given
+            .or_else(|| Some(settings.get(*key)?.as_str()?.to_owned()))
+            .unwrap_or_else(|| (*default).to_owned());
+        let Ok(address) = address.parse::<SocketAddr>() else {
+            return Some(Finding::problem(
+                "ports",
+                format!("`{address}` is no address that ampd could listen on (`{variable}`, or `{key}` in its settings)"),
+                format!("`export {variable}={default}`"),
+            ));
+        };
         let cause = TcpListener::bind(address).err()?;
         Some(finding(address, variable, &cause))
     });

@@ -13,7 +13,11 @@ use fs_err as fs;
 use super::{Finding, around::is_program};
 use crate::{
     env::Env,
-    postgres::user::{OsUser, current_uid},
+    fs::{atomic, entries},
+    postgres::{
+        identity::servers_of,
+        user::{OsUser, current_uid},
+    },
 };
 
 /// The time that a server is given to answer; ampd gives it thirty seconds.
@@ -21,6 +25,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The socket where ampd waits for its server, whatever PGPORT says.
 const SOCKET: &str = ".s.PGSQL.5432";
+
+/// The name of the scratch directory is as long as `.amp`, so that the path of the socket is.
+const PREFIX: &str = ".a";
+const RANDOM: usize = 2;
+
+/// The file in it that says whose it is.
+const MARK: &str = "ampup-doctor";
+
+/// The scratch directories that killed trials left in a directory: no server works in them.
+pub fn abandoned(place: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut found = entries(place);
+    found.retain(|path| {
+        let is_named = path
+            .file_name()
+            .is_some_and(|name| name.starts_with(PREFIX) && name.len() == PREFIX.len() + RANDOM);
+        let has_server = || servers_of(&path.join("metadb")).map_or(true, |servers| !servers.is_empty());
+        is_named && path.join(MARK).is_file() && atomic::is_old(path) && !has_server()
+    });
+    found
+}
 
 /// Runs `initdb` and `postgres` from PATH as ampd does, in a scratch directory beside the project's Amp directory, and says
 /// what went wrong. Nothing is tried where they are not on PATH, or as root, whom they refuse.
@@ -36,12 +60,19 @@ pub(super) fn check(amp_dir: &Utf8Path, env: &Env) -> Vec<Finding> {
         return Vec::new();
     }
     // A directory in which nothing can be made is found by whoever looks at the project.
-    let Ok(scratch) = tempfile::Builder::new().prefix(".a-").tempdir_in(place) else {
+    let Ok(scratch) = tempfile::Builder::new()
+        .prefix(PREFIX)
+        .rand_bytes(RANDOM)
+        .tempdir_in(place)
+    else {
         return Vec::new();
     };
     let Some(scratch) = Utf8Path::from_path(scratch.path()) else {
         return Vec::new();
     };
+    if fs::write(scratch.join(MARK), "").is_err() {
+        return Vec::new();
+    }
     let cluster = scratch.join("metadb");
     let failed = try_initdb(&initdb, &cluster).or_else(|| try_postgres(&postgres, &cluster));
     failed

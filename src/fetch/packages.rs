@@ -217,13 +217,16 @@ pub(super) async fn run(
     Ok(output)
 }
 
+/// The beginning of the name of a room that lies where the system keeps what is temporary.
+pub(crate) const ROOM: &str = "ampup-room-";
+
 /// A private directory that is removed when nobody needs it any more.
 pub(super) struct Room(Utf8PathBuf);
 
 impl Room {
     /// A room where the system keeps what is temporary.
     pub(super) fn temporary() -> Result<Self, FetchError> {
-        let made = tempfile::Builder::new().prefix("ampup-").tempdir();
+        let made = tempfile::Builder::new().prefix(ROOM).tempdir();
         let path = made
             .map(tempfile::TempDir::keep)
             .and_then(|path| Utf8PathBuf::try_from(path).map_err(io::Error::other));

@@ -1,6 +1,9 @@
 //! Changes of the disk that are whole or absent, and that survive a power cut once they are reported.
 
-use std::io::{self, Read as _, Write as _};
+use std::{
+    io::{self, Read as _, Write as _},
+    time::Duration,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -112,6 +115,21 @@ pub fn sweep(directory: &Utf8Path) {
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+/// Something that was being written longer ago than this has no writer any more.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
+
+/// Returns true if something was written longer ago than anybody writes one.
+pub fn is_old(path: &Utf8Path) -> bool {
+    is_older(path, FORGOTTEN)
+}
+
+/// Returns true if something was written longer ago than this.
+pub fn is_older(path: &Utf8Path, than: Duration) -> bool {
+    let modified = path.symlink_metadata().and_then(|metadata| metadata.modified());
+    let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+    age.is_some_and(|age| age > than)
 }
 
 /// The content of `path` in a file in `directory`, flushed.

@@ -88,12 +88,15 @@ impl fmt::Display for Lack {
     }
 }
 
+/// The beginning of the name of a directory in which something is tried.
+pub const PROBE: &str = ".probe-";
+
 /// Lists the things that the file system of this directory does not keep, tried in a directory that is removed again.
 ///
 /// # Errors
 /// When nothing can be made there.
 pub fn lacks(directory: &Utf8Path) -> io::Result<Vec<Lack>> {
-    let probe = atomic::private_directory(directory, ".probe-")?;
+    let probe = atomic::private_directory(directory, PROBE)?;
     let lacks = tried(&probe);
     let _ = fs_err::remove_dir_all(&probe);
     Ok(lacks)

@@ -93,7 +93,7 @@ impl ClusterContext {
 
     /// The lock of whoever changes the cluster.
     pub(super) fn change_lock(&self) -> Utf8PathBuf {
-        self.project.amp_dir().join("metadb.change")
+        self.project.change_lock()
     }
 
     /// The error of whoever meets somebody who needs the cluster as it is.

@@ -147,6 +147,11 @@ impl Project {
         self.amp_dir.join("metadb.users")
     }
 
+    /// The lock of whoever changes the cluster.
+    pub fn change_lock(&self) -> Utf8PathBuf {
+        self.amp_dir.join("metadb.change")
+    }
+
     /// Says which server stays when its last user leaves.
     pub fn keep(&self) -> Utf8PathBuf {
         self.amp_dir.join("metadb.keep")

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     env::Env,
-    fs::{atomic, lock::Lock},
+    fs::{atomic, entries, lock::Lock},
     layout::Layout,
+    postgres::observe::decide::OLD,
     store::{claim, directories, shared_home},
 };
 
@@ -23,6 +24,17 @@ struct Document {
     schema: u32,
     /// Amp directories.
     projects: BTreeSet<Utf8PathBuf>,
+}
+
+/// A cluster that needs a PostgreSQL of its major.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeedyCluster {
+    /// Its project's Amp directory.
+    pub amp_dir: Utf8PathBuf,
+    /// Where it is.
+    pub cluster: Utf8PathBuf,
+    /// True if it was put aside.
+    pub is_kept: bool,
 }
 
 /// Where the projects of one user are written down: in ampup's home, or, where that is another user's, in the user's own
@@ -74,13 +86,31 @@ impl Projects {
         Ok(())
     }
 
-    /// The Amp directories whose cluster is of this major, as far as we may read them: they need a PostgreSQL of it.
-    pub fn of_major(&self, major: u64) -> Vec<Utf8PathBuf> {
-        let is_of_major = |amp_dir: &Utf8PathBuf| {
-            let version = atomic::read(&amp_dir.join("metadb/PG_VERSION"), 64).unwrap_or_default();
+    /// The clusters of this major, as far as we may read them: they need a PostgreSQL of it. Those in use come before those
+    /// that were put aside.
+    pub fn of_major(&self, major: u64) -> Vec<NeedyCluster> {
+        let is_of_major = |cluster: &Utf8PathBuf| {
+            let version = atomic::read(&cluster.join("PG_VERSION"), 64).unwrap_or_default();
             String::from_utf8_lossy(&version).trim().parse() == Ok(major)
         };
-        self.read().into_iter().filter(is_of_major).collect()
+        let amp_dirs = self.read();
+        let in_use = amp_dirs
+            .iter()
+            .map(|amp_dir| (amp_dir, amp_dir.join("metadb"), false));
+        let kept = amp_dirs.iter().flat_map(|amp_dir| {
+            kept_clusters(amp_dir)
+                .into_iter()
+                .map(move |path| (amp_dir, path, true))
+        });
+        in_use
+            .chain(kept)
+            .filter(|(_, cluster, _)| is_of_major(cluster))
+            .map(|(amp_dir, cluster, is_kept)| NeedyCluster {
+                amp_dir: amp_dir.clone(),
+                cluster,
+                is_kept,
+            })
+            .collect()
     }
 
     /// Writes an Amp directory down. ampup's home is not made for it.
@@ -110,6 +140,27 @@ impl Projects {
         }
         result
     }
+}
+
+/// The clusters in an Amp directory that others took the place of, by the names that ampup gives them, oldest first.
+pub fn kept_clusters(amp_dir: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut found = entries(amp_dir);
+    found.retain(|path| {
+        let time = path.file_name().and_then(|name| name.strip_prefix(OLD));
+        let is_directory = || path.symlink_metadata().is_ok_and(|found| found.is_dir());
+        time.is_some_and(begins_with_time) && is_directory()
+    });
+    found
+}
+
+/// Returns true if a text begins with a time as the names have it: `20260101T000000Z`.
+fn begins_with_time(text: &str) -> bool {
+    let is_like = |(letter, like): (u8, u8)| match like {
+        b'0' => letter.is_ascii_digit(),
+        like => letter == like,
+    };
+    const LIKE: &[u8] = b"00000000T000000Z";
+    text.len() >= LIKE.len() && text.bytes().zip(LIKE.iter().copied()).all(is_like)
 }
 
 /// A file that is missing or damaged names no projects: they are found again when they are used.

@@ -52,6 +52,11 @@ fn what_was_backed_up_is_restored_and_nothing_is_lost() {
         .prints(&format!("{file}\n"));
     home.db(&["backup", "b.tar.gz"]).exits(1).says("already exists");
     ask(&home, "delete from t");
+    home.db(&["restore", "b.tar.gz", "--dry-run"])
+        .exits(0)
+        .says("nothing was")
+        .says("what is there is kept as");
+    assert_eq!(ask(&home, "select count(*) from t"), "0");
     home.db(&["restore", "b.tar.gz"])
         .exits(0)
         .says("the database that was there is kept: `ampup db restore ");
@@ -305,6 +310,11 @@ fn a_fork_is_a_copy_and_the_other_project_keeps_its_own() {
         finish(command)
     };
     let from = served.home.work();
+    here(&["db", "fork", from.as_str(), "--dry-run"])
+        .exits(0)
+        .says("nothing was")
+        .says("a copy of `");
+    assert!(!work.join(".amp").exists(), "nothing was made");
     here(&["db", "fork", from.as_str()]).exits(0).says("is a copy of");
     let read = ["run", "--", "sh", "-c", &psql("select x from t")];
     here(&read).exits(0).prints("7\n");

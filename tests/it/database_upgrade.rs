@@ -111,6 +111,17 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     assert_eq!(version.trim(), "15");
     assert!(home.in_amp("metadb.next").is_empty());
 
+    // What can read it stays as long as it is kept.
+    let last = format!("postgres@{}", Build::Debian15.version());
+    for verb in [&["uninstall", &last][..], &["uninstall", &last, "--dry-run"]] {
+        home.ampup(verb)
+            .exits(6)
+            .says("is the last one that can read the old cluster `.amp/metadb.old-")
+            .says("hint: `ampup prune --remove .amp/metadb.old-");
+    }
+    home.ampup(&["prune", "postgres", "--dry-run"])
+        .exits(0)
+        .says("nothing to remove");
     // It goes when it is named, and nothing else does.
     home.ampup(&["prune"]).exits(0).says(&home.shown(&kept[0]));
     assert!(kept[0].exists());

@@ -79,6 +79,8 @@ mod postgres_programs;
 #[cfg(unix)]
 mod postgres_strangers;
 mod powershell;
+#[cfg(target_os = "linux")]
+mod pruned;
 mod registry;
 #[cfg(unix)]
 mod run;

@@ -1,7 +1,7 @@
 //! Advice on removals.
 
 use super::hint_of_io;
-use crate::{exit::Exit, remove::RemoveError};
+use crate::{exit::Exit, remove::RemoveError, shell};
 
 impl RemoveError {
     /// The exit code of a command that fails so.
@@ -11,6 +11,7 @@ impl RemoveError {
             | Self::Running { .. }
             | Self::Unlisted(_)
             | Self::Needed { .. }
+            | Self::NeededByKept { .. }
             | Self::AtWork { .. } => Exit::Busy,
             Self::Store(source) => Exit::of_io(source),
         }
@@ -28,6 +29,15 @@ impl RemoveError {
                 component, version, ..
             } => Some(format!(
                 "`ampup uninstall {component}@{version} --force`, if that database is not needed any more"
+            )),
+            Self::NeededByKept {
+                component,
+                version,
+                cluster,
+                ..
+            } => Some(format!(
+                "`ampup prune --remove {}`, if it is not needed any more, or `ampup uninstall {component}@{version} --force`",
+                shell::typed(cluster.as_str())
             )),
             Self::AtWork { .. } => {
                 Some("wait for that process, or end it, and run the same command again".to_owned())

@@ -7,11 +7,9 @@ use super::{super::database::Selected, Error, Session, named};
 use crate::{
     backup,
     commands::{Outcome, database, requests},
+    event::sized,
     postgres::{Cluster, ClusterError, Project},
 };
-
-/// The prefix of the directory that holds the copy on its way; `prune` knows it.
-pub const PREFIX: &str = "metadb.fork-";
 
 /// Arguments of `ampup db fork`.
 #[derive(Debug, Clone, clap::Args)]
@@ -19,6 +17,9 @@ pub struct Args {
     /// The other project's directory, such as another working tree of this repository
     #[arg(value_name = "DIR", value_parser = requests::path(), value_hint = clap::ValueHint::DirPath)]
     pub from: Utf8PathBuf,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a text here would be printed in the help")]
     pub which: Selected,
@@ -33,23 +34,10 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let here = args.which.cluster(session)?;
     let there = other(&args.from, &here, session)?;
-    let reporter = session.reporter.as_ref();
-    let run_as = here.run_as(None)?;
-    here.project()
-        .prepare(run_as.as_ref())
-        .map_err(ClusterError::from)?;
-    let copies = tempfile::Builder::new()
-        .prefix(PREFIX)
-        .tempdir_in(here.project().amp_dir())
-        .map_err(|source| Error::File {
-            path: here.project().amp_dir().to_owned(),
-            source,
-        })?;
-    let file = Utf8Path::from_path(copies.path())
-        .unwrap_or(here.project().amp_dir())
-        .join("copy.tar.zst");
-    let made = backup::back_up(&there, Some(&file), reporter)?;
-    let restored = backup::restore(&here, &file, reporter)?;
+    if args.dry_run {
+        return plan(&there, &here);
+    }
+    let (made, restored) = backup::fork(&there, &here, session.reporter.as_ref())?;
     let from = there.project().cluster();
     let mut talk = vec![format!(
         "this project's database is a copy of `{from}` now: PostgreSQL {}",
@@ -61,6 +49,21 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "restarted": restored.resumed, "restarted_there": made.resumed,
     });
     Ok(Outcome::done(talk, json))
+}
+
+/// The plan, in words.
+fn plan(there: &Cluster, here: &Cluster) -> Result<Outcome, Error> {
+    let (major, bytes) = backup::ensure_forkable(there, here)?;
+    let (from, place) = (there.project().cluster(), here.project().cluster());
+    let mut talk = vec![format!(
+        "a copy of `{from}` (PostgreSQL {major}, {}) takes the place of `{place}`",
+        sized(bytes)
+    )];
+    talk.extend(super::would_keep(here)?);
+    let json = json!({
+        "from": from, "major": major, "kept": null, "restarted": false, "restarted_there": false,
+    });
+    Ok(Outcome::planned(talk, json))
 }
 
 /// The cluster of the project in a directory, or of this Amp directory.

@@ -46,8 +46,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         Present::Stays
     };
     if args.dry_run {
-        import::ensure_possible(&cluster, present).map_err(|error| with_build(error, session))?;
-        return Ok(planned(&cluster, &source));
+        import::ensure_possible(&cluster, &source, present).map_err(|error| with_build(error, session))?;
+        return planned(&cluster, &source);
     }
     let imported = import::import(
         &cluster,
@@ -100,15 +100,16 @@ fn to_change(cluster: &Cluster, session: &Session) -> Result<Vec<String>, Error>
 }
 
 /// The plan, in words.
-fn planned(cluster: &Cluster, source: &ImportSource) -> Outcome {
+fn planned(cluster: &Cluster, source: &ImportSource) -> Result<Outcome, Error> {
     let place = cluster.project().cluster();
     let source = match source {
         ImportSource::Address(_) => "the database at that address".to_owned(),
         ImportSource::File(path) => format!("`{path}`"),
     };
-    let talk = vec![
+    let mut talk = vec![
         format!("{source} is copied into a new cluster, and its rows are counted"),
-        format!("that takes the place of `{place}`; what is there is kept as `{place}.old-<time>`"),
+        format!("that takes the place of `{place}`"),
     ];
-    Outcome::planned(talk, json!({ "cluster": place }))
+    talk.extend(super::would_keep(cluster)?);
+    Ok(Outcome::planned(talk, json!({ "cluster": place })))
 }

@@ -49,6 +49,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
         Contents::Cluster { .. } | Contents::Damaged { .. } | Contents::Unfinished => {}
     }
+    let name = name(project);
+    args.name
+        .as_deref()
+        .map_or(Ok(()), |given| ensure_meant(given, name))?;
     if args.dry_run {
         let cluster = project.cluster();
         return Ok(Outcome::planned(
@@ -58,7 +62,6 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             json!({ "cluster": cluster, "aside": null }),
         ));
     }
-    let name = name(project);
     let question = format!(
         "This sets the database of `{name}` aside and starts an empty one. Type the project's name to continue:"
     );
@@ -67,13 +70,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .clone()
         .or_else(|| session.options.ask_for.and_then(|ask_for| ask_for(&question)));
     match given {
-        Some(given) if given == name => {}
-        Some(given) => {
-            return Err(Error::Refused {
-                message: format!("`{given}` is not this project's name; nothing was changed"),
-                hint: format!("`ampup db reset {}`", shell::typed(name)),
-            });
-        }
+        Some(given) => ensure_meant(&given, name)?,
         None => {
             return Err(Error::Usage {
                 message: "resetting a database needs the name of its project".to_owned(),
@@ -102,6 +99,17 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk,
         json!({ "cluster": project.cluster(), "aside": aside }),
     ))
+}
+
+/// Ensures that the project was named that would lose its database.
+fn ensure_meant(given: &str, name: &str) -> Result<(), Error> {
+    if given == name {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        message: format!("`{given}` is not this project's name; nothing was changed"),
+        hint: format!("`ampup db reset {}`", shell::typed(name)),
+    })
 }
 
 /// The name of the directory that the project is.

@@ -5,11 +5,12 @@ use fs_err as fs;
 
 use super::{Finding, refused};
 use crate::{
-    commands::{Error, Session, database, pinned},
+    commands::{Error, Session, database, external::External, pinned},
+    doctor::Level,
     domain::ComponentName,
     locate::{self, Locator},
     postgres::{
-        Cluster, ClusterError, Contents, Project, ServerState,
+        Cluster, ClusterError, Contents, Project, ServerState, enclosing,
         identity::servers_of,
         observe::{files, pid_file::PidFile},
         user::current_uid,
@@ -26,11 +27,28 @@ pub(super) fn check(session: &Session) -> Vec<Finding> {
             return findings;
         }
     };
-    if !is_known(&locate::postgres(), session) {
+    let is_in_the_way = project.amp_dir().exists() && !project.amp_dir().is_dir();
+    if is_in_the_way || !is_known(&locate::postgres(), session) {
         return findings;
     }
     let cluster = database::open(&project, session);
-    findings.extend(served(&cluster, session));
+    // `ampup run` finds one above, too.
+    let found = enclosing::find(&session.env, None).map(|(found, _)| database::open(&found, session));
+    let used = found.unwrap_or_else(|_| cluster.clone());
+    if let Ok(Some(external)) = External::find(used.project(), None, &session.env)
+        && !external.is_of(&used)
+    {
+        findings.push(Finding {
+            level: Level::Note,
+            ..Finding::warning(
+                "database",
+                format!("ampd uses another database than the project's: {external} names it"),
+                external.removal(),
+            )
+        });
+        return findings;
+    }
+    findings.extend(served(&used, session));
     findings.extend(by_plain_ampd(&cluster, session));
     findings.extend(server(&cluster));
     findings
@@ -81,7 +99,10 @@ fn served(cluster: &Cluster, session: &Session) -> Vec<Finding> {
     let served = pinned::serve(cluster.clone(), &chosen, session);
     let programs = served.and_then(|cluster| Ok(cluster.programs()?));
     findings.extend(programs.err().map(|error| refused("database", &error)));
-    if let Err(error) = cluster.run_as(None) {
+    // What is no cluster has no owner.
+    if findings.is_empty()
+        && let Err(error) = cluster.run_as(None)
+    {
         findings.push(refused("database", &Error::from(error)));
     }
     findings

@@ -12,6 +12,8 @@ pub const FIRST_OF_USERS: u64 = 16384;
 
 /// The prefix of an unfinished cluster's name.
 pub const NEW: &str = "metadb.new-";
+/// The beginning of the name of a cluster that another one took the place of; the time follows.
+pub const OLD: &str = "metadb.old-";
 
 /// The facts about a directory that may be a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -19,7 +19,7 @@ use crate::{
     postgres::{
         access::AccessError,
         error::ClusterError,
-        observe::decide::{Contents, NEW},
+        observe::decide::{Contents, NEW, OLD},
         observe::files,
         program::Program,
         project::{Project, give_all, give_directory},
@@ -124,7 +124,7 @@ pub fn set_aside(project: &Project) -> io::Result<Option<Utf8PathBuf>> {
         return Ok(None);
     }
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let aside = project.amp_dir().join(format!("metadb.old-{now}-unfinished"));
+    let aside = project.amp_dir().join(format!("{OLD}{now}-unfinished"));
     atomic::rename(&cluster, &aside)?;
     Ok(Some(aside))
 }

@@ -9,7 +9,7 @@ use std::{
 use camino::Utf8Path;
 
 #[cfg(unix)]
-use crate::fs::{directory::Directory, identity::FileIdentity};
+use crate::fs::{directory::Directory, identity::FileIdentity, sockets};
 use crate::{
     fs::atomic,
     postgres::{
@@ -61,9 +61,10 @@ pub(crate) fn make_socket(
         return Ok(Socket::on_loopback(port, password));
     }
     let uid = run_as.map_or_else(current_uid, |user| user.uid);
+    let usual = expected_socket(cluster, uid);
     let socket = match place {
-        SocketPlace::Usual => expected_socket(cluster, uid),
-        SocketPlace::Elsewhere => socket_elsewhere(cluster, uid),
+        SocketPlace::Usual if !is_without_sockets(cluster, &usual) => usual,
+        SocketPlace::Usual | SocketPlace::Elsewhere => socket_elsewhere(cluster, uid),
     };
     #[cfg(unix)]
     if socket.host != cluster.directory {
@@ -78,6 +79,20 @@ pub(crate) fn make_socket(
         }
     }
     Ok(socket)
+}
+
+/// Returns true if nobody would reach a socket in the cluster, as far as it can be tried there. A server would begin all the
+/// same where one can be made.
+fn is_without_sockets(cluster: &ClusterContext, usual: &Socket) -> bool {
+    #[cfg(unix)]
+    {
+        usual.host == cluster.directory && matches!(sockets::work_in(&cluster.directory), Ok(false))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (cluster, usual);
+        false
+    }
 }
 
 /// Writes a password down for the superuser, unless there is one. Only for a cluster that is about to be made: no other

@@ -17,14 +17,14 @@ use crate::{
     postgres::{
         context::ClusterContext,
         error::ClusterError,
-        observe::purpose::is_for_change,
+        observe::{decide::OLD, purpose::is_for_change},
         project::Project,
         run::stop::{Force, stop},
     },
 };
 
 /// The directory in which the next cluster is built: an Amp directory of its own.
-const NEXT: &str = "metadb.next";
+pub(crate) const NEXT: &str = "metadb.next";
 /// Written into it when the next cluster is whole and flushed.
 const READY: &str = "ready.json";
 
@@ -161,8 +161,8 @@ pub(crate) fn end_leftover(cluster: &ClusterContext, reporter: &dyn Reporter) ->
 /// A name for an old cluster that nothing has, with the time in it.
 pub(crate) fn unused(amp_dir: &Utf8Path) -> Utf8PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let names = std::iter::once(format!("metadb.old-{now}"))
-        .chain((2..).map(|number| format!("metadb.old-{now}-{number}")));
+    let names =
+        std::iter::once(format!("{OLD}{now}")).chain((2..).map(|number| format!("{OLD}{now}-{number}")));
     names
         .map(|name| amp_dir.join(name))
         .find(|path| path.symlink_metadata().is_err())
@@ -178,7 +178,7 @@ fn clear(project: &Project) -> io::Result<()> {
         // The successor is only then of no use when there is something in the place that it was made for.
         if !is_successor || inode(&project.cluster()).is_none() {
             let wanted = project.amp_dir().join(&ready.aside);
-            let is_name = ready.aside.starts_with("metadb.old-") && !ready.aside.contains('/');
+            let is_name = ready.aside.starts_with(OLD) && !ready.aside.contains('/');
             let aside = if is_name && wanted.symlink_metadata().is_err() {
                 wanted
             } else {

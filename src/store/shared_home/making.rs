@@ -2,7 +2,7 @@
 
 use std::io;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::{HOMES, directory_of, is_shared};
@@ -93,6 +93,14 @@ pub fn keep_private(layout: &Layout) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = layout;
     Ok(())
+}
+
+/// The directory that a home of root's had below `/var/lib/ampup`, if it is there and nothing has the name of its link.
+pub fn left_of(home: &Utf8Path) -> Option<Utf8PathBuf> {
+    let is_gone = |path: &Utf8Path| matches!(path.symlink_metadata(), Err(cause) if cause.kind() == io::ErrorKind::NotFound);
+    let directory = directory_of(home);
+    let is_home = || claim::is_made(&Layout::new(&directory));
+    (is_gone(home) && directory.is_dir() && is_home()).then_some(directory)
 }
 
 /// Removes the home's own directory once it is empty, and ampup's own link to it. A link of the user's stays, with the

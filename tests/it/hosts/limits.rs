@@ -18,25 +18,30 @@ fn a_file_system_without_sockets_has_its_socket_in_the_runtime_directory() {
     let home = Home::with_postgres(&[Build::Npm(18)]);
     let _ends = Ends(&home);
     let user = run_as().map(|user| (user.uid, user.gid));
-    let run = |path: &'static str, errno: Errno| {
+    let run = |name: &'static str, path: &'static str, errno: Errno| {
         let command =
             home.command_as_we_are(&["run", "--", "sh", "-c", "echo \"$AMP_CONFIG_METADATA_DB__URL\""]);
-        let name = "bind";
         trace(&command, user, Deed::FailAt { name, path, errno })
     };
     let mut wrong = Vec::new();
-    for errno in [Errno::EOPNOTSUPP, Errno::EPERM] {
-        let traced = run("/.amp/metadb/", errno);
+    for (name, path, errno) in [
+        ("bind", "/.amp/metadb/", Errno::EOPNOTSUPP),
+        ("bind", "/.amp/metadb/", Errno::EPERM),
+        // Some let one be made that nobody reaches.
+        ("connect", "/.s.ampup.trial", Errno::ECONNREFUSED),
+        ("connect", "/.s.ampup.trial", Errno::ENXIO),
+    ] {
+        let traced = run(name, path, errno);
         let is_elsewhere = traced.stdout.contains("?host=/tmp/ampup-");
         if traced.code != Some(0) || !is_elsewhere {
-            wrong.push(format!("{errno}: {traced:#?}"));
+            wrong.push(format!("{name} {errno}: {traced:#?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // Where it was is where it will be, as far as anybody knows.
     home.db(&["url"]).exits(0).prints_with("?host=/tmp/ampup-");
 
-    let traced = run("/.s.PGSQL.5432", Errno::EOPNOTSUPP);
+    let traced = run("bind", "/.s.PGSQL.5432", Errno::EOPNOTSUPP);
     assert_eq!(traced.code, Some(1), "{traced:#?}");
     assert!(
         traced.stderr.contains("hint: set `XDG_RUNTIME_DIR`"),

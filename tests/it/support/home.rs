@@ -88,6 +88,14 @@ impl Run {
 impl Home {
     /// A home that does not exist yet, in a world that an ordinary user can write to.
     pub(crate) fn new() -> Self {
+        let home = Self::of_a_new_world();
+        // What earlier runs of the tests left in `/tmp` is no test's to meet.
+        static PRUNED: OnceLock<()> = OnceLock::new();
+        PRUNED.get_or_init(|| drop(home.ampup(&["prune"])));
+        home
+    }
+
+    fn of_a_new_world() -> Self {
         let home = Self {
             world: World::new(),
             releases: Vec::new(),

@@ -163,6 +163,7 @@ fn form(number: i64) -> Option<(&'static str, Form)> {
         libc::SYS_fdatasync => ("fdatasync", Descriptor),
         libc::SYS_syncfs => ("syncfs", Descriptor),
         libc::SYS_bind => ("bind", Address),
+        libc::SYS_connect => ("connect", Address),
         libc::SYS_flock => ("flock", Descriptor),
         libc::SYS_fallocate => ("fallocate", Descriptor),
         libc::SYS_sendfile => ("sendfile", Descriptor),

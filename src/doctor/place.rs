@@ -1,0 +1,151 @@
+//! Where the project lies: would its file system take a database, and let plain ampd reach one?
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Advice, Finding};
+use crate::{
+    env::Env,
+    fs::{
+        atomic,
+        lock::Lock,
+        mounts::{self, Lack},
+        space::{self, SpaceNeed},
+    },
+    postgres::{access::AccessError, user::current_uid},
+    store::directories,
+};
+
+/// A new cluster, and the first file of its log.
+const NEW: SpaceNeed = SpaceNeed {
+    bytes: 64 << 20,
+    entries: 1500,
+};
+/// Something to go on with: PostgreSQL stops where it cannot write its log.
+const MORE: SpaceNeed = SpaceNeed {
+    bytes: 20 << 20,
+    entries: 50,
+};
+
+/// Looks at the file system of an Amp directory, or of the place where it would be made.
+pub(super) fn check(amp_dir: &Utf8Path, env: &Env, advice: Advice) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = umask(env).into_iter().collect();
+    let Some(place) = amp_dir.ancestors().find(|path| path.symlink_metadata().is_ok()) else {
+        return findings;
+    };
+    let is_new = !amp_dir.join("metadb/PG_VERSION").exists();
+    if let Some(closed) = closed(place, amp_dir) {
+        findings.push(closed);
+        return findings;
+    }
+    let need = if is_new { NEW } else { MORE };
+    findings.extend(space::lack(place, need).map(|lack| {
+        Finding::problem(
+            "room",
+            lack.to_string(),
+            "`ampup prune --dry-run` shows what could be removed",
+        )
+    }));
+    // Root would try for somebody else, as whom the server runs.
+    if current_uid() != 0
+        && let Ok(tried) = Tried::of(place)
+    {
+        findings.extend(tried.findings(place, is_new, advice));
+    }
+    findings
+}
+
+/// The umask that ampd would get: what it makes with one that takes from the owner is closed to itself.
+fn umask(env: &Env) -> Option<Finding> {
+    let umask = env.umask().filter(|umask| umask & 0o700 != 0)?;
+    Some(Finding::warning(
+        "umask",
+        format!("it is {umask:04o}: what plain `ampd solo` makes is closed to itself"),
+        "`umask 022`, or `ampup run ampd solo`",
+    ))
+}
+
+/// Something in the place of a directory, or one that nothing can be made in.
+fn closed(place: &Utf8Path, amp_dir: &Utf8Path) -> Option<Finding> {
+    if !place.is_dir() {
+        return Some(Finding::problem(
+            "project",
+            match place == amp_dir {
+                true => format!("`{place}` is not a directory"),
+                false => format!("`{place}` is not a directory, so `{amp_dir}` cannot be one"),
+            },
+            "work in another directory",
+        ));
+    }
+    if directories::is_open(place) {
+        return None;
+    }
+    Some(Finding::problem(
+        "project",
+        format!("`{place}` is not yours to write to"),
+        "work in a directory of yours, or ask its owner to open it",
+    ))
+}
+
+/// What a file system can, as far as it was tried in a directory that is removed again.
+struct Tried {
+    lacks: Vec<Lack>,
+    has_locks: bool,
+    has_sockets: bool,
+}
+
+impl Tried {
+    fn of(place: &Utf8Path) -> std::io::Result<Self> {
+        let lacks = mounts::lacks(place)?;
+        let probe = atomic::private_directory(place, mounts::PROBE)?;
+        let lock = Lock::try_acquire(&probe.join("lock"));
+        let tried = Self {
+            lacks,
+            has_locks: !matches!(&lock, Ok(Some(lock)) if !lock.holds()),
+            has_sockets: has_sockets(&probe),
+        };
+        drop(lock);
+        let _ = fs_err::remove_dir_all(&probe);
+        Ok(tried)
+    }
+
+    fn findings(&self, place: &Utf8Path, is_new: bool, advice: Advice) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for lack in &self.lacks {
+            // A cluster that is there has its link already.
+            if *lack == Lack::Permissions || is_new {
+                let refused = AccessError::of_file_system(place, *lack);
+                let remedy = (advice.on_access)(&refused).unwrap_or_default();
+                findings.push(Finding::problem("project", refused.to_string(), remedy));
+            }
+        }
+        if !self.has_locks {
+            findings.push(Finding::note(
+                "project",
+                format!(
+                    "the file system of `{place}` has no locks: nothing keeps two servers from one database"
+                ),
+                "keep the project on a local file system",
+            ));
+        }
+        if !self.has_sockets {
+            findings.push(Finding::warning(
+                "project",
+                format!("no socket in `{place}` can be reached, and plain `ampd solo` has its own there"),
+                "`ampup run ampd solo`, which puts the socket elsewhere, or move the project",
+            ));
+        }
+        findings
+    }
+}
+
+fn has_sockets(probe: &Utf8PathBuf) -> bool {
+    #[cfg(unix)]
+    {
+        crate::fs::sockets::work_in(probe).unwrap_or(true)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = probe;
+        true
+    }
+}
