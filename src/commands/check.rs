@@ -67,7 +67,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             Update::UpToDate {
                 components, version, ..
             } => (components, version, None, "up to date"),
-            Update::Pinned { components, version } => (components, version, None, "pinned"),
+            // A project's pins are another thing.
+            Update::Pinned { components, version } => (components, version, None, "exact version"),
         };
         for name in components {
             let style = session.style(name)?;

@@ -112,10 +112,10 @@ fn update_follows_what_was_asked_for_and_check_says_it_first() {
     home.ampup(&["install", "ampd@0.0.34"]).exits(0);
     home.ampup(&["check"])
         .exits(0)
-        .prints("ampctl - pinned: v0.0.34\nampd - pinned: v0.0.34\ntool - held back: 1.0.0\n");
+        .prints("ampctl - exact version: v0.0.34\nampd - exact version: v0.0.34\ntool - held back: 1.0.0\n");
     home.offer("tool", "1.1.0");
     home.ampup(&["check"]).exits(100).says("").prints(
-        "ampctl - pinned: v0.0.34\nampd - pinned: v0.0.34\ntool - update available: 1.0.0 -> 1.1.0\n",
+        "ampctl - exact version: v0.0.34\nampd - exact version: v0.0.34\ntool - update available: 1.0.0 -> 1.1.0\n",
     );
     home.ampup(&["update"])
         .exits(0)
