@@ -44,7 +44,7 @@ pub fn main() -> ExitCode {
 fn run(umask: Option<u32>) -> ExitCode {
     let env = Env::capture().with_umask(umask);
     let words = handed_on::marked(std::env::args_os().collect());
-    let parsed = help::parsed().try_get_matches_from(&words);
+    let parsed = help::read(&words);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(refusal) => return ExitCode::from(report::refused(&refusal, &words, &env).code()),

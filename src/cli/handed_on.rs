@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 
-use clap::Command;
+use clap::{Command, CommandFactory as _};
 
-use super::help;
+use super::args::Cli;
 
 /// The options of `db psql` itself, which come first.
 const OWN: [&str; 2] = ["--amp-dir", "--run-as"];
@@ -32,7 +32,11 @@ pub(super) fn marked(mut words: Vec<OsString>) -> Vec<OsString> {
 
 /// The place behind `psql`, where the line is a `db psql`.
 fn psql(words: &[OsString]) -> Option<usize> {
-    let grammar = help::parsed();
+    // The grammar is only looked at where it may matter.
+    if !words.iter().any(|word| word == "psql") {
+        return None;
+    }
+    let grammar = Cli::command();
     let mut verb: &Command = &grammar;
     for (at, word) in words.iter().enumerate().skip(1) {
         if word == "--" {

@@ -2,7 +2,9 @@
 
 mod examples;
 
-use clap::{Command, CommandFactory as _, builder::StyledStr};
+use std::ffi::OsString;
+
+use clap::{ArgMatches, Command, CommandFactory as _, builder::StyledStr};
 
 use self::examples::{EXAMPLES, Examples};
 use super::args::Cli;
@@ -39,7 +41,16 @@ pub fn grammar() -> Command {
     with_examples(Cli::command(), "")
 }
 
-/// The command line as it is parsed: the help of a command has its own options only.
+/// Reads a command line. To make the help takes longer than many a command, and only who is refused or asks for it sees it.
+///
+/// # Errors
+/// When it is refused, or is answered by the help or the version.
+pub(super) fn read(words: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    let read = Cli::command().try_get_matches_from(words);
+    read.or_else(|_| parsed().try_get_matches_from(words))
+}
+
+/// The command line with all its help: that of a command has its own options only.
 pub(super) fn parsed() -> Command {
     let full = with_help(&summary(), true);
     let command = Cli::command()

@@ -65,8 +65,13 @@ fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome
                 "executable": args.executable, "path": executable, "directory": tree,
                 "component": component, "version": name.to_string(), "pin": by.map(Chooser::json),
             });
-            let shown = session.style(component)?.show(name.version());
-            let pin = by.map(|by| format!("this project uses {component} {shown} ({by})"));
+            let pin = match by {
+                Some(by) => {
+                    let shown = session.style(component)?.show(name.version());
+                    Some(format!("this project uses {component} {shown} ({by})"))
+                }
+                None => None,
+            };
             let lacks = missing.iter().filter(|pin| pin.name == *component);
             let lacks = lacks.map(|pin| {
                 format!(
