@@ -106,14 +106,20 @@ pub fn held_back(
 
 /// The releases that take the place of `version`, newest first.
 fn newer<'a>(component: &'a Component, version: &'a Version) -> impl Iterator<Item = &'a Release> {
-    component.releases.iter().filter(move |release| {
-        release.version.cmp_precedence(version).is_gt() && component.is_one_line(&release.version, version)
-    })
+    let releases = component.releases.iter();
+    releases.filter(move |release| takes_its_place(release, version, component))
+}
+
+fn takes_its_place(release: &Release, version: &Version, component: &Component) -> bool {
+    release.version.cmp_precedence(version).is_gt() && component.is_one_line(&release.version, version)
 }
 
 fn behind(component: &Component, version: &Version) -> Option<Concern> {
-    let mut mending = newer(component, version)
+    // Of many releases, few mend flaws: who lists as many installed versions looks at those alone.
+    let mending = component.releases.iter();
+    let mut mending = mending
         .filter_map(|release| Some((release, release.security.as_ref()?)))
+        .filter(|(release, _)| takes_its_place(release, version, component))
         .peekable();
     let (newest, first) = *mending.peek()?;
     let mut security = Security {
