@@ -149,13 +149,14 @@ impl Partial {
         if self.alone.is_some() {
             return Ok(());
         }
-        // The bytes are never flushed: should they be others after a power cut, the digest notices.
+        // Neither is flushed: should the bytes be others after a power cut, the digest notices; and half a note is none.
+        remove(&note(&self.path))?;
         match &self.validator {
             Some(validator) => {
                 let text = serde_json::to_vec(validator).expect("two strings are JSON");
-                atomic::write(&note(&self.path), &text)
+                atomic::write_unflushed(&note(&self.path), &text)
             }
-            None => remove(&note(&self.path)),
+            None => Ok(()),
         }
     }
 
