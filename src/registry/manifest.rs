@@ -3,11 +3,14 @@
 //! Additions of newer manifests (fields, targets, formats, providers, kinds of source and of integrity) are skipped, so
 //! that old clients keep working. Only a higher `schema` number is an error.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use semver::Version;
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use super::{Registry, unique};
 use crate::domain::{
@@ -41,17 +44,19 @@ struct Envelope {
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct Document<'a> {
+    schema: u64,
     registry: String,
     serial: u64,
     issued: String,
-    #[serde(default)]
-    distributions: Option<Value>,
-    components: BTreeMap<String, Value>,
+    #[serde(default, borrow)]
+    distributions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    components: BTreeMap<String, &'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct RawComponent {
+struct RawComponent<'a> {
     title: Option<String>,
     summary: String,
     homepage: String,
@@ -63,11 +68,12 @@ struct RawComponent {
     version_style: VersionStyle,
     executables: Vec<String>,
     acceptance: Acceptance,
-    #[serde(default)]
-    lines: Vec<Value>,
-    #[serde(default)]
-    origins: Vec<Value>,
-    releases: Vec<Value>,
+    #[serde(default, borrow)]
+    lines: Vec<&'a RawValue>,
+    #[serde(default, borrow)]
+    origins: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    releases: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -77,14 +83,16 @@ struct RawDefault {
 }
 
 #[derive(Deserialize)]
-struct RawRelease {
+struct RawRelease<'a> {
     version: Version,
     channel: Channel,
     #[serde(default)]
     tags: Vec<String>,
     published: Option<String>,
-    security: Option<Value>,
-    artifacts: Vec<Value>,
+    #[serde(borrow)]
+    security: Option<&'a RawValue>,
+    #[serde(borrow)]
+    artifacts: Vec<&'a RawValue>,
 }
 
 /// The document that this ampup was built with.
@@ -108,13 +116,16 @@ impl Registry {
     }
 
     fn read(document: &[u8]) -> Result<Self, ManifestError> {
-        let envelope: Envelope = serde_json::from_slice(document).map_err(ManifestError::Malformed)?;
-        if envelope.schema > SCHEMA {
-            return Err(ManifestError::TooNew {
-                found: envelope.schema,
-            });
+        let read = serde_json::from_slice::<Document<'_>>(document).map_err(ManifestError::Malformed);
+        // A newer document may have another shape, too.
+        let schema = match &read {
+            Ok(document) => document.schema,
+            Err(_) => serde_json::from_slice::<Envelope>(document).map_or(SCHEMA, |envelope| envelope.schema),
+        };
+        if schema > SCHEMA {
+            return Err(ManifestError::TooNew { found: schema });
         }
-        let document: Document = serde_json::from_slice(document).map_err(ManifestError::Malformed)?;
+        let document = read?;
         let mut components: BTreeMap<ComponentName, Component> = document
             .components
             .into_iter()
@@ -134,8 +145,8 @@ impl Registry {
 }
 
 /// A part of a manifest, or nothing where this ampup does not understand it.
-fn understood<T: DeserializeOwned>(value: Value) -> Option<T> {
-    serde_json::from_value(value).ok()
+fn understood<T: DeserializeOwned>(value: &RawValue) -> Option<T> {
+    serde_json::from_str(value.get()).ok()
 }
 
 /// Components that would link an executable of another one's, or `ampup` in place of ampup itself. An executable
@@ -163,8 +174,9 @@ fn is_executable_name(file: &str) -> bool {
 }
 
 /// A component, or nothing where it says what this ampup does not know.
-fn component(name: ComponentName, value: Value) -> Option<Component> {
-    let raw: RawComponent = understood(harmless(value))?;
+fn component(name: ComponentName, value: &RawValue) -> Option<Component> {
+    let text = harmless(value.get())?;
+    let raw: RawComponent<'_> = serde_json::from_str(&text).ok()?;
     let are_safe = raw.executables.iter().all(|file| is_executable_name(file));
     let names: BTreeSet<&String> = raw.executables.iter().collect();
     if !are_safe || names.is_empty() || names.len() != raw.executables.len() {
@@ -191,24 +203,35 @@ fn component(name: ComponentName, value: Value) -> Option<Component> {
     })
 }
 
-/// A part of a manifest with every text in it such that it can be shown: what would move the cursor, change colours or turn
-/// the direction of writing is escaped.
-fn harmless(value: Value) -> Value {
+/// A part of a manifest with every text in it such that it can be shown.
+fn harmless(json: &str) -> Option<Cow<'_, str>> {
+    // Between the texts there are line ends and tabs; in one, they are escaped.
+    let is_plain =
+        |letter: char| matches!(letter, ' ' | '\n' | '\r' | '\t') || (letter != '\\' && !is_harmful(letter));
+    if json.chars().all(is_plain) {
+        return Some(Cow::Borrowed(json));
+    }
+    let value = escaped(serde_json::from_str(json).ok()?);
+    Some(Cow::Owned(value.to_string()))
+}
+
+/// What would move the cursor, change colours or turn the direction of writing is escaped in every text.
+fn escaped(value: Value) -> Value {
     match value {
         Value::String(text) if text.contains(is_harmful) => {
-            let escaped = |letter: char| -> String {
+            let one = |letter: char| -> String {
                 if is_harmful(letter) {
                     letter.escape_unicode().collect()
                 } else {
                     letter.to_string()
                 }
             };
-            Value::String(text.chars().map(escaped).collect())
+            Value::String(text.chars().map(one).collect())
         }
-        Value::Array(values) => values.into_iter().map(harmless).collect(),
+        Value::Array(values) => values.into_iter().map(escaped).collect(),
         Value::Object(fields) => fields
             .into_iter()
-            .map(|(name, value)| (name, harmless(value)))
+            .map(|(name, value)| (name, escaped(value)))
             .collect(),
         value => value,
     }
@@ -219,8 +242,8 @@ fn is_harmful(letter: char) -> bool {
         || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn release(value: Value) -> Option<Release> {
-    let raw: RawRelease = understood(value)?;
+fn release(value: &RawValue) -> Option<Release> {
+    let raw: RawRelease<'_> = serde_json::from_str(value.get()).ok()?;
     Some(Release {
         version: raw.version,
         channel: raw.channel,
@@ -232,7 +255,7 @@ fn release(value: Value) -> Option<Release> {
 }
 
 /// An artifact, or nothing where it says what this ampup does not know, or what no artifact may say.
-fn artifact(value: Value) -> Option<Artifact> {
+fn artifact(value: &RawValue) -> Option<Artifact> {
     let artifact: Artifact = understood(value)?;
     let mut paths = artifact.root.iter().chain(artifact.bin.values());
     let are_names = artifact.bin.keys().all(|name| is_executable_name(name));

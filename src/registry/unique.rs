@@ -1,6 +1,6 @@
 //! JSON without duplicate keys. Of two values with one key, two readers may take different ones; so none is taken.
 
-use std::{collections::HashSet, fmt};
+use std::{borrow::Cow, fmt};
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
@@ -30,14 +30,16 @@ impl<'de> Visitor<'de> for Look {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique, A::Error> {
-        let mut keys = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
+        let mut keys = Vec::new();
+        while let Some(Key(key)) = map.next_key()? {
             map.next_value::<Unique>()?;
-            if let Some(twice) = keys.replace(key) {
-                return Err(A::Error::custom(format!("the key `{twice}` is there twice")));
-            }
+            keys.push(key);
         }
-        Ok(Unique)
+        keys.sort_unstable();
+        match keys.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(A::Error::custom(format!("the key `{}` is there twice", pair[0]))),
+            None => Ok(Unique),
+        }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Unique, A::Error> {
@@ -67,6 +69,33 @@ impl<'de> Visitor<'de> for Look {
 
     fn visit_str<E>(self, _: &str) -> Result<Unique, E> {
         Ok(Unique)
+    }
+}
+
+/// A key, which is copied only where it is written with escapes.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(LookAtKey)
+    }
+}
+
+struct LookAtKey;
+
+impl<'de> Visitor<'de> for LookAtKey {
+    type Value = Key<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Borrowed(key)))
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Owned(key.to_owned())))
     }
 }
 
