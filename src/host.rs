@@ -5,6 +5,7 @@
 use std::{collections::BTreeSet, process::Command};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use memchr::memmem;
 
 use crate::{
     distributions,
@@ -31,21 +32,13 @@ pub struct Host {
 impl Host {
     /// Looks at this machine. `needs` are all that any artifact for it may ask for.
     pub fn probe<'a>(needs: impl IntoIterator<Item = &'a Needs>) -> Self {
-        let mut missing = BTreeSet::new();
-        let mut asked = BTreeSet::new();
-        let libraries = Libraries::here();
+        let (mut libraries, mut files) = (BTreeSet::new(), BTreeSet::new());
         for needs in needs {
-            for library in &needs.libraries {
-                if asked.insert(library) && libraries.certainly_lack(library) {
-                    missing.insert(library.clone());
-                }
-            }
-            for file in &needs.files {
-                if asked.insert(file) && matches!(Utf8Path::new(file).try_exists(), Ok(false)) {
-                    missing.insert(file.clone());
-                }
-            }
+            libraries.extend(needs.libraries.iter().map(String::as_str));
+            files.extend(needs.files.iter().map(String::as_str));
         }
+        files.retain(|file| matches!(Utf8Path::new(file).try_exists(), Ok(false)));
+        let missing = certainly_missing(libraries).into_iter().chain(files);
         Self {
             target: target(),
             description: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -60,7 +53,7 @@ impl Host {
                 None
             },
             os_release: distributions::os_release(),
-            missing,
+            missing: missing.map(str::to_owned).collect(),
         }
     }
 
@@ -144,7 +137,7 @@ fn glibc() -> Option<(u32, u32)> {
 /// The version in the banner of a C library: `GNU C Library (…) stable release version 2.36.`
 fn stated_version(library: &[u8]) -> Option<(u32, u32)> {
     const BEFORE: &[u8] = b" release version ";
-    let at = library.windows(BEFORE.len()).position(|text| text == BEFORE)?;
+    let at = memmem::find(library, BEFORE)?;
     let rest = &library[at + BEFORE.len()..];
     let end = rest
         .iter()
@@ -165,27 +158,17 @@ fn numbers(text: &str) -> Option<(u32, u32)> {
     Some((parts.next()??, parts.next().unwrap_or(Some(0))?))
 }
 
-/// Where the loader of this host would look for a library.
-struct Libraries {
-    /// `/etc/ld.so.cache` of the GNU C library, which holds the name of every library that it knows.
-    cache: Option<Vec<u8>>,
-}
-
-impl Libraries {
-    fn here() -> Self {
-        Self {
-            cache: crate::fs::atomic::read(Utf8Path::new("/etc/ld.so.cache"), 64 << 20).ok(),
-        }
-    }
-
-    /// Returns true if the loader would certainly not find `soname`. A name that is in no usual directory, on a host
-    /// whose loader keeps no cache (musl, NixOS), is a doubt.
-    fn certainly_lack(&self, soname: &str) -> bool {
-        let Some(cache) = &self.cache else { return false };
-        let mut entry = soname.as_bytes().to_vec();
-        entry.push(0);
-        !cache.windows(entry.len()).any(|window| window == entry) && !in_usual_directory(soname)
-    }
+/// Those of the libraries that the loader of this host would certainly not find. A name that is in no usual directory, on a
+/// host whose loader keeps no cache (musl, NixOS), is a doubt.
+fn certainly_missing(mut libraries: BTreeSet<&str>) -> BTreeSet<&str> {
+    // It holds the name of every library that the GNU C library's loader knows, each with a NUL behind it.
+    let Ok(cache) = crate::fs::atomic::read(Utf8Path::new("/etc/ld.so.cache"), 64 << 20) else {
+        return BTreeSet::new();
+    };
+    libraries.retain(|soname| {
+        memmem::find(&cache, format!("{soname}\0").as_bytes()).is_none() && !in_usual_directory(soname)
+    });
+    libraries
 }
 
 /// A library that was installed after the cache was made.

@@ -231,7 +231,9 @@ fn read_opened(file: fs::File, path: &Utf8Path, limit: u64) -> io::Result<Vec<u8
             format!("`{path}` is not a regular file"),
         ));
     }
-    let mut content = Vec::new();
+    // One more than there is, so that its end is seen without growing. What is in /proc has no length.
+    let length = metadata.len().min(limit) as usize + 1;
+    let mut content = Vec::with_capacity(length);
     file.take(limit + 1).read_to_end(&mut content)?;
     if content.len() as u64 > limit {
         return Err(io::Error::new(
