@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use unicode_normalization::UnicodeNormalization as _;
+use icu_normalizer::ComposingNormalizerBorrowed;
 
 use super::{fault::Fault, limits};
 
@@ -178,16 +178,17 @@ fn is_device(part: &str) -> bool {
 
 /// Returns a part of a name as the least discerning file system sees it. Two parts with one key may be one file there.
 pub(super) fn key(part: &str) -> Cow<'_, str> {
-    if part
-        .bytes()
-        .all(|letter| letter.is_ascii() && !letter.is_ascii_uppercase())
-    {
-        return Cow::Borrowed(part);
+    if part.is_ascii() {
+        return match part.bytes().any(|letter| letter.is_ascii_uppercase()) {
+            true => Cow::Owned(part.to_ascii_lowercase()),
+            false => Cow::Borrowed(part),
+        };
     }
+    const NFC: ComposingNormalizerBorrowed<'_> = ComposingNormalizerBorrowed::new_nfc();
     // Lower, upper and lower case again, letter by letter: folds ß and ẞ with SS, ſ with s and both sigmas. Capital ẞ is
     // its own upper case, and only its lower case leads to SS.
-    let folded = part
-        .nfc()
+    let folded = NFC
+        .normalize_iter(part.chars())
         .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
@@ -198,7 +199,7 @@ pub(super) fn key(part: &str) -> Cow<'_, str> {
                 '\u{200c}' | '\u{200d}' | '\u{206a}'..='\u{206f}' | '\u{feff}'
             )
         });
-    Cow::Owned(folded.nfc().collect())
+    Cow::Owned(NFC.normalize_iter(folded).collect())
 }
 
 #[cfg(test)]
