@@ -4,7 +4,7 @@ mod examples;
 
 use std::ffi::OsString;
 
-use clap::{ArgMatches, Command, CommandFactory as _, builder::StyledStr};
+use clap::{ArgMatches, Command, CommandFactory as _, builder::StyledStr, error::ErrorKind};
 
 use self::examples::{EXAMPLES, Examples};
 use super::args::Cli;
@@ -47,7 +47,10 @@ pub fn grammar() -> Command {
 /// When it is refused, or is answered by the help or the version.
 pub(super) fn read(words: &[OsString]) -> Result<ArgMatches, clap::Error> {
     let read = Cli::command().try_get_matches_from(words);
-    read.or_else(|_| parsed().try_get_matches_from(words))
+    read.or_else(|refusal| match refusal.kind() {
+        ErrorKind::DisplayVersion => Err(refusal),
+        _ => parsed().try_get_matches_from(words),
+    })
 }
 
 /// The command line with all its help: that of a command has its own options only.

@@ -56,7 +56,8 @@ struct Document<'a> {
 }
 
 #[derive(Deserialize)]
-struct RawComponent<'a> {
+#[serde(bound(deserialize = "R: Deserialize<'de>"))]
+struct RawComponent<'a, R> {
     title: Option<String>,
     summary: String,
     homepage: String,
@@ -72,8 +73,7 @@ struct RawComponent<'a> {
     lines: Vec<&'a RawValue>,
     #[serde(default, borrow)]
     origins: Vec<&'a RawValue>,
-    #[serde(borrow)]
-    releases: Vec<&'a RawValue>,
+    releases: Vec<R>,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +83,8 @@ struct RawDefault {
 }
 
 #[derive(Deserialize)]
-struct RawRelease<'a> {
+#[serde(bound(deserialize = "A: Deserialize<'de>"))]
+struct RawRelease<'a, A> {
     version: Version,
     channel: Channel,
     #[serde(default)]
@@ -91,8 +92,7 @@ struct RawRelease<'a> {
     published: Option<String>,
     #[serde(borrow)]
     security: Option<&'a RawValue>,
-    #[serde(borrow)]
-    artifacts: Vec<&'a RawValue>,
+    artifacts: Vec<A>,
 }
 
 /// The document that this ampup was built with.
@@ -176,39 +176,74 @@ fn is_executable_name(file: &str) -> bool {
 /// A component, or nothing where it says what this ampup does not know.
 fn component(name: ComponentName, value: &RawValue) -> Option<Component> {
     let text = harmless(value.get())?;
-    let raw: RawComponent<'_> = serde_json::from_str(&text).ok()?;
-    let are_safe = raw.executables.iter().all(|file| is_executable_name(file));
-    let names: BTreeSet<&String> = raw.executables.iter().collect();
-    if !are_safe || names.is_empty() || names.len() != raw.executables.len() {
-        return None;
+    // Most are understood whole, and read in one go.
+    if let Ok(raw) = serde_json::from_str::<RawComponent<'_, RawRelease<'_, Artifact>>>(&text) {
+        return raw.understood(name, |raw| Some(raw.understood(Some)));
     }
-    let mut releases: Vec<Release> = raw.releases.into_iter().filter_map(release).collect();
-    releases.sort_by(|one, other| other.version.cmp(&one.version));
-    Some(Component {
-        name,
-        title: raw.title,
-        summary: raw.summary,
-        homepage: raw.homepage,
-        licence: raw.licence,
-        default_channel: raw.default.channel,
-        default_requirement: raw.default.requirement,
-        group: raw.group,
-        default_install: raw.default_install,
-        version_style: raw.version_style,
-        executables: raw.executables,
-        acceptance: raw.acceptance,
-        lines: raw.lines.into_iter().filter_map(understood).collect(),
-        origins: raw.origins.into_iter().filter_map(understood).collect(),
-        releases,
+    let raw: RawComponent<'_, &RawValue> = serde_json::from_str(&text).ok()?;
+    raw.understood(name, |value| {
+        let raw: RawRelease<'_, &RawValue> = serde_json::from_str(value.get()).ok()?;
+        Some(raw.understood(understood))
     })
+}
+
+impl<R> RawComponent<'_, R> {
+    fn understood(self, name: ComponentName, release: impl FnMut(R) -> Option<Release>) -> Option<Component> {
+        let are_safe = self.executables.iter().all(|file| is_executable_name(file));
+        let names: BTreeSet<&String> = self.executables.iter().collect();
+        if !are_safe || names.is_empty() || names.len() != self.executables.len() {
+            return None;
+        }
+        let mut releases: Vec<Release> = self.releases.into_iter().filter_map(release).collect();
+        releases.sort_by(|one, other| other.version.cmp(&one.version));
+        Some(Component {
+            name,
+            title: self.title,
+            summary: self.summary,
+            homepage: self.homepage,
+            licence: self.licence,
+            default_channel: self.default.channel,
+            default_requirement: self.default.requirement,
+            group: self.group,
+            default_install: self.default_install,
+            version_style: self.version_style,
+            executables: self.executables,
+            acceptance: self.acceptance,
+            lines: self.lines.into_iter().filter_map(understood).collect(),
+            origins: self.origins.into_iter().filter_map(understood).collect(),
+            releases,
+        })
+    }
+}
+
+impl<A> RawRelease<'_, A> {
+    fn understood(self, artifact: impl FnMut(A) -> Option<Artifact>) -> Release {
+        let artifacts = self.artifacts.into_iter().filter_map(artifact);
+        Release {
+            version: self.version,
+            channel: self.channel,
+            tags: self.tags,
+            published: self.published,
+            security: self.security.and_then(understood),
+            artifacts: artifacts.filter(is_permitted).collect(),
+        }
+    }
+}
+
+/// Returns true if an artifact says nothing that none may say.
+fn is_permitted(artifact: &Artifact) -> bool {
+    let mut paths = artifact.root.iter().chain(artifact.bin.values());
+    let are_names = artifact.bin.keys().all(|name| is_executable_name(name));
+    are_names && paths.all(|path| is_archive_path(path))
 }
 
 /// A part of a manifest with every text in it such that it can be shown.
 fn harmless(json: &str) -> Option<Cow<'_, str>> {
-    // Between the texts there are line ends and tabs; in one, they are escaped.
+    // Between the texts there are line ends and tabs; in one, they are escaped. Most texts are ASCII, which is fast to look through.
+    let is_ascii = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t') && byte != b'\\';
     let is_plain =
-        |letter: char| matches!(letter, ' ' | '\n' | '\r' | '\t') || (letter != '\\' && !is_harmful(letter));
-    if json.chars().all(is_plain) {
+        |letter: char| matches!(letter, '\n' | '\r' | '\t') || (letter != '\\' && !is_harmful(letter));
+    if json.bytes().all(is_ascii) || json.chars().all(is_plain) {
         return Some(Cow::Borrowed(json));
     }
     let value = escaped(serde_json::from_str(json).ok()?);
@@ -240,26 +275,6 @@ fn escaped(value: Value) -> Value {
 fn is_harmful(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-fn release(value: &RawValue) -> Option<Release> {
-    let raw: RawRelease<'_> = serde_json::from_str(value.get()).ok()?;
-    Some(Release {
-        version: raw.version,
-        channel: raw.channel,
-        tags: raw.tags,
-        published: raw.published,
-        security: raw.security.and_then(understood),
-        artifacts: raw.artifacts.into_iter().filter_map(artifact).collect(),
-    })
-}
-
-/// An artifact, or nothing where it says what this ampup does not know, or what no artifact may say.
-fn artifact(value: &RawValue) -> Option<Artifact> {
-    let artifact: Artifact = understood(value)?;
-    let mut paths = artifact.root.iter().chain(artifact.bin.values());
-    let are_names = artifact.bin.keys().all(|name| is_executable_name(name));
-    (are_names && paths.all(|path| is_archive_path(path))).then_some(artifact)
 }
 
 /// A relative path with `/`, without empty, `.` or `..` parts.
