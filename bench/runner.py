@@ -1,0 +1,120 @@
+"""Processes that are timed, in fresh directories, and the table of what they took."""
+
+import json
+import os
+import pwd
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+NOBODY = "nobody"
+
+
+class Run:
+    """What a finished process took; with `phases`, also when each of its steps began."""
+
+    def __init__(self, command, cwd=None, environment=None, phases=False):
+        self.phases, output = {}, b""
+        began = time.perf_counter()
+        process = subprocess.Popen([str(word) for word in command], cwd=cwd, env=environment, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if phases:
+            for line in process.stdout:
+                output += line
+                if b'"phase"' in line:
+                    self.phases[json.loads(line)["phase"]] = time.perf_counter() - began
+        else:
+            output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.seconds = time.perf_counter() - began
+        self.output = output.decode(errors="replace")
+        self.cpu = usage.ru_utime + usage.ru_stime
+        self.memory = usage.ru_maxrss / 1024
+        if process.returncode != 0:
+            sys.exit(f"{command} ended with {process.returncode}:\n{self.output}")
+
+    def without_acceptance(self):
+        """What it took less the running of what it installed."""
+        self.seconds -= self.acceptance()
+        return self
+
+    def acceptance(self):
+        return self.phases["publishing"] - self.phases["proving"]
+
+    def unpacking(self):
+        """From the first byte of the archive that is unpacked to the tree that is flushed and published."""
+        return self.seconds - self.phases["unpacking"] - self.acceptance()
+
+
+class Bench:
+    """Fresh directories, and the rows that were measured."""
+
+    def __init__(self, program, rounds, top):
+        self.program, self.rounds, self.top = program, rounds, top
+        self.count = 0
+        self.rows = []
+
+    def fresh(self):
+        self.count += 1
+        path = self.top / "runs" / str(self.count)
+        path.mkdir(parents=True)
+        return path
+
+    def ampup(self, *arguments, home=None, registry=None, cwd=None, phases=False, user=None, **environment):
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.top), "AMPUP_YES": "1",
+                       "AMPUP_HOME": str(home or self.fresh() / "home"), **environment}
+        progress = ["--progress", "json" if phases else "never"]
+        if registry:
+            environment["AMPUP_REGISTRY"] = str(registry)
+        return Run([*as_user(user), self.program, *progress, *arguments], cwd=cwd, environment=environment, phases=phases)
+
+    def shell(self, script, user=None, cwd=None):
+        return Run([*as_user(user), "bash", "-euo", "pipefail", "-c", script], cwd=cwd or self.fresh())
+
+    def pairs(self, name, goal, ours, theirs, rounds=None):
+        """A row with the median of the ratios of pairs; the first pair warms the caches."""
+        ratios, seconds = [], []
+        for turn in range((rounds or self.rounds) + 1):
+            one, other = (ours(), theirs()) if turn % 2 else reversed((theirs(), ours()))
+            if turn:
+                ratios.append(one.seconds / other.seconds)
+                seconds.append((one.seconds, other.seconds))
+        mine, peer = (statistics.median(column) for column in zip(*seconds))
+        self.row(name, goal, f"{statistics.median(ratios):.2f}", f"{shown(mine)} and {shown(peer)}")
+
+    def cpu(self, name, goal, run, rounds=None):
+        """A row with the median of the processor's time."""
+        runs = [run() for _ in range(rounds or 4 * self.rounds)]
+        self.row(name, goal, f"{median(runs, 'cpu') * 1000:.1f} ms of CPU", f"{shown(median(runs, 'seconds'))} until it ended")
+
+    def row(self, name, goal, value, note=""):
+        name = name.replace("|", "\\|")
+        self.rows.append(f"| {name} | {goal} | {value} | {note} |")
+        print(self.rows[-1], flush=True)
+
+
+def median(runs, field):
+    return statistics.median(getattr(run, field) for run in runs)
+
+
+def shown(seconds):
+    return f"{seconds:.1f} s" if seconds >= 10 else f"{seconds * 1000:.0f} ms"
+
+
+def as_user(user):
+    return ["setpriv", "--reuid", user, "--regid", str(pwd.getpwnam(user).pw_gid), "--clear-groups", "--"] if user else []
+
+
+def server_user():
+    """Who runs PostgreSQL, which refuses root."""
+    return NOBODY if os.geteuid() == 0 else None
+
+
+def give(path):
+    if os.geteuid() == 0:
+        shutil.chown(path, NOBODY)
+    return Path(path)
