@@ -1,6 +1,9 @@
 //! Leaves the tables for unwinding out of the released program: a panic ends it, and nothing ever reads them.
 
-#![expect(clippy::disallowed_methods, reason = "cargo speaks to a build script by the environment")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "cargo speaks to a build script by the environment"
+)]
 
 use std::env;
 
