@@ -160,6 +160,9 @@ fn remove(
             ));
         }
     }
+    if left.is_home_kept {
+        talk.push(format!("`{}` stays: it was there before ampup", layout.home()));
+    }
     for path in &left.empty {
         talk.push(format!("`{path}` is empty, and stays: it cannot be removed"));
     }

@@ -230,12 +230,15 @@ pub struct Left {
     pub paths: Vec<Utf8PathBuf>,
     /// Empty directories that are not ours to remove: mount points, and a home in somebody else's directory.
     pub empty: Vec<Utf8PathBuf>,
+    /// True if the home's directory is there, as it was before ampup.
+    pub is_home_kept: bool,
 }
 
 /// Removes what `survey` found, then the directories in the home that are empty by then, and the home. Once something cannot
 /// be removed, what makes ampup run stays, and its record. The user's own home directory stays. The caller holds the store lock.
 pub fn apply(estate: &Estate, layout: &Layout, user_home: Option<&Utf8Path>) -> Left {
     let mut left = Left::default();
+    let was_found = claim::was_found(layout);
     for path in &estate.ours {
         let stays = left.failed.is_some() && turn(path, layout).is_some();
         let removed = if stays {
@@ -269,6 +272,10 @@ pub fn apply(estate: &Estate, layout: &Layout, user_home: Option<&Utf8Path>) -> 
         }
     }
     let home = layout.home();
+    if left.failed.is_none() && was_found {
+        left.is_home_kept = true;
+        return left;
+    }
     if left.failed.is_none()
         && user_home != Some(home)
         && let Err(cause) = shared_home::remove(layout)

@@ -45,6 +45,9 @@ struct Mark {
     schema: u64,
     /// The names of the entries in this directory that are ampup's.
     names: BTreeSet<String>,
+    /// The directory was there before, so that it is not ampup's to remove.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    found: bool,
 }
 
 /// A directory that may be, or is, ampup's home.
@@ -91,12 +94,12 @@ pub fn read(layout: &Layout) -> io::Result<Claim> {
     Ok(Claim::Free)
 }
 
-/// Makes the directory ampup's: with its mark, before anything else is written into it.
+/// Makes the directory ampup's, which somebody else may have made: with its mark, before anything else is written into it.
 ///
 /// # Errors
 /// When something in it was there before ampup, or the mark cannot be written.
 #[cfg(feature = "cli")]
-pub(super) fn stake(layout: &Layout) -> io::Result<()> {
+pub(super) fn stake(layout: &Layout, is_found: bool) -> io::Result<()> {
     if let Claim::Foreign(entry) = read(layout)? {
         return Err(entry.into());
     }
@@ -104,16 +107,20 @@ pub(super) fn stake(layout: &Layout) -> io::Result<()> {
     match mark.symlink_metadata() {
         Ok(found) if found.is_file() => Ok(()),
         Ok(_) => Err(foreign(mark, layout).into()),
-        Err(_) => write(layout),
+        Err(_) => write(layout, is_found),
     }
 }
 
 /// Writes the mark in its place, and not beside it first: one that was cut is a mark all the same, and nothing else may be
 /// left in a directory that is not ampup's yet.
 #[cfg(feature = "cli")]
-fn write(layout: &Layout) -> io::Result<()> {
+fn write(layout: &Layout, found: bool) -> io::Result<()> {
     let names = every_name();
-    let text = checked::written(&Mark { schema: 1, names });
+    let text = checked::written(&Mark {
+        schema: 1,
+        names,
+        found,
+    });
     match atomic::write_unflushed(&layout.mark(), &text) {
         // Another ampup was faster.
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
@@ -121,6 +128,12 @@ fn write(layout: &Layout) -> io::Result<()> {
     }
     fs::File::open(layout.mark())?.sync_all()?;
     atomic::sync_directory(layout.home())
+}
+
+/// Returns true if the home's directory was there before it became one.
+pub fn was_found(layout: &Layout) -> bool {
+    let mark = atomic::read_own(&layout.mark(), LIMIT).unwrap_or_default();
+    checked::read::<Mark>(&mark).is_ok_and(|mark| mark.found)
 }
 
 /// Returns true if files beside the store may be written into the home: into a directory that was made for it.
@@ -273,10 +286,12 @@ mod tests {
                 panic!("{name}");
             };
             assert_eq!(entry.path, home.join(name));
-            assert!(stake(&layout).is_err() && !layout.mark().exists());
+            assert!(stake(&layout, false).is_err() && !layout.mark().exists());
             fs::remove_file(home.join(name)).expect("removed");
         }
-        stake(&layout).expect("free");
+        assert!(!was_found(&layout));
+        stake(&layout, true).expect("free");
+        assert!(was_found(&layout));
         fs::create_dir(layout.cache()).expect("made");
         assert_eq!(read(&layout).expect("read"), Claim::Made(every_name()));
         fs::write(layout.mark(), "").expect("damaged");

@@ -23,12 +23,17 @@ use crate::{
 /// symbolic links.
 pub fn prepare(layout: &Layout, user_home: Option<&Utf8Path>) -> io::Result<()> {
     shared_home::make(layout, user_home)?;
+    let is_directory = |found: std::fs::Metadata| found.is_dir();
+    let is_found = layout.home().symlink_metadata().is_ok_and(is_directory);
     make_home(layout)?;
-    if let Claim::Foreign(entry) = claim::read(layout)? {
-        return Err(entry.into());
-    }
+    let is_free = match claim::read(layout)? {
+        Claim::Foreign(entry) => return Err(entry.into()),
+        Claim::Free => true,
+        // One from before there were marks may have none.
+        Claim::Made(_) => false,
+    };
     ensure_all_ours(layout)?;
-    claim::stake(layout)?;
+    claim::stake(layout, is_found && is_free)?;
     for directory in made(layout) {
         make_own(&directory, layout)?;
     }

@@ -105,6 +105,24 @@ fn other_files_beside_are_no_concern_of_ampups() {
 }
 
 #[test]
+fn an_empty_directory_that_somebody_made_stays_and_one_of_ampups_goes() {
+    let home = world();
+    for is_there in [true, false] {
+        if is_there {
+            fs::create_dir(home.path()).expect("made");
+            home.give(&home.path());
+        }
+        home.ampup(&["install", "tool@1.0.0"]).exits(0);
+        let run = home.ampup(&["self", "uninstall", "--yes"]).exits(0);
+        assert_eq!(home.path().is_dir(), is_there, "{run:?}");
+        if is_there {
+            run.says("stays: it was there before ampup");
+            fs::remove_dir(home.path()).expect("nothing is left in it");
+        }
+    }
+}
+
+#[test]
 fn what_is_put_into_a_home_later_outlives_it() {
     let home = world();
     home.ampup(&["install", "tool@1.0.0"]).exits(0);
