@@ -453,7 +453,8 @@ say_what_is_here() {
 
 # A path as people write it.
 short() {
-    case $1 in
+    # Without a home directory nothing is below it.
+    case ${HOME:+$1} in
         "${HOME-}"/*) printf '%s/%s' '~' "${1#"$HOME"/}" ;;
         *) printf '%s' "$1" ;;
     esac
