@@ -1,5 +1,5 @@
 //! Properties that the dump of one database leaves out, in words: the settings of the database and of roles, its comment, locale and
-//! privileges, the comments and attributes of roles, and the places of tables. They are reported, so that the user can bring them over.
+//! privileges, those on parameters, the comments and attributes of roles, and the places of tables. They are reported, so that the user can bring them over.
 
 use crate::transfer::{Patience, TransferError};
 
@@ -26,7 +26,18 @@ const LINES: &str = "select pg_catalog.translate(line, E'\\n', ' ') from ( \
             or exists (select from pg_catalog.pg_auth_members m where m.member = r.oid)) \
     having count(*) > 0) as lines (line) order by 1;\n";
 
-/// Lists what an import from this server leaves behind.
-pub(super) fn behind(from: &Patience<'_>) -> Result<Vec<String>, TransferError> {
-    Ok(from.ask(LINES)?.lines().map(str::to_owned).collect())
+/// The first major that has privileges on parameters.
+const WITH_PARAMETERS: u64 = 15;
+/// The same for those, which an older server does not know.
+const OF_PARAMETERS: &str = "select concat('privileges on the parameter ', parname, ': ', \
+        pg_catalog.translate(pg_catalog.array_to_string(paracl, ', '), E'\\n', ' ')) \
+    from pg_catalog.pg_parameter_acl order by 1;\n";
+
+/// Lists what an import from this server, of this major, leaves behind.
+pub(super) fn behind(from: &Patience<'_>, major: u64) -> Result<Vec<String>, TransferError> {
+    let mut lines = from.ask(LINES)?;
+    if major >= WITH_PARAMETERS {
+        lines += &from.ask(OF_PARAMETERS)?;
+    }
+    Ok(lines.lines().map(str::to_owned).collect())
 }

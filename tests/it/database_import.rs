@@ -125,6 +125,7 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
         &format!("create tablespace fast location '{fast}'"),
         "alter table empty set tablespace fast",
         "comment on role app is 'the application'",
+        "grant set, alter system on parameter log_statement to app",
     ] {
         sql(&elsewhere.address, statement).expect("written");
     }
@@ -181,6 +182,7 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
                 .says("the comment on the database: mine")
                 .says("logins and memberships of roles: app, ")
                 .says("comments on roles: app")
+                .says("privileges on the parameter log_statement: ")
                 .says("tablespaces: fast")
                 .says("settings of role reader: work_mem=7MB")
                 .says("settings of the database: statement_timeout=1min");
