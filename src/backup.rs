@@ -99,21 +99,12 @@ pub fn back_up(
     reporter: &dyn Reporter,
 ) -> Result<Made, BackupError> {
     swap::settle(cluster, reporter)?;
-    let Contents::Cluster { major } = cluster.contents()? else {
-        return Err(BackupError::NoCluster(cluster.project().cluster()));
-    };
+    let major = ensure_possible(cluster, file)?;
     let run_as = cluster.run_as(None)?;
     let path = match file {
         Some(file) => file.to_owned(),
         None => default_path(cluster, run_as.as_ref())?,
     };
-    if path.symlink_metadata().is_ok() {
-        return Err(BackupError::Exists(path));
-    }
-    let parent = path.parent().and_then(|parent| link::real(parent).ok());
-    if parent.is_some_and(|parent| parent.starts_with(cluster.project().cluster())) {
-        return Err(BackupError::Inside(path));
-    }
     // Nobody changes the cluster meanwhile, nor makes a backup.
     let _swap = Swap::begin(cluster, reporter)?;
     if file.is_none() {
@@ -144,6 +135,28 @@ pub fn back_up(
         removed,
         resumed,
     })
+}
+
+/// Looks for what is in the way of a backup. Gives the cluster's major. Changes nothing.
+///
+/// # Errors
+/// When there is no cluster, somebody uses it, or something is in the file's place.
+pub fn ensure_possible(cluster: &Cluster, file: Option<&Utf8Path>) -> Result<u64, BackupError> {
+    let Contents::Cluster { major } = cluster.contents()? else {
+        return Err(BackupError::NoCluster(cluster.project().cluster()));
+    };
+    cluster.run_as(None)?;
+    if let Some(path) = file {
+        if path.symlink_metadata().is_ok() {
+            return Err(BackupError::Exists(path.to_owned()));
+        }
+        let parent = path.parent().and_then(|parent| link::real(parent).ok());
+        if parent.is_some_and(|parent| parent.starts_with(cluster.project().cluster())) {
+            return Err(BackupError::Inside(path.to_owned()));
+        }
+    }
+    lease::ensure_unused(cluster)?;
+    Ok(major)
 }
 
 /// A restore that nothing is known to be in the way of.

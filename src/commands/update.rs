@@ -11,6 +11,7 @@ use crate::{
     domain::{ComponentName, Inventory},
     postgres::projects::Projects,
     resolve::{self, Plan, Update},
+    store::directories,
 };
 
 /// Arguments of `ampup update`.
@@ -33,8 +34,11 @@ pub struct Args {
 /// When the registry that comes is not proven, a named component is not installed, or what is newer cannot be installed.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     upstream::ensure_allowed(&args.how, session)?;
-    if !args.how.dry_run {
+    // A plan asks for a newer registry too, where it can keep one: it is what would be decided from.
+    if !args.how.dry_run || directories::ensure_writable(&session.layout).is_ok() {
         session.refresh()?;
+    } else {
+        session.note("the registry was not asked for anew: nothing can be kept in this home".to_owned());
     }
     session.warn_of_age()?;
     let inventory = session.inventory()?;

@@ -36,6 +36,9 @@ pub struct Args {
     /// Repair what is damaged
     #[arg(long)]
     pub repair: bool,
+    /// Show what `--repair` would repair, and repair nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Hashes every file of the installed trees and looks at the home's links. Exit code 4 where something is damaged and
@@ -44,6 +47,7 @@ pub struct Args {
 /// # Errors
 /// When a named component is not installed, or what is damaged cannot be made anew.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
+    let repair = args.repair && !args.dry_run;
     let mut talk = Vec::new();
     let all = args.names.is_empty();
     let faults = if all {
@@ -51,7 +55,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     } else {
         Vec::new()
     };
-    if args.repair && !faults.is_empty() {
+    if repair && !faults.is_empty() {
         mend_pointers(session)?;
     }
     let inventory = match session.inventory() {
@@ -66,7 +70,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         let Some(damages) = damages(&component, &tree, session) else {
             continue;
         };
-        let state = match (damages.is_empty(), args.repair) {
+        let state = match (damages.is_empty(), repair) {
             (true, _) => "whole",
             (false, true) => {
                 let rebuilt = rebuild(&component, &tree, &inventory, session);
@@ -91,7 +95,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             "damages": damages.iter().map(Damage::to_string).collect::<Vec<_>>(),
         }));
     }
-    let left = if args.repair && !faults.is_empty() {
+    let left = if repair && !faults.is_empty() {
         mend_links(&mut talk, session)?
     } else {
         faults.clone()
@@ -110,7 +114,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut exit = Exit::Done;
     if has_damage || !left.is_empty() {
         exit = Exit::Integrity;
-        if !args.repair {
+        if !repair {
             talk.push(format!("hint: {}", hint(&left, has_damage)));
         }
     }

@@ -1,6 +1,6 @@
-//! `--dry-run` on every verb that changes the active set: it says what would be done, and does nothing.
+//! `--dry-run` on every verb that changes something: it says what would be done, and does nothing.
 
-use crate::support::home::Home;
+use crate::support::{home::Home, postgres::fingerprint, served::Served, table::every};
 
 #[test]
 fn what_would_be_done_is_said_and_nothing_is_done() {
@@ -31,4 +31,82 @@ fn what_would_be_done_is_said_and_nothing_is_done() {
     home.ampup(&["uninstall", "tool@2.0.0", "--dry-run"]).exits(3);
     home.ampup(&["use", "tool@2.0.0", "--dry-run"]).exits(3);
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Every verb that changes something; `run` is whatever its command is, and psql too.
+const VERBS: [&str; 22] = [
+    "install",
+    "update",
+    "use",
+    "uninstall",
+    "undo",
+    "prune",
+    "verify",
+    "link",
+    "pin",
+    "mirror",
+    "init",
+    "self update",
+    "self uninstall",
+    "db start",
+    "db stop",
+    "db backup",
+    "db restore",
+    "db reset",
+    "db compact",
+    "db import",
+    "db upgrade",
+    "db fork",
+];
+
+#[test]
+fn every_verb_that_changes_something_has_a_plan() {
+    let home = Home::new();
+    every(VERBS, |verb| {
+        let words: Vec<&str> = verb.split(' ').chain(["--help"]).collect();
+        home.ampup(&words).exits(0).prints_with("--dry-run");
+    });
+}
+
+#[test]
+fn the_verbs_of_a_database_say_what_they_would_do_and_do_nothing() {
+    let served = Served::new();
+    let plan = |words: &[&str]| {
+        let run = served
+            .ampup(&[words, &["--dry-run"]].concat())
+            .exits(0)
+            .says("nothing was");
+        served
+            .ampup(&[&["--json"], words, &["--dry-run"]].concat())
+            .exits(0);
+        run
+    };
+    plan(&["db", "start"]).says("a database is created in");
+    assert!(!served.home.work().join(".amp").exists(), "nothing was made");
+    served.sql("create table t as select 7 as x");
+    let before = fingerprint(&served.data());
+    let rows: [(&[&str], &str); 5] = [
+        (&["db", "start"], "is served by postgres 18"),
+        (&["db", "stop"], "is not running"),
+        (
+            &["db", "backup"],
+            "is copied into `.amp/backups/metadb-<time>.tar.zst`",
+        ),
+        (&["db", "compact"], "every table is rewritten"),
+        (&["db", "reset"], "is renamed to"),
+    ];
+    every(rows, |(words, said)| {
+        plan(words).says(said);
+        assert_eq!(fingerprint(&served.data()), before);
+        assert!(!served.is_running() && !served.amp_dir().join("backups").exists());
+    });
+    served.ampup(&["db", "backup", "one.tar.zst"]).exits(0);
+    served
+        .ampup(&["db", "backup", "one.tar.zst", "--dry-run"])
+        .exits(1)
+        .says("already exists");
+    served.ampup(&["db", "start"]).exits(0);
+    plan(&["db", "start"]).says("runs already");
+    plan(&["db", "stop"]).says(") is stopped");
+    assert!(served.is_running());
 }

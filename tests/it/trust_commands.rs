@@ -47,6 +47,13 @@ fn an_update_fetches_proves_keeps_and_then_asks_once_with_a_condition() {
 
     publisher.publish(1008).update().expect("updated");
     assert_eq!(publisher.in_use(), (1008, RegistrySource::Fetched));
+
+    // A plan is made from what an update would know.
+    let mut planned = update::Args::default();
+    planned.how.dry_run = true;
+    let session = publisher.publish(1009).session_with(|_| {});
+    update::run(&planned, &session).expect("planned");
+    assert_eq!(session.registry().expect("a registry").serial, 1009);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::{
     backup,
     commands::{Outcome, requests},
     event::sized,
+    postgres::Cluster,
 };
 
 /// Arguments of `ampup db backup`.
@@ -16,6 +17,9 @@ pub struct Args {
     /// The file to write [default: .amp/backups/, where the last three are kept]
     #[arg(value_parser = requests::path(), value_hint = clap::ValueHint::FilePath)]
     pub file: Option<Utf8PathBuf>,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a text here would be printed in the help")]
     pub which: Selected,
@@ -28,6 +32,9 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
     let file = args.file.as_ref().map(|file| named(file, session));
+    if args.dry_run {
+        return plan(&cluster, file);
+    }
     let made = backup::back_up(&cluster, file.as_deref(), session.reporter.as_ref())?;
     let mut talk = vec![format!(
         "PostgreSQL {}, {}, every file compared",
@@ -47,4 +54,20 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk,
         ..Outcome::answer(format!("{}\n", made.path), json)
     })
+}
+
+/// The plan, in words.
+fn plan(cluster: &Cluster, file: Option<Utf8PathBuf>) -> Result<Outcome, Error> {
+    let major = backup::ensure_possible(cluster, file.as_deref())?;
+    let bytes = cluster.status()?.size;
+    let amp_dir = cluster.project().amp_dir();
+    let file = file.unwrap_or_else(|| amp_dir.join("backups/metadb-<time>.tar.zst"));
+    let talk = vec![format!(
+        "the cluster (PostgreSQL {major}, {}) is copied into `{file}` while its server is stopped",
+        sized(bytes)
+    )];
+    let json = json!({
+        "file": file, "major": major, "bytes": bytes, "removed": [], "restarted": false,
+    });
+    Ok(Outcome::planned(talk, json))
 }

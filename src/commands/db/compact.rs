@@ -26,6 +26,9 @@ pub struct Args {
     /// Which project.
     #[command(flatten)]
     pub project: Selected,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// As root: run the server as this user
     #[arg(long, value_name = "USER")]
     pub run_as: Option<String>,
@@ -39,6 +42,14 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.served(session)?;
     if cluster.status()?.url.is_none() {
         return Err(super::url::none(&cluster));
+    }
+    if args.dry_run {
+        let size = cluster.status()?.size;
+        let talk = "every table is rewritten without its deleted rows, and locked meanwhile";
+        return Ok(Outcome::planned(
+            vec![format!("{talk}: {} now", sized(size))],
+            json!({ "cluster": cluster.project().cluster(), "before": size, "after": size }),
+        ));
     }
     let start = StartOptions {
         run_as: database::user(args.run_as.as_deref())?,

@@ -8,7 +8,8 @@ use crate::{
         database::{self, Selected},
         external::External,
     },
-    postgres::{Purpose, ServerOrigin, StartOptions},
+    locate,
+    postgres::{Cluster, Contents, Purpose, ServerOrigin, ServerState, StartOptions},
 };
 
 /// Arguments of `ampup db start`.
@@ -26,6 +27,9 @@ pub struct Args {
     /// Listen on a port of 127.0.0.1 too, with a password: for programs that cannot use a socket
     #[arg(long)]
     pub tcp: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Starts the database, which is made on first use, and leaves it running.
@@ -35,6 +39,9 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.served(session)?;
     External::tell(&cluster, session);
+    if args.dry_run {
+        return plan(&cluster);
+    }
     let start = StartOptions {
         run_as: database::user(args.run_as.as_deref())?,
         ephemeral: args.ephemeral,
@@ -64,4 +71,27 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut json = json;
     json["tcp_url"] = url.clone().into();
     Ok(Outcome::answer(format!("{url}\n"), json))
+}
+
+/// The plan, in words.
+fn plan(cluster: &Cluster) -> Result<Outcome, Error> {
+    let place = cluster.project().cluster();
+    let programs = cluster.programs()?;
+    cluster.run_as(None)?;
+    let runs = matches!(cluster.status()?.server, ServerState::Serves(_));
+    let is_new = matches!(
+        cluster.contents()?,
+        Contents::Absent | Contents::Empty | Contents::Unfinished
+    );
+    let name = &programs.component;
+    let version = format!("{name} {}", locate::shown(name, &programs.name));
+    let line = match (runs, is_new) {
+        (true, _) => format!("the server of `{place}` runs already, and stays until it is stopped"),
+        (false, true) => {
+            format!("a database is created in `{place}` by {version}, and stays until it is stopped")
+        }
+        (false, false) => format!("the database `{place}` is served by {version} until it is stopped"),
+    };
+    let json = json!({ "cluster": place, "started": !runs, "made": is_new && !runs });
+    Ok(Outcome::planned(vec![line], json))
 }

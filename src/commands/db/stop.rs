@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     commands::{Error, Outcome, Session, database::Selected},
-    postgres::{Cluster, ClusterError, Force, Stopped, observe::purpose::StartedBy},
+    postgres::{Cluster, ClusterError, Force, ServerState, Stopped, observe::purpose::StartedBy},
 };
 
 /// Arguments of `ampup db stop`.
@@ -16,6 +16,9 @@ pub struct Args {
     /// Kill a server that does not stop; what was committed is there again after the next start
     #[arg(long)]
     pub force: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Stops the database, whoever started it. Where sessions are open, they are named, and it is asked.
@@ -26,6 +29,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
     let force = if args.force { Force::Yes } else { Force::No };
     let place = cluster.project().cluster();
+    if args.dry_run {
+        return plan(&cluster);
+    }
     if !args.force && !session.options.yes {
         ensure_agreed(&cluster, session)?;
     }
@@ -35,6 +41,23 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     };
     let json = json!({ "cluster": place, "stopped": pid.is_some(), "pid": pid });
     Ok(Outcome::done(vec![line], json))
+}
+
+/// The plan, in words.
+fn plan(cluster: &Cluster) -> Result<Outcome, Error> {
+    let place = cluster.project().cluster();
+    let pid = match cluster.status()?.server {
+        ServerState::Serves(serving) => serving.pid,
+        ServerState::Stopped | ServerState::Busy { .. } | ServerState::OutOfReach { .. } => None,
+    };
+    let mut talk = vec![match pid {
+        Some(pid) => format!("the server of `{place}` (process {pid}) is stopped"),
+        None => format!("the database `{place}` is not running"),
+    }];
+    let sessions = cluster.sessions()?.into_iter();
+    talk.extend(sessions.map(|session| format!("the session of {session} ends")));
+    let json = json!({ "cluster": place, "stopped": false, "pid": pid });
+    Ok(Outcome::planned(talk, json))
 }
 
 /// Names the sessions that would be cut off, and asks.

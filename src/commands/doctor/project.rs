@@ -84,7 +84,7 @@ fn daemon(session: &Session) -> Option<Finding> {
     Some(Finding::problem(
         "ampd",
         "ampd is not installed: there is nothing to run",
-        "`ampup install`",
+        "`ampup install --component ampd`",
     ))
 }
 
