@@ -6,6 +6,7 @@ use std::{
 };
 
 use camino::Utf8Path;
+use fs_err as fs;
 use semver::Version;
 
 use super::{Effect, Entry, Mirror, MirrorContext, MirrorError, open_to_all};
@@ -222,7 +223,10 @@ impl Mirror {
     /// Gives a proven file its place. One that lies elsewhere, in another mirror or as a user's own file, is copied.
     fn publish(&self, verified: &Verified, path: &Utf8Path) -> io::Result<()> {
         if verified.path().starts_with(self.downloads()) {
-            verified.file().sync_all()?;
+            // Windows flushes no file that was opened for reading alone.
+            let mut options = fs::OpenOptions::new();
+            options.read(true).write(cfg!(windows));
+            options.open(verified.path())?.sync_all()?;
             open_to_all(verified.path())?;
             return atomic::rename(verified.path(), path);
         }

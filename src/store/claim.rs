@@ -126,7 +126,9 @@ fn write(layout: &Layout, found: bool) -> io::Result<()> {
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         made => made?,
     }
-    fs::File::open(layout.mark())?.sync_all()?;
+    // Windows flushes no file that was opened for reading alone.
+    let mark = fs::OpenOptions::new().write(true).open(layout.mark())?;
+    mark.sync_all()?;
     atomic::sync_directory(layout.home())
 }
 
