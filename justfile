@@ -1,9 +1,9 @@
 # What the gate checks before the tests.
 check:
     cargo fmt --check
-    cargo clippy --all-targets -- -D warnings
+    cargo clippy --all-targets --features registry -- -D warnings
     cargo clippy --no-default-features --lib -- -D warnings
-    shellcheck .ci/run .ci/targets .ci/tools install.sh release/assemble bench/instructions
+    shellcheck .ci/elsewhere .ci/run .ci/targets .ci/tools install.sh release/assemble bench/instructions
     .ci/tools words
     .ci/tools dependencies
     .ci/tools workflows
@@ -16,6 +16,11 @@ docs:
 # The program and its tests, compiled for TARGETS (docs/platforms.md).
 targets +TARGETS:
     .ci/targets {{ TARGETS }}
+
+# The main job by a build for another machine: musl, aarch64 (under qemu-user) or windows (under Wine), on Debian as root
+# (docs/platforms.md has what came of it last).
+elsewhere BUILD:
+    .ci/elsewhere {{ BUILD }}
 
 # What needs no npm, pip, PostgreSQL, other shells or root: in under a minute, once it is built.
 test-quick:
