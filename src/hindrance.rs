@@ -36,6 +36,17 @@ pub enum Hindrance {
         /// The thing that it cannot keep.
         lack: Lack,
     },
+    /// PostgreSQL's programs name each other to a shell, in double quotes.
+    #[error("the path `{}` has {sign}, and PostgreSQL's initdb cannot start the server from such a path", .place.as_str().escape_debug())]
+    Path {
+        /// Where the programs would lie.
+        place: Utf8PathBuf,
+        /// The sign, with its article.
+        sign: &'static str,
+    },
+    /// Programs are started with it in place of what they neither read nor write.
+    #[error("`/dev/null` cannot be used")]
+    NoNull(#[source] io::Error),
     /// initdb starts the server through a shell.
     #[error("cannot run `/bin/sh`, which PostgreSQL's initdb needs")]
     NoShell(#[source] io::Error),
@@ -82,9 +93,29 @@ pub fn seen(place: &Utf8Path, acceptance: Acceptance) -> Vec<Hindrance> {
     }
     found.extend(children::ensure_thread().err().map(Hindrance::NoProcess));
     if acceptance == Acceptance::Postgres {
+        found.extend(of_path(place));
         found.extend(of_postgres());
     }
     found
+}
+
+/// Signs that mean something in the double quotes in which initdb hands the server's path to a shell
+/// (`find_other_exec` of PostgreSQL's `src/common/exec.c`).
+fn of_path(place: &Utf8Path) -> Option<Hindrance> {
+    let signs = [
+        ('"', "a double quote"),
+        ('`', "a backquote"),
+        ('$', "a dollar sign"),
+        ('\n', "a line break"),
+        ('\r', "a line break"),
+    ];
+    let found = signs
+        .into_iter()
+        .find(|(sign, _)| cfg!(unix) && place.as_str().contains(*sign));
+    found.map(|(_, sign)| Hindrance::Path {
+        place: place.to_owned(),
+        sign,
+    })
 }
 
 /// The things that they need and that the file system of `place` does not keep, tried in a directory that is removed again. Where nothing
@@ -118,6 +149,10 @@ fn of_postgres() -> Vec<Hindrance> {
         found.push(Hindrance::NoProc);
     }
     found.extend(limits::low().map(Hindrance::Limit));
+    if let Err(cause) = ensure_null() {
+        found.push(Hindrance::NoNull(cause));
+        return found;
+    }
     let shell = bare_command("/bin/sh".into(), None)
         .args(["-c", ":"])
         .stdin(Stdio::null())
@@ -133,6 +168,16 @@ fn of_postgres() -> Vec<Hindrance> {
     }
     found.extend(OsUser::for_postgres().err().map(Hindrance::User));
     found
+}
+
+/// Opens `/dev/null` as every program does; a container that was built carelessly has a file there, which root alone may write.
+#[cfg(unix)]
+fn ensure_null() -> io::Result<()> {
+    std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .map(drop)
 }
 
 #[cfg(not(unix))]

@@ -27,7 +27,11 @@ pub(super) fn without(run: impl FnOnce(Option<u32>) -> ExitCode + Send + Copy) -
     let _ = SigSet::all().thread_unblock();
     // Where no file can be opened, which is said a little later, tokio would panic.
     if children::is_ignored(Signal::CHILD.as_raw()) && children::ensure_files().is_ok() {
-        see_children();
+        handle(SignalKind::child());
+    }
+    // A file that grows too large is an error, which is told, and not our end.
+    if getrlimit(Resource::Fsize).current.is_some() && children::ensure_files().is_ok() {
+        handle(SignalKind::from_raw(Signal::XFSZ.as_raw()));
     }
     let is_small = getrlimit(Resource::Stack)
         .current
@@ -47,13 +51,13 @@ pub(super) fn without(run: impl FnOnce(Option<u32>) -> ExitCode + Send + Copy) -
     run(Some(bits(left)))
 }
 
-/// Lets the system keep what a child ended with: where SIGCHLD is ignored, it forgets that (wait(2)). A handler is the one way
-/// without unsafe code to take that back, and a program that we start does not get it.
-fn see_children() {
+/// Takes back what a signal would do to us: where SIGCHLD is ignored, the system forgets what a child ended with (wait(2)), and
+/// SIGXFSZ ends a process. A handler is the one way to that without unsafe code, and a program that we start does not get it.
+fn handle(kind: SignalKind) {
     if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
         let _entered = runtime.enter();
         // It stays when its stream goes.
-        let _ = signal(SignalKind::child());
+        let _ = signal(kind);
     }
 }
 

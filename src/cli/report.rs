@@ -108,7 +108,7 @@ impl Face {
 
     /// A line of talk: its paths are short, and `error:`, `warning:` and `hint:` are coloured.
     fn line(&self, text: &str) -> String {
-        let text = self.places.shorten(text);
+        let text = harmless(&self.places.shorten(text));
         let paints = [("error:", "1;31"), ("warning:", "1;33"), ("hint:", "1;36")];
         for (word, paint) in paints {
             if let Some(rest) = text.strip_prefix(word)
@@ -287,6 +287,20 @@ fn pretty(object: &Value) -> String {
 }
 
 /// Writes to stdout.
+/// The text without what would move a terminal's cursor or change its title: a cloned repository may have it in a name.
+fn harmless(text: &str) -> String {
+    let is_ours = |letter: char| letter == '\n' || letter == '\t' || !letter.is_control();
+    if text.chars().all(is_ours) {
+        return text.to_owned();
+    }
+    text.chars()
+        .map(|letter| match is_ours(letter) {
+            true => letter.to_string(),
+            false => letter.escape_default().to_string(),
+        })
+        .collect()
+}
+
 /// Writes a line to stderr in one go, so that what others write there at the same time stands before or after it. When that is
 /// closed, nobody is left to be told.
 fn write_line(line: &str) {
@@ -308,4 +322,15 @@ fn forgiven(written: io::Result<()>) -> io::Result<()> {
 
 fn unwritten(cause: &io::Error) -> String {
     format!("error: cannot write to stdout: {cause}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_moved_by_nothing_that_is_told() {
+        assert_eq!(harmless("a\u{1b}]0;x\u{7}\tb\nc"), "a\\u{1b}]0;x\\u{7}\tb\nc");
+        assert_eq!(harmless("größe"), "größe");
+    }
 }

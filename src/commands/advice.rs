@@ -31,6 +31,10 @@ const DISK_FAILURE: &str =
 /// The remedy where no further file can be opened.
 const OPEN_FILES: &str = "close some, or raise the limit: `ulimit -n 1024`";
 
+/// The remedy where a file may not grow.
+const FILE_SIZE: &str =
+    "raise the limit of a file's size: `ulimit -f unlimited`, or the service's `LimitFSIZE=`";
+
 /// Returns the command to type after a failed file operation in ampup's home, if the kind of failure tells it.
 pub(super) fn hint_of_io(cause: &io::Error) -> Option<String> {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, Unsupported};
@@ -53,6 +57,7 @@ pub(super) fn hint_of_room(cause: &io::Error) -> Option<String> {
         StorageFull | QuotaExceeded => {
             "free disk space (`ampup prune` removes unused files) and run the same command again"
         }
+        io::ErrorKind::FileTooLarge => FILE_SIZE,
         _ if is_disk_failure(cause) => DISK_FAILURE,
         _ if is_out_of_files(cause) => OPEN_FILES,
         _ => return None,

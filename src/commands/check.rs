@@ -77,7 +77,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             let concerns = concerns::of_active(name, &inventory, session)?;
             let concerns = upstream::without_denied(concerns, beyond.as_ref());
             let word = match word {
-                "up to date" if concerns::is_held_back(&concerns) => "held back",
+                "up to date" if concerns::is_held_back(&concerns) || line.is_some() => "held back",
                 word => word,
             };
             data += &match to {

@@ -133,11 +133,18 @@ fn activation(no_activate: bool) -> Activation {
 /// Returns the components that are installed if none was named.
 pub(super) fn defaults(session: &Session) -> Result<Vec<ComponentSpec>, Error> {
     let components = session.registry()?.components.values();
-    let defaults = components.filter(|component| component.default_install);
-    Ok(defaults
+    let defaults: Vec<_> = components
+        .filter(|component| component.default_install)
         .map(|component| ComponentSpec {
             name: component.name.clone(),
             requirement: None,
         })
-        .collect())
+        .collect();
+    if defaults.is_empty() {
+        return Err(Error::NotFound {
+            message: "this registry names no component that is installed by default".to_owned(),
+            hint: "name one: `ampup list --available` shows what there is".to_owned(),
+        });
+    }
+    Ok(defaults)
 }

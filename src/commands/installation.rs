@@ -292,7 +292,7 @@ pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Out
 }
 
 /// The outcome of what succeeded, and the failures beside it; a failure that `is_all` there is to tell is the command's own.
-fn with_failures(
+pub(super) fn with_failures(
     mut outcome: Outcome,
     mut failures: Vec<(Vec<ComponentName>, Error)>,
     is_all: bool,

@@ -31,6 +31,11 @@ fn path(session: &Session) -> Option<String> {
     if session.env.search_path().contains(&bin) {
         return None;
     }
+    if let Err(unfit) = env::setting(session) {
+        return Some(format!(
+            "{unfit}; name its programs by their paths, or choose another home"
+        ));
+    }
     Some(format!(
         "`{bin}` is not on PATH; in this shell: `{}`",
         reading(session)?

@@ -13,7 +13,7 @@ use crate::{
     locate,
     pins::{FILE, Pins},
     postgres::Contents,
-    self_install,
+    resolve, self_install,
 };
 
 /// Arguments of `ampup pin`.
@@ -127,6 +127,16 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
     for spec in &mut specs {
         session.component(&spec.name)?;
         if spec.requirement.is_some() {
+            // One that only its builders have yet may be pinned too.
+            let plan = resolve::install(
+                session.registry()?,
+                &inventory,
+                &session.host()?,
+                std::slice::from_ref(spec),
+            );
+            if let Err(refused) = plan {
+                session.warn(refused.to_string());
+            }
             continue;
         }
         let active = inventory.active.components.get(&spec.name);

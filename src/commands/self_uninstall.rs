@@ -236,7 +236,11 @@ pub(super) fn returns(session: &Session) -> Result<Vec<Return>, Error> {
     let Some(user) = user(session) else {
         return Ok(Vec::new());
     };
-    Ok(removal::plan(&user, &env::setting(session)?, &session.layout)?)
+    // A home that cannot be on PATH was never put into a shell's file.
+    let Ok(setting) = env::setting(session) else {
+        return Ok(Vec::new());
+    };
+    Ok(removal::plan(&user, &setting, &session.layout)?)
 }
 
 /// A project's data outlives everything: nobody should keep one in ampup's home, and if somebody does, it stays.

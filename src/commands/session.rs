@@ -164,6 +164,7 @@ impl Session {
     /// # Errors
     /// When the mirror that the user named is no address.
     pub fn wire(&self, github_token: Option<Secret>, require_pinned: bool) -> Result<Wire, Error> {
+        self.warn_of_missing_mirror()?;
         let settings = fetch::FetchOptions {
             offline: self.is_offline(),
             mirror: self.mirror()?,
@@ -214,6 +215,21 @@ impl Session {
             }),
             mirror => Ok(mirror),
         }
+    }
+
+    /// Warns of a mirror in a directory that is not there, as one of a disk that is not mounted: every file would only be missing.
+    fn warn_of_missing_mirror(&self) -> Result<(), Error> {
+        if let Some(mirror) = self.mirror()?
+            && let Ok(directory) = mirror.to_file_path()
+            && mirror.scheme() == "file"
+            && !directory.is_dir()
+        {
+            self.warn(format!(
+                "the mirror `{mirror}` is not there: `{}` is no directory",
+                directory.display()
+            ));
+        }
+        Ok(())
     }
 
     /// Returns true if the network must not be used.

@@ -104,6 +104,9 @@ fn spec(args: &Args, session: &Session) -> Result<ComponentSpec, Error> {
         });
     };
     let spec = request.spec(session)?;
+    if session.inventory()?.trees(&spec.name).is_empty() {
+        session.component(&spec.name)?;
+    }
     if spec.requirement.is_none() {
         return Err(Error::Usage {
             message: format!(

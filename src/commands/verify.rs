@@ -66,17 +66,25 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut data = String::new();
     let mut rows = Vec::new();
     let mut has_damage = false;
+    let mut failures = Vec::new();
     for (component, tree) in trees(&args.names, &inventory)? {
         let Some(damages) = damages(&component, &tree, session) else {
             continue;
         };
         let state = match (damages.is_empty(), repair) {
             (true, _) => "whole",
-            (false, true) => {
-                let rebuilt = rebuild(&component, &tree, &inventory, session);
-                talk.push(rebuilt.map_err(|error| of_itself(&component, error))?);
-                "repaired"
-            }
+            (false, true) => match rebuild(&component, &tree, &inventory, session) {
+                Ok(repaired) => {
+                    talk.push(repaired);
+                    "repaired"
+                }
+                // The others can be repaired all the same.
+                Err(error) => {
+                    has_damage = true;
+                    failures.push((vec![component.clone()], of_itself(&component, error)));
+                    "damaged"
+                }
+            },
             (false, false) => {
                 has_damage = true;
                 "damaged"
@@ -118,12 +126,14 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             talk.push(format!("hint: {}", hint(&left, has_damage)));
         }
     }
+    let is_all = rows.len() == 1 && links.is_empty();
     let json = json!({ "components": rows, "links": links });
-    Ok(Outcome {
+    let outcome = Outcome {
         exit,
         talk,
         ..Outcome::prose(data, json)
-    })
+    };
+    installation::with_failures(outcome, failures, is_all)
 }
 
 /// The state as a person reads it, with its color.

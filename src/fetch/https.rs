@@ -237,6 +237,20 @@ fn sort(at: Fault, url: &Url, proxy: Option<&Proxy>, cause: &reqwest::Error, con
         let is_plain = url.scheme() == "http" && cause.is_connect();
         is_timeout || is_plain || says("tunnel error") || says("socks")
     });
+    // Such a proxy takes numbers alone: the name was looked up here, and it is at fault for nothing.
+    let proxy = match proxy.filter(|proxy| proxy.resolves_here() && says("failed to lookup address")) {
+        Some(local) => {
+            return Failed::Unreachable {
+                at,
+                why: format!(
+                    "DNS: {}; `socks5h://` in `{}` has the proxy look names up",
+                    innermost(cause).trim_start_matches("failed to lookup address information: "),
+                    local.variable
+                ),
+            };
+        }
+        None => proxy,
+    };
     let at = proxy.map_or(at, Fault::of_proxy);
     let explained = chain.iter().find_map(|cause| tls::explain(*cause));
     match (explained, proxy) {

@@ -51,6 +51,11 @@ fn missing_or_disk(path: &Utf8Path, cause: io::Error) -> FetchError {
             origin: path.to_string(),
             why: "no such file".to_owned(),
         },
+        // Another source may be readable.
+        io::ErrorKind::PermissionDenied => FetchError::Gone {
+            origin: path.to_string(),
+            why: "it may not be read".to_owned(),
+        },
         _ => FetchError::disk(path)(cause),
     }
 }

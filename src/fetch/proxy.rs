@@ -18,6 +18,14 @@ pub(super) struct Proxy {
     pub(super) address: Result<Url, String>,
 }
 
+impl Proxy {
+    /// Returns true if it is given numbers and never names: SOCKS without the letter for the proxy's own look-up.
+    pub(super) fn resolves_here(&self) -> bool {
+        let address = self.address.as_ref();
+        address.is_ok_and(|address| ["socks4", "socks5"].contains(&address.scheme()))
+    }
+}
+
 /// The proxies that the environment names.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Proxies {

@@ -32,6 +32,8 @@ pub(crate) enum HostFault {
     Killed,
     /// An open file.
     OpenFile,
+    /// A file that may not grow any more.
+    FileSize,
     /// A socket in a directory: the file system has none.
     Socket,
     /// A process.
@@ -97,6 +99,8 @@ impl HostFault {
             || line.contains("insufficient file descriptors available")
         {
             Some(Self::OpenFile)
+        } else if line.trim_end().ends_with(": File too large") {
+            Some(Self::FileSize)
         } else if (line.contains("could not bind Unix address \"")
             || line.contains("could not set permissions of file \"") && line.contains("/.s.PGSQL."))
             && NO_SOCKETS.iter().any(|text| line.trim_end().ends_with(text))
@@ -151,6 +155,9 @@ impl HostFault {
             Self::Killed => {
                 "if nobody ended that process, the host or the container had no memory left for it: raise the container's \
                  `--memory` (the service's `MemoryMax=`), or free some"
+            }
+            Self::FileSize => {
+                "raise the limit of a file's size: `ulimit -f unlimited`, or the service's `LimitFSIZE=`"
             }
             Self::OpenFile => "raise the limit of open files: `ulimit -n 1024`",
             Self::Socket => {

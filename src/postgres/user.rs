@@ -148,13 +148,13 @@ impl OsUser {
 
 /// Returns true if initdb takes this name for a superuser. Role names cannot begin with "pg_"; `none` is reserved,
 /// `public` is everybody; and what it runs refuses an extension's owner with a quote, a dollar sign or a backslash. (A domain's
-/// users are `DOMAIN\user`, its machines `HOST$`.)
+/// users are `DOMAIN\user`, its machines `HOST$`.) A name that is not UTF-8 cannot be a role's, nor can one of blanks alone.
 fn is_superuser_name(name: &str) -> bool {
-    !name.is_empty()
+    !name.trim().is_empty()
         && name.len() <= LONGEST_ROLE
         && !name.starts_with("pg_")
         && !["none", "public"].contains(&name)
-        && !name.contains(['"', '$', '\'', '\\'])
+        && !name.contains(['"', '$', '\'', '\\', char::REPLACEMENT_CHARACTER])
 }
 
 /// The number of whoever runs this process.
@@ -266,6 +266,8 @@ mod tests {
             "pg_x",
             "none",
             "public",
+            " ",
+            "m\u{fffd}ller",
             &"l".repeat(64),
         ] {
             assert!(!is_superuser_name(name), "{name}");

@@ -305,6 +305,21 @@ fn what_is_repaired_is_said_to_be_repaired() {
     home.ampup(&["verify"]).exits(0);
 }
 
+/// One that this registry does not have is named, and keeps nothing from being repaired.
+#[test]
+fn a_component_that_cannot_be_repaired_keeps_no_other_from_it() {
+    let mut home = home();
+    write(&tool(&home).join("bin/tool"), "x");
+    write(&home.path().join("components/other/1.0.0/bin/other"), "x");
+    home.withdraw("other", "1.0.0");
+    home.ampup(&["verify", "--repair"])
+        .exits(3)
+        .says("repaired tool 2.0.0")
+        .says("there is no component `other`");
+    home.ampup(&["verify", "tool"]).exits(0);
+    home.ampup(&["verify", "other"]).exits(4);
+}
+
 #[test]
 fn why_says_what_was_asked_for_and_by_which_command() {
     let home = home();

@@ -121,6 +121,9 @@ fn pin_writes_what_is_active_or_named_and_keeps_what_is_there() {
     assert_eq!(text(), "# ours\n[components]\ntool = \"2.0.0\" # for now\n");
     home.ampup(&["pin", "tool@1"]).exits(0).prints("tool 1\n");
     assert_eq!(text(), "# ours\n[components]\ntool = \"1\" # for now\n");
+    home.ampup(&["pin", "tool@9", "--dry-run"])
+        .exits(0)
+        .says("warning: tool has no version `9`");
     home.ampup(&["pin", "nothing@1"]).exits(3);
     home.ampup(&["pin", "tool@one"]).exits(2);
     fs::remove_file(&file).expect("removed");

@@ -3,14 +3,17 @@
 use super::OPEN_FILES;
 #[cfg(unix)]
 use crate::hindrance::Limited;
-use crate::{exit::Exit, hindrance::Hindrance};
+use crate::{exit::Exit, fs::is_out_of_files, hindrance::Hindrance};
 
 impl Hindrance {
     /// The exit code of a command that fails so.
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::NoExec { .. } | Self::FileSystem { .. } => Exit::Disk,
-            Self::NoShell(_) | Self::NoProc | Self::NoProcess(_) | Self::NoFile(_) => Exit::Failed,
+            Self::Path { .. } => Exit::Usage,
+            Self::NoNull(_) | Self::NoShell(_) | Self::NoProc | Self::NoProcess(_) | Self::NoFile(_) => {
+                Exit::Failed
+            }
             #[cfg(unix)]
             Self::Limit(_) => Exit::Failed,
             Self::User(cause) => cause.exit_code(),
@@ -26,6 +29,11 @@ impl Hindrance {
             Self::FileSystem { .. } => {
                 "choose a home on a file system of this system's own with `AMPUP_HOME` or `--home`".to_owned()
             }
+            Self::Path { .. } => {
+                "choose a home with a plainer path, with `AMPUP_HOME` or `--home`".to_owned()
+            }
+            Self::NoNull(cause) if is_out_of_files(cause) => OPEN_FILES.to_owned(),
+            Self::NoNull(_) => "as root: `rm -f /dev/null && mknod -m 666 /dev/null c 1 3`".to_owned(),
             Self::NoShell(_) => "install a shell as `/bin/sh`, or choose an image that has one".to_owned(),
             Self::NoProc => "as root: `mount -t proc proc /proc`".to_owned(),
             Self::NoProcess(_) => {

@@ -1,6 +1,6 @@
 //! Advice on a project's `ampup.toml`.
 
-use super::hint_of_io;
+use super::hint_of_room;
 use crate::{exit::Exit, pins::PinsError};
 
 impl PinsError {
@@ -15,7 +15,7 @@ impl PinsError {
     /// The next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Io(cause) => hint_of_io(cause),
+            Self::Io(cause) => hint_of_room(cause),
             Self::Malformed { .. } => None,
             Self::Senseless { .. } => {
                 Some("a pin is a line of `[components]`, such as `postgres = \"18\"`".to_owned())

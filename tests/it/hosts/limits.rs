@@ -101,3 +101,14 @@ fn a_home_that_root_makes_can_be_entered_whatever_the_umask() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// A file that may not grow is an error with its remedy, and not the end of ampup by a signal.
+#[test]
+fn a_limit_of_a_files_size_is_told() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    finish(left_by(&home, "ulimit -f 0; exec \"$@\"", &["install", "tool"]))
+        .exits(7)
+        .says("error: ")
+        .says("hint: raise the limit of a file's size: `ulimit -f unlimited`");
+}

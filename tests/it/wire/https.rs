@@ -308,7 +308,13 @@ fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
         (closed.clone(), proxy(closed)),
         (
             format!("http://user:secret@{}", asking.host()),
-            proxy(asking.host()) + "407: ",
+            proxy(asking.host()) + "407: it refuses this user and password",
+        ),
+        (asking.host(), proxy(asking.host()) + "407: it asks for a user"),
+        // It takes numbers alone, and the name is looked up here.
+        (
+            "socks5://127.0.0.1:9".to_owned(),
+            "`a.example` is out of reach (DNS: ".to_owned(),
         ),
         (
             format!("http://user:secret@{}", forbidding.host()),
@@ -350,7 +356,9 @@ fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
     assert!(faults.is_empty(), "{faults:#?}");
     assert_eq!(asking.requests()[0].method, "CONNECT");
     assert_eq!(asking.requests()[0].target, "a.example:443");
-    assert!(asking.requests()[0].header("Proxy-Authorization").is_some());
+    let has_password =
+        |request: &crate::support::server::Request| request.header("Proxy-Authorization").is_some();
+    assert!(asking.requests().iter().any(has_password));
 }
 
 /// A proxy of http answers for the host; only 407 is its own.
