@@ -41,7 +41,11 @@ pub fn leftovers(layout: &Layout, env: &Env, amp_dirs: &BTreeSet<Utf8PathBuf>) -
 pub fn gone_homes(env: &Env) -> Vec<Waste> {
     let of_user = env.user_home().map(|home| home.join(".ampup"));
     let of_root = Some(Utf8PathBuf::from("/root/.ampup"));
-    let homes: BTreeSet<Utf8PathBuf> = of_user.into_iter().chain(of_root).collect();
+    let homes: BTreeSet<Utf8PathBuf> = of_user
+        .into_iter()
+        .chain(of_root)
+        .chain(shared_home::links())
+        .collect();
     let left = homes.iter().filter_map(|home| shared_home::left_of(home));
     left.map(|path| Waste::new(path, "home whose link was removed"))
         .collect()

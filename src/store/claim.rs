@@ -48,6 +48,9 @@ struct Mark {
     /// The directory was there before, so that it is not ampup's to remove.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     found: bool,
+    /// The link that leads to the directory, where ampup made it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    link: Option<Utf8PathBuf>,
 }
 
 /// A directory that may be, or is, ampup's home.
@@ -99,7 +102,7 @@ pub fn read(layout: &Layout) -> io::Result<Claim> {
 /// # Errors
 /// When something in it was there before ampup, or the mark cannot be written.
 #[cfg(feature = "cli")]
-pub(super) fn stake(layout: &Layout, is_found: bool) -> io::Result<()> {
+pub(super) fn stake(layout: &Layout, is_found: bool, link: Option<&Utf8Path>) -> io::Result<()> {
     if let Claim::Foreign(entry) = read(layout)? {
         return Err(entry.into());
     }
@@ -107,19 +110,20 @@ pub(super) fn stake(layout: &Layout, is_found: bool) -> io::Result<()> {
     match mark.symlink_metadata() {
         Ok(found) if found.is_file() => Ok(()),
         Ok(_) => Err(foreign(mark, layout).into()),
-        Err(_) => write(layout, is_found),
+        Err(_) => write(layout, is_found, link),
     }
 }
 
 /// Writes the mark in its place, and not beside it first: one that was cut is a mark all the same, and nothing else may be
 /// left in a directory that is not ampup's yet.
 #[cfg(feature = "cli")]
-fn write(layout: &Layout, found: bool) -> io::Result<()> {
+fn write(layout: &Layout, found: bool, link: Option<&Utf8Path>) -> io::Result<()> {
     let names = every_name();
     let text = checked::written(&Mark {
         schema: 1,
         names,
         found,
+        link: link.map(Utf8Path::to_owned),
     });
     match atomic::write_unflushed(&layout.mark(), &text) {
         // Another ampup was faster.
@@ -134,8 +138,16 @@ fn write(layout: &Layout, found: bool) -> io::Result<()> {
 
 /// Returns true if the home's directory was there before it became one.
 pub fn was_found(layout: &Layout) -> bool {
-    let mark = atomic::read_own(&layout.mark(), LIMIT).unwrap_or_default();
-    checked::read::<Mark>(&mark).is_ok_and(|mark| mark.found)
+    mark(layout).is_some_and(|mark| mark.found)
+}
+
+/// The link that ampup made to a home.
+pub fn link(layout: &Layout) -> Option<Utf8PathBuf> {
+    mark(layout)?.link
+}
+
+fn mark(layout: &Layout) -> Option<Mark> {
+    checked::read(&atomic::read_own(&layout.mark(), LIMIT).ok()?).ok()
 }
 
 /// Returns true if files beside the store may be written into the home: into a directory that was made for it.
@@ -288,11 +300,11 @@ mod tests {
                 panic!("{name}");
             };
             assert_eq!(entry.path, home.join(name));
-            assert!(stake(&layout, false).is_err() && !layout.mark().exists());
+            assert!(stake(&layout, false, None).is_err() && !layout.mark().exists());
             fs::remove_file(home.join(name)).expect("removed");
         }
         assert!(!was_found(&layout));
-        stake(&layout, true).expect("free");
+        stake(&layout, true, None).expect("free");
         assert!(was_found(&layout));
         fs::create_dir(layout.cache()).expect("made");
         assert_eq!(read(&layout).expect("read"), Claim::Made(every_name()));

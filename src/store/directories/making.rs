@@ -33,7 +33,8 @@ pub fn prepare(layout: &Layout, user_home: Option<&Utf8Path>) -> io::Result<()> 
         Claim::Made(_) => false,
     };
     ensure_all_ours(layout)?;
-    claim::stake(layout, is_found && is_free)?;
+    let link = shared_home::is_shared(layout).then_some(layout.home());
+    claim::stake(layout, is_found && is_free, link)?;
     for directory in made(layout) {
         make_own(&directory, layout)?;
     }

@@ -7,7 +7,7 @@ use fs_err as fs;
 
 use super::{HOMES, directory_of, is_shared};
 use crate::{
-    fs::{atomic, identity::FileIdentity, link, remove_if_empty},
+    fs::{atomic, entries, identity::FileIdentity, link, remove_if_empty},
     layout::Layout,
     store::claim::{self, Claim},
 };
@@ -93,6 +93,12 @@ pub fn keep_private(layout: &Layout) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = layout;
     Ok(())
+}
+
+/// The links that homes of root were made for, as they say themselves.
+pub fn links() -> Vec<Utf8PathBuf> {
+    let homes = entries(Utf8Path::new(HOMES)).into_iter();
+    homes.filter_map(|home| claim::link(&Layout::new(home))).collect()
 }
 
 /// The directory that a home of root's had below `/var/lib/ampup`, if it is there and nothing has the name of its link.

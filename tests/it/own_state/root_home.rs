@@ -148,6 +148,34 @@ fn a_home_that_others_cannot_enter_is_refused_for_postgres() {
 }
 
 #[test]
+fn a_home_whose_link_was_removed_is_known_to_prune() {
+    let Some(home) = closed() else { return };
+    ampup(&home, &["install", "tool"]).exits(0);
+    let place = directory_of(&home.path());
+    let another = home.directory("another");
+    let elsewhere = |words: &[&str]| {
+        let mut command = home.command_as_we_are(words);
+        command
+            .env("HOME", &another)
+            .env("AMPUP_HOME", another.join("ampup"));
+        finish(command)
+    };
+    assert!(
+        !elsewhere(&["prune"]).exits(0).stderr.contains(place.as_str()),
+        "it is used"
+    );
+    let name = place.file_name().expect("a name");
+    elsewhere(&["prune", "--remove", name]).exits(3);
+    fs::remove_file(home.path()).expect("removed");
+    elsewhere(&["prune"])
+        .exits(0)
+        .says(&format!("kept: `{place}` (home whose link was removed"));
+    assert!(place.is_dir());
+    elsewhere(&["prune", "--remove", name]).exits(0);
+    assert!(!place.exists());
+}
+
+#[test]
 fn in_another_users_directory_there_is_no_link() {
     let (Some(user), Some(home)) = (run_as(), closed()) else {
         return;
