@@ -30,8 +30,9 @@ use crate::{
 /// The rows of every table: lines of `schema.table|count`, sorted.
 pub type Counts = Vec<String>;
 
-/// Asks for a statement for each table that is not PostgreSQL's own, which counts its rows.
-pub(crate) const COUNT: &str = "select format('select %L, count(*) from only %I.%I', n.nspname || '.' || c.relname, n.nspname, c.relname) \
+/// Asks for a statement for each table that is not PostgreSQL's own, which counts its rows. Its answer is one line.
+pub(crate) const COUNT: &str = "select format('select %L, count(*) from only %I.%I', \
+    pg_catalog.translate(n.nspname || '.' || c.relname, E'\\n', ' '), n.nspname, c.relname) \
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
     where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema') \
     and n.nspname !~ '^pg_toast' and not exists (select from pg_catalog.pg_depend d where d.objid = c.oid and d.deptype = 'e')";
