@@ -129,6 +129,8 @@ fn reset_asks_for_the_projects_name_and_keeps_the_old_database() {
         &["db", "reset"][..],
         &["db", "reset", "--yes"],
         &["db", "reset", "other"],
+        &["db", "reset", "--dry-run"],
+        &["db", "reset", "other", "--dry-run"],
     ];
     every(rows, |refused| {
         let run = served.ampup(refused);

@@ -49,10 +49,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
         Contents::Cluster { .. } | Contents::Damaged { .. } | Contents::Unfinished => {}
     }
-    let name = name(project);
-    args.name
-        .as_deref()
-        .map_or(Ok(()), |given| ensure_meant(given, name))?;
+    ensure_meant(args, name(project), session)?;
     if args.dry_run {
         let cluster = project.cluster();
         return Ok(Outcome::planned(
@@ -61,22 +58,6 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             )],
             json!({ "cluster": cluster, "aside": null }),
         ));
-    }
-    let question = format!(
-        "This sets the database of `{name}` aside and starts an empty one. Type the project's name to continue:"
-    );
-    let given = args
-        .name
-        .clone()
-        .or_else(|| session.options.ask_for.and_then(|ask_for| ask_for(&question)));
-    match given {
-        Some(given) => ensure_meant(&given, name)?,
-        None => {
-            return Err(Error::Usage {
-                message: "resetting a database needs the name of its project".to_owned(),
-                hint: format!("`ampup db reset {}`", shell::typed(name)),
-            });
-        }
     }
     // Nobody is changing it, and no run uses it.
     let reporter = session.reporter.as_ref();
@@ -101,15 +82,27 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     ))
 }
 
-/// Ensures that the project was named that would lose its database.
-fn ensure_meant(given: &str, name: &str) -> Result<(), Error> {
-    if given == name {
-        return Ok(());
+/// Ensures that this project's name was given, as an argument or on a terminal, which a dry run does not ask.
+fn ensure_meant(args: &Args, name: &str, session: &Session) -> Result<(), Error> {
+    let question = format!(
+        "This sets the database of `{name}` aside and starts an empty one. Type the project's name to continue:"
+    );
+    let given = match (&args.name, session.options.ask_for) {
+        (Some(given), _) => Some(given.clone()),
+        (None, Some(_)) if args.dry_run => return Ok(()),
+        (None, ask_for) => ask_for.and_then(|ask_for| ask_for(&question)),
+    };
+    match given {
+        Some(given) if given == name => Ok(()),
+        Some(given) => Err(Error::Refused {
+            message: format!("`{given}` is not this project's name; nothing was changed"),
+            hint: format!("`ampup db reset {}`", shell::typed(name)),
+        }),
+        None => Err(Error::Usage {
+            message: "resetting a database needs the name of its project".to_owned(),
+            hint: format!("`ampup db reset {}`", shell::typed(name)),
+        }),
     }
-    Err(Error::Refused {
-        message: format!("`{given}` is not this project's name; nothing was changed"),
-        hint: format!("`ampup db reset {}`", shell::typed(name)),
-    })
 }
 
 /// The name of the directory that the project is.
