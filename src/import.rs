@@ -11,7 +11,6 @@ use std::{process::Stdio, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use url::Url;
 
 use self::{
     edit::Editor,
@@ -82,23 +81,33 @@ impl ImportSource {
     }
 }
 
-/// Ensures that the project could take an import. Nothing is changed, and a server is not asked.
+/// Ensures that the project could take this import, as far as can be known: the server is connected to, the dump read. Nothing
+/// is changed.
 ///
 /// # Errors
-/// When PostgreSQL is not there, the project has tables already or is in use, or the source is no address and no dump.
+/// Those of an import that are seen before a cluster is made for it.
 pub fn ensure_possible(
     cluster: &Cluster,
     source: &ImportSource,
     present: Present,
+    env: &Env,
+    reporter: &dyn Reporter,
 ) -> Result<(), TransferError> {
-    match source {
-        ImportSource::Address(address) => side(address).map(drop)?,
-        ImportSource::File(path) => file::kind(path).map(drop)?,
-    }
-    cluster.programs()?;
-    cluster.run_as(None)?;
+    let programs = cluster.programs()?;
+    let run_as = cluster.run_as(None)?;
     ensure_replaceable(cluster, present)?;
-    Ok(lease::ensure_unused(cluster)?)
+    lease::ensure_unused(cluster)?;
+    let importing = Importing {
+        cluster,
+        programs: &programs,
+        run_as: run_as.as_ref(),
+        env,
+        reporter,
+    };
+    match source {
+        ImportSource::Address(address) => importing.ensure_server(address),
+        ImportSource::File(path) => importing.read(path).map(drop),
+    }
 }
 
 /// Imports a database.
@@ -125,15 +134,14 @@ pub fn import(
     let swap = Swap::begin(cluster, reporter)?;
     let importing = Importing {
         cluster,
-        next: swap.next(),
         programs: &programs,
         run_as: run_as.as_ref(),
         env,
         reporter,
     };
     let imported = match source {
-        ImportSource::Address(address) => importing.a_server(address),
-        ImportSource::File(path) => importing.a_file(path),
+        ImportSource::Address(address) => importing.a_server(address, swap.next()),
+        ImportSource::File(path) => importing.a_file(path, swap.next()),
     };
     let held = imported.and_then(|filled| Ok((filled, Lease::take(cluster, reporter)?)));
     let (filled, lease) = match held {
@@ -180,7 +188,6 @@ fn ensure_replaceable(cluster: &Cluster, present: Present) -> Result<(), Transfe
 
 struct Importing<'a> {
     cluster: &'a Cluster,
-    next: &'a Cluster,
     programs: &'a Located,
     run_as: Option<&'a OsUser>,
     env: &'a Env,
@@ -222,7 +229,8 @@ impl Importing<'_> {
         Clients::find(&wanted, self.cluster, self.env, self.run_as)
     }
 
-    fn a_server(&self, address: &str) -> Result<Filled, TransferError> {
+    /// Ensures that a server answers, and that there is a pg_dump for it.
+    fn ensure_server(&self, address: &str) -> Result<(), TransferError> {
         let (side, host) = side(address)?;
         let psql = self.psql()?;
         let patience = Patience {
@@ -231,8 +239,12 @@ impl Importing<'_> {
             reporter: self.reporter,
         };
         step(self.reporter, format!("connecting to {host}"));
-        let snapshot = Snapshot::take(&patience)?;
-        let major = snapshot.server.0;
+        self.pg_dump(snapshot::version(&patience)?).map(drop)
+    }
+
+    /// The pg_dump for a server, which may not be of a later major than the project's.
+    fn pg_dump(&self, server: Version) -> Result<Clients, TransferError> {
+        let major = server.0;
         if major > self.programs.major() {
             return Err(TransferError::Refused {
                 message: format!(
@@ -244,14 +256,28 @@ impl Importing<'_> {
                 ),
             });
         }
-        let pg_dump = self.dumper(&["pg_dump"], Some(snapshot.server))?;
+        self.dumper(&["pg_dump"], Some(server))
+    }
+
+    fn a_server(&self, address: &str, next: &Cluster) -> Result<Filled, TransferError> {
+        let (side, host) = side(address)?;
+        let psql = self.psql()?;
+        let patience = Patience {
+            psql: &psql,
+            side: &side,
+            reporter: self.reporter,
+        };
+        step(self.reporter, format!("connecting to {host}"));
+        let snapshot = Snapshot::take(&patience)?;
+        let pg_dump = self.pg_dump(snapshot.server)?;
         lease::ensure_unused(self.cluster)?;
         ensure_space(self.cluster.project().amp_dir(), snapshot.bytes)?;
         step(
             self.reporter,
             format!(
-                "copying {} from PostgreSQL {major}",
-                counted(snapshot.counts.len(), "table")
+                "copying {} from PostgreSQL {}",
+                counted(snapshot.counts.len(), "table"),
+                snapshot.server.0
             ),
         );
         let roles = roles::of_server(&patience.ask(roles::OF_SERVER)?);
@@ -260,7 +286,8 @@ impl Importing<'_> {
         // There are no other places for tables here.
         dump.args(["-w", "--no-tablespaces", "--snapshot", &snapshot.name])
             .stdin(Stdio::null());
-        let counts = self.load(From::Elsewhere(dump, patience), &psql, &roles, |counts| {
+        let from = From::Elsewhere(dump, patience);
+        let counts = self.load(next, from, &psql, &roles, |_, counts| {
             transfer::compare(DATABASE, &snapshot.counts, counts)
         })?;
         Ok(Filled {
@@ -270,18 +297,14 @@ impl Importing<'_> {
         })
     }
 
-    fn a_file(&self, path: &Utf8Path) -> Result<Filled, TransferError> {
+    /// Reads a dump, as far as that needs no server: its SQL to be, and what it says.
+    fn read(&self, path: &Utf8Path) -> Result<(From<'_>, Said), TransferError> {
         let failed = |source| TransferError::File {
             path: path.to_owned(),
             source,
         };
-        let kind = file::kind(path)?;
-        let size = fs::metadata(path).map_err(failed)?.len();
-        lease::ensure_unused(self.cluster)?;
-        ensure_space(self.cluster.project().amp_dir(), size)?;
-        let psql = self.psql()?;
         let open = || fs::File::open(path).map_err(failed);
-        let (from, said) = match kind {
+        let (from, said) = match file::kind(path)? {
             Kind::Archive => {
                 let pg_restore = self.dumper(&["pg_restore"], None)?;
                 let said = listed(&pg_restore, open()?)?;
@@ -296,9 +319,12 @@ impl Importing<'_> {
             }
         };
         if said.is_cut_off {
+            return Err(file::cut_off(path));
+        }
+        if !said.has_statements {
             return Err(TransferError::Refused {
-                message: format!("`{path}` was cut off: its end is missing"),
-                hint: "dump it again, best with `pg_dump --format=custom`".to_owned(),
+                message: format!("`{path}` holds no statement"),
+                hint: "write a dump with `pg_dump --format=custom`".to_owned(),
             });
         }
         if let Some(too_much) = said.too_much {
@@ -308,8 +334,22 @@ impl Importing<'_> {
                     .to_owned(),
             });
         }
+        Ok((from, said))
+    }
+
+    fn a_file(&self, path: &Utf8Path, next: &Cluster) -> Result<Filled, TransferError> {
+        let size = fs::metadata(path).map_err(|source| TransferError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        lease::ensure_unused(self.cluster)?;
+        ensure_space(self.cluster.project().amp_dir(), size.len())?;
+        let psql = self.psql()?;
+        let (from, said) = self.read(path)?;
         step(self.reporter, format!("reading `{path}`"));
-        let counts = self.load(from, &psql, &said.roles, |_| Ok(()))?;
+        let counts = self.load(next, from, &psql, &said.roles, |next, _| {
+            roles::settle(&psql, next, &said.roles)
+        })?;
         Ok(Filled {
             counts,
             is_compared: false,
@@ -320,19 +360,20 @@ impl Importing<'_> {
     /// Fills a new cluster with a dump, and counts what is in it.
     fn load(
         &self,
+        next: &Cluster,
         from: From<'_>,
         psql: &Clients,
         roles: &roles::Roles,
-        compare: impl FnOnce(&transfer::Counts) -> Result<(), TransferError>,
+        check: impl FnOnce(&Side, &transfer::Counts) -> Result<(), TransferError>,
     ) -> Result<transfer::Counts, TransferError> {
-        fill(self.next, self.programs, self.run_as, self.reporter, |next| {
+        fill(next, self.programs, self.run_as, self.reporter, |next| {
             roles::make(psql, next, roles)?;
             let mut load = psql.psql(next, DATABASE);
             load.arg("--single-transaction");
             let mut editor = Editor::new()?;
             transfer::pipe(from, load, &mut |line| editor.edit(line), psql.interrupt())?;
             let counts = transfer::count(next, DATABASE)?;
-            compare(&counts)?;
+            check(next, &counts)?;
             Ok(counts)
         })
     }
@@ -371,9 +412,8 @@ fn side(address: &str) -> Result<(Side, String), TransferError> {
         message: format!("that is not the address of a database: {cause}"),
         hint: "`ampup db import postgresql://user:password@localhost:5432/database`".to_owned(),
     };
-    let mut url = Url::parse(address).map_err(|cause| wrong(&cause.to_string()))?;
-    // Also as `ampup db url` writes it where there is one.
-    let query = url.query().unwrap_or_default().to_owned();
+    let address = Address::parse(address).map_err(wrong)?;
+    let query = address.query;
     let secret = |field: &&str| field.starts_with(PASSWORD);
     let value = |key: &str| {
         query
@@ -390,26 +430,79 @@ fn side(address: &str) -> Result<(Side, String), TransferError> {
     if value(NAME).is_none() {
         fields.push(&name);
     }
-    url.set_query(Some(&fields.join("&")));
     let limit = value(TIMEOUT).and_then(|seconds| seconds.parse().ok());
     let limit = Duration::from_secs(limit.filter(|seconds| *seconds > 0).unwrap_or(LIMIT));
-    let password = named.or_else(|| url.password().map(decoded));
-    if url.password().is_some() {
-        url.set_password(None)
-            .map_err(|()| wrong("it has a password and no host"))?;
-    }
-    let host = match (url.host_str().filter(|host| !host.is_empty()), url.port()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        (Some(host), None) => host.to_owned(),
-        (None, _) => "the server".to_owned(),
+    let password = named.or_else(|| address.password.map(decoded));
+    let host = match address.hosts {
+        "" => "the server",
+        hosts => hosts,
     };
+    let host = host.to_owned();
+    let user = address.user.map(|user| format!("{user}@")).unwrap_or_default();
     let side = Side::Address {
-        address: url.to_string(),
+        address: format!(
+            "{}://{user}{}{}?{}",
+            address.scheme,
+            address.hosts,
+            address.path,
+            fields.join("&")
+        ),
         password,
         host: host.clone(),
         limit,
     };
     Ok((side, host))
+}
+
+/// The parts of a database's address, as they are written. No URL: it may name several hosts, or a user and no host
+/// (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS>).
+struct Address<'a> {
+    scheme: &'a str,
+    user: Option<&'a str>,
+    password: Option<&'a str>,
+    /// With their ports, and commas between them.
+    hosts: &'a str,
+    /// The name of the database, with its slash.
+    path: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Address<'a> {
+    fn parse(address: &'a str) -> Result<Self, &'static str> {
+        let (scheme, rest) = address.split_once("://").ok_or("it has no `://`")?;
+        let authority = rest.split('/').next().unwrap_or_default();
+        let (login, rest) = match authority.split_once('@') {
+            Some((login, _)) => (Some(login), &rest[login.len() + 1..]),
+            None => (None, rest),
+        };
+        let (user, password) = match login.map(|login| login.split_once(':').unwrap_or((login, ""))) {
+            Some((user, password)) => (
+                Some(user).filter(|user| !user.is_empty()),
+                Some(password).filter(|password| !password.is_empty()),
+            ),
+            None => (None, None),
+        };
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (hosts, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let ports = hosts.split(',').filter_map(|host| {
+            // An IPv6 address is in brackets.
+            let after = host.rsplit(']').next().unwrap_or(host);
+            after.split_once(':').map(|(_, port)| port)
+        });
+        for port in ports {
+            if !port.is_empty() && port.parse::<u16>().is_err() {
+                return Err("invalid port number");
+            }
+        }
+        Ok(Self {
+            scheme,
+            user,
+            password,
+            hosts,
+            path,
+            query,
+        })
+    }
 }
 
 /// Percent-decoded (RFC 3986, section 2.1).
@@ -437,7 +530,9 @@ mod tests {
 
     #[test]
     fn a_password_is_kept_apart() {
-        assert!(side("postgresql://h:port/d").is_err());
+        for wrong in ["postgresql://h:port/d", "postgresql://h1:1,h2:70000/d"] {
+            assert!(side(wrong).is_err(), "{wrong}");
+        }
         let name = format!("application_name=ampup-{}", std::process::id());
         for (written, host, plain, secret, seconds) in [
             (
@@ -452,6 +547,21 @@ mod tests {
                 "the server",
                 format!("postgresql:///d?host=/a%20b&user=u&{name}"),
                 "01",
+                15,
+            ),
+            // libpq's own: no host before the socket's, and several hosts.
+            (
+                "postgresql://u:p@/d?host=/sock",
+                "the server",
+                format!("postgresql://u@/d?host=/sock&{name}"),
+                "p",
+                15,
+            ),
+            (
+                "postgres://u:a:b@h1:1,[::1]:2,h3/d@e",
+                "h1:1,[::1]:2,h3",
+                format!("postgres://u@h1:1,[::1]:2,h3/d@e?{name}"),
+                "a:b",
                 15,
             ),
             (

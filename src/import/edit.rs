@@ -1,5 +1,6 @@
 //! Edits of a dump's text while it is piped into psql.
 
+use super::file::BYTE_ORDER_MARK;
 use crate::{
     postgres::observe::endpoint::Password,
     transfer::{Edit, TransferError},
@@ -53,6 +54,7 @@ impl Editor {
         match self.is_at {
             Part::Start => {
                 self.is_at = Part::Head;
+                let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
                 let rest = match self.edit(line) {
                     Edit::Keep | Edit::KeepRest => line,
                     Edit::Drop | Edit::Replace(_) => b"",
@@ -101,10 +103,13 @@ impl Editor {
         };
     }
 
-    /// Leaves out the end of the dump's own restriction.
-    fn but_end(&self, text: &[u8]) -> Edit {
+    /// Leaves out the end of the dump's own restriction. Another dump may follow it.
+    fn but_end(&mut self, text: &[u8]) -> Edit {
         let key = text.strip_prefix(b"\\unrestrict ");
         if key.is_some() && key == self.own.as_deref() {
+            self.own = None;
+            self.is_of_pg_dump = false;
+            self.is_at = Part::Head;
             Edit::Drop
         } else {
             Edit::Keep
@@ -172,6 +177,11 @@ mod tests {
             (
                 "\\restrict a1\n\\unrestrict a2\n",
                 "\\restrict KEY\n\\unrestrict a2\n",
+            ),
+            // One after the other, and with a byte order mark.
+            (
+                "\u{feff}\\restrict a1\n1\n\\unrestrict a1\n--\n\n\\restrict b2\n2\n\\unrestrict b2\n",
+                "\\restrict KEY\n1\n--\n\n2\n",
             ),
             // Only the first, and only before all else.
             (

@@ -33,7 +33,7 @@ pub(super) type Roles = BTreeMap<String, bool>;
 
 /// Asks a server for its roles.
 pub(super) const OF_SERVER: &str = "select pg_catalog.quote_ident(rolname), rolsuper from pg_catalog.pg_roles \
-    where rolname !~ '^pg_';\n";
+    where rolname !~ '^pg_|\\n';\n";
 
 /// Reads what psql prints for `OF_SERVER`.
 pub(super) fn of_server(said: &str) -> Roles {
@@ -63,13 +63,43 @@ pub(super) fn make(psql: &Clients, next: &Side, roles: &Roles) -> Result<(), Tra
     psql.ask(next, DATABASE, &statements).map(drop)
 }
 
+/// Takes back what a text only seemed to say: a role that owns nothing and may do nothing is dropped, and one that owns none of
+/// the objects that only a superuser may own is none. A row, a comment or a function may hold any statement.
+pub(super) fn settle(psql: &Clients, next: &Side, roles: &Roles) -> Result<(), TransferError> {
+    if roles.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = roles
+        .keys()
+        .map(|name| format!("pg_catalog.to_regrole('{}')", name.replace('\'', "''")))
+        .collect();
+    // Those before are PostgreSQL's own.
+    let ours = format!("r.oid >= 16384 and r.oid in ({})", names.join(", "));
+    let statements = format!("{UNUSED} {ours} \\gexec\n{NO_SUPERUSER} {ours} \\gexec\n");
+    psql.ask(next, DATABASE, &statements).map(drop)
+}
+
+/// Asks for a statement for each role that nothing depends on, among those that follow.
+const UNUSED: &str = "select pg_catalog.format('drop role %I', r.rolname) from pg_catalog.pg_roles r where \
+    not exists (select from pg_catalog.pg_shdepend d where d.refobjid = r.oid \
+        and d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass) \
+    and not exists (select from pg_catalog.pg_auth_members m where r.oid in (m.roleid, m.member)) \
+    and not exists (select from pg_catalog.pg_db_role_setting s where s.setrole = r.oid) and";
+
+/// Asks for a statement for each superuser that has no need to be one, among those that follow.
+const NO_SUPERUSER: &str = "select pg_catalog.format('alter role %I nosuperuser', r.rolname) from pg_catalog.pg_roles r \
+    where r.rolsuper and r.oid not in (select evtowner from pg_catalog.pg_event_trigger \
+        union all select fdwowner from pg_catalog.pg_foreign_data_wrapper \
+        union all select pubowner from pg_catalog.pg_publication \
+        union all select subowner from pg_catalog.pg_subscription) and";
+
 fn begins(statement: &str, begin: &str) -> bool {
     let first = statement.get(..begin.len());
     first.is_some_and(|first| first.eq_ignore_ascii_case(begin))
 }
 
 /// The roles that a statement names, as they stand in it. All are in its first line. What only looks like such a statement
-/// (in a string, or in a row) does no harm: a role too many is made.
+/// (in a string, or in a row) does no harm: a role too many is made, and dropped once the dump is loaded.
 fn named(statement: &str) -> Vec<String> {
     let words = NAMING.iter().find(|(begin, _)| begins(statement, begin));
     let words = words.map(|(_, words)| *words).unwrap_or_default();
@@ -95,7 +125,8 @@ fn listed(text: &str) -> Vec<String> {
     let mut rest = text;
     loop {
         let length = name(rest);
-        if length == 0 {
+        // `""` is no name.
+        if length == 0 || rest.starts_with("\"\"") && length == 2 {
             return names;
         }
         names.push(rest[..length].to_owned());
@@ -186,6 +217,7 @@ mod tests {
             ("CREATE SCHEMA s AUTHORIZATION a;", &["a"]),
             ("SET SESSION AUTHORIZATION a;", &["a"]),
             ("GRANT SELECT ON TABLE t TO \"a", &[]),
+            ("GRANT SELECT ON TABLE t TO \"\";", &[]),
             ("ALTER TABLE t ALTER COLUMN c SET DEFAULT f(x FROM y);", &[]),
             ("CREATE TABLE t (x text DEFAULT ' TO a');", &[]),
             ("GRAN", &[]),

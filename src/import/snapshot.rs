@@ -25,6 +25,17 @@ pub(super) struct Snapshot {
     stdin: Option<ChildStdin>,
 }
 
+/// Asks a server for its version.
+pub(super) fn version(patience: &Patience<'_>) -> Result<Version, TransferError> {
+    let said = patience.ask("select pg_catalog.current_setting('server_version_num');\n")?;
+    Ok(version_of(said.trim().parse().unwrap_or_default()))
+}
+
+/// `server_version_num`, 150020: before 10 the third number was the minor, and no such server is met.
+fn version_of(number: u64) -> Version {
+    (number / 10_000, number % 10_000)
+}
+
 impl Snapshot {
     /// Connects to a server, and counts.
     pub(super) fn take(patience: &Patience<'_>) -> Result<Self, TransferError> {
@@ -63,12 +74,11 @@ impl Snapshot {
             numbers.1.and_then(|text| text.parse().ok()),
         );
         let ended = session.child.try_wait().map_err(failed)?;
-        if let (Some(name), (Some::<u64>(server), Some(bytes)), None) = (name, numbers, ended) {
+        if let (Some(name), (Some(server), Some(bytes)), None) = (name, numbers, ended) {
             lines.sort();
             return Ok(Self {
                 name,
-                // `server_version_num`, 150020: before 10 the third number was the minor, and no such server is met.
-                server: (server / 10_000, server % 10_000),
+                server: version_of(server),
                 bytes,
                 counts: lines,
                 session,

@@ -106,6 +106,17 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
         home.db(&["import", "--replace", source]).exits(code);
         assert!(home.in_amp("metadb.next").is_empty(), "{source}");
     });
+    // A dry run ends as the run would, as far as it can know.
+    let sources = [
+        ("cut.sql", 1),
+        ("absent", 3),
+        ("postgresql://nobody:x@127.0.0.1:1/none", 5),
+        ("custom.dump", 0),
+        (&elsewhere.address, 0),
+    ];
+    every(sources, |(source, code)| {
+        home.db(&["import", "--replace", "--dry-run", source]).exits(code);
+    });
     assert_eq!(home.in_amp("metadb.old-").len(), 2);
     assert_eq!(ask(&home, rows), "3000");
     is_not_in_the_list(&elsewhere, &home.work());
@@ -298,6 +309,49 @@ fn every_kind_of_dump_is_read_or_told_how_to_write_another() {
     home.db(&["import", "--replace", "directory.sql"])
         .exits(0)
         .says("2 tables with 3000 rows");
+}
+
+/// Rows, comments and functions may say anything, and a text may be cut anywhere.
+#[test]
+fn what_a_dump_only_seems_to_say_is_not_done() {
+    let home = Home::with_postgres(&[Build::Wheel16]);
+    let _ends = Ends(&home);
+    let elsewhere = Elsewhere::start(&home);
+    sql(
+        &elsewhere.address,
+        "create table log (line text); create role maker; create publication real; \
+         insert into log values ('GRANT ALL ON DATABASE prod TO evilrole;'), ('ALTER PUBLICATION p OWNER TO app;'), \
+         ('ALTER PUBLICATION p OWNER TO boss;'), ('COMMENT ON DATABASE x IS ''y'';'), \
+         ('-- PostgreSQL database cluster dump'); comment on table log is E'use\\n\\\\connect prod\\nfirst'; \
+         create table \"a\nb\" as select 1 as x; alter role maker superuser createdb; alter publication real owner to maker",
+    )
+    .expect("written");
+    let roles = "select string_agg(rolname || rolsuper, ' ' order by rolname) from pg_roles where rolname ~ '^(app|boss|evil|maker)'";
+    elsewhere.dump(&home, "--format=plain", "plain.sql");
+    elsewhere.dump(&home, "--format=tar", "dump.tar");
+    for source in ["plain.sql", "dump.tar", elsewhere.address.as_str()] {
+        let run = home
+            .db(&["import", "--replace", source])
+            .exits(0)
+            .says("4 tables with 3006 rows");
+        if source == elsewhere.address {
+            run.says("attributes of roles: maker (CREATEDB)");
+        } else {
+            assert!(!run.stderr.contains("COMMENT ON DATABASE"), "{run:?}");
+        }
+        assert_eq!(ask(&home, roles), "appfalse makertrue", "{source}");
+    }
+    let kept = home.in_amp("metadb.old-").len();
+    let archive = fs::read(home.work().join("dump.tar")).expect("read");
+    fs::write(home.work().join("cut.tar"), &archive[..archive.len() / 4]).expect("written");
+    fs::write(home.work().join("cut.sql"), "--\n-- PostgreSQL da").expect("written");
+    every(
+        [("cut.tar", "was cut off"), ("cut.sql", "holds no statement")],
+        |(source, said)| {
+            home.db(&["import", "--replace", source]).exits(1).says(said);
+        },
+    );
+    assert_eq!(home.in_amp("metadb.old-").len(), kept);
 }
 
 /// The password was shown to nobody: what failed is told without it.

@@ -46,7 +46,14 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         Present::Stays
     };
     if args.dry_run {
-        import::ensure_possible(&cluster, &source, present).map_err(|error| with_build(error, session))?;
+        import::ensure_possible(
+            &cluster,
+            &source,
+            present,
+            &session.env,
+            session.reporter.as_ref(),
+        )
+        .map_err(|error| with_build(error, session))?;
         return planned(&cluster, &source);
     }
     let imported = import::import(
