@@ -17,7 +17,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use self::signals::{Signal, Signals, ended_by, is_executable, number, pass_on};
+use self::signals::{Signal, Signals, asks_to_end, ended_by, is_executable, number, pass_on};
 use super::{Error, Session, database, installed::damaged, variables};
 use crate::{
     children,
@@ -288,7 +288,8 @@ impl Watch {
                     })?;
                     return Ok(Started::Serves(Box::new(ended?)));
                 }
-                signal = self.signals.next() => {
+                // Another one is for the command, which is not there yet.
+                signal = self.signals.next() => if asks_to_end(signal) {
                     if self.seen.replace(signal).is_some() {
                         return Ok(Started::Interrupted(number(signal)));
                     }

@@ -143,6 +143,15 @@ fn signals_go_on_to_the_command_and_the_database_is_stopped() {
         assert_eq!(running.code(), if patient { 3 } else { 143 }, "{signal:?}");
         assert!(!served.is_running(), "{signal:?}");
     }
+    // No requests to end: the command says what it does.
+    let mut running =
+        served.running("trap 'echo one' USR1; trap 'exit 4' USR2; echo ready; while :; do sleep 0.05; done");
+    assert_eq!(running.line(), "ready");
+    running.signal(Signal::USR1);
+    assert_eq!(running.line(), "one");
+    running.signal(Signal::USR2);
+    assert_eq!(running.code(), 4);
+    assert!(!served.is_running());
 }
 
 /// 6

@@ -47,6 +47,11 @@ impl Signals {
 /// The command is in the same console and was told too.
 pub(super) fn pass_on(_: Signal, _: &tokio::process::Child) {}
 
+/// Every event does.
+pub(super) fn asks_to_end(_: Signal) -> bool {
+    true
+}
+
 /// Returns the number to add to 128: the one that a signal of this meaning has elsewhere.
 pub(super) fn number(signal: Signal) -> u8 {
     match signal {

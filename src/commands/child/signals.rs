@@ -14,13 +14,31 @@ use tokio::signal::unix::{self, SignalKind};
 
 use crate::children;
 
-/// The signals that ask a program to end.
+/// The signals that go on to the command: whatever would end us and can be caught, but for what tells of a fault of our own
+/// (ABRT, SEGV and their like, and PIPE, XCPU, XFSZ). Those of job control (STOP, TSTP, CONT) stop us and the command as one group.
+const PASSED_ON: &[Signal] = &[
+    Signal::INT,
+    Signal::TERM,
+    Signal::HUP,
+    Signal::QUIT,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::ALARM,
+    Signal::VTALARM,
+    Signal::PROF,
+    Signal::WINCH,
+    Signal::IO,
+    #[cfg(target_os = "linux")]
+    Signal::POWER,
+];
+
+/// The signals to a program.
 pub(super) struct Signals(Vec<(Signal, unix::Signal)>);
 
 impl Signals {
     pub(super) fn listen() -> io::Result<Self> {
         let mut streams = Vec::new();
-        for number in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+        for number in PASSED_ON.iter().copied() {
             let raw = number.as_raw();
             // What nohup, or a shell that starts a job in the background, has switched off stays so, for the command too.
             if !children::is_ignored(raw) {
@@ -46,8 +64,8 @@ impl Signals {
 
 /// Passes a signal on to the command, unless it got it too.
 pub(super) fn pass_on(signal: Signal, child: &tokio::process::Child) {
-    // Ctrl-C and Ctrl-\ of a terminal reach the command by themselves: twice would be once more than meant.
-    let is_keyboard = matches!(signal, Signal::INT | Signal::QUIT);
+    // Ctrl-C, Ctrl-\ and the size of a terminal reach the command by themselves: twice would be once more than meant.
+    let is_keyboard = matches!(signal, Signal::INT | Signal::QUIT | Signal::WINCH);
     let pid = child
         .id()
         .and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
@@ -57,6 +75,11 @@ pub(super) fn pass_on(signal: Signal, child: &tokio::process::Child) {
         // It may have ended just now.
         let _ = rustix::process::kill_process(pid, signal);
     }
+}
+
+/// Returns true if a signal asks a program to end.
+pub(super) fn asks_to_end(signal: Signal) -> bool {
+    matches!(signal, Signal::INT | Signal::TERM | Signal::HUP | Signal::QUIT)
 }
 
 /// Returns the number to add to 128 when this signal ends a program.
