@@ -39,6 +39,9 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.served(session)?;
     External::tell(&cluster, session);
+    if args.tcp {
+        ensure_port_possible(&cluster)?;
+    }
     if args.dry_run {
         return plan(&cluster);
     }
@@ -60,13 +63,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         return Ok(Outcome::done(Vec::new(), json));
     }
     let Some(url) = cluster.status()?.tcp_url else {
-        return Err(Error::Refused {
-            message: format!(
-                "the server of `{}` runs already, without a port",
-                evidence.data_directory
-            ),
-            hint: "`ampup db stop`, then `ampup db start --tcp`".to_owned(),
-        });
+        return Err(without_port(&cluster));
     };
     let mut json = json;
     json["tcp_url"] = url.clone().into();
@@ -94,4 +91,24 @@ fn plan(cluster: &Cluster) -> Result<Outcome, Error> {
     };
     let json = json!({ "cluster": place, "started": !runs, "made": is_new && !runs });
     Ok(Outcome::planned(vec![line], json))
+}
+
+/// Ensures that no server runs without a port: it would not get one, and is not to stay for that.
+fn ensure_port_possible(cluster: &Cluster) -> Result<(), Error> {
+    let status = cluster.status()?;
+    let has_socket = status.socket.is_some_and(|socket| socket.path().is_some());
+    match status.server {
+        ServerState::Serves(_) if has_socket && status.tcp_url.is_none() => Err(without_port(cluster)),
+        _ => Ok(()),
+    }
+}
+
+fn without_port(cluster: &Cluster) -> Error {
+    Error::Refused {
+        message: format!(
+            "the server of `{}` runs already, without a port",
+            cluster.project().cluster()
+        ),
+        hint: "`ampup db stop`, then `ampup db start --tcp`".to_owned(),
+    }
 }

@@ -159,4 +159,11 @@ fn a_port_is_opened_only_when_asked_for_and_asks_for_a_password() {
         .exits(1)
         .says("runs already, without a port");
     served.ampup(&["db", "stop"]).exits(0);
+    // Nor does it make a server stay that a run has started.
+    let mut running = served.running("echo ready; read x");
+    assert_eq!(running.line(), "ready");
+    served.ampup(&["db", "start", "--tcp"]).exits(1);
+    drop(running.child.stdin.take());
+    running.code();
+    assert!(!served.is_running());
 }
