@@ -46,7 +46,15 @@ impl LoadFailure {
     }
 
     fn of_line(line: &str) -> Option<Self> {
-        if let Some(rest) = after(line, "error while loading shared libraries: ") {
+        if let Some(rest) = after(line, "Error loading shared library ") {
+            // musl: `<library>: No such file or directory (needed by <program>)`
+            let (library, why) = rest.split_once(": ").unwrap_or((rest, ""));
+            return Some(Self::of_library(library, why, rest));
+        }
+        // glibc, and PostgreSQL of an extension's library: `could not load library "<path>": <library>: cannot open …`
+        let program = after(line, "error while loading shared libraries: ");
+        let extension = || after(line, "could not load library \"")?.split_once("\": ");
+        if let Some(rest) = program.or_else(|| extension().map(|(_, rest)| rest)) {
             // glibc: `<library>: cannot open shared object file: No such file or directory`
             let (library, why) = rest.split_once(": ").unwrap_or((rest, ""));
             return Some(
@@ -56,11 +64,6 @@ impl LoadFailure {
                     Self::of_library(library, why, rest)
                 },
             );
-        }
-        if let Some(rest) = after(line, "Error loading shared library ") {
-            // musl: `<library>: No such file or directory (needed by <program>)`
-            let (library, why) = rest.split_once(": ").unwrap_or((rest, ""));
-            return Some(Self::of_library(library, why, rest));
         }
         if let Some(rest) = after(line, "Library not loaded: ") {
             // macOS: the install name, alone on its line
@@ -194,6 +197,28 @@ mod tests {
         );
         assert_eq!(find("FATAL:  role \"x\" does not exist\n"), None);
         assert_eq!(missing_library("version `GLIBC_2.38' not found"), None);
+    }
+
+    #[test]
+    fn a_library_that_an_extension_lacks_is_named() {
+        let said = "ERROR:  could not load library \"/p/lib/uuid-ossp.so\": ";
+        for (why, missing) in [
+            (
+                "libossp-uuid.so.16: cannot open shared object file: No such file or directory",
+                Some("libossp-uuid.so.16"),
+            ),
+            (
+                "Error loading shared library libuuid.so.1: No such file or directory (needed by /p/lib/uuid-ossp.so)",
+                Some("libuuid.so.1"),
+            ),
+            ("/p/lib/uuid-ossp.so: undefined symbol: x", None),
+        ] {
+            assert_eq!(
+                missing_library(&format!("{said}{why}")).as_deref(),
+                missing,
+                "{why}"
+            );
+        }
     }
 
     #[test]
