@@ -21,6 +21,12 @@ const LINES: &str = "select pg_catalog.translate(line, E'\\n', ' ') from ( \
         from pg_catalog.pg_tablespace where spcname !~ '^pg_' having count(*) > 0 \
     union all select 'privileges on the database: ' || pg_catalog.array_to_string(datacl, ', ') \
         from pg_catalog.pg_database where datname = pg_catalog.current_database() and datacl is not null \
+    union all select 'attributes of roles: ' || pg_catalog.string_agg(concat(r.rolname, ' (', concat_ws(', ', \
+            case when r.rolcreatedb then 'CREATEDB' end, case when r.rolcreaterole then 'CREATEROLE' end, \
+            case when r.rolreplication then 'REPLICATION' end, case when r.rolbypassrls then 'BYPASSRLS' end, \
+            case when not r.rolinherit then 'NOINHERIT' end), ')'), ', ' order by r.rolname) \
+        from pg_catalog.pg_roles r where r.rolname !~ '^pg_' and r.oid <> 10 and (r.rolcreatedb or r.rolcreaterole \
+            or r.rolreplication or r.rolbypassrls or not r.rolinherit) having count(*) > 0 \
     union all select 'logins and memberships of roles: ' || pg_catalog.string_agg(r.rolname, ', ' order by r.rolname) \
         from pg_catalog.pg_roles r where r.rolname !~ '^pg_' and r.oid <> 10 and (r.rolcanlogin \
             or exists (select from pg_catalog.pg_auth_members m where m.member = r.oid)) \
