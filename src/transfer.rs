@@ -184,7 +184,10 @@ pub(crate) fn pipe(
         }
         let said = giver_said.and_then(|said| said.join().ok()).unwrap_or_default();
         if let Err(Some(status)) = is_whole {
-            return Err(TransferError::failed(giver.program, status, &said));
+            return Err(match patience {
+                Some(patience) => patience.failed(giver.program, status, &said),
+                None => TransferError::failed(giver.program, status, &said),
+            });
         }
     }
     if !status.success() && (piped.is_ok() || !loader_said.trim().is_empty()) {

@@ -91,7 +91,7 @@ impl Snapshot {
         if let Some(stderr) = session.child.stderr.take() {
             let _: io::Result<_> = stderr.take(1 << 16).read_to_string(&mut said);
         }
-        Err(TransferError::failed(program, status, &said))
+        Err(patience.failed(program, status, &said))
     }
 }
 

@@ -58,6 +58,14 @@ pub enum TransferError {
         /// For how long it was waited for.
         seconds: u64,
     },
+    /// The connection to a server of somebody else's.
+    #[error("the connection to {host} was lost{}", .last_lines.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    Lost {
+        /// Where it is.
+        host: String,
+        /// The last lines of the program that had it.
+        last_lines: Vec<String>,
+    },
     /// The rows of a database.
     #[error("cannot count the rows of database `{database}`")]
     Uncounted {
@@ -106,14 +114,40 @@ pub enum TransferError {
 
 impl TransferError {
     pub(crate) fn failed(program: String, status: ExitStatus, said: &str) -> Self {
-        let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
         Self::Failed {
             program,
             status,
-            // The first error of psql is the reason, and the last line of pg_dump is the query.
-            last_lines: lines.iter().take(8).map(|line| (*line).to_owned()).collect(),
+            last_lines: last_lines(said),
         }
     }
+
+    /// The failure of a program that was connected to a server of somebody else's.
+    pub(crate) fn failed_at(host: &str, program: String, status: ExitStatus, said: &str) -> Self {
+        if LOST.iter().any(|words| said.contains(words)) {
+            Self::Lost {
+                host: host.to_owned(),
+                last_lines: last_lines(said),
+            }
+        } else {
+            Self::failed(program, status, said)
+        }
+    }
+}
+
+/// The words of libpq for a connection that was there.
+const LOST: [&str; 6] = [
+    "server closed the connection unexpectedly",
+    "could not receive data from server",
+    "could not send data to server",
+    "SSL connection has been closed unexpectedly",
+    "SSL SYSCALL error",
+    "terminating connection due to administrator command",
+];
+
+/// The first error of psql is the reason, and the last line of pg_dump is the query.
+fn last_lines(said: &str) -> Vec<String> {
+    let lines = said.lines().filter(|line| !line.trim().is_empty());
+    lines.take(8).map(str::to_owned).collect()
 }
 
 const RESTRICTS: &str = " that knows `\\restrict` (18, 17.6, 16.10, 15.14 or later)";

@@ -4,6 +4,7 @@
 
 use std::{
     io::{self, Read, Write as _},
+    process::ExitStatus,
     sync::{
         atomic::{AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError},
@@ -81,7 +82,15 @@ impl Patience<'_> {
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         } else {
             let said = String::from_utf8_lossy(&output.stderr);
-            Err(TransferError::failed(program, output.status, &said))
+            Err(self.failed(program, output.status, &said))
+        }
+    }
+
+    /// The failure of a program that was connected to the server.
+    pub(crate) fn failed(&self, program: String, status: ExitStatus, said: &str) -> TransferError {
+        match self.side {
+            Side::Address { host, .. } => TransferError::failed_at(host, program, status, said),
+            Side::Socket { .. } => TransferError::failed(program, status, said),
         }
     }
 

@@ -99,6 +99,7 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
         (".", 1),
         ("postgresql://nobody:x@127.0.0.1:1/none", 5),
         ("postgresql://nobody:x@absent.invalid/none", 5),
+        ("postgresql://nobody@/none?host=/nonexistent", 5),
         (&silent_address, 5),
         (&elsewhere.address.replace("p%25ss", "other"), 1),
     ];

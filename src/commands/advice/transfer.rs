@@ -25,10 +25,29 @@ impl TransferError {
                 "put the user and the password into the address: `postgresql://USER:PASSWORD@HOST/DATABASE`"
                     .to_owned(),
             ),
-            Self::Failed { last_lines, .. } if is_of_network(last_lines) => Some(
-                "see that the server runs there and takes connections, then run the same command again"
+            Self::Failed { last_lines, .. } if is_of_network(last_lines) => Some(REACH_IT.to_owned()),
+            Self::Lost { .. } => Some(REACH_IT.to_owned()),
+            Self::Failed { last_lines, .. } if says(last_lines, &BEYOND_SQL) => Some(
+                "a dump for this holds the SQL and the rows of one database, and no commands of psql: \
+                 `pg_dump --format=custom DATABASE > FILE` writes one"
                     .to_owned(),
             ),
+            Self::Failed { last_lines, .. }
+                if says(last_lines, &["invalid byte sequence for encoding \"UTF8\""]) =>
+            {
+                Some(
+                    "that text is not UTF-8, and its database does not say what it is; if it is Latin-1: \
+                 `pg_dump --encoding=LATIN1 --format=custom DATABASE > FILE`, then `ampup db import FILE`"
+                        .to_owned(),
+                )
+            }
+            Self::Failed { last_lines, .. } if says(last_lines, &["ICU is not supported in this build"]) => {
+                Some(
+                    "take a build of PostgreSQL with ICU, as zonky's (`ampup info postgres` lists them): \
+                 `ampup install --component postgres@VERSION+zonky`, then run the same command again"
+                        .to_owned(),
+                )
+            }
             Self::Silent { .. } => Some(
                 "see that the server still works and can be reached, then run the same command again; \
                  `connect_timeout=SECONDS` in its address gives it more time"
@@ -45,7 +64,13 @@ impl TransferError {
                 )
             }
             Self::Failed { last_lines, .. } => {
-                LoadFailure::find(&last_lines.join("\n")).and_then(|failure| failure.hint(&os_release()))
+                let failure = LoadFailure::find(&last_lines.join("\n"))?;
+                failure.hint(&os_release()).or_else(|| match failure {
+                    LoadFailure::MissingLibrary(library) => Some(format!(
+                        "install the package of this system that has `{library}`, or dump it again without the extension"
+                    )),
+                    _ => None,
+                })
             }
             Self::Uncounted { .. } => Some("`ampup db logs` shows what its server says".to_owned()),
             Self::RowsDiffer { .. } => {
@@ -65,7 +90,7 @@ impl TransferError {
             Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Exit::Disk,
             Self::Failed { last_lines, .. } if is_of_login(last_lines) => Exit::Failed,
             Self::Failed { last_lines, .. } if is_of_network(last_lines) => Exit::Network,
-            Self::Silent { .. } => Exit::Network,
+            Self::Silent { .. } | Self::Lost { .. } => Exit::Network,
             Self::Failed { .. } | Self::Uncounted { .. } | Self::Refused { .. } => Exit::Failed,
             Self::RowsDiffer { .. } => Exit::Integrity,
             Self::NoRoom { .. } => Exit::Disk,
@@ -76,6 +101,22 @@ impl TransferError {
 }
 
 const MAKE_ROOM: &str = "free disk space (`ampup prune` removes unused files) and run the same command again";
+
+const REACH_IT: &str =
+    "see that the server runs there and takes connections, then run the same command again";
+
+/// The words of psql and the server for what is no SQL, or more than one database's.
+const BEYOND_SQL: [&str; 3] = [
+    "backslash commands are restricted",
+    "CREATE DATABASE cannot run inside a transaction block",
+    "DROP DATABASE cannot run inside a transaction block",
+];
+
+fn says(last_lines: &[String], words: &[&str]) -> bool {
+    last_lines
+        .iter()
+        .any(|line| words.iter().any(|words| line.contains(words)))
+}
 
 fn is_of_disk(last_lines: &[String]) -> bool {
     last_lines
@@ -94,7 +135,7 @@ fn is_of_login(last_lines: &[String]) -> bool {
 fn is_of_network(last_lines: &[String]) -> bool {
     last_lines.iter().any(|line| {
         line.contains("could not translate host name")
-            || line.contains("connection to server at ")
+            || (line.contains("connection to server at ") || line.contains("connection to server on socket "))
                 && line.contains(" failed: ")
                 && !line.contains("FATAL:")
     })
@@ -126,6 +167,10 @@ mod tests {
                 Exit::Failed,
             ),
             (
+                "connection to server on socket \"/s/.s.PGSQL.1\" failed: Connection refused",
+                Exit::Network,
+            ),
+            (
                 "psql: error: could not translate host name \"h\" to address",
                 Exit::Network,
             ),
@@ -133,5 +178,46 @@ mod tests {
             assert_eq!(failed(said).exit_code(), code, "{said}");
         }
         assert_eq!(failed("ERROR:  syntax error\n").hint(), None);
+        let cut = "pg_dump: detail: Error message from server: server closed the connection unexpectedly\n";
+        let at =
+            |said: &str| TransferError::failed_at("h:1", "pg_dump".to_owned(), ExitStatus::default(), said);
+        assert_eq!(at(cut).exit_code(), Exit::Network);
+        assert!(
+            at(cut).hint().is_some() && at(cut).to_string().starts_with("the connection to h:1 was lost")
+        );
+        assert_eq!(at("ERROR:  syntax error\n").exit_code(), Exit::Failed);
+        // Ours, which ended by itself.
+        assert_eq!(failed(cut).exit_code(), Exit::Failed);
+    }
+
+    #[test]
+    fn what_a_server_refuses_is_told_with_a_remedy() {
+        for (said, remedy) in [
+            (
+                "psql:<stdin>:7: error: backslash commands are restricted; only \\unrestrict is allowed",
+                "--format=custom",
+            ),
+            (
+                "ERROR:  CREATE DATABASE cannot run inside a transaction block",
+                "--format=custom",
+            ),
+            (
+                "ERROR:  invalid byte sequence for encoding \"UTF8\": 0xe9 0x0a",
+                "--encoding=LATIN1",
+            ),
+            ("ERROR:  ICU is not supported in this build", "+zonky"),
+            (
+                "ERROR:  could not load library \"/p/lib/uuid-ossp.so\": libossp-uuid.so.16: cannot open shared object file: \
+                 No such file or directory",
+                "libossp-uuid",
+            ),
+        ] {
+            let error = TransferError::failed("psql".to_owned(), ExitStatus::default(), said);
+            assert!(
+                error.hint().is_some_and(|hint| hint.contains(remedy)),
+                "{said}: {:?}",
+                error.hint()
+            );
+        }
     }
 }
