@@ -28,8 +28,7 @@ fn home() -> Home {
         "{:?}",
         server.evidence()
     );
-    sql(server.url(), TABLES).expect("written");
-    sql(server.url(), "create database other").expect("made");
+    write_into(server.url());
     server.release(&Silent).expect("stopped");
     home
 }
@@ -53,8 +52,29 @@ fn major(home: &Home) -> u64 {
     }
 }
 
+fn write_into(url: &str) {
+    sql(url, TABLES).expect("written");
+    for statement in [
+        "create database other",
+        "create database raw encoding 'SQL_ASCII' template template0",
+    ] {
+        sql(url, statement).expect("made");
+    }
+    // Bytes that are no UTF-8.
+    sql(&raw_of(url), "create table r (x text default E'\\xe9')").expect("written");
+}
+
+fn raw_of(url: &str) -> String {
+    url.replace(":///postgres?", ":///raw?")
+}
+
 #[track_caller]
 fn has_every_row(url: &str) {
+    let bytes = "select octet_length(pg_get_expr(adbin, adrelid)) from pg_attrdef";
+    assert_eq!(
+        sql(&raw_of(url), bytes).expect("answered"),
+        "'x'::text".len().to_string()
+    );
     let all = "select (select count(*) from t) + (select count(*) from s.\"odd | name\") \
         + (select count(*) from pg_database where datname = 'other') + (select count(*) from pg_roles where rolname = 'somebody')";
     assert_eq!(sql(url, all).expect("answered"), "5004");
@@ -185,8 +205,7 @@ fn a_cluster_of_a_major_without_builds_is_moved_with_the_systems_programs() {
         .with_programs(own)
         .start(&StartOptions::default(), &Silent)
         .expect("started");
-    sql(server.url(), TABLES).expect("written");
-    sql(server.url(), "create database other").expect("made");
+    write_into(server.url());
     server.release(&Silent).expect("stopped");
     for (words, code) in [
         (&["run", "--", "true"][..], 3),
