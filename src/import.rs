@@ -283,7 +283,7 @@ impl Importing<'_> {
             ),
         );
         let roles = roles::of_server(&patience.ask(roles::OF_SERVER)?);
-        let left_behind = left::behind(&patience, major)?;
+        let left_behind = left::behind(&patience, snapshot.server.0)?;
         let mut dump = pg_dump.command("pg_dump", &side, "");
         // There are no other places for tables here.
         dump.args(["-w", "--no-tablespaces", "--snapshot", &snapshot.name])
