@@ -2,7 +2,9 @@
 //!
 //! It links ampup without the feature `cli`: no network client and no async runtime comes with it.
 //!
-//!     ampup = { version = "0.2", default-features = false }
+//!     ampup = { git = "https://github.com/edgeandnode/ampup", default-features = false }
+//!
+//! A new cluster is one of the active version: a project's pins are followed by `ampup run DAEMON` alone.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
 
 use std::{error::Error as _, io::Read as _, process::ExitCode};
