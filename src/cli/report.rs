@@ -7,11 +7,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use clap::{ValueEnum as _, builder::StyledStr};
+use clap::{ValueEnum, builder::StyledStr};
 use serde_json::{Value, json};
 
 use super::{
-    args::{Global, When},
+    args::{Global, Progress, When},
     paths::Places,
     progress::screen::Screen,
     refusal,
@@ -31,6 +31,8 @@ const SCHEMA: u64 = 1;
 #[derive(Debug, Clone)]
 pub(super) struct Face {
     json: bool,
+    /// Talk is JSON, an event a line.
+    is_talk_json: bool,
     quiet: bool,
     verbose: bool,
     places: Places,
@@ -49,14 +51,15 @@ impl Face {
             quiet: global.quiet,
             verbose: global.verbose,
             interrupt: interrupt.clone(),
-            ..Self::unread(global.json, global.color, env)
+            ..Self::unread(global.json, global.progress, global.color, env)
         }
     }
 
     /// Before the command line could be read.
-    fn unread(json: bool, color: When, env: &Env) -> Self {
+    fn unread(json: bool, progress: Progress, color: When, env: &Env) -> Self {
         Self {
             json,
+            is_talk_json: progress == Progress::Json,
             quiet: false,
             verbose: false,
             places: Places::of(env),
@@ -91,7 +94,7 @@ impl Face {
     pub(super) fn talk(&self, line: &str) {
         // What an interrupted step says of its end is of no interest.
         if !self.interrupt.is_ending() {
-            write_line(&self.line(line));
+            self.write(line);
         }
     }
 
@@ -100,6 +103,18 @@ impl Face {
         if !self.interrupt.is_ending() {
             write_line(&object.to_string());
         }
+    }
+
+    /// Writes a line to stderr also while an interrupted run ends.
+    fn write(&self, line: &str) {
+        if !self.is_talk_json {
+            return write_line(&self.line(line));
+        }
+        let (event, text) = match line.strip_prefix("warning: ") {
+            Some(text) => ("warning", text),
+            None => ("note", line),
+        };
+        write_line(&json!({ "event": event, "text": text }).to_string());
     }
 
     pub(super) fn is_verbose(&self) -> bool {
@@ -170,8 +185,7 @@ impl Face {
     #[cfg(unix)]
     pub(super) fn puts_back(&self) {
         if !self.json {
-            let line = "cleaning up; interrupt again to stop at once";
-            write_line(line);
+            self.write("cleaning up; interrupt again to stop at once");
         }
     }
 
@@ -182,15 +196,15 @@ impl Face {
         if !left.is_empty() {
             message += &format!("; {left}");
         }
+        let failure = json!({ "message": message, "causes": [], "hint": null });
         if self.json {
-            let object = json!({
-                "schema": SCHEMA, "signal": signal,
-                "error": { "message": message, "causes": [], "hint": null },
-            });
+            let object = json!({ "schema": SCHEMA, "signal": signal, "error": failure });
             let _ = print(&pretty(&object));
+        } else if self.is_talk_json {
+            write_line(&event_of(failure).to_string());
         } else {
             // Not `talk`, which is silent by now.
-            write_line(&self.line(&format!("error: {message}")));
+            self.write(&format!("error: {message}"));
         }
     }
 
@@ -204,6 +218,9 @@ impl Face {
             let _ = print(&pretty(&object));
             return;
         }
+        if self.is_talk_json {
+            return self.talk_json(&event_of(error.json()));
+        }
         for line in error.lines() {
             self.talk(&line);
         }
@@ -212,7 +229,9 @@ impl Face {
 
 /// Prints why the command line was refused (or help, or the version), and gives the exit code.
 pub(super) fn refused(refused: &clap::Error, words: &[OsString], env: &Env) -> Exit {
-    let face = Face::unread(is_json(words), asked_color(words), env);
+    let progress = asked(words, "--progress").unwrap_or(Progress::Auto);
+    let color = asked(words, "--color").unwrap_or(When::Auto);
+    let face = Face::unread(is_json(words), progress, color, env);
     // A value that we refused ourselves, with what would do.
     let ours = std::error::Error::source(refused).and_then(|cause| cause.downcast_ref::<Error>());
     if let Some(error) = ours {
@@ -252,11 +271,11 @@ fn is_json(words: &[OsString]) -> bool {
     own(words).any(|word| word == "--json")
 }
 
-fn asked_color(words: &[OsString]) -> When {
-    let after = own(words).skip_while(|word| *word != "--color").nth(1);
-    let joined = own(words).find_map(|word| word.strip_prefix("--color="));
-    let asked = after.or(joined).and_then(|word| When::from_str(word, false).ok());
-    asked.unwrap_or(When::Auto)
+/// The value of an option, if it is one of its values.
+fn asked<T: ValueEnum>(words: &[OsString], option: &str) -> Option<T> {
+    let after = own(words).skip_while(|word| *word != option).nth(1);
+    let joined = own(words).find_map(|word| word.strip_prefix(option)?.strip_prefix('='));
+    after.or(joined).and_then(|word| T::from_str(word, false).ok())
 }
 
 /// The rules of <https://no-color.org> and <https://bixense.com/clicolors>; the command line comes first.
@@ -274,6 +293,12 @@ fn is_coloured(asked: When, is_terminal: bool, env: &Env) -> bool {
 /// A text without its colors.
 pub(super) fn plain(text: &str) -> String {
     StyledStr::from(text.to_owned()).to_string()
+}
+
+/// A failure as an event.
+fn event_of(mut failure: Value) -> Value {
+    failure["event"] = "error".into();
+    failure
 }
 
 fn merge(object: &mut Value, more: &Value) {

@@ -179,7 +179,7 @@ fn progress_can_be_json_or_nothing() {
     let events: Vec<serde_json::Value> = run
         .stderr
         .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
+        .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect();
     assert!(
         events
@@ -187,6 +187,14 @@ fn progress_can_be_json_or_nothing() {
             .any(|event| event["event"] == "step" && event["phase"] == "proving"),
         "{run:?}"
     );
+    for words in [
+        &["--progress", "json", "list", "tool@@"][..],
+        &["which", "nonesuch", "--progress=json"],
+    ] {
+        let run = home.ampup(words);
+        let event: serde_json::Value = serde_json::from_str(&run.stderr).expect("one line");
+        assert!(event["event"] == "error" && event["hint"].is_string(), "{run:?}");
+    }
     let mut home = Home::new();
     home.offer("tool", "1.0.0");
     let run = home.ampup(&["--progress", "never", "install", "tool"]).exits(0);
