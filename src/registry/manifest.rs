@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+use memchr::memchr2;
 use semver::Version;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
@@ -44,15 +45,15 @@ struct Envelope {
 }
 
 #[derive(Deserialize)]
-struct Document<'a> {
+#[serde(bound(deserialize = "C: Deserialize<'de>"))]
+struct Document<'a, C> {
     schema: u64,
     registry: String,
     serial: u64,
     issued: String,
     #[serde(default, borrow)]
     distributions: Option<&'a RawValue>,
-    #[serde(borrow)]
-    components: BTreeMap<String, &'a RawValue>,
+    components: BTreeMap<String, C>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +76,9 @@ struct RawComponent<'a, R> {
     origins: Vec<&'a RawValue>,
     releases: Vec<R>,
 }
+
+/// A component of which all is understood.
+type Whole<'a> = RawComponent<'a, RawRelease<'a, Artifact>>;
 
 #[derive(Deserialize)]
 struct RawDefault {
@@ -116,7 +120,15 @@ impl Registry {
     }
 
     fn read(document: &[u8]) -> Result<Self, ManifestError> {
-        let read = serde_json::from_slice::<Document<'_>>(document).map_err(ManifestError::Malformed);
+        // Most are understood whole, and read in one go.
+        if is_plain(document)
+            && let Ok(whole) = serde_json::from_slice::<Document<'_, Whole<'_>>>(document)
+            && whole.schema <= SCHEMA
+        {
+            return Ok(whole.understood(|name, raw| raw.whole(name)));
+        }
+        let read =
+            serde_json::from_slice::<Document<'_, &RawValue>>(document).map_err(ManifestError::Malformed);
         // A newer document may have another shape, too.
         let schema = match &read {
             Ok(document) => document.schema,
@@ -125,8 +137,13 @@ impl Registry {
         if schema > SCHEMA {
             return Err(ManifestError::TooNew { found: schema });
         }
-        let document = read?;
-        let mut components: BTreeMap<ComponentName, Component> = document
+        Ok(read?.understood(component))
+    }
+}
+
+impl<C> Document<'_, C> {
+    fn understood(self, component: impl Fn(ComponentName, C) -> Option<Component>) -> Registry {
+        let mut components: BTreeMap<ComponentName, Component> = self
             .components
             .into_iter()
             .filter_map(|(name, value)| Some((name.parse().ok()?, value)))
@@ -134,13 +151,13 @@ impl Registry {
             .collect();
         let doubled = doubled_executables(&components);
         components.retain(|name, _| !doubled.contains(name));
-        Ok(Self {
-            id: document.registry,
-            serial: document.serial,
-            issued: document.issued,
-            distributions: document.distributions.and_then(understood).unwrap_or_default(),
+        Registry {
+            id: self.registry,
+            serial: self.serial,
+            issued: self.issued,
+            distributions: self.distributions.and_then(understood).unwrap_or_default(),
             components,
-        })
+        }
     }
 }
 
@@ -176,15 +193,20 @@ fn is_executable_name(file: &str) -> bool {
 /// A component, or nothing where it says what this ampup does not know.
 fn component(name: ComponentName, value: &RawValue) -> Option<Component> {
     let text = harmless(value.get())?;
-    // Most are understood whole, and read in one go.
-    if let Ok(raw) = serde_json::from_str::<RawComponent<'_, RawRelease<'_, Artifact>>>(&text) {
-        return raw.understood(name, |raw| Some(raw.understood(Some)));
+    if let Ok(raw) = serde_json::from_str::<Whole<'_>>(&text) {
+        return raw.whole(name);
     }
     let raw: RawComponent<'_, &RawValue> = serde_json::from_str(&text).ok()?;
     raw.understood(name, |value| {
         let raw: RawRelease<'_, &RawValue> = serde_json::from_str(value.get()).ok()?;
         Some(raw.understood(understood))
     })
+}
+
+impl Whole<'_> {
+    fn whole(self, name: ComponentName) -> Option<Component> {
+        self.understood(name, |release| Some(release.understood(Some)))
+    }
 }
 
 impl<R> RawComponent<'_, R> {
@@ -239,15 +261,17 @@ fn is_permitted(artifact: &Artifact) -> bool {
 
 /// A part of a manifest with every text in it such that it can be shown.
 fn harmless(json: &str) -> Option<Cow<'_, str>> {
-    // Between the texts there are line ends and tabs; in one, they are escaped. Most texts are ASCII, which is fast to look through.
-    let is_ascii = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t') && byte != b'\\';
-    let is_plain =
-        |letter: char| matches!(letter, '\n' | '\r' | '\t') || (letter != '\\' && !is_harmful(letter));
-    if json.bytes().all(is_ascii) || json.chars().all(is_plain) {
+    if is_plain(json.as_bytes()) {
         return Some(Cow::Borrowed(json));
     }
     let value = escaped(serde_json::from_str(json).ok()?);
     Some(Cow::Owned(value.to_string()))
+}
+
+/// Returns true if nothing in a document can be harmful: it is ASCII, has no escapes and no DEL. Of the other controls JSON
+/// itself has none in a text.
+fn is_plain(json: &[u8]) -> bool {
+    json.is_ascii() && memchr2(b'\\', 0x7f, json).is_none()
 }
 
 /// What would move the cursor, change colours or turn the direction of writing is escaped in every text.
