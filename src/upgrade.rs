@@ -284,6 +284,10 @@ fn copy(
         };
         let mut dump = clients.command("pg_dumpall", &from, "postgres");
         dump.arg("-w").stdin(Stdio::null());
+        if clients.ask(&from, "postgres", UNENCODED)?.trim() == "0" {
+            // Each database in its own encoding, which the dump names: one without may hold bytes that are no UTF-8.
+            dump.env_remove("PGCLIENTENCODING");
+        }
         transfer::pipe(
             From::Program(dump),
             clients.psql(to, "postgres"),
@@ -307,6 +311,11 @@ fn copy(
     ended?;
     Ok(copied)
 }
+
+/// Asks how many of the databases that every cluster has are without an encoding. In the new cluster they are in UTF-8, and a server
+/// takes rows that are said to have no encoding without a look at their bytes.
+const UNENCODED: &str = "select count(*) from pg_catalog.pg_database where datname in ('postgres', 'template1') \
+    and pg_catalog.pg_encoding_to_char(encoding) = 'SQL_ASCII';";
 
 /// A grant of a role without who gave it. Before 16 that could be anybody, whom a later server then refuses: it asks for
 /// the right to do so, which nobody had to have. (Its own pg_dumpall leaves it out too.)

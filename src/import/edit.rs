@@ -84,6 +84,10 @@ impl Editor {
                         Edit::Keep
                     };
                 }
+                if text == b"SET client_encoding = 'SQL_ASCII';" {
+                    // So that the server looks at the bytes: its database is in UTF-8.
+                    return Edit::Replace("SET client_encoding = 'UTF8';\n".to_owned());
+                }
                 match without_versions(text) {
                     Some(rest) if rest.is_empty() => Edit::Drop,
                     Some(rest) => Edit::Replace(rest + "\n"),
@@ -194,6 +198,15 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_encoding_is_said_to_be_utf_8() {
+        let head = "-- PostgreSQL database dump\n";
+        assert_eq!(
+            edited(&format!("{head}SET client_encoding = 'SQL_ASCII';\n")),
+            format!("\\restrict KEY\n{head}SET client_encoding = 'UTF8';\n")
+        );
+    }
+
+    #[test]
     fn the_versions_of_columns_are_left_out_and_their_options_kept() {
         let column = "ALTER TABLE ONLY public.\"a SET (b\" ALTER COLUMN x SET";
         for (statement, left) in [
@@ -201,6 +214,10 @@ mod tests {
             (
                 format!("{column} (n_distinct=5, pg_attver=7);\n"),
                 format!("{column} (n_distinct=5);\n"),
+            ),
+            (
+                "SET client_encoding = 'LATIN1';\n".to_owned(),
+                "SET client_encoding = 'LATIN1';\n".to_owned(),
             ),
             (
                 "ALTER FOREIGN TABLE ONLY f ALTER COLUMN x SET (pg_attver=7);\n".to_owned(),

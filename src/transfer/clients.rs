@@ -227,11 +227,7 @@ impl Clients {
     /// `.pgpass` is.
     pub fn command(&self, name: &str, side: &Side, database: &str) -> Command {
         let mut command = self.unconnected(name);
-        // pg_dumpall writes each database in that one's own encoding, and says which: one without (SQL_ASCII) may hold bytes
-        // that are no UTF-8.
-        if name != "pg_dumpall" {
-            command.env("PGCLIENTENCODING", "UTF8");
-        }
+        command.env("PGCLIENTENCODING", "UTF8");
         if let Some(home) = &self.home {
             command.env("HOME", home);
         }

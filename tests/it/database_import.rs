@@ -343,11 +343,20 @@ fn what_a_dump_only_seems_to_say_is_not_done() {
         assert_eq!(ask(&home, roles), "appfalse makertrue", "{source}");
     }
     let kept = home.in_amp("metadb.old-").len();
+    let mut raw = b"--\n-- PostgreSQL database dump\n--\n\nSET client_encoding = 'SQL_ASCII';\nCREATE TABLE r (x text);\n\
+        COPY r (x) FROM stdin;\n\xe9\n\\.\n"
+        .to_vec();
+    raw.extend(b"\n--\n-- PostgreSQL database dump complete\n--\n\n");
+    fs::write(home.work().join("raw.sql"), raw).expect("written");
     let archive = fs::read(home.work().join("dump.tar")).expect("read");
     fs::write(home.work().join("cut.tar"), &archive[..archive.len() / 4]).expect("written");
     fs::write(home.work().join("cut.sql"), "--\n-- PostgreSQL da").expect("written");
     every(
-        [("cut.tar", "was cut off"), ("cut.sql", "holds no statement")],
+        [
+            ("cut.tar", "was cut off"),
+            ("cut.sql", "holds no statement"),
+            ("raw.sql", "--encoding=LATIN1"),
+        ],
         |(source, said)| {
             home.db(&["import", "--replace", source]).exits(1).says(said);
         },
