@@ -116,6 +116,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         lines[0] = lines[0].replacen("error: ", "held back: ", 1);
         talk.extend(lines);
     }
+    talk.extend(installed::unknown(&args.names, &inventory, session.registry()?));
     talk.extend(installed::nothing(&inventory));
     let unasked: Vec<&str> = survey.unasked.iter().map(|one| one.why.as_str()).collect();
     let json = json!({ "components": rows, "pins": pins, "not_asked": unasked });

@@ -4,7 +4,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Error, Session};
 use crate::{
-    domain::{Channel, ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName},
+    domain::{
+        Channel, ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName, version::local_name,
+    },
+    registry::Registry,
     self_install,
 };
 
@@ -28,6 +31,18 @@ pub(super) fn installed(session: &Session, component: Option<&ComponentName>) ->
 pub(super) fn nothing(inventory: &Inventory) -> Option<String> {
     let is_empty = inventory.trees.keys().all(|name| *name == self_install::name());
     is_empty.then(|| "nothing is installed; `ampup install`".to_owned())
+}
+
+/// Names the active components that this registry does not have: of them it knows no newer version.
+pub(super) fn unknown(names: &[ComponentName], inventory: &Inventory, registry: &Registry) -> Vec<String> {
+    let is_unknown = |name: &ComponentName| {
+        registry.component(name).is_none() && (names.is_empty() || names.contains(name))
+    };
+    let active = inventory.active.components.iter();
+    active
+        .filter(|(name, tree)| is_unknown(name) && local_name(tree.version()).is_none())
+        .map(|(name, tree)| format!("{name} {tree} stays: this registry has no component of that name"))
+        .collect()
 }
 
 /// Returns true if a spec means this tree. The name of its directory is always accepted, even if its receipt is damaged.

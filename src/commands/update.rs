@@ -51,7 +51,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         args.allow_major,
     )?;
     let mut plan = Plan::default();
-    let mut talk = Vec::new();
+    let mut talk = installed::unknown(&args.names, &inventory, &registry);
     for update in updates {
         match update {
             Update::Available { plan: group, .. } => plan.groups.push(group),

@@ -312,6 +312,11 @@ fn a_component_that_cannot_be_repaired_keeps_no_other_from_it() {
     write(&tool(&home).join("bin/tool"), "x");
     write(&home.path().join("components/other/1.0.0/bin/other"), "x");
     home.withdraw("other", "1.0.0");
+    for command in ["check", "update"] {
+        home.ampup(&[command])
+            .exits(0)
+            .says("other 1.0.0 stays: this registry has no component of that name");
+    }
     home.ampup(&["verify", "--repair"])
         .exits(3)
         .says("repaired tool 2.0.0")

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use semver::Version;
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::{
     commands::{
@@ -138,6 +139,11 @@ pub(super) fn described(cluster: &Cluster, status: &Status) -> Value {
     })
 }
 
+/// The port in an address.
+fn port(url: &str) -> Option<u16> {
+    Url::parse(url).ok()?.port()
+}
+
 fn text(cluster: &Cluster, status: &Status) -> String {
     let mut text = String::new();
     let mut line = |key: &str, value: &str| {
@@ -166,6 +172,13 @@ fn text(cluster: &Cluster, status: &Status) -> String {
             "address"
         };
         line(key, &socket.to_string());
+    }
+    let is_running = matches!(status.server, ServerState::Serves(_));
+    if let Some(port) = status.tcp_url.as_deref().filter(|_| is_running).and_then(port) {
+        line(
+            "port",
+            &format!("127.0.0.1:{port}; its address: `ampup db url --tcp`"),
+        );
     }
     if status.url.is_some() {
         line("size", &sized(status.size));

@@ -145,6 +145,10 @@ fn a_port_is_opened_only_when_asked_for_and_asks_for_a_password() {
         .ampup(&["db", "url", "--tcp"])
         .exits(0)
         .prints(&format!("{url}\n"));
+    served
+        .ampup(&["db", "status"])
+        .exits(0)
+        .prints_with("its address: `ampup db url --tcp`");
     // The socket is there as ever, and a change that stops the server leaves it as it was.
     served.ampup(&["run", "true"]).exits(0);
     assert_eq!(served.sql("select 8"), "8");
