@@ -4,6 +4,7 @@
 use super::{
     FetchError, PackageClient, Wire, locked,
     packages::{Failure, Room},
+    pypi::REQUIREMENTS,
 };
 
 impl Wire {
@@ -30,6 +31,8 @@ impl Wire {
         platform: &str,
     ) -> Result<Vec<u8>, FetchError> {
         self.ask_client(PackageClient::Pip, package, async |room| {
+            // It is asked for nothing else.
+            room.write(REQUIREMENTS, "")?;
             self.run_pip(words, &[package], platform, room).await
         })
         .await

