@@ -243,6 +243,7 @@ pub fn restore(cluster: &Cluster, file: &Utf8Path, reporter: &dyn Reporter) -> R
         .prepare(run_as.as_ref())
         .map_err(ClusterError::from)?;
     let swap = Swap::begin(cluster, reporter)?;
+    swap.ensure_possible()?;
     let next = swap.next().project().clone();
     let unpacked = next
         .prepare(run_as.as_ref())

@@ -134,6 +134,7 @@ pub fn import(
         .prepare(run_as.as_ref())
         .map_err(ClusterError::from)?;
     let swap = Swap::begin(cluster, reporter)?;
+    swap.ensure_possible()?;
     let importing = Importing {
         cluster,
         programs: &programs,

@@ -164,6 +164,7 @@ pub fn upgrade(
         ..
     } = possible;
     let swap = Swap::begin(cluster, reporter)?;
+    swap.ensure_possible()?;
     let lease = Lease::take(cluster, reporter)?;
     let open = lease.open();
     step(

@@ -25,7 +25,7 @@ use crate::{
     event::{Event, Reporter},
     fs::link,
     hindrance::Hindrance,
-    postgres::{Cluster, HandedOn, Server, StartOptions},
+    postgres::{Cluster, HandedOn, Server, StartOptions, loading::LoadFailure},
     store::receipt::Receipt,
 };
 
@@ -162,10 +162,7 @@ fn tree_of(program: &Path, session: &Session) -> Option<(ComponentName, TreeName
 /// # Errors
 /// When the database does not serve, or the command cannot be started.
 pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session) -> Result<u8, Error> {
-    let failed = |source| Error::NoCommand {
-        command: command.program.to_string_lossy().into_owned(),
-        source,
-    };
+    let failed = |source| cannot_run(&command.program, source);
     if with.is_some() {
         children::ensure_thread().map_err(Hindrance::NoProcess)?;
     }
@@ -195,6 +192,21 @@ pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session)
     // A start that a second signal gave up on must not keep us.
     runtime.shutdown_background();
     ended
+}
+
+/// The error of a command that does not start. The system says "No such file or directory" of a script's interpreter, too.
+fn cannot_run(program: &Path, cause: io::Error) -> Error {
+    if cause.kind() == io::ErrorKind::WouldBlock {
+        return Hindrance::NoProcess(cause).into();
+    }
+    let failure = Utf8Path::from_path(program).and_then(|program| LoadFailure::of_start(program, &cause));
+    Error::NoCommand {
+        command: program.to_string_lossy().into_owned(),
+        source: match failure {
+            Some(failure) => io::Error::new(cause.kind(), failure),
+            None => cause,
+        },
+    }
 }
 
 /// Gives the command the way to the database, and takes from it what would lead it elsewhere. psql without an address finds

@@ -5,7 +5,12 @@ use std::io;
 use camino::Utf8PathBuf;
 
 use super::advice::{hint_of_io, hint_of_room};
-use crate::{backup::BackupError, postgres::ClusterError, transfer::TransferError};
+use crate::{
+    backup::BackupError,
+    distributions::os_release,
+    postgres::{ClusterError, loading::LoadFailure},
+    transfer::TransferError,
+};
 use crate::{
     domain::ComponentName,
     env::{HomeError, PathError, SwitchError},
@@ -256,6 +261,10 @@ fn of_a_file(cause: &str, above: &str) -> String {
 
 /// Amp's own programs can be installed.
 fn hint_of_command(command: &str, cause: &io::Error) -> Option<String> {
+    let inner = cause.get_ref();
+    if let Some(failure) = inner.and_then(|inner| inner.downcast_ref::<LoadFailure>()) {
+        return failure.hint(&os_release());
+    }
     match (cause.kind(), command) {
         (io::ErrorKind::NotFound, "ampd" | "ampctl") => {
             Some(format!("`ampup install --component {command}`"))

@@ -101,6 +101,7 @@ fn in_environment(env: &Env) -> Option<External> {
 }
 
 fn in_file(project: &Project, config: Option<&Utf8Path>, env: &Env) -> Result<Vec<External>, Error> {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
     // As `ampd --config` or AMP_CONFIG; a missing file that was named is ampd's to complain of.
     let named = config.or(env.var("AMP_CONFIG").map(Utf8Path::new));
     let path = match (named, env.current_dir()) {
@@ -109,7 +110,7 @@ fn in_file(project: &Project, config: Option<&Utf8Path>, env: &Env) -> Result<Ve
         (None, _) => project.config(),
     };
     let text = match atomic::read(&path, LIMIT) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) if matches!(cause.kind(), NotFound | NotADirectory) => return Ok(Vec::new()),
         Err(source) => return Err(Error::File { path, source }),
         Ok(text) => text,
     };

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::atomic;
 #[cfg(unix)]
-use super::identity::FileIdentity;
+use super::{directory::Directory, identity::FileIdentity};
 
 /// The kinds that lie on another machine, as `/proc/self/mountinfo` names them.
 const NETWORK: &[&str] = &[
@@ -105,13 +105,27 @@ pub fn lacks(directory: &Utf8Path) -> io::Result<Vec<Lack>> {
 #[cfg(unix)]
 fn tried(probe: &Utf8Path) -> Vec<Lack> {
     let mut lacks = Vec::new();
-    if FileIdentity::at(probe).is_ok_and(|made| made.mode & 0o077 != 0) {
+    if !keeps_permissions(probe) {
         lacks.push(Lack::Permissions);
     }
     if fs_err::os::unix::fs::symlink(".", probe.join("link")).is_err() {
         lacks.push(Lack::Links);
     }
     lacks
+}
+
+/// Returns true if a directory that was made a moment ago, for us alone, is closed to others, and stays so when that is asked for
+/// again, as PostgreSQL does: some file systems refuse every change.
+#[cfg(unix)]
+pub fn keeps_permissions(made: &Utf8Path) -> bool {
+    FileIdentity::at(made).is_ok_and(|found| found.mode & 0o077 == 0)
+        && Directory::made(made).is_ok_and(|made| made.set_mode(0o700).is_ok())
+}
+
+/// Returns true: Windows has others.
+#[cfg(not(unix))]
+pub fn keeps_permissions(_: &Utf8Path) -> bool {
+    true
 }
 
 #[cfg(not(unix))]

@@ -119,7 +119,10 @@ impl HostFault {
             Some(Self::Process)
         } else if line.contains("max_stack_depth") {
             Some(Self::Stack)
-        } else if line.contains("data directory \"") && line.contains("has invalid permissions") {
+        } else if line.contains("data directory \"") && line.contains("has invalid permissions")
+            || line.contains("could not change permissions of directory \"")
+                && line.trim_end().ends_with(": Operation not permitted")
+        {
             Some(Self::Permissions)
         } else {
             by_signal()
@@ -259,6 +262,10 @@ mod tests {
             ),
             (
                 "FATAL:  data directory \"/p\" has invalid permissions",
+                Some(HostFault::Permissions),
+            ),
+            (
+                "initdb: error: could not change permissions of directory \"/p\": Operation not permitted",
                 Some(HostFault::Permissions),
             ),
             // The disk.

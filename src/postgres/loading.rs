@@ -3,13 +3,18 @@
 //! Trees are judged by running them. This reads the loader's last words, so that a person hears of `libxml2.so.2` and
 //! not of exit code 127.
 
-use std::fmt;
+use std::{fmt, io};
 
 use camino::Utf8Path;
 
 use crate::machine::{self, Built};
 
-/// A failure of the dynamic loader.
+/// The number of the error that every system has for a file that is no program.
+const ENOEXEC: i32 = 8;
+/// The number of macOS's error for a program for another processor.
+const EBADARCH: i32 = 86;
+
+/// A failure to load a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadFailure {
     /// This library is not here.
@@ -27,7 +32,15 @@ pub enum LoadFailure {
     BuiltFor(String),
     /// The file is neither a program nor a script that names its interpreter.
     NoProgram,
+    /// A part of the file is missing, or damaged.
+    Incomplete,
+    /// The `#!` line of a script names this interpreter, which is not here; or names none.
+    MissingInterpreter(String),
+    /// The loader that the program was linked for is not where its build expects it (NixOS, or a glibc build on a musl system).
+    MissingLoader,
 }
+
+impl std::error::Error for LoadFailure {}
 
 impl LoadFailure {
     /// Finds the loader's complaint in what a program wrote to stderr.
@@ -42,6 +55,29 @@ impl LoadFailure {
             Built::ForHere | Built::Script => None,
             Built::For(machine) => Some(Self::BuiltFor(machine)),
             Built::Unknown => Some(Self::NoProgram),
+        }
+    }
+
+    /// Finds the reason the system does not start a file that is there: it says "No such file or directory" of what that file
+    /// needs, too.
+    pub(crate) fn of_start(program: &Utf8Path, cause: &io::Error) -> Option<Self> {
+        let is_unknown = cause.raw_os_error() == Some(ENOEXEC);
+        if cause.raw_os_error() == Some(EBADARCH) && cfg!(target_os = "macos") {
+            return Some(Self::OtherMachine(String::new()));
+        }
+        if !is_unknown && cause.kind() != io::ErrorKind::NotFound {
+            return None;
+        }
+        let header = machine::header(program).ok()?;
+        match Built::of(&header) {
+            Built::Script => {
+                let interpreter = interpreter(&header);
+                let is_there = Utf8Path::new(&interpreter).exists();
+                (is_unknown || !is_there).then_some(Self::MissingInterpreter(interpreter))
+            }
+            _ if !is_unknown => Some(Self::MissingLoader),
+            Built::ForHere => Some(Self::Incomplete),
+            Built::For(_) | Built::Unknown => Self::of_header(&header),
         }
     }
 
@@ -121,6 +157,16 @@ impl fmt::Display for LoadFailure {
                 write!(f, "it was built for {machine}; this host is {}", machine::here())
             }
             Self::NoProgram => f.write_str("it is neither a program nor a script with a `#!` line"),
+            Self::Incomplete => f.write_str("a part of the file is missing, or damaged"),
+            Self::MissingInterpreter(name) if name.is_empty() => {
+                f.write_str("its `#!` line names no interpreter")
+            }
+            Self::MissingInterpreter(name) => write!(
+                f,
+                "its `#!` line names the interpreter `{}`, which is not on this system",
+                name.escape_debug()
+            ),
+            Self::MissingLoader => f.write_str("the loader that it was linked for is not on this system"),
         }
     }
 }
@@ -134,8 +180,19 @@ pub fn missing_library(stderr: &str) -> Option<String> {
         | LoadFailure::OlderLibrary(_)
         | LoadFailure::OtherMachine(_)
         | LoadFailure::BuiltFor(_)
-        | LoadFailure::NoProgram => None,
+        | LoadFailure::NoProgram
+        | LoadFailure::Incomplete
+        | LoadFailure::MissingInterpreter(_)
+        | LoadFailure::MissingLoader => None,
     }
+}
+
+/// The interpreter that a script's first line names, as a kernel reads it: a carriage return is a part of the name.
+fn interpreter(header: &[u8]) -> String {
+    let line = header.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line.strip_prefix(b"#!").unwrap_or(line));
+    let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
+    words.next().unwrap_or_default().to_owned()
 }
 
 fn after<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
@@ -197,6 +254,45 @@ mod tests {
         );
         assert_eq!(find("FATAL:  role \"x\" does not exist\n"), None);
         assert_eq!(missing_library("version `GLIBC_2.38' not found"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_program_needs_is_told_from_the_program() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = Utf8Path::from_path(directory.path()).expect("UTF-8").join("x");
+        let ours =
+            fs_err::read("/proc/self/exe").map_or_else(|_| b"\x7fELF".to_vec(), |bytes| bytes[..64].to_vec());
+        let (missing, refused) = (2, ENOEXEC);
+        for (content, number, expected) in [
+            (
+                &b"#!/bin/sh\r\necho\r\n"[..],
+                missing,
+                Some(LoadFailure::MissingInterpreter("/bin/sh\r".to_owned())),
+            ),
+            (
+                b"#! /nowhere/x -e\n",
+                missing,
+                Some(LoadFailure::MissingInterpreter("/nowhere/x".to_owned())),
+            ),
+            (
+                b"#!\n",
+                refused,
+                Some(LoadFailure::MissingInterpreter(String::new())),
+            ),
+            (b"x", refused, Some(LoadFailure::NoProgram)),
+            #[cfg(target_os = "linux")]
+            (&ours, refused, Some(LoadFailure::Incomplete)),
+            #[cfg(target_os = "linux")]
+            (&ours, missing, Some(LoadFailure::MissingLoader)),
+            (b"#!/bin/sh\n", 13, None),
+        ] {
+            fs_err::write(&file, content).expect("written");
+            let found = LoadFailure::of_start(&file, &io::Error::from_raw_os_error(number));
+            assert_eq!(found, expected, "{content:?}");
+        }
+        let gone = LoadFailure::of_start("/nowhere/x".into(), &io::Error::from_raw_os_error(missing));
+        assert_eq!(gone, None);
     }
 
     #[test]

@@ -32,13 +32,6 @@ pub enum ProgramError {
         /// The message of the loader.
         failure: LoadFailure,
     },
-    /// It is there, and the system says that it is not: its loader is not where the build expects it (NixOS, or a
-    /// glibc build on a musl system).
-    #[error("`{program}` does not run here: the loader that it was linked for is not on this system")]
-    NoLoader {
-        /// The program.
-        program: Utf8PathBuf,
-    },
     /// It cannot be started at all.
     #[error("cannot run `{program}`")]
     Spawn {
@@ -85,7 +78,6 @@ impl ProgramError {
                 status, last_lines, ..
             } => HostFault::of_end(*status, last_lines),
             Self::DoesNotLoad { .. }
-            | Self::NoLoader { .. }
             | Self::Spawn { .. }
             | Self::UnexpectedAnswer { .. }
             | Self::Silent { .. } => None,
@@ -104,7 +96,7 @@ impl ProgramError {
                 io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory
             ),
             Self::Failed { .. } => self.host_fault().is_some(),
-            Self::NoLoader { .. } | Self::UnexpectedAnswer { .. } | Self::Silent { .. } => false,
+            Self::UnexpectedAnswer { .. } | Self::Silent { .. } => false,
         }
     }
 }

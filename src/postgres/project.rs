@@ -72,7 +72,15 @@ pub enum ProjectError {
         /// Whose project it is, or whose link.
         owner: u32,
     },
-    /// It is a file, or a directory of it cannot be made.
+    /// Something else is in the place of a directory.
+    #[error("`{path}` is {}", other_than_directory(.target))]
+    NoDirectory {
+        /// The place.
+        path: Utf8PathBuf,
+        /// Where it leads, if it is a link; nothing is there.
+        target: Option<Utf8PathBuf>,
+    },
+    /// A directory of it cannot be made.
     #[error("cannot make the Amp directory `{amp_dir}`")]
     Make {
         /// The directory.
@@ -263,10 +271,12 @@ impl Project {
             let link = directory.to_owned();
             return Err(ProjectError::Link { link, owner: maker });
         }
-        match directory.is_dir() {
-            true => Ok(()),
-            false => Err(self.failed()(cause)),
+        if directory.is_dir() {
+            return Ok(());
         }
+        let target = directory.read_link_utf8().ok();
+        let path = directory.to_owned();
+        Err(ProjectError::NoDirectory { path, target })
     }
 
     /// Who gets what root makes here.
@@ -282,6 +292,13 @@ impl Project {
             amp_dir: amp_dir.clone(),
             source,
         }
+    }
+}
+
+fn other_than_directory(target: &Option<Utf8PathBuf>) -> String {
+    match target {
+        Some(target) => format!("a link to `{target}`, which is no directory"),
+        None => "no directory".to_owned(),
     }
 }
 

@@ -285,6 +285,7 @@ fn where_no_thread_can_be_had_that_is_said() {
         (&["list"][..], 0),
         (&["list", "--json"], 0),
         (&["run", "--", "true"], 1),
+        (&["run", "--no-db", "--", "true"], 1),
         (&["install", "-c", "postgres"], 1),
         (&["install", "-c", "postgres", "--json"], 1),
     ] {
@@ -317,6 +318,36 @@ fn where_no_thread_can_be_had_that_is_said() {
 }
 
 #[test]
+fn what_a_command_lacks_is_told_from_the_command_itself() {
+    let home = Home::new();
+    let mut wrong = Vec::new();
+    for (content, text, hint) in [
+        (
+            "#!/bin/sh\r\necho hi\r\n",
+            "names the interpreter `/bin/sh\\r`, which is not on this system",
+            "sed -i",
+        ),
+        (
+            "#!/nowhere/python3\n",
+            "names the interpreter `/nowhere/python3`",
+            "install it",
+        ),
+    ] {
+        let file = home.work().join("x");
+        fs::write(&file, content).expect("written");
+        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+        let run = home.ampup(&["run", "--no-db", "--", "./x"]);
+        if run.code != 127 || !run.stderr.contains(text) || !run.stderr.contains(hint) {
+            wrong.push(format!("{content:?}: {run:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    home.ampup(&["run", "--no-db", "--", "./y"])
+        .exits(127)
+        .says("give its path");
+}
+
+#[test]
 fn a_file_system_without_permissions_is_named_and_a_place_that_would_do() {
     let is_there = |path: &str| Utf8Path::new(path).exists();
     if run_as().is_none() || !(is_there("/usr/bin/bindfs") && is_there("/dev/fuse")) {
@@ -324,7 +355,7 @@ fn a_file_system_without_permissions_is_named_and_a_place_that_would_do() {
     }
     let home = Home::with_postgres(&[Build::Npm(18)]);
     let keeps_none = "bindfs --perms=0777 --chmod-ignore --chown-ignore -o allow_other . . && cd \"$PWD\"";
-    let within = |arguments: &[&str]| finish(within(&home, keeps_none, arguments).expect("root"));
+    let mounted = |setup: &str, arguments: &[&str]| finish(within(&home, setup, arguments).expect("root"));
     let refused = |run: Run| {
         assert!(
             !run.stderr.contains("chmod") && !run.stderr.contains("FATAL"),
@@ -332,14 +363,20 @@ fn a_file_system_without_permissions_is_named_and_a_place_that_would_do() {
         );
         run.says("keeps no permissions").says("/.local/share/amp/work");
     };
-    refused(within(&["run", "--", "true"]).exits(7));
+    refused(mounted(keeps_none, &["run", "--", "true"]).exits(7));
     assert_eq!(home.in_amp("metadb.new-"), [""; 0], "nothing is left");
-    within(&["doctor"]).exits(1).prints_with("keeps no permissions");
+    mounted(keeps_none, &["doctor"])
+        .exits(1)
+        .prints_with("keeps no permissions");
+    // The modes are right, and none can be set.
+    let refuses = "bindfs --chmod-deny -o allow_other . . && cd \"$PWD\"";
+    refused(mounted(refuses, &["run", "--", "true"]).exits(7));
+    assert_eq!(home.in_amp("metadb.new-"), [""; 0], "nothing is left");
     // One that was copied there.
     home.db(&["start"]).exits(0);
     home.db(&["stop"]).exits(0);
-    refused(within(&["run", "--", "true"]).exits(7));
-    refused(within(&["db", "status"]));
+    refused(mounted(keeps_none, &["run", "--", "true"]).exits(7));
+    refused(mounted(keeps_none, &["db", "status"]));
 }
 
 /// Runs `init` for somebody with this shell.

@@ -33,7 +33,14 @@ impl ProjectError {
             Self::Link { link, owner } => Some(format!(
                 "run this as that user, `sudo -u '#{owner}' ampup …`, or remove the link: `rm {link}`"
             )),
-            Self::Make { source, .. } if source.kind() == io::ErrorKind::StorageFull => hint_of_io(source),
+            Self::NoDirectory {
+                path,
+                target: Some(_),
+            } => Some(format!("make that directory, or remove the link: `rm {path}`")),
+            Self::NoDirectory { target: None, .. } => {
+                Some("move it away, or name another directory with `AMP_DIR` or `--amp-dir`".to_owned())
+            }
+            Self::Make { source, .. } if source.kind() == io::ErrorKind::StorageFull => hint_of_database(source),
             Self::Make { .. } => Some("choose a directory that you can write to, with `AMP_DIR` or `--amp-dir`".to_owned()),
         }
     }
@@ -43,7 +50,7 @@ impl ProjectError {
         match self {
             Self::NoWorkingDirectory | Self::Path(_) => Exit::Usage,
             Self::OlderHome { .. } | Self::InCluster { .. } => Exit::Failed,
-            Self::Link { .. } => Exit::Disk,
+            Self::Link { .. } | Self::NoDirectory { .. } => Exit::Disk,
             Self::Make { source, .. } => Exit::of_io(source),
         }
     }
@@ -95,6 +102,10 @@ impl ClusterError {
             Self::MajorDiffers { data, .. } => Some(format!(
                 "`ampup install --component postgres@{data}` brings the programs of that data; both can be installed"
             )),
+            Self::Foreign { entry, .. } if entry == "lost+found" => Some(
+                "that is the volume's own and stays: mount the volume at `.amp` instead, or set `AMP_DIR` to a directory in it"
+                    .to_owned(),
+            ),
             Self::Foreign { .. } => {
                 Some("move it away, or set `AMP_DIR` to another directory: it is never written over".to_owned())
             }
@@ -106,7 +117,7 @@ impl ClusterError {
                 (Some(fault), _) => Some(fault.hint().to_owned()),
                 (None, Some(refusal)) => match refusal.kind() {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        Some("free disk space and run the same command again; nothing is lost".to_owned())
+                        hint_of_database(&refusal).map(|hint| format!("{hint}; nothing is lost"))
                     }
                     _ => hint_of_database(&refusal),
                 },
@@ -235,7 +246,7 @@ impl ProgramError {
                 Some(fault) => Some(fault.hint().to_owned()),
                 None => disk_in(last_lines).and_then(|refusal| hint_of_io(&refusal)),
             },
-            Self::NoLoader { .. } | Self::UnexpectedAnswer { .. } | Self::Silent { .. } => None,
+            Self::UnexpectedAnswer { .. } | Self::Silent { .. } => None,
         }
     }
 
@@ -248,17 +259,17 @@ impl ProgramError {
             Self::Failed { last_lines, .. } => {
                 disk_in(last_lines).map_or(Exit::Failed, |refusal| Exit::of_io(&refusal))
             }
-            Self::DoesNotLoad { .. }
-            | Self::NoLoader { .. }
-            | Self::UnexpectedAnswer { .. }
-            | Self::Silent { .. } => Exit::Failed,
+            Self::DoesNotLoad { .. } | Self::UnexpectedAnswer { .. } | Self::Silent { .. } => Exit::Failed,
         }
     }
 }
 
 /// The same about a project's database, which is not in ampup's home.
 fn hint_of_database(cause: &io::Error) -> Option<String> {
-    use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem, ResourceBusy, Unsupported};
+    use io::ErrorKind::{
+        CrossesDevices, NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, ResourceBusy,
+        StorageFull, Unsupported,
+    };
     match cause.kind() {
         ResourceBusy | CrossesDevices => Some(
             "a volume that is mounted at `metadb` cannot be exchanged for another cluster: mount it at `.amp` instead".to_owned(),
@@ -266,6 +277,16 @@ fn hint_of_database(cause: &io::Error) -> Option<String> {
         PermissionDenied | ReadOnlyFilesystem | Unsupported => {
             Some("choose a directory that you can write to, with `AMP_DIR` or `--amp-dir`".to_owned())
         }
+        NotADirectory => Some(
+            "`.amp`, and `metadb` in it, must be directories: move the file away, or name another directory with `AMP_DIR` or \
+             `--amp-dir`"
+                .to_owned(),
+        ),
+        StorageFull | QuotaExceeded => Some(
+            "free disk space where the database is (`df -h .`; `df -i .` says if no further file can be made) and run the same \
+             command again"
+                .to_owned(),
+        ),
         _ => hint_of_io(cause),
     }
 }
@@ -283,7 +304,13 @@ impl LoadFailure {
             Self::Other(text) if text.contains("failed to map segment") => Some(
                 "the memory of a process is limited (`ulimit -v unlimited`), or the file system is mounted `noexec`".to_owned(),
             ),
-            Self::UnreachableLibrary(_)
+            Self::MissingInterpreter(name) if name.ends_with('\r') => {
+                Some("its lines end as on Windows: `sed -i 's/\\r$//'` and its path mends that".to_owned())
+            }
+            Self::MissingInterpreter(_) => Some("install it, or name another in the first line".to_owned()),
+            Self::Incomplete
+            | Self::MissingLoader
+            | Self::UnreachableLibrary(_)
             | Self::Other(_)
             | Self::OlderLibrary(_)
             | Self::OtherMachine(_)

@@ -1,6 +1,7 @@
 //! Putting another cluster in the place of a project's: built beside it in `metadb.next/`, and swapped with it in one
 //! step. The old one is kept as `metadb.old-<time>`. Whoever is killed on the way leaves the old cluster in its place,
-//! or the new one, and never neither: where the system cannot swap two directories, the next start finishes.
+//! or the new one, and never neither: where the system cannot swap two directories, the next start finishes. A volume that is
+//! mounted in that place cannot be swapped: one in which nothing is gets a copy.
 
 use std::io;
 
@@ -8,12 +9,16 @@ use camino::Utf8PathBuf;
 
 use crate::{
     event::{Event, Reporter},
-    fs::{atomic, lock, lock::Lock},
+    fs::{atomic, lock, lock::Lock, mounts},
     postgres::{
         change::lease::{Lease, ensure_not_interrupted},
         cluster::Cluster,
         error::ClusterError,
-        run::pending_swap::{self, PendingSwap},
+        observe::{decide::Contents, programs::contents, rights::run_as},
+        run::{
+            create,
+            pending_swap::{self, PendingSwap},
+        },
     },
 };
 
@@ -65,6 +70,20 @@ impl Swap {
         &self.next
     }
 
+    /// Fails where a volume with something in it is mounted in the cluster's place: nothing can come there but by deleting.
+    ///
+    /// # Errors
+    /// When that is so, or it cannot be looked at.
+    pub fn ensure_possible(&self) -> Result<(), ClusterError> {
+        let cluster = &self.pending.cluster;
+        let is_mount = mounts::is_mount(&cluster.directory);
+        if !is_mount || matches!(contents(cluster)?, Contents::Empty | Contents::Unfinished) {
+            return Ok(());
+        }
+        let cause = io::Error::new(io::ErrorKind::ResourceBusy, "a volume is mounted there");
+        Err(cluster.failed("replace")(cause))
+    }
+
     /// Puts the next cluster, which is whole and stopped, in the project's place, and starts the server again that was
     /// stopped for it.
     ///
@@ -79,7 +98,13 @@ impl Swap {
             let _ = lease.resume(reporter);
             return Err(interrupted);
         }
-        let kept = self.exchange(&lease, reporter);
+        let kept = match self.exchange(&lease) {
+            Ok(aside) => Ok(self.tidy_up(aside, reporter)),
+            Err(error) => {
+                self.abandon(reporter);
+                Err(error)
+            }
+        };
         // Only a memory aid, as for a start.
         if cluster.is_known && kept.is_ok() {
             let _ = cluster.projects.add(cluster.project.amp_dir());
@@ -100,21 +125,38 @@ impl Swap {
         self.pending.abandon(reporter);
     }
 
-    /// Gives where the old cluster is now.
-    fn exchange(self, lease: &Lease, reporter: &dyn Reporter) -> Result<Option<Utf8PathBuf>, ClusterError> {
-        let Self { pending, .. } = self;
+    /// The swap is done, and the next start tidies up too. Gives where the old cluster is now.
+    fn tidy_up(self, aside: Option<Utf8PathBuf>, reporter: &dyn Reporter) -> Option<Utf8PathBuf> {
+        self.pending.tidy_up(reporter);
+        aside.map(|aside| {
+            if aside.symlink_metadata().is_ok() {
+                aside
+            } else {
+                self.pending.next.directory.clone()
+            }
+        })
+    }
+
+    /// Gives the name that the old cluster gets.
+    fn exchange(&self, lease: &Lease) -> Result<Option<Utf8PathBuf>, ClusterError> {
+        let pending = &self.pending;
         let cluster = &pending.cluster;
         let (place, new) = (&cluster.directory, &pending.next.directory);
         let failed = |action| cluster.failed(action);
         let aside = pending.prepare()?;
         // Flushing takes a while, and ampd asks for no lock of ours.
         lease.ensure_undisturbed()?;
-        let kept = match place.symlink_metadata() {
+        match place.symlink_metadata() {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                 atomic::rename(new, place).map_err(failed("put the successor in place of"))?;
-                None
+                Ok(None)
             }
-            Err(cause) => return Err(failed("look at")(cause)),
+            Err(cause) => Err(failed("look at")(cause)),
+            Ok(_) if mounts::is_mount(place) => {
+                self.ensure_possible()?;
+                create::fill(&cluster.project, new, run_as(cluster, None)?.as_ref())?;
+                Ok(None)
+            }
             Ok(_) => {
                 let in_place = failed("put the successor in place of");
                 if atomic::exchange_at_once(new, place).map_err(&in_place)? {
@@ -124,17 +166,8 @@ impl Swap {
                     atomic::rename(place, &aside).map_err(&in_place)?;
                     atomic::rename(new, place).map_err(&in_place)?;
                 }
-                Some(aside)
+                Ok(Some(aside))
             }
-        };
-        // It is done, and the next start tidies up too.
-        pending.tidy_up(reporter);
-        Ok(kept.map(|aside| {
-            if aside.symlink_metadata().is_ok() {
-                aside
-            } else {
-                new.clone()
-            }
-        }))
+        }
     }
 }

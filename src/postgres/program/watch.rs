@@ -151,15 +151,8 @@ pub(super) fn watch(
 
 pub(crate) fn cannot_spawn(program: &Utf8Path, source: io::Error) -> ProgramError {
     let program = program.to_owned();
-    // EBADARCH is macOS's word for another processor; ENOEXEC is everyone's.
-    let other_machine =
-        source.raw_os_error() == Some(86) && cfg!(target_os = "macos") || source.raw_os_error() == Some(8);
-    if other_machine {
-        let failure = LoadFailure::OtherMachine(String::new());
+    if let Some(failure) = LoadFailure::of_start(&program, &source) {
         return ProgramError::DoesNotLoad { program, failure };
-    }
-    if source.kind() == io::ErrorKind::NotFound && matches!(program.try_exists(), Ok(true)) {
-        return ProgramError::NoLoader { program };
     }
     ProgramError::Spawn { program, source }
 }

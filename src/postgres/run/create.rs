@@ -13,7 +13,6 @@ use crate::{
     fs::{
         atomic,
         directory::{self, Directory},
-        identity::FileIdentity,
         mounts::{self, Lack},
     },
     postgres::{
@@ -105,6 +104,29 @@ pub fn make(project: &Project, new_cluster: &NewCluster<'_>) -> Result<Made, Clu
     published.map(|()| made)
 }
 
+/// Fills a volume that is mounted in the place of a project's cluster, and in which nothing of anybody's is, with a copy of
+/// this cluster.
+///
+/// # Errors
+/// When it cannot be copied; there is no cluster then.
+pub(crate) fn fill(project: &Project, from: &Utf8Path, owner: Option<&OsUser>) -> Result<(), ClusterError> {
+    let volume = project.cluster();
+    let failed = failed(&volume);
+    close(&volume, owner).map_err(&failed)?;
+    set_aside(project).map_err(&failed)?;
+    let new = build(&volume, |new, _| {
+        directory::copy(&Directory::open(from).map_err(&failed)?, new)
+            .and_then(|()| link_data(new))
+            .and_then(|()| give_all(new, owner))
+            .map_err(&failed)
+    })?;
+    let published = publish(&new, &volume).map_err(failed);
+    if published.is_err() {
+        let _ = fs::remove_dir_all(&new);
+    }
+    published
+}
+
 /// Puts what a killed initdb left out of the way, under a name that says when; `None` where it lay in a volume, from which
 /// it is removed.
 ///
@@ -161,10 +183,10 @@ fn build(
     }
 }
 
-/// Fails where a directory that was made for us alone is open to others: nothing is made that no server would take.
+/// Fails where a directory that was made for us alone is open to others, or cannot be closed: nothing is made that no server
+/// would take.
 fn ensure_closed(new: &Utf8Path) -> Result<(), ClusterError> {
-    let is_open = cfg!(unix) && FileIdentity::at(new).is_ok_and(|found| found.mode & 0o077 != 0);
-    if is_open {
+    if !mounts::keeps_permissions(new) {
         return Err(AccessError::of_file_system(new.parent().unwrap_or(new), Lack::Permissions).into());
     }
     Ok(())

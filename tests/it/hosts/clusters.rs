@@ -128,6 +128,100 @@ fn a_volume_in_the_place_of_the_cluster_is_filled() {
 }
 
 #[test]
+fn an_empty_volume_is_filled_with_another_cluster_and_a_full_one_is_left_alone() {
+    if run_as().is_none() {
+        return;
+    }
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    home.db(&["start"]).exits(0);
+    home.db(&["backup", "cluster.tar.zst"]).exits(0);
+    home.db(&["stop"]).exits(0);
+    fs::write(home.work().join("dump.sql"), "create table t (x int);\n").expect("written");
+    fs::rename(home.work().join(".amp"), home.work().join("other")).expect("renamed");
+    // As a container's engine makes it: the place below the volume is root's.
+    fs::create_dir(home.work().join(".amp")).expect("made");
+    home.give(&home.work().join(".amp"));
+    fs::create_dir(home.work().join(".amp/metadb")).expect("made");
+    let within = |volume: usize, arguments: &[&str]| {
+        let volume = home.directory(&format!("volume{volume}"));
+        let setup = format!("mount --bind {volume} .amp/metadb");
+        let run = finish(within(&home, &setup, arguments).expect("root"));
+        (run, volume.join("PG_VERSION").is_file())
+    };
+    let rows = [
+        ["db", "restore", "cluster.tar.zst"],
+        ["db", "fork", "other"],
+        ["db", "import", "dump.sql"],
+    ];
+    let mut wrong = Vec::new();
+    for (number, arguments) in rows.iter().enumerate() {
+        let (run, is_filled) = within(number, arguments);
+        let left = home.in_amp("metadb.next");
+        if run.code != 0 || !is_filled || !left.is_empty() {
+            wrong.push(format!(
+                "{arguments:?}: {run:?}, filled: {is_filled}, left: {left:?}"
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    within(0, &["run", "--", "true"]).0.exits(0);
+    within(0, &rows[0])
+        .0
+        .exits(1)
+        .says("a volume is mounted there")
+        .says("mount it at `.amp` instead");
+    assert_eq!(home.in_amp("metadb.next"), [""; 0], "nothing is left");
+}
+
+#[test]
+fn what_is_in_the_place_of_a_cluster_or_of_its_directory_is_named() {
+    if run_as().is_none() {
+        return;
+    }
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let mut wrong = Vec::new();
+    for (setup, code, text, hint) in [
+        (
+            "mkdir -p .amp/metadb && mount -t tmpfs -o mode=777 none .amp/metadb && mkdir .amp/metadb/lost+found",
+            1,
+            "it holds `lost+found`",
+            "mount the volume at `.amp` instead",
+        ),
+        (
+            "mkdir -p .amp/metadb && mount -t tmpfs -o mode=777,nr_inodes=100 none .amp/metadb",
+            7,
+            "No space left on device",
+            "df -i",
+        ),
+        (
+            "ln -s nowhere .amp",
+            7,
+            "`.amp` is a link to `nowhere`",
+            "rm .amp",
+        ),
+        ("touch .amp", 7, "Not a directory", "must be directories"),
+        (
+            "mkdir .amp; touch .amp/metadb",
+            7,
+            "Not a directory",
+            "must be directories",
+        ),
+    ] {
+        let setup = format!(
+            "rm -rf .amp && {setup} && chmod -R a+rwX . && chown -hR {} .",
+            run_as().expect("root").uid
+        );
+        let run = finish(within(&home, &setup, &["run", "--", "true"]).expect("root"));
+        let is_hint = |line: &str| line.starts_with("hint: ") && line.contains(hint);
+        if run.code != code || !run.stderr.contains(text) || !run.stderr.lines().any(is_hint) {
+            wrong.push(format!("{setup}: {run:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn a_cluster_gets_back_the_empty_directories_that_a_copy_lost() {
     let home = Home::with_postgres(&[Build::Npm(18)]);
     let _ends = Ends(&home);
