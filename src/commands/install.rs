@@ -62,7 +62,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             message: "no `ampup.toml` here or above says which versions to take".to_owned(),
             hint: "`ampup pin` writes one with the versions that are active".to_owned(),
         }),
-        None => installation::install(&defaults(session)?, activation(args.no_activate), &how, session),
+        None => {
+            let defaults = defaults(session)?;
+            if defaults.is_empty() {
+                return Err(Error::NotFound {
+                    message: "this registry names no component that is installed by default".to_owned(),
+                    hint: "name one: `ampup list --available` shows what there is".to_owned(),
+                });
+            }
+            installation::install(&defaults, activation(args.no_activate), &how, session)
+        }
     }
 }
 
@@ -133,18 +142,11 @@ fn activation(no_activate: bool) -> Activation {
 /// Returns the components that are installed if none was named.
 pub(super) fn defaults(session: &Session) -> Result<Vec<ComponentSpec>, Error> {
     let components = session.registry()?.components.values();
-    let defaults: Vec<_> = components
-        .filter(|component| component.default_install)
+    let defaults = components.filter(|component| component.default_install);
+    Ok(defaults
         .map(|component| ComponentSpec {
             name: component.name.clone(),
             requirement: None,
         })
-        .collect();
-    if defaults.is_empty() {
-        return Err(Error::NotFound {
-            message: "this registry names no component that is installed by default".to_owned(),
-            hint: "name one: `ampup list --available` shows what there is".to_owned(),
-        });
-    }
-    Ok(defaults)
+        .collect())
 }

@@ -156,7 +156,7 @@ impl Project {
     }
 
     /// The lock of whoever changes the cluster.
-    pub fn change_lock(&self) -> Utf8PathBuf {
+    pub(crate) fn change_lock(&self) -> Utf8PathBuf {
         self.amp_dir.join("metadb.change")
     }
 
