@@ -38,7 +38,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if !args.how.dry_run || directories::ensure_writable(&session.layout).is_ok() {
         session.refresh()?;
     } else {
-        session.note("the registry was not asked for anew: nothing can be kept in this home".to_owned());
+        session.note("no newer registry was fetched: it cannot be kept in this home".to_owned());
     }
     session.warn_of_age()?;
     let inventory = session.inventory()?;

@@ -11,7 +11,7 @@ use crate::{
     fetch,
     fs::{atomic, identity::FileIdentity},
     layout::Layout,
-    postgres::user::current_uid,
+    postgres::user::{self, current_uid},
     self_install,
     store::shared_home,
 };
@@ -40,7 +40,8 @@ pub fn leftovers(layout: &Layout, env: &Env, amp_dirs: &BTreeSet<Utf8PathBuf>) -
 /// named.
 pub fn gone_homes(env: &Env) -> Vec<Waste> {
     let of_user = env.user_home().map(|home| home.join(".ampup"));
-    let of_root = Some(Utf8PathBuf::from("/root/.ampup"));
+    let root = user::home_directory(0).ok().flatten();
+    let of_root = root.map(|home| Utf8Path::new(&home).join(".ampup"));
     let homes: BTreeSet<Utf8PathBuf> = of_user
         .into_iter()
         .chain(of_root)
