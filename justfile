@@ -45,7 +45,10 @@ dist *TARGETS:
     for target in $targets; do
         suffix=''
         case $target in *-windows-*) suffix=.exe ;; esac
-        cargo build --release --locked --target "$target" --target-dir target
+        # A panic ends the program: the tables for unwinding stay out of what is published.
+        flags=${RUSTFLAGS:-}
+        case $target in *-linux-gnu) flags="$flags -C link-arg=-Wl,-T,$PWD/release/no-unwinding.ld" ;; esac
+        RUSTFLAGS="$flags" cargo build --release --locked --target "$target" --target-dir target
         cp "target/$target/release/ampup$suffix" "target/dist/ampup-$target$suffix"
     done
     release/assemble target/dist "$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)"
