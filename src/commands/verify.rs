@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Error, Outcome, Session,
@@ -126,7 +126,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             talk.push(format!("hint: {}", hint(&left, has_damage)));
         }
     }
-    let is_all = rows.len() == 1 && links.is_empty();
+    // What could not be repaired is the command's own failure where nothing else was.
+    let is_all = rows
+        .iter()
+        .chain(&links)
+        .all(|row: &Value| row["state"] != "repaired");
     let json = json!({ "components": rows, "links": links });
     let outcome = Outcome {
         exit,

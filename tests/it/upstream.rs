@@ -113,7 +113,7 @@ fn what_a_builder_has_is_told_and_taken_only_when_asked_for() {
                 takes it from there";
     home.ampup(&["check"])
         .exits(0)
-        .prints("tool - up to date: 1.0.0\n")
+        .prints("tool - held back: 1.0.0\n")
         .says(news);
     let json = home.ampup(&["check", "--json"]).exits(0).json();
     let upstream = &json["components"][0]["upstream"];
