@@ -137,15 +137,18 @@ fn write(layout: &Layout, found: bool, link: Option<&Utf8Path>) -> io::Result<()
 }
 
 /// Returns true if the home's directory was there before it became one.
+#[cfg(feature = "cli")]
 pub fn was_found(layout: &Layout) -> bool {
     mark(layout).is_some_and(|mark| mark.found)
 }
 
 /// The link that ampup made to a home.
+#[cfg(feature = "cli")]
 pub fn link(layout: &Layout) -> Option<Utf8PathBuf> {
     mark(layout)?.link
 }
 
+#[cfg(feature = "cli")]
 fn mark(layout: &Layout) -> Option<Mark> {
     checked::read(&atomic::read_own(&layout.mark(), LIMIT).ok()?).ok()
 }
