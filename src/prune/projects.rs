@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{LEFT, Waste};
 use crate::{
-    backup, doctor,
+    backup,
     fs::{atomic::is_old, mounts::PROBE},
     postgres::{
         Project,
@@ -48,7 +48,7 @@ pub fn leftovers(amp_dirs: &BTreeSet<Utf8PathBuf>) -> Vec<Waste> {
         let beside = project.directory();
         #[cfg(unix)]
         for place in [amp_dir, beside] {
-            found.extend(doctor::abandoned_trials(place));
+            found.extend(crate::doctor::abandoned_trials(place));
         }
         found.extend(named(beside, PROBE).into_iter().filter(|path| is_probe(path)));
         let brief = [UNFINISHED, PROBE].iter().flat_map(|begin| named(amp_dir, begin));
