@@ -146,7 +146,12 @@ pub fn set_aside(project: &Project) -> io::Result<Option<Utf8PathBuf>> {
         return Ok(None);
     }
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let aside = project.amp_dir().join(format!("{OLD}{now}-unfinished"));
+    let names = std::iter::once(format!("{OLD}{now}-unfinished"))
+        .chain((2..).map(|number| format!("{OLD}{now}-{number}-unfinished")));
+    let aside = names
+        .map(|name| project.amp_dir().join(name))
+        .find(|path| path.symlink_metadata().is_err())
+        .expect("numbers do not end");
     atomic::rename(&cluster, &aside)?;
     Ok(Some(aside))
 }
