@@ -82,7 +82,7 @@ mod sockets {
             identity::servers_of,
             left,
             observe::{endpoint, files},
-            user::current_uid,
+            user::{OsUser, current_uid},
         },
     };
 
@@ -112,18 +112,20 @@ mod sockets {
         found
     }
 
-    /// The directories that hold them, with whose they are: ours; as root, everybody's that lie in `/tmp`.
+    /// The directories that hold them, with whose they are: ours, and as root those of whoever runs our servers. (Anybody
+    /// else might put a link in their place while root looks.)
     fn tops(env: &Env) -> Vec<(Utf8PathBuf, u32)> {
         let us = current_uid();
+        let of_servers = OsUser::for_postgres().ok().flatten().map(|user| user.uid);
         let runtime = env.user_runtime().map(|runtime| (runtime.join("ampup"), us));
-        let everyones = entries(Utf8Path::new("/tmp")).into_iter().filter_map(|path| {
+        let in_tmp = entries(Utf8Path::new("/tmp")).into_iter().filter_map(|path| {
             let uid: u32 = path.file_name()?.strip_prefix("ampup-")?.parse().ok()?;
-            (uid == us || us == 0).then_some((path, uid))
+            (uid == us || Some(uid) == of_servers).then_some((path, uid))
         });
         let is_theirs = |(top, uid): &(Utf8PathBuf, u32)| {
             top.symlink_metadata().is_ok_and(|found| found.is_dir()) && owner_of(top) == Some(*uid)
         };
-        runtime.into_iter().chain(everyones).filter(is_theirs).collect()
+        runtime.into_iter().chain(in_tmp).filter(is_theirs).collect()
     }
 
     fn owner_of(path: &Utf8Path) -> Option<u32> {

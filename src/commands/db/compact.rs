@@ -48,7 +48,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         let talk = "every table is rewritten without its deleted rows, and locked meanwhile";
         return Ok(Outcome::planned(
             vec![format!("{talk}: {} now", sized(size))],
-            json!({ "cluster": cluster.project().cluster(), "before": size, "after": size }),
+            json!({ "cluster": cluster.project().cluster(), "before": size, "after": null }),
         ));
     }
     let start = StartOptions {
