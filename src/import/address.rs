@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
+
 use crate::transfer::{Side, TransferError};
 
 /// Fields of an address's query.
@@ -113,21 +115,7 @@ impl<'a> Address<'a> {
 
 /// Percent-decoded (RFC 3986, section 2.1).
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, more @ ..] = rest {
-        match more.get(..2).and_then(|two| hex::decode(two).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.extend(byte);
-                rest = &more[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = more;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
