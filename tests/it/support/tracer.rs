@@ -83,8 +83,8 @@ pub(crate) fn trace_with(
     deed: Deed,
     before: &mut dyn FnMut(&Call),
 ) -> Traced {
-    let mut held = held(command, user);
-    let child = held.spawn().expect("started");
+    let mut stopped = stopped(command, user);
+    let child = stopped.spawn().expect("started");
     let root = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
     let mut child = child;
     let (stdout, stderr) = (reading(child.stdout.take()), reading(child.stderr.take()));
@@ -107,6 +107,7 @@ pub(crate) fn trace_with(
         begun: false,
         counted: 0,
         alive: BTreeSet::from([root]),
+        in_call: BTreeSet::new(),
         interrupted: false,
         spoilt: BTreeMap::new(),
         calls: Vec::new(),
@@ -129,9 +130,10 @@ pub(crate) fn trace_with(
 }
 
 /// The command, which first stops itself.
-fn held(command: &Command, user: Option<(u32, u32)>) -> Command {
-    let mut held = Command::new("/bin/sh");
-    held.args(["-c", r#"kill -STOP $$; exec "$0" "$@""#])
+fn stopped(command: &Command, user: Option<(u32, u32)>) -> Command {
+    let mut stopped = Command::new("/bin/sh");
+    stopped
+        .args(["-c", r#"kill -STOP $$; exec "$0" "$@""#])
         .arg(command.get_program())
         .args(command.get_args())
         .env_clear()
@@ -140,17 +142,17 @@ fn held(command: &Command, user: Option<(u32, u32)>) -> Command {
         .stderr(Stdio::piped());
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
-            held.env(name, value);
+            stopped.env(name, value);
         }
     }
     if let Some(directory) = command.get_current_dir() {
-        held.current_dir(directory);
+        stopped.current_dir(directory);
     }
     if let Some((uid, gid)) = user {
         use std::os::unix::process::CommandExt as _;
-        held.uid(uid).gid(gid);
+        stopped.uid(uid).gid(gid);
     }
-    held
+    stopped
 }
 
 fn reading(from: Option<impl std::io::Read + Send + 'static>) -> thread::JoinHandle<String> {
@@ -170,6 +172,9 @@ struct Tracing<'a> {
     begun: bool,
     counted: usize,
     alive: BTreeSet<Pid>,
+    /// Threads that are in a system call: its beginning and its end stop them alike, in turn (ptrace(2)). Which of the two it
+    /// is can be asked too, but not with every C library.
+    in_call: BTreeSet<Pid>,
     /// Whether the last call that may be interrupted was.
     interrupted: bool,
     /// Threads in a call that fails: their registers as they were, and the error.
@@ -220,8 +225,10 @@ impl Tracing<'_> {
             WaitStatus::PtraceSyscall(pid) => self.system_call(pid),
             WaitStatus::PtraceEvent(pid, _, event) => {
                 self.alive.insert(pid);
-                if event == libc::PTRACE_EVENT_EXEC && pid == self.root {
-                    self.begun = true;
+                if event == libc::PTRACE_EVENT_EXEC {
+                    // Whichever thread becomes another program, it leaves the call as its process.
+                    self.in_call.insert(pid);
+                    self.begun |= pid == self.root;
                 }
                 go_on(pid, None);
             }
@@ -235,6 +242,7 @@ impl Tracing<'_> {
 
     fn ended(&mut self, pid: Pid, code: Option<i32>, signal: Option<Signal>) {
         self.alive.remove(&pid);
+        self.in_call.remove(&pid);
         self.spoilt.remove(&pid);
         if pid == self.root {
             self.ended = Some((code, signal));
@@ -243,17 +251,14 @@ impl Tracing<'_> {
     }
 
     fn system_call(&mut self, pid: Pid) {
-        const ENTRY: u8 = 1;
-        const EXIT: u8 = 2;
         self.alive.insert(pid);
-        // Whoever was killed meanwhile has no registers any more.
-        let Ok(info) = ptrace::syscall_info(pid) else {
-            return;
-        };
-        match info.op {
-            ENTRY if self.begun => self.entered(pid),
-            EXIT => self.left(pid),
-            _ => {}
+        if self.in_call.remove(&pid) {
+            self.left(pid);
+        } else {
+            self.in_call.insert(pid);
+            if self.begun {
+                self.entered(pid);
+            }
         }
         go_on(pid, None);
     }
