@@ -39,6 +39,7 @@ mod parts {
     pub(crate) mod left;
     pub mod loading;
     pub mod observe;
+    pub(crate) mod ownership;
     #[cfg(feature = "cli")]
     pub mod packaged;
     pub mod program;

@@ -16,9 +16,10 @@ use crate::{
     fs::{atomic, link},
     layout::Layout,
     shell::{
-        Placement, Setting, Shell, ShellUser, StartFile,
+        Setting, Shell,
         block::{self, Insertion},
         record::{Record, RecordError, Touched},
+        start_files::{Placement, ShellUser, StartFile},
     },
 };
 

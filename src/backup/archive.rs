@@ -24,7 +24,7 @@ use crate::{
     children::Interrupt,
     fs::{atomic, directory::Directory},
     postgres::{
-        project::{give_all, give_file},
+        ownership::{give_all, give_file},
         run::create,
         user::OsUser,
     },

@@ -16,7 +16,7 @@ use crate::{
     postgres::{
         ClusterError, OsUser, identity,
         observe::{decide::Contents, files},
-        project::give_all,
+        ownership::give_all,
         run::create,
     },
 };

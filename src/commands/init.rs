@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::{
     Error, Outcome, Session, env,
-    installation::{self, Activation, How},
+    how::How,
+    installation::{self, Activation},
     next, requests,
     self_uninstall::user,
 };
@@ -23,7 +24,7 @@ use crate::{
     registry::Registry,
     self_install,
     setup::{self, Action, SetupError},
-    shell::{Shell, foreign::AnyShell},
+    shell::{Shell, foreign::AnyShell, start_files::ShellUser},
     store::directories,
     verify::digest_of,
 };
@@ -246,7 +247,7 @@ fn put_in_place(intent: &Intent, session: &Session) -> Result<Vec<String>, Error
                 talk.push(format!("repaired ampup v{}", self_install::version()));
             }
             let report = installation::carry_out(plan, &How::default(), &registry, session)?;
-            talk.extend(installation::told(plan, report, session)?.talk);
+            talk.extend(installation::outcome::of_report(plan, report, session)?.talk);
             Ok(talk)
         }
     }
@@ -392,7 +393,7 @@ fn is_found_by(shell: Shell, intent: &Intent, by_hand: &[Utf8PathBuf]) -> bool {
 }
 
 /// The user whose files are changed, and the shells of this machine.
-fn shells(session: &Session) -> Option<crate::shell::ShellUser> {
+fn shells(session: &Session) -> Option<ShellUser> {
     let mut user = user(session)?;
     let path = session.env.search_path();
     let usual = env::usual(session);
@@ -404,7 +405,7 @@ fn shells(session: &Session) -> Option<crate::shell::ShellUser> {
                 .any(|program| path.iter().any(|directory| directory.join(program).is_file()))
         };
         let has_file = || {
-            let one = crate::shell::ShellUser {
+            let one = ShellUser {
                 shells: vec![*shell],
                 ..user.clone()
             };

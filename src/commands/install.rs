@@ -2,7 +2,8 @@
 
 use super::{
     Error, Outcome, Session,
-    installation::{self, Activation, How},
+    how::How,
+    installation::{self, Activation},
     requests::{self, Request},
 };
 use crate::{

@@ -1,22 +1,23 @@
-//! A plan carried out, shown, and told of: what `install`, `update`, `init`, `verify` and `self update` share. Not a verb
+//! A plan carried out: what `install`, `update`, `init`, `verify` and `self update` share. Not a verb
 //! itself.
+
+pub(super) mod outcome;
 
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
-
-pub(super) use super::how::github_token;
-pub use super::how::{Gone, How};
-use super::{Error, Outcome, Session, concerns, next, upstream};
+use self::outcome::{of_plan, of_report};
+use super::{
+    Error, Outcome, Session,
+    how::{How, github_token},
+    upstream,
+};
 use crate::{
-    domain::{ComponentName, ComponentSpec, Inventory, Provider, TreeName},
-    exit::Exit,
+    domain::{ComponentName, ComponentSpec, Provider, TreeName},
     install::{
         self, AttemptError, Done, Effect, GroupReport, InstallContext, InstallError, Rehearsal, Report, Stage,
     },
-    locate,
     registry::Registry,
-    resolve::{self, Action, GroupPlan, PassedOver, Plan},
+    resolve::{self, Action, Plan},
     self_install,
     store::links,
 };
@@ -63,7 +64,7 @@ pub(super) fn perform(
     how.gone.ensure_none()?;
     if how.dry_run {
         session.ensure_writable()?;
-        return show(rehearse(plan, how, registry, None, session)?, session);
+        return of_plan(rehearse(plan, how, registry, None, session)?, session);
     }
     if let Some(done) = nothing_to_do(plan, session)? {
         return Ok(done);
@@ -72,7 +73,7 @@ pub(super) fn perform(
     if moves_ampup(&report) {
         rewrite_own_files(session);
     }
-    told(plan, report, session)
+    of_report(plan, report, session)
 }
 
 /// Goes through a plan without carrying it out. With a runtime, the network is asked whether it has what would be fetched.
@@ -248,206 +249,5 @@ fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Erro
         groups: vec![GroupReport::Done(done)],
         generation: None,
     };
-    told(plan, report, session).map(Some)
-}
-
-/// Says what was done. A single group that failed is the command's own error; one of several is reported beside what
-/// succeeded.
-pub(super) fn told(plan: &Plan, report: Report, session: &Session) -> Result<Outcome, Error> {
-    let inventory = session.inventory()?;
-    let mut talk = Vec::new();
-    let mut json = Vec::new();
-    let mut failures = Vec::new();
-    let mut installed = Vec::new();
-    for group in report.groups {
-        match group {
-            GroupReport::Done(members) => {
-                for done in &members {
-                    if matches!(done.effect, Effect::Installed { .. }) {
-                        installed.push(done.component.clone());
-                    }
-                    let concerns = concerns::of_tree(&done.component, &done.tree, &inventory, session)?;
-                    talk.push(sentence(done, &inventory, session)?);
-                    talk.extend(shortcomings(done, plan, session));
-                    talk.extend(upstream::word_of_publisher(done, session)?);
-                    talk.extend(concerns::lines(&concerns));
-                    let mut row = row(done, session);
-                    row["concerns"] = concerns::json(&concerns).into();
-                    json.push(row);
-                }
-                tell_channel(plan, &members, session, &mut talk)?;
-            }
-            GroupReport::Failed { components, error } => failures.push((components, Error::from(error))),
-        }
-    }
-    let is_all = json.is_empty();
-    talk.extend(next::after_install(&installed, session));
-    for (components, error) in &failures {
-        for component in components {
-            json.push(json!({"name": component, "effect": "failed", "error": error.to_string(), "causes": error.causes()}));
-        }
-    }
-    let json = json!({ "components": json, "generation": report.generation });
-    with_failures(Outcome::done(talk, json), failures, is_all)
-}
-
-/// The outcome of what succeeded, and the failures beside it; a failure that `is_all` there is to tell is the command's own.
-pub(super) fn with_failures(
-    mut outcome: Outcome,
-    mut failures: Vec<(Vec<ComponentName>, Error)>,
-    is_all: bool,
-) -> Result<Outcome, Error> {
-    if is_all && failures.len() == 1 {
-        return Err(failures.remove(0).1);
-    }
-    // Wrong bytes say more than that something else could not be had.
-    failures.sort_by_key(|(_, error)| error.exit_code() != Exit::Integrity);
-    if let Some((_, error)) = failures.first() {
-        outcome.exit = error.exit_code();
-        outcome.json["error"] = error.json();
-    }
-    for (_, error) in &failures {
-        outcome.talk.extend(error.lines());
-    }
-    Ok(outcome)
-}
-
-fn sentence(done: &Done, inventory: &Inventory, session: &Session) -> Result<String, Error> {
-    let shown = session.style(&done.component)?.show(done.tree.version());
-    let name = &done.component;
-    Ok(match &done.effect {
-        Effect::None => format!("{name} {shown} is already installed"),
-        Effect::Activated if done.is_active => format!("activated {name} {shown} (already installed)"),
-        Effect::Activated => format!("{name} {shown} is already installed"),
-        Effect::Installed { provider } => format!(
-            "installed {name} {shown} (built by {provider}){}",
-            if !done.is_active && inventory.active.components.contains_key(name) {
-                "; another version is active"
-            } else {
-                ""
-            }
-        ),
-    })
-}
-
-/// Says what a build that was installed lacks beside the others of its version, and what would make a better one run here.
-fn shortcomings(done: &Done, plan: &Plan, session: &Session) -> Vec<String> {
-    if !matches!(done.effect, Effect::Installed { .. }) {
-        return Vec::new();
-    }
-    let mut lines = Vec::new();
-    if done.component == locate::postgres() {
-        let tree = session.layout.tree(&done.component, &done.tree);
-        let psql = format!("psql{}", std::env::consts::EXE_SUFFIX);
-        if !tree.join("bin").join(psql).exists() {
-            lines.push("this build has no psql, pg_dump or pg_upgrade".to_owned());
-        }
-    }
-    let group = plan
-        .groups
-        .iter()
-        .find(|group| group.components.contains(&done.component));
-    if let Some((reason, remedy)) = group.and_then(|group| PassedOver::mendable(&group.passed_over)) {
-        lines.push(format!("{reason}: `{remedy}`"));
-    }
-    lines
-}
-
-fn row(done: &Done, session: &Session) -> Value {
-    let (effect, provider) = match &done.effect {
-        Effect::None => ("none", None),
-        Effect::Activated => ("activated", None),
-        Effect::Installed { provider } => ("installed", Some(provider)),
-    };
-    json!({
-        "name": done.component, "version": done.version, "tree": done.tree.to_string(), "effect": effect,
-        "active": done.is_active, "provider": provider, "path": session.layout.tree(&done.component, &done.tree),
-        "stated_by": upstream::stated_by(done, session),
-    })
-}
-
-/// A request without a version takes the component's default channel; where that is not stable, the user is told.
-fn tell_channel(
-    plan: &Plan,
-    members: &[Done],
-    session: &Session,
-    talk: &mut Vec<String>,
-) -> Result<(), Error> {
-    let installed = |done: &&Done| matches!(done.effect, Effect::Installed { .. });
-    let Some(done) = members.iter().find(installed) else {
-        return Ok(());
-    };
-    let asked = |group: &&GroupPlan| group.components.contains(&done.component) && group.request.is_none();
-    let Some(component) = session.registry()?.component(&done.component) else {
-        return Ok(());
-    };
-    let channel = component.default_channel;
-    if plan.groups.iter().any(|group| asked(&group)) && channel != crate::domain::Channel::Stable {
-        let names: Vec<&str> = members.iter().map(|done| done.component.as_str()).collect();
-        talk.push(format!(
-            "{} {} from the {channel} channel, the default until a stable release starts without a config file",
-            names.join(" and "),
-            if names.len() == 1 { "is" } else { "are" }
-        ));
-    }
-    Ok(())
-}
-
-/// The plan, as it would run.
-fn show(rehearsal: Rehearsal, session: &Session) -> Result<Outcome, Error> {
-    let Rehearsal { plan, failures } = rehearsal;
-    let mut data = String::new();
-    let mut groups = Vec::new();
-    for group in &plan.groups {
-        let mut candidates = Vec::new();
-        for (rank, candidate) in group.candidates.iter().enumerate() {
-            let mut steps = Vec::new();
-            for step in &candidate.steps {
-                let shown = session.style(&step.component)?.show(&step.version);
-                let (verb, sources) = match &step.action {
-                    Action::Keep(_) => ("keep", Vec::new()),
-                    Action::Activate(_) => ("activate", Vec::new()),
-                    Action::Acquire(artifacts) => ("install", artifacts.iter().collect()),
-                };
-                data += &format!(
-                    "{}{verb} {} {shown}\n",
-                    if rank == 0 { "" } else { "else " },
-                    step.component
-                );
-                for artifact in &sources {
-                    data += &format!("  from {} (built by {})\n", artifact.source, artifact.provider);
-                }
-                let sources: Vec<_> = sources
-                    .iter()
-                    .map(|artifact| {
-                        json!({
-                            "provider": artifact.provider, "source": artifact.source,
-                            "stated_by": artifact.integrity.stated_by(),
-                        })
-                    })
-                    .collect();
-                steps.push(json!({
-                    "name": step.component, "version": step.version, "action": verb, "sources": sources,
-                }));
-            }
-            candidates.push(json!(steps));
-        }
-        for build in &group.passed_over {
-            data += &format!("passed over: {}\n", build.reason);
-        }
-        let passed_over: Vec<_> = group.passed_over.iter().map(|build| &build.reason).collect();
-        groups.push(json!({
-            "components": group.components, "request": group.request, "choices": candidates,
-            "passed_over": passed_over,
-        }));
-    }
-    let outcome = Outcome::prose(data, json!({ "dry_run": true, "groups": groups }));
-    let failures = failures.into_iter();
-    with_failures(
-        outcome,
-        failures
-            .map(|(components, error)| (components, error.into()))
-            .collect(),
-        plan.groups.is_empty(),
-    )
+    of_report(plan, report, session).map(Some)
 }

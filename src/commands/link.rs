@@ -4,11 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    Error, Outcome, Session,
-    installation::{self, How},
-    requests,
-};
+use super::{Error, Outcome, Session, how::How, installation, requests};
 use crate::{
     domain::{Component, ComponentName, component::Acceptance, version::LOCAL},
     fs::{entries, link},

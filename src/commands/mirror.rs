@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    Error, Outcome, Session, install,
-    installation::{self, How},
+    Error, Outcome, Session,
+    how::{How, github_token},
+    install,
     requests::{self, Request},
 };
 use crate::{
@@ -96,7 +97,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         return show(&mirror, &wanted, session);
     }
     let runtime = session.runtime()?;
-    let wire = session.wire(installation::github_token(&How::default(), session), false)?;
+    let wire = session.wire(github_token(&How::default(), session), false)?;
     let context = MirrorContext {
         registry: session.registry()?,
         wire: &wire,

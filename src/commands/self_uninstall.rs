@@ -18,7 +18,7 @@ use crate::{
         removal::{self, Return, Undo},
         windows,
     },
-    shell::{Shell, ShellUser},
+    shell::{Shell, start_files::ShellUser},
     store::{self, directories},
 };
 use running::{Running, ensure_nothing_runs};

@@ -1,10 +1,6 @@
 //! `ampup self update`: the component flow for ampup itself.
 
-use super::{
-    Error, Outcome, Session,
-    installation::{How, perform},
-    upstream,
-};
+use super::{Error, Outcome, Session, how::How, installation::perform, upstream};
 use crate::{
     domain::{ComponentSpec, Inventory, Requirement},
     exit::Exit,

@@ -3,9 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Error, Outcome, Session, concerns,
-    installation::{How, perform},
-    installed, requests, upstream,
+    Error, Outcome, Session, concerns, how::How, installation::perform, installed, requests, upstream,
 };
 use crate::{
     domain::{ComponentName, Inventory},

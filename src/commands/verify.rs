@@ -4,11 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{
-    Error, Outcome, Session,
-    installation::{self, How},
-    paint, requests, upstream,
-};
+use super::{Error, Outcome, Session, how::How, installation, paint, requests, upstream};
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
     exit::Exit,
@@ -137,7 +133,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk,
         ..Outcome::prose(data, json)
     };
-    installation::with_failures(outcome, failures, is_all)
+    installation::outcome::with_failures(outcome, failures, is_all)
 }
 
 /// The state as a person reads it, with its color.

@@ -1,21 +1,18 @@
 //! A project: a directory with an Amp directory, which is where ampd looks for it.
 
-use std::io::{self, Write as _};
+use std::io;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::{
     observe::files,
+    ownership::{give_directory, open_way, put},
     user::{OsUser, current_uid},
 };
 use crate::{
     env::{Env, PathError},
-    fs::{
-        directory::Directory,
-        identity::{self, FileIdentity},
-        link,
-    },
+    fs::{directory::Directory, identity::FileIdentity, link},
 };
 
 /// The name of the Amp directory in a project.
@@ -300,70 +297,6 @@ fn other_than_directory(target: &Option<Utf8PathBuf>) -> String {
         Some(target) => format!("a link to `{target}`, which is no directory"),
         None => "no directory".to_owned(),
     }
-}
-
-/// Makes a small file of which a part, or none, does no harm. It is written in its place: nobody sweeps an Amp directory,
-/// and a second file would stay if we were killed. A link in its place is replaced, not followed.
-pub(super) fn put(path: &Utf8Path, content: &[u8], owner: Option<&OsUser>) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
-        _ => {}
-    }
-    match fs::OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(mut file) => {
-            give_file(file.file(), owner)?;
-            file.write_all(content)
-        }
-        // Another ampup came first, with the same content.
-        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(cause) => Err(cause),
-    }
-}
-
-/// Gives a path to a user, if one is named. Only what was made a moment ago is ever given away.
-pub(crate) fn give(path: &Utf8Path, owner: Option<&OsUser>) -> io::Result<()> {
-    match owner {
-        Some(user) => identity::give(path, user.uid, user.gid),
-        None => Ok(()),
-    }
-}
-
-/// The same for a file that we made and hold: by its name another one may be meant by now.
-pub(crate) fn give_file(file: &std::fs::File, owner: Option<&OsUser>) -> io::Result<()> {
-    match owner {
-        Some(user) => identity::give_file(file, user.uid, user.gid),
-        None => Ok(()),
-    }
-}
-
-/// The same for a directory.
-pub(super) fn give_directory(directory: &Directory, owner: Option<&OsUser>) -> io::Result<()> {
-    match owner {
-        Some(user) => directory.give(user.uid, user.gid),
-        None => Ok(()),
-    }
-}
-
-/// The same for a directory and all that is in it, which is all our own.
-pub(crate) fn give_all(directory: &Directory, owner: Option<&OsUser>) -> io::Result<()> {
-    match owner {
-        Some(user) => directory.give_all(user.uid, user.gid),
-        None => Ok(()),
-    }
-}
-
-/// Lets others pass through a directory that root made under a strict umask: the server runs as one of them.
-fn open_way(directory: &Utf8Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mut permissions = fs::metadata(directory)?.permissions();
-        permissions.set_mode(permissions.mode() | 0o011);
-        fs::set_permissions(directory, permissions)?;
-    }
-    #[cfg(not(unix))]
-    let _ = directory;
-    Ok(())
 }
 
 /// The path without links and dots, as far as it exists: one project must have one name, because a socket's place and

@@ -10,9 +10,10 @@ use crate::{
     fs::{atomic, remove_if_empty},
     layout::Layout,
     shell::{
-        Placement, Setting, ShellUser,
+        Setting,
         block::{self, Removal},
         record::{Record, Touched},
+        start_files::{Placement, ShellUser},
     },
 };
 

@@ -4,7 +4,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::Placement;
+use super::start_files::Placement;
 use crate::domain::checked::{self, CheckError};
 
 /// The record of one home.

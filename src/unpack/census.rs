@@ -1,8 +1,9 @@
 //! The rules for an archive as a whole, the same for tar and zip: one name one thing, links that stay in the tree, limits.
 //! Entries are admitted one by one, as they are met; nothing is looked at but what was admitted before.
 
-use std::collections::HashMap;
+mod names;
 
+use self::names::{Names, NodeKind, TOP};
 use super::{
     fault::{Failure, Fault},
     limits::{self, Limits},
@@ -21,10 +22,7 @@ pub(super) struct Census<'a> {
     /// The directory that becomes the tree, without a trailing slash; empty for the archive's top.
     root: &'a str,
     links: Option<&'a LinkList>,
-    /// Every name that is taken; the first is the archive's top.
-    nodes: Vec<Node>,
-    /// By directory and key of the name within it.
-    children: HashMap<(usize, String), usize>,
+    names: Names,
     symlinks: Vec<usize>,
     entries: usize,
     unpacked: u64,
@@ -34,22 +32,6 @@ pub(super) struct Census<'a> {
     /// Files and links that go into the tree.
     placed: usize,
     has_link_list: bool,
-}
-
-/// A name that is taken.
-#[derive(Debug)]
-struct Node {
-    parent: usize,
-    /// As it is written.
-    name: String,
-    kind: NodeKind,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum NodeKind {
-    Directory,
-    File { size: u64, executable: bool },
-    Link { target: String },
 }
 
 /// The action for an entry. Paths are relative to the tree's top; an empty one is the top itself.
@@ -89,22 +71,14 @@ pub(super) struct ListedLink {
     pub(super) target: String,
 }
 
-const TOP: usize = 0;
-
 impl<'a> Census<'a> {
     /// Of an archive of which nothing was seen yet.
     pub(super) fn new(limits: Limits, root: Option<&'a str>, links: Option<&'a LinkList>) -> Self {
-        let top = Node {
-            parent: TOP,
-            name: String::new(),
-            kind: NodeKind::Directory,
-        };
         Self {
             limits,
             root: root.unwrap_or_default().trim_end_matches('/'),
             links,
-            nodes: vec![top],
-            children: HashMap::new(),
+            names: Names::new(),
             symlinks: Vec::new(),
             entries: 0,
             unpacked: 0,
@@ -133,11 +107,11 @@ impl<'a> Census<'a> {
         }
         match &entry.kind {
             EntryKind::Directory => {
-                self.enter(path, NodeKind::Directory)?;
+                self.names.enter(path, NodeKind::Directory)?;
                 Ok(inside.map_or(Step::Skip, |path| Step::Directory { path }))
             }
             &EntryKind::File { size, executable } => {
-                self.enter(path, NodeKind::File { size, executable })?;
+                self.names.enter(path, NodeKind::File { size, executable })?;
                 if self.links.is_some_and(|links| links.file == path) {
                     if size > limits::LINK_LIST {
                         return Err(Fault::LinkListTooLarge);
@@ -153,7 +127,7 @@ impl<'a> Census<'a> {
             }
             EntryKind::HardLink { target } => self.admit_hard_link(path, target, inside),
             EntryKind::Symlink { target } => {
-                let node = self.enter(
+                let node = self.names.enter(
                     path,
                     NodeKind::Link {
                         target: target.clone(),
@@ -170,11 +144,11 @@ impl<'a> Census<'a> {
 
     fn admit_hard_link(&mut self, path: &str, target: &str, inside: Option<String>) -> Result<Step, Fault> {
         let no_file = || Fault::HardLink(target.to_owned());
-        let earlier = self.find(target).ok_or_else(no_file)?;
-        let NodeKind::File { size, executable } = self.nodes[earlier].kind else {
+        let earlier = self.names.find(target).ok_or_else(no_file)?;
+        let NodeKind::File { size, executable } = *self.names.kind(earlier) else {
             return Err(no_file());
         };
-        self.enter(path, NodeKind::File { size, executable })?;
+        self.names.enter(path, NodeKind::File { size, executable })?;
         self.count_unpacked(size)?;
         let Some(path) = inside else {
             return Ok(Step::Skip);
@@ -193,8 +167,8 @@ impl<'a> Census<'a> {
 
     /// When the last entry was admitted: adds the links of the list, and gives all links that are to be made.
     pub(super) fn finish(&mut self, listed: &[ListedLink]) -> Result<Vec<Link>, Failure> {
-        let root = match self.find(self.root) {
-            Some(root) if self.nodes[root].kind == NodeKind::Directory => root,
+        let root = match self.names.find(self.root) {
+            Some(root) if *self.names.kind(root) == NodeKind::Directory => root,
             _ => return Err(Fault::NothingUnderRoot(self.root.to_owned()).into()),
         };
         if let Some(links) = self.links
@@ -207,13 +181,14 @@ impl<'a> Census<'a> {
         }
         let mut made = Vec::new();
         for &link in &self.symlinks {
-            let path = self.path(link);
+            let path = self.names.path(link);
             let inside = self.within_root(&path);
             let top = if inside.is_some() { root } else { TOP };
-            let NodeKind::Link { target } = &self.nodes[link].kind else {
+            let NodeKind::Link { target } = self.names.kind(link) else {
                 unreachable!("only links are kept in `symlinks`");
             };
-            self.ensure_within(link, target, top)
+            self.names
+                .ensure_within(link, target, top)
                 .map_err(|fault| fault.of(path.as_bytes()))?;
             made.extend(inside.map(|path| Link {
                 path: path.to_owned(),
@@ -225,8 +200,9 @@ impl<'a> Census<'a> {
             let source = entry_name(self.listed(&link.source).as_bytes())?.to_owned();
             let is_list = self.links.is_some_and(|links| links.file == source);
             let exists = self
+                .names
                 .find(&source)
-                .is_some_and(|node| self.nodes[node].kind != NodeKind::Directory);
+                .is_some_and(|node| *self.names.kind(node) != NodeKind::Directory);
             if !exists || is_list {
                 return Err(Fault::NoLinkSource(source).into());
             }
@@ -240,13 +216,9 @@ impl<'a> Census<'a> {
 
     /// Returns the space that the tree needs on a file system.
     pub(super) fn need(&self) -> SpaceNeed {
-        let root = self.find(self.root);
-        let list = self.links.and_then(|links| self.find(&links.file));
-        let mut inside = vec![false; self.nodes.len()];
-        for (number, node) in self.nodes.iter().enumerate().skip(1) {
-            // What a name lies in was taken before it.
-            inside[number] = Some(node.parent) == root || inside[node.parent];
-        }
+        let root = self.names.find(self.root);
+        let list = self.links.and_then(|links| self.names.find(&links.file));
+        let mut inside = self.names.below(root);
         // It is read and not written.
         if let Some(list) = list {
             inside[list] = false;
@@ -318,133 +290,6 @@ impl<'a> Census<'a> {
             Some(stated) if self.installed > stated => Err(Fault::LargerThanStated(stated)),
             _ => Ok(()),
         }
-    }
-
-    /// Takes a name, and those of the directories it lies in.
-    fn enter(&mut self, path: &str, kind: NodeKind) -> Result<usize, Fault> {
-        let mut here = TOP;
-        let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
-        while let Some(part) = parts.next() {
-            let is_last = parts.peek().is_none();
-            let place = (here, key(part).into_owned());
-            here = match self.children.get(&place) {
-                None => {
-                    // Directories without an entry of their own count too: they cost as much.
-                    if self.nodes.len() > 2 * limits::ENTRIES {
-                        return Err(Fault::TooManyEntries);
-                    }
-                    self.nodes.push(Node {
-                        parent: here,
-                        name: part.to_owned(),
-                        kind: if is_last {
-                            kind.clone()
-                        } else {
-                            NodeKind::Directory
-                        },
-                    });
-                    self.children.insert(place, self.nodes.len() - 1);
-                    self.nodes.len() - 1
-                }
-                Some(&taken) => {
-                    let there = &self.nodes[taken];
-                    let is_directory = there.kind == NodeKind::Directory;
-                    if there.name != part {
-                        return Err(Fault::Duplicate(self.path(taken)));
-                    }
-                    if is_last && !is_directory && kind.is_same(&there.kind) {
-                        return Err(Fault::Duplicate(self.path(taken)));
-                    }
-                    if !is_directory || (is_last && kind != NodeKind::Directory) {
-                        return Err(Fault::ChangesKind(self.path(taken)));
-                    }
-                    taken
-                }
-            };
-        }
-        Ok(here)
-    }
-
-    /// The node of exactly this name.
-    fn find(&self, path: &str) -> Option<usize> {
-        let mut here = TOP;
-        for part in path.split('/').filter(|part| !part.is_empty()) {
-            let next = *self.children.get(&(here, key(part).into_owned()))?;
-            if self.nodes[next].name != part {
-                return None;
-            }
-            here = next;
-        }
-        Some(here)
-    }
-
-    /// The name of a node, from the archive's top.
-    fn path(&self, mut node: usize) -> String {
-        let mut parts = Vec::new();
-        while node != TOP {
-            parts.push(self.nodes[node].name.as_str());
-            node = self.nodes[node].parent;
-        }
-        parts.reverse();
-        parts.join("/")
-    }
-
-    /// Follows a link twice, and it must stay under `top` both times: as its text reads, and as a disk would resolve it,
-    /// through the links that it meets.
-    fn ensure_within(&self, link: usize, target: &str, top: usize) -> Result<(), Fault> {
-        let leaves = || Fault::LinkLeaves(target.to_owned());
-        let mut depth = self.depth(self.nodes[link].parent) - self.depth(top);
-        for part in target.split('/') {
-            match part {
-                "" | "." => {}
-                ".." => depth = depth.checked_sub(1).ok_or_else(leaves)?,
-                _ => depth += 1,
-            }
-        }
-        let mut here = self.nodes[link].parent;
-        // Parts walked below `here` that nothing has the name of: such a link leads nowhere, and yet not outside.
-        let mut missing = 0_usize;
-        let mut hops = 0;
-        let mut ahead: Vec<&str> = target.split('/').rev().collect();
-        while let Some(part) = ahead.pop() {
-            match part {
-                "" | "." => {}
-                ".." if missing > 0 => missing -= 1,
-                ".." if here == top => return Err(leaves()),
-                ".." => here = self.nodes[here].parent,
-                _ if missing > 0 => missing += 1,
-                // By key: where case does not count, the disk finds this one.
-                _ => match self.children.get(&(here, key(part).into_owned())) {
-                    None => missing = 1,
-                    Some(&next) => match &self.nodes[next].kind {
-                        NodeKind::Directory => here = next,
-                        NodeKind::File { .. } => missing = 1,
-                        NodeKind::Link { target } => {
-                            hops += 1;
-                            if hops > limits::HOPS {
-                                return Err(Fault::LinkLoop);
-                            }
-                            ahead.extend(target.split('/').rev());
-                        }
-                    },
-                },
-            }
-        }
-        Ok(())
-    }
-
-    fn depth(&self, mut node: usize) -> usize {
-        let mut depth = 0;
-        while node != TOP {
-            depth += 1;
-            node = self.nodes[node].parent;
-        }
-        depth
-    }
-}
-
-impl NodeKind {
-    fn is_same(&self, other: &Self) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 }
 

@@ -3,7 +3,7 @@
 use ampup::{
     layout::Layout,
     setup::{self, Action, removal},
-    shell::{Setting, Shell, ShellUser},
+    shell::{Setting, Shell, start_files::ShellUser},
 };
 use camino::Utf8PathBuf;
 

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use ampup::{
     layout::Layout,
     setup::{self, Action},
-    shell::{Setting, Shell, ShellUser, quote},
+    shell::{Setting, Shell, quote, start_files::ShellUser},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 

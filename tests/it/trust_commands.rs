@@ -6,7 +6,7 @@ mod publisher;
 use std::{net::TcpListener, thread};
 
 use ampup::{
-    commands::{RegistrySource, installation, self_update, update},
+    commands::{RegistrySource, how::How, self_update, update},
     exit::Exit,
     layout::Layout,
     registry::{
@@ -69,7 +69,7 @@ fn an_update_of_ampup_itself_asks_first_and_refuses_what_is_not_proven() {
         let args = self_update::Args {
             version: None,
             allow_downgrade: false,
-            how: installation::How::default(),
+            how: How::default(),
         };
         self_update::run(&args, &session)
     };

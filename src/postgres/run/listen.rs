@@ -20,7 +20,7 @@ use crate::{
             address::{expected_socket, last_port, password, socket_elsewhere},
             endpoint::{Password, Socket},
         },
-        project::give,
+        ownership::give,
         user::{OsUser, current_uid},
     },
 };

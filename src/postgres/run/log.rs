@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::postgres::{
-    error::ClusterError, program::last_lines, project::Project, project::give_file, user::OsUser,
+    error::ClusterError, ownership::give_file, program::last_lines, project::Project, user::OsUser,
 };
 
 /// A log of this size is put aside when a server starts. Not every start gets a file of its own: `ampup run` starts one

@@ -14,7 +14,7 @@ use crate::{
             files,
             session::SqlSession,
         },
-        project::give,
+        ownership::give,
         run::listen::{free_port, make_password},
         user::OsUser,
     },

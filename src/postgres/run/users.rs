@@ -9,7 +9,7 @@ use crate::{
         context::ClusterContext,
         error::ClusterError,
         observe::purpose::{Purpose, kept, running_server},
-        project::put,
+        ownership::put,
         run::wait::{Wait, WaitStep},
     },
 };

@@ -1,0 +1,81 @@
+//! Users with any login shell: what `init` and `env` say to each.
+
+use crate::support::{
+    home::{Run, finish, program},
+    person::{Person, Who},
+    programs as shells,
+    table::every,
+};
+
+/// Runs `init` for somebody with this shell.
+fn init(person: &Person, shell: &str) -> Run {
+    let mut command = person.command(program(), &["init", "--yes"]);
+    command.env("SHELL", shell);
+    finish(command)
+}
+
+#[test]
+fn new_shells_are_said_to_find_ampup_only_where_they_will() {
+    const BY_THEMSELVES: &str = "new shells find it by themselves";
+    let mut wrong = Vec::new();
+    let rows = [
+        ("/bin/bash", BY_THEMSELVES),
+        (
+            "/bin/tcsh",
+            "add this to `~/.cshrc`, and type it in this shell: `setenv PATH '",
+        ),
+        ("/bin/csh", "`setenv PATH '"),
+        ("/usr/bin/elvish", "`set paths = ['"),
+        ("/usr/bin/xonsh", "`$PATH.insert(0, '"),
+        ("/usr/bin/ion", "`ion` is not supported"),
+    ];
+    every(rows, |(shell, text)| {
+        let run = init(&Person::new(Who::Ordinary), shell).exits(0);
+        let is_right =
+            run.stderr.contains(text) && (run.stderr.contains(BY_THEMSELVES) == (text == BY_THEMSELVES));
+        if !is_right {
+            wrong.push(format!("{shell}: {run:?}"));
+        }
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    // Where every file is a link, none gets its line.
+    let person = Person::new(Who::Ordinary);
+    for name in [".bashrc", ".profile"] {
+        person.write(&format!("dot/{name}"), "# mine\n");
+        fs_err::os::unix::fs::symlink(format!("dot/{name}"), person.directory().join(name)).expect("linked");
+    }
+    let run = init(&person, "/bin/bash").exits(0);
+    assert!(!run.stderr.contains(BY_THEMSELVES), "{run:?}");
+}
+
+#[test]
+fn what_env_prints_is_understood_by_shells_without_a_file_of_ours() {
+    let person = Person::new(Who::Ordinary);
+    init(&person, "/bin/sh").exits(0);
+    let rows = [
+        (
+            "tcsh",
+            &["-f", "-c"][..],
+            "eval \"`ampup env csh`\"; printf %s \"$PATH\"",
+        ),
+        (
+            "elvish",
+            &["-norc", "-c"],
+            "eval (ampup env elvish | slurp); print (get-env PATH)",
+        ),
+    ];
+    every(rows, |(shell, arguments, line)| {
+        let Some(shell) = shells::find(shell) else {
+            return;
+        };
+        let bin = person.home.path().join("bin");
+        let mut command = person.command(&shell, arguments);
+        let path = format!("{}:/usr/bin:/bin", program().parent().expect("a directory"));
+        let run = finish({
+            command.arg(line).env("PATH", &path);
+            command
+        });
+        assert_eq!(run.stdout, format!("{bin}:{path}"), "{shell}: {run:?}");
+    });
+}
