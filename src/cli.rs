@@ -30,7 +30,7 @@ use crate::{
     event::{Reporter, Silent},
 };
 use args::{Cli, Command, Itself};
-use paths::Places;
+use paths::ShortPaths;
 use report::Face;
 
 /// Runs the program with the arguments and the environment of this process, and with nothing else that its parent left.
@@ -143,7 +143,7 @@ fn short_help() -> Outcome {
 /// Asks on stderr and reads the answer from stdin. The end of stdin is a no.
 fn ask(env: &Env, question: &str, enter: bool) -> bool {
     let choices = if enter { "[Y/n]" } else { "[y/N]" };
-    let question = Places::of(env).shorten(question);
+    let question = ShortPaths::of(env).shorten(question);
     loop {
         let mut stderr = io::stderr().lock();
         let _ = write!(stderr, "{question} {choices} ").and_then(|()| stderr.flush());

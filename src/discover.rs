@@ -41,7 +41,7 @@ pub struct Listed {
     /// The kind of host it is built for.
     pub target: Target,
     words: Words,
-    entry: Entry,
+    entry: IndexEntry,
 }
 
 impl Listed {
@@ -49,7 +49,7 @@ impl Listed {
     pub fn states_its_digest(&self) -> bool {
         matches!(
             self.entry,
-            Entry::File {
+            IndexEntry::Complete {
                 integrity: Integrity::Stated { .. },
                 ..
             }
@@ -59,9 +59,9 @@ impl Listed {
 
 /// The entry of an index, and what must still be asked about it.
 #[derive(Debug, Clone)]
-enum Entry {
+enum IndexEntry {
     /// Nothing.
-    File {
+    Complete {
         source: Source,
         integrity: Integrity,
         size: Option<u64>,
@@ -148,16 +148,16 @@ impl Question<'_> {
     /// As `list`.
     pub async fn complete(&self, listed: &Listed) -> Result<Option<Found>, DiscoverError> {
         let (source, integrity, size) = match &listed.entry {
-            Entry::File {
+            IndexEntry::Complete {
                 source,
                 integrity,
                 size,
             } => (source.clone(), integrity.clone(), *size),
-            Entry::Npm { package, version } => match npm::complete(self, package, version).await? {
+            IndexEntry::Npm { package, version } => match npm::complete(self, package, version).await? {
                 Some((source, integrity)) => (source, integrity, None),
                 None => return Ok(None),
             },
-            Entry::PyPi {
+            IndexEntry::PyPi {
                 package,
                 version,
                 platform,
@@ -205,7 +205,7 @@ impl Question<'_> {
             }
         };
         let lines = &self.component.lines;
-        let is_followed = lines.is_empty() || lines.iter().any(|line| line.holds(&version));
+        let is_followed = lines.is_empty() || lines.iter().any(|line| line.contains(&version));
         // PostgreSQL has two numbers; a third one counts packagings.
         let is_packaging = self.component.acceptance == Acceptance::Postgres && version.patch != 0;
         (is_followed && version.pre.is_empty() && !is_packaging).then_some(version)
@@ -233,7 +233,7 @@ impl Question<'_> {
     }
 
     /// A stable release without a name of its own.
-    fn stable(&self, version: Version, target: Target, words: Words, entry: Entry) -> Listed {
+    fn stable(&self, version: Version, target: Target, words: Words, entry: IndexEntry) -> Listed {
         Listed {
             version,
             channel: Channel::Stable,

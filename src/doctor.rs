@@ -1,10 +1,10 @@
 //! Diagnosis of a home, its content and its surroundings; each problem comes with its remedy. Reads, and changes
 //! nothing.
 
+mod ampd_settings;
 mod around;
-mod place;
+mod file_system;
 mod ports;
-mod settings;
 #[cfg(unix)]
 mod trial;
 
@@ -152,8 +152,8 @@ pub fn examine(
     findings.extend(around::project(env));
     let variables = around::variables(env);
     if let Some(amp_dir) = around::amp_dir(env) {
-        findings.extend(place::check(&amp_dir, env, advice));
-        findings.extend(settings::check(&amp_dir, env));
+        findings.extend(file_system::check(&amp_dir, env, advice));
+        findings.extend(ampd_settings::check(&amp_dir, env));
         findings.extend(ports::check(&amp_dir, env));
         // What was read explains what a trial would find.
         #[cfg(unix)]
@@ -350,8 +350,8 @@ fn concerns(inventory: &Inventory, registry: &Registry, now: Timestamp) -> Vec<F
             continue;
         };
         let request = inventory.active.requests.get(name);
-        let held = concern::held_back(component, &origin.version, request, host::target());
-        let lets_go = match &held {
+        let held_back = concern::held_back(component, &origin.version, request, host::target());
+        let lets_go = match &held_back {
             Some(Concern::HeldBack { remedy, .. }) => format!("{remedy}, then `ampup update {name}`"),
             _ => format!("`ampup update {name}`"),
         };
@@ -368,7 +368,7 @@ fn concerns(inventory: &Inventory, registry: &Registry, now: Timestamp) -> Vec<F
                 ),
             });
         }
-        if let Some(Concern::HeldBack { shown, by, .. }) = &held {
+        if let Some(Concern::HeldBack { shown, by, .. }) = &held_back {
             let text = format!("{name} {shown} is available, but you asked for `{by}`");
             findings.push(Finding::note("releases", text, lets_go.clone()));
         }

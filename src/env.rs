@@ -12,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 #[derive(Debug, Clone, Default)]
 pub struct Env {
     variables: BTreeMap<OsString, OsString>,
-    places: Places,
+    places: HomeDirectories,
     current_dir: Option<PathBuf>,
     current_exe: Option<PathBuf>,
     umask: Option<u32>,
@@ -20,7 +20,7 @@ pub struct Env {
 
 /// The directories that the system gives a user.
 #[derive(Debug, Clone, Default)]
-struct Places {
+struct HomeDirectories {
     home: Option<PathBuf>,
     state: Option<PathBuf>,
     runtime: Option<PathBuf>,
@@ -83,7 +83,7 @@ impl Env {
     pub fn capture() -> Self {
         let variables = std::env::vars_os().collect();
         Self {
-            places: Places::of_system(&variables),
+            places: HomeDirectories::of_system(&variables),
             variables,
             current_dir: std::env::current_dir().ok(),
             current_exe: std::env::current_exe().ok(),
@@ -106,7 +106,7 @@ impl Env {
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
         Self {
-            places: Places::below_home(&variables),
+            places: HomeDirectories::below_home(&variables),
             variables,
             current_dir: Some(current_dir.into()),
             current_exe: None,
@@ -252,7 +252,7 @@ impl Env {
     }
 }
 
-impl Places {
+impl HomeDirectories {
     /// Those of whoever runs this process. The variable counts before what Windows says, as it does for the install script.
     fn of_system(variables: &BTreeMap<OsString, OsString>) -> Self {
         let system = directories::BaseDirs::new();

@@ -71,7 +71,7 @@ use crate::{
 
 /// Where downloads are put.
 #[derive(Debug, Clone, Copy)]
-pub struct Places<'a> {
+pub struct FetchContext<'a> {
     /// Finished downloads by digest, and partial ones.
     pub downloads: &'a Utf8Path,
     /// Room for unfinished work.
@@ -106,7 +106,7 @@ pub struct Wire {
     /// Who is not asked again in this run, and why.
     out_of_reach: Mutex<BTreeMap<String, String>>,
     /// The lines that were said of them.
-    told: Mutex<BTreeSet<String>>,
+    said: Mutex<BTreeSet<String>>,
     /// Clients of package registries that are not started again in this run; why, where there is one at all.
     failed_clients: Mutex<BTreeMap<PackageClient, Option<String>>>,
     /// Files with digests, by address: one release's JSON states those of several artifacts.
@@ -123,7 +123,7 @@ impl Wire {
             proxies: Arc::new(Proxies::of_environment(env)),
             clients: Clients::default(),
             out_of_reach: Mutex::default(),
-            told: Mutex::default(),
+            said: Mutex::default(),
             failed_clients: Mutex::default(),
             stated: Mutex::default(),
         }
@@ -141,7 +141,7 @@ impl Wire {
         &self,
         name: &str,
         artifact: &Artifact,
-        places: &Places<'_>,
+        places: &FetchContext<'_>,
     ) -> Result<Verified, FetchError> {
         let digest = self.expected(name, artifact).await?;
         let wanted = Wanted {
@@ -393,7 +393,7 @@ impl Wire {
 
     /// Returns true the first time that it is asked of this sentence: what all components meet is said once a run.
     pub fn is_news(&self, sentence: &str) -> bool {
-        locked(&self.told).insert(sentence.to_owned())
+        locked(&self.said).insert(sentence.to_owned())
     }
 
     /// Waits for the next attempt, if there is one.

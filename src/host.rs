@@ -232,12 +232,12 @@ mod tests {
             libraries: vec![library.to_owned()],
             files: vec![],
         };
-        let told = |glibc, library| -> Vec<String> {
+        let lacking = |glibc, library| -> Vec<String> {
             let lacks = host().lacks(&needs(glibc, library));
             lacks.iter().map(ToString::to_string).collect()
         };
-        assert_eq!(told(Some("2.27"), "libm.so.6"), [""; 0]);
-        let all = told(Some("2.34"), "libxml2.so.2");
+        assert_eq!(lacking(Some("2.27"), "libm.so.6"), [""; 0]);
+        let all = lacking(Some("2.34"), "libxml2.so.2");
         assert!(
             all[0].contains("glibc 2.34") && all[1].contains("libxml2.so.2"),
             "{all:?}"

@@ -20,6 +20,7 @@ use self::{
     snapshot::Snapshot,
 };
 use crate::{
+    dump::{self, Clients, DumpError, From, Patience, Running, Side, Version, Wanted},
     env::Env,
     event::{Reporter, counted},
     locate::Located,
@@ -34,7 +35,6 @@ use crate::{
         observe::files,
         user::OsUser,
     },
-    transfer::{self, Clients, From, Patience, Running, Side, TransferError, Version, Wanted},
     upgrade::{ensure_space, fill, step},
 };
 
@@ -94,7 +94,7 @@ pub fn ensure_possible(
     present: Present,
     env: &Env,
     reporter: &dyn Reporter,
-) -> Result<(), TransferError> {
+) -> Result<(), DumpError> {
     let programs = cluster.programs()?;
     let run_as = cluster.run_as(None)?;
     ensure_replaceable(cluster, present)?;
@@ -123,7 +123,7 @@ pub fn import(
     present: Present,
     env: &Env,
     reporter: &dyn Reporter,
-) -> Result<Imported, TransferError> {
+) -> Result<Imported, DumpError> {
     swap::settle(cluster, reporter)?;
     // Of its own major where there is one, and whatever forbids to use its place.
     let programs = cluster.programs()?;
@@ -146,9 +146,9 @@ pub fn import(
         ImportSource::Address(address) => importing.a_server(address, swap.next()),
         ImportSource::File(path) => importing.a_file(path, swap.next()),
     };
-    let held = imported.and_then(|filled| Ok((filled, Lease::take(cluster, reporter)?)));
-    let (filled, lease) = match held {
-        Ok(held) => held,
+    let taken = imported.and_then(|filled| Ok((filled, Lease::take(cluster, reporter)?)));
+    let (filled, lease) = match taken {
+        Ok(taken) => taken,
         Err(error) => {
             swap.abandon(reporter);
             return Err(error);
@@ -163,7 +163,7 @@ pub fn import(
     let Swapped { kept, resumed } = swap.publish(lease, reporter)?;
     Ok(Imported {
         tables: filled.counts.len(),
-        rows: transfer::total(&filled.counts),
+        rows: dump::total(&filled.counts),
         is_compared: filled.is_compared,
         left_behind: filled.left_behind,
         kept,
@@ -172,7 +172,7 @@ pub fn import(
 }
 
 /// That the cluster may be put aside: nothing of the user's is in it, or that was said.
-fn ensure_replaceable(cluster: &Cluster, present: Present) -> Result<(), TransferError> {
+fn ensure_replaceable(cluster: &Cluster, present: Present) -> Result<(), DumpError> {
     let place = cluster.project().cluster();
     let has_tables = matches!(cluster.contents()?, Contents::Cluster { .. })
         && files::has_users_objects(&place).map_err(|source| ClusterError::Io {
@@ -181,7 +181,7 @@ fn ensure_replaceable(cluster: &Cluster, present: Present) -> Result<(), Transfe
             source,
         })?;
     if has_tables && present == Present::Stays {
-        return Err(TransferError::Refused {
+        return Err(DumpError::Refused {
             message: format!("`{place}` holds tables already"),
             hint: "add `--replace`: what is there is put aside, as `metadb.old-<time>`".to_owned(),
         });
@@ -199,41 +199,37 @@ struct Importing<'a> {
 
 /// The content of the new cluster.
 struct Filled {
-    counts: transfer::Counts,
+    counts: dump::Counts,
     is_compared: bool,
     left_behind: Vec<String>,
 }
 
 impl Importing<'_> {
     /// The programs that dump a server of this version, or a file's content for the project's.
-    fn dumper(
-        &self,
-        names: &'static [&'static str],
-        server: Option<Version>,
-    ) -> Result<Clients, TransferError> {
+    fn dumper(&self, names: &'static [&'static str], server: Option<Version>) -> Result<Clients, DumpError> {
         let wanted = Wanted {
             names,
             // What a later pg_dump writes, an earlier server may not understand.
             majors: server.map_or(0, |server| server.0)..=self.programs.major(),
-            server: server.unwrap_or_else(|| transfer::version_of(self.programs)),
+            server: server.unwrap_or_else(|| dump::version_of(self.programs)),
             restricts: false,
         };
         Clients::find(&wanted, self.cluster, self.env, self.run_as)
     }
 
     /// A psql that a dump cannot make run other programs.
-    fn psql(&self) -> Result<Clients, TransferError> {
+    fn psql(&self) -> Result<Clients, DumpError> {
         let wanted = Wanted {
             names: &["psql"],
             majors: 0..=u64::MAX,
-            server: transfer::version_of(self.programs),
+            server: dump::version_of(self.programs),
             restricts: true,
         };
         Clients::find(&wanted, self.cluster, self.env, self.run_as)
     }
 
     /// Ensures that a server answers, and that there is a pg_dump for it.
-    fn ensure_server(&self, address: &str) -> Result<(), TransferError> {
+    fn ensure_server(&self, address: &str) -> Result<(), DumpError> {
         let (side, host) = side(address)?;
         let psql = self.psql()?;
         let patience = Patience {
@@ -246,10 +242,10 @@ impl Importing<'_> {
     }
 
     /// The pg_dump for a server, which may not be of a later major than the project's.
-    fn pg_dump(&self, server: Version) -> Result<Clients, TransferError> {
+    fn pg_dump(&self, server: Version) -> Result<Clients, DumpError> {
         let major = server.0;
         if major > self.programs.major() {
-            return Err(TransferError::Refused {
+            return Err(DumpError::Refused {
                 message: format!(
                     "that server is PostgreSQL {major}; this project's is {}",
                     self.programs.major()
@@ -262,7 +258,7 @@ impl Importing<'_> {
         self.dumper(&["pg_dump"], Some(server))
     }
 
-    fn a_server(&self, address: &str, next: &Cluster) -> Result<Filled, TransferError> {
+    fn a_server(&self, address: &str, next: &Cluster) -> Result<Filled, DumpError> {
         let (side, host) = side(address)?;
         let psql = self.psql()?;
         let patience = Patience {
@@ -291,7 +287,7 @@ impl Importing<'_> {
             .stdin(Stdio::null());
         let from = From::Elsewhere(dump, patience);
         let counts = self.load(next, from, &psql, &roles, |_, counts| {
-            transfer::compare(DATABASE, &snapshot.counts, counts)
+            dump::compare(DATABASE, &snapshot.counts, counts)
         })?;
         Ok(Filled {
             counts,
@@ -301,8 +297,8 @@ impl Importing<'_> {
     }
 
     /// Reads a dump, as far as that needs no server: its SQL to be, and what it says.
-    fn read(&self, path: &Utf8Path) -> Result<(From<'_>, Said), TransferError> {
-        let failed = |source| TransferError::File {
+    fn read(&self, path: &Utf8Path) -> Result<(From<'_>, Said), DumpError> {
+        let failed = |source| DumpError::File {
             path: path.to_owned(),
             source,
         };
@@ -325,13 +321,13 @@ impl Importing<'_> {
             return Err(file::cut_off(path));
         }
         if !said.has_statements {
-            return Err(TransferError::Refused {
+            return Err(DumpError::Refused {
                 message: format!("`{path}` holds no statement"),
                 hint: "write a dump with `pg_dump --format=custom`".to_owned(),
             });
         }
         if let Some(too_much) = said.too_much {
-            return Err(TransferError::Refused {
+            return Err(DumpError::Refused {
                 message: format!("`{path}` {too_much}, and a project has one"),
                 hint: "`pg_dump --format=custom DATABASE > FILE` dumps one, for `ampup db import FILE`"
                     .to_owned(),
@@ -340,8 +336,8 @@ impl Importing<'_> {
         Ok((from, said))
     }
 
-    fn a_file(&self, path: &Utf8Path, next: &Cluster) -> Result<Filled, TransferError> {
-        let size = fs::metadata(path).map_err(|source| TransferError::File {
+    fn a_file(&self, path: &Utf8Path, next: &Cluster) -> Result<Filled, DumpError> {
+        let size = fs::metadata(path).map_err(|source| DumpError::File {
             path: path.to_owned(),
             source,
         })?;
@@ -367,15 +363,15 @@ impl Importing<'_> {
         from: From<'_>,
         psql: &Clients,
         roles: &roles::Roles,
-        check: impl FnOnce(&Side, &transfer::Counts) -> Result<(), TransferError>,
-    ) -> Result<transfer::Counts, TransferError> {
+        check: impl FnOnce(&Side, &dump::Counts) -> Result<(), DumpError>,
+    ) -> Result<dump::Counts, DumpError> {
         fill(next, self.programs, self.run_as, self.reporter, |next| {
             roles::make(psql, next, roles)?;
             let mut load = psql.psql(next, DATABASE);
             load.arg("--single-transaction");
             let mut editor = Editor::new()?;
-            transfer::pipe(from, load, &mut |line| editor.edit(line), psql.interrupt())?;
-            let counts = transfer::count(next, DATABASE)?;
+            dump::pipe(from, load, &mut |line| editor.edit(line), psql.interrupt())?;
+            let counts = dump::count(next, DATABASE)?;
             check(next, &counts)?;
             Ok(counts)
         })
@@ -383,7 +379,7 @@ impl Importing<'_> {
 }
 
 /// Lists an archive's statements, without its rows.
-fn listed(clients: &Clients, archive: fs::File) -> Result<Said, TransferError> {
+fn listed(clients: &Clients, archive: fs::File) -> Result<Said, DumpError> {
     let mut list = clients.unconnected("pg_restore");
     // With what it says of the database itself.
     list.args(["--schema-only", "--create", "--file=-"])
@@ -392,8 +388,8 @@ fn listed(clients: &Clients, archive: fs::File) -> Result<Said, TransferError> {
         .stderr(Stdio::piped());
     let program = list.get_program().to_string_lossy().into_owned();
     let text = Running::start(list, clients.interrupt())?.output()?;
-    let said = file::scan(&text[..], clients.interrupt())
-        .map_err(|source| TransferError::Spawn { program, source })?;
+    let said =
+        file::scan(&text[..], clients.interrupt()).map_err(|source| DumpError::Spawn { program, source })?;
     Ok(Said {
         // pg_restore itself said so.
         too_much: None,

@@ -129,6 +129,7 @@ mod program {
     pub mod backup;
     pub mod discover;
     pub mod doctor;
+    pub mod dump;
     pub mod import;
     pub mod install;
     pub mod mirror;
@@ -136,7 +137,6 @@ mod program {
     pub mod refresh;
     pub mod remove;
     pub mod self_install;
-    pub mod transfer;
     pub mod upgrade;
 
     // Floor 6: commands.

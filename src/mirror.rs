@@ -26,7 +26,7 @@ use crate::{
 pub use self::{
     carry::{Build, Builds, Candidates, Failure, Wanted, builds, wanted},
     check::{Checked, Finding},
-    index::{Entry, Index, RegistryEntry},
+    index::{ArtifactEntry, Index, RegistryEntry},
     itself::{Itself, NotCarried},
 };
 
@@ -178,7 +178,7 @@ impl Mirror {
         let path = self.directory.join(name);
         let digest = index::digest_of(content);
         let _lock = self.lock(context)?;
-        let effect = if self.holds(&path, &digest, Some(content.len() as u64))? {
+        let effect = if self.has_content(&path, &digest, Some(content.len() as u64))? {
             Effect::Present
         } else {
             self.make(path.parent().expect("a file of a mirror lies in it"))?;
@@ -192,8 +192,8 @@ impl Mirror {
     }
 
     /// Returns true if the file at `path` has this digest.
-    fn holds(&self, path: &Utf8Path, digest: &Digest, size: Option<u64>) -> Result<bool, MirrorError> {
-        check::holds(path, digest, size).map_err(self.disk())
+    fn has_content(&self, path: &Utf8Path, digest: &Digest, size: Option<u64>) -> Result<bool, MirrorError> {
+        check::has_content(path, digest, size).map_err(self.disk())
     }
 
     fn work(&self) -> Utf8PathBuf {

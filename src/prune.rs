@@ -228,7 +228,7 @@ mod tests {
         let free = layout.downloads().join("sha256-b.partial");
         fs::write(&free, "b").expect("written");
         fs::write(format!("{busy}.json"), "{}").expect("written");
-        let _held = Lock::try_acquire(&busy).expect("opened").expect("free");
+        let _lock = Lock::try_acquire(&busy).expect("opened").expect("free");
         assert_eq!(downloads(&layout), [free]);
     }
 }

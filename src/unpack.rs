@@ -186,7 +186,7 @@ pub fn unpack(archive: &Verified, shape: &Shape<'_>, into: &Utf8Path) -> Result<
         Ok(files) => Ok(Staged { path, files }),
         Err(failure) => {
             // Before the tree goes, and its room is free again.
-            let failure = room::told(failure, into);
+            let failure = room::with_free_space(failure, into);
             // What cannot be removed stays in staging, for the next sweep; the first failure is what to tell.
             let _ = fs::remove_dir_all(&path);
             Err(UnpackError::new(archive, failure))

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
+    dump::{self, Clients, DumpError, Edit, From, Side, Wanted, server_settings},
     env::Env,
     event::{Event, Reporter, sized},
     fs::space,
@@ -22,7 +23,6 @@ use crate::{
         user::OsUser,
     },
     prune,
-    transfer::{self, Clients, Edit, From, Side, TransferError, Wanted, settings},
 };
 
 /// The space needed in addition to the size of the old cluster, for the new one's write-ahead log.
@@ -94,11 +94,11 @@ pub fn decide(
     to: Option<u64>,
     env: &Env,
     reporter: &dyn Reporter,
-) -> Result<Decision, TransferError> {
+) -> Result<Decision, DumpError> {
     let Contents::Cluster { major: from } = cluster.contents()? else {
         // Decided once more for its error.
         cluster.programs()?;
-        return Err(TransferError::Refused {
+        return Err(DumpError::Refused {
             message: format!("there is no cluster in `{}`", cluster.project().cluster()),
             hint: "`ampup db start` makes one".to_owned(),
         });
@@ -108,7 +108,7 @@ pub fn decide(
         return Ok(Decision::AlreadyThere { major: from });
     }
     if to.major() < from {
-        return Err(TransferError::Refused {
+        return Err(DumpError::Refused {
             message: format!(
                 "the cluster was created by PostgreSQL {from} and cannot be downgraded to {}",
                 to.major()
@@ -123,7 +123,7 @@ pub fn decide(
     let wanted = Wanted {
         names: &["pg_dumpall", "psql", "pg_dump"],
         majors: from..=to.major(),
-        server: transfer::version_of(&old),
+        server: dump::version_of(&old),
         restricts: false,
     };
     let clients = Clients::find(&wanted, cluster, env, run_as.as_ref())?;
@@ -149,7 +149,7 @@ pub fn upgrade(
     to: Option<u64>,
     env: &Env,
     reporter: &dyn Reporter,
-) -> Result<Upgraded, TransferError> {
+) -> Result<Upgraded, DumpError> {
     swap::settle(cluster, reporter)?;
     let possible = match decide(cluster, to, env, reporter)? {
         Decision::AlreadyThere { major } => return Ok(Upgraded::AlreadyThere { major }),
@@ -227,7 +227,7 @@ fn copy(
     clients: &Clients,
     run_as: Option<&OsUser>,
     reporter: &dyn Reporter,
-) -> Result<Copied, TransferError> {
+) -> Result<Copied, DumpError> {
     let start = StartOptions {
         run_as: run_as.cloned(),
         purpose: Purpose::Change,
@@ -237,7 +237,7 @@ fn copy(
     let old = cluster.start(&start, reporter)?;
     if old.evidence().origin == ServerOrigin::Found {
         // ampd was faster, and its server takes writes that the new cluster would not have.
-        return Err(TransferError::Cluster(ClusterError::InUse {
+        return Err(DumpError::Cluster(ClusterError::InUse {
             cluster: cluster.project().cluster(),
             holder: "a server that was started a moment ago".to_owned(),
         }));
@@ -256,8 +256,12 @@ fn copy(
             Side::Socket { user, .. } => user,
             Side::Address { .. } => unreachable!("a project's server has a socket"),
         };
-        if let Some(closed) = clients.ask(&from, "postgres", settings::CLOSED)?.lines().next() {
-            return Err(TransferError::Refused {
+        if let Some(closed) = clients
+            .ask(&from, "postgres", server_settings::CLOSED)?
+            .lines()
+            .next()
+        {
+            return Err(DumpError::Refused {
                 message: format!(
                     "database `{closed}` takes no connections, so that its rows cannot be copied"
                 ),
@@ -289,7 +293,7 @@ fn copy(
             // Each database in its own encoding, which the dump names: one without may hold bytes that are no UTF-8.
             dump.env_remove("PGCLIENTENCODING");
         }
-        transfer::pipe(
+        dump::pipe(
             From::Program(dump),
             clients.psql(to, "postgres"),
             &mut edit,
@@ -298,12 +302,12 @@ fn copy(
         let databases = "select datname from pg_catalog.pg_database where datallowconn order by 1;";
         let mut rows = 0;
         for database in clients.ask(&from, "postgres", databases)?.lines() {
-            let counts = transfer::count(&from, database)?;
-            transfer::compare(database, &counts, &transfer::count(to, database)?)?;
-            rows += transfer::total(&counts);
+            let counts = dump::count(&from, database)?;
+            dump::compare(database, &counts, &dump::count(to, database)?)?;
+            rows += dump::total(&counts);
         }
         // They are told of, and no reason to give up.
-        let left_behind = settings::left_behind(clients, &from, to)
+        let left_behind = server_settings::left_behind(clients, &from, to)
             .unwrap_or_else(|_| vec!["settings that could not be read".to_owned()]);
         Ok(Copied { rows, left_behind })
     });
@@ -330,7 +334,7 @@ fn without_grantor(line: &[u8]) -> Option<String> {
 /// by it, and a new cluster takes that (since 16) from its own first role alone
 /// (<https://www.postgresql.org/docs/current/sql-grant.html>). Where it may not log in, the dump could not be loaded as it,
 /// and it is ours.
-fn first_role(clients: &Clients, side: &Side) -> Result<String, TransferError> {
+fn first_role(clients: &Clients, side: &Side) -> Result<String, DumpError> {
     // Its number, in every cluster (src/include/catalog/pg_authid.dat).
     let name = clients.ask(
         side,
@@ -346,8 +350,8 @@ pub(crate) fn fill<T>(
     programs: &Located,
     run_as: Option<&OsUser>,
     reporter: &dyn Reporter,
-    work: impl FnOnce(&Side) -> Result<T, TransferError>,
-) -> Result<T, TransferError> {
+    work: impl FnOnce(&Side) -> Result<T, DumpError>,
+) -> Result<T, DumpError> {
     let start = StartOptions {
         run_as: run_as.cloned(),
         ..StartOptions::default()
@@ -363,8 +367,8 @@ pub(crate) fn fill<T>(
 }
 
 /// A server whose disk is full breaks off without a word to its client.
-fn with_room(mut error: TransferError, amp_dir: &Utf8Path) -> TransferError {
-    if let TransferError::Failed { last_lines, .. } = &mut error
+fn with_room(mut error: DumpError, amp_dir: &Utf8Path) -> DumpError {
+    if let DumpError::Failed { last_lines, .. } = &mut error
         && let Ok(Some(free)) = space::free(amp_dir)
         && free < ONE_FILE
     {
@@ -376,7 +380,7 @@ fn with_room(mut error: TransferError, amp_dir: &Utf8Path) -> TransferError {
     error
 }
 
-pub(crate) fn ensure_space(amp_dir: &Utf8Path, needed: u64) -> Result<(), TransferError> {
+pub(crate) fn ensure_space(amp_dir: &Utf8Path, needed: u64) -> Result<(), DumpError> {
     let needed = needed.saturating_add(FRESH);
     let free = space::free(amp_dir).map_err(|source| ClusterError::Io {
         action: "look at",
@@ -384,7 +388,7 @@ pub(crate) fn ensure_space(amp_dir: &Utf8Path, needed: u64) -> Result<(), Transf
         source,
     })?;
     match free {
-        Some(free) if free < needed => Err(TransferError::NoRoom {
+        Some(free) if free < needed => Err(DumpError::NoRoom {
             amp_dir: amp_dir.to_owned(),
             needed,
             free,

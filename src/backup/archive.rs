@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
-pub(super) use self::listing::{Entry, list};
+pub(super) use self::listing::{ClusterEntry, list};
 use super::{
     BackupError, Header, SCHEMA,
     compress::{Compressing, decompressed},
@@ -125,7 +125,7 @@ pub(super) fn publish(
             file: path.to_owned(),
             why: "its path is not UTF-8".to_owned(),
         })?;
-    let sink = &mut |_: Place<'_>, content: &mut dyn Read| io::copy(content, &mut io::sink()).map(drop);
+    let sink = &mut |_: BackupEntry<'_>, content: &mut dyn Read| io::copy(content, &mut io::sink()).map(drop);
     let header = read(&beside, sink, interrupt)?;
     give_file(written.0.as_file(), owner).map_err(failed("give away", path))?;
     written
@@ -157,17 +157,17 @@ pub(super) fn unpack(
 ) -> Result<(), BackupError> {
     let top = Directory::make(into).map_err(failed("make", into))?;
     let mut broken = None;
-    let mut visit = |place: Place<'_>, content: &mut dyn Read| {
+    let mut visit = |place: BackupEntry<'_>, content: &mut dyn Read| {
         // A disk that is full is not the backup's fault.
         let mut content = Reading {
             from: content,
             has_failed: false,
         };
         let written = match place {
-            Place::Directory(path) => {
+            BackupEntry::Directory(path) => {
                 place_of(&top, path).and_then(|(above, name)| above.directory(name).map(drop))
             }
-            Place::File(path) => place_of(&top, path)
+            BackupEntry::File(path) => place_of(&top, path)
                 .and_then(|(above, name)| above.file(name))
                 .and_then(|target| {
                     let mut target = io::BufWriter::with_capacity(BUFFER, target);
@@ -212,12 +212,13 @@ pub(super) fn opened(top: &Directory, path: &Utf8Path) -> io::Result<fs::File> {
     above.read(name)
 }
 
-enum Place<'a> {
+/// A directory or a file of a backup, by its name in the cluster.
+enum BackupEntry<'a> {
     Directory(&'a Utf8Path),
     File(&'a Utf8Path),
 }
 
-type Visit<'v> = dyn FnMut(Place<'_>, &mut dyn Read) -> io::Result<()> + 'v;
+type Visit<'v> = dyn FnMut(BackupEntry<'_>, &mut dyn Read) -> io::Result<()> + 'v;
 
 /// Reads a whole backup and compares it with its own list.
 fn read(file: &Utf8Path, visit: &mut Visit<'_>, interrupt: &Interrupt) -> Result<Header, BackupError> {
@@ -255,7 +256,7 @@ fn read_entries<R: Read>(
         let key = inside.to_string();
         match entry.header().entry_type() {
             tar::EntryType::Directory => {
-                visit(Place::Directory(&inside), &mut io::empty())?;
+                visit(BackupEntry::Directory(&inside), &mut io::empty())?;
                 found.directories.push(key);
             }
             tar::EntryType::Regular => {
@@ -264,7 +265,7 @@ fn read_entries<R: Read>(
                     return Err(bad(format!("`{name}` is more than it says")));
                 }
                 let mut hashing = Hashing::new(&mut entry, interrupt);
-                visit(Place::File(&inside), &mut hashing)?;
+                visit(BackupEntry::File(&inside), &mut hashing)?;
                 found.files.insert(key, hashing.finish());
             }
             _ => return Err(bad(format!("`{name}` is neither a file nor a directory"))),

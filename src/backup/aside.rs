@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     BackupError, Header, SCHEMA,
-    archive::{Entry, list, opened, place_of},
+    archive::{ClusterEntry, list, opened, place_of},
     failed,
 };
 use crate::{
@@ -55,7 +55,7 @@ pub(super) fn copy(
 ) -> Result<(), BackupError> {
     let from = Directory::open(kept).map_err(failed("read", kept))?;
     let top = Directory::make(into).map_err(failed("make", into))?;
-    let write = |entry: &Entry| -> io::Result<()> {
+    let write = |entry: &ClusterEntry| -> io::Result<()> {
         interrupt.ensure_not_ending()?;
         let (above, name) = place_of(&top, &entry.name)?;
         if entry.size.is_none() {
@@ -72,7 +72,7 @@ pub(super) fn copy(
         .map_err(failed("restore into", into))
 }
 
-fn entries(kept: &Utf8Path) -> Result<Vec<Entry>, BackupError> {
+fn entries(kept: &Utf8Path) -> Result<Vec<ClusterEntry>, BackupError> {
     let mut entries = Vec::new();
     list(kept, Utf8Path::new(""), &mut entries)?;
     Ok(entries)

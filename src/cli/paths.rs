@@ -4,12 +4,12 @@ use crate::env::Env;
 
 /// The directories that paths are shortened by.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Places {
+pub(super) struct ShortPaths {
     home: Option<String>,
     here: Option<String>,
 }
 
-impl Places {
+impl ShortPaths {
     pub(super) fn of(env: &Env) -> Self {
         let home = env
             .user_home()
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn paths_are_as_short_as_they_are_typed() {
-        let places = |home: &str, here: &str| Places::of(&Env::from_variables([("HOME", home)], here));
+        let places = |home: &str, here: &str| ShortPaths::of(&Env::from_variables([("HOME", home)], here));
         let shorten = |text: &str| places("/home/u", "/home/u/shop").shorten(text);
         for (long, short) in [
             ("in `/home/u/.ampup/bin`", "in `~/.ampup/bin`"),

@@ -124,7 +124,7 @@ fn first_paragraph(refusal: &clap::Error) -> String {
 mod tests {
     use super::*;
 
-    fn told(line: &str) -> String {
+    fn refusal_of(line: &str) -> String {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
         let refusal = help::parsed().try_get_matches_from(&words).expect_err("refused");
         error(&refusal, &words).lines().join("\n")
@@ -166,7 +166,7 @@ mod tests {
                 "error: invalid value `blue` for `--color <WHEN>` [possible values: auto, always, never]\nhint: `ampup help list`",
             ),
         ] {
-            assert_eq!(told(line), expected, "{line}");
+            assert_eq!(refusal_of(line), expected, "{line}");
         }
     }
 }

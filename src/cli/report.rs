@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::{Global, Progress, When},
-    paths::Places,
+    paths::ShortPaths,
     progress::screen::Screen,
     refusal,
 };
@@ -35,7 +35,7 @@ pub(super) struct Face {
     is_talk_json: bool,
     quiet: bool,
     verbose: bool,
-    places: Places,
+    places: ShortPaths,
     /// Talk, on stderr, is coloured.
     talk_is_coloured: bool,
     /// Data, on stdout, is coloured.
@@ -62,7 +62,7 @@ impl Face {
             is_talk_json: progress == Progress::Json,
             quiet: false,
             verbose: false,
-            places: Places::of(env),
+            places: ShortPaths::of(env),
             talk_is_coloured: is_coloured(color, io::stderr().is_terminal(), env),
             data_is_coloured: is_coloured(color, io::stdout().is_terminal(), env),
             interrupt: Interrupt::default(),

@@ -118,10 +118,10 @@ async fn first(listening: &mut [(&'static str, SignalKind, Signal)]) -> (&'stati
 }
 
 async fn tidied(began: Instant, interrupt: &Interrupt, face: &Face) {
-    let mut is_told = false;
+    let mut is_announced = false;
     while interrupt.is_unfinished() && began.elapsed() < TIDYING {
-        if !is_told && began.elapsed() >= SECOND {
-            is_told = true;
+        if !is_announced && began.elapsed() >= SECOND {
+            is_announced = true;
             face.clear();
             face.puts_back();
         }

@@ -3,6 +3,7 @@
 
 mod accept;
 mod backup;
+mod dump;
 mod fetch;
 mod fs;
 mod hindrance;
@@ -17,7 +18,6 @@ mod remove;
 mod resolve;
 mod settings;
 mod setup;
-mod transfer;
 mod unpack;
 mod verify;
 

@@ -72,7 +72,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         };
         for name in components {
             let style = session.style(name)?;
-            let beyond = upstream::told(name, from, &survey, &inventory, session)?;
+            let beyond = upstream::beyond_registry(name, from, &survey, &inventory, session)?;
             let (line, beyond) = beyond.unzip();
             let concerns = concerns::of_active(name, &inventory, session)?;
             let concerns = upstream::without_denied(concerns, beyond.as_ref());

@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use super::{Error, Session, pinned, requests};
 use crate::{
     backup::BackupError,
+    dump::DumpError,
     event::{Event, Reporter},
     locate::{self, LocateError, Locator},
     postgres::{
@@ -16,7 +17,6 @@ use crate::{
         packaged,
         user::OsUser,
     },
-    transfer::TransferError,
 };
 
 /// A start that takes longer is worth a line before it is done.
@@ -111,14 +111,14 @@ pub(super) fn start(
         drop(done);
         server
     })?;
-    for event in told(cluster, start, &server) {
+    for event in events_of(cluster, start, &server) {
         reporter.report(event);
     }
     Ok(server)
 }
 
 /// The events worth a line about a server that serves now.
-fn told(cluster: &Cluster, start: &StartOptions, server: &Server) -> Vec<Event> {
+fn events_of(cluster: &Cluster, start: &StartOptions, server: &Server) -> Vec<Event> {
     let evidence = server.evidence();
     let place = &evidence.data_directory;
     let version = &evidence.version;
@@ -163,7 +163,7 @@ pub(super) fn hint(error: &ClusterError, session: &Session) -> Option<String> {
 /// The same error, with what helps where the registry has no build of the PostgreSQL that is missing.
 pub(super) fn with_remedy(error: Error, session: &Session) -> Error {
     let (Error::Cluster(ClusterError::Locate(missing))
-    | Error::Transfer(TransferError::Cluster(ClusterError::Locate(missing)))
+    | Error::Dump(DumpError::Cluster(ClusterError::Locate(missing)))
     | Error::Backup(
         BackupError::Cluster(ClusterError::Locate(missing)) | BackupError::OtherMajor { source: missing, .. },
     )) = &error

@@ -23,10 +23,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Error, Outcome, Session, database};
 use crate::{
     domain::{Channel, Release},
+    dump::DumpError,
     env::Env,
     postgres::{Cluster, Contents, enclosing},
     resolve, shell,
-    transfer::TransferError,
 };
 
 /// The verbs.
@@ -142,8 +142,8 @@ fn would_keep(cluster: &Cluster) -> Result<Option<String>, Error> {
 const COMPLETE: &str = "theseus";
 
 /// Says which build has the programs that are missing, where the registry has one for this host.
-fn with_build(error: TransferError, session: &Session) -> Error {
-    let TransferError::NoClients { majors, .. } = &error else {
+fn with_build(error: DumpError, session: &Session) -> Error {
+    let DumpError::NoClients { majors, .. } = &error else {
         return error.into();
     };
     match complete_build(majors, session) {

@@ -8,8 +8,8 @@ use super::advice::{hint_of_io, hint_of_room};
 use crate::{
     backup::BackupError,
     distributions::os_release,
+    dump::DumpError,
     postgres::{ClusterError, loading::LoadFailure},
-    transfer::TransferError,
 };
 use crate::{
     domain::ComponentName,
@@ -73,7 +73,7 @@ pub enum Error {
     #[error(transparent)]
     Backup(#[from] BackupError),
     #[error(transparent)]
-    Transfer(#[from] TransferError),
+    Dump(#[from] DumpError),
     /// The home cannot be read or written.
     #[error("cannot {action} ampup's home")]
     Store { action: &'static str, source: io::Error },
@@ -135,7 +135,7 @@ impl Error {
             Self::Setup(error) => error.exit_code(),
             Self::Mirror(error) => error.exit_code(),
             Self::Backup(error) => error.exit_code(),
-            Self::Transfer(error) => error.exit_code(),
+            Self::Dump(error) => error.exit_code(),
         }
     }
 
@@ -173,7 +173,7 @@ impl Error {
             Self::Setup(error) => error.hint(),
             Self::Mirror(error) => error.hint(),
             Self::Backup(error) => error.hint(),
-            Self::Transfer(error) => error.hint(),
+            Self::Dump(error) => error.hint(),
             Self::Usage { hint, .. }
             | Self::NotFound { hint, .. }
             | Self::Refused { hint, .. }

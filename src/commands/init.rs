@@ -349,9 +349,9 @@ fn left_alone(left: &[setup::FileChange]) -> String {
 fn what_next(args: &Args, intent: &Intent, by_hand: &[Utf8PathBuf], session: &Session) -> Vec<String> {
     let mut lines = Vec::new();
     let bin = session.layout.bin();
-    let is_told =
+    let is_shown =
         !args.components.is_empty() && matches!(env::usual(session), Usual::Known(AnyShell::Own(_)));
-    if !session.env.search_path().contains(&bin) && !cfg!(windows) && !is_told {
+    if !session.env.search_path().contains(&bin) && !cfg!(windows) && !is_shown {
         lines.push(match env::usual(session) {
             Usual::Known(AnyShell::Own(shell)) => {
                 let rest = if is_found_by(shell, intent, by_hand) {

@@ -130,7 +130,7 @@ fn fill(
     for wanted in wanted {
         filled.push((wanted, mirror.carry(wanted, context)?));
     }
-    told(mirror, &filled, &itself, &registry, session)
+    outcome_of(mirror, &filled, &itself, &registry, session)
 }
 
 /// The kinds of host that ampup itself is carried for: hosts with an old glibc take the static build.
@@ -155,7 +155,7 @@ fn own_targets(targets: &[Target], session: &Session) -> Result<Vec<Target>, Err
 }
 
 /// Says what the mirror has now, and what it has not.
-fn told(
+fn outcome_of(
     mirror: &Mirror,
     filled: &[(&Wanted, Builds)],
     itself: &[Result<Itself, NotCarried>],

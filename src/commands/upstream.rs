@@ -226,7 +226,7 @@ fn memory(session: &Session, is_dry_run: bool) -> Option<Memory> {
 }
 
 /// A line about what the builders have beyond the registry, and the same for a program.
-pub(super) fn told(
+pub(super) fn beyond_registry(
     name: &ComponentName,
     version: &Version,
     survey: &Survey<'_>,

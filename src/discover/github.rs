@@ -5,7 +5,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use semver::Version;
 use serde::Deserialize;
 
-use super::{DiscoverError, Entry, Listed, Question, malformed, template::Words};
+use super::{DiscoverError, IndexEntry, Listed, Question, malformed, template::Words};
 use crate::domain::{Channel, Integrity, Source, origin::Index};
 
 /// The highest number of releases on a page.
@@ -127,7 +127,7 @@ fn listed(question: &Question<'_>, releases: &[Release]) -> Vec<Listed> {
                     .map(|published| published.strftime("%Y-%m-%d").to_string()),
                 target,
                 words,
-                entry: Entry::File {
+                entry: IndexEntry::Complete {
                     source: Source::Https { url: url.clone() },
                     integrity,
                     size: Some(asset.size),

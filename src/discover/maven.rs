@@ -1,7 +1,7 @@
 //! The versions of an artifact in a Maven repository (<https://maven.apache.org/repositories/metadata.html>): unordered text,
 //! one list for each target. Files never change; their digests lie beside them.
 
-use super::{DiscoverError, Entry, Listed, Question, malformed, template::Words};
+use super::{DiscoverError, IndexEntry, Listed, Question, malformed, template::Words};
 use crate::domain::{Source, origin::Index};
 
 pub(super) async fn list(question: &Question<'_>) -> Result<Vec<Listed>, DiscoverError> {
@@ -23,7 +23,7 @@ pub(super) async fn list(question: &Question<'_>) -> Result<Vec<Listed>, Discove
             let Some(integrity) = question.checksum(&url) else {
                 continue;
             };
-            let entry = Entry::File {
+            let entry = IndexEntry::Complete {
                 source: Source::Https { url },
                 integrity,
                 size: None,

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use semver::Version;
 use serde::Deserialize;
 
-use super::{DiscoverError, Entry, Listed, Question, malformed, template::Words};
+use super::{DiscoverError, IndexEntry, Listed, Question, malformed, template::Words};
 use crate::domain::{Algorithm, Digest, Integrity, Source, origin::Index};
 
 pub(super) async fn list(question: &Question<'_>) -> Result<Vec<Listed>, DiscoverError> {
@@ -23,7 +23,7 @@ pub(super) async fn list(question: &Question<'_>) -> Result<Vec<Listed>, Discove
             serde_json::from_slice(&answer.body).map_err(|cause| malformed(&package, cause))?;
         for (version, listed) in newest(question, version, &listed) {
             let words = question.words(&version, target, platform, &listed);
-            let entry = Entry::Npm {
+            let entry = IndexEntry::Npm {
                 package: package.clone(),
                 version: listed,
             };

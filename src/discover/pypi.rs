@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{DiscoverError, Entry, Listed, Question, malformed, template::Words};
+use super::{DiscoverError, IndexEntry, Listed, Question, malformed, template::Words};
 use crate::domain::{Algorithm, Artifact, Digest, Integrity, Source, origin::Index};
 
 pub(super) async fn list(question: &Question<'_>) -> Result<Vec<Listed>, DiscoverError> {
@@ -20,7 +20,7 @@ pub(super) async fn list(question: &Question<'_>) -> Result<Vec<Listed>, Discove
             let read = Words::read(version, &listed).and_then(|words| question.version(&words));
             let Some(version) = read else { continue };
             let words = question.words(&version, target, platform, &listed);
-            let entry = Entry::PyPi {
+            let entry = IndexEntry::PyPi {
                 package: package.clone(),
                 version: listed,
                 platform: tag.to_owned(),

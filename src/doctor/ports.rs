@@ -7,7 +7,7 @@ use std::{
 
 use camino::Utf8Path;
 
-use super::{Finding, settings};
+use super::{Finding, ampd_settings};
 use crate::env::Env;
 
 /// The addresses that ampd listens on: the variable and the key of its `config.toml` that move it, and the default.
@@ -19,7 +19,7 @@ const ADDRESSES: &[(&str, &str, &str)] = &[
 
 /// Tries each of ampd's addresses.
 pub(super) fn check(amp_dir: &Utf8Path, env: &Env) -> Vec<Finding> {
-    let settings = settings::table(amp_dir, env);
+    let settings = ampd_settings::table(amp_dir, env);
     let taken = ADDRESSES.iter().filter_map(|(variable, key, default)| {
         // One that is empty is no address to ampd.
         let given = env.variables().find(|(name, _)| name == variable);

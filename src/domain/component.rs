@@ -73,6 +73,6 @@ impl Component {
 
     /// Returns the release line of a version, if it is known.
     pub fn line(&self, version: &Version) -> Option<&Line> {
-        self.lines.iter().find(|line| line.holds(version))
+        self.lines.iter().find(|line| line.contains(version))
     }
 }

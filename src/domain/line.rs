@@ -20,7 +20,7 @@ pub struct Line {
 
 impl Line {
     /// Returns true if a version belongs to this line.
-    pub fn holds(&self, version: &Version) -> bool {
+    pub fn contains(&self, version: &Version) -> bool {
         version.major == self.major
     }
 }

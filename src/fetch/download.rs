@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use url::Url;
 
 use super::{
-    FetchError, Places, Wire, address, authority,
+    FetchContext, FetchError, Wire, address, authority,
     body::Body,
     https::{self, Question, unaccepted},
     partial::{self, Partial, Validator},
@@ -34,7 +34,7 @@ pub(super) struct Wanted<'a> {
     pub(super) digest: &'a Digest,
     pub(super) size: Option<u64>,
     pub(super) unpacked: Unpacked,
-    pub(super) places: &'a Places<'a>,
+    pub(super) places: &'a FetchContext<'a>,
 }
 
 /// The expected use of the download, as far as it is known before it is here.
@@ -206,7 +206,7 @@ impl Wire {
                 Unpacked::Stated(bytes) => bytes,
             };
             let rest = total - partial.length();
-            let Places {
+            let FetchContext {
                 downloads, staging, ..
             } = *wanted.places;
             if space::is_shared(downloads, staging) {

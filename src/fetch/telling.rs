@@ -12,7 +12,7 @@ pub(super) struct Telling<'a> {
     reporter: &'a dyn Reporter,
     name: &'a str,
     is_running: bool,
-    told: Instant,
+    last_report: Instant,
 }
 
 impl<'a> Telling<'a> {
@@ -21,7 +21,7 @@ impl<'a> Telling<'a> {
             reporter,
             name,
             is_running: false,
-            told: Instant::now(),
+            last_report: Instant::now(),
         }
     }
 
@@ -36,7 +36,7 @@ impl<'a> Telling<'a> {
 
     fn began(&mut self, source: String, total: Option<u64>, resumed: u64, is_measured: bool) {
         self.is_running = true;
-        self.told = Instant::now();
+        self.last_report = Instant::now();
         let name = self.name.to_owned();
         self.reporter.report(Event::DownloadStarted {
             name,
@@ -48,8 +48,8 @@ impl<'a> Telling<'a> {
     }
 
     pub(super) fn progress(&mut self, received: u64) {
-        if self.told.elapsed() >= PACE {
-            self.told = Instant::now();
+        if self.last_report.elapsed() >= PACE {
+            self.last_report = Instant::now();
             let name = self.name.to_owned();
             self.reporter.report(Event::DownloadProgress { name, received });
         }

@@ -1,4 +1,4 @@
-//! A directory that is held: what is made in it is made there, wherever its path leads by then, and no link in it is
+//! A directory that is kept open: what is made in it is made there, wherever its path leads by then, and no link in it is
 //! followed.
 //!
 //! Root makes what becomes another user's, who may own the directory above and put something else in the place of any name

@@ -73,7 +73,7 @@ impl Lock {
         mut waiting: impl FnMut(&str),
     ) -> Result<Self, LockError> {
         let began = Instant::now();
-        let mut told = false;
+        let mut is_reported = false;
         loop {
             if let Some(lock) = Self::try_acquire(path)? {
                 return Ok(lock);
@@ -85,8 +85,8 @@ impl Lock {
                     seconds: timeout.as_secs(),
                 });
             }
-            if !told && began.elapsed() >= Duration::from_secs(1) {
-                told = true;
+            if !is_reported && began.elapsed() >= Duration::from_secs(1) {
+                is_reported = true;
                 waiting(&holder(path));
             }
             thread::sleep(Duration::from_millis(25));
@@ -195,7 +195,7 @@ impl Lock {
     }
 
     /// Returns true if it keeps others away: without locks in the file system, it does not.
-    pub fn holds(&self) -> bool {
+    pub fn is_effective(&self) -> bool {
         self.warning.is_none()
     }
 }

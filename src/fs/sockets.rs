@@ -24,11 +24,11 @@ const NAME: &str = ".s.ampup.trial";
 /// # Errors
 /// When that cannot be told: nothing may be written there, or no file can be opened.
 pub fn work_in(directory: &Utf8Path) -> io::Result<bool> {
-    let hold = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let held = rustix::fs::open(directory.as_std_path(), hold, Mode::empty())?;
-    // Through what is held, whoever may put a link in its place; and a longer path does.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(directory.as_std_path(), flags, Mode::empty())?;
+    // Through what is open, whoever may put a link in its place; and a longer path does.
     let place = if cfg!(target_os = "linux") {
-        Utf8PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()))
+        Utf8PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()))
     } else {
         directory.to_owned()
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
-use crate::transfer::{Side, TransferError};
+use crate::dump::{DumpError, Side};
 
 /// Fields of an address's query.
 const PASSWORD: &str = "password=";
@@ -15,8 +15,8 @@ const LIMIT: u64 = 15;
 
 /// The server with this address, and its name for people. Its password is kept apart: every user of the machine can list
 /// the processes.
-pub(super) fn side(address: &str) -> Result<(Side, String), TransferError> {
-    let wrong = |cause: &str| TransferError::Refused {
+pub(super) fn side(address: &str) -> Result<(Side, String), DumpError> {
+    let wrong = |cause: &str| DumpError::Refused {
         message: format!("that is not the address of a database: {cause}"),
         hint: "`ampup db import postgresql://user:password@localhost:5432/database`".to_owned(),
     };

@@ -2,8 +2,8 @@
 
 use super::file::BYTE_ORDER_MARK;
 use crate::{
+    dump::{DumpError, Edit},
     postgres::observe::endpoint::Password,
-    transfer::{Edit, TransferError},
 };
 
 /// An editor of one dump.
@@ -36,9 +36,9 @@ enum Part {
 
 impl Editor {
     /// Begins, with a key that no dump can know.
-    pub(super) fn new() -> Result<Self, TransferError> {
+    pub(super) fn new() -> Result<Self, DumpError> {
         Ok(Self {
-            key: Password::random().map_err(|source| TransferError::Spawn {
+            key: Password::random().map_err(|source| DumpError::Spawn {
                 program: "psql".to_owned(),
                 source,
             })?,

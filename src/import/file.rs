@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use fs_err as fs;
 
 use super::roles::{self, Roles};
-use crate::{children::Interrupt, shell, transfer::TransferError};
+use crate::{children::Interrupt, dump::DumpError, shell};
 
 /// Which kind of dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +23,12 @@ const CONTENTS: &str = "toc.dat";
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Looks at the beginning of a file.
-pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
-    let failed = |source| TransferError::File {
+pub(super) fn kind(path: &Utf8Path) -> Result<Kind, DumpError> {
+    let failed = |source| DumpError::File {
         path: path.to_owned(),
         source,
     };
-    let refused = |what: &str, hint: &str| TransferError::Refused {
+    let refused = |what: &str, hint: &str| DumpError::Refused {
         message: format!("`{path}` {what}"),
         hint: hint.to_owned(),
     };
@@ -73,8 +73,8 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, TransferError> {
 }
 
 /// The refusal of a dump that lacks its end.
-pub(super) fn cut_off(path: &Utf8Path) -> TransferError {
-    TransferError::Refused {
+pub(super) fn cut_off(path: &Utf8Path) -> DumpError {
+    DumpError::Refused {
         message: format!("`{path}` was cut off: its end is missing"),
         hint: "dump it again, best with `pg_dump --format=custom`".to_owned(),
     }

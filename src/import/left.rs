@@ -1,7 +1,7 @@
 //! Properties that the dump of one database leaves out, in words: the settings of the database and of roles, its comment, locale and
 //! privileges, those on parameters, the comments and attributes of roles, and the places of tables. They are reported, so that the user can bring them over.
 
-use crate::transfer::{Patience, TransferError};
+use crate::dump::{DumpError, Patience};
 
 /// Asks a server, in the database that was imported. Each row is a line.
 const LINES: &str = "select pg_catalog.translate(line, E'\\n', ' ') from ( \
@@ -40,7 +40,7 @@ const OF_PARAMETERS: &str = "select concat('privileges on the parameter ', parna
     from pg_catalog.pg_parameter_acl order by 1;\n";
 
 /// Lists what an import from this server, of this major, leaves behind.
-pub(super) fn behind(from: &Patience<'_>, major: u64) -> Result<Vec<String>, TransferError> {
+pub(super) fn behind(from: &Patience<'_>, major: u64) -> Result<Vec<String>, DumpError> {
     let mut lines = from.ask(LINES)?;
     if major >= WITH_PARAMETERS {
         lines += &from.ask(OF_PARAMETERS)?;

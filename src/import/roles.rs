@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    dump::{Clients, DumpError, Side},
     postgres::observe::endpoint::DATABASE,
-    transfer::{Clients, Side, TransferError},
 };
 
 /// The beginnings of pg_dump's statements that name roles, and the words before the names.
@@ -53,7 +53,7 @@ pub(super) fn add(roles: &mut Roles, statement: &str) {
 }
 
 /// Makes roles.
-pub(super) fn make(psql: &Clients, next: &Side, roles: &Roles) -> Result<(), TransferError> {
+pub(super) fn make(psql: &Clients, next: &Side, roles: &Roles) -> Result<(), DumpError> {
     // Some are there already (the superuser, PostgreSQL's own), and some are none (PUBLIC).
     let mut statements = "\\unset ON_ERROR_STOP\n".to_owned();
     for (role, is_super) in roles {
@@ -65,7 +65,7 @@ pub(super) fn make(psql: &Clients, next: &Side, roles: &Roles) -> Result<(), Tra
 
 /// Takes back what a text only seemed to say: a role that owns nothing and may do nothing is dropped, and one that owns none of
 /// the objects that only a superuser may own is none. A row, a comment or a function may hold any statement.
-pub(super) fn settle(psql: &Clients, next: &Side, roles: &Roles) -> Result<(), TransferError> {
+pub(super) fn settle(psql: &Clients, next: &Side, roles: &Roles) -> Result<(), DumpError> {
     if roles.is_empty() {
         return Ok(());
     }

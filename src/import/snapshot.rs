@@ -6,7 +6,7 @@ use std::{
     process::ChildStdin,
 };
 
-use crate::transfer::{COUNT, Counts, Heard, Patience, Running, TransferError, Version};
+use crate::dump::{COUNT, Counts, DumpError, Heard, Patience, Running, Version};
 
 /// The last line of psql's output.
 const END: &str = "ampup: that was all";
@@ -26,7 +26,7 @@ pub(super) struct Snapshot {
 }
 
 /// Asks a server for its version.
-pub(super) fn version(patience: &Patience<'_>) -> Result<Version, TransferError> {
+pub(super) fn version(patience: &Patience<'_>) -> Result<Version, DumpError> {
     let said = patience.ask("select pg_catalog.current_setting('server_version_num');\n")?;
     Ok(version_of(said.trim().parse().unwrap_or_default()))
 }
@@ -38,10 +38,10 @@ fn version_of(number: u64) -> Version {
 
 impl Snapshot {
     /// Connects to a server, and counts.
-    pub(super) fn take(patience: &Patience<'_>) -> Result<Self, TransferError> {
+    pub(super) fn take(patience: &Patience<'_>) -> Result<Self, DumpError> {
         let mut session = patience.psql.session(patience.side, "")?;
         let program = session.program.clone();
-        let failed = |source| TransferError::Spawn {
+        let failed = |source| DumpError::Spawn {
             program: program.clone(),
             source,
         };

@@ -13,7 +13,7 @@ use crate::{
     accept::{AcceptError, Accepted, Expected, ProvenCluster, accept, ensure_open},
     domain::{Artifact, Component, Digest, Provider, TreeName, component::Acceptance},
     event::{Event, Phase},
-    fetch::{FetchError, Places, Verdict},
+    fetch::{FetchContext, FetchError, Verdict},
     fs::{
         atomic,
         lock::Lock,
@@ -157,14 +157,14 @@ pub(super) fn tell(name: &str, attempts: &[Attempt], context: &InstallContext<'_
         context.reporter.report(Event::Note(text));
     }
     // The mirror has said of its own copy what is wrong.
-    let is_told = |attempt: &&Attempt| {
+    let is_reported = |attempt: &&Attempt| {
         attempt.is_out_of_reach()
             || matches!(
                 &attempt.error,
                 AttemptError::Fetch(FetchError::WrongMirror { .. })
             )
     };
-    for attempt in attempts.iter().filter(|attempt| !is_told(attempt)) {
+    for attempt in attempts.iter().filter(|attempt| !is_reported(attempt)) {
         context.reporter.report(match &attempt.error {
             AttemptError::Fetch(error @ FetchError::WrongPackage { .. }) => {
                 Event::Warning(format!("{error}; continued without it"))
@@ -249,7 +249,7 @@ fn try_artifact(
     staging: &Staging,
     context: &InstallContext<'_>,
 ) -> Result<Utf8PathBuf, Failure> {
-    let places = Places {
+    let places = FetchContext {
         downloads: &context.layout.downloads(),
         staging: staging.path(),
         open_wheel: unpack::open_wheel,

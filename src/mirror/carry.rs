@@ -9,10 +9,10 @@ use camino::Utf8Path;
 use fs_err as fs;
 use semver::Version;
 
-use super::{Effect, Entry, Mirror, MirrorContext, MirrorError, open_to_all};
+use super::{ArtifactEntry, Effect, Mirror, MirrorContext, MirrorError, open_to_all};
 use crate::{
     domain::{Artifact, ComponentName, ComponentSpec, Digest, Integrity, Inventory, Provider, Target},
-    fetch::{FetchError, Places},
+    fetch::{FetchContext, FetchError},
     fs::atomic,
     host::Host,
     registry::Registry,
@@ -62,7 +62,7 @@ pub fn wanted(
 #[derive(Debug, Clone)]
 pub struct Build {
     /// Which one.
-    pub entry: Entry,
+    pub entry: ArtifactEntry,
     /// The effect of carrying it.
     pub effect: Effect,
     /// The address that states its digest, where the registry does not.
@@ -153,7 +153,7 @@ impl Mirror {
             let name = name(component, version, artifact.target, context.registry);
             match self.carry_artifact(&name, artifact, context)? {
                 Ok((digest, size, effect)) => {
-                    let entry = Entry {
+                    let entry = ArtifactEntry {
                         component: component.clone(),
                         version: version.clone(),
                         target: artifact.target,
@@ -193,12 +193,12 @@ impl Mirror {
         };
         let path = self.directory.join(digest.blob());
         let _lock = self.lock(context)?;
-        if self.holds(&path, &digest, artifact.size)? {
+        if self.has_content(&path, &digest, artifact.size)? {
             let size = path.metadata().map_err(self.disk())?.len();
             return Ok(Ok((digest, size, Effect::Present)));
         }
         let (downloads, staging) = (self.downloads(), self.work());
-        let places = Places {
+        let places = FetchContext {
             downloads: &downloads,
             staging: &staging,
             open_wheel: unpack::open_wheel,
@@ -245,7 +245,7 @@ impl Mirror {
     pub fn has(&self, artifacts: &[&Artifact]) -> Result<bool, MirrorError> {
         for artifact in artifacts {
             if let Integrity::Pinned { digest } = &artifact.integrity
-                && self.holds(&self.directory.join(digest.blob()), digest, artifact.size)?
+                && self.has_content(&self.directory.join(digest.blob()), digest, artifact.size)?
             {
                 return Ok(true);
             }

@@ -8,7 +8,7 @@ use std::{
 use camino::{Utf8Component, Utf8Path};
 use fs_err as fs;
 
-use super::{Entry, Mirror, MirrorError, index};
+use super::{ArtifactEntry, Mirror, MirrorError, index};
 use crate::{
     domain::{Algorithm, Digest, Integrity},
     fs::atomic,
@@ -35,7 +35,7 @@ pub struct Finding {
     /// The difference.
     pub what: String,
     /// The artifact that it should be.
-    pub entry: Option<Entry>,
+    pub entry: Option<ArtifactEntry>,
 }
 
 impl Mirror {
@@ -54,7 +54,7 @@ impl Mirror {
             Err(error) => return Err(error),
         };
         let registry = self.registry();
-        let mut known: BTreeMap<String, (Digest, Option<Entry>)> = BTreeMap::new();
+        let mut known: BTreeMap<String, (Digest, Option<ArtifactEntry>)> = BTreeMap::new();
         for entry in index.artifacts {
             if let Some(pinned) = registry.as_ref().and_then(|registry| pinned(registry, &entry))
                 && !pinned.contains(&entry.digest)
@@ -132,7 +132,7 @@ impl Mirror {
 }
 
 impl Checked {
-    fn find(&mut self, path: &str, what: String, entry: Option<Entry>) {
+    fn find(&mut self, path: &str, what: String, entry: Option<ArtifactEntry>) {
         self.findings.push(Finding {
             path: path.to_owned(),
             what,
@@ -142,7 +142,7 @@ impl Checked {
 }
 
 /// The digests that a registry states for this build; `None` where it states none.
-fn pinned(registry: &Registry, entry: &Entry) -> Option<Vec<Digest>> {
+fn pinned(registry: &Registry, entry: &ArtifactEntry) -> Option<Vec<Digest>> {
     let component = registry.component(&entry.component)?;
     let release = component
         .releases
@@ -174,7 +174,7 @@ fn digest_in(path: &str) -> Option<Digest> {
 }
 
 /// Returns true if the file at `path` is regular and has this digest and, where it is known, this size.
-pub(super) fn holds(path: &Utf8Path, digest: &Digest, size: Option<u64>) -> io::Result<bool> {
+pub(super) fn has_content(path: &Utf8Path, digest: &Digest, size: Option<u64>) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() || size.is_some_and(|size| size != found.len()) => Ok(false),
         Ok(_) => Ok(read(path, digest.algorithm())?.is_some_and(|(actual, _)| actual == *digest)),

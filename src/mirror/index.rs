@@ -26,7 +26,7 @@ pub struct Index {
     /// The registry that it carries.
     pub registry: Option<RegistryEntry>,
     /// The artifacts, each of which lies at the place of its digest.
-    pub artifacts: Vec<Entry>,
+    pub artifacts: Vec<ArtifactEntry>,
     /// The other files, by path.
     pub files: BTreeMap<String, Digest>,
 }
@@ -46,7 +46,7 @@ pub struct RegistryEntry {
 
 /// An artifact in a mirror.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Entry {
+pub struct ArtifactEntry {
     /// The component.
     pub component: ComponentName,
     /// Its version.
@@ -158,7 +158,7 @@ impl Mirror {
 
 impl Index {
     /// Puts an artifact in the place of another of the same build.
-    pub(super) fn add(&mut self, entry: Entry) {
+    pub(super) fn add(&mut self, entry: ArtifactEntry) {
         // zonky has one build in two archives, and both may be here.
         if let Err(at) = self.artifacts.binary_search(&entry) {
             self.artifacts.insert(at, entry);

@@ -11,5 +11,5 @@ pub mod purpose;
 pub(super) mod rights;
 pub(super) mod roles;
 mod scram;
-pub mod session;
+pub mod sql_session;
 pub mod status;

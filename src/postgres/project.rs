@@ -203,7 +203,7 @@ impl Project {
         let ignore = self.amp_dir.join(".gitignore");
         // An empty one was cut between its making and its one line.
         let is_whole = |found: std::fs::Metadata| !found.is_file() || found.len() > 0;
-        if is_new && !ignore.symlink_metadata().is_ok_and(is_whole) && self.holds_nothing_else() {
+        if is_new && !ignore.symlink_metadata().is_ok_and(is_whole) && self.is_ours_alone() {
             put(&ignore, b"*\n", owner).map_err(&failed)?;
         }
         for directory in ["data", "providers", "manifests", "log"] {
@@ -214,7 +214,7 @@ impl Project {
 
     /// Returns true if the Amp directory holds only files of ampd and ampup: one that holds anything else, such as a
     /// project's sources, must not be ignored by git.
-    fn holds_nothing_else(&self) -> bool {
+    fn is_ours_alone(&self) -> bool {
         let Ok(entries) = self.amp_dir.read_dir_utf8() else {
             return false;
         };

@@ -27,7 +27,7 @@ pub struct Recipe {
     #[serde(default, rename = "security")]
     mends: Vec<Mends>,
     #[serde(default)]
-    origin: Vec<Origin>,
+    origin: Vec<OriginTable>,
     #[serde(default)]
     needs: Vec<NeedsOf>,
     #[serde(default)]
@@ -61,7 +61,7 @@ struct Mends {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct Origin {
+struct OriginTable {
     provider: Provider,
     source: String,
     releases: Option<String>,
@@ -153,7 +153,7 @@ impl Recipe {
         }
     }
 
-    fn origin(&self, origin: &Origin) -> Result<Value, RecipeError> {
+    fn origin(&self, origin: &OriginTable) -> Result<Value, RecipeError> {
         let (releases, url) = (
             origin.releases.as_deref().unwrap_or_default(),
             origin.url.as_deref().unwrap_or_default(),
@@ -211,7 +211,7 @@ impl Recipe {
     }
 
     /// The builds of an origin that are left out, for clients that ask it themselves.
-    fn excluded_from(&self, origin: &Origin) -> Vec<Value> {
+    fn excluded_from(&self, origin: &OriginTable) -> Vec<Value> {
         let is_there = |one: &&Excluded| {
             one.provider == origin.provider
                 && one.source.as_ref().is_none_or(|source| *source == origin.source)

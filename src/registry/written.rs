@@ -82,8 +82,8 @@ pub fn written(manifest: &Value) -> String {
 
 fn write(value: &Value, depth: usize, text: &mut String) {
     let has_objects = match value {
-        Value::Object(fields) => fields.values().any(holds_object),
-        Value::Array(items) => items.iter().any(holds_object),
+        Value::Object(fields) => fields.values().any(has_object),
+        Value::Array(items) => items.iter().any(has_object),
         _ => false,
     };
     match value {
@@ -130,10 +130,10 @@ fn enclose(
     text.push(close);
 }
 
-fn holds_object(value: &Value) -> bool {
+fn has_object(value: &Value) -> bool {
     match value {
         Value::Object(_) => true,
-        Value::Array(items) => items.iter().any(holds_object),
+        Value::Array(items) => items.iter().any(has_object),
         _ => false,
     }
 }

@@ -191,7 +191,7 @@ fn is_cache_of_ours(layout: &Layout) -> bool {
             .map(|entry| Some(entry.ok()?.file_name().to_owned()))
             .collect()
     };
-    let holds_digests = |directory: &Utf8Path| {
+    let has_digests_alone = |directory: &Utf8Path| {
         is_directory(directory)
             && names(directory).is_some_and(|names| names.iter().all(|name| is_by_digest(name)))
     };
@@ -199,7 +199,7 @@ fn is_cache_of_ours(layout: &Layout) -> bool {
         let path = layout.cache().join(name);
         match name.as_str() {
             "lost+found" => true,
-            _ if [layout.downloads(), layout.templates()].contains(&path) => holds_digests(&path),
+            _ if [layout.downloads(), layout.templates()].contains(&path) => has_digests_alone(&path),
             name => name.starts_with("registry-") && name.ends_with(".signed"),
         }
     };

@@ -66,7 +66,7 @@ fn is_abandoned(work: &Utf8Path) -> bool {
     match path.symlink_metadata() {
         Err(cause) => cause.kind() == io::ErrorKind::NotFound,
         Ok(_) => match Lock::try_share(&path) {
-            Ok(Some(lock)) => lock.holds() || lock::holder_is_gone(&path),
+            Ok(Some(lock)) => lock.is_effective() || lock::holder_is_gone(&path),
             _ => false,
         },
     }

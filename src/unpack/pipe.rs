@@ -106,13 +106,13 @@ mod tests {
     use super::*;
 
     /// Gives bytes in pieces, and then an error or the end.
-    struct Source {
+    struct Pieces {
         left: usize,
         piece: usize,
         fails: bool,
     }
 
-    impl Read for Source {
+    impl Read for Pieces {
         fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
             if self.left == 0 && self.fails {
                 return Err(io::Error::other("broken"));
@@ -131,7 +131,7 @@ mod tests {
         for left in [0, 1, BUFFER - 1, BUFFER, BUFFER + 1, 9 * BUFFER + 7] {
             for (piece, fails) in [(1 << 20, false), (4097, false), (4097, true)] {
                 let mut read = Vec::new();
-                let outcome = beside(&mut Source { left, piece, fails }, &mut |content| {
+                let outcome = beside(&mut Pieces { left, piece, fails }, &mut |content| {
                     content.read_to_end(&mut read).map_err(|cause| cause.to_string())
                 });
                 let expected: Vec<u8> = (1..=left).rev().map(|count| count as u8).collect();

@@ -53,7 +53,7 @@ fn count(archive: &Verified, shape: &Shape<'_>, limits: Limits) -> Result<SpaceN
 }
 
 /// Says what is free, where a write failed because nothing is: a quota, or somebody else who writes.
-pub(super) fn told(failure: Failure, into: &Utf8Path) -> Failure {
+pub(super) fn with_free_space(failure: Failure, into: &Utf8Path) -> Failure {
     use io::ErrorKind::{QuotaExceeded, StorageFull};
     let Failure::Write(cause) = &failure else {
         return failure;
@@ -79,10 +79,12 @@ mod tests {
     #[test]
     fn a_write_that_finds_no_room_tells_what_is_free() {
         let into = Utf8Path::new("/");
-        let of = |kind: io::ErrorKind| match told(Failure::Write(io::Error::new(kind, "file a")), into) {
-            Failure::Write(cause) => (cause.kind(), cause.to_string()),
-            other => panic!("{other:?}"),
-        };
+        let of =
+            |kind: io::ErrorKind| match with_free_space(Failure::Write(io::Error::new(kind, "file a")), into)
+            {
+                Failure::Write(cause) => (cause.kind(), cause.to_string()),
+                other => panic!("{other:?}"),
+            };
         let (kind, text) = of(io::ErrorKind::StorageFull);
         assert_eq!(kind, io::ErrorKind::StorageFull);
         assert!(

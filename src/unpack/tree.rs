@@ -25,9 +25,9 @@ const FILE: u32 = 0o644;
 pub(super) struct Tree {
     top: Utf8PathBuf,
     directories: HashSet<Utf8PathBuf>,
-    /// The directories that lead to the one of the last file, from the top, each held with its name: most entries of an
+    /// The directories that lead to the one of the last file, from the top, each open, with its name: most entries of an
     /// archive lie beside the entry before.
-    held: Vec<(String, Directory)>,
+    open: Vec<(String, Directory)>,
     records: BTreeMap<Utf8PathBuf, FileRecord>,
     buffer: Vec<u8>,
 }
@@ -35,31 +35,31 @@ pub(super) struct Tree {
 impl Tree {
     /// Makes the tree's top, which must not exist.
     pub(super) fn new(top: &Utf8Path) -> io::Result<Self> {
-        let held = Directory::make(top)?;
-        held.set_mode(DIRECTORY)?;
+        let directory = Directory::make(top)?;
+        directory.set_mode(DIRECTORY)?;
         Ok(Self {
             top: top.to_owned(),
             directories: HashSet::new(),
-            held: vec![(String::new(), held)],
+            open: vec![(String::new(), directory)],
             records: BTreeMap::new(),
             buffer: vec![0; BUFFER],
         })
     }
 
-    /// Makes a directory and its parents, where they are not made yet, and holds it.
+    /// Makes a directory and its parents, where they are not made yet, and opens it.
     pub(super) fn directory(&mut self, path: &Utf8Path) -> Result<(), Failure> {
-        self.hold(path).map(drop).map_err(Failure::Write)
+        self.enter(path).map(drop).map_err(Failure::Write)
     }
 
-    fn hold(&mut self, path: &Utf8Path) -> io::Result<&Directory> {
+    fn enter(&mut self, path: &Utf8Path) -> io::Result<&Directory> {
         let parts = || path.as_str().split('/').filter(|part| !part.is_empty());
-        let held = self.held.iter().skip(1).map(|(name, _)| name.as_str());
-        let common = held.zip(parts()).take_while(|(one, other)| one == other).count();
-        self.held.truncate(common + 1);
+        let open = self.open.iter().skip(1).map(|(name, _)| name.as_str());
+        let common = open.zip(parts()).take_while(|(one, other)| one == other).count();
+        self.open.truncate(common + 1);
         let mut here: Utf8PathBuf = parts().take(common).collect();
         for name in parts().skip(common) {
             here.push(name);
-            let above = last(&self.held);
+            let above = last(&self.open);
             let directory = if self.directories.contains(&here) {
                 above.enter(Utf8Path::new(name))?
             } else {
@@ -68,9 +68,9 @@ impl Tree {
                 self.directories.insert(here.clone());
                 made
             };
-            self.held.push((name.to_owned(), directory));
+            self.open.push((name.to_owned(), directory));
         }
-        Ok(last(&self.held))
+        Ok(last(&self.open))
     }
 
     /// Writes all that `content` gives to a new file.
@@ -98,7 +98,7 @@ impl Tree {
     ) -> Result<(), Failure> {
         let (parent, name) = split(path);
         let mode = if executable { EXECUTABLE } else { FILE };
-        let parent = self.hold(parent).map_err(Failure::Write)?;
+        let parent = self.enter(parent).map_err(Failure::Write)?;
         let mut file = parent.file_of_mode(name, mode).map_err(Failure::Write)?;
         let mut hasher = Hasher::new(Algorithm::Sha256);
         let mut size = 0;
@@ -148,8 +148,8 @@ pub(super) fn read_some(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<
     }
 }
 
-fn last(held: &[(String, Directory)]) -> &Directory {
-    let (_, directory) = held.last().expect("the top stays");
+fn last(open: &[(String, Directory)]) -> &Directory {
+    let (_, directory) = open.last().expect("the top stays");
     directory
 }
 

@@ -205,11 +205,11 @@ fn man_finds_a_page_for_every_verb() {
     );
     every(
         [("/usr/share/man", true), (":/usr/share/man", false)],
-        |(manpath, told)| {
+        |(manpath, is_named)| {
             let mut command = shell(&person, "env", &["ampup", "init"]).expect("a part of every system");
             command.env("MANPATH", manpath);
             let run = finish(command).exits(0);
-            assert_eq!(run.stderr.contains("in MANPATH"), told, "{run:#?}");
+            assert_eq!(run.stderr.contains("in MANPATH"), is_named, "{run:#?}");
         },
     );
 }

@@ -60,11 +60,11 @@ fn what_is_held_back_is_told_with_what_lets_go() {
     home.offer("tool", "1.0.0");
     home.ampup(&["install", "tool@1.0.0"]).exits(0);
     home.offer("tool", "2.0.0");
-    let held =
+    let sentence =
         "2.0.0 is available, but you asked for `tool@1.0.0` (`ampup install tool`, then `ampup update`)";
-    home.ampup(&["check"]).exits(0).says(held);
-    home.ampup(&["update"]).exits(0).says(held);
-    home.ampup(&["list"]).exits(0).says(held);
+    home.ampup(&["check"]).exits(0).says(sentence);
+    home.ampup(&["update"]).exits(0).says(sentence);
+    home.ampup(&["list"]).exits(0).says(sentence);
     home.ampup(&["doctor"]).prints_with(
         "tool 2.0.0 is available, but you asked for `tool@1.0.0`\n        `ampup install tool`, then",
     );
@@ -109,8 +109,8 @@ fn what_a_registry_may_not_say_is_not_taken_from_it() {
     home.offer("one", "1.0.0")
         .offer("two", "1.0.0")
         .offer("tool", "1.0.0");
-    type Change = fn(&mut Value);
-    let cases: [(&str, Change); 6] = [
+    type Edit = fn(&mut Value);
+    let cases: [(&str, Edit); 6] = [
         ("no executable", |all| all["tool"]["executables"] = json!([])),
         ("one twice", |all| {
             all["tool"]["executables"] = json!(["tool", "tool"])

@@ -191,12 +191,12 @@ fn the_releases_of_a_repository_on_github_are_found_on_every_page() {
         },
     });
     let found = ask(&origin, "version").expect("an answer");
-    let told: Vec<String> = found
+    let lines: Vec<String> = found
         .iter()
         .map(|one| format!("{} {} {}", one.version, one.channel, one.artifact.target))
         .collect();
     assert_eq!(
-        told,
+        lines,
         [
             "2.0.0 stable aarch64-apple-darwin",
             "2.0.0 stable x86_64-unknown-linux-gnu",
@@ -243,7 +243,7 @@ fn the_versions_of_a_maven_repository_are_found() {
         })
     };
     let found = ask(&origin("linux-amd64"), "postgres").expect("an answer");
-    let told: Vec<String> = found
+    let lines: Vec<String> = found
         .iter()
         .map(|one| match &one.artifact.integrity {
             Integrity::ChecksumFile { url, .. } => {
@@ -254,7 +254,7 @@ fn the_versions_of_a_maven_repository_are_found() {
         .collect();
     // A line that nobody follows, a packaging and a candidate are none.
     assert_eq!(
-        told,
+        lines,
         ["18.6.0 b-18.6.0.jar.sha512", "17.11.0 b-17.11.0.jar.sha512"]
     );
     assert_eq!(found[0].artifact.target, Target::X86_64LinuxGnu);

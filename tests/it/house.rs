@@ -45,6 +45,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("backup", 5),
     ("discover", 5),
     ("doctor", 5),
+    ("dump", 5),
     ("import", 5),
     ("install", 5),
     ("self_install", 5),
@@ -52,7 +53,6 @@ const FLOORS: &[(&str, u8)] = &[
     ("prune", 5),
     ("refresh", 5),
     ("remove", 5),
-    ("transfer", 5),
     ("upgrade", 5),
     ("commands", 6),
     ("cli", 7),
@@ -149,7 +149,7 @@ fn an_arrow_is_seen_however_it_is_written() {
         ),
         (
             "other.rs",
-            "pub struct Thing; pub struct Told; const SAID: &str = r#\"use crate::room::door::open\"#;",
+            "pub struct Thing; pub struct Shown; const SAID: &str = r#\"use crate::room::door::open\"#;",
         ),
         (
             "room.rs",

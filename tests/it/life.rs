@@ -174,8 +174,8 @@ fn under_sudo_the_other_users_home_is_named() {
         let mut command = person.command(crate::support::home::program(), &["init", "--no-modify-path"]);
         command.env("SUDO_USER", "somebody");
         let run = finish(command).exits(0);
-        let told = run.stderr.contains(&format!("HOME is `{}`", person.directory()));
-        assert_eq!(told, who == Who::Root, "{run:#?}");
+        let is_named = run.stderr.contains(&format!("HOME is `{}`", person.directory()));
+        assert_eq!(is_named, who == Who::Root, "{run:#?}");
     }
 }
 

@@ -269,13 +269,13 @@ fn others_cluster() -> Cluster {
         clippy::disallowed_methods,
         reason = "told by the test that started this process"
     )]
-    let told = |name| std::env::var(name).expect("told by a test");
-    let env = Env::from_variables([("HOME", "/nonexistent")], told(PROJECT));
+    let variable = |name| std::env::var(name).expect("told by a test");
+    let env = Env::from_variables([("HOME", "/nonexistent")], variable(PROJECT));
     let locator = Locator::from_env(&env).expect("a home");
     let programs = Located {
         component: "postgres".parse().expect("a name"),
         name: "18.4.0".parse().expect("a version"),
-        tree: told(TREE).into(),
+        tree: variable(TREE).into(),
     };
     Cluster::open(Project::find(&env, None).expect("a project"), locator, &env).with_programs(programs)
 }

@@ -227,9 +227,9 @@ fn a_server_that_hangs_in_its_shutdown_is_ended_and_nothing_is_lost() {
     for is_ours in [true, false] {
         let has_hung = (0..3).any(|_| {
             crash(&project);
-            let told = Notes::default();
+            let notes = Notes::default();
             if is_ours {
-                let stopped = project.cluster(18).stop(Force::No, &told).expect("stopped");
+                let stopped = project.cluster(18).stop(Force::No, &notes).expect("stopped");
                 assert!(matches!(stopped, Stopped::Stopped { .. }), "{stopped:?}");
                 assert!(identity::servers_of(&project.data()).expect("listed").is_empty());
             } else {
@@ -238,12 +238,13 @@ fn a_server_that_hangs_in_its_shutdown_is_ended_and_nothing_is_lost() {
             }
             let server = project
                 .cluster(18)
-                .start(&StartOptions::default(), &told)
+                .start(&StartOptions::default(), &notes)
                 .expect("started");
             assert_eq!(server.evidence().origin, ServerOrigin::Started);
             let rows = "select count(*) || ' ' || sum(x) from t";
             assert_eq!(sql(server.url(), rows).expect("recovered"), "100000 5000050000");
-            told.0
+            notes
+                .0
                 .into_inner()
                 .expect("whole")
                 .contains("hangs in its shutdown")

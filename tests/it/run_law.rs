@@ -49,8 +49,8 @@ fn a_cluster_of_another_user_is_refused_by_every_command() {
     ];
     every(rows, |words| {
         let run = served.ampup(words).exits(7);
-        let told = format!("belongs to user 54321, and this is user {}", user.uid);
-        run.says(&told).says("hint: run this as user 54321");
+        let why = format!("belongs to user 54321, and this is user {}", user.uid);
+        run.says(&why).says("hint: run this as user 54321");
     });
     served
         .ampup(&["db", "list"])

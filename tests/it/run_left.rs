@@ -217,7 +217,7 @@ fn of_a_server_that_a_living_ampd_started_that_is_said() {
     let mut running = heard(&served);
     assert_eq!(running.line(), "ready");
     served.ampup(&["db", "stop"]).exits(0);
-    let ended = running.told();
+    let ended = running.ended();
     assert!(ended.contains("was stopped meanwhile"), "{ended}");
     served.ampup(&["db", "start"]).exits(0);
     let mut running = heard(&served);
@@ -229,6 +229,6 @@ fn of_a_server_that_a_living_ampd_started_that_is_said() {
     .pid;
     signal(pid, Signal::KILL);
     eventually("its processes are gone", || !served.is_running());
-    let ended = running.told();
+    let ended = running.ended();
     assert!(ended.contains("was stopped meanwhile"), "{ended}");
 }

@@ -238,17 +238,17 @@ fn every_verb_ends_with_its_code_for_a_person_and_for_a_program() {
     let before = home.store();
     let mut wrong = Vec::new();
     for (arguments, code) in VERBS {
-        let told = home.ampup(arguments);
+        let run = home.ampup(arguments);
         let shown = home.ampup(&[&["--json"], arguments].concat());
         let document: Option<Value> = serde_json::from_str(&shown.stdout).ok();
         let is_error = |document: &Value| document.get("error").is_some_and(|error| !error.is_null());
         // `run` gives the place to its command, whose output it is.
         let is_right = arguments[0] == "run" && code == 1
             || document.as_ref().is_some_and(|document| {
-                document["schema"] == 1 && (is_error(document) == told.stderr.starts_with("error:"))
+                document["schema"] == 1 && (is_error(document) == run.stderr.starts_with("error:"))
             });
-        if (told.code, shown.code) != (code, code) || !is_right || has_two_errors(&told) {
-            wrong.push(format!("{arguments:?}: {told:#?}\n{shown:#?}"));
+        if (run.code, shown.code) != (code, code) || !is_right || has_two_errors(&run) {
+            wrong.push(format!("{arguments:?}: {run:#?}\n{shown:#?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

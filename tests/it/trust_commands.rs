@@ -186,11 +186,11 @@ fn a_serial_never_goes_down() {
         .update()
         .expect("updated");
     let kept = publisher.kept();
-    publisher.told();
+    publisher.lines();
     publisher.publish(1006).update().expect("a note, and no error");
     assert!(
         publisher
-            .told()
+            .lines()
             .iter()
             .any(|line| line.contains("still number 1006"))
     );
@@ -246,7 +246,7 @@ fn a_revoked_key_invalidates_the_copy() {
         revoked.registry_and_source().expect("a registry").1,
         &RegistrySource::BuiltIn
     );
-    assert!(publisher.told().iter().any(|line| line.contains("was revoked")));
+    assert!(publisher.lines().iter().any(|line| line.contains("was revoked")));
     assert!(publisher.kept()[1].is_none(), "the copy is removed");
 }
 
@@ -257,23 +257,23 @@ fn a_damaged_copy_is_removed_and_fetched_again() {
     let copy = publisher.home().join("cache/registry-amp.signed");
     let whole = fs::read(&copy).expect("kept");
     let kept = publisher.kept();
-    publisher.told();
+    publisher.lines();
     for at in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
         let mut damaged = whole.clone();
         damaged[at] ^= 4;
         fs::write(&copy, &damaged).expect("written");
         let (serial, source) = publisher.in_use();
-        let told = publisher.told();
+        let lines = publisher.lines();
         if source == RegistrySource::Fetched {
             // The untrusted comment.
             assert!(at < 40 && serial == 1007, "byte {at}");
         } else {
-            assert_eq!(told.len(), 1, "byte {at}: {told:?}");
+            assert_eq!(lines.len(), 1, "byte {at}: {lines:?}");
             assert!(!copy.exists(), "byte {at}");
         }
         fs::write(&copy, &whole[..at]).expect("written");
         assert_eq!(publisher.in_use().1, RegistrySource::BuiltIn, "cut at {at}");
-        publisher.told();
+        publisher.lines();
     }
     publisher.update().expect("fetched again");
     assert_eq!(
@@ -311,7 +311,7 @@ fn a_copy_behind_a_link_of_somebody_elses_is_left_alone() {
 fn no_reader_removes_the_copy_that_an_update_has_just_written() {
     let publisher = Publisher::new();
     publisher.publish(1002).update().expect("updated");
-    publisher.told();
+    publisher.lines();
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
             for serial in 1003..1030 {
@@ -322,8 +322,11 @@ fn no_reader_removes_the_copy_that_an_update_has_just_written() {
             assert_eq!(publisher.in_use().1, RegistrySource::Fetched);
         }
     });
-    let told = publisher.told();
-    assert!(!told.iter().any(|line| line.contains("is not used")), "{told:?}");
+    let lines = publisher.lines();
+    assert!(
+        !lines.iter().any(|line| line.contains("is not used")),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -344,9 +347,9 @@ fn an_old_copy_and_a_damaged_floor_do_not_lower_what_was_accepted() {
     fs::write(&copy, &new).expect("written");
     every([&floor[..floor.len() / 2], b"", b"[]"], |damaged| {
         fs::write(&trust, damaged).expect("written");
-        publisher.told();
+        publisher.lines();
         assert_eq!(publisher.in_use(), (1008, RegistrySource::Fetched));
-        assert_eq!(publisher.told().len(), 1);
+        assert_eq!(publisher.lines().len(), 1);
         publisher.publish(1007);
         publisher.update().expect_err("lower than the copy");
         publisher.publish(1008);
@@ -372,7 +375,7 @@ fn an_old_registry_is_named_and_goes_on() {
         .expect("updated");
     assert!(
         publisher
-            .told()
+            .lines()
             .iter()
             .any(|line| line.contains("is 100 days old"))
     );

@@ -79,7 +79,7 @@ fn shape(format: Format) -> Shape<'static> {
 }
 
 /// The whole message: the error, and its causes.
-fn told(error: &UnpackError) -> String {
+fn full_message(error: &UnpackError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

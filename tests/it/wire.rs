@@ -19,7 +19,7 @@ use ampup::{
     domain::{Algorithm, Artifact, Digest, Format, Integrity, Provider, Source, Target},
     env::Env,
     event::{Event, Reporter},
-    fetch::{FetchError, FetchOptions, Limits, Places, Wire},
+    fetch::{FetchContext, FetchError, FetchOptions, Limits, Wire},
     verify::{Verified, digest_of},
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -81,7 +81,7 @@ impl World {
     }
 
     fn fetch_with(&self, wire: &Wire, artifact: &Artifact) -> Result<Verified, FetchError> {
-        let places = Places {
+        let places = FetchContext {
             downloads: &self.downloads(),
             staging: &self.path().join("staging"),
             open_wheel: ampup::unpack::open_wheel,

@@ -235,11 +235,11 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
         let mut command = home.command(words);
         command.stdout(full.into_file()).stderr(Stdio::piped());
         let output = command.output().expect("run");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(7), "{words:?}: {told}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{words:?}: {said}");
         assert!(
-            told.starts_with("error: cannot write to stdout: No space left"),
-            "{words:?}: {told}"
+            said.starts_with("error: cannot write to stdout: No space left"),
+            "{words:?}: {said}"
         );
     });
 }

@@ -69,7 +69,7 @@ struct File {
 
 /// Where a library that a file loads is.
 #[derive(Debug)]
-enum Place {
+enum LoadedFrom {
     /// In the tree.
     Tree(Utf8PathBuf),
     /// Part of every such system.
@@ -85,7 +85,7 @@ enum Place {
 /// The way in which the files of a system are read.
 struct System {
     read: fn(&[u8], Target) -> Result<File, String>,
-    place: fn(&Way<'_>, &str) -> Place,
+    place: fn(&Way<'_>, &str) -> LoadedFrom,
 }
 
 /// A file that loads another.
@@ -166,19 +166,19 @@ pub(crate) fn tree(top: &Utf8Path, target: Target, executables: &[String]) -> Re
             };
             for load in &file.loads {
                 match (system.place)(&way, load) {
-                    Place::Tree(path) => {
+                    LoadedFrom::Tree(path) => {
                         if seen.insert(path.clone()) {
                             pending.push_back(path);
                         }
                     }
-                    Place::System => {}
-                    Place::Library(name) => {
+                    LoadedFrom::System => {}
+                    LoadedFrom::Library(name) => {
                         libraries.insert(name);
                     }
-                    Place::Path(path) => {
+                    LoadedFrom::Path(path) => {
                         files.insert(path);
                     }
-                    Place::Note(note) => {
+                    LoadedFrom::Note(note) => {
                         measured.notes.insert(note);
                     }
                 }

@@ -8,7 +8,7 @@ use fs_err as fs;
 use super::{BackupError, failed};
 
 /// A file or a directory of a cluster.
-pub(crate) struct Entry {
+pub(crate) struct ClusterEntry {
     pub(crate) name: Utf8PathBuf,
     /// Of a file.
     pub(crate) size: Option<u64>,
@@ -19,7 +19,7 @@ pub(crate) struct Entry {
 pub(crate) fn list(
     cluster: &Utf8Path,
     below: &Utf8Path,
-    entries: &mut Vec<Entry>,
+    entries: &mut Vec<ClusterEntry>,
 ) -> Result<(), BackupError> {
     let directory = cluster.join(below);
     let failed_at = failed("read", &directory);
@@ -46,13 +46,13 @@ pub(crate) fn list(
             continue;
         }
         if kind.is_dir() {
-            entries.push(Entry {
+            entries.push(ClusterEntry {
                 name: name.clone(),
                 size: None,
             });
             list(cluster, &name, entries)?;
         } else if kind.is_file() {
-            entries.push(Entry {
+            entries.push(ClusterEntry {
                 name,
                 size: Some(found.len()),
             });

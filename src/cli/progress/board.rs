@@ -23,7 +23,7 @@ pub(super) struct Work {
     /// When it began.
     pub(super) since: Instant,
     /// When a line last told of it.
-    pub(super) told: Instant,
+    pub(super) last_line: Instant,
     pub(super) doing: Doing,
 }
 
@@ -145,7 +145,7 @@ impl Board {
         };
         let work = Work {
             since: now,
-            told: now,
+            last_line: now,
             doing,
         };
         self.0.insert(name.clone(), work);
@@ -156,10 +156,10 @@ impl Board {
     pub(super) fn signs(&mut self, silence: Duration, now: Instant) -> Vec<String> {
         let mut signs = Vec::new();
         for (name, work) in &mut self.0 {
-            if now - work.told < silence {
+            if now - work.last_line < silence {
                 continue;
             }
-            work.told = now;
+            work.last_line = now;
             let lasting = lasting(now - work.since);
             signs.push(match &work.doing {
                 Doing::Download(download) => {

@@ -12,7 +12,7 @@ use crate::{
         access::{AccessError, project_name},
         host_fault::HostFault,
         loading::LoadFailure,
-        observe::session::{DISK_FULL, NO_DATABASE, NO_ENTRY, TOO_MANY, WRONG_PASSWORD, is_unknown_role},
+        observe::sql_session::{DISK_FULL, NO_DATABASE, NO_ENTRY, TOO_MANY, WRONG_PASSWORD, is_unknown_role},
         program::{ProgramError, disk_in},
         project::ProjectError,
         user::UserError,

@@ -13,7 +13,7 @@ use crate::{
     fs::space,
     postgres::{
         ClusterError, Evidence, StartOptions,
-        observe::session::{self, Answer, NOT_NOW, WireError},
+        observe::sql_session::{self, Answer, NOT_NOW, WireError},
     },
 };
 
@@ -85,7 +85,7 @@ fn compact(evidence: &Evidence, session: &Session) -> Result<(u64, u64), Error> 
             source,
         }),
     };
-    let mut wire = match session::connect(&evidence.socket, &evidence.user, TIMEOUT) {
+    let mut wire = match sql_session::connect(&evidence.socket, &evidence.user, TIMEOUT) {
         Answer::Ready(wire) => wire,
         Answer::Refused { code, message } => return Err(refused(message, code)),
         Answer::NotYet(message) => return Err(refused(message, NOT_NOW.to_owned())),

@@ -8,9 +8,9 @@ use crate::{
         Error, Outcome, Session, child,
         database::{self, Selected},
     },
+    dump::DumpError,
     locate::Located,
     postgres::StartOptions,
-    transfer::TransferError,
 };
 
 /// Arguments of `ampup db psql`.
@@ -58,7 +58,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 
 fn missing(programs: &Located, session: &Session) -> Error {
     let major = programs.major();
-    let error = TransferError::NoClients {
+    let error = DumpError::NoClients {
         names: "psql".to_owned(),
         majors: major..=major,
         restricts: false,

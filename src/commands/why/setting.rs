@@ -47,7 +47,7 @@ impl Setting {
 }
 
 /// A place that may name a value, and the value that it names.
-type Place = (String, Option<String>);
+type Provenance = (String, Option<String>);
 
 /// Shows every place that names a value, the one that decides first.
 pub(super) fn why(setting: Setting, session: &Session) -> Result<Outcome, Error> {
@@ -73,7 +73,7 @@ pub(super) fn why(setting: Setting, session: &Session) -> Result<Outcome, Error>
 }
 
 /// The places that may name a value, in the order of their precedence; the last one always does.
-fn places(setting: Setting, session: &Session) -> Vec<Place> {
+fn places(setting: Setting, session: &Session) -> Vec<Provenance> {
     let config = format!("`{}`", session.layout.config());
     let default = "the default".to_owned();
     let (flags, settings) = (&session.flags, &session.settings);

@@ -1,4 +1,4 @@
-//! Directories of Unix, which are held open.
+//! Directories of Unix, which are kept open.
 
 use std::{
     io,

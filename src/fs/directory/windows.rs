@@ -1,4 +1,4 @@
-//! Directories of Windows, which are not held: there is no user whom a server would run as, and nobody to give anything to.
+//! Directories of Windows, which are not kept open: there is no user whom a server would run as, and nobody to give anything to.
 
 use std::io;
 

@@ -89,8 +89,8 @@ impl Found {
         // line has its name, as that of an editor may, and it holds the lock that it inherited (`spawn::equip`).
         let name = executable.file_name()?.to_str()?;
         let is_emulated = || {
-            let holds = fs::metadata(of("fd/0")).ok().as_ref().map(number);
-            is_named(&command_line) && lock.is_some() && holds == lock
+            let stdin = fs::metadata(of("fd/0")).ok().as_ref().map(number);
+            is_named(&command_line) && lock.is_some() && stdin == lock
         };
         if name.strip_suffix(" (deleted)").unwrap_or(name) != "postgres" && !is_emulated() {
             return None;

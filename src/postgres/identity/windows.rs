@@ -43,11 +43,11 @@ pub(super) fn send(
         return Ok(system.process(pid).is_some_and(sysinfo::Process::kill));
     }
     // A process that is suspended never answers; whoever stops it looks whether it ends, and may go on to a kill.
-    let (told, is_told) = mpsc::channel();
-    thread::spawn(move || told.send(tell(pid, signal)));
-    match is_told.recv_timeout(TIMEOUT) {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(tell(pid, signal)));
+    match receiver.recv_timeout(TIMEOUT) {
         Ok(Err(cause)) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
-        Ok(told) => told.map(|()| true),
+        Ok(answer) => answer.map(|()| true),
         Err(_) => Ok(true),
     }
 }

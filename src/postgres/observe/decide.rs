@@ -377,11 +377,11 @@ mod tests {
     fn a_server_is_started_only_where_three_witnesses_say_that_none_is() {
         let start = |clear_lock_files| Next::Start { clear_lock_files };
         assert_eq!(next(&nobody()), start(false));
-        let held = Seen {
+        let locked = Seen {
             lock_is_ours: false,
             ..nobody()
         };
-        assert_eq!(next(&held), Next::Wait(WaitFor::LockHolder));
+        assert_eq!(next(&locked), Next::Wait(WaitFor::LockHolder));
         let working = Seen {
             processes: vec![process(Role::Postmaster)],
             ..nobody()
@@ -399,7 +399,7 @@ mod tests {
         assert_eq!(next(&starting), Next::Wait(WaitFor::Server(None)));
         let serving = Seen {
             answer: SocketAnswer::Serves,
-            ..held
+            ..locked
         };
         assert_eq!(next(&serving), Next::Adopt);
     }

@@ -14,7 +14,7 @@ use crate::{
             endpoint::Socket,
             files,
             roles::roles,
-            session::{self, Answer, NO_ENTRY, SqlSession},
+            sql_session::{self, Answer, NO_ENTRY, SqlSession},
         },
         user::current_uid,
     },
@@ -106,7 +106,7 @@ fn ask(
     let counts = is_inside || is_seen;
     let mut refused = None;
     for role in roles(cluster, owner) {
-        match session::connect(socket, &role, ANSWER) {
+        match sql_session::connect(socket, &role, ANSWER) {
             Answer::Nobody => return Ok(None),
             Answer::NotYet(message) => {
                 let code = String::new();

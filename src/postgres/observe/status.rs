@@ -23,7 +23,7 @@ use crate::{
             programs::contents,
             purpose::{Purpose, purpose},
             roles::superuser,
-            session::{SqlSession, WireError, is_durable},
+            sql_session::{SqlSession, WireError, is_durable},
         },
     },
 };

@@ -123,7 +123,7 @@ pub(crate) fn settle(cluster: &ClusterContext, reporter: &dyn Reporter) -> Resul
     }
     match Lock::try_acquire(&cluster.change_lock())? {
         // Where the file system has no locks, nobody can know.
-        Some(lock) if lock.holds() => PendingSwap::begin(cluster, lock, reporter).map(drop),
+        Some(lock) if lock.is_effective() => PendingSwap::begin(cluster, lock, reporter).map(drop),
         Some(_) | None => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         context::ClusterContext,
         error::ClusterError,
         identity::postmaster,
-        observe::{endpoint::Socket, observation::Observation, purpose::stays, session::is_durable},
+        observe::{endpoint::Socket, observation::Observation, purpose::stays, sql_session::is_durable},
         run::{
             create::Made,
             stop::{Force, Stopped, stop},
@@ -174,7 +174,11 @@ impl Server {
     /// When it must be shut down and does not stop.
     pub fn release(mut self, reporter: &dyn Reporter) -> Result<Released, ClusterError> {
         // Where the file system has no locks, nobody can know who else is there.
-        let is_blind = self.process.users.as_ref().is_some_and(|users| !users.holds());
+        let is_blind = self
+            .process
+            .users
+            .as_ref()
+            .is_some_and(|users| !users.is_effective());
         if let Some(users) = self.process.users.take() {
             users.release();
         }

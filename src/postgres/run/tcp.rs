@@ -12,7 +12,7 @@ use crate::{
             address::{last_port, password},
             endpoint::LOOPBACK,
             files,
-            session::SqlSession,
+            sql_session::SqlSession,
         },
         ownership::give,
         run::listen::{free_port, make_password},

@@ -54,13 +54,13 @@ impl<'a> Reading<'a> {
         }
         for condition in rules.get("allOf").and_then(Value::as_array).into_iter().flatten() {
             if let (Some(when), Some(then)) = (condition.get("if"), condition.get("then"))
-                && self.holds(value, when)
+                && self.conforms(value, when)
             {
                 self.value(value, then, path);
             }
         }
         if let Some(not) = rules.get("not")
-            && self.holds(value, not)
+            && self.conforms(value, not)
         {
             self.wrong(path, format!("{value} is not allowed{}", about(rules)));
         }
@@ -72,7 +72,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Returns true if a value conforms to a schema.
-    fn holds(&self, value: &Value, schema: &'a Value) -> bool {
+    fn conforms(&self, value: &Value, schema: &'a Value) -> bool {
         let mut reading = Self {
             schema: self.schema,
             mistakes: Vec::new(),
@@ -108,7 +108,7 @@ impl<'a> Reading<'a> {
         for (name, value) in fields {
             let inner = format!("{path}.{name}");
             if let Some(names) = rules.get("propertyNames")
-                && !self.holds(&Value::String(name.clone()), names)
+                && !self.conforms(&Value::String(name.clone()), names)
             {
                 self.wrong(
                     &inner,

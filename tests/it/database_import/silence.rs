@@ -58,9 +58,10 @@ fn a_server_that_goes_silent_while_it_is_read_is_given_up() {
         let mut command = home.command(&["db", "import", "--replace", &address]);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut import = command.spawn().expect("started");
-        let mut told = BufReader::new(import.stderr.take().expect("piped")).lines();
+        let mut lines = BufReader::new(import.stderr.take().expect("piped")).lines();
         let mut until = |text: &str| {
-            told.by_ref()
+            lines
+                .by_ref()
                 .map_while(Result::ok)
                 .any(|line| line.contains(text))
         };

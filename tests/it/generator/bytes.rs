@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ampup::{
     domain::{ComponentName, Source, Target},
     event::Silent,
-    fetch::{FetchOptions, Places, Wire},
+    fetch::{FetchContext, FetchOptions, Wire},
     fs::space::SpaceNeed,
     registry::Registry,
     unpack::{self, Shape},
@@ -29,7 +29,7 @@ fn measured(version: &str, target: Target) -> measure::Measured {
         .expect("a wheel");
     let world = World::new();
     let wire = Wire::new(FetchOptions::default(), &Env::capture(), Arc::new(Silent));
-    let places = Places {
+    let places = FetchContext {
         downloads: &cache().join("wheels"),
         staging: &world.join("staging"),
         open_wheel: unpack::open_wheel,

@@ -71,7 +71,7 @@ fn a_damaged_ampup_is_repaired_also_while_one_runs() {
     let (mut person, program) = installed();
     person.home.offer("tool", "1.0.0");
     let lock = person.home.path().join("locks/tool-1.0.0");
-    let held = ampup::fs::lock::Lock::try_acquire(&lock)
+    let taken = ampup::fs::lock::Lock::try_acquire(&lock)
         .expect("opened")
         .expect("free");
     fs::set_permissions(&lock, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("set");
@@ -79,9 +79,9 @@ fn a_damaged_ampup_is_repaired_also_while_one_runs() {
     waiting.env("AMPUP_REGISTRY", person.home.registry());
     waiting.stderr(std::process::Stdio::piped());
     let mut waiting = waiting.spawn().expect("started");
-    let mut told = std::io::BufReader::new(waiting.stderr.take().expect("piped"));
+    let mut talk = std::io::BufReader::new(waiting.stderr.take().expect("piped"));
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut told, &mut line).expect("read");
+    std::io::BufRead::read_line(&mut talk, &mut line).expect("read");
     assert!(line.contains("waiting"), "{line}");
     let list = format!("components/ampup/{NOW}/.files.json");
     fs::write(person.home.path().join(list), "x").expect("written");
@@ -89,7 +89,7 @@ fn a_damaged_ampup_is_repaired_also_while_one_runs() {
         .built(&["init"])
         .exits(0)
         .says(&format!("repaired ampup v{NOW}"));
-    held.release();
+    taken.release();
     assert_eq!(waiting.wait().expect("ended").code(), Some(0), "{line}");
     person.ampup(&["verify"]).exits(0);
 }

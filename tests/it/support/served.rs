@@ -135,14 +135,14 @@ impl Running {
     }
 
     /// What it told on stderr, which must be piped, until its end.
-    pub(crate) fn told(mut self) -> String {
+    pub(crate) fn ended(mut self) -> String {
         use std::io::Read as _;
         drop(self.child.stdin.take());
-        let mut told = String::new();
+        let mut said = String::new();
         let mut stderr = self.child.stderr.take().expect("piped");
-        stderr.read_to_string(&mut told).expect("read");
+        stderr.read_to_string(&mut said).expect("read");
         self.child.wait().expect("ended");
-        told
+        said
     }
 }
 

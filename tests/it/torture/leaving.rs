@@ -9,7 +9,7 @@ use fs_err as fs;
 use nix::sys::signal::Signal;
 
 use super::{
-    point::{Point, told},
+    point::{Point, account},
     sweep::{all, points_at, sample, telling, wrong_end},
     whole,
 };
@@ -74,7 +74,7 @@ impl Model {
     fn attempt(&self, deed: Deed, name: &str) -> Result<(), String> {
         let point = self.copy(name);
         let traced = point.trace(UNINSTALL, deed);
-        let complain = |what: String| format!("self uninstall, {deed:?}: {what}\n{}", told(&traced));
+        let complain = |what: String| format!("self uninstall, {deed:?}: {what}\n{}", account(&traced));
         let now = outside(&point.user);
         let is_done = now == self.before && !point.path().exists();
         for path in list(&point.path().join("bin")) {

@@ -304,11 +304,11 @@ pub(super) fn wrong_words(code: i32, stdout: &str, stderr: &str) -> Option<Strin
     if !(1..=7).contains(&code) {
         return Some(format!("exit code {code}"));
     }
-    let told = &stderr[stderr.find("error:").unwrap_or(0)..];
+    let error = &stderr[stderr.find("error:").unwrap_or(0)..];
     // A path is shown from the user's home, or from the project, if it lies there.
     if !["`/", "`~/", "`.amp", "://"]
         .iter()
-        .any(|path| told.contains(path))
+        .any(|path| error.contains(path))
     {
         return Some("no path and no URL is named".to_owned());
     }

@@ -237,12 +237,12 @@ fn cut(disk: &mut Disk, project: &Project<'_>, during: During, ephemeral: bool, 
             &project.directory,
             &["run", "sh", "-c", line, TABLE],
         );
-        let told = disk.world.path().join("told");
+        let rows_file = disk.world.path().join("told");
         command
-            .stdout(fs::File::create(&told).expect("made").into_parts().0)
+            .stdout(fs::File::create(&rows_file).expect("made").into_parts().0)
             .stderr(Stdio::null());
         let mut making: Child = command.process_group(0).spawn().expect("started");
-        let rows = || fs::read_to_string(&told).expect("read").lines().count();
+        let rows = || fs::read_to_string(&rows_file).expect("read").lines().count();
         // Somewhere within its making, or at once after one of the rows.
         let began = Instant::now();
         match (moment * 5.0) as usize {

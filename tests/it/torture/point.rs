@@ -344,7 +344,7 @@ impl Reference {
 }
 
 /// What must hold of a home after a command was cut there: `Ok` says whether the command is done.
-pub(super) fn holds(case: &Case, point: &Point<'_>, reference: &Reference) -> Result<bool, String> {
+pub(super) fn judge(case: &Case, point: &Point<'_>, reference: &Reference) -> Result<bool, String> {
     // 1. As before or as after.
     let store = Store::read(&point.path());
     let is_done = store == reference.after;
@@ -391,7 +391,7 @@ pub(super) fn holds(case: &Case, point: &Point<'_>, reference: &Reference) -> Re
 }
 
 /// What to know of a try that went wrong.
-pub(super) fn told(traced: &Traced) -> String {
+pub(super) fn account(traced: &Traced) -> String {
     let last = traced.calls.iter().filter(|call| call.failed).collect::<Vec<_>>();
     let last = if last.is_empty() {
         traced.calls.last().into_iter().collect()

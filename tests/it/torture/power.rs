@@ -8,7 +8,7 @@ use fs_err as fs;
 
 use super::{
     oracle::Store,
-    point::{CASES, Case, Point, Reference, holds},
+    point::{CASES, Case, Point, Reference, judge},
     whole,
 };
 use crate::support::{
@@ -90,11 +90,11 @@ fn everything_is_flushed_in_its_order_before_success_is_told() {
     find(&traced, durable, "success", |call| {
         !call.changes && call.text.contains("installed tool")
     });
-    let told = traced
+    let success = traced
         .calls
         .iter()
         .position(|call| !call.changes && call.text.contains("installed tool"));
-    assert!(told > Some(durable));
+    assert!(success > Some(durable));
 }
 
 /// A file system of our own in a file.
@@ -175,14 +175,14 @@ fn replay(case: &Case, at_most: usize) {
     let step = count.div_ceil(at_most).max(1);
     let snapshot = |number: usize| world.join(format!("snapshot-{number}"));
     let mut taken = Vec::new();
-    let mut told = false;
+    let mut is_reported = false;
     let point = Point::at(&home, user);
     let owner = run_as().map(|user| (user.uid, user.gid));
     let traced = trace_with(&point.command(case.command), owner, Deed::Watch, &mut |call| {
-        told |= !call.changes && super::oracle::is_success(&call.text);
+        is_reported |= !call.changes && super::oracle::is_success(&call.text);
         if let Some(number) = call.number.filter(|number| number % step == 0) {
             image.copy(&snapshot(number));
-            taken.push((number, told));
+            taken.push((number, is_reported));
         }
     });
     assert_eq!(traced.code, Some(0), "{traced:#?}");
@@ -191,12 +191,12 @@ fn replay(case: &Case, at_most: usize) {
     std::mem::forget(point);
     drop(image);
     let mut wrong = Vec::new();
-    for (number, told) in &taken {
+    for (number, is_reported) in &taken {
         let disk = Image::mount(&snapshot(*number), &at).expect("it was possible before");
         let point = Point::at(&home, at.join("user"));
         let before = Store::read(&point.path());
-        match holds(case, &point, &reference) {
-            Ok(is_done) if *told && !is_done => {
+        match judge(case, &point, &reference) {
+            Ok(is_done) if *is_reported && !is_done => {
                 wrong.push(format!("{number}: told, and not done: {before:#?}"))
             }
             Ok(_) => {}

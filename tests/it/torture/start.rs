@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use super::{
     oracle::leftovers,
-    point::told,
+    point::account,
     sweep::{all, points_at, sample, wrong_end},
     whole,
 };
@@ -106,7 +106,7 @@ impl Drop for Project<'_> {
 fn attempt(home: &Home, deed: Deed, name: &str) -> Result<(), String> {
     let project = Project::new(home, name);
     let traced = project.trace(deed);
-    let complain = |what: String| format!("db start, {deed:?}: {what}\n{}", told(&traced));
+    let complain = |what: String| format!("db start, {deed:?}: {what}\n{}", account(&traced));
     let before = project.identity().map_err(complain)?;
     let strange = project.strange(true);
     if !strange.is_empty() {

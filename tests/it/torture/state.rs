@@ -9,7 +9,7 @@ use fs_err as fs;
 use nix::sys::signal::Signal;
 
 use super::{
-    point::told,
+    point::account,
     sweep::{all, points_at, sample},
     whole,
 };
@@ -162,7 +162,7 @@ impl Writing<'_> {
             let place = points.join(name);
             copy(&self.model, &place);
             let traced = other(&(self.job)(&place), deed);
-            let complain = |what: String| format!("{}, {deed:?}: {what}\n{}", self.name, told(&traced));
+            let complain = |what: String| format!("{}, {deed:?}: {what}\n{}", self.name, account(&traced));
             let now = read(&place);
             let is_done = now == after;
             // One after the other, each as before or as after.

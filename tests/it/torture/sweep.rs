@@ -12,7 +12,7 @@ use nix::{errno::Errno, sys::signal::Signal};
 
 use super::{
     oracle::wrong_words,
-    point::{CASES, Case, Extent, INIT, POSTGRES, Point, Reference, SELF_UPDATE, holds, told},
+    point::{CASES, Case, Extent, INIT, POSTGRES, Point, Reference, SELF_UPDATE, account, judge},
     whole,
 };
 use crate::support::{
@@ -27,8 +27,8 @@ use crate::support::{
 fn attempt(case: &Case, home: &Home, reference: &Reference, deed: Deed, name: &str) -> Result<(), String> {
     let point = Point::new(home, name);
     let traced = point.trace(case.command, deed);
-    let complain = |what: String| format!("{}, {deed:?}: {what}\n{}", case.name, told(&traced));
-    let is_done = holds(case, &point, reference).map_err(complain)?;
+    let complain = |what: String| format!("{}, {deed:?}: {what}\n{}", case.name, account(&traced));
+    let is_done = judge(case, &point, reference).map_err(complain)?;
     let wrong = wrong_end(&traced, deed, is_done);
     let lives_on = (traced.outlived > 0).then(|| format!("{} processes live on", traced.outlived));
     wrong.or(lives_on).map_or(Ok(()), |what| Err(complain(what)))

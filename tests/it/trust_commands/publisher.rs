@@ -93,9 +93,9 @@ impl Site {
 }
 
 #[derive(Default)]
-pub(super) struct Told(Mutex<Vec<String>>);
+pub(super) struct Lines(Mutex<Vec<String>>);
 
-impl Reporter for Told {
+impl Reporter for Lines {
     fn report(&self, event: Event) {
         if let Event::Warning(text) | Event::Note(text) = event {
             self.0.lock().expect("held by nobody").push(text);
@@ -108,7 +108,7 @@ pub(crate) struct Publisher {
     pub(super) site: Arc<Site>,
     pub(super) port: u16,
     pub(super) signer: Signer,
-    pub(super) told: Arc<Told>,
+    pub(super) lines: Arc<Lines>,
 }
 
 pub(super) const DAYS_AGO_3: i64 = -72;
@@ -159,7 +159,7 @@ impl Publisher {
             site,
             port,
             signer: signer(),
-            told: Arc::default(),
+            lines: Arc::default(),
         }
     }
 
@@ -194,7 +194,7 @@ impl Publisher {
     }
 
     pub(super) fn session_with(&self, change: impl FnOnce(&mut Session)) -> Session {
-        let mut session = session_at(self.world.path(), self.port, Arc::clone(&self.told) as _);
+        let mut session = session_at(self.world.path(), self.port, Arc::clone(&self.lines) as _);
         change(&mut session);
         session
     }
@@ -210,8 +210,8 @@ impl Publisher {
         (registry.serial, source.clone())
     }
 
-    pub(super) fn told(&self) -> Vec<String> {
-        std::mem::take(&mut self.told.0.lock().expect("held by nobody"))
+    pub(super) fn lines(&self) -> Vec<String> {
+        std::mem::take(&mut self.lines.0.lock().expect("held by nobody"))
     }
 
     /// All that is kept of registries.

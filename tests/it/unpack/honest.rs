@@ -16,7 +16,7 @@ use crate::support::{
 fn tree(world: &World, shape: &Shape<'_>, archive: &[u8]) -> Vec<String> {
     let staged = match world.unpack(shape, archive) {
         Ok(staged) => staged,
-        Err(error) => panic!("{}", super::told(&error)),
+        Err(error) => panic!("{}", super::full_message(&error)),
     };
     assert_listed(&staged);
     let lines = snapshot(staged.path())
@@ -386,7 +386,7 @@ fn the_crates_in_the_cache_of_cargo() {
             ..shape(Format::TarGz)
         };
         let staged = unpack(&proven(path), &rooted, &world.into)
-            .unwrap_or_else(|error| panic!("{}", super::told(&error)));
+            .unwrap_or_else(|error| panic!("{}", super::full_message(&error)));
         let manifest = staged.files().get("Cargo.toml");
         assert!(matches!(manifest, Some(FileRecord::File { .. })), "{path}");
     }

@@ -9,7 +9,7 @@ use ampup::{
     unpack::Shape,
 };
 
-use super::{World, shape, told};
+use super::{World, full_message, shape};
 use crate::support::{
     archives::{TarEntry, ZipEntry, gz, tar, tar_gz, xz, zip},
     table::every,
@@ -25,7 +25,7 @@ fn assert_refused(shape: &Shape<'_>, rows: Vec<Row>) {
             Ok(staged) => panic!("{name}: unpacked {:?}", staged.files()),
             Err(error) => error,
         };
-        let text = told(&error);
+        let text = full_message(&error);
         assert!(text.contains(part), "{name}: {text}");
         assert!(
             text.contains(world.top.join("archive").as_str()),

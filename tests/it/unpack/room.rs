@@ -7,7 +7,7 @@ use ampup::{
     unpack::{Shape, Staged, UnpackError},
 };
 
-use super::{World, shape, snapshot, told};
+use super::{World, full_message, shape, snapshot};
 use crate::support::{
     archives::{TarEntry, ZipEntry, tar, tar_gz, xz, zip},
     table::every,
@@ -31,14 +31,14 @@ fn counted(world: &World, shape: &Shape<'_>, archive: &[u8]) -> (u64, Option<u64
                     .hint()
                     .is_some_and(|hint| hint.starts_with("free disk space"))
             );
-            let text = told(&error);
+            let text = full_message(&error);
             let UnpackError::NoRoom { source, .. } = error else {
                 unreachable!("it is NoRoom")
             };
             assert!(text.contains("free") || text.contains("more files"), "{text}");
             Some(source)
         }
-        Err(error) => panic!("{}", told(&error)),
+        Err(error) => panic!("{}", full_message(&error)),
         Ok(staged) => {
             fs_err::remove_dir_all(staged.path()).expect("removed");
             None
@@ -132,6 +132,6 @@ fn an_archive_that_breaks_a_rule_is_refused_for_that() {
     };
     let archive = tar_gz(&[TarEntry::file("a", "a"), TarEntry::file("../b", "b")]);
     let error = world.unpack(&full, &archive).expect_err("refused");
-    assert_eq!(error.exit_code(), Exit::Integrity, "{}", told(&error));
+    assert_eq!(error.exit_code(), Exit::Integrity, "{}", full_message(&error));
     world.assert_untouched("refused");
 }

@@ -143,8 +143,8 @@ fn more_bytes_than_there_may_be_are_not_read() {
 #[test]
 fn a_length_that_is_missing_or_said_twice_does_no_harm_and_a_wrong_one_is_noticed() {
     let bytes = content(3_000);
-    type Change = fn(Reply) -> Reply;
-    let replies: [(Change, bool); 5] = [
+    type Edit = fn(Reply) -> Reply;
+    let replies: [(Edit, bool); 5] = [
         (|reply| reply.without("Content-Length"), true),
         (|reply| reply.also("Content-Length", "3000"), true),
         (|reply| reply.ending(End::Chunked), true),

@@ -112,8 +112,8 @@ fn authorities_that_cannot_be_used_are_one_warning_that_names_them() {
 #[test]
 fn certificates_that_do_not_hold_are_told_apart_and_not_tried_again() {
     let long_ago = rcgen::date_time_ymd(2001, 1, 1);
-    type Change = Box<dyn FnOnce(&mut CertificateParams)>;
-    let cases: [(&str, Change, World, &str); 4] = [
+    type Edit = Box<dyn FnOnce(&mut CertificateParams)>;
+    let cases: [(&str, Edit, World, &str); 4] = [
         (
             "127.0.0.1",
             Box::new(move |params| params.not_after = long_ago),

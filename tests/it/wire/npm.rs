@@ -187,7 +187,7 @@ fn npm_and_its_children_end_with_us() {
     let world = scripted(r#"sleep 60 & echo $! > "$0.child"; echo "npm http x" >&2; wait"#);
     let (wire, artifact) = (world.wire(), package(b"abc"));
     let (downloads, staging) = (world.downloads(), world.path().join("staging"));
-    let places = Places {
+    let places = FetchContext {
         downloads: &downloads,
         staging: &staging,
         open_wheel: ampup::unpack::open_wheel,

@@ -291,7 +291,7 @@ fn a_download_that_is_dropped_leaves_what_came() {
     world.settings.limits.window = Duration::from_secs(60);
     let (wire, artifact) = (world.wire(), sized(server.url("/thing"), &bytes));
     let (downloads, staging) = (world.downloads(), world.path().join("staging"));
-    let places = Places {
+    let places = FetchContext {
         downloads: &downloads,
         staging: &staging,
         open_wheel: ampup::unpack::open_wheel,

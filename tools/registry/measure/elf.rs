@@ -8,7 +8,7 @@ use object::{
     read::elf::{ElfFile64, FileHeader as _},
 };
 
-use super::{File, Place, System, Way, numbers};
+use super::{File, LoadedFrom, System, Way, numbers};
 
 pub(super) const SYSTEM: System = System { read, place };
 
@@ -64,7 +64,7 @@ fn read(bytes: &[u8], target: Target) -> Result<File, String> {
     Ok(file)
 }
 
-fn place(way: &Way<'_>, load: &str) -> Place {
+fn place(way: &Way<'_>, load: &str) -> LoadedFrom {
     let directories = way.paths.iter().filter_map(|path| {
         let below = path
             .strip_prefix("$ORIGIN")
@@ -75,9 +75,9 @@ fn place(way: &Way<'_>, load: &str) -> Place {
         .map(|directory: Utf8PathBuf| directory.join(load))
         .find_map(|path| way.in_tree(Utf8Path::new(&path)));
     match found {
-        Some(path) => Place::Tree(path),
-        None if GLIBC.contains(&load) || load.starts_with("ld-linux") => Place::System,
-        None if load.starts_with("libc.musl-") || load.starts_with("ld-musl-") => Place::System,
-        None => Place::Library(load.to_owned()),
+        Some(path) => LoadedFrom::Tree(path),
+        None if GLIBC.contains(&load) || load.starts_with("ld-linux") => LoadedFrom::System,
+        None if load.starts_with("libc.musl-") || load.starts_with("ld-musl-") => LoadedFrom::System,
+        None => LoadedFrom::Library(load.to_owned()),
     }
 }

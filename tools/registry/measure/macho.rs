@@ -8,7 +8,7 @@ use object::{
     read::macho::{FatArch as _, LoadCommandVariant, MachHeader as _, MachOFatFile32, MachOFatFile64},
 };
 
-use super::{File, Place, System, Way};
+use super::{File, LoadedFrom, System, Way};
 
 pub(super) const SYSTEM: System = System { read, place };
 
@@ -67,7 +67,7 @@ fn read(bytes: &[u8], target: Target) -> Result<File, String> {
     Ok(file)
 }
 
-fn place(way: &Way<'_>, load: &str) -> Place {
+fn place(way: &Way<'_>, load: &str) -> LoadedFrom {
     let in_tree = |path: Utf8PathBuf| way.in_tree(&path);
     let found = if let Some(below) = load.strip_prefix("@loader_path/") {
         in_tree(way.directory().join(below))
@@ -86,14 +86,14 @@ fn place(way: &Way<'_>, load: &str) -> Place {
             in_tree(directory.join(below))
         })
     } else if load.starts_with("/usr/lib/") || load.starts_with("/System/Library/") {
-        return Place::System;
+        return LoadedFrom::System;
     } else if load.starts_with('/') {
-        return Place::Path(load.to_owned());
+        return LoadedFrom::Path(load.to_owned());
     } else {
         None
     };
     match found {
-        Some(path) => Place::Tree(path),
-        None => Place::Note(format!("`{}` loads `{load}`, which is not in the tree", way.from)),
+        Some(path) => LoadedFrom::Tree(path),
+        None => LoadedFrom::Note(format!("`{}` loads `{load}`, which is not in the tree", way.from)),
     }
 }

@@ -4,7 +4,7 @@
 use ampup::domain::Target;
 use object::{LittleEndian as LE, pe, read::pe::PeFile64};
 
-use super::{File, Place, System, Way};
+use super::{File, LoadedFrom, System, Way};
 
 pub(super) const SYSTEM: System = System { read, place };
 
@@ -32,7 +32,7 @@ fn read(bytes: &[u8], _: Target) -> Result<File, String> {
     Ok(file)
 }
 
-fn place(way: &Way<'_>, load: &str) -> Place {
+fn place(way: &Way<'_>, load: &str) -> LoadedFrom {
     let name = load.to_ascii_lowercase();
     // Windows looks beside the program, and does not tell capitals from small letters.
     let beside = way
@@ -47,9 +47,9 @@ fn place(way: &Way<'_>, load: &str) -> Place {
         .find(|file| file.eq_ignore_ascii_case(load));
     let stem = name.trim_end_matches(".dll");
     match found {
-        Some(file) => Place::Tree(camino::Utf8Path::new("bin").join(file)),
-        None if OF_WINDOWS.contains(&stem) || stem.starts_with("api-ms-win-") => Place::System,
-        None => Place::Note(format!(
+        Some(file) => LoadedFrom::Tree(camino::Utf8Path::new("bin").join(file)),
+        None if OF_WINDOWS.contains(&stem) || stem.starts_with("api-ms-win-") => LoadedFrom::System,
+        None => LoadedFrom::Note(format!(
             "takes `{load}` from the host, and Windows alone does not have it"
         )),
     }

@@ -8,7 +8,7 @@ use ampup::{
     domain::{Artifact, Component, Integrity, Release, Source, Target},
     env::Env,
     event::Silent,
-    fetch::{self, FetchOptions, Fresh, Places, Secret, Wire},
+    fetch::{self, FetchContext, FetchOptions, Fresh, Secret, Wire},
     fs::space::SpaceNeed,
     registry::recipe::Recipe,
     unpack::{self, Shape},
@@ -311,7 +311,7 @@ impl<'a> Origins<'a> {
             |cause: String| Unweighed::Unreached(cause.lines().next().unwrap_or_default().to_owned());
         let room = tempfile::tempdir_in(self.room.path()).map_err(|cause| unreached(cause.to_string()))?;
         let room = Utf8Path::from_path(room.path()).ok_or_else(|| unreached("no UTF-8".to_owned()))?;
-        let places = Places {
+        let places = FetchContext {
             downloads: &room.join("downloads"),
             staging: &room.join("staging"),
             open_wheel: unpack::open_wheel,

@@ -22,7 +22,7 @@ use crate::{
             observation::{Observation, Refusal, observe},
             programs::{self, contents, template},
             purpose::{Purpose, StartedBy, is_of_ampup, is_without_fsync, started_by},
-            session::TOO_MANY,
+            sql_session::TOO_MANY,
             status::SESSIONS,
         },
         program::ProgramError,
@@ -178,7 +178,7 @@ impl Starting<'_> {
             users.release();
         }
         let alone = Lock::try_acquire(&self.cluster.project.users());
-        let is_alone = matches!(&alone, Ok(Some(lock)) if lock.holds());
+        let is_alone = matches!(&alone, Ok(Some(lock)) if lock.is_effective());
         // Where pg_ctl starts it, the server is no child of ours.
         let Ok(servers) = self.cluster.servers() else {
             return;

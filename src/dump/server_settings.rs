@@ -2,7 +2,7 @@
 //! beginning (<https://www.postgresql.org/docs/current/app-pg-dumpall.html>, `--clean`). They stay behind on purpose. One that names a library,
 //! for example, is taken by every server and then keeps the next one from starting.
 
-use super::{Clients, Side, TransferError};
+use super::{Clients, DumpError, Side};
 
 /// Each setting of the files that counts, and each rule of pg_hba.conf, as a line.
 const LINES: &str = "select 'postgresql', s.name || ' = ' || translate(s.setting, E'\\n', ' ') || ' (' || \
@@ -20,7 +20,7 @@ const LINES: &str = "select 'postgresql', s.name || ' = ' || translate(s.setting
 pub(crate) const CLOSED: &str = "select datname from pg_catalog.pg_database where not datallowconn and datname <> 'template0' order by 1;";
 
 /// Lists the settings in the files of one server that the files of the other do not have.
-pub(crate) fn left_behind(clients: &Clients, from: &Side, to: &Side) -> Result<Vec<String>, TransferError> {
+pub(crate) fn left_behind(clients: &Clients, from: &Side, to: &Side) -> Result<Vec<String>, DumpError> {
     let ask = |side| clients.ask(side, "postgres", LINES);
     Ok(differing(&ask(from)?, &ask(to)?))
 }

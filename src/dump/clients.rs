@@ -8,7 +8,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::TransferError;
+use super::DumpError;
 use crate::{
     children::{Enlisted, Interrupt},
     env::Env,
@@ -134,7 +134,7 @@ impl Clients {
         cluster: &Cluster,
         env: &Env,
         run_as: Option<&OsUser>,
-    ) -> Result<Self, TransferError> {
+    ) -> Result<Self, DumpError> {
         let Wanted {
             names,
             majors,
@@ -196,7 +196,7 @@ impl Clients {
             }
         }
         best.ok_or_else(|| {
-            broken.unwrap_or_else(|| TransferError::NoClients {
+            broken.unwrap_or_else(|| DumpError::NoClients {
                 names: names.join(", "),
                 majors: majors.clone(),
                 restricts: *restricts,
@@ -205,7 +205,7 @@ impl Clients {
         })
     }
 
-    fn ensure_run(&self, names: &[&str]) -> Result<(), TransferError> {
+    fn ensure_run(&self, names: &[&str]) -> Result<(), DumpError> {
         for name in names {
             let mut command = self.unconnected(name);
             command
@@ -251,7 +251,7 @@ impl Clients {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(crate) fn session(&self, side: &Side, database: &str) -> Result<Running, TransferError> {
+    pub(crate) fn session(&self, side: &Side, database: &str) -> Result<Running, DumpError> {
         let mut command = self.psql(side, database);
         command
             .stdin(Stdio::piped())
@@ -264,7 +264,7 @@ impl Clients {
     ///
     /// # Errors
     /// When it fails.
-    pub fn ask(&self, side: &Side, database: &str, statements: &str) -> Result<String, TransferError> {
+    pub fn ask(&self, side: &Side, database: &str, statements: &str) -> Result<String, DumpError> {
         let mut psql = self.session(side, database)?;
         if let Some(mut stdin) = psql.child.stdin.take() {
             // A program that ends before it has read all of it tells why by itself.
@@ -289,13 +289,13 @@ impl Running {
     ///
     /// # Errors
     /// When it fails, with what it said.
-    pub(crate) fn output(self) -> Result<Vec<u8>, TransferError> {
+    pub(crate) fn output(self) -> Result<Vec<u8>, DumpError> {
         let Self {
             child,
             program,
             enlisted,
         } = self;
-        let output = child.wait_with_output().map_err(|source| TransferError::Spawn {
+        let output = child.wait_with_output().map_err(|source| DumpError::Spawn {
             program: program.clone(),
             source,
         })?;
@@ -304,11 +304,11 @@ impl Running {
             return Ok(output.stdout);
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        Err(TransferError::failed(program, output.status, &said))
+        Err(DumpError::failed(program, output.status, &said))
     }
 
     /// Starts it.
-    pub(crate) fn start(mut command: Command, interrupt: &Interrupt) -> Result<Self, TransferError> {
+    pub(crate) fn start(mut command: Command, interrupt: &Interrupt) -> Result<Self, DumpError> {
         let program = command.get_program().to_string_lossy().into_owned();
         match interrupt.start(&mut command) {
             Ok((child, enlisted)) => Ok(Self {
@@ -316,7 +316,7 @@ impl Running {
                 program,
                 enlisted,
             }),
-            Err(source) => Err(TransferError::Spawn { program, source }),
+            Err(source) => Err(DumpError::Spawn { program, source }),
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::io;
 
 use super::hint_of_room;
-use crate::{distributions::os_release, exit::Exit, postgres::loading::LoadFailure, transfer::TransferError};
+use crate::{distributions::os_release, dump::DumpError, exit::Exit, postgres::loading::LoadFailure};
 
-impl TransferError {
+impl DumpError {
     /// The next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn why_a_program_failed_decides_the_hint_and_the_code() {
-        let failed = |said: &str| TransferError::failed("psql".to_owned(), ExitStatus::default(), said);
+        let failed = |said: &str| DumpError::failed("psql".to_owned(), ExitStatus::default(), said);
         let full = failed("ERROR:  could not extend file \"base/5/1\": No space left on device\n");
         assert_eq!(full.exit_code(), Exit::Disk);
         assert!(full.hint().is_some_and(|hint| hint.contains("free disk space")));
@@ -179,8 +179,7 @@ mod tests {
         }
         assert_eq!(failed("ERROR:  syntax error\n").hint(), None);
         let cut = "pg_dump: detail: Error message from server: server closed the connection unexpectedly\n";
-        let at =
-            |said: &str| TransferError::failed_at("h:1", "pg_dump".to_owned(), ExitStatus::default(), said);
+        let at = |said: &str| DumpError::failed_at("h:1", "pg_dump".to_owned(), ExitStatus::default(), said);
         assert_eq!(at(cut).exit_code(), Exit::Network);
         assert!(
             at(cut).hint().is_some() && at(cut).to_string().starts_with("the connection to h:1 was lost")
@@ -212,7 +211,7 @@ mod tests {
                 "libossp-uuid",
             ),
         ] {
-            let error = TransferError::failed("psql".to_owned(), ExitStatus::default(), said);
+            let error = DumpError::failed("psql".to_owned(), ExitStatus::default(), said);
             assert!(
                 error.hint().is_some_and(|hint| hint.contains(remedy)),
                 "{said}: {:?}",

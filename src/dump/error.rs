@@ -6,12 +6,12 @@ use camino::Utf8PathBuf;
 
 use crate::{
     event::sized,
-    postgres::{ClusterError, observe::session::WireError},
+    postgres::{ClusterError, observe::sql_session::WireError},
 };
 
 /// The reason rows were not moved.
 #[derive(Debug, thiserror::Error)]
-pub enum TransferError {
+pub enum DumpError {
     /// A cluster.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -112,7 +112,7 @@ pub enum TransferError {
     },
 }
 
-impl TransferError {
+impl DumpError {
     pub(crate) fn failed(program: String, status: ExitStatus, said: &str) -> Self {
         Self::Failed {
             program,

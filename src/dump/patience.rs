@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Clients, Running, Side, TransferError};
+use super::{Clients, DumpError, Running, Side};
 use crate::{
     children::Enlisted,
     event::{Event, Reporter, sized},
@@ -61,7 +61,7 @@ const BUSY: u64 = u64::MAX;
 
 impl Patience<'_> {
     /// Returns psql's output for these statements.
-    pub(crate) fn ask(&self, statements: &str) -> Result<String, TransferError> {
+    pub(crate) fn ask(&self, statements: &str) -> Result<String, DumpError> {
         let Running {
             mut child,
             program,
@@ -74,7 +74,7 @@ impl Patience<'_> {
             }
             child.wait_with_output()
         })?;
-        let output = output.map_err(|source| TransferError::Spawn {
+        let output = output.map_err(|source| DumpError::Spawn {
             program: program.clone(),
             source,
         })?;
@@ -87,20 +87,16 @@ impl Patience<'_> {
     }
 
     /// The failure of a program that was connected to the server.
-    pub(crate) fn failed(&self, program: String, status: ExitStatus, said: &str) -> TransferError {
+    pub(crate) fn failed(&self, program: String, status: ExitStatus, said: &str) -> DumpError {
         match self.side {
-            Side::Address { host, .. } => TransferError::failed_at(host, program, status, said),
-            Side::Socket { .. } => TransferError::failed(program, status, said),
+            Side::Address { host, .. } => DumpError::failed_at(host, program, status, said),
+            Side::Socket { .. } => DumpError::failed(program, status, said),
         }
     }
 
     /// Does what waits for the server through a program, and ends that program once the server is given up. Where no thread can be
     /// had, there is no limit.
-    pub(crate) fn over<T>(
-        &self,
-        program: &Enlisted,
-        work: impl FnOnce(&Pulse) -> T,
-    ) -> Result<T, TransferError> {
+    pub(crate) fn over<T>(&self, program: &Enlisted, work: impl FnOnce(&Pulse) -> T) -> Result<T, DumpError> {
         let pulse = &Pulse::begin();
         let Side::Address { host, limit, .. } = self.side else {
             return Ok(work(pulse));
@@ -122,7 +118,7 @@ impl Patience<'_> {
         });
         match given_up_after.load(Ordering::Acquire) {
             0 => Ok(worked),
-            seconds => Err(TransferError::Silent {
+            seconds => Err(DumpError::Silent {
                 host: host.clone(),
                 seconds,
             }),
@@ -132,7 +128,7 @@ impl Patience<'_> {
     /// Watches until the work is done, or the server is lost.
     fn is_lost(&self, pulse: &Pulse, is_done: &mpsc::Receiver<()>, host: &str, limit: Duration) -> bool {
         let (mut idle, mut next) = (0, limit);
-        let (mut told, mut read) = (Instant::now(), 0);
+        let (mut reported, mut read) = (Instant::now(), 0);
         loop {
             match is_done.recv_timeout(limit / 4) {
                 Err(RecvTimeoutError::Timeout) => {}
@@ -142,9 +138,9 @@ impl Patience<'_> {
             if silence < limit {
                 (idle, next) = (0, limit);
                 let now = pulse.bytes.load(Ordering::Relaxed);
-                if now > read && told.elapsed() >= limit {
+                if now > read && reported.elapsed() >= limit {
                     self.tell(format!("read {} from {host}", sized(now)));
-                    (told, read) = (Instant::now(), now);
+                    (reported, read) = (Instant::now(), now);
                 }
                 continue;
             }

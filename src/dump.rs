@@ -4,7 +4,7 @@
 mod clients;
 mod error;
 mod patience;
-pub(crate) mod settings;
+pub(crate) mod server_settings;
 
 use std::{
     io::{self, BufRead as _, BufReader, BufWriter, Read, Write},
@@ -19,12 +19,12 @@ pub(crate) use self::{
 };
 pub use self::{
     clients::{Clients, Side, Version, Wanted, version_of},
-    error::TransferError,
+    error::DumpError,
 };
 
 use crate::{
     children::Interrupt,
-    postgres::observe::session::{self, Answer, SqlSession, WireError},
+    postgres::observe::sql_session::{self, Answer, SqlSession, WireError},
 };
 
 /// The rows of every table: lines of `schema.table|count`, sorted.
@@ -44,7 +44,7 @@ const A_DAY: Duration = Duration::from_secs(86_400);
 ///
 /// # Errors
 /// When the server refuses, or ends.
-pub fn count(server: &Side, database: &str) -> Result<Counts, TransferError> {
+pub fn count(server: &Side, database: &str) -> Result<Counts, DumpError> {
     let count = || {
         let mut session = open(server, database)?;
         let mut lines = Counts::new();
@@ -58,7 +58,7 @@ pub fn count(server: &Side, database: &str) -> Result<Counts, TransferError> {
         lines.sort();
         Ok(lines)
     };
-    count().map_err(|source| TransferError::Uncounted {
+    count().map_err(|source| DumpError::Uncounted {
         database: database.to_owned(),
         source,
     })
@@ -68,7 +68,7 @@ fn open(server: &Side, database: &str) -> Result<SqlSession, WireError> {
     let Side::Socket { socket, user } = server else {
         return Err(io::Error::from(io::ErrorKind::Unsupported).into());
     };
-    match session::connect_to(database, socket, user, A_DAY) {
+    match sql_session::connect_to(database, socket, user, A_DAY) {
         Answer::Ready(session) => Ok(session),
         Answer::Refused { code, message } => Err(WireError::Refused { code, message }),
         Answer::NotYet(message) => Err(io::Error::other(message).into()),
@@ -80,13 +80,13 @@ fn open(server: &Side, database: &str) -> Result<SqlSession, WireError> {
 ///
 /// # Errors
 /// With the first table that differs.
-pub fn compare(database: &str, from: &Counts, to: &Counts) -> Result<(), TransferError> {
+pub fn compare(database: &str, from: &Counts, to: &Counts) -> Result<(), DumpError> {
     if from == to {
         return Ok(());
     }
     let lost = from.iter().find(|line| !to.contains(line));
     let found = to.iter().find(|line| !from.contains(line));
-    Err(TransferError::RowsDiffer {
+    Err(DumpError::RowsDiffer {
         database: database.to_owned(),
         expected: lost.cloned().unwrap_or_default(),
         found: found.cloned().unwrap_or_default(),
@@ -117,13 +117,13 @@ pub(crate) fn pipe(
     mut into: Command,
     edit: &mut dyn FnMut(&[u8]) -> Edit,
     interrupt: &Interrupt,
-) -> Result<(), TransferError> {
+) -> Result<(), DumpError> {
     into.stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let failed = |program: &str| {
         let program = program.to_owned();
-        move |source| TransferError::Spawn { program, source }
+        move |source| DumpError::Spawn { program, source }
     };
     // First: without input it ends by itself.
     let mut loader = Running::start(into, interrupt)?;
@@ -186,12 +186,12 @@ pub(crate) fn pipe(
         if let Err(Some(status)) = is_whole {
             return Err(match patience {
                 Some(patience) => patience.failed(giver.program, status, &said),
-                None => TransferError::failed(giver.program, status, &said),
+                None => DumpError::failed(giver.program, status, &said),
             });
         }
     }
     if !status.success() && (piped.is_ok() || !loader_said.trim().is_empty()) {
-        return Err(TransferError::failed(loader, status, &loader_said));
+        return Err(DumpError::failed(loader, status, &loader_said));
     }
     piped.map_err(failed(&loader))
 }
@@ -233,7 +233,7 @@ pub(crate) enum Edit {
 }
 
 /// Reads what a program complains of meanwhile. Where no thread can be had for that, the program is ended.
-fn listen(running: &mut Running) -> Result<thread::JoinHandle<String>, TransferError> {
+fn listen(running: &mut Running) -> Result<thread::JoinHandle<String>, DumpError> {
     let stderr = running.child.stderr.take();
     let listener = move || {
         let mut said = Vec::new();
@@ -248,7 +248,7 @@ fn listen(running: &mut Running) -> Result<thread::JoinHandle<String>, TransferE
     thread::Builder::new().spawn(listener).map_err(|source| {
         running.enlisted.end();
         let _ = running.child.wait();
-        TransferError::Spawn {
+        DumpError::Spawn {
             program: running.program.clone(),
             source,
         }

@@ -100,7 +100,7 @@ impl Tried {
         let lock = Lock::try_acquire(&probe.join("lock"));
         let tried = Self {
             lacks,
-            has_locks: !matches!(&lock, Ok(Some(lock)) if !lock.holds()),
+            has_locks: !matches!(&lock, Ok(Some(lock)) if !lock.is_effective()),
             has_sockets: has_sockets(&probe),
         };
         drop(lock);
