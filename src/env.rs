@@ -75,7 +75,8 @@ pub struct SwitchError {
     value: String,
 }
 
-const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+/// The variable that names a user's home directory.
+pub(crate) const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
 
 impl Env {
     /// Reads the environment of this process.
@@ -371,15 +372,17 @@ mod tests {
     #[test]
     fn the_home_is_ampup_home_or_below_the_users() {
         let env = |variables: &[(&str, &str)]| Env::from_variables(variables.iter().copied(), "/");
-        assert_eq!(env(&[(HOME, "/u")]).ampup_home().expect("a home"), "/u/.ampup");
-        assert_eq!(
-            env(&[(HOME, "/u"), ("AMPUP_HOME", "/a")])
-                .ampup_home()
-                .expect("a home"),
-            "/a"
-        );
+        let [user, own] = if cfg!(windows) {
+            [r"C:\u", r"C:\a"]
+        } else {
+            ["/u", "/a"]
+        };
+        let home = env(&[(HOME, user)]).ampup_home().expect("a home");
+        assert_eq!(home, Utf8Path::new(user).join(".ampup"));
+        let home = env(&[(HOME, user), ("AMPUP_HOME", own)]).ampup_home();
+        assert_eq!(home.expect("a home"), own);
         assert!(matches!(
-            env(&[(HOME, "/u"), ("AMPUP_HOME", "")]).ampup_home(),
+            env(&[(HOME, user), ("AMPUP_HOME", "")]).ampup_home(),
             Err(HomeError::Path(PathError::Empty { .. }))
         ));
         assert!(matches!(env(&[]).ampup_home(), Err(HomeError::Unset(_))));

@@ -233,10 +233,7 @@ mod tests {
     #[test]
     fn a_home_knows_its_own() {
         let world = tempfile::tempdir().expect("a directory");
-        let home = Utf8Path::from_path(world.path())
-            .expect("UTF-8")
-            .canonicalize_utf8()
-            .expect("real");
+        let home = link::real(Utf8Path::from_path(world.path()).expect("UTF-8")).expect("real");
         let layout = Layout::new(&home);
         let at = |path: &str| whence(&home.join(path), &layout);
         assert_eq!(at("components/ampup/0.2.0/bin/ampup"), Whence::Store);

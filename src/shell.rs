@@ -271,7 +271,11 @@ mod tests {
             assert!(!usual.env_text(shell).contains("AMPUP_HOME"), "{shell}");
             assert!(moved.env_text(shell).contains("AMPUP_HOME"), "{shell}");
             assert_eq!(moved.line(shell).lines().count(), 1, "{shell}");
-            assert!(moved.line(shell).contains("/opt/amp/env"), "{shell}");
+            let file = Utf8Path::new("/opt/amp").join(shell.env_file());
+            assert!(
+                moved.line(shell).contains(&quote(shell, file.as_str())),
+                "{shell}"
+            );
             assert!(
                 !usual.line(shell).contains("/u/"),
                 "{shell}: it is shared between machines"

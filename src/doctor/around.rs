@@ -280,7 +280,7 @@ pub(super) fn variables(env: &Env) -> Vec<Finding> {
 mod tests {
     use super::*;
 
-    use crate::doctor::Level;
+    use crate::{doctor::Level, env::HOME};
 
     #[test]
     fn variables_that_hurt_are_named() {
@@ -298,11 +298,11 @@ mod tests {
     #[test]
     fn a_long_or_shared_project_is_named() {
         let long = format!("/{}", "a".repeat(100));
-        let findings = project(&Env::from_variables([("HOME", "/u")], &long));
+        let findings = project(&Env::from_variables([(HOME, "/u")], &long));
         assert!(matches!(&findings[..], [one] if one.level == Level::Warning && one.text.contains("bytes")));
-        let findings = project(&Env::from_variables([("HOME", "/u"), ("AMP_DIR", "/p")], "/w"));
+        let findings = project(&Env::from_variables([(HOME, "/u"), ("AMP_DIR", "/p")], "/w"));
         assert!(matches!(&findings[..], [one] if one.about == "AMP_DIR"));
-        assert_eq!(project(&Env::from_variables([("HOME", "/u")], "/u")).len(), 1);
-        assert!(project(&Env::from_variables([("HOME", "/u")], "/w")).is_empty());
+        assert_eq!(project(&Env::from_variables([(HOME, "/u")], "/u")).len(), 1);
+        assert!(project(&Env::from_variables([(HOME, "/u")], "/w")).is_empty());
     }
 }

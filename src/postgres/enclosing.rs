@@ -79,6 +79,7 @@ mod tests {
     use fs_err as fs;
 
     use super::*;
+    use crate::{env::HOME, fs::link};
 
     /// A world of ours, and the project that is found in a directory of it.
     fn found(
@@ -89,7 +90,7 @@ mod tests {
     ) -> (String, Option<Surprise>) {
         let world = tempfile::tempdir().expect("a directory");
         let top = Utf8Path::from_path(world.path()).expect("UTF-8");
-        let top = top.canonicalize_utf8().expect("there");
+        let top = link::real(top).expect("there");
         for directory in directories {
             fs::create_dir_all(top.join(directory)).expect("made");
         }
@@ -103,14 +104,14 @@ mod tests {
         let env = Env::from_variables(variables, top.join(here).as_std_path());
         let (project, surprise) = find(&env, None).expect("a project");
         let found = project.amp_dir().strip_prefix(&top).expect("in the world");
-        (found.to_string(), surprise)
+        (found.as_str().replace('\\', "/"), surprise)
     }
 
     #[test]
     fn a_directory_below_a_project_is_of_that_project() {
         let above = Some(Surprise::Above);
         let cluster = "u/p/.amp/metadb/PG_VERSION";
-        let home = [("HOME", "u")];
+        let home = [(HOME, "u")];
         for (what, directories, files, here, variables, expected) in [
             (
                 "here",
@@ -181,7 +182,7 @@ mod tests {
                 &["u/q"],
                 &[cluster],
                 "u/q",
-                &[("HOME", "u"), ("AMP_DIR", "u/p/.amp")],
+                &[(HOME, "u"), ("AMP_DIR", "u/p/.amp")],
                 ("u/p/.amp", Some(Surprise::Variable)),
             ),
             (
@@ -189,7 +190,7 @@ mod tests {
                 &["u/p/a"],
                 &[cluster],
                 "u/p/a",
-                &[("HOME", "u"), ("AMP_DIR", "u/p/.amp")],
+                &[(HOME, "u"), ("AMP_DIR", "u/p/.amp")],
                 ("u/p/.amp", None),
             ),
         ] {

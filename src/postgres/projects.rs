@@ -205,12 +205,13 @@ mod tests {
     use fs_err as fs;
 
     use super::*;
+    use crate::env::HOME;
 
     #[test]
     fn projects_are_written_into_the_home_or_beside_it() {
         let world = tempfile::tempdir().expect("a directory");
         let world = Utf8Path::from_path(world.path()).expect("UTF-8");
-        let env = Env::from_variables([("HOME", world.join("user").as_str())], world.as_std_path());
+        let env = Env::from_variables([(HOME, world.join("user").as_str())], world.as_std_path());
         let layout = Layout::new(world.join("home"));
         let projects = Projects::new(&layout, &env);
         projects.add("/a/.amp".into()).expect("written");

@@ -127,7 +127,8 @@ impl FromStr for AnyShell {
     }
 }
 
-#[cfg(test)]
+/// With paths as Unix writes them.
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

@@ -126,8 +126,9 @@ mod tests {
     }
 
     fn paths(user: &ShellUser, there: &[&str]) -> Vec<String> {
-        let files = user.start_files(|path| there.contains(&path.as_str()));
-        files.into_iter().map(|file| file.path.into_string()).collect()
+        let files = user.start_files(|path| there.iter().any(|one| path == *one));
+        let text = |file: StartFile| file.path.as_str().replace('\\', "/");
+        files.into_iter().map(text).collect()
     }
 
     #[test]
