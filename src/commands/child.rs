@@ -16,8 +16,9 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
+use is_executable::is_executable;
 
-use self::signals::{Signal, Signals, asks_to_end, ended_by, is_executable, number, pass_on};
+use self::signals::{Signal, Signals, asks_to_end, ended_by, number, pass_on};
 use super::{Error, Session, database, installed::damaged, variables};
 use crate::{
     children,

@@ -12,6 +12,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use is_executable::is_executable;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     process::{Child, Command},
@@ -353,20 +354,5 @@ fn move_file(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
             fs::copy(from, to).map(drop)
         }
         moved => moved,
-    }
-}
-
-fn is_executable(path: &Utf8Path) -> bool {
-    let Ok(metadata) = fs::metadata(path) else {
-        return false;
-    };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
-    }
-    #[cfg(not(unix))]
-    {
-        metadata.is_file()
     }
 }

@@ -76,7 +76,3 @@ pub(super) fn candidates(directory: &Path, name: &OsStr) -> Vec<PathBuf> {
         .map(|kind| directory.join(name).with_extension(kind))
         .collect()
 }
-
-pub(super) fn is_executable(path: &Path) -> bool {
-    path.is_file()
-}

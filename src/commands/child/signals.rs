@@ -100,11 +100,6 @@ pub(super) fn candidates(directory: &Path, name: &OsStr) -> Vec<PathBuf> {
     vec![directory.join(name)]
 }
 
-pub(super) fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-}
-
 /// Returns true if a terminal sends its signals to us, and so to the command as well.
 fn has_terminal() -> bool {
     let foreground = fs::File::open("/dev/tty")
