@@ -294,8 +294,8 @@ fn set_up_shells(intent: &Intent, session: &Session) -> Result<(Vec<Utf8PathBuf>
 
 fn write_manual(session: &Session) -> Result<(), Error> {
     let directory = session.layout.manual();
-    if let Some(stranger) = directories::foreign_entry(&directory, &session.layout) {
-        session.warn(format!("{stranger}; the manual is not written"));
+    if let Some(entry) = directories::foreign_entry(&directory, &session.layout) {
+        session.warn(format!("{entry}; the manual is not written"));
         return Ok(());
     }
     let written = atomic::make_directories(&directory).and_then(|()| {

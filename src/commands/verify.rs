@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// So many of a tree's damages are told one by one.
-const TOLD: usize = 10;
+const SHOWN: usize = 10;
 
 /// Arguments of `ampup verify`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -88,11 +88,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         };
         let shown = session.style(&component)?.show(tree.version());
         let _ = writeln!(data, "{component} {shown} is {}", shown_state(state));
-        for damage in damages.iter().take(TOLD) {
+        for damage in damages.iter().take(SHOWN) {
             let _ = writeln!(data, "  {damage}");
         }
-        if damages.len() > TOLD {
-            let _ = writeln!(data, "  and {} more", damages.len() - TOLD);
+        if damages.len() > SHOWN {
+            let _ = writeln!(data, "  and {} more", damages.len() - SHOWN);
         }
         rows.push(json!({
             "name": component, "version": tree.to_string(), "state": state,

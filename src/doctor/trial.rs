@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The time that a server is given to answer; ampd gives it thirty seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The socket where ampd waits for its server, whatever PGPORT says.
 const SOCKET: &str = ".s.PGSQL.5432";
@@ -139,7 +139,7 @@ fn try_postgres(program: &Utf8Path, cluster: &Utf8Path) -> Option<String> {
         Err(cause) => return Some(format!("`{program}`: {cause}")),
     };
     let socket = cluster.join(SOCKET);
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     let failed = loop {
         if UnixStream::connect(&socket).is_ok() {
             break None;

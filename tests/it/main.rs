@@ -65,6 +65,8 @@ mod postgres_ampd;
 #[cfg(unix)]
 mod postgres_daemon;
 #[cfg(unix)]
+mod postgres_foreign;
+#[cfg(unix)]
 mod postgres_kills;
 #[cfg(unix)]
 mod postgres_law;
@@ -76,8 +78,6 @@ mod postgres_loopback;
 mod postgres_paths;
 #[cfg(unix)]
 mod postgres_programs;
-#[cfg(unix)]
-mod postgres_strangers;
 mod powershell;
 #[cfg(target_os = "linux")]
 mod pruned;

@@ -1,10 +1,10 @@
 //! Every file that ampup writes for itself, damaged in every way: it is read as damaged, made anew or passed over, and
 //! nothing outside the home is touched.
 
+mod foreign_entries;
 mod foreign_homes;
 mod root_home;
 mod scene;
-mod strangers;
 
 use std::{os::unix::fs::symlink, time::Instant};
 
@@ -12,7 +12,7 @@ use ampup::exit::Exit;
 use camino::Utf8Path;
 use fs_err as fs;
 
-use self::scene::{PATIENCE, Scene, bounded, run};
+use self::scene::{Scene, TIMEOUT, bounded, run};
 use crate::support::{home::finish, table::every};
 
 /// All that is written by ampup itself, below the home.
@@ -142,7 +142,7 @@ fn survives(names: &[&str], all: bool) {
                 let began = Instant::now();
                 let run = finish(bounded(&scene.home.command(words), &scene.home));
                 assert!(
-                    began.elapsed() < PATIENCE,
+                    began.elapsed() < TIMEOUT,
                     "{what}: {words:?} took {:?}",
                     began.elapsed()
                 );

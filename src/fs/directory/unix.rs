@@ -14,7 +14,7 @@ use rustix::{
 
 use super::{Directory, DirectoryEntry, Kind, bad, named};
 
-const HOLD: OFlags = OFlags::RDONLY
+const OPEN: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
@@ -217,7 +217,7 @@ fn made_at(above: impl std::os::fd::AsFd, name: &str, path: Utf8PathBuf) -> io::
 }
 
 fn open_at(above: impl std::os::fd::AsFd, name: &str, path: Utf8PathBuf) -> io::Result<Directory> {
-    let opened: Result<OwnedFd, _> = retry_on_intr(|| rustix::fs::openat(&above, name, HOLD, Mode::empty()));
+    let opened: Result<OwnedFd, _> = retry_on_intr(|| rustix::fs::openat(&above, name, OPEN, Mode::empty()));
     match opened {
         Ok(handle) => Ok(Directory { path, handle }),
         Err(cause) => Err(named(cause.into(), "open", &path)),

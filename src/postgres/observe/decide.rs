@@ -85,8 +85,8 @@ pub fn contents(listing: &Listing) -> Contents {
     let was_served = listing.entries.iter().any(|entry| entry == "postmaster.opts");
     let is_virgin = !was_served && !listing.has_users_objects;
     let Some(version) = &listing.version else {
-        let stranger = listing.entries.iter().find(|entry| !is_of_cluster(entry));
-        return match stranger {
+        let foreign = listing.entries.iter().find(|entry| !is_of_cluster(entry));
+        return match foreign {
             Some(entry) => Contents::Foreign { entry: entry.clone() },
             None if is_virgin => Contents::Unfinished,
             None => Contents::Damaged { lacks: "PG_VERSION" },

@@ -27,7 +27,7 @@ use crate::support::{
 };
 
 /// The longest that a command may take on this, on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) struct Scene {
     pub(super) home: Home,
@@ -172,7 +172,7 @@ impl Scene {
                 }
             });
             assert!(
-                began.elapsed() < PATIENCE,
+                began.elapsed() < TIMEOUT,
                 "{what}: `{name}` took {:?}",
                 began.elapsed()
             );

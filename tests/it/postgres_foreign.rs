@@ -1,4 +1,4 @@
-//! Law 4: a pid is never believed alone. Whatever `postmaster.pid` says, strangers live and the server starts.
+//! Law 4: a pid is never believed alone. Whatever `postmaster.pid` says, bystanders live and the server starts.
 
 use ampup::event::Silent;
 use std::{
@@ -14,7 +14,7 @@ use fs_err as fs;
 use crate::support::postgres::{TestProject, run_as, sql};
 
 /// A process that has nothing to do with PostgreSQL, run by the user that PostgreSQL runs as, or by us.
-fn stranger(same_user: bool) -> std::process::Child {
+fn bystander(same_user: bool) -> std::process::Child {
     let mut sleep = Command::new("sleep");
     sleep.arg("600").stdin(Stdio::null());
     if let (true, Some(user)) = (same_user, run_as()) {
@@ -33,7 +33,7 @@ fn write_long_ago(path: &Utf8Path, content: &str) {
 
 #[test]
 fn a_stale_pid_file_harms_nobody_and_stops_nothing() {
-    let (mut same_user, mut other) = (stranger(true), stranger(false));
+    let (mut same_user, mut other) = (bystander(true), bystander(false));
     let project = TestProject::with_cluster(18);
     let parent = std::os::unix::process::parent_id();
     let numbers = [
@@ -71,13 +71,13 @@ fn a_stale_pid_file_harms_nobody_and_stops_nothing() {
             server.release(&Silent).expect("stopped");
         }
     }
-    for stranger in [&mut same_user, &mut other] {
+    for bystander in [&mut same_user, &mut other] {
         assert!(
-            stranger.try_wait().expect("asked").is_none(),
-            "the stranger lives"
+            bystander.try_wait().expect("asked").is_none(),
+            "the bystander lives"
         );
-        stranger.kill().expect("ended");
-        stranger.wait().expect("waited for");
+        bystander.kill().expect("ended");
+        bystander.wait().expect("waited for");
     }
 }
 
