@@ -306,6 +306,7 @@ fn give_to(_: &Utf8Path, _: &OsUser) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     fn accepts(printed: &str, version: &str, tags: &[&str]) -> bool {
         let version = Version::parse(version).expect("a version");
@@ -323,7 +324,7 @@ mod tests {
         assert!(!accepts("postgres (PostgreSQL) 18.40.0", "18.4.0", &[]));
         assert!(accepts("ampd v0.0.35", "0.0.35", &["v0.0.35"]) && !accepts("ampd v0.0.351", "0.0.35", &[]));
         let nightly = "0.0.36-nightly.20260313+188bfd4";
-        for printed in [
+        let rows = [
             "ampd nightly-188bfd4",
             "ampd v0.0.35-57-g188bfd4",
             "ampd 188bfd4",
@@ -331,13 +332,17 @@ mod tests {
             "ampd v0.0.35-57-g188bfd41",
             "ampd nightly-188bfd41c",
             "ampd (188bfd41c0ffee)",
-        ] {
+        ];
+        every(rows, |printed| {
             assert!(accepts(printed, nightly, &["nightly-188bfd4"]), "{printed}");
-        }
+        });
         // Another commit, too few digits, and a commit that is no nightly's.
-        for printed in ["ampd v0.0.36", "ampd v0.0.35-57-g188bfd5", "ampd v0.0.35-g188bfd"] {
-            assert!(!accepts(printed, nightly, &["nightly-188bfd4"]), "{printed}");
-        }
+        every(
+            ["ampd v0.0.36", "ampd v0.0.35-57-g188bfd5", "ampd v0.0.35-g188bfd"],
+            |printed| {
+                assert!(!accepts(printed, nightly, &["nightly-188bfd4"]), "{printed}");
+            },
+        );
         let longer = "0.0.36-nightly.20260313+188bfd41";
         assert!(accepts("ampd v0.0.35-57-g188bfd4", longer, &[]));
         assert!(!accepts("ampd 188bfd4", "0.0.36+188bfd4", &[]));

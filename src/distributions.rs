@@ -83,6 +83,7 @@ impl Distribution {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn the_command_is_that_of_the_distribution_and_names_every_package_once() {
@@ -91,7 +92,7 @@ mod tests {
             let command = known.install(things.iter().copied(), os);
             command.unwrap_or_default()
         };
-        for (things, os, command) in [
+        let rows = [
             (
                 &["libxml2.so.2"][..],
                 "NAME=x\nID=manjaro\nID_LIKE=arch\n",
@@ -125,8 +126,9 @@ mod tests {
             (&["libunheard.so.1"], "ID=debian\n", ""),
             (&["libz.so.1"], "ID=plan9\n", ""),
             (&["libz.so.1"], "", ""),
-        ] {
+        ];
+        every(rows, |(things, os, command)| {
             assert_eq!(install(things, os), command, "{things:?} on {os:?}");
-        }
+        });
     }
 }

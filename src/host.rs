@@ -195,6 +195,7 @@ fn usual_directories() -> Vec<Utf8PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     fn host() -> Host {
         Host {
@@ -211,14 +212,15 @@ mod tests {
     fn a_c_library_states_its_version_as_getconf_does() {
         let banner = b"\0GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\nCopyright";
         assert_eq!(stated_version(banner), Some((2, 36)));
-        for other in [
+        let rows = [
             &b""[..],
             b"x release version ",
             b" release version x.",
             b" release version 2.36",
-        ] {
+        ];
+        every(rows, |other| {
             assert_eq!(stated_version(other), None, "{other:?}");
-        }
+        });
         if let (true, Some(here)) = (cfg!(target_os = "linux"), glibc()) {
             assert_eq!(answer("getconf", &["GNU_LIBC_VERSION"]), Some(here));
         }

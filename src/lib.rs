@@ -97,6 +97,11 @@ mod ground {
     pub mod store;
 }
 
+/// Tables of cases, as the other tests have them.
+#[cfg(test)]
+#[path = "../tests/it/support/table.rs"]
+mod table;
+
 /// The modules of the program.
 #[cfg(feature = "cli")]
 #[path = ""]

@@ -152,6 +152,7 @@ fn at<const N: usize>(header: &[u8], start: usize) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     fn elf_of(machine: u16) -> Vec<u8> {
         let mut header = b"\x7fELF\x02\x01\x01".to_vec();
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn headers_say_what_a_program_was_built_for() {
         let arm_mac = [&b"\xcf\xfa\xed\xfe"[..], &0x0100_000c_u32.to_le_bytes()].concat();
-        for (header, system, processor) in [
+        let rows = [
             (elf_of(62), "Linux", "x86_64"),
             (elf_of(183), "Linux", "aarch64"),
             (elf_of(243), "Linux", "riscv"),
@@ -198,7 +199,8 @@ mod tests {
             ),
             (pe_of(0x8664), "Windows", "x86_64"),
             (pe_of(0xaa64), "Windows", "aarch64"),
-        ] {
+        ];
+        every(rows, |(header, system, processor)| {
             let named = format!("{system} on {processor}");
             let expected = if (cfg!(target_os = "macos") && system == "macOS") || named == here() {
                 Built::ForHere
@@ -206,16 +208,19 @@ mod tests {
                 Built::For(named)
             };
             assert_eq!(Built::of(&header), expected);
-        }
+        });
     }
 
     #[test]
     fn scripts_name_their_interpreter_and_the_rest_is_no_program() {
         assert_eq!(Built::of(b"#!/bin/sh\n"), Built::Script);
         let class_of_java = [&b"\xca\xfe\xba\xbe\0\0\0\x34"[..], &[0; 64]].concat();
-        for header in [&b""[..], b"echo hello", b"\x7fELF", b"MZ", &class_of_java] {
-            assert_eq!(Built::of(header), Built::Unknown, "{header:?}");
-        }
+        every(
+            [&b""[..], b"echo hello", b"\x7fELF", b"MZ", &class_of_java],
+            |header| {
+                assert_eq!(Built::of(header), Built::Unknown, "{header:?}");
+            },
+        );
     }
 
     #[test]

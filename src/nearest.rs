@@ -26,6 +26,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn a_word_is_near_to_what_was_meant_and_to_nothing_else() {
@@ -39,7 +40,7 @@ mod tests {
             "db",
             "self",
         ];
-        for (word, meant) in [
+        let rows = [
             ("instal", &["install"][..]),
             ("isntall", &["install", "uninstall"]),
             ("Instal", &["install"]),
@@ -49,9 +50,10 @@ mod tests {
             ("frobnicate", &[]),
             ("x", &[]),
             ("", &[]),
-        ] {
+        ];
+        every(rows, |(word, meant)| {
             assert_eq!(nearest(word, verbs), meant, "{word}");
-        }
+        });
         assert_eq!(nearest("pg", ["ampd", "ampctl", "postgres"]), [""; 0]);
     }
 }

@@ -253,12 +253,13 @@ pub fn typed(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn a_home_that_would_split_path_is_refused() {
-        for bad in ["/a\nb", "/a\u{7}b"] {
+        every(["/a\nb", "/a\u{7}b"], |bad| {
             assert!(Setting::new(bad.into(), None).is_err(), "{bad:?}");
-        }
+        });
         assert_eq!(Setting::new("/a:b".into(), None).is_err(), !cfg!(windows));
         assert!(Setting::new("/a b'c$d\"é".into(), None).is_ok());
     }
@@ -267,7 +268,7 @@ mod tests {
     fn ampup_home_is_exported_only_where_nothing_else_leads_there() {
         let usual = Setting::new("/u/.ampup".into(), Some("/u".into())).expect("fit");
         let moved = Setting::new("/opt/amp".into(), Some("/u".into())).expect("fit");
-        for shell in Shell::ALL {
+        every(Shell::ALL, |shell| {
             assert!(!usual.env_text(shell).contains("AMPUP_HOME"), "{shell}");
             assert!(moved.env_text(shell).contains("AMPUP_HOME"), "{shell}");
             assert_eq!(moved.line(shell).lines().count(), 1, "{shell}");
@@ -280,7 +281,7 @@ mod tests {
                 !usual.line(shell).contains("/u/"),
                 "{shell}: it is shared between machines"
             );
-        }
+        });
     }
 
     #[test]

@@ -56,6 +56,7 @@ fn psql(words: &[OsString]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn what_follows_psql_is_psqls() {
@@ -67,7 +68,7 @@ mod tests {
                 .collect();
             words.join(" ")
         };
-        for (line, expected) in [
+        let rows = [
             ("ampup db psql -v x=1 -q", "ampup db psql -- -v x=1 -q"),
             ("ampup -q db psql -h", "ampup -q db psql -- -h"),
             ("ampup db psql --amp-dir a -q", "ampup db psql --amp-dir a -- -q"),
@@ -80,8 +81,9 @@ mod tests {
             ("ampup run db psql -q", "ampup run db psql -q"),
             ("ampup db url -q", "ampup db url -q"),
             ("ampup help db psql", "ampup help db psql"),
-        ] {
+        ];
+        every(rows, |(line, expected)| {
             assert_eq!(marked(line), expected);
-        }
+        });
     }
 }

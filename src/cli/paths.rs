@@ -71,12 +71,13 @@ fn replaced(text: &str, path: &str, by: &str, may_follow: impl Fn(Option<char>) 
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn paths_are_as_short_as_they_are_typed() {
         let places = |home: &str, here: &str| ShortPaths::of(&Env::from_variables([("HOME", home)], here));
         let shorten = |text: &str| places("/home/u", "/home/u/shop").shorten(text);
-        for (long, short) in [
+        let rows = [
             ("in `/home/u/.ampup/bin`", "in `~/.ampup/bin`"),
             ("`. /home/u/.ampup/env`", "`. ~/.ampup/env`"),
             ("/home/u/shop/.amp/metadb: x", ".amp/metadb: x"),
@@ -86,9 +87,10 @@ mod tests {
             ("AMP_DIR=/home/u/x", "AMP_DIR=/home/u/x"),
             ("`/home/u/shop/`", "`~/shop/`"),
             ("file:///home/u/x", "file:///home/u/x"),
-        ] {
+        ];
+        every(rows, |(long, short)| {
             assert_eq!(shorten(long), short, "{long}");
-        }
+        });
         let at_home = places("/home/u", "/home/u");
         assert_eq!(at_home.shorten("`/home/u/.ampup`"), "`~/.ampup`");
         let at_root = places("/", "/");

@@ -123,6 +123,7 @@ fn first_paragraph(refusal: &clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     fn refusal_of(line: &str) -> String {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_refused_line_is_answered_with_the_one_that_was_meant() {
-        for (line, expected) in [
+        let rows = [
             (
                 "ampup instal postgres@18",
                 "error: there is no command `ampup instal`\nhint: did you mean `ampup install postgres@18`?",
@@ -165,8 +166,9 @@ mod tests {
                 "ampup --color blue list",
                 "error: invalid value `blue` for `--color <WHEN>` [possible values: auto, always, never]\nhint: `ampup help list`",
             ),
-        ] {
+        ];
+        every(rows, |(line, expected)| {
             assert_eq!(refusal_of(line), expected, "{line}");
-        }
+        });
     }
 }

@@ -128,14 +128,15 @@ fn daemon() -> ComponentName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn postgres_is_found_by_what_people_call_it() {
-        for word in ["pg", "postgresql", "postgres"] {
+        every(["pg", "postgresql", "postgres"], |word| {
             assert_eq!(name(word).expect(word).as_str(), "postgres");
             let spec = spec(&format!("{word}@17")).expect(word);
             assert_eq!(spec.to_string(), "postgres@17");
-        }
+        });
         assert_eq!(name("pgx").expect("a name").as_str(), "pgx");
     }
 
@@ -146,14 +147,14 @@ mod tests {
         assert!(matches!(read("nightly"), Ok(Request::Version(_))));
         assert!(matches!(read("postgres@18"), Ok(Request::Component(_))));
         assert!(matches!(read("Postgres@18"), Ok(Request::Capitals { .. })));
-        for wrong in ["", "postgres@", "postgres@eighteen", "@18", "a b"] {
+        every(["", "postgres@", "postgres@eighteen", "@18", "a b"], |wrong| {
             let refused = read(wrong).expect_err(wrong);
             assert_eq!(
                 refused.hint().as_deref(),
                 Some("`ampup use postgres@18.4`"),
                 "{wrong}"
             );
-        }
+        });
         assert!(component("ampup install postgres")("18").is_err());
     }
 }

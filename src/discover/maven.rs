@@ -53,19 +53,21 @@ fn versions(xml: &[u8]) -> Result<Vec<&str>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn the_versions_of_a_list_are_read() {
         let xml = "<metadata><versioning><latest>18.6.0</latest><versions>\n<version>9.6.24</version>\n <version>18.6.0</version>
             </versions><lastUpdated>20260820</lastUpdated></versioning></metadata>";
         assert_eq!(versions(xml.as_bytes()), Ok(vec!["9.6.24", "18.6.0"]));
-        for bad in [
+        let rows = [
             "",
             "<html>",
             "<versions><version>1</versions>",
             "<versions><version>1.0.0",
-        ] {
+        ];
+        every(rows, |bad| {
             assert!(versions(bad.as_bytes()).is_err(), "{bad}");
-        }
+        });
     }
 }

@@ -108,6 +108,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn an_answer_is_recent_for_an_hour_and_believed_only_as_it_was_written() {
@@ -122,13 +123,16 @@ mod tests {
         };
         assert_eq!(at(0).recall("q"), None);
         at(0).keep("q", &answer);
-        for (minutes, is_recent) in [(0, true), (59, true), (60, false), (-1, false)] {
-            assert_eq!(
-                at(minutes).recall("q"),
-                Some((answer.clone(), is_recent)),
-                "{minutes}"
-            );
-        }
+        every(
+            [(0, true), (59, true), (60, false), (-1, false)],
+            |(minutes, is_recent)| {
+                assert_eq!(
+                    at(minutes).recall("q"),
+                    Some((answer.clone(), is_recent)),
+                    "{minutes}"
+                );
+            },
+        );
         assert_eq!(at(0).recall("another"), None);
         let path = at(0).path("q");
         let whole = fs_err::read_to_string(&path).expect("read");

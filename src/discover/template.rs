@@ -63,6 +63,7 @@ fn is_word(name: &str, word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn a_template_is_read_backwards_and_filled_in() {
@@ -78,7 +79,7 @@ mod tests {
             of("nightly-{sha7}", "nightly-188bfd4").as_deref(),
             Some("188bfd4")
         );
-        for (template, text) in [
+        let rows = [
             (npm, "18.4.0"),
             (npm, "18.x.0-beta.1"),
             (npm, "18.4.0-beta.17x"),
@@ -87,8 +88,9 @@ mod tests {
             ("nightly-{sha7}", "nightly-188bfd"),
             ("{version}", ""),
             ("plain", "plainer"),
-        ] {
+        ];
+        every(rows, |(template, text)| {
             assert_eq!(of(template, text), None, "{template} {text}");
-        }
+        });
     }
 }

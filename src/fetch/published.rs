@@ -101,6 +101,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::table::every;
 
     const ONE: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     const TWO: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -112,7 +113,7 @@ mod tests {
     #[test]
     fn every_shape_of_checksum_file_is_read() {
         let upper = ONE.to_uppercase();
-        for text in [
+        let rows = [
             format!("{ONE}  a.tar.gz\n"),
             format!("{ONE} *a.tar.gz\r\n"),
             format!("{ONE}  ./dist/a.tar.gz"),
@@ -125,14 +126,15 @@ mod tests {
             ),
             format!("{TWO}  b.tar.gz\n{ONE}  a.tar.gz\n{TWO}  ba.tar.gz\n"),
             format!("{ONE}  a.tar.gz\n{ONE}  a.tar.gz\n"),
-        ] {
+        ];
+        every(rows, |text| {
             assert_eq!(checksum(&text).as_deref(), Ok(ONE), "{text}");
-        }
+        });
     }
 
     #[test]
     fn a_checksum_file_that_states_nothing_for_the_file_says_what_it_holds() {
-        for (text, says) in [
+        let rows = [
             (String::new(), "no sha256"),
             (ONE[1..].to_owned(), "no sha256"),
             (format!("{ONE}{TWO}"), "no sha256"),
@@ -145,10 +147,11 @@ mod tests {
                 "SHA512 hash of a.tar.gz:\r\nCertUtil: -hashfile command FAILED".to_owned(),
                 "no sha256",
             ),
-        ] {
+        ];
+        every(rows, |(text, says)| {
             let why = checksum(&text).expect_err(&text);
             assert!(why.contains(says), "{text}: {why}");
-        }
+        });
         assert!(of_checksum_file(b"\xff\xfe", Algorithm::Sha256, "a").is_err());
     }
 
@@ -161,24 +164,26 @@ mod tests {
         );
         let of = |asset| of_github_release(release.as_bytes(), asset).map(|digest| digest.hex());
         assert_eq!(of("a").as_deref(), Ok(ONE));
-        for (asset, says) in [
+        let rows = [
             ("b", "mid-2025"),
             ("c", "mid-2025"),
             ("d", "`md5:00`"),
             ("e", "exactly one"),
             ("f", "exactly one"),
-        ] {
+        ];
+        every(rows, |(asset, says)| {
             let why = of(asset).expect_err(asset);
             assert!(why.contains(says), "{asset}: {why}");
-        }
-        for (text, says) in [
+        });
+        let rows = [
             ("{}", "not a release"),
             ("[", "not a release"),
             ("<html>", "web page"),
-        ] {
+        ];
+        every(rows, |(text, says)| {
             let why = of_github_release(text.as_bytes(), "a").expect_err(text);
             assert!(why.contains(says), "{text}: {why}");
-        }
+        });
     }
 
     proptest! {

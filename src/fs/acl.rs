@@ -62,15 +62,16 @@ fn sid(answer: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn a_file_is_left_to_its_user_alone() {
         let answer = "\"pc\\ann, the second\",\"S-1-5-21-397955417-626881126-188441444-1001\"\r\n";
         let user = sid(answer).expect("a user");
         assert_eq!(user, "S-1-5-21-397955417-626881126-188441444-1001");
-        for nonsense in ["", "ann", "\"pc\\ann\",\"S-1-5 /grant x\"", "a,b"] {
+        every(["", "ann", "\"pc\\ann\",\"S-1-5 /grant x\"", "a,b"], |nonsense| {
             assert_eq!(sid(nonsense), None, "{nonsense}");
-        }
+        });
         assert_eq!(
             arguments(r"C:\p q\.amp\password".into(), user),
             [

@@ -75,6 +75,7 @@ mod tests {
     use fs_err as fs;
 
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn what_somebody_planted_is_neither_followed_nor_written_over() {
@@ -91,7 +92,7 @@ mod tests {
             fs_err::os::unix::fs::chown(&victim, Some(1), Some(1)).expect("given away");
         }
         fs_err::os::unix::fs::symlink(world, planted("way")).expect("linked");
-        for name in ["link", "dangling", "second", "way"] {
+        every(["link", "dangling", "second", "way"], |name| {
             assert_eq!(
                 top.file(name).expect_err("there").kind(),
                 io::ErrorKind::AlreadyExists
@@ -101,10 +102,10 @@ mod tests {
             assert_eq!(top.read(name).is_err(), is_anothers, "{name}");
             assert_eq!(top.append(name).is_err(), is_anothers, "{name}");
             assert!(top.enter(name.into()).is_err(), "{name}");
-        }
-        for outside in ["..", "/", "a/../../b"] {
+        });
+        every(["..", "/", "a/../../b"], |outside| {
             assert!(top.enter(outside.into()).is_err(), "{outside}");
-        }
+        });
         assert!(Directory::open(&planted("way")).is_err());
         let to = Directory::make(&world.join("to")).expect("made");
         fs::remove_file(planted("second")).expect("removed");

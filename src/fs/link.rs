@@ -198,6 +198,7 @@ fn read_with_retries(link: &Utf8Path) -> io::Result<std::path::PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn a_path_with_a_quotation_mark_can_be_typed() {
@@ -218,10 +219,10 @@ mod tests {
         fs::create_dir(world.join("b")).expect("made");
         fs::create_dir(world.join("scratch")).expect("made");
         let link = world.join("link");
-        for target in ["a", "b", "a"] {
+        every(["a", "b", "a"], |target| {
             replace_directory(target.into(), &link, &world.join("scratch")).expect("replaced");
             assert_eq!(read(&link).expect("a link").file_name(), Some(target));
-        }
+        });
         assert_eq!(fs::read_dir(world.join("scratch")).expect("listed").count(), 0);
         assert_eq!(
             read(&world.join("none")).expect_err("missing").kind(),

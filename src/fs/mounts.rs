@@ -180,6 +180,7 @@ fn unescaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     const MOUNTS: &str = "\
 21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -198,9 +199,9 @@ mod tests {
         assert_eq!(of("/home/ann/my disk/.amp"), "fuse.sshfs");
         assert_eq!(of("/mnt/project"), "tmpfs");
         assert_eq!(kind("nonsense\n", "/".into()), None);
-        for kind in ["nfs4", "fuse.sshfs", "9p"] {
+        every(["nfs4", "fuse.sshfs", "9p"], |kind| {
             assert!(NETWORK.contains(&kind), "{kind}");
-        }
+        });
         assert!(!NETWORK.contains(&"ext4") && !NETWORK.contains(&"tmpfs"));
     }
 

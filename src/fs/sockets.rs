@@ -59,6 +59,7 @@ fn has_none(cause: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn they_work_in_a_directory_of_ours_and_nothing_stays_there() {
@@ -66,12 +67,12 @@ mod tests {
         let world = Utf8Path::from_path(world.path()).expect("UTF-8");
         let long = world.join("p".repeat(120));
         fs::create_dir(&long).expect("made");
-        for place in [world.to_owned(), long.clone()] {
+        every([world.to_owned(), long.clone()], |place| {
             // Of one that was killed.
             drop(fs::write(place.join(NAME), ""));
             assert!(work_in(&place).expect("tried"));
             assert!(!place.join(NAME).exists());
-        }
+        });
         let link = world.join("link");
         std::os::unix::fs::symlink(&long, &link).expect("linked");
         work_in(&link).expect_err("no link is followed");

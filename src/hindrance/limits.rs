@@ -129,6 +129,7 @@ fn of_group(groups: &str, read: impl Fn(&Utf8Path) -> Option<String>) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn the_lowest_limit_on_the_way_counts() {
@@ -149,7 +150,7 @@ mod tests {
             let found = files.iter().find(|(name, _)| path == *name)?;
             Some(found.1.to_owned())
         };
-        for (groups, limit) in [
+        let rows = [
             ("0::/a.slice/b.service\n", Some(8 << 20)),
             ("0::/\n", None),
             ("0::/elsewhere\n", None),
@@ -159,8 +160,9 @@ mod tests {
             ),
             ("4:memory:/of/the/host\n", Some(9_223_372_036_854_771_712)),
             ("nonsense\n", None),
-        ] {
+        ];
+        every(rows, |(groups, limit)| {
             assert_eq!(of_group(groups, read), limit, "{groups}");
-        }
+        });
     }
 }

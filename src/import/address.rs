@@ -121,14 +121,18 @@ fn decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn a_password_is_kept_apart() {
-        for wrong in ["postgresql://h:port/d", "postgresql://h1:1,h2:70000/d"] {
-            assert!(side(wrong).is_err(), "{wrong}");
-        }
+        every(
+            ["postgresql://h:port/d", "postgresql://h1:1,h2:70000/d"],
+            |wrong| {
+                assert!(side(wrong).is_err(), "{wrong}");
+            },
+        );
         let name = format!("application_name=ampup-{}", std::process::id());
-        for (written, host, plain, secret, seconds) in [
+        let rows = [
             (
                 "postgresql://me:a%2Fb%@h:1/d",
                 "h:1",
@@ -165,7 +169,8 @@ mod tests {
                 "x",
                 2,
             ),
-        ] {
+        ];
+        every(rows, |(written, host, plain, secret, seconds)| {
             let (side, _) = side(written).expect("an address");
             let Side::Address {
                 address,
@@ -182,6 +187,6 @@ mod tests {
                 (Some(secret), seconds),
                 "{written}"
             );
-        }
+        });
     }
 }

@@ -146,6 +146,7 @@ fn without_versions(statement: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     /// Returns the text that psql would get, with `KEY` for ours.
     fn edited(dump: &str) -> String {
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_dump_is_restricted_and_its_own_pair_taken_off() {
-        for (dump, to_psql) in [
+        let rows = [
             ("SELECT 1;\n", "\\restrict KEY\nSELECT 1;\n"),
             (
                 "\\! id\nSELECT 1;\n\\unrestrict\n",
@@ -192,9 +193,10 @@ mod tests {
                 "SELECT '\n\\restrict a1\n';\n",
                 "\\restrict KEY\nSELECT '\n\\restrict a1\n';\n",
             ),
-        ] {
+        ];
+        every(rows, |(dump, to_psql)| {
             assert_eq!(edited(dump), to_psql, "{dump}");
-        }
+        });
     }
 
     #[test]
@@ -209,7 +211,7 @@ mod tests {
     #[test]
     fn the_versions_of_columns_are_left_out_and_their_options_kept() {
         let column = "ALTER TABLE ONLY public.\"a SET (b\" ALTER COLUMN x SET";
-        for (statement, left) in [
+        let rows = [
             (format!("{column} (pg_attver=22161408);\n"), String::new()),
             (
                 format!("{column} (n_distinct=5, pg_attver=7);\n"),
@@ -233,7 +235,8 @@ mod tests {
                 format!("{column} (n_distinct=5);\n"),
                 format!("{column} (n_distinct=5);\n"),
             ),
-        ] {
+        ];
+        every(rows, |(statement, left)| {
             let head = "-- PostgreSQL database dump\n";
             assert_eq!(
                 edited(&format!("{head}{statement}")),
@@ -242,6 +245,6 @@ mod tests {
             );
             // Not pg_dump's.
             assert_eq!(edited(&statement), format!("\\restrict KEY\n{statement}"));
-        }
+        });
     }
 }

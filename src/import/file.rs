@@ -194,6 +194,7 @@ fn is_of_database(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn a_tar_archive_is_whole_up_to_its_end_alone() {
@@ -207,21 +208,22 @@ mod tests {
         let end = archive.len() - 2 * BLOCK;
         let is_whole = |length: usize| is_whole(io::Cursor::new(&archive[..length])).expect("read");
         assert!(is_whole(archive.len()) && is_whole(end + BLOCK));
-        for cut in [0, 5, 512, 600, 1300, 2048, 2600, end, end + 511] {
+        every([0, 5, 512, 600, 1300, 2048, 2600, end, end + 511], |cut| {
             assert!(!is_whole(cut), "{cut}");
-        }
+        });
     }
 
     #[test]
     fn a_text_of_comments_holds_no_statement() {
-        for (text, has_statements) in [
+        let rows = [
             ("--\n-- Postgre", false),
             ("\u{feff}-- x\n\n", false),
             ("-- x\nSELECT 1;", true),
-        ] {
+        ];
+        every(rows, |(text, has_statements)| {
             let said = scan(text.as_bytes(), &Interrupt::default()).expect("read");
             assert_eq!(said.has_statements, has_statements, "{text}");
-        }
+        });
     }
 
     #[test]
@@ -242,7 +244,7 @@ mod tests {
         );
         let rows = "COPY a FROM stdin;\n1\n";
         let (whole, cut) = (format!("{begin}{rows}\\.\n{end}"), format!("{begin}{rows}"));
-        for (dump, is_cut_off) in [
+        let rows = [
             (&whole, false),
             (&whole.replace("\\unrestrict x", ""), false),
             (&whole.replace('\n', "\r\n"), false),
@@ -254,10 +256,11 @@ mod tests {
             // Not pg_dump's.
             (&rows.to_owned(), false),
             (&"SELECT 1;\n".to_owned(), false),
-        ] {
+        ];
+        every(rows, |(dump, is_cut_off)| {
             assert_eq!(said(dump).is_cut_off, is_cut_off, "{dump}");
-        }
-        for (line, is_too_much) in [
+        });
+        let rows = [
             ("-- PostgreSQL database cluster dump", true),
             ("\\connect x", true),
             ("\u{feff}--\n-- PostgreSQL database cluster dump\n--\n", true),
@@ -271,9 +274,10 @@ mod tests {
             ),
             ("SELECT '\nCREATE DATABASE x;\n'", false),
             ("COPY x FROM stdin;\n\\\\connect x\n\\.", false),
-        ] {
+        ];
+        every(rows, |(line, is_too_much)| {
             assert_eq!(said(line).too_much.is_some(), is_too_much, "{line}");
-        }
+        });
         let dump = "ALTER TABLE a OWNER TO bob;\nALTER DATABASE d SET work_mem TO '7MB';\n\
             ALTER ROLE bob IN DATABASE d SET x TO '1';\nCOMMENT ON DATABASE d IS 'x';\nGRANT ALL ON DATABASE d TO eve;\n";
         let copied = format!("COPY t (x) FROM stdin;\n{dump}\\.\n");

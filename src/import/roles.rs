@@ -158,6 +158,7 @@ fn name(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn whoever_owns_what_only_a_superuser_may_own_is_made_one() {
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn roles_are_found_where_pg_dump_names_them() {
-        for (statement, roles) in [
+        let rows = [
             ("ALTER TABLE public.t OWNER TO app;", &["app"][..]),
             (
                 "GRANT SELECT ON TABLE public.t TO \"a \"\"b; TO c\" WITH GRANT OPTION;",
@@ -222,8 +223,9 @@ mod tests {
             ("CREATE TABLE t (x text DEFAULT ' TO a');", &[]),
             ("GRAN", &[]),
             ("Größe", &[]),
-        ] {
+        ];
+        every(rows, |(statement, roles)| {
             assert_eq!(named(statement), roles, "{statement}");
-        }
+        });
     }
 }

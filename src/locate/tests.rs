@@ -1,5 +1,6 @@
 use super::*;
 use crate::exit::Exit;
+use crate::table::every;
 
 /// A home with these trees of PostgreSQL, and one of them active.
 fn home(trees: &[&str], active: Option<&str>) -> (tempfile::TempDir, Locator) {
@@ -45,11 +46,11 @@ fn the_active_version_or_the_highest_of_another_major_is_found() {
 #[test]
 fn what_is_installed_and_not_active_is_said_to_be_so() {
     let (_world, locator) = home(&["17.9.0", "18.4.0"], None);
-    for refused in [locator.postgres(None), locator.active(&postgres())] {
+    every([locator.postgres(None), locator.active(&postgres())], |refused| {
         let refused = refused.expect_err("none is active");
         assert_eq!(refused.to_string(), "postgres 18.4 is installed but not active");
         assert_eq!(refused.hint().as_deref(), Some("`ampup use postgres@18.4`"));
-    }
+    });
 }
 
 #[test]

@@ -249,6 +249,7 @@ pub fn first_closed<'a>(user: &OsUser, way: &'a [Gate]) -> Option<&'a Gate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     const PROJECT: &str = "/p";
 
@@ -327,11 +328,12 @@ mod tests {
                 ..
             })
         ));
-        for (project_owner, requested, to) in [
+        let rows = [
             (0, None, "chown -R postgres /p/"),
             (7, None, "chown -R 7 /p/"),
             (7, Some(8), "chown -R 8 /p/"),
-        ] {
+        ];
+        every(rows, |(project_owner, requested, to)| {
             let refused = run_as(&Asking {
                 cluster: cluster(0),
                 requested,
@@ -340,7 +342,7 @@ mod tests {
             .expect_err("PostgreSQL refuses root");
             assert!(refused.to_string().contains("belongs to root"), "{refused}");
             assert!(refused.hint().expect("a hint").contains(to), "{refused:?}");
-        }
+        });
         assert_eq!(
             run_as(&Asking {
                 sudo_caller: Some(7),

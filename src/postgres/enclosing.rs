@@ -79,6 +79,7 @@ mod tests {
     use fs_err as fs;
 
     use super::*;
+    use crate::table::every;
     use crate::{env::HOME, fs::link};
 
     /// A world of ours, and the project that is found in a directory of it.
@@ -112,7 +113,7 @@ mod tests {
         let above = Some(Surprise::Above);
         let cluster = "u/p/.amp/metadb/PG_VERSION";
         let home = [(HOME, "u")];
-        for (what, directories, files, here, variables, expected) in [
+        let rows = [
             (
                 "here",
                 &["u/p"][..],
@@ -193,9 +194,10 @@ mod tests {
                 &[(HOME, "u"), ("AMP_DIR", "u/p/.amp")],
                 ("u/p/.amp", None),
             ),
-        ] {
+        ];
+        every(rows, |(what, directories, files, here, variables, expected)| {
             let (amp_dir, surprise) = found(directories, files, here, variables);
             assert_eq!((amp_dir.as_str(), surprise), expected, "{what}");
-        }
+        });
     }
 }

@@ -181,11 +181,12 @@ impl HostFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn the_call_says_what_was_refused_and_not_the_text_alone() {
         let find = |text: &str| HostFault::find(&text.lines().map(str::to_owned).collect::<Vec<_>>());
-        for (text, fault) in [
+        let rows = [
             (
                 "FATAL:  could not open shared memory segment \"/PostgreSQL.123\": Permission denied",
                 Some(HostFault::DevShm),
@@ -281,8 +282,9 @@ mod tests {
                 "FATAL:  could not create lock file \"x\": Permission denied",
                 None,
             ),
-        ] {
+        ];
+        every(rows, |(text, fault)| {
             assert_eq!(find(text), fault, "{text}");
-        }
+        });
     }
 }

@@ -180,6 +180,7 @@ pub fn is_forgotten(processes: &[Process]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn a_server_in_which_somebody_works_is_not_forgotten() {
@@ -208,7 +209,7 @@ mod tests {
             ("S", "postgres: io worker 0\0")
         ]));
         assert!(left(&[("S", "postgres: amp: checkpointer")]));
-        for working in [
+        let rows = [
             ("S", "postgres: checkpointer performing shutdown checkpoint\0"),
             ("D", "postgres: checkpointer \0"),
             ("R", "postgres: io worker 1\0"),
@@ -216,12 +217,13 @@ mod tests {
             ("S", "postgres: startup recovering 000000010000000000000002\0"),
             ("S", "postgres: postgres postgres [local] idle\0"),
             ("S", "postgres: archiver archiving 000000010000000000000002\0"),
-        ] {
+        ];
+        every(rows, |working| {
             assert!(
                 !left(&[("S", "postgres: checkpointer \0"), working]),
                 "{working:?}"
             );
-        }
+        });
         assert!(!left(&[]), "one that has just begun");
     }
 

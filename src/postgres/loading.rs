@@ -206,6 +206,7 @@ fn file_name(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn the_loaders_last_words_are_understood() {
@@ -264,7 +265,7 @@ mod tests {
         let ours =
             fs_err::read("/proc/self/exe").map_or_else(|_| b"\x7fELF".to_vec(), |bytes| bytes[..64].to_vec());
         let (missing, refused) = (2, ENOEXEC);
-        for (content, number, expected) in [
+        let rows = [
             (
                 &b"#!/bin/sh\r\necho\r\n"[..],
                 missing,
@@ -286,11 +287,12 @@ mod tests {
             #[cfg(target_os = "linux")]
             (&ours, missing, Some(LoadFailure::MissingLoader)),
             (b"#!/bin/sh\n", 13, None),
-        ] {
+        ];
+        every(rows, |(content, number, expected)| {
             fs_err::write(&file, content).expect("written");
             let found = LoadFailure::of_start(&file, &io::Error::from_raw_os_error(number));
             assert_eq!(found, expected, "{content:?}");
-        }
+        });
         let gone = LoadFailure::of_start("/nowhere/x".into(), &io::Error::from_raw_os_error(missing));
         assert_eq!(gone, None);
     }
@@ -298,7 +300,7 @@ mod tests {
     #[test]
     fn a_library_that_an_extension_lacks_is_named() {
         let said = "ERROR:  could not load library \"/p/lib/uuid-ossp.so\": ";
-        for (why, missing) in [
+        let rows = [
             (
                 "libossp-uuid.so.16: cannot open shared object file: No such file or directory",
                 Some("libossp-uuid.so.16"),
@@ -308,13 +310,14 @@ mod tests {
                 Some("libuuid.so.1"),
             ),
             ("/p/lib/uuid-ossp.so: undefined symbol: x", None),
-        ] {
+        ];
+        every(rows, |(why, missing)| {
             assert_eq!(
                 missing_library(&format!("{said}{why}")).as_deref(),
                 missing,
                 "{why}"
             );
-        }
+        });
     }
 
     #[test]

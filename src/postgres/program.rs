@@ -263,6 +263,7 @@ mod tests {
     use std::{os::unix::process::ExitStatusExt as _, thread, time::Instant};
 
     use super::*;
+    use crate::table::every;
 
     #[cfg(target_os = "linux")]
     #[test]
@@ -292,7 +293,7 @@ mod tests {
 
     #[test]
     fn what_the_disk_refuses_a_program_ends_as_it_does_for_us() {
-        for (line, code) in [
+        let rows = [
             ("initdb: error: could not write \"a\": No space left on device", 7),
             ("FATAL:  could not create lock file: Read-only file system", 7),
             (
@@ -301,7 +302,8 @@ mod tests {
             ),
             ("initdb: error: could not write \"a\": Disk quota exceeded", 7),
             ("initdb: error: invalid locale name \"x\"", 1),
-        ] {
+        ];
+        every(rows, |(line, code)| {
             let failed = ProgramError::Failed {
                 program: "/p/bin/initdb".into(),
                 status: ExitStatus::from_raw(256),
@@ -309,6 +311,6 @@ mod tests {
             };
             assert_eq!(failed.exit_code().code(), code, "{line}");
             assert_eq!(failed.hint().is_some(), code == 7, "{line}");
-        }
+        });
     }
 }

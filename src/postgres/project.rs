@@ -326,6 +326,7 @@ fn older_home(amp_dir: &Utf8Path) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     fn world() -> (tempfile::TempDir, Utf8PathBuf) {
         let world = tempfile::tempdir().expect("a directory");
@@ -352,12 +353,12 @@ mod tests {
 
     #[test]
     fn the_home_of_an_older_ampup_is_left_alone() {
-        for evidence in ["versions", "bin/ampup"] {
+        every(["versions", "bin/ampup"], |evidence| {
             let (_world, here) = world();
             fs::create_dir_all(here.join(".amp").join(evidence)).expect("made");
             let refused = Project::at(&here.join(".amp")).expect_err("an older home");
             assert!(refused.to_string().contains(evidence), "{refused}");
-        }
+        });
     }
 
     #[test]
@@ -367,9 +368,9 @@ mod tests {
         project.prepare(None).expect("prepared");
         let ignore = project.amp_dir().join(".gitignore");
         assert_eq!(fs::read_to_string(&ignore).expect("read"), "*\n");
-        for name in ["data", "providers", "manifests", "log"] {
+        every(["data", "providers", "manifests", "log"], |name| {
             assert!(project.amp_dir().join(name).is_dir(), "{name}");
-        }
+        });
         assert!(!project.cluster().exists(), "a cluster is whole or absent");
         fs::remove_file(&ignore).expect("removed");
         project.prepare(None).expect("prepared again");
@@ -378,13 +379,14 @@ mod tests {
 
     #[test]
     fn git_is_told_to_pass_over_a_directory_that_holds_nothing_of_the_users() {
-        for (there, is_written) in [
+        let rows = [
             (&[][..], true),
             (&["data", "metadb"], true),
             (&["config.toml", "metadb.new-1", "metadb.lock"], true),
             (&["src"], false),
             (&["data", "README.md"], false),
-        ] {
+        ];
+        every(rows, |(there, is_written)| {
             let (_world, here) = world();
             let project = Project::at(&here.join("a")).expect("a project");
             for name in there {
@@ -393,6 +395,6 @@ mod tests {
             project.prepare(None).expect("prepared");
             let is_there = project.amp_dir().join(".gitignore").exists();
             assert_eq!(is_there, is_written, "{there:?}");
-        }
+        });
     }
 }

@@ -247,16 +247,18 @@ fn find(passwd: &str, key: &str) -> Option<OsUser> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn a_superuser_has_its_owners_name_where_initdb_takes_that() {
         let longest = "l".repeat(63);
-        for name in [
+        let rows = [
             "john.doe", "größe", "a b", "x@y", "A-B", "123", "pg", "nonesuch", &longest,
-        ] {
+        ];
+        every(rows, |name| {
             assert!(is_superuser_name(name), "{name}");
-        }
-        for name in [
+        });
+        let rows = [
             "",
             "$Dave",
             "HOST$",
@@ -269,9 +271,10 @@ mod tests {
             " ",
             "m\u{fffd}ller",
             &"l".repeat(64),
-        ] {
+        ];
+        every(rows, |name| {
             assert!(!is_superuser_name(name), "{name}");
-        }
+        });
     }
 
     #[test]

@@ -260,6 +260,7 @@ impl fmt::Display for Concern {
 mod tests {
     use super::*;
     use crate::registry::Registry;
+    use crate::table::every;
 
     /// Three versions of 18 and two of 17, for one target; 18.6 mends, 17.12 is not built.
     fn component() -> Component {
@@ -334,7 +335,7 @@ mod tests {
             let request: Requirement = request.parse().expect("a requirement");
             held_back(&component, &version, Some(&request), target).map(|one| one.to_string())
         };
-        for (version, request, expected) in [
+        let rows = [
             (
                 "18.4.0",
                 "18.4",
@@ -350,21 +351,23 @@ mod tests {
                 "<18.6",
                 "18.6 is available, but you asked for `postgres@<18.6` (`ampup install postgres`, then `ampup update`)",
             ),
-        ] {
+        ];
+        every(rows, |(version, request, expected)| {
             assert_eq!(
                 said(version, request, linux).as_deref(),
                 Some(expected),
                 "{request}"
             );
-        }
-        for (version, request) in [
+        });
+        let rows = [
             ("18.4.0", "18"),
             ("18.6.0", "18.6"),
             ("18.4.0", "stable"),
             ("18.4.0", "latest"),
-        ] {
+        ];
+        every(rows, |(version, request)| {
             assert_eq!(said(version, request, linux), None, "{version} as {request}");
-        }
+        });
         assert_eq!(
             said("18.4.0", "18.4", Some(Target::X86_64Windows)),
             None,

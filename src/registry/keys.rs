@@ -186,6 +186,7 @@ impl fmt::Display for KeyId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     /// The key of minisign's own releases.
     const KEY: &str =
@@ -202,9 +203,9 @@ mod tests {
     fn a_revoked_key_may_not_sign() {
         let keyring = Keyring::new(&[KEY], "# lost\nE7620F1842B4E81F # on a train\n").expect("a key");
         assert!(keyring.is_empty());
-        for bad in ["E7620F1842B4E81", "E7620F1842B4E81FF", "key"] {
+        every(["E7620F1842B4E81", "E7620F1842B4E81FF", "key"], |bad| {
             assert!(Keyring::new(&[], bad).is_err(), "{bad}");
-        }
+        });
         assert!(Keyring::new(&["untrusted comment: x\nRWQf6LRCGA9i\n"], "").is_err());
     }
 

@@ -300,6 +300,7 @@ fn prune(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
     use crate::{distributions::Distributions, registry::Registry};
 
     const RECIPES: [&str; 4] = [
@@ -314,7 +315,7 @@ mod tests {
         let text = include_str!("../../registry/manifest.json");
         let manifest: Value = serde_json::from_str(text).expect("JSON");
         assert_eq!(Registry::embedded().distributions, Distributions::built_in());
-        for text in RECIPES {
+        every(RECIPES, |text| {
             let recipe = Recipe::parse(text).expect("a recipe");
             let mut component = manifest["components"][&recipe.component].clone();
             let fields = component.as_object_mut().expect("a component");
@@ -354,6 +355,6 @@ mod tests {
                 }
             }
             assert!(differing.is_empty(), "{differing:#?}");
-        }
+        });
     }
 }

@@ -102,20 +102,22 @@ impl<'de> Visitor<'de> for LookAtKey {
 #[cfg(test)]
 mod tests {
     use super::ensure_unique;
+    use crate::table::every;
 
     #[test]
     fn a_key_may_be_there_once_in_each_object() {
         assert!(ensure_unique(br#"{"a":[{"a":1.5},{"a":-1},null,true,"a"],"b":{"a":{}}}"#).is_ok());
-        for bad in [
+        let rows = [
             r#"{"a":1,"a":1}"#,
             r#"{"b":[{"x":{"a":1,"c":2,"a":3}}]}"#,
             // Two spellings of one key.
             r#"{"a":1,"\u0061":2}"#,
             "{} {}",
             "",
-        ] {
+        ];
+        every(rows, |bad| {
             assert!(ensure_unique(bad.as_bytes()).is_err(), "{bad}");
-        }
+        });
         assert!(
             ensure_unique("[".repeat(100_000).as_bytes()).is_err(),
             "depth is bounded"

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::{Target, Tree, inventory::TreeOrigin};
+use crate::table::every;
 
 fn artifact(provider: &str, target: &str, needs: serde_json::Value) -> serde_json::Value {
     json!({
@@ -178,12 +179,15 @@ fn a_provider_is_asked_for_with_a_plus() {
 #[test]
 fn what_is_installed_and_matches_is_enough() {
     let here = inventory(&["postgres 18.3.0 theseus", "postgres 18.4.0 theseus"]);
-    for (spec, version, kept) in [("postgres", "18.3.0", true), ("postgres@18.4", "18.4.0", false)] {
-        let plan = planned(&here, &[spec]).expect("a plan");
-        assert_eq!(versions(&plan.groups[0]), [version], "{spec}");
-        let action = &plan.groups[0].candidates[0].steps[0].action;
-        assert_eq!(matches!(action, Action::Keep(_)), kept, "{action:?}");
-    }
+    every(
+        [("postgres", "18.3.0", true), ("postgres@18.4", "18.4.0", false)],
+        |(spec, version, kept)| {
+            let plan = planned(&here, &[spec]).expect("a plan");
+            assert_eq!(versions(&plan.groups[0]), [version], "{spec}");
+            let action = &plan.groups[0].candidates[0].steps[0].action;
+            assert_eq!(matches!(action, Action::Keep(_)), kept, "{action:?}");
+        },
+    );
     let plan = planned(&here, &["postgres@latest"]);
     assert!(
         matches!(plan, Err(ResolveError::Unfit { .. }))
@@ -213,16 +217,17 @@ fn a_group_moves_together() {
 
 #[test]
 fn the_default_channel_is_followed_and_a_tag_is_understood() {
-    for spec in [
+    let rows = [
         "ampd",
         "ampd@nightly",
         "ampd@latest",
         "ampd@nightly-abc",
         "ampd@0.0.36-nightly.1+abc",
-    ] {
+    ];
+    every(rows, |spec| {
         let plan = planned(&Inventory::default(), &[spec]).expect("a plan");
         assert_eq!(versions(&plan.groups[0]), ["0.0.36-nightly.1+abc"], "{spec}");
-    }
+    });
     let plan = planned(&Inventory::default(), &["ampd@stable"]).expect("a plan");
     assert_eq!(versions(&plan.groups[0]), ["0.0.35", "0.0.34"]);
 }

@@ -131,12 +131,13 @@ impl FromStr for AnyShell {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn each_gets_lines_of_its_own_language() {
         let usual = Setting::new("/u/.ampup".into(), Some("/u".into())).expect("fit");
         let odd = Setting::new("/o'b!/$x".into(), None).expect("fit");
-        for (shell, text, odd_text) in [
+        let rows = [
             (
                 "tcsh",
                 "setenv PATH '/u/.ampup/bin':\"$PATH\"\n",
@@ -152,7 +153,8 @@ mod tests {
                 "$PATH.insert(0, '/u/.ampup/bin')\n",
                 "$PATH.insert(0, '/o\\'b!/$x/bin')\n$AMPUP_HOME = '/o\\'b!/$x'\n",
             ),
-        ] {
+        ];
+        every(rows, |(shell, text, odd_text)| {
             let named: AnyShell = shell.parse().expect("known");
             let program = format!("/usr/bin/{shell}");
             assert_eq!(
@@ -162,7 +164,7 @@ mod tests {
             );
             assert_eq!(named.env_text(&usual), text, "{shell}");
             assert_eq!(named.env_text(&odd), odd_text, "{shell}");
-        }
+        });
         assert!("ion".parse::<AnyShell>().is_err());
     }
 }

@@ -238,6 +238,7 @@ fn has_receipt(components: &Utf8Path) -> bool {
 mod tests {
     use super::*;
     use crate::shell::Shell;
+    use crate::table::every;
 
     #[test]
     fn what_ampup_writes_at_the_top_of_its_home_is_among_the_names() {
@@ -276,16 +277,17 @@ mod tests {
         fs::write(layout.registry_copy("amp"), "").expect("written");
         fs::create_dir(layout.templates().join(format!("{digest}-ann"))).expect("made");
         assert!(free(), "one of another home");
-        for foreign in [
+        let rows = [
             "cache/mine",
             "cache/downloads/mine",
             "cache/templates/sha256-12",
             "staging",
-        ] {
+        ];
+        every(rows, |foreign| {
             fs::write(home.join(foreign), "").expect("written");
             assert!(!free(), "{foreign}");
             fs::remove_file(home.join(foreign)).expect("removed");
-        }
+        });
         assert!(free());
     }
 

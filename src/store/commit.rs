@@ -288,6 +288,7 @@ pub fn flip(layout: &Layout, number: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     /// A foreign entry that came between the choice of a number and the rename.
     #[test]
@@ -307,12 +308,12 @@ mod tests {
             adds: Vec::new(),
             removes: Vec::new(),
         };
-        for number in [1, 2] {
+        every([1, 2], |number| {
             journal.generation = Some(number);
             journal.write(&work).expect("written");
             settle(&layout, &work).expect("settled");
             assert!(layout.generation(number).exists());
-        }
+        });
         let number = claim(&made, 1, &mut journal, &layout, &work).expect("claimed");
         assert_eq!((number, journal.generation), (3, Some(3)));
         settle(&layout, &work).expect("settled");

@@ -104,6 +104,7 @@ impl Read for Pipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     /// Gives bytes in pieces, and then an error or the end.
     struct Pieces {
@@ -128,7 +129,7 @@ mod tests {
 
     #[test]
     fn what_is_decoded_is_read_whole_and_in_order() {
-        for left in [0, 1, BUFFER - 1, BUFFER, BUFFER + 1, 9 * BUFFER + 7] {
+        every([0, 1, BUFFER - 1, BUFFER, BUFFER + 1, 9 * BUFFER + 7], |left| {
             for (piece, fails) in [(1 << 20, false), (4097, false), (4097, true)] {
                 let mut read = Vec::new();
                 let outcome = beside(&mut Pieces { left, piece, fails }, &mut |content| {
@@ -139,7 +140,7 @@ mod tests {
                 let ended = if fails { Err("broken".to_owned()) } else { Ok(left) };
                 assert_eq!(outcome, ended, "{left} in pieces of {piece}");
             }
-        }
+        });
     }
 
     #[test]

@@ -205,6 +205,7 @@ pub(super) fn key(part: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     fn file(name: &str) -> Result<ArchiveEntry, Fault> {
         judge(&Claim {
@@ -259,16 +260,16 @@ mod tests {
             (&path, Fault::TooLong),
             (&deep, Fault::TooDeep),
         ];
-        for (name, fault) in cases {
+        every(cases, |(name, fault)| {
             assert_eq!(file(name).as_ref(), Err(fault), "{name:?}");
-        }
+        });
     }
 
     #[test]
     fn names_of_real_archives_pass() {
         let part = "x".repeat(255);
         let deep = vec!["d"; 64].join("/");
-        for name in [
+        let rows = [
             "a",
             ".a",
             "..a",
@@ -283,23 +284,27 @@ mod tests {
             "a$b@1~",
             &part,
             &deep,
-        ] {
+        ];
+        every(rows, |name| {
             assert_eq!(file(name).map(|entry| entry.path).as_deref(), Ok(name));
-        }
+        });
         assert_eq!(file("./a/b").map(|entry| entry.path).as_deref(), Ok("a/b"));
     }
 
     #[test]
     fn directories_may_end_with_a_slash_and_be_the_top() {
-        for (name, path) in [("a/", "a"), ("a", "a"), ("./", ""), (".", ""), ("./a/", "a")] {
-            let entry = judge(&Claim {
-                name: name.as_bytes(),
-                kind: ClaimedKind::Directory,
-                size: 0,
-                overhead: 0,
-            });
-            assert_eq!(entry.map(|entry| entry.path).as_deref(), Ok(path), "{name}");
-        }
+        every(
+            [("a/", "a"), ("a", "a"), ("./", ""), (".", ""), ("./a/", "a")],
+            |(name, path)| {
+                let entry = judge(&Claim {
+                    name: name.as_bytes(),
+                    kind: ClaimedKind::Directory,
+                    size: 0,
+                    overhead: 0,
+                });
+                assert_eq!(entry.map(|entry| entry.path).as_deref(), Ok(path), "{name}");
+            },
+        );
     }
 
     #[test]
@@ -313,20 +318,21 @@ mod tests {
             (b"a//b", Fault::EmptyPart),
             (b"\xff", Fault::NotUtf8),
         ];
-        for (target, fault) in refused {
+        every(refused, |(target, fault)| {
             assert_eq!(link_target(target), Err(fault));
-        }
+        });
     }
 
     #[test]
     fn the_executable_bit_is_all_that_is_kept_of_a_mode() {
-        for (mode, expected) in [
+        let rows = [
             (0o644, false),
             (0o000, false),
             (0o4755, true),
             (0o601, true),
             (0o7666, false),
-        ] {
+        ];
+        every(rows, |(mode, expected)| {
             let entry = judge(&Claim {
                 name: b"a",
                 kind: ClaimedKind::File { mode },
@@ -338,12 +344,12 @@ mod tests {
                 executable: expected,
             };
             assert_eq!(entry.map(|entry| entry.kind), Ok(kind), "{mode:o}");
-        }
+        });
     }
 
     #[test]
     fn names_that_some_file_system_takes_for_one_have_one_key() {
-        for (one, other) in [
+        let rows = [
             ("README", "readme"),
             ("é", "e\u{301}"),
             ("É", "e\u{301}"),
@@ -354,9 +360,10 @@ mod tests {
             ("ſ", "S"),
             ("\u{212a}", "k"),
             (".gi\u{200c}t", ".GIT"),
-        ] {
+        ];
+        every(rows, |(one, other)| {
             assert_eq!(key(one), key(other), "{one} {other}");
-        }
+        });
         assert_ne!(key("a"), key("b"));
         assert_ne!(key("ä"), key("a"));
     }
@@ -370,9 +377,12 @@ mod tests {
                 continue;
             }
             let own = key(&here).into_owned();
-            for other in [&lower, &upper, &lower.to_uppercase(), &upper.to_lowercase(), &own] {
-                assert_eq!(key(other), own, "{letter} {other}");
-            }
+            every(
+                [&lower, &upper, &lower.to_uppercase(), &upper.to_lowercase(), &own],
+                |other| {
+                    assert_eq!(key(other), own, "{letter} {other}");
+                },
+            );
         }
     }
 

@@ -355,10 +355,11 @@ fn kind_name(kind: u8) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn numbers_are_octal_or_binary_and_nothing_else() {
-        for (field, value) in [
+        let rows = [
             (&b"0000644\0"[..], 0o644),
             (b"   644 \0", 0o644),
             (b"644     ", 0o644),
@@ -366,19 +367,21 @@ mod tests {
             (b"777777777777", 0o777_777_777_777),
             (b"\0\0\0\0\0\0\0\0", 0),
             (b"\x80\0\0\0\0\0\0\x02\0\0\0\x01", 0x2_0000_0001),
-        ] {
+        ];
+        every(rows, |(field, value)| {
             assert_eq!(number(field), Ok(value), "{field:?}");
-        }
-        for bad in [
+        });
+        let rows = [
             &b"8\0"[..],
             b"-1\0",
             b"1 2",
             b"0x1",
             b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
             b"\x80\x01\0\0\0\0\0\0\0\0\0\0",
-        ] {
+        ];
+        every(rows, |bad| {
             assert!(number(bad).is_err(), "{bad:?}");
-        }
+        });
     }
 
     #[test]
@@ -389,7 +392,7 @@ mod tests {
             Ok(vec![(&b"path"[..], &b"a/b"[..]), (b"size", b"12"), (b"a", b"")])
         );
         assert_eq!(all(b"10 a=b\nc=\n"), Ok(vec![(&b"a"[..], &b"b\nc="[..])]));
-        for bad in [
+        let rows = [
             &b"11 path=a/b\n"[..],
             b"13 path=a/b\n",
             b"12 path=a/b",
@@ -402,9 +405,10 @@ mod tests {
             b"0 \n",
             b"99999999999999999999 a=b\n",
             b"6 a=b\n\0",
-        ] {
+        ];
+        every(rows, |bad| {
             assert!(all(bad).is_err(), "{bad:?}");
-        }
+        });
     }
 
     proptest::proptest! {

@@ -13,6 +13,7 @@ use crate::support::{
     database::{Build, Ends},
     home::{Home, TARGET, finish, sha256},
     postgres::{fingerprint, run_as, sql},
+    table::every,
 };
 
 const TABLES: &str = "create table t as select generate_series(1, 5000) as x, repeat('x', 100) as y; \
@@ -207,17 +208,18 @@ fn a_cluster_of_a_major_without_builds_is_moved_with_the_systems_programs() {
         .expect("started");
     write_into(server.url());
     server.release(&Silent).expect("stopped");
-    for (words, code) in [
+    let rows = [
         (&["run", "--", "true"][..], 3),
         (&["db", "start"], 3),
         (&["db", "psql"], 3),
         (&["db", "status"], 0),
-    ] {
+    ];
+    every(rows, |(words, code)| {
         let run = home.ampup(words).exits(code);
         run.says("PostgreSQL 15 is not installed (active: postgres 18.6)")
             .says("hint: `ampup db upgrade` moves the database to the active PostgreSQL")
             .says("`/usr/lib/postgresql/15/bin`");
-    }
+    });
     home.db(&["upgrade"])
         .exits(0)
         .says("5002 rows")

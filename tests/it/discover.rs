@@ -22,6 +22,7 @@ use url::Url;
 
 use crate::support::{
     server::{Reply, Request, Server},
+    table::every,
     world::World,
 };
 
@@ -356,7 +357,7 @@ fn an_answer_is_kept_for_an_hour_and_asked_for_again_with_its_tag() {
 
 #[test]
 fn a_limit_of_githubs_is_told_and_waited_for_by_nobody() {
-    for (reply, says) in [
+    let rows = [
         (
             Reply::status(403)
                 .header("X-RateLimit-Remaining", "0")
@@ -375,7 +376,8 @@ fn a_limit_of_githubs_is_told_and_waited_for_by_nobody() {
             "it asks to wait 3600 s",
         ),
         (Reply::status(403), "was refused (403"),
-    ] {
+    ];
+    every(rows, |(reply, says)| {
         let shown = format!("{reply:?}");
         let server = Server::start(move |_, _| reply.clone());
         let options = FetchOptions {
@@ -385,7 +387,7 @@ fn a_limit_of_githubs_is_told_and_waited_for_by_nobody() {
         let refused = ask_by(&github(&server), "version", &wire(options), None).expect_err("no answer");
         assert!(refused.to_string().contains(says), "{shown}: {refused}");
         assert_eq!(server.requests().len(), 1, "{shown}");
-    }
+    });
 }
 
 #[test]

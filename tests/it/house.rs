@@ -89,7 +89,9 @@ fn root() -> Utf8PathBuf {
 
 /// The arrows of the crate.
 fn arrows() -> arrows::Arrows {
-    let arrows = arrows::read(&root());
+    let mut arrows = arrows::read(&root());
+    // Of the tests' own.
+    arrows.retain(|file, _| !file.starts_with(".."));
     let missed: Vec<_> = sources()
         .into_iter()
         .filter(|path| !arrows.contains_key(path))

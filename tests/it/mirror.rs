@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::support::{
     home::{Home, Run, TARGET, program, script, sha256},
     server::{End, Reply, Server},
+    table::every,
     world::snapshot,
 };
 
@@ -312,17 +313,18 @@ fn a_dry_run_and_a_refusal_make_nothing() {
         run.stdout.starts_with("tool 1.0.0 for ") && run.stdout.contains(": from file://"),
         "{run:#?}"
     );
-    for (arguments, code, text) in [
+    let rows = [
         (&["--check"][..], 3, "is not a mirror"),
         (&["nothing"], 3, "no component"),
         (&["tool@2"], 3, "tool"),
         (&["tool", "--target", OTHER], 3, OTHER),
         (&["tool", "--target", "vax"], 2, "x86_64-unknown-linux-gnu"),
         (&["tool", "--check"], 2, "--check"),
-    ] {
+    ];
+    every(rows, |(arguments, code, text)| {
         let run = kept.mirror(arguments).exits(code);
         assert!(run.stderr.contains(text), "{arguments:?}: {run:#?}");
-    }
+    });
     assert!(!kept.directory().exists());
     // What is somebody else's stays as it is.
     let theirs = kept.home.directory("work/stick");

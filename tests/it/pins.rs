@@ -7,6 +7,7 @@ use fs_err as fs;
 use crate::support::{
     database::Build,
     home::{Home, Run, finish},
+    table::every,
 };
 
 /// A home with two versions of `tool`, the second active, and a project that pins the first.
@@ -134,18 +135,19 @@ fn pin_writes_what_is_active_or_named_and_keeps_what_is_there() {
 #[test]
 fn a_file_that_says_more_than_versions_is_refused_by_line() {
     let home = home();
-    for (text, line) in [
+    let rows = [
         ("registry = \"https://evil.example/m.json\"\n", 1),
         ("[components]\ntool = 1\n", 2),
         ("[components]\ntool = \"1\"\n[run]\ncommand = \"rm\"\n", 3),
-    ] {
+    ];
+    every(rows, |(text, line)| {
         pin(&home, text);
         home.ampup(&["run", "--no-db", "true"])
             .exits(2)
             .says(&format!("`ampup.toml`, line {line}:"));
         home.ampup(&["install"]).exits(2);
         home.ampup(&["doctor"]).exits(1);
-    }
+    });
 }
 
 #[test]

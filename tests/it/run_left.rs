@@ -15,6 +15,7 @@ use crate::{
         postgres::{eventually, postgres_tree, run_as, sql},
         programs,
         served::{Running, Served},
+        table::every,
     },
 };
 
@@ -75,13 +76,14 @@ fn what_a_killed_first_start_of_ampd_left_is_made_again() {
     let served = Served::new();
     served.ampup(&["run", "--", "true"]).exits(0);
     let data = served.data();
-    for (until, ending) in [
+    let rows = [
         ("global/pg_control", Some(Signal::TERM)),
         ("base/1/1259", Some(Signal::KILL)),
         ("global/pg_filenode.map", None),
         ("base/4", Some(Signal::KILL)),
         ("base/5", Some(Signal::TERM)),
-    ] {
+    ];
+    every(rows, |(until, ending)| {
         fs::remove_dir_all(&data).expect("removed");
         killed_initdb(&data, until);
         let mut ampds = ampds_server(&data);
@@ -107,7 +109,7 @@ fn what_a_killed_first_start_of_ampd_left_is_made_again() {
             .says("created the database");
         let _ = ampds.kill();
         ampds.wait().expect("ended");
-    }
+    });
     // One that lost the database which clients are led to is nobody's to move.
     served.ampup(&["db", "start"]).exits(0);
     let url = served.ampup(&["db", "url"]).exits(0).stdout;

@@ -67,11 +67,12 @@ fn dripping() -> Server {
 fn a_bar_fits_every_terminal() {
     let Some(_) = programs::find("script") else { return };
     let server = dripping();
-    for (columns, wanted) in [
+    let rows = [
         (20, &["%"][..]),
         (40, &["%", "[="]),
         (80, &["%", "[=", "/28 bytes", "/s"]),
-    ] {
+    ];
+    every(rows, |(columns, wanted)| {
         let home = slow(&server);
         let seen = on_a_terminal_of(columns, &home, &["install", "tool"], &[]);
         let (drawn, _) = seen.split_once("installed tool").expect("installed");
@@ -89,7 +90,7 @@ fn a_bar_fits_every_terminal() {
                 "{columns}: no `{part}` in {rows:#?}"
             );
         }
-    }
+    });
 }
 
 /// The text without what moves the cursor and paints.
@@ -130,14 +131,15 @@ fn color_follows_the_usual_rules_on_stdout_too() {
     home.offer("tool", "1.0.0");
     home.ampup(&["install", "tool"]).exits(0);
     let active = "\x1b[32m(active)\x1b[0m";
-    for (words, variables, is_coloured) in [
+    let rows = [
         (&["list"][..], &[][..], false),
         (&["list"], &[("CLICOLOR_FORCE", "1")], true),
         (&["list"], &[("CLICOLOR_FORCE", "0")], false),
         (&["list"], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
         (&["--color", "always", "list"], &[("NO_COLOR", "1")], true),
         (&["--color", "never", "list"], &[("CLICOLOR_FORCE", "1")], false),
-    ] {
+    ];
+    every(rows, |(words, variables, is_coloured)| {
         let mut command = home.command(words);
         command.envs(variables.iter().copied());
         let run = finish(command).exits(0);
@@ -148,7 +150,7 @@ fn color_follows_the_usual_rules_on_stdout_too() {
         );
         let plain = run.stdout.replace("\x1b[32m", "").replace("\x1b[0m", "");
         assert_eq!(plain, "tool 1.0.0 (active)\n");
-    }
+    });
     let missing = home.ampup(&["--color", "always", "install", "nothing"]);
     assert!(
         missing.stderr.starts_with("\x1b[1;31merror:\x1b[0m "),

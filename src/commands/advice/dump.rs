@@ -146,6 +146,7 @@ mod tests {
     use std::process::ExitStatus;
 
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn why_a_program_failed_decides_the_hint_and_the_code() {
@@ -153,7 +154,7 @@ mod tests {
         let full = failed("ERROR:  could not extend file \"base/5/1\": No space left on device\n");
         assert_eq!(full.exit_code(), Exit::Disk);
         assert!(full.hint().is_some_and(|hint| hint.contains("free disk space")));
-        for (said, code) in [
+        let rows = [
             (
                 "connection to server at \"::1\", port 1 failed: timeout expired",
                 Exit::Network,
@@ -174,9 +175,10 @@ mod tests {
                 "psql: error: could not translate host name \"h\" to address",
                 Exit::Network,
             ),
-        ] {
+        ];
+        every(rows, |(said, code)| {
             assert_eq!(failed(said).exit_code(), code, "{said}");
-        }
+        });
         assert_eq!(failed("ERROR:  syntax error\n").hint(), None);
         let cut = "pg_dump: detail: Error message from server: server closed the connection unexpectedly\n";
         let at = |said: &str| DumpError::failed_at("h:1", "pg_dump".to_owned(), ExitStatus::default(), said);
@@ -191,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_a_server_refuses_is_told_with_a_remedy() {
-        for (said, remedy) in [
+        let rows = [
             (
                 "psql:<stdin>:7: error: backslash commands are restricted; only \\unrestrict is allowed",
                 "--format=custom",
@@ -210,13 +212,14 @@ mod tests {
                  No such file or directory",
                 "libossp-uuid",
             ),
-        ] {
+        ];
+        every(rows, |(said, remedy)| {
             let error = DumpError::failed("psql".to_owned(), ExitStatus::default(), said);
             assert!(
                 error.hint().is_some_and(|hint| hint.contains(remedy)),
                 "{said}: {:?}",
                 error.hint()
             );
-        }
+        });
     }
 }

@@ -101,15 +101,19 @@ fn end_of(path: &Utf8Path, limit: u64) -> io::Result<(Vec<u8>, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn the_end_of_a_long_log_begins_with_a_line() {
         let world = tempfile::tempdir().expect("a directory");
         let path = Utf8Path::from_path(world.path()).expect("UTF-8").join("log");
         fs::write(&path, "one\ntwo\nthree\n").expect("written");
-        for (limit, text, left_out) in [(14, "one\ntwo\nthree\n", 0), (13, "two\nthree\n", 4), (3, "", 14)] {
-            let (found, before) = end_of(&path, limit).expect("read");
-            assert_eq!((found.as_slice(), before), (text.as_bytes(), left_out), "{limit}");
-        }
+        every(
+            [(14, "one\ntwo\nthree\n", 0), (13, "two\nthree\n", 4), (3, "", 14)],
+            |(limit, text, left_out)| {
+                let (found, before) = end_of(&path, limit).expect("read");
+                assert_eq!((found.as_slice(), before), (text.as_bytes(), left_out), "{limit}");
+            },
+        );
     }
 }

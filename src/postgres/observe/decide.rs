@@ -225,6 +225,7 @@ pub fn next(seen: &Seen) -> Next {
 mod tests {
     use super::*;
     use crate::postgres::observe::pid_file::PidFileEntry;
+    use crate::table::every;
 
     fn whole() -> Listing {
         Listing {
@@ -247,7 +248,7 @@ mod tests {
             ..whole()
         };
         assert_eq!(contents(&fresh), Contents::Cluster { major: 18 });
-        for killed in [
+        let rows = [
             Listing {
                 databases: Databases::Some,
                 ..fresh.clone()
@@ -274,9 +275,10 @@ mod tests {
                 entries: vec!["base".to_owned(), "pg_wal".to_owned()],
                 ..fresh.clone()
             },
-        ] {
+        ];
+        every(rows, |killed| {
             assert_eq!(contents(&killed), Contents::Unfinished, "{killed:?}");
-        }
+        });
         let copy = Listing {
             entries: vec!["PG_VERSION".to_owned(), "backup_label".to_owned()],
             is_open: true,

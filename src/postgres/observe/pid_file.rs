@@ -75,6 +75,7 @@ impl PidFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn a_whole_file_and_the_beginning_of_one_are_read() {
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn what_no_process_can_have_is_damage() {
-        for text in [
+        let rows = [
             "",
             "\n",
             "0\n",
@@ -111,8 +112,9 @@ mod tests {
             "-2147483649\n",
             "text\n",
             "12x\n",
-        ] {
+        ];
+        every(rows, |text| {
             assert_eq!(PidFile::parse(text), PidFile::Damaged, "{text:?}");
-        }
+        });
     }
 }

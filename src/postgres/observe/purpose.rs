@@ -136,17 +136,19 @@ fn last_options(cluster: &ClusterContext) -> Result<String, ClusterError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn only_a_server_that_a_session_started_goes_with_it() {
         let ours = "/t/bin/postgres \"-D\" \"/p\" \"-c\" \"ampup.started_by=session\"\n";
         assert_eq!(Purpose::of(ours), Purpose::Session);
-        for other in [
+        let rows = [
             "/t/bin/postgres \"-c\" \"ampup.started_by=start\"",
             "/t/bin/postgres -D /p",
             "",
-        ] {
+        ];
+        every(rows, |other| {
             assert_eq!(Purpose::of(other), Purpose::Stay, "{other}");
-        }
+        });
     }
 }

@@ -19,19 +19,21 @@ pub(crate) fn names_in<'a>(paths: impl IntoIterator<Item = &'a str>) -> BTreeSet
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn every_name_that_could_be_replaced_is_found() {
-        for (path, names) in [
+        let rows = [
             (r"C:\plain\path", &[][..]),
             (r"C:\100% sure", &[]),
             (r"C:\a%TEMP%b\.amp", &["TEMP"]),
             (r"C:\%A%B%C%", &["A", "B", "C"]),
             (r"C:\%%CD%%", &["CD"]),
-        ] {
+        ];
+        every(rows, |(path, names)| {
             let found: Vec<&str> = names_in([path]).into_iter().collect();
             assert_eq!(found, names, "{path}");
-        }
+        });
         assert_eq!(names_in([r"C:\%A%", r"D:\%B%"]).len(), 2);
     }
 }

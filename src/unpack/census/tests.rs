@@ -1,4 +1,5 @@
 use super::{super::fault::Refusal, *};
+use crate::table::every;
 
 const LIMITS: Limits = Limits {
     unpacked: 1_000,
@@ -94,14 +95,14 @@ fn archives_that_no_honest_maker_makes_are_refused() {
         (&[], Fault::Empty),
         (&["d a", "d b"], Fault::Empty),
     ];
-    for (lines, fault) in cases {
+    every(cases, |(lines, fault)| {
         assert_eq!(judged(None, lines).as_ref(), Err(fault), "{lines:?}");
-    }
+    });
 }
 
 #[test]
 fn archives_of_honest_makers_pass() {
-    for lines in [
+    let rows = [
         &["d ", "d a", "f a/b"][..],
         &["f a/b", "d a", "d a"],
         &["f a/b/c", "f a/b/d"],
@@ -120,13 +121,14 @@ fn archives_of_honest_makers_pass() {
         &["f d/.receipt.json", "f .receipt.json.d", "f x/.files.json"],
         &["f a 33", "h b a", "h d/c b"],
         &["f straight", "f strasse"],
-    ] {
+    ];
+    every(rows, |lines| {
         assert!(
             judged(None, lines).is_ok(),
             "{lines:?}: {:?}",
             judged(None, lines)
         );
-    }
+    });
 }
 
 #[test]
@@ -166,7 +168,7 @@ fn under_a_root_the_rest_is_judged_and_left_out() {
         }]
     );
     let nothing = |root: &str| Err(Fault::NothingUnderRoot(root.into()));
-    for (root, lines) in [
+    let rows = [
         ("p/native", &["f p/LICENSE"][..]),
         ("p/native", &["f p/native-not/a"]),
         ("p/native", &["d p/native", "f p/a"]),
@@ -174,9 +176,10 @@ fn under_a_root_the_rest_is_judged_and_left_out() {
         ("p/native", &["l p/native q", "f p/q/a"]),
         ("p/../p", &["f p/a"]),
         ("P", &["f p/a"]),
-    ] {
+    ];
+    every(rows, |(root, lines)| {
         assert_eq!(judged(Some(root), lines), nothing(root), "{root} {lines:?}");
-    }
+    });
     // A link in the tree may not point out of it, though the archive has what it points to.
     assert_eq!(
         judged(Some("p/native"), &["f p/native/a", "f p/b", "l p/native/l ../b"]),
@@ -254,7 +257,7 @@ fn the_list_of_links_is_held_to_the_same_rules() {
     );
     let source = |name: &str| Fault::NoLinkSource(name.into());
     let outside = |name: &str| Fault::LinkListOutside(name.into());
-    for (listed, fault) in [
+    let rows = [
         (("native/lib/none", "native/l"), source("p/native/lib/none")),
         (("native/lib", "native/l"), source("p/native/lib")),
         (("native/links.json", "native/l"), source("p/native/links.json")),
@@ -273,21 +276,23 @@ fn the_list_of_links_is_held_to_the_same_rules() {
         ),
         (("native/lib/a.1.2", "native/.files.json"), Fault::Reserved),
         (("native/l", "native/l"), Fault::LinkLoop),
-    ] {
+    ];
+    every(rows, |(listed, fault)| {
         assert_eq!(made(&lines, &[listed]), Err(fault), "{listed:?}");
-    }
+    });
 }
 
 #[test]
 fn a_listed_link_is_relative_to_its_own_directory() {
-    for (link, source, target) in [
+    let rows = [
         ("a", "b", "b"),
         ("d/a", "d/b", "b"),
         ("d/a", "b", "../b"),
         ("a", "d/b", "d/b"),
         ("d/e/a", "d/f/b", "../f/b"),
         ("d/d/a", "d/d", "../d"),
-    ] {
+    ];
+    every(rows, |(link, source, target)| {
         assert_eq!(relative(link, source), target, "{link} {source}");
-    }
+    });
 }

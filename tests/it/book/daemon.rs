@@ -12,6 +12,7 @@ use crate::support::{
     postgres::sql,
     programs,
     release::repository,
+    table::every,
 };
 
 const PAGE: &str = "docs/daemon-authors.md";
@@ -44,11 +45,12 @@ impl Program {
     fn all(person: &Person) -> Vec<Self> {
         let mut all = Vec::new();
         let go = programs::find("go").map(Utf8PathBuf::into_string);
-        for (language, start) in [
+        let rows = [
             ("sh", Some(vec!["sh".to_owned()])),
             ("python", Some(vec!["python3".to_owned()])),
             ("go", go.map(|go| vec![go, "run".to_owned()])),
-        ] {
+        ];
+        every(rows, |(language, start)| {
             let mut blocks = blocks(language);
             blocks.retain(|block| !block.starts_with(START));
             assert!(!blocks.is_empty(), "{language}");
@@ -57,7 +59,7 @@ impl Program {
                 let program = |start: Vec<String>| Self([start, vec![file.to_string()]].concat());
                 all.extend(start.clone().map(program));
             }
-        }
+        });
         all
     }
 
