@@ -1,4 +1,4 @@
-//! What is fuzzed: each takes any bytes, and must neither panic, nor hang, nor take more memory than its limits say. The
+//! The targets of fuzzing: each takes any bytes, and must neither panic, nor hang, nor take more memory than its limits say. The
 //! fuzzer calls these (`just fuzz`), and so does an ordinary test, with the seeds.
 
 use std::io::Write as _;
@@ -64,7 +64,7 @@ pub(crate) fn spec(bytes: &[u8]) {
     }
 }
 
-/// What lies in an installed tree and in the home.
+/// Files of an installed tree and of the home.
 pub(crate) fn receipt(bytes: &[u8]) {
     let component: ComponentName = "tool".parse().expect("a name");
     let version = semver::Version::new(1, 0, 0);

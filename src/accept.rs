@@ -86,7 +86,7 @@ pub enum AcceptError {
 /// The version that a tree must print.
 #[derive(Debug, Clone, Copy)]
 pub enum Expected<'a> {
-    /// That of a release, with its tags.
+    /// A release's, with its tags.
     Release(&'a Version, &'a [String]),
     /// Whatever it is: this is what a local build is called.
     Any(&'a Version),

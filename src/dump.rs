@@ -76,7 +76,7 @@ fn open(server: &Side, database: &str) -> Result<SqlSession, WireError> {
     }
 }
 
-/// That both sides have the same rows.
+/// Ensures that both sides have the same rows.
 ///
 /// # Errors
 /// With the first table that differs.

@@ -171,7 +171,7 @@ pub fn import(
     })
 }
 
-/// That the cluster may be put aside: nothing of the user's is in it, or that was said.
+/// Ensures that the cluster may be put aside: nothing of the user's is in it, or that was said.
 fn ensure_replaceable(cluster: &Cluster, present: Present) -> Result<(), DumpError> {
     let place = cluster.project().cluster();
     let has_tables = matches!(cluster.contents()?, Contents::Cluster { .. })

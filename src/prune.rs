@@ -21,7 +21,7 @@ use crate::{
     store::{directories, generation, in_use::may_be_used, receipt::Receipt, staging, sweep},
 };
 
-/// What is said of something unfinished.
+/// The words for something unfinished.
 const LEFT: &str = "leftover of a command that was killed";
 
 /// Something that can go.

@@ -39,7 +39,7 @@ pub enum BackupError {
         file: Utf8PathBuf,
         /// Its major.
         major: u64,
-        /// That this is not here.
+        /// The reason: it is not here.
         source: LocateError,
     },
     /// It would not fit.

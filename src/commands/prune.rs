@@ -95,7 +95,7 @@ fn row(waste: &Waste) -> Value {
     json!({"path": waste.path, "what": waste.what, "bytes": waste.bytes})
 }
 
-/// What was removed so far.
+/// Everything that was removed so far.
 #[derive(Debug, Default)]
 struct Removal {
     talk: Vec<String>,

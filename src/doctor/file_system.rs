@@ -86,7 +86,7 @@ fn closed(place: &Utf8Path, amp_dir: &Utf8Path) -> Option<Finding> {
     ))
 }
 
-/// What a file system can, as far as it was tried in a directory that is removed again.
+/// The abilities of a file system, as far as it was tried in a directory that is removed again.
 struct Tried {
     lacks: Vec<Lack>,
     has_locks: bool,

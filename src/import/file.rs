@@ -19,7 +19,7 @@ pub(super) enum Kind {
 
 /// The first file of a dump in tar's format, and one of those of a dump in a directory.
 const CONTENTS: &str = "toc.dat";
-/// What some editors, and Windows, put before a text in UTF-8.
+/// The mark that some editors, and Windows, put before a text in UTF-8.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Looks at the beginning of a file.

@@ -1,4 +1,4 @@
-//! What killed commands left in an Amp directory, and nobody works on. Only looked at: nothing is removed here.
+//! Leftovers of killed commands in an Amp directory, on which nobody works. Only looked at: nothing is removed here.
 
 use camino::{Utf8Path, Utf8PathBuf};
 

@@ -244,7 +244,7 @@ impl Program<'_> {
         }
     }
 
-    /// That it ended well and did not say what it must.
+    /// The error that it ended well and did not say what it must.
     pub(super) fn unexpected(&self, answer: &str) -> ProgramError {
         ProgramError::UnexpectedAnswer {
             program: self.path(),

@@ -1,4 +1,4 @@
-//! What ampup left outside of its home and of projects: directories for sockets, downloads of install scripts and of package
+//! Leftovers of ampup outside of its home and of projects: directories for sockets, downloads of install scripts and of package
 //! registries' clients that were killed, and homes of root whose link was removed.
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use crate::{
     store::shared_home,
 };
 
-/// What is said of a directory for sockets.
+/// The words for a directory for sockets.
 pub(super) const SOCKETS: &str = "directory for the socket of a server that is gone";
 
 /// Lists what can go there: the sockets' directories of servers that are gone, and what killed commands left.

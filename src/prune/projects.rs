@@ -1,4 +1,4 @@
-//! What projects keep and no longer use, and what killed commands left in them.
+//! Databases that projects keep and no longer use, and leftovers of killed commands in them.
 
 use std::collections::BTreeSet;
 

@@ -274,7 +274,7 @@ fn is_plain(json: &[u8]) -> bool {
     json.is_ascii() && memchr2(b'\\', 0x7f, json).is_none()
 }
 
-/// What would move the cursor, change colours or turn the direction of writing is escaped in every text.
+/// Escapes, in every text, what would move the cursor, change colours or turn the direction of writing.
 fn escaped(value: Value) -> Value {
     match value {
         Value::String(text) if text.contains(is_harmful) => {

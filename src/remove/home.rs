@@ -226,7 +226,7 @@ pub fn ensure_unused(layout: &Layout) -> Result<(), RemoveError> {
 pub struct Left {
     /// The first that could not be removed, and why.
     pub failed: Option<(Utf8PathBuf, io::Error)>,
-    /// That, and whatever else is still there.
+    /// These paths are still there.
     pub paths: Vec<Utf8PathBuf>,
     /// Empty directories that are not ours to remove: mount points, and a home in somebody else's directory.
     pub empty: Vec<Utf8PathBuf>,

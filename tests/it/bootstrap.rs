@@ -27,7 +27,7 @@ const SHELLS: [&[&str]; 5] = [
     &["zsh"],
 ];
 
-/// What install.sh may use of a machine. A test takes away or replaces some.
+/// Programs that install.sh may use of a machine. A test takes away or replaces some.
 const TOOLS: [&str; 14] = [
     "cat",
     "chmod",

@@ -185,7 +185,7 @@ fn a_tree_without_a_receipt_is_neither_activated_nor_run() {
         .prints("tool 1.0.0\n");
 }
 
-/// What is active already gets no worse by going back.
+/// A version that is active already gets no worse by going back.
 #[test]
 fn a_damaged_tree_that_stays_active_does_not_keep_another_from_going_back() {
     let mut home = home();

@@ -1,4 +1,4 @@
-//! What is said of what is installed: flaws that a newer release mends, what holds one back, what nobody has built; and what
+//! Concerns about what is installed: flaws that a newer release mends, what holds one back, what nobody has built; and what
 //! a registry may not say.
 
 use fs_err as fs;

@@ -48,7 +48,7 @@ fn plain(can_exchange: bool) -> Deed {
     }
 }
 
-/// What is done at a call: a kill; and, where all is tried, a disk that refuses it, or everything from there on.
+/// The deeds at a call: a kill; and, where all is tried, a disk that refuses it, or everything from there on.
 fn deeds(can_exchange: bool, number: usize, all: bool) -> Vec<Deed> {
     if !can_exchange {
         return vec![Deed::FailAll {

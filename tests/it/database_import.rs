@@ -212,7 +212,7 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
     });
 }
 
-/// What psql could be told to run, however it is written.
+/// Commands that psql could be given to run, however it is written.
 #[test]
 fn a_dump_runs_no_program_here() {
     let home = Home::with_postgres(&[Build::Wheel16]);

@@ -1,4 +1,4 @@
-//! What root does in another user's project, and with a cluster that becomes another user's: nothing that they could plant
+//! Commands of root's in another user's project, and with a cluster that becomes another user's: nothing that they could plant
 //! there leads root elsewhere. As an ordinary user nobody has anything to give away, and these tests have nothing to try.
 
 use std::{
@@ -86,7 +86,7 @@ fn root_does_not_follow_a_link_of_the_projects_owner() {
     root(&home, &["stop"]).exits(0);
 }
 
-/// What root's own link leads to is root's own choice, in a project of root's own.
+/// The target of root's own link is root's own choice, in a project of root's own.
 #[test]
 fn root_follows_a_link_of_its_own() {
     if run_as().is_none() {
@@ -208,7 +208,7 @@ fn what_root_makes_is_given_away_when_it_is_whole() {
     home.db(&["backup"]).exits(0);
 }
 
-/// What was listed as a file is a link when it is read.
+/// A name that was listed as a file is a link when it is read.
 #[test]
 fn a_backup_of_roots_holds_nothing_that_is_not_the_clusters() {
     if run_as().is_none() {

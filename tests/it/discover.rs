@@ -1,4 +1,4 @@
-//! What GitHub and a Maven repository answer, in their own formats, and what is found in it: pages, drafts, pre-releases,
+//! Answers of GitHub and of a Maven repository, in their own formats, and what is found in it: pages, drafts, pre-releases,
 //! assets without a digest, renamed ones and half uploaded ones.
 
 mod indexes;

@@ -1,4 +1,4 @@
-//! What the program is given from outside, at the door: paths, switches, settings and names, each read once.
+//! Values from outside, at the door: paths, switches, settings and names, each read once.
 
 use std::process::Command;
 
@@ -20,7 +20,7 @@ fn home() -> Home {
     home
 }
 
-/// What a switch in the environment says: yes, no, or nothing that can be understood.
+/// The answer of a switch in the environment: yes, no, or nothing that can be understood.
 const SWITCHES: &[(&str, Option<bool>)] = &[
     ("1", Some(true)),
     ("true", Some(true)),

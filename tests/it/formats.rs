@@ -115,7 +115,7 @@ fn a_cut_download_is_resumed_and_nothing_is_fetched_twice() {
     );
 }
 
-/// What the publisher states in a file beside the artifact is as good as what the manifest states.
+/// A digest that the publisher states in a file beside the artifact is as good as the manifest's.
 #[test]
 fn a_published_checksum_is_fetched_believed_and_written_down() {
     let bytes = tar_gz(&entries(""));

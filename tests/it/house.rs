@@ -218,7 +218,7 @@ fn only_the_face_prints() {
     }
 }
 
-/// What a daemon links has no network client and no async runtime.
+/// The tree of a daemon has no network client and no async runtime.
 #[test]
 fn the_library_alone_is_light() {
     let cargo = |arguments: &[&str]| {
@@ -248,13 +248,39 @@ fn the_library_alone_is_light() {
     );
 }
 
-/// A file is read in one sitting, also one of tests or of the maintainers' program.
-#[test]
-fn no_file_is_longer_than_one_sitting() {
+/// Every Rust file of the program, of its tests and of the maintainers' program.
+fn files() -> Vec<Utf8PathBuf> {
     let mut files = Vec::new();
     for directory in ["src", "tests", "tools"] {
         walk(&root().with_file_name(directory), &mut files);
     }
+    files
+}
+
+/// A comment that documents something names it, or says what it does.
+#[test]
+fn documentation_begins_with_a_noun_or_a_verb() {
+    let mut wrong = Vec::new();
+    for path in files() {
+        let text = fs::read_to_string(&path).expect("read");
+        let mut above = "";
+        for line in text.lines().map(str::trim_start) {
+            let begins = !above.starts_with("//!") && !above.starts_with("///");
+            let first = line.strip_prefix("/// ").or_else(|| line.strip_prefix("//! "));
+            let word = first.and_then(|text| text.split([' ', ',']).next());
+            if begins && word.is_some_and(|word| ["What", "Whether", "How", "Why"].contains(&word)) {
+                wrong.push(format!("{path}: {line}"));
+            }
+            above = line;
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A file is read in one sitting, also one of tests or of the maintainers' program.
+#[test]
+fn no_file_is_longer_than_one_sitting() {
+    let files = files();
     let lines = |path: &Utf8PathBuf| fs::read_to_string(path).expect("read").lines().count();
     let long: Vec<_> = files
         .iter()

@@ -83,7 +83,7 @@ fn the_door_for_daemons_shows_what_was_agreed_and_little_at_its_top() {
     );
 }
 
-/// What stands between these two, wherever it does.
+/// Finds every text between these two.
 fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(before)
         .skip(1)

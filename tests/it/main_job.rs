@@ -39,7 +39,7 @@ fn one_command_installs_a_postgresql_that_ampds_command_lines_start() {
     assert_eq!(home.store(), before);
 }
 
-/// What no host of the web resolves to is named once a host, in one line, and the next source is taken.
+/// A host that does not resolve is named once, in one line, and the next source is taken.
 #[test]
 fn hosts_that_are_out_of_reach_are_named_once_each() {
     if reachable("github.com") || reachable("repo1.maven.org") {

@@ -31,7 +31,7 @@ const FILES: [&str; 12] = [
     "shells.json",
 ];
 
-/// What may stand in the place of a file.
+/// Faults that may stand in the place of a file.
 const FAULTS: [&str; 9] = [
     "empty",
     "half",

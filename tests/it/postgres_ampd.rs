@@ -17,7 +17,7 @@ use fs_err as fs;
 
 use crate::support::postgres::{TestProject, eventually, postgres_tree, run_as, sql};
 
-/// What ampd runs (metadb's postgres crate of March 2026), with `data` as its data directory.
+/// Runs the server that ampd runs (metadb's postgres crate of March 2026), with `data` as its data directory.
 pub(crate) fn ampds_server(data: &Utf8Path) -> Child {
     let (tree, user) = (postgres_tree(18), run_as());
     let postgres = Program {

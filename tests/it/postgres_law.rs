@@ -283,7 +283,7 @@ fn crash(project: &TestProject) {
     eventually("the server begins anew", || crashes() > before);
 }
 
-/// What was told.
+/// Everything that was reported.
 #[derive(Default)]
 struct Notes(Mutex<String>);
 

@@ -119,7 +119,7 @@ fn only_who_knows_the_password_connects() {
     );
 }
 
-/// What the server's user can put there for us to wait for, or to fill our memory with.
+/// Things that the server's user can put there for us to wait for, or to fill our memory with.
 #[test]
 fn a_pipe_in_the_place_of_a_small_file_is_not_waited_for() {
     let project = TestProject::new();

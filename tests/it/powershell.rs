@@ -1,4 +1,4 @@
-//! What is written in PowerShell is PowerShell: read with a real grammar, because few machines have the shell. The public
+//! Scripts for PowerShell are PowerShell: read with a real grammar, because few machines have the shell. The public
 //! CI runs it.
 
 use ampup::{

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// What a command is called with, beside the flag that is tried: its required arguments.
+/// The words that a command is called with, beside the flag that is tried: its required arguments.
 fn words(command: &str) -> &'static [&'static str] {
     match command {
         "info" | "why" => &["postgres"],
@@ -202,7 +202,7 @@ fn no_command_that_starts_the_server_loses_a_row() {
     }
 }
 
-/// What the file system says of everything in a directory. Whatever writes to a file changes the time of its last change,
+/// The stamps of the file system on everything in a directory. Whatever writes to a file changes the time of its last change,
 /// which no program can set, so that this shows more than the contents would, and in a hundredth of the time. (Of
 /// directories it is left out: a rename changes it.)
 pub(crate) fn stamps(directory: &Utf8Path) -> BTreeMap<Utf8PathBuf, [i64; 7]> {

@@ -1,4 +1,4 @@
-//! What ampd by itself leaves: a cluster that it began to make, and a server that outlives it.
+//! Leftovers of ampd by itself: a cluster that it began to make, and a server that outlives it.
 
 use std::process::{Command, Stdio};
 

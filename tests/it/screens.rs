@@ -53,7 +53,7 @@ fn on_a_terminal(home: &Home, arguments: &[&str]) -> Run {
     run
 }
 
-/// What is seen of some commands, one after the other.
+/// The screen of some commands, one after the other.
 fn screen(home: &Home, look: Look, commands: &[&[&str]]) -> String {
     let mut screen = String::new();
     for arguments in commands {
@@ -117,7 +117,7 @@ fn without_times(screen: &str) -> String {
     screen.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// What can be installed: two versions of a tool, and ampd.
+/// A home with what can be installed: two versions of a tool, and ampd.
 fn home() -> Home {
     let mut home = Home::new();
     home.offer("tool", "1.0.0")

@@ -1,4 +1,4 @@
-//! What is settled, held back or out of reach: `check`, `update` and a dry run agree, and every verb ends with its exit code,
+//! Versions that are settled, held back or out of reach: `check`, `update` and a dry run agree, and every verb ends with its exit code,
 //! for a person and for a program.
 
 use std::process::Command;
@@ -58,7 +58,7 @@ fn mirror(home: &Home) -> String {
     format!("file://{mirror}")
 }
 
-/// What is the case, what makes it so, and the exit codes of `check`, `update --dry-run` and `update`.
+/// The case, its making, and the exit codes of `check`, `update --dry-run` and `update`.
 type Row = (&'static str, fn(&mut Home), [i32; 3]);
 
 const ROWS: [Row; 10] = [

@@ -50,7 +50,7 @@ impl Home {
         setup::apply(changes, &self.setting(), &self.layout()).expect("done")
     }
 
-    /// What is left to say after it.
+    /// Undoes it, and gives what is left to say.
     fn uninstall(&self) -> Vec<removal::Return> {
         let mut returns = removal::plan(&self.user(), &self.setting(), &self.layout()).expect("planned");
         removal::apply(&returns).expect("done");

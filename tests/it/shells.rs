@@ -1,4 +1,4 @@
-//! What the generated files do in the real shells.
+//! The generated files in the real shells.
 
 use std::process::{Command, Output};
 

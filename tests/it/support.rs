@@ -1,4 +1,4 @@
-//! What the tests stand on.
+//! The ground that the tests stand on.
 
 pub(crate) mod archives;
 #[cfg(target_os = "linux")]

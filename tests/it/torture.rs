@@ -1,4 +1,4 @@
-//! What must hold after any interrupted or failed command: docs/torture.md. In the suite it is sampled; with
+//! Laws that hold after any interrupted or failed command: docs/torture.md. In the suite it is sampled; with
 //! `AMPUP_TORTURE=whole` (`just torture`) every point is tried.
 
 mod crowd;
@@ -16,7 +16,7 @@ mod sweep;
 
 use ampup::env::Env;
 
-/// Whether everything is tried, and not only a sample.
+/// Returns true if everything is tried, and not only a sample.
 fn whole() -> bool {
     Env::capture().var("AMPUP_TORTURE") == Some("whole")
 }

@@ -1,4 +1,4 @@
-//! What a registry is believed by, judged as values: `registry::trust` alone, with keys that the tests make.
+//! Trust in a registry, judged as values: `registry::trust` alone, with keys that the tests make.
 
 use ampup::{
     exit::Exit,

@@ -282,7 +282,7 @@ fn a_damaged_copy_is_removed_and_fetched_again() {
     );
 }
 
-/// What is refused there is somebody else's to remove, and nobody's place for a lock.
+/// An entry that is refused there is somebody else's to remove, and nobody's place for a lock.
 #[test]
 fn a_copy_behind_a_link_of_somebody_elses_is_left_alone() {
     let publisher = Publisher::new();

@@ -1,4 +1,4 @@
-//! What builders have and the registry has not: told by `check`, taken when asked for, believed as far as the builder's own
+//! Releases that builders have and the registry has not: told by `check`, taken when asked for, believed as far as the builder's own
 //! server at that moment, and kept nowhere but in the cache.
 
 use std::sync::{Arc, Mutex};

@@ -104,7 +104,7 @@ impl World {
             .collect()
     }
 
-    /// What lies in `downloads`, by name.
+    /// The files in `downloads`, by name.
     fn downloaded(&self) -> Vec<String> {
         let Ok(entries) = fs_err::read_dir(self.downloads()) else {
             return Vec::new();
@@ -121,7 +121,7 @@ impl World {
         self.downloads().join(format!("{name}.partial"))
     }
 
-    /// What an earlier run left when it was cut.
+    /// Leaves what an earlier run left when it was cut.
     fn leave_partial(&self, content: &[u8], left: &[u8], url: &str, validator: &str) {
         fs_err::create_dir_all(self.downloads()).expect("made");
         let partial = self.partial(content);

@@ -1,4 +1,4 @@
-//! What a person sees: bars on a terminal, lines elsewhere, data alone on stdout.
+//! The screen of a person: bars on a terminal, lines elsewhere, data alone on stdout.
 
 use std::{
     process::{Command, Stdio},

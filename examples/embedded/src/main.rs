@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What a daemon would do with it.
+/// Does what a daemon would do with it.
 async fn serve(server: &PostgreSQL) -> postgresql_embedded::Result<&'static str> {
     if server.database_exists(DATABASE).await? {
         return Ok("served the database of an earlier run");

@@ -65,7 +65,7 @@ pub enum Contents {
     Unfinished,
     /// A cluster that lacks a file which it cannot be without.
     Damaged {
-        /// That file.
+        /// The file that it lacks.
         lacks: &'static str,
     },
     /// Something else, which is nobody's to touch.

@@ -1,7 +1,7 @@
 //! As much of PostgreSQL's protocol as it takes to know that a server serves, and to ask it something
 //! (<https://www.postgresql.org/docs/current/protocol-message-formats.html>).
 //!
-//! That a socket accepts a connection proves nothing: the server listens before it can answer. Ready means that a
+//! A socket that accepts a connection proves nothing: the server listens before it can answer. Ready means that a
 //! session was opened.
 
 use std::{

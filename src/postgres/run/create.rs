@@ -47,7 +47,7 @@ pub enum Made {
 pub struct NewCluster<'a> {
     /// The tree that makes it.
     pub tree: &'a Utf8Path,
-    /// That tree's major.
+    /// The major of that tree.
     pub major: u64,
     /// Whose it will be; `None`: ours.
     pub owner: Option<&'a OsUser>,

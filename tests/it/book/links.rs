@@ -94,7 +94,7 @@ fn every_link_leads_somewhere() {
 /// The pages whose `console` blocks are typed by a test, as the tests' own sources name them.
 const TYPED_BY: [&str; 2] = [include_str!("session.rs"), include_str!("daemon.rs")];
 
-/// What is no command and no program.
+/// Blocks that are no command and no program.
 const DATA: [&str; 2] = ["toml", "text"];
 
 #[test]

@@ -5,7 +5,7 @@ use fs_err as fs;
 
 use crate::support::release::repository;
 
-/// What other programs print.
+/// Texts that other programs print.
 const OF_OTHERS: [&str; 4] = [
     "command not found",
     "data directory has invalid permissions",

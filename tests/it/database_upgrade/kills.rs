@@ -118,14 +118,14 @@ fn wherever_it_is_killed_every_row_is_served_and_the_second_run_finishes() {
     assert!(seen[0] > 0, "some kills came before the exchange: {seen:?}");
 }
 
-/// What is there when a step begins.
+/// The sign that a step begins.
 type Sign = fn(&Project) -> bool;
 
 fn has_servers(cluster: &Utf8Path) -> bool {
     !identity::servers_of(cluster).expect("listed").is_empty()
 }
 
-/// Whether a database of the user's is there: the fourth is.
+/// Returns true if a database of the user's is there: the fourth is.
 fn has_databases(cluster: &Utf8Path) -> bool {
     let databases = cluster.join("base").read_dir_utf8();
     databases.is_ok_and(|databases| databases.count() > 3)

@@ -1,4 +1,4 @@
-//! What npm and a Python package index have.
+//! The lists of npm and of a Python package index.
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use crate::support::{
     table::every_named,
 };
 
-/// What a healthy host may be besides: variables, and what lies in the project.
+/// A healthy host that is not as all others: variables, and what lies in the project.
 type Healthy = (
     &'static str,
     &'static [(&'static str, &'static str)],

@@ -14,7 +14,7 @@ use ampup::{
 use super::*;
 use crate::{support::postgres::cache, tool::measure};
 
-/// What the bytes of a build of PostgreSQL say. The download is kept for the next run.
+/// Measures the bytes of a build of PostgreSQL. The download is kept for the next run.
 fn measured(version: &str, target: Target) -> measure::Measured {
     let registry = Registry::embedded();
     let name: ComponentName = "postgres".parse().expect("a name");

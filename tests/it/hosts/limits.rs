@@ -1,4 +1,4 @@
-//! What a host limits: sockets in directories, open files, what a umask leaves.
+//! Limits of a host: sockets in directories, open files, what a umask leaves.
 
 use std::{os::unix::fs::PermissionsExt as _, process::Command};
 

@@ -337,7 +337,7 @@ impl Module {
     }
 }
 
-/// What the attributes of a module say.
+/// The attributes of a module.
 #[derive(Default)]
 struct Attributes {
     for_tests: bool,
@@ -366,7 +366,7 @@ impl Attributes {
     }
 }
 
-/// Whether a file is another one, or one of those that it divides into: `store/commit.rs` is within `store.rs`.
+/// Returns true if a file is another one, or one of those that it divides into: `store/commit.rs` is within `store.rs`.
 fn is_within(file: &Utf8Path, door: &Utf8Path) -> bool {
     file.starts_with(door.with_extension("")) || file == door
 }

@@ -290,7 +290,7 @@ fn what_is_in_the_place_of_a_lock_is_named() {
     }
 }
 
-/// What has the number of a generation and is none is named, counted, and left where it is.
+/// An entry that has the number of a generation and is none is named, counted, and left where it is.
 #[test]
 fn a_number_that_a_stranger_has_is_passed_over() {
     let scene = Scene::new();

@@ -6,7 +6,7 @@ use fs_err as fs;
 
 use crate::support::{home::Home, world::snapshot};
 
-/// What may be in the way; a name that ends with `/` is a directory with a file in it.
+/// Entries that may be in the way; a name that ends with `/` is a directory with a file in it.
 const NAMES: [&str; 12] = [
     "components/",
     "cache/",

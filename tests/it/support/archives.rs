@@ -14,11 +14,11 @@ pub(crate) struct TarEntry {
     pub(crate) prefix: Vec<u8>,
     pub(crate) mode: u32,
     pub(crate) content: Vec<u8>,
-    /// What the header says of the size, where it lies.
+    /// The size in the header, where it lies.
     pub(crate) size: Option<u64>,
     /// Magic and version.
     pub(crate) magic: [u8; 8],
-    /// What the checksum is wrong by.
+    /// The difference of the checksum from the right one.
     pub(crate) checksum_error: u32,
 }
 

@@ -97,7 +97,7 @@ fn debian(staging: &Utf8Path) -> Utf8PathBuf {
     tree
 }
 
-/// What a Python wheel holds.
+/// The content of a Python wheel.
 fn unzipped(wheel: &str, python: &str, platform: &str, staging: &Utf8Path) -> Utf8PathBuf {
     done(Command::new("pip").current_dir(staging).args([
         "download",

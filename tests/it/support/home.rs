@@ -25,13 +25,13 @@ pub(crate) struct Home {
     releases: Vec<(String, Value)>,
 }
 
-/// How a run of the program ended.
+/// The end of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    /// How the program shows a path: what it begins with, and what stands for that.
+    /// Paths as the program shows them: what one begins with, and what stands for that.
     pub(crate) shortened: Vec<(String, &'static str)>,
 }
 
@@ -75,7 +75,7 @@ impl Run {
         self
     }
 
-    /// What `--json` printed.
+    /// The JSON that `--json` printed.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         let value: Value =
@@ -131,7 +131,7 @@ impl Home {
         self.world.path().join("work")
     }
 
-    /// What is in the Amp directory and begins so.
+    /// The entries of the Amp directory that begin so.
     pub(crate) fn in_amp(&self, begin: &str) -> Vec<Utf8PathBuf> {
         let mut found: Vec<_> = self
             .work()
@@ -400,7 +400,7 @@ fn strip_into(directory: &Utf8Path) {
 /// The program as it was built.
 pub(crate) const BUILT: &str = env!("CARGO_BIN_EXE_ampup");
 
-/// What a program needs of our environment to find its tools and to reach a registry.
+/// The variables that a program needs of our environment to find its tools and to reach a registry.
 fn inherited() -> impl Iterator<Item = (String, String)> {
     #[expect(clippy::disallowed_methods, reason = "the tests' own environment")]
     std::env::vars().filter(|(name, _)| {

@@ -240,7 +240,7 @@ pub(crate) fn cache() -> Utf8PathBuf {
     cache
 }
 
-/// What `make` puts at the path that it is given: made once for each build of the program, and kept for all tests, of which
+/// The path of what `make` puts there: made once for each build of the program, and kept for all tests, of which
 /// none changes it.
 pub(crate) fn kept(name: &str, make: impl FnOnce(&Utf8Path)) -> Utf8PathBuf {
     let place = cache().join(name);
@@ -260,7 +260,7 @@ pub(crate) fn kept(name: &str, make: impl FnOnce(&Utf8Path)) -> Utf8PathBuf {
     kept
 }
 
-/// Whether every user can enter a directory, or run a file, at this path.
+/// Returns true if every user can enter a directory, or run a file, at this path.
 pub(crate) fn accessible(path: &Utf8Path) -> bool {
     path.ancestors().all(|ancestor| {
         fs::metadata(ancestor).is_ok_and(|metadata| metadata.permissions().mode() & 0o5 == 0o5)

@@ -24,7 +24,7 @@ pub(crate) fn skip(why: &str) {
     eprintln!("skipped: {why}");
 }
 
-/// Whether a program that we start hears this signal: a shell sets some to be ignored for what runs in the background.
+/// Returns true if a program that we start hears this signal: a shell sets some to be ignored for what runs in the background.
 pub(crate) fn is_heard(signal: i32) -> bool {
     let Ok(status) = fs_err::read_to_string("/proc/self/status") else {
         return true;

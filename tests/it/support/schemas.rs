@@ -1,4 +1,4 @@
-//! What machines read, against the schemas in `docs/schemas/`: every answer of every test is compared.
+//! Answers for machines, against the schemas in `docs/schemas/`: every answer of every test is compared.
 
 use std::{collections::BTreeMap, ffi::OsStr, process::Command, sync::OnceLock};
 
@@ -163,7 +163,7 @@ fn every_field_is_described() {
     assert!(without.is_empty(), "{without:#?}");
 }
 
-/// What these print is another program's.
+/// Commands that print what is another program's.
 const OF_OTHERS: &[&str] = &["run", "db-psql"];
 
 #[test]

@@ -134,7 +134,7 @@ impl Running {
         self.child.wait().expect("ended").code().unwrap_or(-1)
     }
 
-    /// What it told on stderr, which must be piped, until its end.
+    /// Reads what it says on stderr, which must be piped, until its end.
     pub(crate) fn ended(mut self) -> String {
         use std::io::Read as _;
         drop(self.child.stdin.take());

@@ -19,7 +19,7 @@ pub(crate) struct Server {
     stop: Arc<AtomicBool>,
 }
 
-/// What was asked.
+/// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -36,7 +36,7 @@ impl Request {
     }
 }
 
-/// What is answered.
+/// An answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     status: u16,
@@ -45,7 +45,7 @@ pub(crate) struct Reply {
     end: End,
 }
 
-/// How an answer ends.
+/// The end of an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End {
     /// With its last byte.
@@ -93,7 +93,7 @@ impl Reply {
         .header("Content-Length", content.len().to_string())
     }
 
-    /// What an honest server answers: the content, or the rest of it that is asked for.
+    /// The answer of an honest server: the content, or the rest of it that is asked for.
     pub(crate) fn honest(content: &[u8], request: &Request) -> Self {
         let from = request
             .header("Range")

@@ -24,7 +24,7 @@ use nix::{
 
 pub(crate) use calls::Call;
 
-/// What is done to the program.
+/// The deed that is done to the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deed {
     /// Nothing.
@@ -49,7 +49,7 @@ pub(crate) enum Deed {
     },
 }
 
-/// How a traced program ended, and what it did.
+/// The end of a traced program, and its calls.
 #[derive(Debug)]
 pub(crate) struct Traced {
     /// Its exit code; `None` when a signal ended it.
@@ -65,7 +65,7 @@ pub(crate) struct Traced {
 }
 
 impl Traced {
-    /// How many calls are counted.
+    /// The number of calls that are counted.
     pub(crate) fn count(&self) -> usize {
         self.calls.iter().filter(|call| call.number.is_some()).count()
     }
@@ -168,14 +168,14 @@ fn reading(from: Option<impl std::io::Read + Send + 'static>) -> thread::JoinHan
 struct Tracing<'a> {
     root: Pid,
     deed: Deed,
-    /// Whether the program itself runs, and not the shell before it.
+    /// True if the program itself runs, and not the shell before it.
     begun: bool,
     counted: usize,
     alive: BTreeSet<Pid>,
     /// Threads that are in a system call: its beginning and its end stop them alike, in turn (ptrace(2)). Which of the two it
     /// is can be asked too, but not with every C library.
     in_call: BTreeSet<Pid>,
-    /// Whether the last call that may be interrupted was.
+    /// True if the last call that may be interrupted was.
     interrupted: bool,
     /// Threads in a call that fails: their registers as they were, and the error.
     spoilt: BTreeMap<Pid, (calls::Registers, Errno)>,

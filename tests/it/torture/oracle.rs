@@ -103,7 +103,7 @@ impl Store {
     }
 }
 
-/// What the notes in `staging/` call unfinished: `component/tree`, and generations.
+/// The trees and generations that the notes in `staging/` call unfinished: `component/tree`, and generations.
 #[derive(Default)]
 struct Unfinished {
     trees: BTreeSet<String>,
@@ -184,7 +184,7 @@ fn generations(home: &Utf8Path) -> Vec<u64> {
     numbers
 }
 
-/// What a directory holds; nothing, if it is not there.
+/// Lists a directory; nothing, if it is not there.
 fn list(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
     let entries = directory.read_dir_utf8().into_iter().flatten();
     entries
@@ -221,7 +221,7 @@ fn walk(top: &Utf8Path, path: &Utf8Path, found: &mut Vec<String>) {
     }
 }
 
-/// What lies where no leftovers may lie: anything but the contract's names, and what is in `staging/` and `cache/`. With
+/// Lists what lies where no leftovers may lie: anything but the contract's names, and what is in `staging/` and `cache/`. With
 /// `settled`, `staging/` is empty too, and nothing is hidden from readers. (A download is kept, for the same command again.)
 pub(super) fn leftovers(home: &Utf8Path, settled: bool) -> Vec<Utf8PathBuf> {
     const NAMES: &[&str] = &[
@@ -290,12 +290,12 @@ const SUCCESS: [&str; 10] = [
     "switched",
 ];
 
-/// Whether a text tells that something was done.
+/// Returns true if a text tells that something was done.
 pub(super) fn is_success(text: &str) -> bool {
     SUCCESS.iter().any(|word| text.contains(word))
 }
 
-/// What is wrong with how a failed command told it; nothing, if nothing is.
+/// The fault in what a failed command says; nothing, if there is none.
 pub(super) fn wrong_words(code: i32, stdout: &str, stderr: &str) -> Option<String> {
     let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error:")).collect();
     if errors.len() != 1 {

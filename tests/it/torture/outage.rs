@@ -28,7 +28,7 @@ use crate::support::{
     served::{Served, ampup_in, run_in},
 };
 
-/// How many clients write at once.
+/// The number of clients that write at once.
 const CLIENTS: u64 = 3;
 
 /// A disk in a tray.
@@ -158,7 +158,7 @@ fn run(words: &[&str]) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-/// What is going on when the power goes.
+/// The work that is going on when the power goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum During {
     Writing,
@@ -195,7 +195,7 @@ impl Project<'_> {
         }
     }
 
-    /// How many rows that were acknowledged are not there.
+    /// The number of rows that were acknowledged and are not there.
     fn lost(&self) -> u64 {
         let url = self.url();
         let count = |client: u64, acknowledged: &AtomicU64| {
@@ -353,7 +353,7 @@ fn no_acknowledged_row_is_lost_in_a_power_cut() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-/// That the cuts are cuts: a database which does not flush loses rows by them.
+/// Cuts are cuts: a database which does not flush loses rows by them.
 #[test]
 fn an_ephemeral_database_does_lose_rows_in_a_power_cut() {
     let Some(mut disk) = Disk::new() else {

@@ -244,7 +244,7 @@ fn root_in_the_home_of_another_user_is_warned() {
     assert!(!run.stderr.contains("warning:"), "{run:?}");
 }
 
-/// What root installs is first run as somebody else, who cannot enter a home that is its owner's alone.
+/// An installation of root's is first run as somebody else, who cannot enter a home that is its owner's alone.
 #[test]
 fn root_in_a_home_that_is_closed_is_told_who_can_install_there() {
     let (Some(runner), Ok(owner)) = (run_as(), OsUser::by_name("nobody")) else {

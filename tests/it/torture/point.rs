@@ -18,13 +18,13 @@ pub(super) struct Case {
     pub(super) name: &'static str,
     pub(super) prepare: fn(&mut Home),
     pub(super) command: &'static [&'static str],
-    /// Whether the same command says that there is nothing left to do (exit 3) after it was done.
+    /// True if the same command says that there is nothing left to do (exit 3) after it was done.
     pub(super) once: bool,
-    /// How much of it a torture run tries.
+    /// The part of it that a torture run tries.
     pub(super) extent: Extent,
 }
 
-/// How much of a command is tried.
+/// The part of a command that is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
     /// Every point, and sixteen in the suite.
@@ -343,7 +343,7 @@ impl Reference {
     }
 }
 
-/// What must hold of a home after a command was cut there: `Ok` says whether the command is done.
+/// Judges a home after a command was cut there: `Ok` says whether the command is done.
 pub(super) fn judge(case: &Case, point: &Point<'_>, reference: &Reference) -> Result<bool, String> {
     // 1. As before or as after.
     let store = Store::read(&point.path());
@@ -390,7 +390,7 @@ pub(super) fn judge(case: &Case, point: &Point<'_>, reference: &Reference) -> Re
     Ok(is_done)
 }
 
-/// What to know of a try that went wrong.
+/// The account of a try that went wrong.
 pub(super) fn account(traced: &Traced) -> String {
     let last = traced.calls.iter().filter(|call| call.failed).collect::<Vec<_>>();
     let last = if last.is_empty() {

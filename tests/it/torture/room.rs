@@ -12,11 +12,11 @@ use crate::support::{
     server::{Reply, Server},
 };
 
-/// What the manifest says of sizes.
+/// Sizes that the manifest states.
 #[derive(Clone, Copy)]
 enum Stated {
     Nothing,
-    /// That of the archive.
+    /// The archive's.
     Size,
     /// And that of the tree.
     Both(u64),
@@ -129,7 +129,7 @@ fn what_is_needed_and_what_is_free_is_told_before_anything_is_written() {
     assert!(parts[3].1.starts_with("installed large"), "{run:#?}");
 }
 
-/// What the manifest does not say is counted when the archive is here, before any of it is written.
+/// A size that the manifest does not state is counted when the archive is here, before any of it is written.
 #[test]
 fn what_is_in_an_archive_is_counted_where_the_disk_may_not_hold_it() {
     let mut home = Home::new();

@@ -19,7 +19,7 @@ use crate::support::{
     tracer::{Call, Deed, Traced, trace},
 };
 
-/// What may lie in an Amp directory. The last begins the name of an unfinished cluster, which the next start removes.
+/// Names that may lie in an Amp directory. The last begins the name of an unfinished cluster, which the next start removes.
 const NAMES: [&str; 10] = [
     ".gitignore",
     "data",
@@ -102,7 +102,7 @@ impl Drop for Project<'_> {
 /// Tries one point.
 ///
 /// # Errors
-/// What is wrong.
+/// When something is wrong.
 fn attempt(home: &Home, deed: Deed, name: &str) -> Result<(), String> {
     let project = Project::new(home, name);
     let traced = project.trace(deed);
@@ -140,7 +140,7 @@ fn attempt(home: &Home, deed: Deed, name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a call belongs to the filling of a new cluster.
+/// Returns true if a call belongs to the filling of a new cluster.
 fn is_filling(call: &Call) -> bool {
     call.text.contains("/metadb.new-") && call.name != "rename" && call.name != "syncfs"
 }

@@ -21,9 +21,9 @@ use crate::{
     trust_commands::{Publisher, session_at},
 };
 
-/// What the other process is told.
+/// The variable that says what the other process does.
 const JOB: &str = "AMPUP_TEST_JOB";
-/// What it says when it is done, and how it begins when it is not.
+/// Its word when it is done, and the beginning of what it says when it is not.
 const DONE: &str = "it is done";
 const NOT_DONE: &str = "it failed: ";
 

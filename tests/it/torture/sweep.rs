@@ -23,7 +23,7 @@ use crate::support::{
 /// Tries one point.
 ///
 /// # Errors
-/// What is wrong.
+/// When something is wrong.
 fn attempt(case: &Case, home: &Home, reference: &Reference, deed: Deed, name: &str) -> Result<(), String> {
     let point = Point::new(home, name);
     let traced = point.trace(case.command, deed);
@@ -48,7 +48,7 @@ pub(super) fn wrong_end(traced: &Traced, deed: Deed, is_done: bool) -> Option<St
     }
 }
 
-/// What the disk refuses ends with code 7, and what the limit of open files refuses with 1; what is interrupted is made again.
+/// Judges the exit code: what the disk refuses ends with code 7, and what the limit of open files refuses with 1; what is interrupted is made again.
 fn wrong_code(traced: &Traced, deed: Deed, code: i32) -> Option<String> {
     let Deed::Fail { errno, .. } = deed else {
         return None;

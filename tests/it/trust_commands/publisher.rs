@@ -22,7 +22,7 @@ use fs_err as fs;
 
 use crate::support::{postgres::World, signing::Signer};
 
-/// What the server has at a path.
+/// The content that the server has at a path.
 #[derive(Clone)]
 pub(super) enum Page {
     Body(Vec<u8>),

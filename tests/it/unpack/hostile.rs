@@ -15,7 +15,7 @@ use crate::support::{
     table::every,
 };
 
-/// What it is, the archive, and a part of what is said.
+/// A name, the archive, and a part of what is said.
 type Row = (&'static str, Vec<u8>, &'static str);
 
 fn assert_refused(shape: &Shape<'_>, rows: Vec<Row>) {

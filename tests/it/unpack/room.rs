@@ -1,4 +1,4 @@
-//! What an archive takes is counted before anything is written.
+//! The space that an archive takes is counted before anything is written.
 
 use ampup::{
     domain::{FileRecord, Format, LinkList},
@@ -16,7 +16,7 @@ use crate::support::{
 /// More than any disk has.
 const MUCH: u64 = 1 << 60;
 
-/// What an archive is said to need, of bytes and of entries; nothing where the file system has no limit of entries.
+/// The space that an archive is said to need, of bytes and of entries; nothing where the file system has no limit of entries.
 fn counted(world: &World, shape: &Shape<'_>, archive: &[u8]) -> (u64, Option<u64>) {
     let beside = |bytes, entries| Shape {
         beside: SpaceNeed { bytes, entries },
@@ -58,7 +58,7 @@ fn counted(world: &World, shape: &Shape<'_>, archive: &[u8]) -> (u64, Option<u64
     (bytes, entries)
 }
 
-/// What is there when it was unpacked, in whole blocks.
+/// The space that is taken when it was unpacked, in whole blocks.
 fn taken(staged: &Staged) -> (u64, u64) {
     let bytes = staged.files().iter().map(|(_, record)| match record {
         FileRecord::File { size, .. } => size.next_multiple_of(4096),

@@ -56,7 +56,7 @@ fn an_authority_of_the_environment_is_trusted() {
     assert_eq!(read(&world.fetch(&artifact).expect("fetched")), bytes);
 }
 
-/// What is named beside it still counts, and over http nothing is read at all.
+/// A certificate that is named beside it still counts, and over http nothing is read at all.
 #[test]
 fn authorities_that_cannot_be_used_are_one_warning_that_names_them() {
     let server = Server::start_tls(certified("127.0.0.1", |_| {}), |_, _| Reply::whole(b"abc"));

@@ -131,7 +131,7 @@ fn a_mirror_that_has_it_not_or_wrong_is_passed_over() {
     });
 }
 
-/// What a mirror has wrong says more than that nobody else could be asked.
+/// A mirror's wrong bytes say more than that nobody else could be asked.
 #[test]
 fn wrong_bytes_of_a_mirror_count_where_no_other_source_is_left() {
     let bytes = content(10_000);

@@ -108,7 +108,7 @@ fn a_download_that_is_always_cut_fails_and_the_next_run_goes_on_with_it() {
     assert_eq!(world.downloaded(), [digest(&bytes).file_name()]);
 }
 
-/// What the server answers when the rest is asked for.
+/// The answer of the server when the rest is asked for.
 type Answer = fn(&[u8]) -> Reply;
 
 #[test]

@@ -12,16 +12,16 @@ pub(crate) struct Call {
     pub(crate) name: &'static str,
     /// The paths that it names, or those of its descriptors; for a write to no file, what is written.
     pub(crate) text: String,
-    /// Whether it changes something on disk. The others are writes to pipes and terminals.
+    /// True if it changes something on disk. The others are writes to pipes and terminals.
     pub(crate) changes: bool,
-    /// Whether the program itself made it, and no child of it.
+    /// True if the program itself made it, and no child of it.
     pub(crate) of_program: bool,
-    /// Whether it was made to fail.
+    /// True if it was made to fail.
     pub(crate) failed: bool,
 }
 
 impl Call {
-    /// Whether POSIX lets it be interrupted; of the others only strange file systems think of that.
+    /// Returns true if POSIX lets it be interrupted; of the others only strange file systems think of that.
     pub(crate) fn is_interruptible(&self) -> bool {
         const NAMES: [&str; 13] = [
             "open",
@@ -83,7 +83,7 @@ impl Registers {
         ptrace::setregs(pid, spoilt)
     }
 
-    /// What the thread finds when it comes back: everything as before, and the error.
+    /// Lets the thread find, when it comes back, everything as before, and the error.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn answer(self, pid: Pid, errno: Errno) -> nix::Result<()> {
         let mut registers = self.0;
@@ -91,7 +91,7 @@ impl Registers {
         ptrace::setregs(pid, registers)
     }
 
-    /// What the thread finds when it comes back: everything as before, and the error.
+    /// Lets the thread find, when it comes back, everything as before, and the error.
     #[cfg(target_arch = "aarch64")]
     pub(super) fn answer(self, pid: Pid, errno: Errno) -> nix::Result<()> {
         let mut registers = self.0;
