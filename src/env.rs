@@ -42,6 +42,7 @@ pub enum HomeError {
 
 /// The reason a variable does not name a path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PathError {
     /// Nothing, which would mean the working directory.
     #[error("`{variable}` is set and empty; it must be an absolute path")]

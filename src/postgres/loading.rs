@@ -16,6 +16,7 @@ const EBADARCH: i32 = 86;
 
 /// A failure to load a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LoadFailure {
     /// This library is not here.
     MissingLibrary(String),

@@ -56,6 +56,7 @@ impl<T: Read + Write + Debug + Send + Sync> Stream for T {}
 
 /// The reason a query was not answered.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WireError {
     /// The connection broke, or was silent for too long.
     #[error("the connection to the server broke")]
