@@ -75,7 +75,14 @@ impl Build {
             Self::Theseus18 => theseus(staging),
         };
         let made = staging.join("made.tar.gz");
-        done(Command::new("tar").args(["-C", tree.as_str(), "-czf", made.as_str(), "."]));
+        done(Command::new("tar").args([
+            "-C",
+            tree.as_str(),
+            "--use-compress-program=gzip -1",
+            "-cf",
+            made.as_str(),
+            ".",
+        ]));
         fs::rename(made, &archive).expect("published");
         archive
     }
