@@ -1,6 +1,8 @@
 //! A plan gone through without making anything: what a run would stop at, as far as settings, the disk and what is here
 //! already say it; and, where the network is asked, whether somebody who has it answers.
 
+use std::collections::BTreeSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
@@ -63,11 +65,15 @@ fn possible(group: &GroupPlan, stage: Stage<'_>) -> Result<GroupPlan, InstallErr
         ..group.clone()
     };
     let mut attempts = Vec::new();
+    let mut looked = BTreeSet::new();
     for candidate in &group.candidates {
-        let steps = candidate
-            .steps
-            .iter()
-            .map(|step| usable(step, stage, &mut attempts));
+        let steps = candidate.steps.iter().map(|step| {
+            // The host is the same for every version, and is looked at by running a program.
+            if matches!(step.action, Action::Acquire(_)) && looked.insert(&step.component) {
+                ensure_unhindered(&step.component, stage)?;
+            }
+            usable(step, stage, &mut attempts)
+        });
         match steps.collect::<Result<Option<Vec<_>>, _>>() {
             Ok(Some(steps)) => left.candidates.push(Candidate {
                 steps,
@@ -93,6 +99,17 @@ fn possible(group: &GroupPlan, stage: Stage<'_>) -> Result<GroupPlan, InstallErr
     Ok(left)
 }
 
+/// Ensures that the host hinders no build of a component.
+fn ensure_unhindered(component: &ComponentName, stage: Stage<'_>) -> Result<(), InstallError> {
+    let component = stage
+        .registry
+        .require(component)
+        .expect("the plan was made from this registry");
+    let place = existing(&stage.layout.staging());
+    let hindrance = hindrance::seen(&place, component.acceptance).into_iter().next();
+    hindrance.map_or(Ok(()), |hindrance| Err(InstallError::Host(hindrance)))
+}
+
 /// The step with the artifacts that may be fetched; `None` where there are none.
 fn usable(step: &Step, stage: Stage<'_>, attempts: &mut Vec<Attempt>) -> Result<Option<Step>, InstallError> {
     let Action::Acquire(artifacts) = &step.action else {
@@ -104,9 +121,6 @@ fn usable(step: &Step, stage: Stage<'_>, attempts: &mut Vec<Attempt>) -> Result<
         .expect("the plan was made from this registry");
     let version = component.version_style.show(&step.version);
     let place = existing(&stage.layout.staging());
-    if let Some(hindrance) = hindrance::seen(&place, component.acceptance).into_iter().next() {
-        return Err(InstallError::Host(hindrance));
-    }
     let mut left: Vec<Artifact> = Vec::new();
     for artifact in artifacts {
         if left.is_empty() {
