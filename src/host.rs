@@ -2,9 +2,10 @@
 //!
 //! A doubt counts as present: only what is certainly missing is called missing, and acceptance has the last word.
 
-use std::{collections::BTreeSet, process::Command};
+use std::{collections::BTreeSet, io::Read, process::Command};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
 use memchr::memmem;
 
 use crate::{
@@ -130,15 +131,38 @@ fn has_musl_alone(arch: &str, glibc_loader: &str) -> bool {
 fn glibc() -> Option<(u32, u32)> {
     usual_directories()
         .iter()
-        .filter_map(|directory| crate::fs::atomic::read(&directory.join("libc.so.6"), 64 << 20).ok())
-        .find_map(|library| stated_version(&library))
+        .filter_map(|directory| fs::File::open(directory.join("libc.so.6")).ok())
+        .find_map(stated_version)
 }
 
 /// The version in the banner of a C library: `GNU C Library (…) stable release version 2.36.`
-fn stated_version(library: &[u8]) -> Option<(u32, u32)> {
+/// It is megabytes long, and read in pieces: to fill so much memory takes longer than to look through it.
+fn stated_version(mut library: impl Read) -> Option<(u32, u32)> {
+    const PIECE: usize = 64 << 10;
+    /// The words, and the longest version behind them.
+    const BANNER: usize = 64;
+    let mut piece = vec![0; BANNER + PIECE];
+    // The end of the piece before stays at the front: the banner may lie across.
+    let mut kept = 0;
+    loop {
+        let count = library.read(&mut piece[kept..]).ok()?;
+        let filled = &piece[..kept + count];
+        if let Some(version) = banner(filled) {
+            return Some(version);
+        }
+        if count == 0 {
+            return None;
+        }
+        let rest = filled.len().saturating_sub(BANNER)..filled.len();
+        kept = rest.len();
+        piece.copy_within(rest, 0);
+    }
+}
+
+fn banner(piece: &[u8]) -> Option<(u32, u32)> {
     const BEFORE: &[u8] = b" release version ";
-    let at = memmem::find(library, BEFORE)?;
-    let rest = &library[at + BEFORE.len()..];
+    let at = memmem::find(piece, BEFORE)?;
+    let rest = &piece[at + BEFORE.len()..];
     let end = rest
         .iter()
         .position(|next| !next.is_ascii_digit() && *next != b'.')?;
@@ -211,7 +235,12 @@ mod tests {
     #[test]
     fn a_c_library_states_its_version_as_getconf_does() {
         let banner = b"\0GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\nCopyright";
-        assert_eq!(stated_version(banner), Some((2, 36)));
+        assert_eq!(stated_version(&banner[..]), Some((2, 36)));
+        // Wherever it lies in the pieces that are read.
+        for before in (64 << 10) - 8..(64 << 10) + 80 {
+            let library = std::io::repeat(b'x').take(before).chain(&banner[..]);
+            assert_eq!(stated_version(library), Some((2, 36)), "{before}");
+        }
         let rows = [
             &b""[..],
             b"x release version ",
