@@ -205,15 +205,27 @@ pub fn ensure_files() -> io::Result<()> {
     Ok(())
 }
 
-/// Returns true if a signal was set to be ignored when we were started, by nohup or a shell's background job, where the
-/// system says so (proc(5), `SigIgn`: signal 1 is bit 0). Our children ignore it then, too.
+/// The signals that were set to be ignored when we were started, by nohup or a shell's background job. Our children ignore
+/// them then, too.
 #[cfg(unix)]
-pub fn is_ignored(signal: i32) -> bool {
-    let status = crate::fs::atomic::read("/proc/self/status".into(), 1 << 16).unwrap_or_default();
-    let status = String::from_utf8_lossy(&status);
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+#[derive(Debug, Clone, Copy)]
+pub struct Ignored(u64);
+
+#[cfg(unix)]
+impl Ignored {
+    /// Those that are ignored now, where the system says so (proc(5), `SigIgn`: signal 1 is bit 0).
+    pub fn now() -> Self {
+        let status = crate::fs::atomic::read("/proc/self/status".into(), 1 << 16).unwrap_or_default();
+        let status = String::from_utf8_lossy(&status);
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        Self(mask.unwrap_or_default())
+    }
+
+    /// Returns true if this signal, by its number, is one of them.
+    pub fn has(self, signal: i32) -> bool {
+        self.0 >> (signal - 1) & 1 == 1
+    }
 }
 
 #[cfg(unix)]

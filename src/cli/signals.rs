@@ -41,13 +41,14 @@ pub(super) fn watch(face: &Face, interrupt: &Interrupt, left: String) -> Option<
     let mut listening = Vec::new();
     {
         let _entered = runtime.enter();
+        let ignored = children::Ignored::now();
         for (name, kind) in [
             ("SIGINT", SignalKind::interrupt()),
             ("SIGTERM", SignalKind::terminate()),
             ("SIGHUP", SignalKind::hangup()),
         ] {
             // `nohup` and background jobs of a script set some to be ignored.
-            if !children::is_ignored(kind.as_raw_value())
+            if !ignored.has(kind.as_raw_value())
                 && let Ok(signal) = signal(kind)
             {
                 listening.push((name, kind, signal));

@@ -37,11 +37,12 @@ pub(super) struct Signals(Vec<(Signal, unix::Signal)>);
 
 impl Signals {
     pub(super) fn listen() -> io::Result<Self> {
+        let ignored = children::Ignored::now();
         let mut streams = Vec::new();
         for number in PASSED_ON.iter().copied() {
             let raw = number.as_raw();
             // What nohup, or a shell that starts a job in the background, has switched off stays so, for the command too.
-            if !children::is_ignored(raw) {
+            if !ignored.has(raw) {
                 streams.push((number, unix::signal(SignalKind::from_raw(raw))?));
             }
         }
