@@ -54,7 +54,7 @@ pub fn ensure_forkable(there: &Cluster, here: &Cluster) -> Result<(u64, u64), Ba
     };
     there.run_as(None)?;
     lease::ensure_unused(there)?;
-    let bytes = there.status()?.size;
+    let bytes = there.size();
     ensure_takes(here, &from, major, bytes)?;
     Ok((major, bytes))
 }

@@ -130,6 +130,11 @@ impl Cluster {
         status::sessions(&self.context)
     }
 
+    /// The bytes of all its files, each of which is looked at.
+    pub(crate) fn size(&self) -> u64 {
+        status::size(&self.context)
+    }
+
     /// The same, interrupted through this handle.
     #[must_use]
     pub(crate) fn interrupted_by(mut self, interrupt: &Interrupt) -> Self {

@@ -59,7 +59,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 /// The plan, in words.
 fn plan(cluster: &Cluster, file: Option<Utf8PathBuf>) -> Result<Outcome, Error> {
     let major = backup::ensure_possible(cluster, file.as_deref())?;
-    let bytes = cluster.status()?.size;
+    let bytes = cluster.size();
     let amp_dir = cluster.project().amp_dir();
     let file = file.unwrap_or_else(|| amp_dir.join("backups/metadb-<time>.tar.zst"));
     let talk = vec![format!(

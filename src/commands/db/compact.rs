@@ -44,7 +44,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         return Err(super::url::none(&cluster));
     }
     if args.dry_run {
-        let size = cluster.status()?.size;
+        let size = cluster.size();
         let talk = "every table is rewritten without its deleted rows, and locked meanwhile";
         return Ok(Outcome::planned(
             vec![format!("{talk}: {} now", sized(size))],

@@ -92,7 +92,8 @@ fn row(amp_dir: &Utf8Path, left: Option<&Process>, session: &Session) -> Row {
         });
     match looked {
         Ok((cluster, status)) => {
-            let mut json = described(&cluster, &status);
+            let size = cluster.size();
+            let mut json = described(&cluster, &status, size);
             let state = match left {
                 Some(server) => {
                     json["state"] = "removed".into();
@@ -109,7 +110,7 @@ fn row(amp_dir: &Utf8Path, left: Option<&Process>, session: &Session) -> Row {
             Row {
                 amp_dir: shown,
                 version: version(&status).unwrap_or_else(|| "-".to_owned()),
-                size: sized(status.size),
+                size: sized(size),
                 state,
                 json,
             }

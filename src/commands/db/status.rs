@@ -39,7 +39,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut problems = problems(&cluster, &status, session);
     let concerns = concerns(&status, session)?;
     problems.extend(concerns.iter().map(|concern| (concern.to_string(), None)));
-    let mut json = described(&cluster, &status);
+    let size = cluster.size();
+    let mut json = described(&cluster, &status, size);
     json["external"] = External::tell(&cluster, session)
         .map(|external| external.to_string())
         .into();
@@ -48,7 +49,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .iter()
         .map(|(problem, hint)| json!({ "problem": problem, "hint": hint }))
         .collect();
-    let mut outcome = Outcome::prose(text(&cluster, &status), json);
+    let mut outcome = Outcome::prose(text(&cluster, &status, size), json);
     for (problem, hint) in problems {
         outcome.talk.push(format!("warning: {problem}"));
         outcome.talk.extend(hint.map(|hint| format!("hint: {hint}")));
@@ -100,7 +101,7 @@ pub(super) fn version(status: &Status) -> Option<String> {
 }
 
 /// For programs.
-pub(super) fn described(cluster: &Cluster, status: &Status) -> Value {
+pub(super) fn described(cluster: &Cluster, status: &Status, size: u64) -> Value {
     let word = match &status.server {
         ServerState::Stopped => "stopped",
         ServerState::Serves(_) => "running",
@@ -121,7 +122,7 @@ pub(super) fn described(cluster: &Cluster, status: &Status) -> Value {
     json!({
         "amp_dir": cluster.project().amp_dir(), "cluster": cluster.project().cluster(), "contents": contents,
         "state": word, "described": state(status), "version": version(status),
-        "size": status.size, "free": status.free, "ephemeral": status.is_ephemeral,
+        "size": size, "free": status.free, "ephemeral": status.is_ephemeral,
         "network": status.network,
         "url": status.url, "user": status.user,
         "socket": status.socket.as_ref().and_then(Socket::path),
@@ -144,7 +145,7 @@ fn port(url: &str) -> Option<u16> {
     Url::parse(url).ok()?.port()
 }
 
-fn text(cluster: &Cluster, status: &Status) -> String {
+fn text(cluster: &Cluster, status: &Status, size: u64) -> String {
     let mut text = String::new();
     let mut line = |key: &str, value: &str| {
         let _ = writeln!(text, "{key:<12} {value}");
@@ -181,7 +182,7 @@ fn text(cluster: &Cluster, status: &Status) -> String {
         );
     }
     if status.url.is_some() {
-        line("size", &sized(status.size));
+        line("size", &sized(size));
     }
     if let Some(free) = status.free {
         line("free", &sized(free));

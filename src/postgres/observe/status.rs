@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use camino::Utf8Path;
 use fs_err as fs;
 
 use crate::{
@@ -51,8 +50,6 @@ pub struct Status {
     pub contents: Contents,
     /// Its server.
     pub server: ServerState,
-    /// Bytes on disk.
-    pub size: u64,
     /// Bytes that are free where it lies; `None` where the system cannot say.
     pub free: Option<u64>,
     /// The kind of network file system that it lies on, if it does.
@@ -130,7 +127,6 @@ pub(crate) fn status(cluster: &ClusterContext) -> Result<Status, ClusterError> {
     let nearest = cluster.project.amp_dir().ancestors().find(|path| path.exists());
     Ok(Status {
         server: server_state(cluster, &mut look)?,
-        size: size_of(&cluster.directory),
         free: nearest.and_then(|path| space::free(path).ok().flatten()),
         network: mounts::network(cluster.project.amp_dir()),
         is_ephemeral: files::is_ephemeral(&cluster.directory),
@@ -230,10 +226,10 @@ fn ask(session: &mut SqlSession, serving: &mut Serving) -> Result<(), WireError>
     Ok(())
 }
 
-/// Bytes of all files below; what goes while we look does not count.
-fn size_of(directory: &Utf8Path) -> u64 {
+/// Bytes of all files of the cluster; what goes while we look does not count.
+pub(crate) fn size(cluster: &ClusterContext) -> u64 {
     let mut size = 0;
-    let mut open = vec![directory.to_owned().into_std_path_buf()];
+    let mut open = vec![cluster.directory.to_owned().into_std_path_buf()];
     while let Some(path) = open.pop() {
         let entries = fs::read_dir(path).into_iter().flatten().flatten();
         for entry in entries {
