@@ -53,10 +53,9 @@ impl Digest {
     /// When `hex` is not hex or not as long as the algorithm's digests are.
     pub fn from_hex(algorithm: Algorithm, hex: &str) -> Result<Self, InvalidDigest> {
         let invalid = || InvalidDigest(format!("{}:{hex}", algorithm.as_str()));
-        let bytes = hex::decode(hex).map_err(|_| invalid())?;
-        if bytes.len() != algorithm.bytes() {
-            return Err(invalid());
-        }
+        let mut bytes = vec![0; algorithm.bytes()];
+        // It refuses another length, too.
+        hex::decode_to_slice(hex, &mut bytes).map_err(|_| invalid())?;
         Ok(Self { algorithm, bytes })
     }
 

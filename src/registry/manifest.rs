@@ -10,7 +10,10 @@ use std::{
 
 use memchr::memchr2;
 use semver::Version;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::{Value, value::RawValue};
 
 use super::{Registry, unique};
@@ -107,7 +110,7 @@ pub fn embedded() -> &'static [u8] {
 impl Registry {
     /// The registry that this ampup was built with.
     pub fn embedded() -> Self {
-        Self::read(EMBEDDED.as_bytes()).expect("a test parses the embedded manifest")
+        Self::read(EMBEDDED).expect("a test parses the embedded manifest")
     }
 
     /// Reads a manifest.
@@ -115,24 +118,27 @@ impl Registry {
     /// # Errors
     /// When it is not JSON, has a key twice, lacks what every manifest has, or is made for a newer ampup.
     pub fn parse(document: &[u8]) -> Result<Self, ManifestError> {
+        // Once, and not for every text in it.
+        let document = std::str::from_utf8(document)
+            .map_err(|cause| ManifestError::Malformed(serde_json::Error::custom(cause)))?;
         unique::ensure_unique(document).map_err(ManifestError::Malformed)?;
         Self::read(document)
     }
 
-    fn read(document: &[u8]) -> Result<Self, ManifestError> {
+    fn read(document: &str) -> Result<Self, ManifestError> {
         // Most are understood whole, and read in one go.
         if is_plain(document)
-            && let Ok(whole) = serde_json::from_slice::<Document<'_, Whole<'_>>>(document)
+            && let Ok(whole) = serde_json::from_str::<Document<'_, Whole<'_>>>(document)
             && whole.schema <= SCHEMA
         {
             return Ok(whole.understood(|name, raw| raw.whole(name)));
         }
         let read =
-            serde_json::from_slice::<Document<'_, &RawValue>>(document).map_err(ManifestError::Malformed);
+            serde_json::from_str::<Document<'_, &RawValue>>(document).map_err(ManifestError::Malformed);
         // A newer document may have another shape, too.
         let schema = match &read {
             Ok(document) => document.schema,
-            Err(_) => serde_json::from_slice::<Envelope>(document).map_or(SCHEMA, |envelope| envelope.schema),
+            Err(_) => serde_json::from_str::<Envelope>(document).map_or(SCHEMA, |envelope| envelope.schema),
         };
         if schema > SCHEMA {
             return Err(ManifestError::TooNew { found: schema });
@@ -261,7 +267,7 @@ fn is_permitted(artifact: &Artifact) -> bool {
 
 /// A part of a manifest with every text in it such that it can be shown.
 fn harmless(json: &str) -> Option<Cow<'_, str>> {
-    if is_plain(json.as_bytes()) {
+    if is_plain(json) {
         return Some(Cow::Borrowed(json));
     }
     let value = escaped(serde_json::from_str(json).ok()?);
@@ -270,8 +276,8 @@ fn harmless(json: &str) -> Option<Cow<'_, str>> {
 
 /// Returns true if nothing in a document can be harmful: it is ASCII, has no escapes and no DEL. Of the other controls JSON
 /// itself has none in a text.
-fn is_plain(json: &[u8]) -> bool {
-    json.is_ascii() && memchr2(b'\\', 0x7f, json).is_none()
+fn is_plain(json: &str) -> bool {
+    json.is_ascii() && memchr2(b'\\', 0x7f, json.as_bytes()).is_none()
 }
 
 /// Escapes, in every text, what would move the cursor, change colours or turn the direction of writing.

@@ -31,10 +31,14 @@ impl fmt::Display for Mistake {
 /// Every mistake of a manifest; none when it is right.
 pub fn mistakes(document: &[u8]) -> Vec<Mistake> {
     let top = |text: String| vec![Mistake::at("$", text)];
+    let document = match std::str::from_utf8(document) {
+        Ok(document) => document,
+        Err(cause) => return top(format!("it is not JSON: {cause}")),
+    };
     if let Err(cause) = unique::ensure_unique(document) {
         return top(format!("it is not JSON that every reader reads alike: {cause}"));
     }
-    let manifest: Value = match serde_json::from_slice(document) {
+    let manifest: Value = match serde_json::from_str(document) {
         Ok(manifest) => manifest,
         Err(cause) => return top(format!("it is not JSON: {cause}")),
     };
