@@ -190,18 +190,22 @@ pub(super) fn of_plan(rehearsal: Rehearsal, session: &Session) -> Result<Outcome
                     "name": step.component, "version": step.version, "action": verb, "sources": sources,
                 }));
             }
-            candidates.push(json!(steps));
+            candidates.push(Value::from(steps));
         }
         for build in &group.passed_over {
             data += &format!("passed over: {}\n", build.reason);
         }
         let passed_over: Vec<_> = group.passed_over.iter().map(|build| &build.reason).collect();
-        groups.push(json!({
-            "components": group.components, "request": group.request, "choices": candidates,
-            "passed_over": passed_over,
-        }));
+        let mut found = json!({
+            "components": group.components, "request": group.request, "passed_over": passed_over,
+        });
+        // Moved: there are hundreds where a registry has as many versions.
+        found["choices"] = Value::from(candidates);
+        groups.push(found);
     }
-    let outcome = Outcome::prose(data, json!({ "dry_run": true, "groups": groups }));
+    let mut json = json!({ "dry_run": true });
+    json["groups"] = Value::from(groups);
+    let outcome = Outcome::prose(data, json);
     let failures = failures.into_iter();
     with_failures(
         outcome,
