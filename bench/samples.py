@@ -32,18 +32,18 @@ def url(rate, file):
 
 
 def prepare(bench):
-    """A PostgreSQL that any source has, packed as theseus and as zonky pack theirs."""
+    """PostgreSQL 18.4 as zonky builds it, packed as theseus and as zonky pack theirs: `sample-1.0.0`. And `postgres`, the
+    newest, with psql where a source has theseus's build."""
     place = TOP / "target/bench-samples"
     if not (place / "complete").exists():
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        home = place / "home"
-        bench.ampup("install", "--component", "postgres", home=home)
-        tree = place / "sample-1.0.0"
-        shutil.copytree((home / "active/postgres").resolve(), tree, symlinks=True,
-                        ignore=shutil.ignore_patterns(".receipt.json", ".files.json"))
-        executable(tree)
-        for script in ["tar czf sample.tar.gz sample-1.0.0",
+        for spec, home, name in [("postgres@18.4.0+zonky", "zonky", "sample-1.0.0"), ("postgres", "home", "postgres")]:
+            bench.ampup("install", spec, home=place / home)
+            shutil.copytree((place / home / "active/postgres").resolve(), place / name, symlinks=True,
+                            ignore=shutil.ignore_patterns(".receipt.json", ".files.json"))
+        executable(place / "sample-1.0.0")
+        for script in ["tar czf sample.tar.gz sample-1.0.0", "tar czf postgres.tar.gz postgres",
                        "tar cJf sample.txz -C sample-1.0.0 . && zip -q -0 sample.jar sample.txz",
                        *CERTIFICATES]:
             Run(["bash", "-euc", script], cwd=place)
