@@ -48,7 +48,7 @@ use self::{
     client::Clients,
     download::{Unpacked, Wanted},
     https::{Question, text_of},
-    mirror::Mirrored,
+    mirror::{Mirrored, Unserved},
     proxy::Proxies,
     pypi::Wheel,
     range::content_length,
@@ -109,6 +109,8 @@ pub struct Wire {
     said: Mutex<BTreeSet<String>>,
     /// Clients of package registries that are not started again in this run; why, where there is one at all.
     failed_clients: Mutex<BTreeMap<PackageClient, Option<String>>>,
+    /// The digests that the mirror was asked for in this run, and has not.
+    unserved: Mutex<BTreeMap<Digest, Unserved>>,
     /// Files with digests, by address: one release's JSON states those of several artifacts.
     stated: Mutex<BTreeMap<String, Arc<OnceCell<Vec<u8>>>>>,
 }
@@ -125,6 +127,7 @@ impl Wire {
             out_of_reach: Mutex::default(),
             said: Mutex::default(),
             failed_clients: Mutex::default(),
+            unserved: Mutex::default(),
             stated: Mutex::default(),
         }
     }

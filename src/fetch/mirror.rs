@@ -3,7 +3,7 @@
 
 use url::Url;
 
-use super::{FetchError, Wire, address, authority, download::Wanted};
+use super::{FetchError, Wire, address, authority, download::Wanted, locked};
 use crate::{domain::Source, event::Event, verify::Verified};
 
 /// A mirror's copy of an artifact.
@@ -16,6 +16,15 @@ pub(super) enum Mirrored {
     Wrong(FetchError),
 }
 
+/// What is known of a mirror that was asked for a digest, and could not serve it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unserved {
+    /// It does not have it.
+    Absent,
+    /// It has something else, for this reason.
+    Wrong(String),
+}
+
 impl Wire {
     /// From the mirror, where there is one that has it.
     pub(super) async fn fetch_mirror(
@@ -26,15 +35,20 @@ impl Wire {
         let Some(mirror) = &self.options.mirror else {
             return Ok(Mirrored::Absent);
         };
-        let by_digest = address::by_digest(mirror, wanted.digest)?;
-        let outcome = match (self.mirrored(&by_digest, wanted).await, source) {
-            // Some servers forbid what they do not have.
-            (Err(FetchError::Gone { .. } | FetchError::Refused { .. }), Source::Https { url }) => {
+        // The sources of one artifact have one digest, which is asked for once.
+        let known = locked(&self.unserved).get(wanted.digest).cloned();
+        let by_digest = match known {
+            Some(Unserved::Wrong(why)) => return Ok(wrong(why, wanted)),
+            Some(Unserved::Absent) => None,
+            None => self.by_digest(mirror, wanted).await?,
+        };
+        let outcome = match (by_digest, source) {
+            (Some(outcome), _) => outcome,
+            (None, Source::Https { url }) => {
                 let at = address::mirrored(mirror, &address::parse(url)?)?;
                 self.mirrored(&at, wanted).await
             }
-            (Err(FetchError::Refused { .. }), _) => return Ok(Mirrored::Absent),
-            (outcome, _) => outcome,
+            (None, _) => return Ok(Mirrored::Absent),
         };
         match outcome {
             Ok(verified) => Ok(Mirrored::Here(Box::new(verified))),
@@ -55,15 +69,36 @@ impl Wire {
                 )));
                 Ok(match error {
                     FetchError::WrongBytes { .. } | FetchError::TooLarge { .. } => {
-                        Mirrored::Wrong(FetchError::WrongMirror {
-                            name: wanted.name.to_owned(),
-                            why: in_one_line(&error),
-                        })
+                        wrong(in_one_line(&error), wanted)
                     }
                     _ => Mirrored::Absent,
                 })
             }
         }
+    }
+
+    /// What the mirror has under the digest; `None` where it has nothing.
+    async fn by_digest(
+        &self,
+        mirror: &Url,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Result<Verified, FetchError>>, FetchError> {
+        let outcome = self
+            .mirrored(&address::by_digest(mirror, wanted.digest)?, wanted)
+            .await;
+        let remember = |unserved| locked(&self.unserved).insert(wanted.digest.clone(), unserved);
+        match &outcome {
+            // Some servers forbid what they do not have.
+            Err(FetchError::Gone { .. } | FetchError::Refused { .. }) => {
+                remember(Unserved::Absent);
+                return Ok(None);
+            }
+            Err(error @ (FetchError::WrongBytes { .. } | FetchError::TooLarge { .. })) => {
+                remember(Unserved::Wrong(in_one_line(error)));
+            }
+            _ => {}
+        }
+        Ok(Some(outcome))
     }
 
     async fn mirrored(&self, at: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
@@ -73,6 +108,13 @@ impl Wire {
         self.ensure_online(wanted.name, &authority::host(at))?;
         self.download(at, wanted).await
     }
+}
+
+fn wrong(why: String, wanted: &Wanted<'_>) -> Mirrored {
+    Mirrored::Wrong(FetchError::WrongMirror {
+        name: wanted.name.to_owned(),
+        why,
+    })
 }
 
 fn in_one_line(error: &FetchError) -> String {

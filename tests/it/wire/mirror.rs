@@ -146,6 +146,38 @@ fn wrong_bytes_of_a_mirror_count_where_no_other_source_is_left() {
     assert_eq!(error.exit_code(), ampup::exit::Exit::Integrity);
 }
 
+/// The sources of one artifact have one digest.
+#[test]
+fn a_mirror_is_asked_for_a_digest_once_in_a_run() {
+    let bytes = content(10_000);
+    let npm = Source::Npm {
+        package: "@x/y".to_owned(),
+        version: "1.0.0".to_owned(),
+    };
+    let rows = [(Reply::status(404), false), (Reply::whole(&content(9_999)), true)];
+    every(rows, |(reply, is_wrong)| {
+        let mirror = Server::start(move |_, _| reply.clone());
+        let mut world = World::new();
+        world.settings.mirror = Some(mirror.url("").parse().expect("an address"));
+        let wire = world.wire();
+        for _ in 0..2 {
+            let artifact = Artifact {
+                source: npm.clone(),
+                ..sized("", &bytes)
+            };
+            let error = world.fetch_with(&wire, &artifact).expect_err("nobody has it");
+            let is_of_mirror = matches!(error, FetchError::WrongMirror { .. });
+            assert_eq!(is_of_mirror, is_wrong, "{error:?}");
+        }
+        let asked: Vec<String> = mirror
+            .requests()
+            .into_iter()
+            .map(|request| request.target)
+            .collect();
+        assert_eq!(asked, [blob("", &bytes)]);
+    });
+}
+
 #[test]
 fn a_mirror_can_be_a_directory_also_without_a_network() {
     let bytes = content(10_000);
