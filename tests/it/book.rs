@@ -7,3 +7,4 @@ mod messages;
 mod reference;
 mod session;
 mod settings;
+mod workflows;

@@ -31,7 +31,7 @@ fn blocks() -> BTreeMap<String, String> {
 }
 
 /// The commands of a YAML file: what stands behind `run:`, and in the lists `script:` and `before_script:`.
-fn commands_of_yaml(text: &str) -> Vec<String> {
+pub(super) fn commands_of_yaml(text: &str) -> Vec<String> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let mut commands = Vec::new();
     let mut list: Option<usize> = None;
