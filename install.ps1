@@ -83,7 +83,8 @@ function Get-ReleaseFile([string] $Name) {
         if ($isMissing -and $wanted) {
             Stop-Install 3 "there is no ampup $wanted for $target in $base" "leave -Version out for the newest; $Releases lists them all"
         }
-        if ($isMissing) { Stop-Install 5 "$address was not found (404)" }
+        if ($isMissing -and $status) { Stop-Install 5 "$address was not found ($status)" }
+        if ($isMissing) { Stop-Install 5 "$address does not exist" '-Mirror takes another place' }
         Stop-Install 5 "cannot download ${address}: $($_.Exception.Message)" '-Mirror takes another place'
     }
     return $into

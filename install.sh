@@ -277,7 +277,7 @@ fetch() {
     if [ -t 2 ] && [ "$1" = "$asset" ]; then quiet='--progress-bar'; fi
     case $client in
         copy)
-            [ -e "${address#file://}" ] || answer=404
+            [ -e "${address#file://}" ] || answer=none
             if [ -z "$answer" ]; then cp "${address#file://}" "$into" || code=$?; else code=1; fi
             ;;
         curl)
@@ -314,10 +314,11 @@ fetch() {
     if [ "$code" -ne 0 ] || [ ! -s "$into" ]; then
         has_room || unwritable "$into"
         case $answer:$1 in
-            404:"$asset" | 410:"$asset" | 404:"$asset.sha256" | 410:"$asset.sha256")
+            404:"$asset" | 410:"$asset" | none:"$asset" | 404:"$asset.sha256" | 410:"$asset.sha256" | none:"$asset.sha256")
                 [ -z "$version" ] || fail 3 "there is no ampup $version for $target in $base" \
                     "leave \`--version\` out for the newest; $RELEASES lists them all"
-                fail 5 "\`$address\` was not found (404)"
+                [ "$answer" != none ] || fail 5 "\`${address#file://}\` does not exist" "\`--mirror URL\` takes another place"
+                fail 5 "\`$address\` was not found ($answer)"
                 ;;
         esac
         fail 5 "cannot download $address" "check the address in a browser; behind a proxy, set \`https_proxy\`; \`--mirror URL\` takes another place"

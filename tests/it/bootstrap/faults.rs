@@ -101,6 +101,20 @@ fn a_checksum_file_that_says_nothing_about_the_asset_is_refused() {
 }
 
 #[test]
+fn a_directory_that_lacks_the_file_is_told_without_a_status() {
+    let machine = Machine::new();
+    let mirror = format!("file://{}", machine.world.join("nowhere"));
+    let script = repository().join("install.sh");
+    every(SHELLS, |shell| {
+        let Some(run) = machine.run_script(&script, shell, &["--mirror", &mirror]) else {
+            return;
+        };
+        run.assert_failed(5, "does not exist", shell);
+        assert!(!run.stderr.contains("404"), "{}", run.stderr);
+    });
+}
+
+#[test]
 fn without_a_network_it_says_what_could_not_be_had() {
     let machine = Machine::new();
     let script = fs_err::read_to_string(machine.release.script()).expect("there");
