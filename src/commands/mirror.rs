@@ -27,11 +27,6 @@ const EXAMPLE: &str = "ampup mirror DIR postgres@18";
 
 /// Arguments of `ampup mirror`.
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Examples:
-  ampup mirror /media/stick postgres           PostgreSQL for this host, with ampup and its install script
-  ampup mirror /srv/mirror postgres@17 postgres@18 --target x86_64-unknown-linux-gnu --target aarch64-apple-darwin
-  ampup mirror /media/stick --check            prove every byte
-  sh /media/stick/install.sh --mirror file:///media/stick --component postgres")]
 pub struct Args {
     /// The mirror's directory, which is made if there is none
     #[arg(value_name = "DIR", value_parser = requests::path(), value_hint = clap::ValueHint::DirPath)]
@@ -42,7 +37,7 @@ pub struct Args {
     /// For hosts of this kind too; may be repeated [default: this host's]
     #[arg(long = "target", value_name = "TARGET", value_parser = target)]
     pub targets: Vec<Target>,
-    /// Prove what is there: hash every file, and name what is missing or damaged
+    /// Check every file against its digest, and name what is missing or damaged
     #[arg(long, conflicts_with_all = ["what", "targets", "dry_run"])]
     pub check: bool,
     /// Show what would be put into the mirror, and do nothing
@@ -210,7 +205,7 @@ fn outcome_of(
         talk.extend(Url::from_directory_path(mirror.directory()).ok().map(|url| {
             let url = shell::typed(url.as_str().trim_end_matches('/'));
             format!(
-                "`--mirror {url}` installs from it; `ampup mirror {} --check` proves it",
+                "to install from it: `--mirror {url}`; to check every file: `ampup mirror {} --check`",
                 typed(mirror)
             )
         }));
@@ -259,10 +254,10 @@ fn sentence(build: &Build, session: &Session) -> Result<String, Error> {
         entry.provider,
         sized(entry.size)
     );
-    if let Some(address) = &build.stated_at {
+    if let Some(address) = &entry.stated_at {
         let _ = write!(
             text,
-            "; its digest is not in the registry, so whoever installs it must reach {address} too"
+            "; the registry does not state its digest: installing it needs `{address}` too"
         );
     }
     Ok(text)
@@ -297,11 +292,12 @@ fn about_registry(registry: &RegistryEntry) -> String {
         id, serial, issued, ..
     } = registry;
     let signed = if registry.is_signed {
-        "with its signature"
+        "signed"
     } else {
-        "without a signature: clients use their own, or this one with `--registry`"
+        "not signed, so used only with `--registry`"
     };
-    format!("the registry `{id}` in it is number {serial} of {issued}, {signed}")
+    let day = issued.split('T').next().unwrap_or(issued);
+    format!("it holds number {serial} of the registry `{id}`, of {day} ({signed})")
 }
 
 fn row(build: &Build) -> Value {
@@ -309,7 +305,7 @@ fn row(build: &Build) -> Value {
     json!({
         "name": entry.component, "version": entry.version, "target": entry.target, "provider": entry.provider,
         "digest": entry.digest, "size": entry.size, "path": entry.digest.blob(), "effect": build.effect.as_str(),
-        "digest_stated_at": build.stated_at,
+        "digest_stated_at": entry.stated_at,
     })
 }
 
@@ -380,15 +376,21 @@ fn check(mirror: &Mirror, session: &Session) -> Result<Outcome, Error> {
         rows.push(json!({"path": finding.path, "what": finding.what, "artifact": finding.entry}));
     }
     let whole = format!(
-        "{} as they should be, {}",
+        "{} intact ({})",
         counted(checked.whole, "file"),
         sized(checked.bytes)
     );
     let mut outcome = Outcome::answer(
         data,
-        json!({"mirror": mirror.directory(), "whole": checked.whole, "bytes": checked.bytes, "findings": rows}),
+        json!({
+            "mirror": mirror.directory(), "whole": checked.whole, "bytes": checked.bytes, "findings": rows,
+            "needed": checked.needed,
+        }),
     );
     outcome.talk.push(whole);
+    outcome.talk.extend(checked.needed.iter().map(|address| {
+        format!("not enough by itself: `{address}` must be reached too, which states a digest that the registry does not")
+    }));
     if !checked.findings.is_empty() {
         outcome.exit = Exit::Integrity;
         again.sort();

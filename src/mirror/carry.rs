@@ -65,8 +65,6 @@ pub struct Build {
     pub entry: ArtifactEntry,
     /// The effect of carrying it.
     pub effect: Effect,
-    /// The address that states its digest, where the registry does not.
-    pub stated_at: Option<String>,
 }
 
 /// A build that could not be had.
@@ -160,13 +158,10 @@ impl Mirror {
                         provider: artifact.provider.clone(),
                         digest,
                         size,
+                        stated_at: stated_at(&artifact.integrity).map(str::to_owned),
                     };
                     self.change(context, |index| index.add(entry.clone()))?;
-                    return Ok(Ok(Build {
-                        entry,
-                        effect,
-                        stated_at: stated_at(&artifact.integrity).map(str::to_owned),
-                    }));
+                    return Ok(Ok(Build { entry, effect }));
                 }
                 Err(error) => failures.push(Failure {
                     component: component.clone(),

@@ -25,6 +25,9 @@ pub struct Checked {
     pub bytes: u64,
     /// The others, and files that are missing.
     pub findings: Vec<Finding>,
+    /// The addresses that state digests which the registry in the mirror does not: without them, what has such a digest cannot
+    /// be installed.
+    pub needed: BTreeSet<String>,
 }
 
 /// A file of a mirror that is missing or wrong.
@@ -56,14 +59,14 @@ impl Mirror {
         let registry = self.registry();
         let mut known: BTreeMap<String, (Digest, Option<ArtifactEntry>)> = BTreeMap::new();
         for entry in index.artifacts {
-            if let Some(pinned) = registry.as_ref().and_then(|registry| pinned(registry, &entry))
-                && !pinned.contains(&entry.digest)
-            {
-                checked.find(
+            match registry.as_ref().and_then(|registry| pinned(registry, &entry)) {
+                Some(pinned) if !pinned.contains(&entry.digest) => checked.find(
                     &entry.digest.blob(),
                     "is not what the registry in the mirror says".to_owned(),
                     Some(entry.clone()),
-                );
+                ),
+                Some(_) => {}
+                None => checked.needed.extend(entry.stated_at.clone()),
             }
             known.insert(entry.digest.blob(), (entry.digest.clone(), Some(entry)));
         }

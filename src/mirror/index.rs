@@ -59,6 +59,10 @@ pub struct ArtifactEntry {
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
+    /// The address that stated the digest, where the registry did not: whoever installs the file asks there again, because
+    /// nothing that a mirror says is believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stated_at: Option<String>,
 }
 
 impl Mirror {
@@ -160,9 +164,17 @@ impl Index {
     /// Puts an artifact in the place of another of the same build.
     pub(super) fn add(&mut self, entry: ArtifactEntry) {
         // zonky has one build in two archives, and both may be here.
-        if let Err(at) = self.artifacts.binary_search(&entry) {
-            self.artifacts.insert(at, entry);
-        }
+        let is_same = |other: &ArtifactEntry| {
+            let stated_at = entry.stated_at.clone();
+            entry
+                == ArtifactEntry {
+                    stated_at,
+                    ..other.clone()
+                }
+        };
+        self.artifacts.retain(|other| !is_same(other));
+        let at = self.artifacts.partition_point(|other| *other < entry);
+        self.artifacts.insert(at, entry);
     }
 }
 

@@ -153,7 +153,7 @@ fn a_mirror_has_every_build_once_and_nothing_is_fetched_again() {
     assert_eq!(server.requests().len(), asked, "nothing is asked");
     kept.mirror(&["--check"])
         .exits(0)
-        .says("8 files as they should be")
+        .says("8 files intact")
         .prints("");
 }
 
@@ -180,6 +180,49 @@ fn what_is_in_a_mirror_is_installed_without_any_other_source() {
     kept.home
         .ampup(&["--mirror", &kept.url(), "install", "tool"])
         .exits(0);
+}
+
+/// Nothing that a mirror says of a digest is believed; it says who must be asked, and what a registry would have to state.
+#[test]
+fn what_only_its_publisher_states_is_installed_from_a_mirror_once_a_registry_states_it() {
+    let content = script("tool", "1.0.0");
+    let (body, sum) = (content.clone(), sha256(content.as_bytes()).replace("sha256:", ""));
+    let server = Server::start(move |request, _| match request.target.as_str() {
+        "/tool.sha256" => Reply::whole(sum.as_bytes()),
+        _ => Reply::honest(body.as_bytes(), request),
+    });
+    let offer = |integrity: Value| {
+        let mut home = Home::new();
+        let artifact = json!({
+            "target": TARGET, "provider": "acme", "format": "raw", "integrity": integrity,
+            "source": {"kind": "https", "url": server.url("/tool")},
+        });
+        home.offer_artifacts("tool", "1.0.0", &[artifact]);
+        home
+    };
+    let address = server.url("/tool.sha256");
+    let kept = Kept {
+        home: offer(json!({"kind": "checksum_file", "algorithm": "sha256", "url": address})),
+        content: content.into_bytes(),
+    };
+    kept.mirror(&["tool"])
+        .exits(0)
+        .says(&format!("installing it needs `{address}` too"));
+    kept.mirror(&["--check"])
+        .exits(0)
+        .says(&format!("not enough by itself: `{address}` must be reached too"));
+    let json = kept.mirror(&["tool", "--json"]).exits(0).json();
+    let row = rows(&json, "artifacts").next().expect("the build");
+    assert_eq!(text(row, "digest_stated_at"), address);
+    let stated = offer(json!({"kind": "pinned", "digest": row["digest"]}));
+    drop(server);
+
+    let offline = ["--offline", "--mirror", &kept.url(), "install"];
+    kept.home.ampup(&[&offline[..], &["tool"]].concat()).exits(5);
+    stated
+        .ampup(&[&offline[..], &["--locked", "tool@1.0.0"]].concat())
+        .exits(0)
+        .says("installed tool 1.0.0");
 }
 
 #[test]
@@ -300,9 +343,7 @@ fn two_at_once_fetch_everything_once() {
         let asked = server.requests().into_iter().filter(|one| one.target == path);
         assert_eq!(asked.count(), 1, "{path}");
     }
-    kept.mirror(&["--check"])
-        .exits(0)
-        .says("8 files as they should be");
+    kept.mirror(&["--check"]).exits(0).says("8 files intact");
 }
 
 #[test]
