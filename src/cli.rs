@@ -143,7 +143,7 @@ fn short_help() -> Outcome {
 /// Asks on stderr and reads the answer from stdin. The end of stdin is a no.
 fn ask(env: &Env, question: &str, enter: bool) -> bool {
     let choices = if enter { "[Y/n]" } else { "[y/N]" };
-    let question = ShortPaths::of(env).shorten(question);
+    let mut question = ShortPaths::of(env).shorten(question);
     loop {
         let mut stderr = io::stderr().lock();
         let _ = write!(stderr, "{question} {choices} ").and_then(|()| stderr.flush());
@@ -156,7 +156,7 @@ fn ask(env: &Env, question: &str, enter: bool) -> bool {
             "" => return enter,
             "y" | "yes" => return true,
             "n" | "no" => return false,
-            _ => {}
+            _ => "please answer y or n:".clone_into(&mut question),
         }
     }
 }

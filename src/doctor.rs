@@ -254,7 +254,7 @@ fn locks(layout: &Layout) -> Option<Finding> {
                 warning,
                 "choose a home on a local file system with `AMPUP_HOME`",
             ),
-            None => Finding::fine("locks", "the file system of the home has locks"),
+            None => Finding::fine("locks", "the file system of the home supports locks"),
         },
         Ok(None) => Finding::fine("locks", "another ampup is at work"),
         // A home of somebody else's is read without locks.
@@ -289,7 +289,7 @@ fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
                 findings.push(Finding::problem(
                     "components",
                     format!(
-                        "`{}` has no receipt that can be read",
+                        "`{}` may be incomplete: its `.receipt.json` cannot be read",
                         layout.tree(component, &tree.name)
                     ),
                     format!("`ampup verify --repair {component}`"),
@@ -308,7 +308,10 @@ fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
         }
     }
     if findings.is_empty() {
-        let text = format!("{}, each with its receipt", counted(count, "installed version"));
+        let text = match count {
+            0 => "nothing is installed".to_owned(),
+            count => format!("{}, all complete", counted(count, "installed version")),
+        };
         findings.push(Finding::fine("components", text));
     }
     findings
@@ -383,13 +386,13 @@ fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Find
         return Finding::fine("registry", format!("the one in `{path}`, which you named"));
     }
     let source = if in_use.is_fetched {
-        "the fetched one"
+        "the published one"
     } else {
-        "the built-in one"
+        "the one that is part of this ampup"
     };
-    let mut text = format!("{source} of {issued}");
+    let mut text = format!("{source}, of {issued}");
     if keyring.is_empty() {
-        text += "; this ampup fetches no other, because it was built without a key";
+        text += " (none is fetched: this ampup knows no key to check one with)";
     }
     match trust::age_warning(&registry.issued, now) {
         None => Finding::fine("registry", text),
@@ -401,7 +404,7 @@ fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Find
         Some(age) => Finding::note(
             "registry",
             format!("{text}: it {age}, as is this ampup"),
-            "`ampup self update`",
+            "`ampup self update` brings a newer one",
         ),
     }
 }

@@ -74,7 +74,7 @@ pub enum LocateError {
         place: Utf8PathBuf,
     },
     /// Its tree is there, and nobody can say that it is whole, or it lies elsewhere.
-    #[error("`{place}` has no receipt that can be read: it may not be whole")]
+    #[error("`{place}` may be incomplete: its `.receipt.json` cannot be read")]
     Damaged {
         /// Which component.
         component: ComponentName,

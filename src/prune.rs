@@ -58,7 +58,7 @@ pub fn find(layout: &Layout, inventory: &Inventory) -> Vec<Waste> {
     let old = generation::old(layout)
         .into_iter()
         .map(|number| layout.generation(number));
-    add(old.collect(), "old generation");
+    add(old.collect(), "old entry of the history");
     found
 }
 

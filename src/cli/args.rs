@@ -101,6 +101,7 @@ impl Global {
             mirror: self.mirror.clone(),
             offline: self.offline,
             yes: self.yes,
+            verbose: self.verbose,
             lock_timeout: self.lock_timeout,
             is_lenient: false,
             interrupt,
@@ -159,7 +160,7 @@ pub enum Command {
     /// Update within the version you asked for
     #[command(alias = "upgrade")]
     Update(update::Args),
-    /// Make a build on this machine a version
+    /// Use a build of your own as a version of a component
     Link(link::Args),
     /// Write the versions that a project uses into its `ampup.toml`
     Pin(pin::Args),

@@ -5,6 +5,7 @@ mod examples;
 use std::ffi::OsString;
 
 use clap::{ArgMatches, Command, CommandFactory as _, builder::StyledStr, error::ErrorKind};
+use console::Term;
 
 use self::examples::{EXAMPLES, Examples};
 use super::args::Cli;
@@ -38,7 +39,7 @@ const GROUPS: &[(&str, &[&str])] = &[
 
 /// The whole command line: what completions, the manual and the reference are made of.
 pub fn grammar() -> Command {
-    with_examples(Cli::command(), "")
+    with_examples(Cli::command(), "", usize::MAX)
 }
 
 /// Reads a command line. To make the help takes longer than many a command, and only who is refused or asks for it sees it.
@@ -62,7 +63,7 @@ pub(super) fn parsed() -> Command {
             argument.hide(is_global)
         })
         .override_help(full);
-    with_pointer(with_examples(command, ""), true)
+    with_pointer(with_examples(command, "", width()), true)
 }
 
 /// The answer to `ampup` alone: the commands and their options in a line.
@@ -77,7 +78,7 @@ fn with_help(summary: &str, is_full: bool) -> StyledStr {
         let template = "{options}{after-help}";
         command.help_template(template).render_help().ansi().to_string()
     } else {
-        POINTER.to_owned() + "\n"
+        filled(POINTER, width(), 0) + "\n"
     };
     let heading = if is_full {
         heading("Options") + "\n"
@@ -95,6 +96,8 @@ fn summary() -> String {
     let mut command = Cli::command();
     command.build();
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let width = width();
+    let about = filled(&about, width, 0);
     let mut text = format!("{about}\n\n{} ampup [OPTIONS] <COMMAND>\n\n", heading("Usage"));
     let literal = command.get_styles().get_literal().to_owned();
     for (group, verbs) in GROUPS {
@@ -102,11 +105,40 @@ fn summary() -> String {
         for verb in *verbs {
             let about = command.find_subcommand(verb).and_then(Command::get_about);
             let about = about.map(ToString::to_string).unwrap_or_default();
+            let about = filled(&about, width.saturating_sub(BEFORE).max(NARROWEST), BEFORE);
             text += &format!("  {literal}{verb:11}{literal:#}  {about}\n");
         }
         text.push('\n');
     }
     text
+}
+
+/// The columns before what a command does.
+const BEFORE: usize = 15;
+/// In fewer columns a text is not read any more, and the terminal may break its lines.
+const NARROWEST: usize = 15;
+/// Where there is no terminal, the width of the first ones.
+const USUAL: usize = 80;
+
+/// The width of the terminal that the help is printed on.
+fn width() -> usize {
+    let size = Term::stdout().size_checked();
+    size.map_or(USUAL, |(_, columns)| usize::from(columns))
+}
+
+/// The text in lines of at most `width` columns; those after the first are indented.
+fn filled(text: &str, width: usize, indent: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join(&format!("\n{}", " ".repeat(indent)))
 }
 
 fn heading(word: &str) -> String {
@@ -121,17 +153,18 @@ fn examples_of(path: &str) -> Examples {
         .map_or(&[], |(_, examples)| examples)
 }
 
-/// Puts its examples under each command.
-fn with_examples(command: Command, path: &str) -> Command {
+/// Puts its examples under each command, with what each does beside it, or above it where there is no room.
+fn with_examples(command: Command, path: &str, width: usize) -> Command {
     let examples = examples_of(path);
-    let width = examples
-        .iter()
-        .map(|(line, _)| line.chars().count())
-        .max()
-        .unwrap_or(0);
+    let longest = |of: fn(&(&str, &str)) -> usize| examples.iter().map(of).max().unwrap_or(0);
+    let column = longest(|(line, _)| line.chars().count());
+    let is_beside = column + longest(|(_, what)| what.chars().count()) + "    # ".len() <= width;
     let lines: Vec<String> = examples
         .iter()
-        .map(|(line, what)| format!("  {line:width$}  # {what}"))
+        .map(|(line, what)| match is_beside {
+            true => format!("  {line:column$}  # {what}"),
+            false => format!("  # {what}\n  {line}"),
+        })
         .collect();
     let command = if lines.is_empty() {
         command
@@ -144,7 +177,7 @@ fn with_examples(command: Command, path: &str) -> Command {
     };
     command.mut_subcommands(|below| {
         let path = format!("{path} {}", below.get_name());
-        with_examples(below, path.trim_start())
+        with_examples(below, path.trim_start(), width)
     })
 }
 

@@ -87,7 +87,7 @@ pub enum Error {
     #[error("{message}")]
     Usage { message: String, hint: String },
     /// An installed tree that nobody can vouch for.
-    #[error("{component} {version} has no receipt that can be read: it may not be whole")]
+    #[error("{component} {version} may be incomplete: its `.receipt.json` cannot be read")]
     Damaged {
         component: ComponentName,
         version: String,

@@ -2,6 +2,7 @@
 //! itself.
 
 pub(super) mod outcome;
+mod planned;
 
 use std::process::{Command, Stdio};
 

@@ -1,10 +1,13 @@
 //! `ampup list`: what is installed, or what there is.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{Error, Outcome, Session, concerns, installed, paint, pinned};
 use crate::{
-    domain::{ComponentName, Inventory, version::local_name},
+    domain::{Channel, ComponentName, Inventory, version::local_name},
+    event::counted,
     registry::concern::Concern,
 };
 
@@ -13,7 +16,7 @@ use crate::{
 pub struct Args {
     /// Which components; all when none is named
     pub names: Vec<ComponentName>,
-    /// List what the registry has for this host instead of what is installed
+    /// List what the registry has for this host instead of what is installed: the newest of each major version
     #[arg(long)]
     pub available: bool,
     /// ampup itself too; with --available, every version
@@ -53,14 +56,35 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if !args.available {
         talk.extend(installed::nothing(&inventory));
     }
+    let json = json!({ "components": rows.iter().map(Row::json).collect::<Vec<_>>() });
+    let older = if args.all { 0 } else { leave_out_older(&mut rows) };
+    if older > 0 {
+        talk.push(format!(
+            "{} left out: `ampup list --available --all`",
+            counted(older, "older version")
+        ));
+    }
     Ok(Outcome {
         talk,
-        ..Outcome::prose(
-            table(&rows),
-            json!({ "components": rows.iter().map(Row::json).collect::<Vec<_>>() }),
-        )
+        ..Outcome::prose(table(&rows), json)
     })
 }
+
+/// Leaves out what a person who looks for something to install does not want: what is available is the newest of its line. Gives
+/// how many there were.
+fn leave_out_older(rows: &mut Vec<Row>) -> usize {
+    let before = rows.len();
+    let mut lines = BTreeSet::new();
+    rows.retain(|row| {
+        let line = row.line.map(|line| (row.name.clone(), line));
+        let is_newest = line.is_none_or(|line| lines.insert(line));
+        is_newest || row.state != Some(AVAILABLE)
+    });
+    before - rows.len()
+}
+
+/// The state of what is not installed.
+const AVAILABLE: &str = "available";
 
 struct Row {
     name: ComponentName,
@@ -68,6 +92,10 @@ struct Row {
     version: String,
     state: Option<&'static str>,
     concerns: Vec<Concern>,
+    /// The releases of a component that follow each other; only of what is listed as available.
+    line: Option<(Channel, u64)>,
+    /// True if the registry has no build of it for this host.
+    is_elsewhere: bool,
     /// A build on this machine, which lies elsewhere.
     is_linked: bool,
     /// The pin of the project here that means it.
@@ -103,6 +131,8 @@ fn here(args: &Args, session: &Session, inventory: &Inventory) -> Result<Vec<Row
                 version: tree.name.to_string(),
                 state,
                 concerns: concerns::of_tree(name, &tree.name, inventory, session)?,
+                line: None,
+                is_elsewhere: false,
                 is_linked: local_name(tree.name.version()).is_some(),
                 pin: None,
             });
@@ -118,6 +148,8 @@ fn here(args: &Args, session: &Session, inventory: &Inventory) -> Result<Vec<Row
                 version: tree.to_string(),
                 state: Some("missing"),
                 concerns: Vec::new(),
+                line: None,
+                is_elsewhere: false,
                 is_linked: false,
                 pin: None,
             });
@@ -148,14 +180,12 @@ fn available(args: &Args, session: &Session, inventory: &Inventory) -> Result<Ve
     let target = session.host()?.target;
     let mut rows = Vec::new();
     for component in session.registry()?.components.values() {
-        let for_here = component.releases.iter().filter(|release| {
-            args.all
-                || release
-                    .artifacts
-                    .iter()
-                    .any(|artifact| Some(artifact.target) == target)
-        });
-        for release in for_here {
+        for release in &component.releases {
+            let mut artifacts = release.artifacts.iter();
+            let is_elsewhere = !artifacts.any(|artifact| Some(artifact.target) == target);
+            if is_elsewhere && !args.all {
+                continue;
+            }
             let tree = inventory.trees(&component.name).iter().find(|tree| {
                 tree.origin
                     .as_ref()
@@ -164,7 +194,7 @@ fn available(args: &Args, session: &Session, inventory: &Inventory) -> Result<Ve
             let state = match tree {
                 Some(tree) if inventory.is_active(&component.name, &tree.name) => "active",
                 Some(_) => "installed",
-                None => "available",
+                None => AVAILABLE,
             };
             rows.push(Row {
                 name: component.name.clone(),
@@ -172,6 +202,8 @@ fn available(args: &Args, session: &Session, inventory: &Inventory) -> Result<Ve
                 version: release.version.to_string(),
                 state: Some(state),
                 concerns: Vec::new(),
+                line: Some((release.channel, release.version.major)),
+                is_elsewhere,
                 is_linked: false,
                 pin: None,
             });
@@ -186,10 +218,13 @@ fn table(rows: &[Row]) -> String {
     let names = rows.iter().map(|row| row.name.as_str().len()).max().unwrap_or(0);
     let versions = rows.iter().map(|row| row.shown.len()).max().unwrap_or(0);
     let line = |row: &Row| {
-        let state = row.state.filter(|state| *state != "available");
-        let pinned = row.pin.as_ref().map(|_| "pinned here");
-        let linked = row.is_linked.then_some("linked");
-        let words: Vec<&str> = state.into_iter().chain(linked).chain(pinned).collect();
+        let state = row.state.filter(|state| *state != AVAILABLE);
+        let notes = [
+            row.is_linked.then_some("linked"),
+            row.is_elsewhere.then_some("not for this host"),
+            row.pin.as_ref().map(|_| "pinned here"),
+        ];
+        let words: Vec<&str> = state.into_iter().chain(notes.into_iter().flatten()).collect();
         let words = match &words[..] {
             [] => String::new(),
             words => format!("({})", words.join(", ")),

@@ -3,7 +3,7 @@
 use super::{Session, env};
 use crate::{
     domain::ComponentName,
-    self_install,
+    locate, self_install,
     shell::{Shell, foreign::AnyShell, quote},
 };
 
@@ -12,6 +12,8 @@ pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> V
     let has = |name: &str| installed.iter().any(|component| component.as_str() == name);
     let use_it = if has("ampd") {
         Some("next: in your project's directory, `ampup run ampd solo`")
+    } else if has("postgres") && has_psql(session) {
+        Some("next: in your project's directory, `ampup db psql`")
     } else if has("postgres") {
         Some("next: in your project's directory, `ampup db start`")
     } else {
@@ -23,6 +25,13 @@ pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> V
     let mut lines: Vec<String> = path(session).into_iter().collect();
     lines.extend(use_it.map(str::to_owned));
     lines
+}
+
+/// Returns true if the active PostgreSQL has its client.
+fn has_psql(session: &Session) -> bool {
+    let psql = format!("psql{}", std::env::consts::EXE_SUFFIX);
+    let tree = session.layout.active_tree(&locate::postgres());
+    tree.join("bin").join(psql).is_file()
 }
 
 /// The line after which this shell finds the home's `bin`, if it does not.

@@ -77,7 +77,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .iter()
         .map(|project| format!("stop the database of `{project}`, whose server runs from there"))
         .collect();
-    lines.extend(self::lines(&returns, &estate, layout));
+    lines.extend(self::lines(&returns, &estate, session));
     let mut json = json!({
         "home": layout.home(), "removed": estate.ours, "left": [], "kept": estate.others,
         "files": returns.iter().map(|one| &one.path).collect::<Vec<_>>(), "stopped": running.projects(),
@@ -257,27 +257,68 @@ fn ensure_no_projects(estate: &Estate, session: &Session) -> Result<(), Error> {
     Ok(())
 }
 
-/// Describes what will be removed and changed, for a person.
-fn lines(returns: &[Return], estate: &Estate, layout: &Layout) -> Vec<String> {
-    let mut lines = Vec::new();
+/// Describes what will be removed and changed, for a person: a line for each kind of change, and with `--verbose` one for each
+/// entry of the home.
+fn lines(returns: &[Return], estate: &Estate, session: &Session) -> Vec<String> {
+    let of = |is_meant: fn(&Undo) -> bool| {
+        let meant = returns.iter().filter(|one| is_meant(&one.action));
+        let paths: Vec<String> = meant.map(|one| format!("`{}`", one.path)).collect();
+        (!paths.is_empty()).then(|| paths.join(", "))
+    };
+    let changed = of(|undo| matches!(undo, Undo::Truncate(_) | Undo::Rewrite(_)));
+    let deleted = of(|undo| matches!(undo, Undo::Delete));
+    let emptied = of(|undo| matches!(undo, Undo::DeleteDirectory));
+    let mut lines: Vec<String> = [
+        changed.map(|paths| format!("take ampup's lines out of {paths}")),
+        deleted.map(|paths| format!("remove {paths}")),
+        emptied.map(|paths| format!("remove {paths}, where empty")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     for one in returns {
-        let path = &one.path;
-        lines.push(match &one.action {
-            Undo::Delete => format!("remove `{path}`"),
-            Undo::Truncate(_) | Undo::Rewrite(_) => format!("take ampup's lines out of `{path}`"),
-            Undo::DeleteDirectory => format!("remove `{path}`, if it is empty"),
-            Undo::Stays(why) => format!("leave `{path}` ({why})"),
-        });
+        if let Undo::Stays(why) = &one.action {
+            lines.push(format!("leave `{}` ({why})", one.path));
+        }
     }
-    let is_page = |path: &&Utf8PathBuf| path.starts_with(layout.manual());
-    for path in estate.ours.iter().filter(|path| !is_page(path)) {
-        lines.push(format!("remove `{path}`"));
-    }
-    if estate.ours.iter().any(|path| is_page(&path)) {
-        lines.push(format!("remove `{}/ampup*.1`", layout.manual()));
+    if session.options.verbose {
+        lines.extend(entries(estate, &session.layout));
+    } else if !estate.ours.is_empty() {
+        let versions: String = installed(session).iter().map(|one| format!("{one}, ")).collect();
+        lines.push(format!(
+            "remove what ampup has in `{}`: {versions}and its own files (`--verbose` lists them)",
+            session.layout.home()
+        ));
     }
     for path in &estate.others {
         lines.push(format!("leave `{path}`, which is not ampup's"));
     }
     lines
+}
+
+/// Lists every entry of the home that goes; the pages of the manual are one.
+fn entries(estate: &Estate, layout: &Layout) -> Vec<String> {
+    let is_page = |path: &Utf8PathBuf| path.starts_with(layout.manual());
+    let (pages, others): (Vec<_>, Vec<_>) = estate.ours.iter().partition(|path| is_page(path));
+    let mut lines: Vec<String> = others.iter().map(|path| format!("remove `{path}`")).collect();
+    if !pages.is_empty() {
+        lines.push(format!("remove `{}/ampup*.1`", layout.manual()));
+    }
+    lines
+}
+
+/// The installed versions, as far as they can be told.
+fn installed(session: &Session) -> Vec<String> {
+    let Ok(inventory) = session.inventory() else {
+        return Vec::new();
+    };
+    let mut versions = Vec::new();
+    for (name, trees) in &inventory.trees {
+        for tree in trees {
+            if let Ok(style) = session.style(name) {
+                versions.push(format!("{name} {}", style.show(tree.name.version())));
+            }
+        }
+    }
+    versions
 }

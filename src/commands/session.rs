@@ -33,6 +33,7 @@ const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The global flags; each is absent if it was not given.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Options {
     /// `--home`
     pub home: Option<Utf8PathBuf>,
@@ -46,6 +47,8 @@ pub struct Options {
     pub offline: bool,
     /// `--yes`
     pub yes: bool,
+    /// `--verbose`
+    pub verbose: bool,
     /// `--lock-timeout`, in seconds
     pub lock_timeout: Option<u64>,
     /// Goes on also where `config.toml` cannot be used.

@@ -35,51 +35,55 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let inventory = session.inventory()?;
     let active = inventory.generation.ok_or_else(|| nothing(false))?;
     if args.dry_run {
-        let (number, _, set) = way_back(args, &inventory, active, session)?;
+        let back = way_back(args, &inventory, active, session)?;
         return Ok(Outcome::planned(
-            talk(active, number, &set, &inventory, session)?,
-            json!({ "from": active, "generation": number }),
+            talk(&back, &inventory, session)?,
+            json!({ "from": active, "generation": back.number, "undone": back.undone }),
         ));
     }
     let _lock = session.lock_store()?;
     let inventory = session.inventory()?;
     let active = inventory.generation.ok_or_else(|| nothing(false))?;
-    let (number, target, set) = way_back(args, &inventory, active, session)?;
-    let reached = if set == target.set {
-        commit::flip(&session.layout, number).map_err(failed)?;
-        number
+    let back = way_back(args, &inventory, active, session)?;
+    let reached = if back.set == back.target.set {
+        commit::flip(&session.layout, back.number).map_err(failed)?;
+        back.number
     } else {
         // Further back from there is further back from the target.
-        commit::activate(&session.layout, &set, &session.command, target.record.before).map_err(failed)?
+        let before = back.target.record.before;
+        commit::activate(&session.layout, &back.set, &session.command, before).map_err(failed)?
     };
     Ok(Outcome::done(
-        talk(active, reached, &set, &inventory, session)?,
-        json!({ "from": active, "generation": reached }),
+        talk(&back, &inventory, session)?,
+        json!({ "from": active, "generation": reached, "undone": back.undone }),
     ))
 }
 
+/// The way to what was active before.
+struct WayBack {
+    /// The generation to go back to.
+    number: u64,
+    target: Generation,
+    /// What will be active then.
+    set: ActiveSet,
+    /// The command that is undone; `None` where an earlier `undo` made what is active.
+    undone: Option<String>,
+}
+
 /// The generation to go back to, and what will be active then, all of which is there and whole.
-fn way_back(
-    args: &Args,
-    inventory: &Inventory,
-    active: u64,
-    session: &Session,
-) -> Result<(u64, Generation, ActiveSet), Error> {
-    let (number, target, set) = target(args, inventory, active, session)?;
-    let missing = missing(inventory, &target);
+fn way_back(args: &Args, inventory: &Inventory, active: u64, session: &Session) -> Result<WayBack, Error> {
+    let back = target(args, inventory, active, session)?;
+    let missing = missing(inventory, &back.target);
     if !missing.is_empty() {
         return Err(Error::NotFound {
-            message: format!(
-                "generation {number} is incomplete: {} was removed",
-                missing.join(" and ")
-            ),
+            message: format!("{}, which was active before, was removed", missing.join(" and ")),
             hint: format!("`ampup install {}`", missing.join(" ")),
         });
     }
     // What is active already gets no worse.
     let becomes_active =
         |(component, tree): &(&ComponentName, &TreeName)| !inventory.is_active(component, tree);
-    for (component, tree) in set.components.iter().filter(becomes_active) {
+    for (component, tree) in back.set.components.iter().filter(becomes_active) {
         if inventory
             .tree(component, tree)
             .is_none_or(|tree| tree.origin.is_none())
@@ -87,21 +91,19 @@ fn way_back(
             return Err(damaged(component, tree, session)?);
         }
     }
-    Ok((number, target, set))
+    Ok(back)
 }
 
-fn talk(
-    active: u64,
-    reached: u64,
-    set: &ActiveSet,
-    inventory: &Inventory,
-    session: &Session,
-) -> Result<Vec<String>, Error> {
-    let mut talk = vec![format!("went back from generation {active} to {reached}")];
+fn talk(back: &WayBack, inventory: &Inventory, session: &Session) -> Result<Vec<String>, Error> {
+    let set = &back.set;
+    let mut talk = vec![match &back.undone {
+        Some(command) => format!("undid `{command}`"),
+        None => "went back one more step".to_owned(),
+    }];
     for (component, tree) in &set.components {
         if inventory.active.components.get(component) != Some(tree) {
             talk.push(format!(
-                "{component} {} is active",
+                "{component} {} is active again",
                 session.style(component)?.show(tree.version())
             ));
         }
@@ -112,17 +114,17 @@ fn talk(
             "{component} is no longer active; it is still installed, and `ampup use {component}@{tree}` activates it"
         ));
     }
+    if talk.len() == 1 {
+        talk.push(
+            "the active versions are the same; `ampup update` follows what was asked for before".to_owned(),
+        );
+    }
     Ok(talk)
 }
 
 /// The generation to go back to, and what will be active then. Where ampup stays, those that differ in nothing else are
 /// passed over.
-fn target(
-    args: &Args,
-    inventory: &Inventory,
-    active: u64,
-    session: &Session,
-) -> Result<(u64, Generation, ActiveSet), Error> {
+fn target(args: &Args, inventory: &Inventory, active: u64, session: &Session) -> Result<WayBack, Error> {
     let failed = |source| Error::Store {
         action: "read",
         source,
@@ -130,13 +132,10 @@ fn target(
     let numbers = generation::numbers(&session.layout).map_err(failed)?;
     let mut from = active;
     let mut passed_over = false;
-    let mut before = generation::read(&session.layout, active)
-        .map_err(failed)?
-        .record
-        .before;
+    let mut record = generation::read(&session.layout, active).map_err(failed)?.record;
     // Each is seen at most once, whatever the records say.
     for _ in &numbers {
-        let number = match before {
+        let number = match record.before {
             // What was dropped meanwhile is not replaced by something that was not active then.
             Some(before) => Some(before).filter(|before| numbers.contains(before)),
             None => numbers.iter().copied().filter(|number| *number < from).max(),
@@ -149,10 +148,16 @@ fn target(
             with_ampup_of(&inventory.active, &target.set)
         };
         if args.include_ampup || set != inventory.active {
-            return Ok((number, target, set));
+            let is_undo = record.command.starts_with("ampup undo");
+            return Ok(WayBack {
+                number,
+                target,
+                set,
+                undone: (!is_undo).then_some(record.command),
+            });
         }
         passed_over |= target.set != inventory.active;
-        before = target.record.before;
+        record = target.record;
         from = number;
     }
     Err(nothing(passed_over))

@@ -234,8 +234,8 @@ fn mend_links(talk: &mut Vec<String>, session: &Session) -> Result<Vec<Fault>, E
             }
             None => None,
         };
-        let number = commit::activate(&session.layout, &set, &session.command, before).map_err(failed)?;
-        talk.push(format!("made generation {number} in place of the damaged one"));
+        commit::activate(&session.layout, &set, &session.command, before).map_err(failed)?;
+        talk.push("repaired the links to the active versions".to_owned());
     }
     for number in links::damaged_generations(&session.layout) {
         staging::remove(&session.layout, &session.layout.generation(number)).map_err(failed)?;

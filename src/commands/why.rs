@@ -121,7 +121,7 @@ fn why(
     };
     if let Some(maker) = &maker {
         let (made, command) = (times::local(&maker.record.made), &maker.record.command);
-        line("since", &format!("generation {}, {made}", maker.number));
+        line("since", &made);
         line("by", &format!("`{command}`"));
     }
     let directory = session.layout.tree(name, tree);
@@ -150,7 +150,7 @@ fn why(
     };
     line("path", path.as_str());
     if !others.is_empty() {
-        line("also here", &others.join(", "));
+        line("beside it", &others.join(", "));
     }
     let copies = path::other_copies(name, executable, session)?;
     for copy in &copies {

@@ -37,7 +37,7 @@ pub enum Damage {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Receipt(why) => write!(f, "its receipt cannot be used: {why}"),
+            Self::Receipt(why) => write!(f, "its `.receipt.json` cannot be used: {why}"),
             Self::List(why) => write!(f, "its list of files cannot be used: {why}"),
             Self::Missing(path) => write!(f, "`{path}` is missing"),
             Self::Altered(path) => write!(f, "`{path}` was altered"),

@@ -34,7 +34,7 @@ fn read_once(layout: &Layout, pending: &Pending) -> io::Result<Inventory> {
         let active = generation::read(layout, number).map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 let text = format!(
-                    "`{}` leads to generation {number}, which does not exist",
+                    "`{}` leads to `generations/{number}`, which does not exist",
                     layout.active()
                 );
                 directories::foreign_entry(&layout.generations(), layout).map_or_else(

@@ -182,14 +182,14 @@ impl Found {
         match pointer::active(layout) {
             Ok(Some(number)) if layout.generation(number).is_dir() => Some(number),
             Ok(Some(number)) => {
-                let text = format!("leads to generation {number}, which does not exist");
+                let text = format!("leads to `generations/{number}`, which does not exist");
                 self.add(&layout.active(), text);
                 None
             }
             Ok(None) => None,
             Err(_) => {
                 let what = match link::read(&layout.active()) {
-                    Ok(target) => format!("leads to `{target}`, which is not a generation"),
+                    Ok(target) => format!("leads to `{target}`, which is no set of active versions"),
                     Err(_) => "is not a link".to_owned(),
                 };
                 self.add(&layout.active(), what);

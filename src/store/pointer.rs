@@ -25,7 +25,7 @@ pub fn active(layout: &Layout) -> io::Result<Option<u64>> {
         .map(Some)
         .ok_or_else(|| {
             let text = format!(
-                "`{}` leads to `{target}`, which is not a generation",
+                "`{}` leads to `{target}`, which is no set of active versions",
                 layout.active()
             );
             io::Error::new(io::ErrorKind::InvalidData, text)

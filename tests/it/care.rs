@@ -89,7 +89,7 @@ fn every_kind_of_damage_is_found_and_made_anew() {
             Box::new(|home| write(&tool(home).join("bin/more"), "more")),
         ),
         (
-            "its receipt cannot be used",
+            "its `.receipt.json` cannot be used",
             Box::new(|home| fs::remove_file(tool(home).join(".receipt.json")).expect("removed")),
         ),
         (
@@ -169,7 +169,7 @@ fn a_tree_without_a_receipt_is_neither_activated_nor_run() {
     ];
     every(rows, |words| {
         let run = home.ampup(words).exits(4).says(hint);
-        assert!(run.stderr.contains("tool 1.0.0 has no receipt"), "{run:#?}");
+        assert!(run.stderr.contains("tool 1.0.0 may be incomplete"), "{run:#?}");
         assert_eq!(run.stdout, "", "{run:#?}");
     });
     assert_eq!(home.store(), before);
@@ -339,7 +339,7 @@ fn why_says_what_was_asked_for_and_by_which_command() {
         "{run:#?}"
     );
     assert!(
-        run.stdout.contains("built by    acme\n") && run.stdout.contains("also here   1.0.0\n"),
+        run.stdout.contains("built by    acme\n") && run.stdout.contains("beside it   1.0.0\n"),
         "{run:#?}"
     );
     // Later commands that left it alone are not why.
@@ -369,7 +369,7 @@ fn doctor_finds_nothing_in_a_healthy_home_and_says_which_registry_is_used() {
     })
     .exits(1);
     assert!(
-        run_of_ours.stdout.contains("it was built without a key"),
+        run_of_ours.stdout.contains("knows no key to check one with"),
         "{run_of_ours:#?}"
     );
     assert!(

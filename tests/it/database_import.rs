@@ -190,7 +190,7 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
         let run = alone(&["db", "import", "--replace", source]).exits(0).says(said);
         if source == elsewhere.address {
             run.says("connecting to 127.0.0.1:")
-                .says("left behind, and yours to bring over: ")
+                .says("not copied, because a dump of one database does not hold it:")
                 .says("the comment on the database: mine")
                 .says("logins and memberships of roles: app, ")
                 .says("comments on roles: app")

@@ -103,7 +103,7 @@ fn a_dry_run_lists_every_file_and_line_and_touches_none() {
             format!("put ampup v{NOW} into `~/.ampup`\n"),
             "write `~/.ampup/env.fish`\n".to_owned(),
             format!("append to `~/.bashrc`:\n    # >>> ampup >>>\n{line}"),
-            format!("make `~/.profile`:\n    # >>> ampup >>>\n{line}"),
+            format!("create `~/.profile`:\n    # >>> ampup >>>\n{line}"),
         ];
         every(rows, |text| {
             assert!(run.stdout.contains(&text), "no `{text}` in {run:#?}");
@@ -112,11 +112,22 @@ fn a_dry_run_lists_every_file_and_line_and_touches_none() {
     }
     // What it listed is what it does.
     person.built(&["init"]).exits(0);
-    let listed = person.ampup(&["self", "uninstall", "--dry-run"]).exits(0).stdout;
-    every(
-        [".bashrc", ".profile", ".ampup/components", ".ampup/active"],
-        |file| assert!(listed.contains(&format!("~/{file}`")), "{file}: {listed}"),
-    );
+    let listed = |more: &[&str]| {
+        let words = [&["self", "uninstall", "--dry-run"], more].concat();
+        person.ampup(&words).exits(0).stdout
+    };
+    let (short, whole) = (listed(&[]), listed(&["--verbose"]));
+    let rows = [
+        (&short, "lines out of `~/.bashrc`\n"),
+        (&short, "`~/.profile`"),
+        (&short, "in `~/.ampup`: ampup v"),
+        (&whole, "remove `~/.ampup/components`\n"),
+        (&whole, "remove `~/.ampup/active`\n"),
+    ];
+    every(rows, |(listed, line)| {
+        assert!(listed.contains(line), "{line}: {listed}");
+    });
+    assert!(short.lines().count() < 6, "{short}");
     assert!(person.home.path().join("bin/ampup").exists());
 }
 

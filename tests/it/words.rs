@@ -93,7 +93,30 @@ fn a_bar_fits_every_terminal() {
     });
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_help_fits_every_terminal() {
+    if programs::find("script").is_none() {
+        return;
+    }
+    let home = Home::new();
+    let helps: [&[&str]; 3] = [&[], &["--help"], &["help", "list"]];
+    every(helps, |words| {
+        for columns in [40, 80, 200] {
+            let seen = without_escapes(&on_a_terminal_of(columns, &home, words, &[]));
+            let widest = seen.lines().map(|line| line.trim_end().chars().count()).max();
+            assert!(widest <= Some(columns), "{columns}: {seen}");
+        }
+    });
+    let narrow = without_escapes(&on_a_terminal_of(40, &home, &[], &[]));
+    assert!(
+        narrow.contains("  pin          Write the versions that a\r\n               project uses"),
+        "{narrow}"
+    );
+}
+
 /// The text without what moves the cursor and paints.
+#[cfg(target_os = "linux")]
 fn without_escapes(text: &str) -> String {
     let mut rest = text;
     let mut plain = String::new();

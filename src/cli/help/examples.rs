@@ -19,6 +19,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         &[
             ("ampup list", "what is installed"),
             ("ampup list --available", "what can be installed on this host"),
+            ("ampup list --available --all", "every version, older ones too"),
         ],
     ),
     (
@@ -205,10 +206,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         "db import",
         &[
             ("ampup db import postgresql://localhost:5432/amp", "from a server"),
-            (
-                "ampup db import dump.sql --replace",
-                "from a file, in place of what is there",
-            ),
+            ("ampup db import dump.sql --replace", "put what is there aside"),
         ],
     ),
     (
@@ -268,7 +266,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         "mirror",
         &[
             ("ampup mirror /srv/amp postgres@18", "fetch it for this host"),
-            ("ampup mirror /srv/amp --check", "prove every file"),
+            ("ampup mirror /srv/amp --check", "check every file"),
         ],
     ),
     (

@@ -32,7 +32,7 @@ pub(super) enum Doing {
     /// Bytes are counted.
     Download(Download),
     /// A program fetches, and does not tell how far it is.
-    Unmeasured { client: String },
+    Unmeasured { client: String, size: String },
     /// A step after the download.
     Step(&'static str),
 }
@@ -97,11 +97,14 @@ impl Board {
             Event::DownloadStarted {
                 name,
                 source,
+                total,
                 is_measured: false,
                 ..
             } => {
                 let client = source.clone();
-                (name, Doing::Unmeasured { client })
+                // Where nobody knows the size, it is said of nothing in particular.
+                let size = total.map_or_else(|| "it".to_owned(), sized);
+                (name, Doing::Unmeasured { client, size })
             }
             Event::DownloadStarted {
                 name, total, resumed, ..
@@ -166,8 +169,8 @@ impl Board {
                     let rate = download.rate().map(|rate| format!(", {}/s", sized(rate)));
                     format!("{name}: {}{}", download.amount(), rate.unwrap_or_default())
                 }
-                Doing::Unmeasured { client } => {
-                    format!("{name}: still downloading with {client}, which shows no progress ({lasting})")
+                Doing::Unmeasured { client, size } => {
+                    format!("{name}: {client} is still downloading {size}, and shows no progress ({lasting})")
                 }
                 Doing::Step(words) => format!("{name}: still {words} ({lasting})"),
             });
@@ -214,7 +217,7 @@ mod tests {
         assert_eq!(
             board.signs(silence, at(10)),
             [
-                "ampd v1.0.0: still downloading with npm, which shows no progress (10 s)",
+                "ampd v1.0.0: npm is still downloading 22 MiB, and shows no progress (10 s)",
                 "postgres 18.4: 10/22 MiB, 1 MiB/s",
             ]
         );

@@ -31,7 +31,7 @@ fn row(name: &str, work: &Work, width: usize, beat: usize, now: Instant) -> Stri
     let spinner = SPINNER[beat % SPINNER.len()];
     let words = match &work.doing {
         Doing::Download(download) => return bar(name, download, width, spinner),
-        Doing::Unmeasured { client } => format!("{client} downloads it, progress unknown"),
+        Doing::Unmeasured { client, size } => format!("{client} downloads {size}, progress unknown"),
         Doing::Step(words) => (*words).to_owned(),
     };
     let lasted = now - work.since;

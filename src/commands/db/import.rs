@@ -70,18 +70,19 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "counted here; a dump does not say how many there were"
     };
     let mut talk = vec![format!(
-        "{} with {}, {checked}",
+        "copied {} with {}, {checked}",
         counted(imported.tables, "table"),
         counted(imported.rows, "row"),
     )];
     talk.extend(imported.kept.iter().map(|kept| super::kept(kept)));
     if !imported.left_behind.is_empty() {
-        talk.push(format!(
-            "left behind, and yours to bring over: {}",
-            imported.left_behind.join("; ")
-        ));
+        talk.push("not copied, because a dump of one database does not hold it:".to_owned());
+        talk.extend(imported.left_behind.iter().map(|one| format!("  {one}")));
     }
     talk.extend(change.iter().cloned());
+    if change.is_empty() {
+        talk.push("next: `ampup run ampd solo` uses what was copied".to_owned());
+    }
     let json = json!({
         "tables": imported.tables, "rows": imported.rows, "compared": imported.is_compared, "kept": imported.kept,
         "left_behind": imported.left_behind, "restarted": imported.resumed, "to_change": change,
@@ -92,18 +93,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 /// Lists the settings that still lead ampd to the other database.
 fn to_change(cluster: &Cluster, session: &Session) -> Result<Vec<String>, Error> {
     let project = cluster.project();
-    let mut change: Vec<String> = External::every(project, &session.env)?
+    Ok(External::every(project, &session.env)?
         .into_iter()
         .filter(|external| !external.is_of(cluster))
-        .map(|external| format!("{}: it leads ampd to the other database", external.removal()))
-        .collect();
-    if change.is_empty() {
-        change.push(format!(
-            "`{}` needs no change: without `metadata_db.url` ampd uses the project's database",
-            project.config()
-        ));
-    }
-    Ok(change)
+        .map(|external| format!("{}: until then, ampd uses the other database", external.removal()))
+        .collect())
 }
 
 /// The plan, in words.

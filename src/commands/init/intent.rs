@@ -106,7 +106,7 @@ impl Intent {
         for change in self.changes.iter().flatten() {
             let what = match &change.action {
                 Action::Nothing => continue,
-                Action::Make(..) => "make",
+                Action::Make(..) => "create",
                 Action::Append(_) => "add a line to",
                 Action::Rewrite(_) => "replace ampup's line in",
                 Action::ByHand(_) | Action::Failed(..) => continue,
@@ -134,7 +134,7 @@ impl Intent {
             let path = &change.file.path;
             let (what, text) = match &change.action {
                 Action::Nothing => continue,
-                Action::Make(content, _) => (format!("make `{path}`:"), text(content)),
+                Action::Make(content, _) => (format!("create `{path}`:"), text(content)),
                 Action::Append(added) => (format!("append to `{path}`:"), text(added)),
                 Action::Rewrite(_) => (format!("replace ampup's line in `{path}`:"), change.line.clone()),
                 Action::ByHand(why) | Action::Failed(_, why) => {

@@ -2,13 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Error, Outcome, Session, concerns, next, upstream};
+use super::{
+    super::{Error, Outcome, Session, concerns, next, upstream},
+    planned,
+};
 use crate::{
     domain::{ComponentName, Inventory},
     exit::Exit,
     install::{Done, Effect, GroupReport, Rehearsal, Report},
     locate,
-    resolve::{Action, GroupPlan, PassedOver, Plan},
+    resolve::{GroupPlan, PassedOver, Plan},
+    self_install,
 };
 
 /// The outcome of what was done. A single group that failed is the command's own error; one of several is reported beside what
@@ -79,6 +83,10 @@ fn sentence(done: &Done, inventory: &Inventory, session: &Session) -> Result<Str
         Effect::None => format!("{name} {shown} is already installed"),
         Effect::Activated if done.is_active => format!("activated {name} {shown} (already installed)"),
         Effect::Activated => format!("{name} {shown} is already installed"),
+        // The program that runs, which nobody needs to be named for.
+        Effect::Installed { .. } if *name == self_install::name() => {
+            format!("installed {name} {shown} in `{}`", session.layout.home())
+        }
         Effect::Installed { provider } => format!(
             "installed {name} {shown} (built by {provider}){}",
             if !done.is_active && inventory.active.components.contains_key(name) {
@@ -156,59 +164,9 @@ fn tell_channel(
 /// The outcome of a dry run: the plan, as it would run.
 pub(super) fn of_plan(rehearsal: Rehearsal, session: &Session) -> Result<Outcome, Error> {
     let Rehearsal { plan, failures } = rehearsal;
-    let mut data = String::new();
-    let mut groups = Vec::new();
-    for group in &plan.groups {
-        let mut candidates = Vec::new();
-        for (rank, candidate) in group.candidates.iter().enumerate() {
-            let mut steps = Vec::new();
-            for step in &candidate.steps {
-                let shown = session.style(&step.component)?.show(&step.version);
-                let (verb, sources) = match &step.action {
-                    Action::Keep(_) => ("keep", Vec::new()),
-                    Action::Activate(_) => ("activate", Vec::new()),
-                    Action::Acquire(artifacts) => ("install", artifacts.iter().collect()),
-                };
-                data += &format!(
-                    "{}{verb} {} {shown}\n",
-                    if rank == 0 { "" } else { "else " },
-                    step.component
-                );
-                for artifact in &sources {
-                    data += &format!("  from {} (built by {})\n", artifact.source, artifact.provider);
-                }
-                let sources: Vec<_> = sources
-                    .iter()
-                    .map(|artifact| {
-                        json!({
-                            "provider": artifact.provider, "source": artifact.source,
-                            "stated_by": artifact.integrity.stated_by(),
-                        })
-                    })
-                    .collect();
-                steps.push(json!({
-                    "name": step.component, "version": step.version, "action": verb, "sources": sources,
-                }));
-            }
-            candidates.push(Value::from(steps));
-        }
-        for build in &group.passed_over {
-            data += &format!("passed over: {}\n", build.reason);
-        }
-        let passed_over: Vec<_> = group.passed_over.iter().map(|build| &build.reason).collect();
-        let mut found = json!({
-            "components": group.components, "request": group.request, "passed_over": passed_over,
-        });
-        // Moved: there are hundreds where a registry has as many versions.
-        found["choices"] = Value::from(candidates);
-        groups.push(found);
-    }
-    let mut json = json!({ "dry_run": true });
-    json["groups"] = Value::from(groups);
-    let outcome = Outcome::prose(data, json);
     let failures = failures.into_iter();
     with_failures(
-        outcome,
+        planned::show(&plan, session)?,
         failures
             .map(|(components, error)| (components, error.into()))
             .collect(),

@@ -20,12 +20,13 @@ pub(super) struct Copy {
 
 impl fmt::Display for Copy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let first = if self.is_first {
-            ", which a shell finds first"
+        let name = self.path.file_name().unwrap_or_default();
+        let place = if self.is_first {
+            "which shells find before ampup's"
         } else {
-            ""
+            "which shells find after ampup's"
         };
-        write!(f, "`{}`{first}", self.path)
+        write!(f, "another `{name}`, {place}: `{}`", self.path)
     }
 }
 

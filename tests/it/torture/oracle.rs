@@ -283,7 +283,7 @@ const SUCCESS: [&str; 10] = [
     "is active now",
     "is active already",
     "removed tool",
-    "went back",
+    "undid",
     "is already installed",
     "is up to date",
     "no longer active",
