@@ -60,7 +60,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let older = if args.all { 0 } else { leave_out_older(&mut rows) };
     if older > 0 {
         talk.push(format!(
-            "{} left out: `ampup list --available --all`",
+            "and {}: `ampup list --available --all`",
             counted(older, "older version")
         ));
     }

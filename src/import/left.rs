@@ -12,6 +12,7 @@ const LINES: &str = "select pg_catalog.translate(line, E'\\n', ' ') from ( \
     union all select 'the comment on the database: ' || c.description from pg_catalog.pg_shdescription c \
         join pg_catalog.pg_database d on d.oid = c.objoid and d.datname = pg_catalog.current_database() \
         where c.classoid = 'pg_catalog.pg_database'::regclass \
+            and c.description <> 'default administrative connection database' \
     union all select concat('the locale of the database, ', datcollate, ': text is sorted by its bytes here') \
         from pg_catalog.pg_database where datname = pg_catalog.current_database() \
         and datcollate not in ('C', 'POSIX', 'C.UTF-8', 'C.utf8') \

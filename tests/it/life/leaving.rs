@@ -148,7 +148,12 @@ fn a_no_changes_nothing() {
         "{run:#?}"
     );
     assert_eq!(snapshot(&person.directory()), before);
-    answer(built, "init", "what?\n\n").exits(0);
+    let run = answer(built, "init", "what?\n\n").exits(0);
+    let asked = run.stdout.matches("Continue?").count();
+    assert!(
+        asked == 1 && run.stdout.contains("please answer y or n: [Y/n]"),
+        "{run:#?}"
+    );
     let before = snapshot(&person.directory());
     let own = person.home.path().join("bin/ampup");
     let run = answer(&own, "self uninstall", "\n").exits(1);
