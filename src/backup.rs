@@ -212,18 +212,27 @@ fn ensure_takes(
             source,
         })?;
     let run_as = cluster.run_as(None)?;
-    let amp_dir = cluster.project().amp_dir();
-    let place = amp_dir.ancestors().find(|path| path.is_dir()).unwrap_or(amp_dir);
-    let free = space::free(place).map_err(failed("look at", place))?;
-    if let Some(free) = free.filter(|free| *free < bytes) {
-        return Err(BackupError::NoRoom {
-            amp_dir: amp_dir.to_owned(),
-            needed: bytes,
-            free,
-        });
-    }
+    swap::ensure_possible(cluster)?;
+    // It is built in the Amp directory; where a volume is mounted in its place, it is copied there.
+    ensure_room(cluster.project().amp_dir(), bytes)?;
+    ensure_room(&cluster.project().cluster(), bytes)?;
     lease::ensure_unused(cluster)?;
     Ok((programs, run_as))
+}
+
+/// Ensures that so much can be written where a directory is, or would be.
+fn ensure_room(directory: &Utf8Path, bytes: u64) -> Result<(), BackupError> {
+    let place = directory.ancestors().find(|path| path.is_dir());
+    let place = place.unwrap_or(directory);
+    let free = space::free(place).map_err(failed("look at", place))?;
+    match free.filter(|free| *free < bytes) {
+        Some(free) => Err(BackupError::NoRoom {
+            place: directory.to_owned(),
+            needed: bytes,
+            free,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Restores a backup, or a cluster that was put aside: the cluster that is there is renamed, never deleted.

@@ -116,6 +116,7 @@ pub fn decide(
             hint: format!("`ampup install --component postgres@{from}`: it is served by its own major"),
         });
     }
+    swap::ensure_possible(cluster)?;
     // Both, before anything starts.
     let served = with_own_major(cluster, from, reporter)?;
     let old = served.programs()?;

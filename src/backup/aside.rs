@@ -24,7 +24,7 @@ use crate::{
 /// Says what the kept cluster is.
 pub(super) fn header(kept: &Utf8Path) -> Result<Header, BackupError> {
     let Contents::Cluster { major } = files::look(kept).map_err(failed("read", kept))? else {
-        return Err(BackupError::NoCluster(kept.to_owned()));
+        return Err(BackupError::NotKept(kept.to_owned()));
     };
     let servers = identity::servers_of(kept).map_err(failed("read", kept))?;
     if let Some(process) = servers.first() {

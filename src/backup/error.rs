@@ -15,6 +15,12 @@ pub enum BackupError {
     /// Nothing is there to copy.
     #[error("there is no cluster in `{0}`")]
     NoCluster(Utf8PathBuf),
+    /// The other project has no database.
+    #[error("there is no cluster in `{0}`")]
+    NoOther(Utf8PathBuf),
+    /// The directory that was named is no cluster that was put aside.
+    #[error("there is no cluster in `{0}`")]
+    NotKept(Utf8PathBuf),
     /// Nothing is written over.
     #[error("`{0}` already exists")]
     Exists(Utf8PathBuf),
@@ -43,10 +49,10 @@ pub enum BackupError {
         source: LocateError,
     },
     /// It would not fit.
-    #[error("the cluster needs {} and `{amp_dir}` has {} free", sized(*needed), sized(*free))]
+    #[error("the cluster needs {} and `{place}` has {} free", sized(*needed), sized(*free))]
     NoRoom {
         /// Where it would go.
-        amp_dir: Utf8PathBuf,
+        place: Utf8PathBuf,
         /// The space needed.
         needed: u64,
         /// The space free.

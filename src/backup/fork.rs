@@ -8,7 +8,7 @@ use crate::{
     fs::{atomic, lock::Lock},
     postgres::{
         Cluster, ClusterError, Contents,
-        change::lease,
+        change::{lease, swap},
         left::{is_free, named},
     },
 };
@@ -50,7 +50,7 @@ impl Drop for Copy {
 pub fn ensure_forkable(there: &Cluster, here: &Cluster) -> Result<(u64, u64), BackupError> {
     let from = there.project().cluster();
     let Contents::Cluster { major } = there.contents()? else {
-        return Err(BackupError::NoCluster(from));
+        return Err(BackupError::NoOther(from));
     };
     there.run_as(None)?;
     lease::ensure_unused(there)?;
@@ -62,12 +62,14 @@ pub fn ensure_forkable(there: &Cluster, here: &Cluster) -> Result<(u64, u64), Ba
 /// Makes `here` a copy of `there`, which is stopped for a moment if it runs. What was here is kept.
 ///
 /// # Errors
-/// As `back_up` and `restore`.
+/// As `ensure_forkable`, `back_up` and `restore`.
 pub fn fork(
     there: &Cluster,
     here: &Cluster,
     reporter: &dyn Reporter,
 ) -> Result<(Made, Restored), BackupError> {
+    swap::settle(there, reporter)?;
+    ensure_forkable(there, here)?;
     let run_as = here.run_as(None)?;
     here.project()
         .prepare(run_as.as_ref())

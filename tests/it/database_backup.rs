@@ -10,6 +10,7 @@ use ampup::{
 };
 use camino::Utf8Path;
 use fs_err as fs;
+use rustix::process::Signal;
 
 use crate::support::{
     database::{Build, Ends},
@@ -17,7 +18,7 @@ use crate::support::{
     home::{Home, finish, program},
     postgres::{fingerprint, run_as, sql},
     programs,
-    served::Served,
+    served::{Running, Served},
     table::every,
 };
 
@@ -332,7 +333,48 @@ fn a_fork_is_a_copy_and_the_other_project_keeps_its_own() {
             == 0
     );
     here(&["db", "fork", "."]).exits(2).says("this project's own");
-    here(&["db", "fork", "nowhere"]).exits(3);
+    here(&["db", "fork", "nowhere"])
+        .exits(3)
+        .says("hint: `ampup db list` shows the projects that have a database");
+}
+
+/// Its server is stopped for the copy: that is said, and nobody is cut off for it.
+#[test]
+fn a_fork_says_that_it_restarts_the_others_server_and_cuts_nobody_off() {
+    let served = Served::new();
+    served.ampup(&["db", "start"]).exits(0);
+    let (work, from) = (served.home.directory("fork"), served.home.work());
+    let fork = |more: &[&str]| {
+        let mut command = served.home.command(&["db", "fork", from.as_str()]);
+        command.args(more).current_dir(&work);
+        finish(command)
+    };
+    let url = served.ampup(&["db", "url"]).exits(0).stdout;
+    let mut client = served.home.as_the_user("/bin/sh".into());
+    client.args([
+        "-c",
+        "psql -XtAqc 'select 1' -c 'select pg_sleep(600)' \"$0\"",
+        url.trim(),
+    ]);
+    let mut client = Running::begin(client);
+    assert_eq!(client.line(), "1");
+    for more in [&[][..], &["--dry-run"]] {
+        let run = fork(more).exits(6).says("is in use by psql of user ");
+        assert!(
+            run.stderr
+                .contains("`ampup db import \"$(ampup db url --amp-dir "),
+            "{run:?}"
+        );
+    }
+    client.signal(Signal::INT);
+    client.code();
+    fork(&["--dry-run"])
+        .exits(0)
+        .says("is stopped for the copy, and started again");
+    fork(&[])
+        .exits(0)
+        .says(".amp/metadb` was stopped for this, and runs again");
+    assert!(served.is_running());
 }
 
 fn psql(line: &str) -> String {

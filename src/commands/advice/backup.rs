@@ -11,6 +11,11 @@ impl BackupError {
         match self {
             Self::Cluster(error) => error.hint(),
             Self::NoCluster(_) => Some("`ampup db start` makes one".to_owned()),
+            Self::NoOther(_) => Some("`ampup db list` shows the projects that have a database".to_owned()),
+            Self::NotKept(_) => Some(
+                "`ampup prune --dry-run` shows the backups and the old clusters that projects keep"
+                    .to_owned(),
+            ),
             Self::Exists(_) | Self::Inside(_) => Some("name another file, or none".to_owned()),
             Self::Outside(_) => {
                 Some("copy it with `pg_dumpall`, or move the tablespace back into the cluster".to_owned())
@@ -29,7 +34,7 @@ impl BackupError {
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::Cluster(error) => error.exit_code(),
-            Self::NoCluster(_) => Exit::NotFound,
+            Self::NoCluster(_) | Self::NoOther(_) | Self::NotKept(_) => Exit::NotFound,
             Self::Exists(_) | Self::Inside(_) | Self::Outside(_) => Exit::Failed,
             Self::Damaged { .. } => Exit::Integrity,
             Self::OtherMajor { source, .. } => source.exit_code(),

@@ -8,7 +8,8 @@ use crate::{
     backup,
     commands::{Outcome, database, requests},
     event::sized,
-    postgres::{Cluster, ClusterError, Project},
+    postgres::{Cluster, ClusterError, Project, ServerState},
+    shell,
 };
 
 /// Arguments of `ampup db fork`.
@@ -29,11 +30,12 @@ pub struct Args {
 /// moment if it runs; what was here is kept under another name.
 ///
 /// # Errors
-/// When there is no database, one of the two is in use, or PostgreSQL of its major is not installed; nothing is changed
+/// When there is no database, one of the two is in use (the other one: also by any session), or PostgreSQL of its major is not installed; nothing is changed
 /// then.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let here = args.which.cluster(session)?;
     let there = other(&args.from, &here, session)?;
+    ensure_idle(&there)?;
     if args.dry_run {
         return plan(&there, &here);
     }
@@ -59,11 +61,35 @@ fn plan(there: &Cluster, here: &Cluster) -> Result<Outcome, Error> {
         "a copy of `{from}` (PostgreSQL {major}, {}) takes the place of `{place}`",
         sized(bytes)
     )];
+    if matches!(there.status()?.server, ServerState::Serves(_)) {
+        talk.push(format!(
+            "the server of `{from}` is stopped for the copy, and started again"
+        ));
+    }
     talk.extend(super::would_keep(here)?);
     let json = json!({
         "from": from, "major": major, "kept": null, "restarted": false, "restarted_there": false,
     });
     Ok(Outcome::planned(talk, json))
+}
+
+/// Ensures that nobody is cut off: the other project's server is stopped for the copy.
+fn ensure_idle(there: &Cluster) -> Result<(), Error> {
+    let sessions = there.sessions()?;
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let amp_dir = shell::typed(there.project().amp_dir().as_str());
+    Err(Error::Busy {
+        error: ClusterError::InUse {
+            cluster: there.project().cluster(),
+            holder: sessions.join(", "),
+        },
+        hint: format!(
+            "end that first: its server is stopped for the copy; or `ampup db import \"$(ampup db url --amp-dir {amp_dir})\"`, \
+             which copies it while it is used"
+        ),
+    })
 }
 
 /// The cluster of the project in a directory, or of this Amp directory.

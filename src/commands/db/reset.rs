@@ -49,6 +49,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
         Contents::Cluster { .. } | Contents::Damaged { .. } | Contents::Unfinished => {}
     }
+    swap::ensure_possible(&cluster)?;
     ensure_meant(args, name(project), session)?;
     if args.dry_run {
         let cluster = project.cluster();

@@ -193,7 +193,13 @@ impl OpenLease {
         });
         match started {
             // Dropping it leaves it running.
-            Ok(server) => drop(server),
+            Ok(server) => {
+                drop(server);
+                reporter.report(Event::Note(format!(
+                    "the server of `{}` was stopped for this, and runs again",
+                    cluster.directory
+                )));
+            }
             Err(error) => {
                 reporter.report(Event::Warning(format!(
                     "the server of `{}` was stopped for this, and does not start again",

@@ -13,6 +13,7 @@ use crate::{
     postgres::{
         change::lease::{Lease, ensure_not_interrupted},
         cluster::Cluster,
+        context::ClusterContext,
         error::ClusterError,
         observe::{decide::Contents, programs::contents, rights::run_as},
         run::{
@@ -46,6 +47,23 @@ pub fn settle(cluster: &Cluster, reporter: &dyn Reporter) -> Result<(), ClusterE
     pending_swap::settle(cluster.context(), reporter)
 }
 
+/// Fails where a volume with something in it is mounted in the cluster's place: nothing can come there but by deleting.
+///
+/// # Errors
+/// When that is so, or it cannot be looked at.
+pub fn ensure_possible(cluster: &Cluster) -> Result<(), ClusterError> {
+    ensure_no_volume(cluster.context())
+}
+
+fn ensure_no_volume(cluster: &ClusterContext) -> Result<(), ClusterError> {
+    let is_mount = mounts::is_mount(&cluster.directory);
+    if !is_mount || matches!(contents(cluster)?, Contents::Empty | Contents::Unfinished) {
+        return Ok(());
+    }
+    let cause = io::Error::new(io::ErrorKind::ResourceBusy, "a volume is mounted there");
+    Err(cluster.failed("replace")(cause))
+}
+
 impl Swap {
     /// Begins to build another cluster for this cluster's project. What a killed change left is finished or cleared away
     /// first. The Amp directory must be there.
@@ -70,18 +88,12 @@ impl Swap {
         &self.next
     }
 
-    /// Fails where a volume with something in it is mounted in the cluster's place: nothing can come there but by deleting.
+    /// Does what the function of this name does, for whoever changes the cluster.
     ///
     /// # Errors
-    /// When that is so, or it cannot be looked at.
+    /// As that.
     pub fn ensure_possible(&self) -> Result<(), ClusterError> {
-        let cluster = &self.pending.cluster;
-        let is_mount = mounts::is_mount(&cluster.directory);
-        if !is_mount || matches!(contents(cluster)?, Contents::Empty | Contents::Unfinished) {
-            return Ok(());
-        }
-        let cause = io::Error::new(io::ErrorKind::ResourceBusy, "a volume is mounted there");
-        Err(cluster.failed("replace")(cause))
+        ensure_no_volume(&self.pending.cluster)
     }
 
     /// Puts the next cluster, which is whole and stopped, in the project's place, and starts the server again that was

@@ -49,7 +49,10 @@ fn what_is_no_whole_backup_changes_nothing() {
         });
     }
     home.db(&["restore", "absent"]).exits(3).says("absent");
-    home.db(&["restore", "."]).exits(3).says("there is no cluster");
+    home.db(&["restore", "."])
+        .exits(3)
+        .says("there is no cluster")
+        .says("hint: `ampup prune --dry-run` shows");
 
     // Programs of its major are needed.
     home.withdraw("postgres", "18.4.0");

@@ -166,11 +166,28 @@ fn an_empty_volume_is_filled_with_another_cluster_and_a_full_one_is_left_alone()
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     within(0, &["run", "--", "true"]).0.exits(0);
-    within(0, &rows[0])
-        .0
-        .exits(1)
-        .says("a volume is mounted there")
-        .says("mount it at `.amp` instead");
+    // A plan ends as the run would.
+    for arguments in [
+        &["db", "restore", "cluster.tar.zst"][..],
+        &["db", "restore", "cluster.tar.zst", "--dry-run"],
+        &["db", "fork", "other", "--dry-run"],
+        &["db", "import", "dump.sql", "--dry-run"],
+        &["db", "reset", "work"],
+        &["db", "reset", "work", "--dry-run"],
+    ] {
+        within(0, arguments)
+            .0
+            .exits(1)
+            .says("a volume is mounted there")
+            .says("mount it at `.amp` instead");
+    }
+    let tight = |arguments: &[&str]| {
+        let setup = "mount -t tmpfs -o mode=777,size=8m none .amp/metadb";
+        finish(super::within(&home, setup, arguments).expect("root"))
+    };
+    for arguments in [&rows[0][..], &["db", "restore", "cluster.tar.zst", "--dry-run"]] {
+        tight(arguments).exits(7).says("`.amp/metadb` has 8");
+    }
     assert_eq!(home.in_amp("metadb.next"), [""; 0], "nothing is left");
 }
 
