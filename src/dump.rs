@@ -15,7 +15,7 @@ use std::{
 
 pub(crate) use self::{
     clients::Running,
-    patience::{Heard, Patience},
+    patience::{DumpFile, Heard, Patience, Pulse},
 };
 pub use self::{
     clients::{Clients, Side, Version, Wanted, version_of},
@@ -107,6 +107,8 @@ pub(crate) enum From<'a> {
     Program(Command),
     /// The same, of a program that asks a server of somebody else's.
     Elsewhere(Command, Patience<'a>),
+    /// The same, of a program that reads a dump.
+    Archive(Command, DumpFile),
     /// A file.
     File(fs_err::File),
 }
@@ -128,10 +130,11 @@ pub(crate) fn pipe(
     // First: without input it ends by itself.
     let mut loader = Running::start(into, interrupt)?;
     let loader_said = listen(&mut loader)?;
-    let (command, patience, file) = match from {
-        From::Program(command) => (Some(command), None, None),
-        From::Elsewhere(command, patience) => (Some(command), Some(patience), None),
-        From::File(file) => (None, None, Some(file)),
+    let (command, patience, dump, file) = match from {
+        From::Program(command) => (Some(command), None, None, None),
+        From::Elsewhere(command, patience) => (Some(command), Some(patience), None, None),
+        From::Archive(command, dump) => (Some(command), None, Some(dump), None),
+        From::File(file) => (None, None, None, Some(file)),
     };
     let mut giver = command
         .map(|mut command| {
@@ -143,19 +146,21 @@ pub(crate) fn pipe(
     let stdin = loader.child.stdin.take().expect("it is piped");
     let mut stdin = BufWriter::with_capacity(BUFFER, stdin);
     let said = giver.as_mut().and_then(|giver| giver.child.stdout.take());
-    let (piped, silent) = match (said, file, &giver, patience) {
-        (Some(said), _, Some(giver), Some(patience)) => {
-            let over = patience.over(&giver.enlisted, |pulse| {
-                edited(Heard { said, pulse }, &mut stdin, edit)
-            });
-            match over {
-                Ok(piped) => (piped, None),
-                Err(silent) => (Err(io::ErrorKind::TimedOut.into()), Some(silent)),
+    let over = match (said, file, &giver) {
+        (Some(said), _, Some(giver)) => {
+            let work = |pulse: &Pulse| edited(Heard { said, pulse }, &mut stdin, edit);
+            match (patience, &dump) {
+                (Some(patience), _) => patience.over(&giver.enlisted, work),
+                (None, Some(dump)) => dump.over(&giver.enlisted, work),
+                (None, None) => Ok(work(&Pulse::begin())),
             }
         }
-        (Some(said), ..) => (edited(said, &mut stdin, edit), None),
-        (None, Some(file), ..) => (edited(file, &mut stdin, edit), None),
-        (None, None, ..) => unreachable!("a program's output is piped"),
+        (_, Some(file), _) => Ok(edited(file, &mut stdin, edit)),
+        (_, None, _) => unreachable!("a program's output is piped"),
+    };
+    let (piped, silent) = match over {
+        Ok(piped) => (piped, None),
+        Err(silent) => (Err(io::ErrorKind::TimedOut.into()), Some(silent)),
     };
     // The end of its input is the end of its work, and only if all came: what is cut off must not be committed.
     let is_whole = match (&piped, &mut giver) {

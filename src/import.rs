@@ -20,7 +20,7 @@ use self::{
     snapshot::Snapshot,
 };
 use crate::{
-    dump::{self, Clients, DumpError, From, Patience, Running, Side, Version, Wanted},
+    dump::{self, Clients, DumpError, DumpFile, From, Patience, Running, Side, Version, Wanted},
     env::Env,
     event::{Reporter, counted},
     locate::Located,
@@ -98,6 +98,7 @@ pub fn ensure_possible(
     let programs = cluster.programs()?;
     let run_as = cluster.run_as(None)?;
     ensure_replaceable(cluster, present)?;
+    swap::ensure_possible(cluster)?;
     lease::ensure_unused(cluster)?;
     let importing = Importing {
         cluster,
@@ -306,11 +307,12 @@ impl Importing<'_> {
         let (from, said) = match file::kind(path)? {
             Kind::Archive => {
                 let pg_restore = self.dumper(&["pg_restore"], None)?;
-                let said = listed(&pg_restore, open()?)?;
+                let said = listed(&pg_restore, &DumpFile::open(path).map_err(failed)?)?;
+                let dump = DumpFile::open(path).map_err(failed)?;
                 let mut text = pg_restore.unconnected("pg_restore");
                 text.args(["--no-tablespaces", "--file=-"])
-                    .stdin(open()?.into_parts().0);
-                (From::Program(text), said)
+                    .stdin(dump.as_input().map_err(failed)?);
+                (From::Archive(text, dump), said)
             }
             Kind::Plain => {
                 let said = file::scan(open()?, self.cluster.interrupt()).map_err(failed)?;
@@ -379,17 +381,32 @@ impl Importing<'_> {
 }
 
 /// Lists an archive's statements, without its rows.
-fn listed(clients: &Clients, archive: fs::File) -> Result<Said, DumpError> {
+fn listed(clients: &Clients, archive: &DumpFile) -> Result<Said, DumpError> {
+    let program = |source| DumpError::Spawn {
+        program: "pg_restore".to_owned(),
+        source,
+    };
     let mut list = clients.unconnected("pg_restore");
     // With what it says of the database itself.
     list.args(["--schema-only", "--create", "--file=-"])
-        .stdin(archive.into_parts().0)
+        .stdin(archive.as_input().map_err(program)?)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let program = list.get_program().to_string_lossy().into_owned();
-    let text = Running::start(list, clients.interrupt())?.output()?;
-    let said =
-        file::scan(&text[..], clients.interrupt()).map_err(|source| DumpError::Spawn { program, source })?;
+    let Running {
+        child,
+        program: path,
+        enlisted,
+    } = Running::start(list, clients.interrupt())?;
+    let output = archive.over(&enlisted, |pulse| {
+        pulse.listen();
+        child.wait_with_output()
+    })?;
+    let output = output.map_err(program)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(DumpError::failed(path, output.status, &said));
+    }
+    let said = file::scan(&output.stdout[..], clients.interrupt()).map_err(program)?;
     Ok(Said {
         // pg_restore itself said so.
         too_much: None,

@@ -1,9 +1,9 @@
-//! A time limit for servers that ampup did not start. A server that says nothing may have much to do, or be gone: once it was silent
+//! A time limit for servers that ampup did not start, and for programs that read a dump. A server that says nothing may have much to do, or be gone: once it was silent
 //! for a while, it is asked in another session, and whoever waits is told. One that does not answer there, or that does nothing for
 //! us any more, is given up.
 
 use std::{
-    io::{self, Read, Write as _},
+    io::{self, Read, Seek as _, Write as _},
     process::ExitStatus,
     sync::{
         atomic::{AtomicU64, Ordering},
@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Clients, DumpError, Running, Side};
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::{Clients, Running, Side, DumpError};
 use crate::{
     children::Enlisted,
     event::{Event, Reporter, sized},
@@ -101,28 +104,11 @@ impl Patience<'_> {
         let Side::Address { host, limit, .. } = self.side else {
             return Ok(work(pulse));
         };
-        let given_up_after = &AtomicU64::new(0);
-        let (done, is_done) = mpsc::channel::<()>();
-        let worked = thread::scope(|scope| {
-            let watch = move || {
-                if self.is_lost(pulse, &is_done, host, *limit) {
-                    let silence = pulse.silence().as_secs().max(1);
-                    given_up_after.store(silence, Ordering::Release);
-                    program.end();
-                }
-            };
-            let _ = thread::Builder::new().spawn_scoped(scope, watch);
-            let worked = work(pulse);
-            drop(done);
-            worked
-        });
-        match given_up_after.load(Ordering::Acquire) {
-            0 => Ok(worked),
-            seconds => Err(DumpError::Silent {
-                host: host.clone(),
-                seconds,
-            }),
-        }
+        let is_lost = |is_done: &mpsc::Receiver<()>| self.is_lost(pulse, is_done, host, *limit);
+        watched(program, pulse, is_lost, work).map_err(|seconds| DumpError::Silent {
+            host: host.clone(),
+            seconds,
+        })
     }
 
     /// Watches until the work is done, or the server is lost.
@@ -184,8 +170,98 @@ impl Patience<'_> {
     }
 }
 
+/// Does what waits for a program, and ends that program once `is_lost` says so, which waits for the end of the work. Gives the
+/// seconds of silence after which the program was given up.
+fn watched<T>(
+    program: &Enlisted,
+    pulse: &Pulse,
+    is_lost: impl FnOnce(&mpsc::Receiver<()>) -> bool + Send,
+    work: impl FnOnce(&Pulse) -> T,
+) -> Result<T, u64> {
+    let given_up_after = &AtomicU64::new(0);
+    let (done, is_done) = mpsc::channel::<()>();
+    let worked = thread::scope(|scope| {
+        let watch = move || {
+            if is_lost(&is_done) {
+                let silence = pulse.silence().as_secs().max(1);
+                given_up_after.store(silence, Ordering::Release);
+                program.end();
+            }
+        };
+        let _ = thread::Builder::new().spawn_scoped(scope, watch);
+        let worked = work(pulse);
+        drop(done);
+        worked
+    });
+    match given_up_after.load(Ordering::Acquire) {
+        0 => Ok(worked),
+        seconds => Err(seconds),
+    }
+}
+
+/// A dump that a program reads: where it reads is known here too.
+#[derive(Debug)]
+pub(crate) struct DumpFile {
+    path: Utf8PathBuf,
+    /// Shares its position with the program's stdin.
+    file: fs::File,
+}
+
+/// A program that neither reads on in a dump nor says anything is in a loop: in one that is damaged, it may search for ever.
+const STUCK: Duration = Duration::from_secs(60);
+
+impl DumpFile {
+    /// Opens a dump.
+    pub(crate) fn open(path: &Utf8Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            file: fs::File::open(path)?,
+        })
+    }
+
+    /// The dump as a program's input.
+    pub(crate) fn as_input(&self) -> io::Result<std::fs::File> {
+        self.file.file().try_clone()
+    }
+
+    /// Does what waits for a program that reads the dump, and ends that program once it makes no progress. Where no thread can
+    /// be had, there is no limit.
+    pub(crate) fn over<T>(
+        &self,
+        program: &Enlisted,
+        work: impl FnOnce(&Pulse) -> T,
+    ) -> Result<T, DumpError> {
+        let pulse = &Pulse::begin();
+        let is_lost = |is_done: &mpsc::Receiver<()>| self.is_stuck(pulse, is_done, STUCK);
+        watched(program, pulse, is_lost, work).map_err(|seconds| DumpError::Refused {
+            message: format!(
+                "reading `{}` came to nothing for {seconds} s: it is damaged, most likely",
+                self.path
+            ),
+            hint: "dump it again, best with `pg_dump --format=custom`".to_owned(),
+        })
+    }
+
+    /// Watches until the work is done, or the program makes no progress for so long. One that goes back makes none.
+    fn is_stuck(&self, pulse: &Pulse, is_done: &mpsc::Receiver<()>, limit: Duration) -> bool {
+        let (mut farthest, mut since) = (0, Instant::now());
+        loop {
+            match is_done.recv_timeout(limit / 8) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => return false,
+            }
+            let at = self.file.file().stream_position().unwrap_or(0);
+            if at > farthest || pulse.silence() < limit / 8 {
+                (farthest, since) = (at.max(farthest), Instant::now());
+            } else if since.elapsed() >= limit {
+                return true;
+            }
+        }
+    }
+}
+
 impl Pulse {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Self {
             began: Instant::now(),
             since: AtomicU64::new(0),
@@ -201,7 +277,7 @@ impl Pulse {
         }
     }
 
-    fn listen(&self) {
+    pub(crate) fn listen(&self) {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or_default();
         self.since.store(now, Ordering::Release);
     }
@@ -227,5 +303,47 @@ impl<R: Read> Read for Heard<'_, R> {
         let bytes = *read.as_ref().unwrap_or(&0) as u64;
         self.pulse.bytes.fetch_add(bytes, Ordering::Relaxed);
         read
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::children::Interrupt;
+
+    #[test]
+    fn a_program_that_makes_no_progress_in_a_dump_is_ended_and_one_that_does_is_not() {
+        let world = tempfile::tempdir().expect("a directory");
+        let path = Utf8Path::from_path(world.path()).expect("UTF-8").join("dump");
+        fs::write(&path, "0123456789").expect("written");
+        let limit = Duration::from_millis(800);
+        let ended = |script: &str| {
+            let dump = DumpFile::open(&path).expect("opened");
+            let mut command = Command::new("/bin/sh");
+            command
+                .args(["-c", script])
+                .stdin(dump.as_input().expect("shared"));
+            let (mut child, enlisted) = Interrupt::default().start(&mut command).expect("started");
+            let pulse = Pulse::begin();
+            let is_lost = |is_done: &mpsc::Receiver<()>| dump.is_stuck(&pulse, is_done, limit);
+            let worked = watched(&enlisted, &pulse, is_lost, |pulse| {
+                pulse.listen();
+                child.wait().expect("ended").success()
+            });
+            worked.ok()
+        };
+        assert_eq!(ended("exec sleep 600"), None);
+        assert_eq!(
+            ended("dd bs=1 count=10 2>/dev/null >/dev/null; exec sleep 600"),
+            None
+        );
+        assert_eq!(
+            ended(
+                "for i in 1 2 3 4 5 6 7 8 9 10; do dd bs=1 count=1 2>/dev/null >/dev/null; sleep 0.1; done"
+            ),
+            Some(true)
+        );
     }
 }
