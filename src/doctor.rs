@@ -14,10 +14,11 @@ use camino::Utf8PathBuf;
 use jiff::Timestamp;
 
 use crate::{
-    domain::{Inventory, version::local_name},
+    children::Interrupt,
+    domain::Inventory,
     env::Env,
     event::{counted, sized},
-    fs::{self, identity::FileIdentity, link, lock::Lock, space},
+    fs::{identity::FileIdentity, link, lock::Lock, space},
     hindrance::Hindrance,
     host,
     layout::Layout,
@@ -28,7 +29,7 @@ use crate::{
         keys::{Keyring, RegistryOrigin},
         trust,
     },
-    store::{self, directories, links},
+    store::{self, check, directories, links},
 };
 
 /// Less room than this is too little for another PostgreSQL (22 MiB to fetch, 63 MiB unpacked, 40 MiB for its proof).
@@ -317,27 +318,14 @@ fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
     findings
 }
 
-/// The local builds whose executables are gone from where they were linked.
+/// The local builds that are gone from where they were linked, a finding each.
 fn broken_links(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (component, trees) in &inventory.trees {
-        for tree in trees {
-            let Some(local) = local_name(tree.name.version()) else {
-                continue;
-            };
-            for link in fs::entries(&layout.tree(component, &tree.name).join("bin")) {
-                if !link.exists() {
-                    let target = link::read(&link).unwrap_or_else(|_| link.clone());
-                    findings.push(Finding::problem(
-                        "components",
-                        format!("{component} {local} is linked to `{target}`, which is gone"),
-                        format!("build it again, or `ampup uninstall {component}@{local}`"),
-                    ));
-                }
-            }
-        }
-    }
-    findings
+    let trees = inventory.trees.iter();
+    let trees = trees.flat_map(|(component, trees)| trees.iter().map(move |tree| (component, &tree.name)));
+    trees
+        .filter_map(|(component, tree)| check::gone(layout, component, tree))
+        .map(|gone| Finding::problem("components", gone.to_string(), gone.remedy()))
+        .collect()
 }
 
 /// Lists the concerns about installed versions: vulnerabilities, requests that hold a newer version back, releases that

@@ -19,7 +19,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use is_executable::is_executable;
 
 use self::signals::{Signal, Signals, asks_to_end, ended_by, number, pass_on};
-use super::{Error, Session, database, installed::damaged, variables};
+use super::{
+    Error, Session, database,
+    installed::{damaged, ensure_there},
+    variables,
+};
 use crate::{
     children,
     domain::{ComponentName, TreeName},
@@ -125,14 +129,29 @@ pub(super) fn find(words: &[OsString], first: &[Utf8PathBuf], session: &Session)
         .chain([ours.clone().into_std_path_buf()])
         .flat_map(|directory| signals::candidates(&directory, name))
         .find(|path| is_executable(path))
-        .ok_or_else(|| Error::NoCommand {
-            command: name.to_string_lossy().into_owned(),
-            source: io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("neither on PATH nor in `{ours}`"),
-            ),
-        })
+        .ok_or_else(|| nowhere(name, session))
         .and_then(|path| vouched_for(path, session))
+}
+
+/// The error for a command that is nowhere. An active local build of it may be gone.
+fn nowhere(name: &OsStr, session: &Session) -> Error {
+    let name = name.to_string_lossy().into_owned();
+    let is_linked = link::read(&session.layout.bin().join(&name)).is_ok();
+    let inventory = session.inventory().ok().filter(|_| is_linked);
+    let active = inventory
+        .iter()
+        .flat_map(|inventory| &inventory.active.components);
+    let mut gone = active.filter_map(|(component, tree)| {
+        let gone = ensure_there(component, tree, session).err();
+        gone.filter(|_| link::read(&session.layout.tree(component, tree).join("bin").join(&name)).is_ok())
+    });
+    gone.next().unwrap_or_else(|| Error::NoCommand {
+        command: name,
+        source: io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("neither on PATH nor in `{}`", session.layout.bin()),
+        ),
+    })
 }
 
 /// Returns the program; one that is a component's, wherever it was found, only where a receipt says that the component is

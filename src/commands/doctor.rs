@@ -15,7 +15,7 @@ use crate::{
     exit::Exit,
     hindrance::Hindrance,
     postgres::access::AccessError,
-    store::check,
+    store::check::{self, Damage},
 };
 
 /// The checks that belong to other commands.
@@ -149,7 +149,9 @@ fn damages(session: &Session) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (component, trees) in &inventory.trees {
         for tree in trees {
-            for damage in check::check(&session.layout, component, &tree.name) {
+            // A local build that is gone was told already.
+            let damages = check::check(&session.layout, component, &tree.name).into_iter();
+            for damage in damages.filter(|damage| !matches!(damage, Damage::Gone(_))) {
                 findings.push(Finding::problem(
                     "components",
                     format!("{component} {}: {damage}", tree.name),

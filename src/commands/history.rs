@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Error, Outcome, Session, installed, times};
 use crate::{
-    domain::{ActiveSet, Inventory, TreeName},
+    domain::{ActiveSet, ComponentName, Inventory, TreeName, version::local_name},
     store::generation::{self, Generation},
 };
 
@@ -55,12 +55,13 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
             "{mark} {number:<3} {made:19}  {}  (`{command}`)",
             changes.join(", ")
         );
-        for spec in &missing {
-            let _ = writeln!(data, "      incomplete; `ampup install {spec}` completes it");
+        for one in &missing {
+            let completes = completing(std::slice::from_ref(one));
+            let _ = writeln!(data, "      incomplete; {completes} completes it");
         }
         rows.push(json!({
             "number": number, "active": active, "made": generation.record.made, "command": generation.record.command,
-            "before": generation.record.before, "missing": missing,
+            "before": generation.record.before, "missing": missing.iter().map(spec).collect::<Vec<_>>(),
             "components": generation.set.components.iter()
                 .map(|(component, tree)| (component.to_string(), tree.to_string().into()))
                 .collect::<serde_json::Map<_, _>>(),
@@ -94,13 +95,31 @@ fn changes(before: Option<&ActiveSet>, now: &ActiveSet, session: &Session) -> Re
     Ok(changes)
 }
 
-/// Lists, as specs, the versions that a generation names and the store no longer has.
-pub(super) fn missing(inventory: &Inventory, generation: &Generation) -> Vec<String> {
-    generation
-        .set
-        .components
-        .iter()
-        .filter(|(component, tree)| inventory.tree(component, tree).is_none())
-        .map(|(component, tree)| format!("{component}@{tree}"))
+/// A version that a generation names and the store no longer has.
+pub(super) type Missing = (ComponentName, TreeName);
+
+/// Lists the versions that a generation names and the store no longer has.
+pub(super) fn missing(inventory: &Inventory, generation: &Generation) -> Vec<Missing> {
+    let set = generation.set.components.iter();
+    set.filter(|(component, tree)| inventory.tree(component, tree).is_none())
+        .map(|(component, tree)| (component.clone(), tree.clone()))
         .collect()
+}
+
+/// A missing version as a spec.
+pub(super) fn spec((component, tree): &Missing) -> String {
+    format!("{component}@{tree}")
+}
+
+/// The commands that bring missing versions back. A local build is linked again: nobody else has it.
+pub(super) fn completing(missing: &[Missing]) -> String {
+    let is_local = |(_, tree): &&Missing| local_name(tree.version()).is_some();
+    let (local, released): (Vec<&Missing>, Vec<&Missing>) = missing.iter().partition(is_local);
+    let released: Vec<String> = released.into_iter().map(spec).collect();
+    let install = (!released.is_empty()).then(|| format!("`ampup install {}`", released.join(" ")));
+    let link = local
+        .iter()
+        .map(|(component, _)| format!("`ampup link {component} PATH`, with the path of the build,"));
+    let commands: Vec<String> = install.into_iter().chain(link).collect();
+    commands.join(" and ")
 }

@@ -10,7 +10,7 @@ use self::outcome::{of_plan, of_report};
 use super::{
     Error, Outcome, Session,
     how::{How, github_token},
-    upstream,
+    installed, upstream,
 };
 use crate::{
     domain::{ComponentName, ComponentSpec, Provider, TreeName},
@@ -63,6 +63,7 @@ pub(super) fn perform(
     session: &Session,
 ) -> Result<Outcome, Error> {
     how.gone.ensure_none()?;
+    installed::ensure_own_executables(plan, registry, session)?;
     if how.dry_run {
         session.ensure_writable()?;
         return of_plan(rehearse(plan, how, registry, None, session)?, session);

@@ -8,7 +8,9 @@ use crate::{
         Channel, ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName, version::local_name,
     },
     registry::Registry,
+    resolve::Plan,
     self_install,
+    store::{check, receipt::Receipt},
 };
 
 /// The installed versions as specs, in words.
@@ -96,6 +98,74 @@ pub(super) fn executable_in(tree: &Utf8Path, name: &str) -> Option<Utf8PathBuf> 
         .join("bin")
         .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     path.is_file().then_some(path)
+}
+
+/// Ensures that nothing that a plan activates brings an executable of another active component: `bin/` has each name once.
+/// Of one registry no two components have the same; this may be another one.
+///
+/// # Errors
+/// When something does.
+pub(super) fn ensure_own_executables(
+    plan: &Plan,
+    registry: &Registry,
+    session: &Session,
+) -> Result<(), Error> {
+    if plan.keeps_active {
+        return Ok(());
+    }
+    let inventory = session.inventory()?;
+    let executables = |name: &ComponentName| -> Vec<String> {
+        let tree = inventory.active.components.get(name);
+        let receipt =
+            tree.and_then(|tree| Receipt::read(&session.layout.tree(name, tree), name, tree.version()).ok());
+        receipt.map(|receipt| receipt.executables).unwrap_or_default()
+    };
+    let planned: Vec<&ComponentName> = plan.groups.iter().flat_map(|group| &group.components).collect();
+    for other in inventory
+        .active
+        .components
+        .keys()
+        .filter(|name| !planned.contains(name))
+    {
+        let theirs = executables(other);
+        for component in planned.iter().filter_map(|name| registry.component(name)) {
+            // What both have already came before this was refused.
+            let has_already = executables(&component.name);
+            let mut new = component
+                .executables
+                .iter()
+                .filter(|name| !has_already.contains(name));
+            if let Some(executable) = new.find(|name| theirs.contains(name)) {
+                let name = &component.name;
+                return Err(Error::Refused {
+                    message: format!(
+                        "{name} has an executable `{executable}`, and so has {other}, which is active: only one can be on PATH"
+                    ),
+                    hint: format!(
+                        "`ampup uninstall {other}` first, or `ampup install --no-activate {name}`, and `ampup run --with {name}`"
+                    ),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ensures that a tree is not a local build that is gone from where it was linked.
+///
+/// # Errors
+/// When it is.
+pub(super) fn ensure_there(
+    component: &ComponentName,
+    tree: &TreeName,
+    session: &Session,
+) -> Result<(), Error> {
+    check::gone(&session.layout, component, tree).map_or(Ok(()), |gone| {
+        Err(Error::NotFound {
+            message: gone.to_string(),
+            hint: gone.remedy(),
+        })
+    })
 }
 
 /// Describes a tree that has no readable receipt.

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, history::missing, installed::damaged};
+use super::{
+    Error, Outcome, Session, history,
+    installed::{damaged, ensure_there},
+};
 use crate::{
     domain::{ActiveSet, ComponentName, Inventory, TreeName},
     self_install,
@@ -73,11 +76,11 @@ struct WayBack {
 /// The generation to go back to, and what will be active then, all of which is there and whole.
 fn way_back(args: &Args, inventory: &Inventory, active: u64, session: &Session) -> Result<WayBack, Error> {
     let back = target(args, inventory, active, session)?;
-    let missing = missing(inventory, &back.target);
+    let missing = history::missing(inventory, &back.target);
     if !missing.is_empty() {
         return Err(Error::NotFound {
-            message: format!("{}, which was active before, was removed", missing.join(" and ")),
-            hint: format!("`ampup install {}`", missing.join(" ")),
+            message: format!("{}, which was active before, was removed", missing.iter().map(history::spec).collect::<Vec<_>>().join(" and ")),
+            hint: history::completing(&missing).trim_end_matches(',').to_owned(),
         });
     }
     // What is active already gets no worse.
@@ -90,6 +93,7 @@ fn way_back(args: &Args, inventory: &Inventory, active: u64, session: &Session) 
         {
             return Err(damaged(component, tree, session)?);
         }
+        ensure_there(component, tree, session)?;
     }
     Ok(back)
 }

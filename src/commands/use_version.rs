@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     Error, Outcome, Session,
-    installed::{damaged, installed, is_meant},
+    installed::{damaged, ensure_own_executables, ensure_there, installed, is_meant},
     requests::{self, Request},
 };
 use crate::{
@@ -66,17 +66,20 @@ fn choose(
             | ResolveError::NoBuild { .. }
             | ResolveError::NoProvider { .. },
         ) => {
-            return Err(not_installed(spec, session)?);
+            let hint = format!("`ampup info {}` lists every version", spec.name);
+            return Err(not_installed(spec, hint, session)?);
         }
         plan => plan?,
     };
+    ensure_own_executables(&plan, session.registry()?, session)?;
     let mut set = inventory.active.clone();
     let mut talk = Vec::new();
     for group in &plan.groups {
         for step in &group.candidates[0].steps {
             let (Action::Keep(tree) | Action::Activate(tree)) = &step.action else {
-                return Err(not_installed(spec, session)?);
+                return Err(not_installed(spec, format!("`ampup install {spec}`"), session)?);
             };
+            ensure_there(&step.component, tree, session)?;
             let shown = session.style(&step.component)?.show(tree.version());
             let already = if inventory.is_active(&step.component, tree) {
                 "already"
@@ -123,7 +126,7 @@ fn spec(args: &Args, session: &Session) -> Result<ComponentSpec, Error> {
     Ok(spec)
 }
 
-fn not_installed(spec: &ComponentSpec, session: &Session) -> Result<Error, Error> {
+fn not_installed(spec: &ComponentSpec, hint: String, session: &Session) -> Result<Error, Error> {
     let inventory = session.inventory()?;
     for component in session.registry()?.group_of(&spec.name) {
         for tree in inventory.trees(&component.name) {
@@ -137,6 +140,6 @@ fn not_installed(spec: &ComponentSpec, session: &Session) -> Result<Error, Error
             "{spec} is not installed; installed: {}",
             installed(session, Some(&spec.name))?
         ),
-        hint: format!("`ampup install {spec}`"),
+        hint,
     })
 }

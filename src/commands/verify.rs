@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Error, Outcome, Session, how::How, installation, paint, requests, upstream};
+use super::{Error, Outcome, Session, how::How, installation, installed, paint, requests, upstream};
 use crate::{
-    domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
+    domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName, version::local_name},
     exit::Exit,
     resolve, self_install,
     store::{
-        check::{Damage, check},
+        check::{Damage, Gone, check},
         commit, generation, inventory,
         links::{self, Fault},
         look_again::until_unchanged,
@@ -62,6 +62,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut data = String::new();
     let mut rows = Vec::new();
     let mut has_damage = false;
+    let mut gone = Vec::new();
     let mut failures = Vec::new();
     for (component, tree) in trees(&args.names, &inventory)? {
         let Some(damages) = damages(&component, &tree, session) else {
@@ -82,7 +83,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                 }
             },
             (false, false) => {
-                has_damage = true;
+                match damages.iter().find_map(of_gone) {
+                    Some(of) => gone.push(of.remedy()),
+                    None => has_damage = true,
+                }
                 "damaged"
             }
         };
@@ -116,10 +120,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         links.push(json!({"path": fault.path, "what": fault.what, "state": state}));
     }
     let mut exit = Exit::Done;
-    if has_damage || !left.is_empty() {
+    if has_damage || !left.is_empty() || !gone.is_empty() {
         exit = Exit::Integrity;
         if !repair {
-            talk.push(format!("hint: {}", hint(&left, has_damage)));
+            talk.push(format!("hint: {}", hint(&left, has_damage, &gone)));
         }
     }
     // What could not be repaired is the command's own failure where nothing else was.
@@ -145,12 +149,21 @@ fn shown_state(state: &str) -> String {
     }
 }
 
+/// The local build in this damage that is gone.
+fn of_gone(damage: &Damage) -> Option<&Gone> {
+    match damage {
+        Damage::Gone(gone) => Some(gone),
+        _ => None,
+    }
+}
+
 /// The next command to type; whatever is in the way comes first.
-fn hint(faults: &[Fault], has_damage: bool) -> String {
+fn hint(faults: &[Fault], has_damage: bool, gone: &[String]) -> String {
     let by_hand = faults.iter().find_map(|fault| fault.by_hand.as_deref());
+    let by_hand = by_hand.into_iter().chain(gone.iter().map(String::as_str));
     let repairs = has_damage || faults.iter().any(|fault| fault.by_hand.is_none());
     let repair = repairs.then_some("`ampup verify --repair` repairs the damage");
-    let hints: Vec<&str> = by_hand.into_iter().chain(repair).collect();
+    let hints: Vec<&str> = by_hand.chain(repair).collect();
     hints.join("; then ")
 }
 
@@ -248,6 +261,18 @@ fn mend_links(talk: &mut Vec<String>, session: &Session) -> Result<Vec<Fault>, E
     Ok(left)
 }
 
+/// Ensures that a tree is none of this machine's own builds, which nobody else has.
+fn ensure_can_be_had(component: &ComponentName, tree: &TreeName, session: &Session) -> Result<(), Error> {
+    installed::ensure_there(component, tree, session)?;
+    match local_name(tree.version()) {
+        None => Ok(()),
+        Some(local) => Err(Error::NotFound {
+            message: format!("{component} {local} is a build of this machine, which nobody else has"),
+            hint: format!("`ampup uninstall {component}@{local}`, then `ampup link {component} PATH` again"),
+        }),
+    }
+}
+
 /// Makes one tree anew, from the builder that it came from, where that is known.
 fn rebuild(
     component: &ComponentName,
@@ -255,6 +280,7 @@ fn rebuild(
     inventory: &Inventory,
     session: &Session,
 ) -> Result<String, Error> {
+    ensure_can_be_had(component, tree, session)?;
     let receipt = Receipt::read(&session.layout.tree(component, tree), component, tree.version()).ok();
     let exact = match &receipt {
         Some(receipt) => TreeName::with_provider(&receipt.version, &receipt.provider),

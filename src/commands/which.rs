@@ -1,14 +1,15 @@
 //! `ampup which`: where an executable of a component that is active, or pinned here, is.
 
+use camino::Utf8Path;
 use serde_json::json;
 
 use super::{
     Error, Outcome, Session,
-    installed::{damaged, executable_in},
+    installed::{damaged, ensure_there, executable_in},
     pinned::{self, Chooser},
 };
 use crate::{
-    domain::{ComponentName, Inventory},
+    domain::{ComponentName, Inventory, TreeName, version::local_name},
     fs::link,
     store::look_again::until_unchanged,
 };
@@ -84,7 +85,22 @@ fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome
                 ..Outcome::answer(format!("{path}\n"), json)
             });
         }
+        if is_linked(&tree, &args.executable) {
+            ensure_there(component, name, session)?;
+        }
         searched.push(format!("`{}`", tree.join("bin")));
+    }
+    if let Some((component, tree)) = inactive(args, inventory, session) {
+        ensure_there(component, tree, session)?;
+        let shown = session.style(component)?.show(tree.version());
+        let named = local_name(tree.version()).map_or_else(|| tree.to_string(), str::to_owned);
+        return Err(Error::NotFound {
+            message: format!(
+                "`{}` is in {component} {shown}, which is not active",
+                args.executable
+            ),
+            hint: format!("`ampup use {component}@{named}`"),
+        });
     }
     let message = if searched.is_empty() {
         format!(
@@ -103,6 +119,28 @@ fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome
         message,
         hint: hint(args, session)?,
     })
+}
+
+/// The newest installed version that has it, and is not active.
+fn inactive<'i>(
+    args: &Args,
+    inventory: &'i Inventory,
+    session: &Session,
+) -> Option<(&'i ComponentName, &'i TreeName)> {
+    let trees = inventory.trees.iter();
+    let mut trees =
+        trees.flat_map(|(component, trees)| trees.iter().rev().map(move |tree| (component, tree)));
+    let found = trees.find(|(component, tree)| {
+        let place = session.layout.tree(component, &tree.name);
+        let has_it = executable_in(&place, &args.executable).is_some() || is_linked(&place, &args.executable);
+        tree.origin.is_some() && has_it
+    });
+    found.map(|(component, tree)| (component, &tree.name))
+}
+
+/// Returns true if a tree has a link of this name for an executable, wherever it leads.
+fn is_linked(tree: &Utf8Path, executable: &str) -> bool {
+    executable.parse::<ComponentName>().is_ok() && link::read(&tree.join("bin").join(executable)).is_ok()
 }
 
 /// The component that would have it, where the registry says so.

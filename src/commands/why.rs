@@ -19,6 +19,7 @@ use super::{
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
     store::{
+        check,
         generation::{self, Generation},
         receipt::Receipt,
     },
@@ -149,6 +150,10 @@ fn why(
         None => directory.clone(),
     };
     line("path", path.as_str());
+    let gone = check::gone(&session.layout, name, tree);
+    if let Some(gone) = &gone {
+        line("gone", &format!("{gone}: {}", gone.remedy()));
+    }
     if !others.is_empty() {
         line("beside it", &others.join(", "));
     }
@@ -172,6 +177,7 @@ fn why(
         "made": maker.as_ref().map(|maker| &maker.record.made),
         "command": maker.as_ref().map(|maker| &maker.record.command),
         "receipt": receipt.as_ref().ok(), "path": path, "inactive": others, "on_path": copies,
+        "gone": gone.map(|gone| gone.target),
     });
     Ok(Outcome::prose(data, json))
 }

@@ -57,6 +57,9 @@ pub enum Concern {
 
 /// Returns the concerns about `version` on the day `today` (`YYYY-MM-DD`), whatever was asked for.
 pub fn of_version(component: &Component, version: &Version, today: &str) -> Vec<Concern> {
+    // A local build has what the version has that it is a build of.
+    let of_local = local_name(version).map(|_| Version::new(version.major, version.minor, version.patch));
+    let version = of_local.as_ref().unwrap_or(version);
     let found = [
         behind(component, version),
         unbuilt(component, version),
@@ -324,6 +327,7 @@ mod tests {
             ]
         );
         assert_eq!(said("17.12.0", "2029-11-07"), [""; 0]);
+        assert_eq!(said("18.6.0-local-a1b2c3d", "2026-11-28"), [""; 0]);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use fs_err as fs;
 
 use super::receipt::Receipt;
 use crate::{
-    domain::{ComponentName, FileList, FileRecord, TreeName},
-    fs::atomic,
+    domain::{ComponentName, FileList, FileRecord, TreeName, version::local_name},
+    fs::{atomic, entries, link},
     layout::{FILES, Layout, RECEIPT},
     verify::digest_of,
 };
@@ -32,6 +32,57 @@ pub enum Damage {
     Extra(Utf8PathBuf),
     /// It cannot be read.
     Unreadable(Utf8PathBuf, String),
+    /// What it is linked to is gone.
+    Gone(Gone),
+}
+
+/// A local build that is gone from where it was linked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// The component.
+    pub component: ComponentName,
+    /// Its name, `local-…`.
+    pub local: String,
+    /// An executable that is gone.
+    pub target: Utf8PathBuf,
+}
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            component,
+            local,
+            target,
+        } = self;
+        write!(f, "{component} {local} is linked to `{target}`, which is gone")
+    }
+}
+
+impl Gone {
+    /// The next command to type.
+    pub fn remedy(&self) -> String {
+        format!(
+            "build it again, or `ampup uninstall {}@{}`",
+            self.component, self.local
+        )
+    }
+}
+
+/// Looks whether a tree is a local build that is gone from where it was linked.
+pub fn gone(layout: &Layout, component: &ComponentName, name: &TreeName) -> Option<Gone> {
+    let local = local_name(name.version())?;
+    let mut links = entries(&layout.tree(component, name).join("bin"));
+    links.retain(|link| !link.exists());
+    // Of many, the one that people know.
+    let named = links
+        .iter()
+        .position(|link| link.file_stem() == Some(component.as_str()));
+    let link = links.into_iter().nth(named.unwrap_or(0))?;
+    Some(Gone {
+        component: component.clone(),
+        local: local.to_owned(),
+        target: link::read(&link).unwrap_or(link),
+    })
 }
 
 impl fmt::Display for Damage {
@@ -43,6 +94,7 @@ impl fmt::Display for Damage {
             Self::Altered(path) => write!(f, "`{path}` was altered"),
             Self::Extra(path) => write!(f, "`{path}` was not installed"),
             Self::Unreadable(path, why) => write!(f, "`{path}` cannot be read: {why}"),
+            Self::Gone(gone) => write!(f, "it is linked to `{}`, which is gone", gone.target),
         }
     }
 }
@@ -63,6 +115,7 @@ pub fn check(layout: &Layout, component: &ComponentName, name: &TreeName) -> Vec
         Ok(list) => compare(&tree, &list, &mut damages),
         Err(why) => damages.push(Damage::List(why.to_string())),
     }
+    damages.extend(gone(layout, component, name).map(Damage::Gone));
     damages
 }
 

@@ -89,15 +89,66 @@ fn what_does_not_run_or_is_not_there_is_refused() {
     assert_eq!(home.store(), before);
 }
 
+/// Each command that meets it says so, with a remedy that works.
 #[test]
 fn a_build_that_is_gone_is_named() {
     let (home, built) = home();
     let name = linked(&home, built.as_str());
-    fs::remove_file(built.join("tool")).expect("removed");
-    home.ampup(&["doctor"]).exits(1).prints_with(&format!(
+    let spec = format!("tool@{name}");
+    let gone = format!(
         "tool {name} is linked to `{}`, which is gone",
-        built.join("tool")
-    ));
+        home.shown(&built.join("tool"))
+    );
+    let remedy = format!("build it again, or `ampup uninstall {spec}`");
+    let say_so = |rows: &[(&[&str], i32)]| {
+        let mut silent = Vec::new();
+        for (words, code) in rows {
+            let run = home.ampup(words);
+            let said = format!("{}{}", run.stdout, run.stderr);
+            let is_said =
+                said.contains(&gone) || words[0] == "verify" && said.contains("tool`, which is gone");
+            if run.code != *code || !is_said || !said.contains(&remedy) {
+                silent.push(format!("{words:?}: {run:#?}"));
+            }
+        }
+        assert!(silent.is_empty(), "{}", silent.join("\n"));
+    };
+    // One that is not active.
+    home.ampup(&["uninstall", "tool@1.0.0"]).exits(0);
+    home.ampup(&["which", "tool"])
+        .exits(3)
+        .says(&format!("`tool` is in tool {name}, which is not active"))
+        .says(&format!("hint: `ampup use {spec}`"));
+    fs::remove_file(built.join("tool")).expect("removed");
+    say_so(&[
+        (&["doctor"], 1),
+        (&["doctor", "--files"], 1),
+        (&["verify"], 4),
+        (&["verify", "--repair"], 3),
+        (&["which", "tool"], 3),
+        (&["use", &spec], 3),
+    ]);
+    // The one that is active, and one that `undo` leads to.
+    write_program(&built.join("tool"), script("tool", "9-dirty"));
+    home.ampup(&["install", "tool@1.0.0"]).exits(0);
+    home.ampup(&["use", &spec]).exits(0);
+    fs::remove_file(built.join("tool")).expect("removed");
+    say_so(&[
+        (&["which", "tool"], 3),
+        (&["why", "tool"], 0),
+        (&["run", "--no-db", "tool"], 3),
+    ]);
+    home.ampup(&["use", "tool@1.0.0"]).exits(0);
+    say_so(&[(&["undo"], 3), (&["undo", "--dry-run"], 3)]);
+    home.ampup(&["uninstall", &spec]).exits(0);
+    home.ampup(&["undo"])
+        .exits(3)
+        .says("hint: `ampup link tool PATH`, with the path of the build");
+    home.ampup(&["history"])
+        .exits(0)
+        .prints_with("incomplete; `ampup link tool PATH`, with the path of the build, completes it");
+    home.ampup(&["doctor"]).prints_with("each with its receipt");
+    home.ampup(&["verify"]).exits(0);
 }
 
 #[test]
@@ -114,4 +165,9 @@ fn a_postgresql_of_ones_own_serves_a_project() {
     home.ampup(&["run", "--", "cat", ".amp/metadb/PG_VERSION"])
         .exits(0)
         .prints("18\n");
+    let active = home.path().join("active/postgres/bin/postgres");
+    fs::remove_file(active).expect("removed");
+    home.ampup(&["db", "start"])
+        .exits(1)
+        .says("hint: `ampup verify` says what is gone");
 }

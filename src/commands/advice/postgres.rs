@@ -239,6 +239,9 @@ impl ProgramError {
         match self {
             Self::DoesNotLoad { failure, .. } => failure.hint(&os_release()),
             Self::Spawn { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => None,
+            Self::Spawn { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some("`ampup verify` says what is gone, and what helps".to_owned())
+            }
             Self::Spawn { source, .. } => hint_of_io(source),
             Self::Failed {
                 status, last_lines, ..
