@@ -125,6 +125,7 @@ pub fn examine(
     origin: &RegistryOrigin,
     now: Timestamp,
     advice: Advice,
+    interrupt: &Interrupt,
 ) -> Vec<Finding> {
     let mut findings = vec![home(layout)];
     if layout.home().is_dir() {
@@ -159,8 +160,10 @@ pub fn examine(
         // What was read explains what a trial would find.
         #[cfg(unix)]
         if variables.is_empty() && !findings.iter().any(explains_a_failure) {
-            findings.extend(trial::check(&amp_dir, env));
+            findings.extend(trial::check(&amp_dir, env, interrupt));
         }
+        #[cfg(not(unix))]
+        let _ = interrupt;
     }
     findings.extend(variables);
     findings

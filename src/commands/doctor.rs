@@ -80,6 +80,7 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
             on_host: Hindrance::hint,
             on_access: AccessError::hint,
         },
+        &session.options.interrupt,
     ));
     findings.extend(pins(session));
     findings.extend(project::check(session));

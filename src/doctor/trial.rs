@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::net::UnixStream,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -12,10 +12,12 @@ use fs_err as fs;
 
 use super::{Finding, around::is_program};
 use crate::{
+    children::Interrupt,
     env::Env,
     fs::{atomic, entries},
     postgres::{
         identity::servers_of,
+        run::tether::Tether,
         user::{OsUser, current_uid},
     },
 };
@@ -47,8 +49,8 @@ pub fn abandoned(place: &Utf8Path) -> Vec<Utf8PathBuf> {
 }
 
 /// Runs `initdb` and `postgres` from PATH as ampd does, in a scratch directory beside the project's Amp directory, and says
-/// what went wrong. Nothing is tried where they are not on PATH, or as root, whom they refuse.
-pub(super) fn check(amp_dir: &Utf8Path, env: &Env) -> Vec<Finding> {
+/// what went wrong. They end with us, however we end. Nothing is tried where they are not on PATH, or as root, whom they refuse.
+pub(super) fn check(amp_dir: &Utf8Path, env: &Env, interrupt: &Interrupt) -> Vec<Finding> {
     let (Some(initdb), Some(postgres)) = (on_path("initdb", env), on_path("postgres", env)) else {
         return Vec::new();
     };
@@ -74,7 +76,8 @@ pub(super) fn check(amp_dir: &Utf8Path, env: &Env) -> Vec<Finding> {
         return Vec::new();
     }
     let cluster = scratch.join("metadb");
-    let failed = try_initdb(&initdb, &cluster).or_else(|| try_postgres(&postgres, &cluster));
+    let failed =
+        try_initdb(&initdb, &cluster, interrupt).or_else(|| try_postgres(&postgres, &cluster, interrupt));
     failed
         .map(|why| {
             Finding::warning(
@@ -96,71 +99,78 @@ fn on_path(name: &str, env: &Env) -> Option<Utf8PathBuf> {
 }
 
 /// Makes a cluster; gives what went wrong.
-fn try_initdb(program: &Utf8Path, cluster: &Utf8Path) -> Option<String> {
-    let ended = Command::new(program)
-        .args([
-            "-D",
-            cluster.as_str(),
-            "--locale=C",
-            "--encoding=UTF8",
-            "--auth=trust",
-            "--no-sync",
-        ])
+fn try_initdb(program: &Utf8Path, cluster: &Utf8Path, interrupt: &Interrupt) -> Option<String> {
+    let mut command = Command::new(program);
+    command
+        .args(["-D", cluster.as_str()])
+        .args(["--locale=C", "--encoding=UTF8", "--auth=trust", "--no-sync"])
         .stdin(Stdio::null())
-        .output();
-    match ended {
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let started = interrupt.start(&mut command);
+    match started.and_then(|(child, _enlisted)| child.wait_with_output()) {
         Ok(output) if output.status.success() => None,
         Ok(output) => Some(format!("`{program}`: {}", last_line(&output.stderr))),
         Err(cause) => Some(format!("`{program}`: {cause}")),
     }
 }
 
-/// Starts a server on it, waits until it answers, and stops it; gives what went wrong.
-fn try_postgres(program: &Utf8Path, cluster: &Utf8Path) -> Option<String> {
+/// Starts a server on it, waits until it answers, and stops it; gives what went wrong. Nothing is tried where it could not
+/// be tied to us.
+fn try_postgres(program: &Utf8Path, cluster: &Utf8Path, interrupt: &Interrupt) -> Option<String> {
     let log = cluster.join("log.txt");
     let file = fs::File::create(&log).ok()?;
-    let begun = Command::new(program)
+    let tether = Tether::new(cluster, None).ok()?;
+    let mut command = Command::new(program);
+    command
         .args(["-D", cluster.as_str(), "-k", cluster.as_str(), "-h", ""])
-        .args([
-            "-c",
-            "autovacuum=off",
-            "-c",
-            "fsync=off",
-            "-c",
-            "full_page_writes=off",
-        ])
-        .args(["-c", "synchronous_commit=off"])
+        .args(["-c", "autovacuum=off", "-c", "fsync=off"])
+        .args(["-c", "full_page_writes=off", "-c", "synchronous_commit=off"])
+        .args(["-c", tether.setting()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::from(file.into_parts().0))
-        .spawn();
-    let mut server = match begun {
-        Ok(server) => server,
-        Err(cause) => return Some(format!("`{program}`: {cause}")),
+        .stderr(Stdio::from(file.into_parts().0));
+    let failed = match interrupt.start(&mut command) {
+        Ok((mut server, _enlisted)) => {
+            let failed = has_failed(&mut server, cluster);
+            stop(&mut server);
+            failed.map(|why| match why {
+                Failure::Ended => last_line(&fs::read(&log).unwrap_or_default()),
+                Failure::Silent => format!("it makes no socket `{SOCKET}`"),
+            })
+        }
+        Err(cause) => Some(cause.to_string()),
     };
+    tether.release();
+    failed.map(|why| format!("`{program}`: {why}"))
+}
+
+/// The reason that a server does not answer.
+enum Failure {
+    Ended,
+    Silent,
+}
+
+/// Waits until a server answers.
+fn has_failed(server: &mut Child, cluster: &Utf8Path) -> Option<Failure> {
     let socket = cluster.join(SOCKET);
     let until = Instant::now() + TIMEOUT;
-    let failed = loop {
+    loop {
         if UnixStream::connect(&socket).is_ok() {
-            break None;
+            return None;
         }
         if let Ok(Some(_)) = server.try_wait() {
-            break Some(format!(
-                "`{program}`: {}",
-                last_line(&fs::read(&log).unwrap_or_default())
-            ));
+            return Some(Failure::Ended);
         }
         if Instant::now() > until {
-            break Some(format!("`{program}` makes no socket `{SOCKET}`"));
+            return Some(Failure::Silent);
         }
         thread::sleep(Duration::from_millis(10));
-    };
-    stop(&mut server);
-    failed
+    }
 }
 
 /// An immediate shutdown: nothing in it is worth keeping.
-fn stop(server: &mut std::process::Child) {
+fn stop(server: &mut Child) {
     use rustix::process::{Pid, Signal, kill_process};
     let pid = i32::try_from(server.id()).ok().and_then(Pid::from_raw);
     if pid.is_none_or(|pid| kill_process(pid, Signal::QUIT).is_err()) {

@@ -14,6 +14,6 @@ mod spawn;
 pub mod start;
 pub mod stop;
 pub(super) mod tcp;
-mod tether;
+pub(crate) mod tether;
 mod users;
 mod wait;

@@ -3,6 +3,7 @@
 
 mod faults;
 mod healthy;
+mod trial;
 
 use std::{net::TcpListener, process::Command};
 
