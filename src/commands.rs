@@ -38,6 +38,7 @@ pub mod self_uninstall;
 pub mod self_update;
 mod session;
 mod times;
+mod unbuilt;
 pub mod undo;
 pub mod uninstall;
 pub mod update;

@@ -1,10 +1,10 @@
 //! The project that a command is about, and its database started with a word to the user. Not a verb itself.
 
-use std::{collections::BTreeSet, sync::mpsc, thread, time::Duration};
+use std::{sync::mpsc, thread, time::Duration};
 
 use camino::Utf8PathBuf;
 
-use super::{Error, Session, pinned, requests};
+use super::{Error, Session, pinned, requests, unbuilt};
 use crate::{
     backup::BackupError,
     dump::DumpError,
@@ -14,7 +14,6 @@ use crate::{
         Cluster, ClusterError, Project, Released, Server, ServerOrigin, StartOptions,
         enclosing::{self, Surprise},
         observe::purpose::StartedBy,
-        packaged,
         user::OsUser,
     },
 };
@@ -153,24 +152,20 @@ fn events_of(cluster: &Cluster, start: &StartOptions, server: &Server) -> Vec<Ev
 
 /// The next command to type for an error of a cluster, with what the registry knows.
 pub(super) fn hint(error: &ClusterError, session: &Session) -> Option<String> {
-    let unbuilt = match error {
-        ClusterError::Locate(missing) => hint_of_unbuilt(missing, session),
-        _ => None,
-    };
+    let unbuilt = missing_major(error).and_then(|major| unbuilt::hint(major, session));
     unbuilt.or_else(|| error.hint())
 }
 
 /// The same error, with what helps where the registry has no build of the PostgreSQL that is missing.
 pub(super) fn with_remedy(error: Error, session: &Session) -> Error {
-    let (Error::Cluster(ClusterError::Locate(missing))
-    | Error::Dump(DumpError::Cluster(ClusterError::Locate(missing)))
-    | Error::Backup(
-        BackupError::Cluster(ClusterError::Locate(missing)) | BackupError::OtherMajor { source: missing, .. },
-    )) = &error
-    else {
-        return error;
+    let missing = match &error {
+        Error::Cluster(error)
+        | Error::Dump(DumpError::Cluster(error))
+        | Error::Backup(BackupError::Cluster(error)) => missing_major(error),
+        Error::Backup(BackupError::OtherMajor { source, .. }) => not_installed(source),
+        _ => None,
     };
-    match hint_of_unbuilt(missing, session) {
+    match missing.and_then(|major| unbuilt::hint(major, session)) {
         Some(hint) => Error::NotFound {
             message: error.to_string(),
             hint,
@@ -179,50 +174,20 @@ pub(super) fn with_remedy(error: Error, session: &Session) -> Error {
     }
 }
 
-/// The hint for a cluster that no build of the registry serves: the system's own PostgreSQL does.
-fn hint_of_unbuilt(missing: &LocateError, session: &Session) -> Option<String> {
-    let LocateError::NotInstalled {
-        component,
-        major: Some(major),
-        ..
-    } = missing
-    else {
-        return None;
-    };
-    if *component != locate::postgres() {
-        return None;
+/// The major of PostgreSQL that would have to be installed.
+fn missing_major(error: &ClusterError) -> Option<u64> {
+    match error {
+        ClusterError::Locate(missing) => not_installed(missing),
+        ClusterError::MajorDiffers { data, .. } => Some(*data),
+        _ => None,
     }
-    let target = session.host().ok()?.target?;
-    let releases = &session.registry().ok()?.component(component)?.releases;
-    let built = releases
-        .iter()
-        .filter(|release| release.artifacts.iter().any(|artifact| artifact.target == target))
-        .map(|release| release.version.major);
-    let built: BTreeSet<u64> = built.collect();
-    if built.contains(major) {
-        return None;
+}
+
+fn not_installed(missing: &LocateError) -> Option<u64> {
+    match missing {
+        LocateError::NotInstalled { component, major, .. } if *component == locate::postgres() => *major,
+        _ => None,
     }
-    Some(
-        match (
-            built.last()?,
-            packaged::programs(*major, &session.options.interrupt),
-        ) {
-            (highest, _) if highest < major => {
-                format!(
-                    "`ampup self update` may know a build of it; this ampup knows PostgreSQL up to {highest}"
-                )
-            }
-            (_, Some(own)) => format!(
-                "`ampup db upgrade` moves the database to the active PostgreSQL, with the system's programs in `{}/bin`: no build of \
-             PostgreSQL {major} can be installed",
-                own.tree
-            ),
-            (_, None) => format!(
-                "install PostgreSQL {major} from your system's packages, such as Debian's `postgresql-{major}`, then `ampup db upgrade`: \
-             there is no build of it to install"
-            ),
-        },
-    )
 }
 
 /// Says in a line what became of the database, where that is not as it was found or as it is always.

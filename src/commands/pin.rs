@@ -92,7 +92,7 @@ fn warn_of_another_major(pins: &Pins, session: &Session) -> Result<(), Error> {
         session.warn(format!(
             "the database in `{}` is of PostgreSQL {major}, which this pin does not serve: {}",
             cluster.project().cluster(),
-            pinned::way_out(major, chosen, &Chooser::of_pin(pins, pin))
+            pinned::way_out(major, chosen, &Chooser::of_pin(pins, pin), session)
         ));
     }
     Ok(())

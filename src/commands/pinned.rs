@@ -5,7 +5,7 @@ use std::fmt;
 use camino::Utf8PathBuf;
 use serde_json::{Value, json};
 
-use super::{Error, Session, concerns, requests::Request};
+use super::{Error, Session, concerns, requests::Request, unbuilt};
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
     locate::{self, Located},
@@ -247,15 +247,18 @@ fn choose(
 }
 
 /// The commands after which a database and the PostgreSQL that was chosen for it fit together.
-pub(super) fn way_out(major: u64, chosen: u64, by: &Chooser) -> String {
+pub(super) fn way_out(major: u64, chosen: u64, by: &Chooser, session: &Session) -> String {
+    let upgrade = (chosen > major).then(|| format!("`ampup db upgrade --to {chosen}` moves the database"));
     let other = match by {
-        Chooser::With => "`--no-db` runs the command without it".to_owned(),
-        Chooser::Pin { .. } => format!("`ampup pin postgres@{major}` changes the pin"),
+        Chooser::With => Some("`--no-db` runs the command without it".to_owned()),
+        // No pin helps that cannot be installed.
+        Chooser::Pin { .. } if unbuilt::is_so(major, session) => None,
+        Chooser::Pin { .. } => Some(format!("`ampup pin postgres@{major}` changes the pin")),
     };
-    if chosen > major {
-        format!("`ampup db upgrade --to {chosen}` moves the database, or {other}")
-    } else {
-        other
+    match (upgrade, other) {
+        (Some(upgrade), Some(other)) => format!("{upgrade}, or {other}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => unbuilt::hint(major, session).unwrap_or_default(),
     }
 }
 
@@ -286,7 +289,7 @@ pub(super) fn serve(cluster: Cluster, chosen: &[Chosen], session: &Session) -> R
                  serve it",
                 chosen.by
             ),
-            hint: way_out(major, programs.major(), &chosen.by),
+            hint: way_out(major, programs.major(), &chosen.by, session),
         });
     }
     Ok(cluster.with_programs(programs))

@@ -9,6 +9,8 @@ use ampup::{
     postgres::{Purpose, Server, StartOptions, observe::decide::Contents, packaged, user::OsUser},
 };
 
+use fs_err as fs;
+
 use crate::support::{
     database::{Build, Ends},
     home::{Home, TARGET, finish, sha256},
@@ -220,6 +222,21 @@ fn a_cluster_of_a_major_without_builds_is_moved_with_the_systems_programs() {
             .says("hint: `ampup db upgrade` moves the database to the active PostgreSQL")
             .says("`/usr/lib/postgresql/15/bin`");
     });
+    home.ampup(&["doctor"])
+        .exits(1)
+        .prints_with("PostgreSQL 15 is not installed (active: postgres 18.6)\n        `ampup db upgrade` moves the database");
+    home.ampup(&["use", "postgres@15"])
+        .exits(3)
+        .says("hint: `ampup info postgres` lists every version");
+    let pins = home.work().join("ampup.toml");
+    fs::write(&pins, "[components]\npostgres = \"18\"\n").expect("written");
+    let run = home.ampup(&["run", "true"]).exits(1);
+    assert!(
+        run.stderr
+            .ends_with("hint: `ampup db upgrade --to 18` moves the database\n"),
+        "{run:#?}"
+    );
+    fs::remove_file(&pins).expect("removed");
     home.db(&["upgrade"])
         .exits(0)
         .says("5002 rows")

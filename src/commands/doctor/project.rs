@@ -48,8 +48,11 @@ pub(super) fn check(session: &Session) -> Vec<Finding> {
         });
         return findings;
     }
-    findings.extend(served(&used, session));
-    findings.extend(by_plain_ampd(&cluster, session));
+    let served = served(&used, session);
+    // Whoever cannot serve it at all is told what helps both.
+    let is_servable = served.is_empty() || used.project() != cluster.project();
+    findings.extend(served);
+    findings.extend(by_plain_ampd(&cluster, is_servable, session));
     findings.extend(server(&cluster));
     findings
 }
@@ -98,7 +101,8 @@ fn served(cluster: &Cluster, session: &Session) -> Vec<Finding> {
     };
     let served = pinned::serve(cluster.clone(), &chosen, session);
     let programs = served.and_then(|cluster| Ok(cluster.programs()?));
-    findings.extend(programs.err().map(|error| refused("database", &error)));
+    let refusal = programs.err().map(|error| database::with_remedy(error, session));
+    findings.extend(refusal.map(|error| refused("database", &error)));
     // What is no cluster has no owner.
     if findings.is_empty()
         && let Err(error) = cluster.run_as(None)
@@ -109,7 +113,7 @@ fn served(cluster: &Cluster, session: &Session) -> Vec<Finding> {
 }
 
 /// Looks for what stops plain `ampd solo` alone.
-fn by_plain_ampd(cluster: &Cluster, session: &Session) -> Vec<Finding> {
+fn by_plain_ampd(cluster: &Cluster, is_servable: bool, session: &Session) -> Vec<Finding> {
     let mut findings = Vec::new();
     let directory = cluster.project().cluster();
     if current_uid() == 0 {
@@ -122,6 +126,7 @@ fn by_plain_ampd(cluster: &Cluster, session: &Session) -> Vec<Finding> {
     let active = Locator::new(session.layout.home()).postgres(None).ok();
     if let (Ok(Contents::Cluster { major }), Some(active)) = (cluster.contents(), active)
         && active.major() != major
+        && is_servable
     {
         findings.push(Finding::warning(
             "database",
