@@ -20,7 +20,7 @@ pub struct Args {
     pub names: Vec<ComponentName>,
 }
 
-/// One line for each active component: up to date, or what `update` would install. Exit code 100 exactly when `update`
+/// One line for each active component: up to date as far as everybody could be asked, or what `update` would install. Exit code 100 exactly when `update`
 /// would change something; like that, it asks for a newer registry first. What `update` could not install is held back, and
 /// the reason is told; so is what the builders have that the registry does not have yet.
 ///
@@ -30,7 +30,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     // In a home that is not ours nothing can be kept, and `update` would fail.
     if directories::ensure_writable(&session.layout).is_ok() {
         session.refresh()?;
+    } else {
+        session.skip_refresh()?;
     }
+    session.warn_of_age()?;
     let inventory = session.inventory()?;
     let survey = upstream::news(&args.names, &inventory, session)?;
     let updates = resolve::update(
@@ -46,6 +49,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     });
     let plan = Plan::of(groups.collect());
     let hindered = hindered(&plan, session)?;
+    let is_in_doubt = session.doubt()?.is_some();
     let mut exit = Exit::Done;
     let mut data = String::new();
     let mut rows = Vec::new();
@@ -78,6 +82,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             let concerns = upstream::without_denied(concerns, beyond.as_ref());
             let word = match word {
                 "up to date" if concerns::is_held_back(&concerns) || line.is_some() => "held back",
+                "up to date" if is_in_doubt => "no newer version known",
                 word => word,
             };
             data += &match to {

@@ -166,13 +166,30 @@ impl Session {
         )?)
     }
 
+    /// Returns true if a newer registry could be asked for.
+    fn can_refresh(&self) -> Result<bool, Error> {
+        Ok(self.named_registry().is_none() && !self.publisher()?.keyring.is_empty())
+    }
+
+    /// Does what `refresh` does where nothing can be kept: asks nobody, and says so where somebody could be asked.
+    ///
+    /// # Errors
+    /// As `publisher`.
+    pub(super) fn skip_refresh(&self) -> Result<(), Error> {
+        if self.can_refresh()? {
+            self.note("no newer registry was fetched: it cannot be kept in this home");
+            self.is_in_doubt(NOT_REFRESHED);
+        }
+        Ok(())
+    }
+
     /// Asks for a newer registry and uses it from now on. Must come before the first `registry`. Does nothing where the
     /// user named a manifest, or no key was built in; where the host is out of reach, what is here goes on.
     ///
     /// # Errors
     /// When what comes is not proven, or cannot be kept; nothing is changed then.
     pub fn refresh(&self) -> Result<(), Error> {
-        if self.named_registry().is_some() || self.publisher()?.keyring.is_empty() {
+        if !self.can_refresh()? {
             return Ok(());
         }
         let loaded = self.load_published()?;
@@ -183,7 +200,10 @@ impl Session {
         runtime.shutdown_background();
         match answer? {
             Answer::NoKey | Answer::Unchanged => {}
-            Answer::OutOfReach(error) => self.note(format!("the registry was not refreshed: {error}")),
+            Answer::OutOfReach(error) => {
+                self.note(format!("the registry was not refreshed: {error}"));
+                self.is_in_doubt(NOT_REFRESHED);
+            }
             Answer::Newer(newer) => match self.keep_published(&newer)? {
                 Kept::Newer { serial, issued } => {
                     self.note(format!("the registry is now number {serial}, issued {issued}"));
@@ -206,6 +226,9 @@ impl Session {
         Ok(())
     }
 }
+
+/// What a registry is that could not be asked for.
+const NOT_REFRESHED: &str = "the registry was not refreshed";
 
 fn without_ampup(mut loaded: Loaded) -> Loaded {
     loaded.registry.components.remove(&self_install::name());

@@ -46,9 +46,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         Some(version) => upstream::for_install(&[exactly(version)], &inventory, &args.how, session)?,
     };
     let Some(plan) = plan(args, &registry, &inventory)? else {
-        let current = self_install::version();
+        let state = match session.doubt()? {
+            Some(doubt) => format!("stays: no newer version is known, and {doubt}"),
+            None => "is up to date".to_owned(),
+        };
         return Ok(Outcome::done(
-            vec![format!("ampup v{current} is up to date")],
+            vec![format!("ampup v{} {state}", self_install::version())],
             serde_json::json!({ "components": [], "generation": null }),
         ));
     };

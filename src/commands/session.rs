@@ -88,6 +88,8 @@ pub struct Session {
     pub(super) further: OnceCell<RegistryOrigin>,
     pub(super) registry: OnceCell<(Registry, RegistrySource)>,
     pins: OnceCell<Option<Pins>>,
+    /// The reason that there may be newer versions than this run knows, as the rest of a sentence.
+    doubt: OnceCell<&'static str>,
 }
 
 impl Session {
@@ -146,6 +148,7 @@ impl Session {
             further: OnceCell::new(),
             registry: OnceCell::new(),
             pins: OnceCell::new(),
+            doubt: OnceCell::new(),
         })
     }
 

@@ -36,7 +36,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if !args.how.dry_run || directories::ensure_writable(&session.layout).is_ok() {
         session.refresh()?;
     } else {
-        session.note("no newer registry was fetched: it cannot be kept in this home".to_owned());
+        session.skip_refresh()?;
     }
     session.warn_of_age()?;
     let inventory = session.inventory()?;
@@ -115,10 +115,10 @@ fn unchanged(update: &Update, inventory: &Inventory, session: &Session) -> Resul
             for name in components {
                 let style = session.style(name)?;
                 let concerns = concerns::of_active(name, inventory, session)?;
-                let state = if concerns::is_held_back(&concerns) {
-                    "is held back"
-                } else {
-                    "is up to date"
+                let state = match session.doubt()? {
+                    _ if concerns::is_held_back(&concerns) => "is held back".to_owned(),
+                    Some(doubt) => format!("stays: no newer version is known, and {doubt}"),
+                    None => "is up to date".to_owned(),
                 };
                 talk.push(format!("{name} {} {state}", style.show(version)));
                 if let Some(newer) = newer_major {

@@ -196,6 +196,7 @@ fn tell(unasked: &[Unasked], session: &Session) {
         .collect();
     if !why.is_empty() {
         session.note(format!("not every builder could be asked: {}", why.join("; ")));
+        session.is_in_doubt("not every builder could be asked");
     }
 }
 

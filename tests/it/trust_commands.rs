@@ -6,7 +6,9 @@ mod publisher;
 use std::{net::TcpListener, thread};
 
 use ampup::{
-    commands::{RegistrySource, how::How, self_update, update},
+    commands::{
+        RegistrySource, Session, check, how::How, install, requests::Request, self_update, update,
+    },
     exit::Exit,
     layout::Layout,
     registry::{
@@ -16,10 +18,12 @@ use ampup::{
     store::directories,
 };
 use fs_err as fs;
+use serde_json::Value;
 
 use self::publisher::{DAYS_AGO_3, Page, issued, manifest};
 pub(crate) use self::publisher::{Publisher, session_at};
 use crate::support::{
+    home::Home,
     signing::{Signer, comment},
     table::every,
 };
@@ -380,4 +384,48 @@ fn an_old_registry_is_named_and_goes_on() {
             .any(|line| line.contains("is 100 days old"))
     );
     assert_eq!(publisher.in_use().0, 1007);
+}
+
+/// Nobody can say that a version is the newest by a registry that is old, or that was not refreshed.
+#[test]
+fn what_a_stale_registry_knows_is_not_called_up_to_date() {
+    let publisher = Publisher::new();
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    let tool: Value = serde_json::from_slice(&fs::read(home.registry()).expect("read")).expect("JSON");
+    let publish = |serial, hours| {
+        let mut document: Value = serde_json::from_slice(&manifest(serial, &issued(hours))).expect("JSON");
+        document["components"] = tool["components"].clone();
+        publisher.publish_document(serial, document.to_string().into_bytes());
+    };
+    publish(1007, DAYS_AGO_3);
+    publisher.update().expect("updated");
+    let install = install::Args {
+        what: vec![Request::Component("tool".parse().expect("a spec"))],
+        ..install::Args::default()
+    };
+    install::run(&install, &publisher.session()).expect("installed");
+    let answers = |session: &Session| {
+        let checked = check::run(&check::Args { names: Vec::new() }, session).expect("checked");
+        let updated = update::run(&update::Args::default(), session).expect("updated");
+        (checked.data, updated.talk.join("\n"))
+    };
+    let (checked, updated) = answers(&publisher.session());
+    assert_eq!(checked, "tool - up to date: 1.0.0\n");
+    assert_eq!(updated, "tool 1.0.0 is up to date");
+    let in_doubt = |what: &str, session: &Session, why: &str| {
+        let (checked, updated) = answers(session);
+        assert_eq!(checked, "tool - no newer version known: 1.0.0\n", "{what}");
+        assert_eq!(
+            updated,
+            format!("tool 1.0.0 stays: no newer version is known, and {why}"),
+            "{what}"
+        );
+        let (told, why) = (publisher.told(), why.trim_start_matches("the registry "));
+        assert!(told.iter().any(|line| line.contains(why)), "{what}: {told:?}");
+    };
+    let offline = publisher.session_with(|session| session.options.offline = true);
+    in_doubt("offline", &offline, "the registry was not refreshed");
+    publish(1008, -100 * 24);
+    in_doubt("old", &publisher.session(), "the registry is 100 days old");
 }

@@ -107,6 +107,28 @@ impl Session {
         Ok(())
     }
 
+    /// Remembers that there may be newer versions than this run knows, for a reason that was told.
+    pub(crate) fn is_in_doubt(&self, why: &'static str) {
+        let _ = self.doubt.set(why);
+    }
+
+    /// The reason that nobody can say here that a version is the newest, as the rest of a sentence. `warn_of_age`, or
+    /// whoever found it, tells more.
+    ///
+    /// # Errors
+    /// As `registry`.
+    pub(crate) fn doubt(&self) -> Result<Option<String>, Error> {
+        if let Some(why) = self.doubt.get() {
+            return Ok(Some((*why).to_owned()));
+        }
+        let (registry, source) = self.registry_and_source()?;
+        if matches!(source, RegistrySource::Named(_)) {
+            return Ok(None);
+        }
+        let age = trust::age_warning(&registry.issued, Timestamp::now());
+        Ok(age.map(|age| format!("the registry {age}")))
+    }
+
     /// Returns the facts of this machine that the registry's artifacts ask for.
     ///
     /// # Errors

@@ -168,7 +168,10 @@ impl Publisher {
     }
 
     pub(super) fn publish_issued(&self, serial: u64, issued: &str) -> &Self {
-        let document = manifest(serial, issued);
+        self.publish_document(serial, manifest(serial, issued))
+    }
+
+    pub(super) fn publish_document(&self, serial: u64, document: Vec<u8>) -> &Self {
         let pointer = self.signer.sign("amp", serial, &document);
         self.site
             .put(&format!("registry-{serial}.json"), Page::Body(document));
