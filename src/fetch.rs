@@ -359,12 +359,17 @@ impl Wire {
 
     /// Who is at fault when an address gives no answer, unless something says that it is another.
     fn fault_of(&self, url: &Url) -> Fault {
-        let mirror = self.options.mirror.as_ref();
-        Fault::Host {
-            name: authority::host(url),
-            is_mirror: mirror.is_some_and(|mirror| mirror.origin() == url.origin()),
-            is_proxied: self.proxies.of(url).is_some(),
+        let host = self.host_of(url);
+        match self.proxies.of(url) {
+            Some(proxy) => Fault::through(proxy, &host),
+            None => host,
         }
+    }
+
+    /// The host of an address.
+    fn host_of(&self, url: &Url) -> Fault {
+        let mirror = self.options.mirror.as_ref();
+        Fault::of_host(url, mirror.is_some_and(|mirror| mirror.origin() == url.origin()))
     }
 
     fn ensure_online(&self, name: &str, host: &str) -> Result<(), FetchError> {

@@ -15,7 +15,7 @@ pub enum Fault {
         name: String,
         /// The mirror that a person named is meant.
         is_mirror: bool,
-        /// It was asked through a proxy.
+        /// A proxy would have been asked for it, had its name been known here.
         is_proxied: bool,
     },
     /// The proxy that a variable names.
@@ -25,10 +25,10 @@ pub enum Fault {
         /// Its host and port; `None` if the value is not an address.
         address: Option<String>,
     },
-    /// The way through a proxy to one host: the proxy answers, and refuses to connect.
+    /// The way through a proxy to one host: one of the two is at fault, and nobody can say which.
     Through {
-        /// The host.
-        name: String,
+        /// The host, in words.
+        host: String,
         /// The variable that names the proxy.
         variable: &'static str,
         /// The proxy's host and port.
@@ -44,9 +44,27 @@ impl Fault {
         }
     }
 
-    pub(super) fn through(proxy: &Proxy, url: &Url) -> Self {
-        Self::Through {
+    /// A host that is asked without a proxy.
+    pub(super) fn of_host(url: &Url, is_mirror: bool) -> Self {
+        Self::Host {
             name: authority::host(url),
+            is_mirror,
+            is_proxied: false,
+        }
+    }
+
+    /// A host whose name was looked up here for a proxy.
+    pub(super) fn looked_up(mut self) -> Self {
+        if let Self::Host { is_proxied, .. } = &mut self {
+            *is_proxied = true;
+        }
+        self
+    }
+
+    /// The same host, asked through a proxy.
+    pub(super) fn through(proxy: &Proxy, host: &Self) -> Self {
+        Self::Through {
+            host: host.to_string(),
             variable: proxy.variable,
             address: proxy.address.as_ref().map(authority::host).unwrap_or_default(),
         }
@@ -71,10 +89,10 @@ impl fmt::Display for Fault {
                 address: None,
             } => write!(f, "the proxy of `{variable}`"),
             Self::Through {
-                name,
+                host,
                 variable,
                 address,
-            } => write!(f, "`{name}` through the proxy `{address}` (`{variable}`)"),
+            } => write!(f, "{host} through the proxy `{address}` (`{variable}`)"),
         }
     }
 }

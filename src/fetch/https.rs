@@ -57,7 +57,7 @@ impl Wire {
         self.ensure_reachable([
             Some(at.clone()),
             proxy.map(Fault::of_proxy),
-            proxy.map(|proxy| Fault::through(proxy, url)),
+            Some(self.host_of(url)),
         ])?;
         if let Some(proxy) = proxy
             && let Err(why) = &proxy.address
@@ -90,7 +90,15 @@ impl Wire {
         let limits = &self.options.limits;
         match timeout(limits.connect + limits.first_byte, request.send()).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(cause)) => Err(sort(at, url, proxy, &cause.without_url(), limits.connect)),
+            Ok(Err(cause)) => {
+                let asked = Asked {
+                    url,
+                    proxy,
+                    at,
+                    host: self.host_of(url),
+                };
+                Err(sort(asked, &cause.without_url(), limits.connect))
+            }
             Err(_) => Err(Failed::Unreachable {
                 at,
                 why: format!("no answer within {}", seconds(limits.first_byte)),
@@ -226,8 +234,19 @@ fn wants_password(proxy: &Proxy) -> Failed {
     }
 }
 
-/// Sorts a question that got no answer. `at` is at fault, unless it was asked through a proxy and never reached.
-fn sort(at: Fault, url: &Url, proxy: Option<&Proxy>, cause: &reqwest::Error, connect: Duration) -> Failed {
+/// Who was asked.
+struct Asked<'a> {
+    url: &'a Url,
+    proxy: Option<&'a Proxy>,
+    /// Who is at fault, unless something says that it is another.
+    at: Fault,
+    /// The host alone.
+    host: Fault,
+}
+
+/// Sorts a question that got no answer.
+fn sort(asked: Asked<'_>, cause: &reqwest::Error, connect: Duration) -> Failed {
+    let Asked { url, proxy, at, host } = asked;
     let chain = chain(cause);
     let texts: Vec<String> = chain.iter().map(ToString::to_string).collect();
     let says = |text: &str| texts.iter().any(|one| one.contains(text));
@@ -241,7 +260,7 @@ fn sort(at: Fault, url: &Url, proxy: Option<&Proxy>, cause: &reqwest::Error, con
     let proxy = match proxy.filter(|proxy| proxy.resolves_here() && says("failed to lookup address")) {
         Some(local) => {
             return Failed::Unreachable {
-                at,
+                at: host.looked_up(),
                 why: format!(
                     "DNS: {}; `socks5h://` in `{}` has the proxy look names up",
                     innermost(cause).trim_start_matches("failed to lookup address information: "),
@@ -251,6 +270,7 @@ fn sort(at: Fault, url: &Url, proxy: Option<&Proxy>, cause: &reqwest::Error, con
         }
         None => proxy,
     };
+    let way = at.clone();
     let at = proxy.map_or(at, Fault::of_proxy);
     let explained = chain.iter().find_map(|cause| tls::explain(*cause));
     match (explained, proxy) {
@@ -267,8 +287,8 @@ fn sort(at: Fault, url: &Url, proxy: Option<&Proxy>, cause: &reqwest::Error, con
                 innermost(cause).trim_start_matches("failed to lookup address information: ")
             ),
         },
-        (None, Some(proxy)) if says("unsuccessful") => Failed::Again {
-            at: Fault::through(proxy, url),
+        (None, Some(_)) if says("unsuccessful") => Failed::Again {
+            at: way,
             why: "the proxy refuses to connect".to_owned(),
             after: None,
         },

@@ -81,15 +81,15 @@ fn hint_of_fault(at: &Fault, why: &str) -> String {
         Fault::Proxy { variable, .. } => {
             format!("set `{variable}` to your network's proxy, `http://host:port`, or unset it")
         }
-        Fault::Through { .. } => {
-            "ask whoever runs the proxy to allow it, or name a mirror with `--mirror`".to_owned()
-        }
         _ if why.starts_with(TLS_PREFIX) => {
             "if your network inspects TLS, put its certificate in a file and name it in `SSL_CERT_FILE`"
                 .to_owned()
         }
-        Fault::Host { is_mirror: true, .. } => "check the address that `--mirror` names".to_owned(),
+        Fault::Through { .. } => {
+            "ask whoever runs the proxy to allow it, or name a mirror with `--mirror`".to_owned()
+        }
         Fault::Host { is_proxied: true, .. } => "name a mirror with `--mirror`".to_owned(),
+        Fault::Host { is_mirror: true, .. } => "check the address that `--mirror` names".to_owned(),
         Fault::Host { .. } => {
             "set `https_proxy` if your network has a proxy, or name a mirror with `--mirror`".to_owned()
         }

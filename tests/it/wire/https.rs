@@ -297,6 +297,9 @@ fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
     let forbidding = answering("HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n");
     let bad_gateway = answering("HTTP/1.1 502 X\r\nContent-Length: 0\r\n\r\n");
     let silent = Server::start(|_, _| Reply::status(200).ending(End::SilentBefore));
+    // It opens a tunnel, and closes it.
+    let breaking = answering("HTTP/1.1 200 OK\r\n\r\n");
+    let failing = answering("HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
     let proxy = |host: String| format!("the proxy `{host}` (`VARIABLE`) is out of reach (");
     let through =
         |host: String| format!("`a.example` through the proxy `{host}` (`VARIABLE`) is out of reach (");
@@ -321,6 +324,8 @@ fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
             through(forbidding.host()),
         ),
         (bad_gateway.host(), through(bad_gateway.host())),
+        (breaking.host(), through(breaking.host())),
+        (failing.host(), through(failing.host())),
         (silent.host(), proxy(silent.host()) + "no connection within"),
         // It speaks no TLS.
         (format!("https://{}", asking.host()), proxy(asking.host())),
@@ -361,7 +366,7 @@ fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
     assert!(asking.requests().iter().any(has_password));
 }
 
-/// A proxy of http answers for the host; only 407 is its own.
+/// A proxy of http answers for the host; 407 alone is surely its own.
 #[test]
 fn a_mirror_and_a_proxy_of_http_are_named_when_they_fail() {
     let asking = Server::start(|_, _| Reply::status(407));
@@ -378,6 +383,22 @@ fn a_mirror_and_a_proxy_of_http_are_named_when_they_fail() {
         )),
         "{text}"
     );
+    for reply in [
+        Reply::status(502),
+        Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"),
+    ] {
+        let failing = Server::start(move |_, _| reply.clone());
+        let mut world = World::new();
+        world.variables.insert("http_proxy".to_owned(), failing.host());
+        let error = world
+            .fetch(&artifact("http://127.0.0.1:1/thing", b"abc"))
+            .expect_err("it fails");
+        let expected = format!(
+            "`127.0.0.1:1` through the proxy `{}` (`http_proxy`)",
+            failing.host()
+        );
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
 
     let origin = Server::start(|_, _| Reply::whole(b"abc"));
     let mirror = Server::start(|_, _| Reply::status(503));
