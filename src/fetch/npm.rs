@@ -118,8 +118,9 @@ impl Wire {
             .args(words)
             .args(["--json", "--ignore-scripts", "--fetch-retries=0"])
             .arg(format!("--fetch-timeout={}", limits.npm_idle.as_millis()))
-            // Else a package.json further up that calls this directory its workspace brings its .npmrc.
-            .arg("--workspaces=false")
+            // Else a package.json further up that calls this directory its workspace brings its .npmrc. (`--workspaces=false`
+            // would do, but for a `workspace=` in the user's own, which it contradicts.)
+            .arg(format!("--prefix={}", room.path()))
             // An .npmrc, or the npm that runs us, may set what changes what npm does or how it says it.
             .args([
                 "--dry-run=false",
@@ -148,7 +149,7 @@ fn is_of_a_workspace(variable: &std::ffi::OsStr) -> bool {
     let name = variable.to_string_lossy().to_ascii_lowercase().replace('-', "_");
     matches!(
         name.as_str(),
-        "npm_config_workspace" | "npm_config_include_workspace_root"
+        "npm_config_workspace" | "npm_config_workspaces" | "npm_config_include_workspace_root"
     )
 }
 

@@ -141,11 +141,13 @@ fn npm_is_started_as_the_design_says() {
     let here = noted("where");
     let here = Utf8Path::new(here.trim_end());
     assert_eq!(here.parent().and_then(Utf8Path::file_name), Some("staging"));
-    let expected = "pack\n@x/y@1.0.0\n--json\n--ignore-scripts\n--fetch-retries=0\n--fetch-timeout=20000\n--workspaces=false\n\
+    let expected = format!(
+        "pack\n@x/y@1.0.0\n--json\n--ignore-scripts\n--fetch-retries=0\n--fetch-timeout=20000\n--prefix={here}\n\
          --dry-run=false\n--global=false\n--location=user\n--usage=false\n--color=false\n--heading=npm\n--progress=false\n\
-         --loglevel=http\n--pack-destination\n";
+         --loglevel=http\n--pack-destination\n"
+    );
     let arguments = noted("arguments");
-    let out = arguments.strip_prefix(expected).expect(&arguments);
+    let out = arguments.strip_prefix(expected.as_str()).expect(&arguments);
     assert!(out.trim_end().ends_with("/out"), "{out}");
     assert_eq!(noted("input"), "");
 }

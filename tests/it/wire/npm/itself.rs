@@ -148,6 +148,10 @@ fn settings_that_change_what_npm_does_or_says_have_no_say() {
         ),
         (&[("npm_config_pack_destination", "/nowhere")], ""),
         (&[], "usage=true\nversion=true\nversions=true\n"),
+        (&[], "workspace=packages/a\ninclude-workspace-root=true\n"),
+        (&[], "workspaces=true\n"),
+        (&[], "workspaces=false\nprefix=/nowhere\n"),
+        (&[("npm_config_workspaces", "false")], "workspace=packages/a\n"),
         (
             &[],
             "dry-run=true\nheading=other\ncolor=always\nparseable=true\nlong=true\n",
