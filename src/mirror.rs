@@ -17,7 +17,7 @@ use crate::{
     event::{Event, Reporter},
     fetch::Wire,
     fs::{
-        atomic,
+        atomic, entries,
         lock::{Lock, LockError},
     },
     registry::Registry,
@@ -32,6 +32,10 @@ pub use self::{
 
 /// The unfinished work in a mirror, and its lock.
 const WORK: &str = ".unfinished";
+/// The beginning of the name of a file that is about to be renamed.
+const NEW: &str = ".new-";
+/// A download that was interrupted is gone on with within this.
+const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The names that a mirror has at its top, and that nobody else's file may have there.
 const NAMES: [&str; 5] = ["blobs", "v1", "registry.json", "install.sh", "install.ps1"];
 
@@ -151,7 +155,36 @@ impl Mirror {
         }
         self.make(&self.work())?;
         self.make(&self.downloads())?;
+        self.sweep(context)?;
         self.change(context, |_| {})
+    }
+
+    /// Removes what killed commands left: all work is done under the lock, and a download is gone on with soon, or never.
+    /// Anything that cannot be removed stays, and so does what has no name of ampup's.
+    fn sweep(&self, context: &MirrorContext<'_>) -> Result<(), MirrorError> {
+        let lock = self.lock(context)?;
+        let found = |directory: &Utf8Path, is_left: fn(&Utf8Path, &str) -> bool| {
+            let is_directory = directory.symlink_metadata().is_ok_and(|found| found.is_dir());
+            let mut found = if is_directory {
+                entries(directory)
+            } else {
+                Vec::new()
+            };
+            found.retain(|path| path.file_name().is_some_and(|name| is_left(path, name)));
+            found
+        };
+        let work = found(&self.work(), |_, name| is_of_work(name));
+        let downloads = found(&self.downloads(), |path, name| {
+            name.starts_with("sha") && atomic::is_older(path, SOON)
+        });
+        for path in work.into_iter().chain(downloads) {
+            let _ = match path.symlink_metadata() {
+                Ok(found) if found.is_dir() => fs_err::remove_dir_all(&path),
+                _ => fs_err::remove_file(&path),
+            };
+        }
+        lock.release();
+        Ok(())
     }
 
     /// Returns true if there is a mirror.
@@ -200,6 +233,10 @@ impl Mirror {
         self.directory.join(WORK)
     }
 
+    fn lock_file(&self) -> Utf8PathBuf {
+        self.work().join("lock")
+    }
+
     fn downloads(&self) -> Utf8PathBuf {
         self.work().join("downloads")
     }
@@ -227,7 +264,7 @@ impl Mirror {
                 holder: holder.to_owned(),
             });
         };
-        let lock = Lock::acquire(&self.work().join("lock"), context.lock_timeout, waiting)?;
+        let lock = Lock::acquire(&self.lock_file(), context.lock_timeout, waiting)?;
         Ok(lock)
     }
 
@@ -237,6 +274,14 @@ impl Mirror {
             source,
         }
     }
+}
+
+/// Returns true if a name is one that ampup gives to what it works on: a file that is to be renamed, or the directory of a package
+/// registry's client.
+fn is_of_work(name: &str) -> bool {
+    let is_random = |name: &str| name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let client = name.split_once('-').filter(|(_, random)| is_random(random));
+    name.starts_with(NEW) || client.is_some_and(|(client, _)| ["npm", "pip", "uv"].contains(&client))
 }
 
 /// Gives a file to everybody to read, whatever the umask.

@@ -9,7 +9,7 @@ use camino::Utf8Path;
 use fs_err as fs;
 use semver::Version;
 
-use super::{ArtifactEntry, Effect, Mirror, MirrorContext, MirrorError, open_to_all};
+use super::{ArtifactEntry, Effect, Mirror, MirrorContext, MirrorError, NEW, open_to_all};
 use crate::{
     domain::{Artifact, ComponentName, ComponentSpec, Digest, Integrity, Inventory, Provider, Target},
     fetch::{FetchContext, FetchError},
@@ -225,7 +225,7 @@ impl Mirror {
             open_to_all(verified.path())?;
             return atomic::rename(verified.path(), path);
         }
-        let mut copy = tempfile::NamedTempFile::new_in(self.work())?;
+        let mut copy = tempfile::NamedTempFile::with_prefix_in(NEW, self.work())?;
         let mut from: &File = verified.file();
         from.rewind()?;
         io::copy(&mut from, copy.as_file_mut())?;
