@@ -100,7 +100,7 @@ fn perform(
     let Some(command) = &cli.command else {
         return Ok(short_help());
     };
-    match command {
+    let done = match command {
         Command::Install(args) => commands::install::run(args, &session),
         Command::List(args) => commands::list::run(args, &session),
         Command::Check(args) => commands::check::run(args, &session),
@@ -130,7 +130,8 @@ fn perform(
         Command::Mirror(args) => commands::mirror::run(args, &session),
         Command::Verify(args) => commands::verify::run(args, &session),
         Command::Build(_) => Err(args::no_build()),
-    }
+    };
+    done.map_err(|error| commands::registry_check::with_mistakes(error, &session))
 }
 
 /// Answers `ampup` without a command.

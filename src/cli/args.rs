@@ -103,6 +103,8 @@ impl Global {
             yes: self.yes,
             verbose: self.verbose,
             lock_timeout: self.lock_timeout,
+            color: given(self.color, When::Auto),
+            progress: given(self.progress, Progress::Auto),
             is_lenient: false,
             interrupt,
             ask: std::io::stdin()
@@ -114,6 +116,12 @@ impl Global {
             grammar: None,
         }
     }
+}
+
+/// A word of the command line that is not the default.
+fn given<T: ValueEnum + PartialEq>(word: T, default: T) -> Option<String> {
+    let word = Some(word).filter(|word| *word != default)?;
+    Some(word.to_possible_value()?.get_name().to_owned())
 }
 
 /// When to do something that suits a terminal.

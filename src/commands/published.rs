@@ -6,7 +6,10 @@ use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use url::Url;
 
-use super::{Error, Session, session::absolute};
+use super::{
+    Error, Session,
+    session::{REGISTRY_KEY, absolute},
+};
 use crate::{
     event::Event,
     fetch::Wire,
@@ -16,9 +19,6 @@ use crate::{
     self_install,
     store::directories,
 };
-
-/// The public key of a registry that an address names.
-const REGISTRY_KEY: &str = "AMPUP_REGISTRY_KEY";
 
 /// A public key's file is not larger, in bytes.
 const KEY: u64 = 4 << 10;

@@ -3,15 +3,18 @@
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::{Error, Outcome};
+use super::{Error, Outcome, Session};
 use crate::{
     event::counted,
     exit::Exit,
     fs::atomic,
     registry::{
         Registry, manifest,
+        manifest::ManifestError,
         strict::{self, Mistake},
     },
+    resolve::ResolveError,
+    shell,
 };
 
 /// The verbs that are about registries.
@@ -64,6 +67,45 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         talk: vec![sentence],
         ..Outcome::answer(data, json!({ "mistakes": rows }))
     })
+}
+
+/// The same error, with this check as its hint where it may come from a mistake in the registry's file that the user named:
+/// what a client does not understand, it skips.
+pub fn with_mistakes(error: Error, session: &Session) -> Error {
+    let about = match &error {
+        Error::Manifest(ManifestError::Malformed(_)) => String::new(),
+        Error::Resolve(
+            ResolveError::UnknownComponent { name: component, .. }
+            | ResolveError::NoSuchVersion { component, .. }
+            | ResolveError::NoBuild { component, .. }
+            | ResolveError::NoProvider { component, .. },
+        ) => format!(".components.{component}"),
+        _ => return error,
+    };
+    let Some(path) = session.named_registry() else {
+        return error;
+    };
+    let path = path.strip_prefix("file://").unwrap_or(path);
+    let document = atomic::read(path.into(), manifest::LIMIT).unwrap_or_default();
+    let is_about_it = |mistake: &Mistake| {
+        let rest = mistake
+            .path
+            .strip_prefix('$')
+            .and_then(|path| path.strip_prefix(&about));
+        rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-'))
+    };
+    if !strict::mistakes(&document).iter().any(is_about_it) {
+        return error;
+    }
+    let hint = format!(
+        "`ampup registry check {}` shows what is wrong in it",
+        shell::typed(path)
+    );
+    let message = error.in_one_line();
+    match error {
+        Error::Manifest(_) => Error::Integrity { message, hint },
+        _ => Error::NotFound { message, hint },
+    }
 }
 
 /// A registry in numbers.

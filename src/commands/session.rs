@@ -28,6 +28,9 @@ const LOCK_TIMEOUT: &str = "AMPUP_LOCK_TIMEOUT";
 /// A manifest file, or the address of a registry.
 const REGISTRY: &str = "AMPUP_REGISTRY";
 
+/// The public key of a registry that an address names.
+pub(super) const REGISTRY_KEY: &str = "AMPUP_REGISTRY_KEY";
+
 /// The default time that a command waits for another ampup.
 const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -51,6 +54,10 @@ pub struct Options {
     pub verbose: bool,
     /// `--lock-timeout`, in seconds
     pub lock_timeout: Option<u64>,
+    /// `--color`, unless it is `auto`
+    pub color: Option<String>,
+    /// `--progress`, unless it is `auto`
+    pub progress: Option<String>,
     /// Goes on also where `config.toml` cannot be used.
     pub is_lenient: bool,
     /// The handle through which the run is interrupted.
@@ -111,6 +118,7 @@ impl Session {
             Some(named) => Some(absolute_file(&env, named)?),
             None => registry_of(&env)?,
         };
+        env.path(REGISTRY_KEY)?;
         let home = match &options.home {
             Some(home) => absolute(&env, home)?,
             None => env.ampup_home()?,

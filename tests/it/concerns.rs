@@ -5,6 +5,7 @@ use fs_err as fs;
 use serde_json::{Value, json};
 
 use crate::support::{
+    archives::{TarEntry, tar_gz},
     home::{Home, Run, TARGET, script, sha256},
     table::every,
 };
@@ -211,4 +212,89 @@ fn an_archive_without_a_bin_has_its_executables_named_by_the_registry() {
         .expect("it runs");
     assert_eq!(run.stdout, b"tool 1.0.0\n");
     home.ampup(&["verify"]).exits(0);
+}
+
+/// What a client does not understand, it skips: whoever keeps the file is told how to find the mistake.
+#[test]
+fn a_mistake_in_a_registry_of_ones_own_is_hinted() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0").offer("other", "1.0.0");
+    let whole = fs::read_to_string(home.registry()).expect("read");
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change, i32); 4] = [
+        ("a component", |all| all["tool"]["executables"] = json!([]), 3),
+        (
+            "a release",
+            |all| all["tool"]["releases"][0]["version"] = json!("one"),
+            3,
+        ),
+        (
+            "an artifact",
+            |all| all["tool"]["releases"][0]["artifacts"][0]["integrity"]["digest"] = json!("sha256:0"),
+            3,
+        ),
+        ("another one", |all| all["other"]["executables"] = json!([]), 0),
+    ];
+    for (what, change, code) in changes {
+        fs::write(home.registry(), &whole).expect("written");
+        amend(&home, |registry| change(&mut registry["components"]));
+        let run = home.ampup(&["install", "tool"]);
+        let hint = format!(
+            "hint: `ampup registry check {}` shows what is wrong in it",
+            home.registry()
+        );
+        assert_eq!(
+            (run.code, run.stderr.contains(&hint)),
+            (code, code != 0),
+            "{what}: {run:#?}"
+        );
+    }
+    fs::write(home.registry(), &whole[..whole.len() - 1]).expect("cut");
+    home.ampup(&["list"])
+        .exits(4)
+        .says("hint: `ampup registry check ");
+    let missing = home.ampup(&["--registry", "/nowhere.json", "list"]);
+    assert!(!missing.stderr.contains("registry check"), "{missing:#?}");
+}
+
+/// Of one registry, no two components have the same executable; of two, only one is on PATH.
+#[test]
+fn a_component_of_another_registry_takes_no_executable_of_an_active_one() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    home.ampup(&["install", "tool"]).exits(0);
+    let text = fs::read_to_string(home.registry()).expect("read");
+    let mut foreign: Value = serde_json::from_str(&text).expect("JSON");
+    let tool = foreign["components"]["tool"].clone();
+    foreign["components"] = json!({ "mine": tool });
+    foreign["components"]["mine"]["group"] = json!("mine");
+    let mut executable = TarEntry::file("bin/tool", &script("tool", "1.0.0"));
+    executable.mode = 0o755;
+    let archive = tar_gz(&[TarEntry::directory("bin/"), executable]);
+    let place = home.work().join("mine.tar.gz");
+    fs::write(&place, &archive).expect("written");
+    foreign["components"]["mine"]["releases"][0]["artifacts"][0] = json!({
+        "target": TARGET, "provider": "acme", "format": "tar.gz",
+        "source": {"kind": "file", "url": format!("file://{place}")},
+        "integrity": {"kind": "pinned", "digest": sha256(&archive)},
+    });
+    let path = home.work().join("foreign.json");
+    fs::write(&path, foreign.to_string()).expect("written");
+    let before = home.store();
+    let with = |words: &[&str]| home.ampup(&[&["--registry", path.as_str()], words].concat());
+    for words in [&["install", "mine"][..], &["install", "mine", "--dry-run"]] {
+        with(words)
+            .exits(1)
+            .says("mine has an executable `tool`, and so has tool, which is active")
+            .says("hint: `ampup uninstall tool` first, or `ampup install --no-activate mine`");
+        assert_eq!(home.store(), before, "{words:?}");
+    }
+    with(&["install", "--no-activate", "mine"]).exits(0);
+    with(&["use", "mine@1.0.0"]).exits(1).says("so has tool");
+    with(&["run", "--no-db", "--with", "mine", "tool"])
+        .exits(0)
+        .prints("tool 1.0.0\n");
+    home.ampup(&["uninstall", "tool"]).exits(0);
+    with(&["use", "mine@1.0.0"]).exits(0);
+    home.ampup(&["install", "tool"]).exits(1).says("so has mine");
 }

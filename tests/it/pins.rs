@@ -198,6 +198,84 @@ fn a_setting_is_explained_with_what_it_wins_over() {
         )
     );
     home.ampup(&["why", "no-such-thing"]).exits(3);
+    type Row = (
+        &'static [&'static str],
+        &'static [(&'static str, &'static str)],
+        &'static str,
+    );
+    let rows: [Row; 14] = [
+        (&["color"], &[], "color is `auto`: the default"),
+        (
+            &["color"],
+            &[("NO_COLOR", "1")],
+            "color is `never`: the variable `NO_COLOR`",
+        ),
+        (
+            &["color", "--color", "always"],
+            &[("NO_COLOR", "1")],
+            "color is `always`: the flag `--color`\nrather than the variable `NO_COLOR`: `never`",
+        ),
+        (
+            &["progress", "--progress=never"],
+            &[],
+            "progress is `never`: the flag `--progress`",
+        ),
+        (
+            &["progress"],
+            &[("CI", "true")],
+            "progress is `lines`: the variable `CI`",
+        ),
+        (&["amp-dir"], &[], "amp_dir is `.amp`: the default"),
+        (
+            &["amp_dir"],
+            &[("AMP_DIR", "/a")],
+            "amp_dir is `/a`: the variable `AMP_DIR`",
+        ),
+        (
+            &["yes"],
+            &[("AMPUP_YES", "1")],
+            "yes is `1`: the variable `AMPUP_YES`",
+        ),
+        (
+            &["registry-key", "--registry-key", "k"],
+            &[],
+            "registry_key is `k`: the flag `--registry-key`",
+        ),
+        (
+            &["github-token"],
+            &[("GITHUB_TOKEN", "secret")],
+            "github_token is `set`: the variable `GITHUB_TOKEN`",
+        ),
+        (&["offline"], &[], "offline is `false`: the default"),
+        (&["jobs"], &[], "jobs is `4`: the default"),
+        (&["lock-timeout"], &[], "lock_timeout is `600`: the default"),
+        (&["upstream"], &[], "upstream is `false`: the default"),
+    ];
+    every(rows, |(words, variables, says)| {
+        let mut command = home.command(&[&["why"], words].concat());
+        command.envs(variables.iter().copied());
+        let run = finish(command).exits(0);
+        assert!(
+            run.stdout.starts_with(says) && !run.stdout.contains("secret"),
+            "{run:?}"
+        );
+    });
+}
+
+/// Every setting that docs/reference.md lists is explained.
+#[test]
+fn every_setting_of_the_reference_is_explained() {
+    let home = home();
+    let reference = include_str!("../../docs/reference.md");
+    let table = reference.split("## Settings").nth(1).expect("a section");
+    let flags = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `--")?.split('`').next());
+    let flags: Vec<&str> = flags.collect();
+    assert!(flags.len() > 10, "{flags:?}");
+    every(flags, |flag| {
+        home.ampup(&["why", flag]).exits(0);
+    });
 }
 
 #[test]

@@ -5,29 +5,46 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::commands::{Error, Outcome, Session};
+use crate::{
+    commands::{Error, Outcome, Session},
+    postgres::enclosing::{self, Surprise},
+};
 
 /// A setting that more than one place can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Setting {
+    AmpDir,
+    Color,
+    GithubToken,
     Home,
-    Registry,
-    Mirror,
-    Offline,
     Jobs,
     LockTimeout,
+    Mirror,
+    Offline,
+    Progress,
+    Registry,
+    RegistryKey,
     RequirePinned,
+    Upstream,
+    Yes,
 }
 
 /// The settings by name, as `config.toml` writes them.
 const NAMES: &[(&str, Setting)] = &[
+    ("amp_dir", Setting::AmpDir),
+    ("color", Setting::Color),
+    ("github_token", Setting::GithubToken),
     ("home", Setting::Home),
-    ("registry", Setting::Registry),
-    ("mirror", Setting::Mirror),
-    ("offline", Setting::Offline),
     ("jobs", Setting::Jobs),
     ("lock_timeout", Setting::LockTimeout),
+    ("mirror", Setting::Mirror),
+    ("offline", Setting::Offline),
+    ("progress", Setting::Progress),
+    ("registry", Setting::Registry),
+    ("registry_key", Setting::RegistryKey),
     ("require_pinned", Setting::RequirePinned),
+    ("upstream", Setting::Upstream),
+    ("yes", Setting::Yes),
 ];
 
 impl Setting {
@@ -85,7 +102,54 @@ fn places(setting: Setting, session: &Session) -> Vec<Provenance> {
         )
     };
     let given = |is_given: bool| is_given.then(|| "true".to_owned());
+    let none = || Some("none".to_owned());
+    // One that says a word of the flag's by being there, or by its value.
+    let says = |name: &'static str, is_said: fn(&str) -> bool, word: &str| {
+        let is_said = session.env.var(name).is_some_and(is_said);
+        (format!("the variable `{name}`"), is_said.then(|| word.to_owned()))
+    };
     match setting {
+        Setting::AmpDir => vec![
+            variable("AMP_DIR"),
+            above(session),
+            (default, Some(".amp".to_owned())),
+        ],
+        Setting::Color => vec![
+            flag("--color", flags.color.clone()),
+            says("NO_COLOR", |_| true, "never"),
+            says("CLICOLOR_FORCE", |value| value != "0", "always"),
+            says("CLICOLOR", |value| value == "0", "never"),
+            says("TERM", |value| value == "dumb", "never"),
+            (default, Some("auto".to_owned())),
+        ],
+        Setting::Progress => vec![
+            flag("--progress", flags.progress.clone()),
+            says("CI", |_| true, "lines"),
+            says("TERM", |value| value == "dumb", "lines"),
+            (default, Some("auto".to_owned())),
+        ],
+        // What it is, nobody shows.
+        Setting::GithubToken => vec![
+            says("AMPUP_GITHUB_TOKEN", |_| true, "set"),
+            says("GITHUB_TOKEN", |_| true, "set"),
+            (default, none()),
+        ],
+        Setting::RegistryKey => vec![
+            flag(
+                "--registry-key",
+                flags.registry_key.as_ref().map(ToString::to_string),
+            ),
+            variable("AMPUP_REGISTRY_KEY"),
+            (config, settings.registry_key.clone()),
+            (default, Some("the keys that ampup was built with".to_owned())),
+        ],
+        Setting::Yes => vec![
+            flag("--yes", given(flags.yes)),
+            variable("AMPUP_YES"),
+            (default, Some("false".to_owned())),
+        ],
+        // Only a flag of `install` and `update`.
+        Setting::Upstream => vec![(default, Some("false".to_owned()))],
         Setting::Home => vec![
             flag("--home", flags.home.as_ref().map(ToString::to_string)),
             variable("AMPUP_HOME"),
@@ -104,7 +168,7 @@ fn places(setting: Setting, session: &Session) -> Vec<Provenance> {
             flag("--mirror", flags.mirror.clone()),
             variable("AMPUP_MIRROR"),
             (config, settings.mirror.clone()),
-            (default, Some("none".to_owned())),
+            (default, none()),
         ],
         Setting::Offline => vec![
             flag("--offline", given(flags.offline)),
@@ -129,4 +193,14 @@ fn places(setting: Setting, session: &Session) -> Vec<Provenance> {
             (default, Some("false".to_owned())),
         ],
     }
+}
+
+/// The project of a directory above this one, which `run` and `db` use.
+fn above(session: &Session) -> Place {
+    let found = match enclosing::find(&session.env, None) {
+        Ok((project, Some(Surprise::Above))) => Some(project),
+        Ok(_) | Err(_) => None,
+    };
+    let amp_dir = found.map(|project| project.amp_dir().to_string());
+    ("the project above this directory".to_owned(), amp_dir)
 }
