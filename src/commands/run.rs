@@ -11,7 +11,7 @@ use super::{
     pinned::{self, Chosen},
     requests::{self, Request},
 };
-use crate::postgres::{Cluster, Project, StartOptions};
+use crate::postgres::{Cluster, ClusterError, Project, StartOptions, project::ProjectError};
 
 /// Arguments of `ampup run`.
 #[derive(Debug, Clone, clap::Args)]
@@ -44,20 +44,29 @@ pub struct Args {
 /// When the command is not found, or the database does not serve; the command is then not run.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let chosen = pinned::chosen(&args.with, session)?;
-    let project = Selected {
+    let selected = Selected {
         amp_dir: args
             .project
             .amp_dir
             .clone()
             .or(to_ampd(&args.command, "--amp-dir")),
-    }
-    .find(session)?;
-    let cluster = served(args, &project, &chosen, session)?;
+    };
+    let project = match selected.find(session) {
+        // Without a database, a command needs no project.
+        Err(Error::Cluster(ClusterError::Project(ProjectError::NoWorkingDirectory))) if args.no_db => None,
+        found => Some(found?),
+    };
+    let cluster = match &project {
+        Some(project) => served(args, project, &chosen, session)?,
+        None => None,
+    };
     let first = first_on_path(&chosen, cluster.as_ref(), session);
     let program = child::find(&args.command, &first, session)?;
     let words = args.command.get(1..).unwrap_or_default();
     let mut command = child::Command::new(program, words);
-    command.set("AMP_DIR", project.amp_dir().as_str());
+    if let Some(project) = &project {
+        command.set("AMP_DIR", project.amp_dir().as_str());
+    }
     command.find_first(&first, session)?;
     let Some(cluster) = cluster else {
         return child::run(&command, None, session).map(Outcome::of_command);

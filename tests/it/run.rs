@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::{
     postgres_ampd::{ampds_server, serves},
     support::{
-        home::{Home, finish},
+        home::{Home, finish, program},
         postgres::{done, eventually, run_as, sql},
         programs,
         served::{Running, Served, ampup_in, run_in},
@@ -333,4 +333,20 @@ fn ampds_own_line_works_before_after_and_beside() {
     );
     running.code();
     assert_eq!(served.sql("select x from t"), "ours");
+}
+
+#[test]
+fn without_a_database_a_command_runs_also_where_the_working_directory_is_gone() {
+    let served = Served::new();
+    let gone = |line: &str| {
+        let mut shell = served.home.as_the_user("/bin/sh".into());
+        let script = format!("mkdir gone && cd gone && rmdir ../gone && exec \"$A\" {line}");
+        shell.args(["-c", &script]).env("A", program());
+        finish(shell)
+    };
+    gone("run --no-db -- echo here").exits(0).prints("here\n");
+    gone("run -- true")
+        .exits(2)
+        .says("cannot determine the working directory")
+        .says("hint: `cd` into the project");
 }
