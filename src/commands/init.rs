@@ -74,6 +74,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         return show(args, &intent, session);
     }
     warn_of_another_home(session);
+    if let Some(value) = astray(session) {
+        session.warn(format!(
+            "`ZDOTDIR` is `{}`, and not an absolute path: zsh reads none of your files; unset it, then run `ampup init` again",
+            value.escape_debug()
+        ));
+    }
     let lines = intent.summary();
     if !lines.is_empty() {
         match session.ask(&format!("{}\n\nContinue?", lines.join("\n")), true) {
@@ -417,6 +423,16 @@ fn shells(session: &Session) -> Option<ShellUser> {
         };
         matches!(usual, Usual::Known(AnyShell::Own(usual)) if usual == *shell) || on_path() || has_file()
     };
-    user.shells = Shell::ALL.into_iter().filter(is_here).collect();
+    let is_lost = |shell: &Shell| *shell == Shell::Zsh && astray(session).is_some();
+    let mut shells = Shell::ALL.to_vec();
+    shells.retain(|shell| is_here(shell) && !is_lost(shell));
+    user.shells = shells;
     Some(user)
+}
+
+/// The value of `ZDOTDIR` with which zsh reads no file of the user's: one that is empty, too, is put before `/.zshenv`.
+fn astray(session: &Session) -> Option<String> {
+    let (_, value) = session.env.variables().find(|(name, _)| *name == "ZDOTDIR")?;
+    let value = value.to_string_lossy().into_owned();
+    (!Utf8Path::new(&value).is_absolute()).then_some(value)
 }

@@ -47,6 +47,16 @@ fn new_shells_are_said_to_find_ampup_only_where_they_will() {
     }
     let run = init(&person, "/bin/bash").exits(0);
     assert!(!run.stderr.contains(BY_THEMSELVES), "{run:?}");
+
+    // zsh puts it before the name of each of its files, whatever it is.
+    every(["", "dots"], |value| {
+        let person = Person::new(Who::Ordinary);
+        let mut command = person.command(program(), &["init", "--yes"]);
+        command.env("SHELL", "/bin/zsh").env("ZDOTDIR", value);
+        let run = finish(command).exits(0).says("zsh reads none of your files");
+        let has_file = person.directory().join(".zshenv").exists();
+        assert!(!run.stderr.contains(BY_THEMSELVES) && !has_file, "{run:?}");
+    });
 }
 
 #[test]
