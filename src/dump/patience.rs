@@ -16,7 +16,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{Clients, Running, Side, DumpError};
+use super::{Clients, DumpError, Running, Side};
 use crate::{
     children::Enlisted,
     event::{Event, Reporter, sized},
@@ -226,11 +226,7 @@ impl DumpFile {
 
     /// Does what waits for a program that reads the dump, and ends that program once it makes no progress. Where no thread can
     /// be had, there is no limit.
-    pub(crate) fn over<T>(
-        &self,
-        program: &Enlisted,
-        work: impl FnOnce(&Pulse) -> T,
-    ) -> Result<T, DumpError> {
+    pub(crate) fn over<T>(&self, program: &Enlisted, work: impl FnOnce(&Pulse) -> T) -> Result<T, DumpError> {
         let pulse = &Pulse::begin();
         let is_lost = |is_done: &mpsc::Receiver<()>| self.is_stuck(pulse, is_done, STUCK);
         watched(program, pulse, is_lost, work).map_err(|seconds| DumpError::Refused {

@@ -6,9 +6,7 @@ mod publisher;
 use std::{net::TcpListener, thread};
 
 use ampup::{
-    commands::{
-        RegistrySource, Session, check, how::How, install, requests::Request, self_update, update,
-    },
+    commands::{RegistrySource, Session, check, how::How, install, requests::Request, self_update, update},
     exit::Exit,
     layout::Layout,
     registry::{
@@ -421,7 +419,7 @@ fn what_a_stale_registry_knows_is_not_called_up_to_date() {
             format!("tool 1.0.0 stays: no newer version is known, and {why}"),
             "{what}"
         );
-        let (told, why) = (publisher.told(), why.trim_start_matches("the registry "));
+        let (told, why) = (publisher.lines(), why.trim_start_matches("the registry "));
         assert!(told.iter().any(|line| line.contains(why)), "{what}: {told:?}");
     };
     let offline = publisher.session_with(|session| session.options.offline = true);

@@ -196,7 +196,7 @@ fn places(setting: Setting, session: &Session) -> Vec<Provenance> {
 }
 
 /// The project of a directory above this one, which `run` and `db` use.
-fn above(session: &Session) -> Place {
+fn above(session: &Session) -> Provenance {
     let found = match enclosing::find(&session.env, None) {
         Ok((project, Some(Surprise::Above))) => Some(project),
         Ok(_) | Err(_) => None,
