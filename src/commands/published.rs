@@ -227,7 +227,7 @@ impl Session {
     }
 }
 
-/// What a registry is that could not be asked for.
+/// The state of a registry that could not be asked for.
 const NOT_REFRESHED: &str = "the registry was not refreshed";
 
 fn without_ampup(mut loaded: Loaded) -> Loaded {

@@ -32,7 +32,7 @@ pub enum Damage {
     Extra(Utf8PathBuf),
     /// It cannot be read.
     Unreadable(Utf8PathBuf, String),
-    /// What it is linked to is gone.
+    /// The target of its links is gone.
     Gone(Gone),
 }
 

@@ -214,7 +214,7 @@ fn an_archive_without_a_bin_has_its_executables_named_by_the_registry() {
     home.ampup(&["verify"]).exits(0);
 }
 
-/// What a client does not understand, it skips: whoever keeps the file is told how to find the mistake.
+/// A client skips whatever it does not understand: whoever keeps the file is told how to find the mistake.
 #[test]
 fn a_mistake_in_a_registry_of_ones_own_is_hinted() {
     let mut home = Home::new();

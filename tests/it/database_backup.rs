@@ -353,7 +353,7 @@ fn a_fork_says_that_it_restarts_the_others_server_and_cuts_nobody_off() {
     let mut client = served.home.as_the_user("/bin/sh".into());
     client.args([
         "-c",
-        "psql -XtAqc 'select 1' -c 'select pg_sleep(600)' \"$0\"",
+        "exec psql -Xq -c '\\! echo 1' -c 'select pg_sleep(600)' \"$0\"",
         url.trim(),
     ]);
     let mut client = Running::begin(client);

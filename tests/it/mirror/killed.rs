@@ -1,4 +1,4 @@
-//! What a killed run leaves in a mirror.
+//! The leftovers of a killed run in a mirror.
 
 use fs_err as fs;
 
