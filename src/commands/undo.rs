@@ -79,7 +79,14 @@ fn way_back(args: &Args, inventory: &Inventory, active: u64, session: &Session) 
     let missing = history::missing(inventory, &back.target);
     if !missing.is_empty() {
         return Err(Error::NotFound {
-            message: format!("{}, which was active before, was removed", missing.iter().map(history::spec).collect::<Vec<_>>().join(" and ")),
+            message: format!(
+                "{}, which was active before, was removed",
+                missing
+                    .iter()
+                    .map(history::spec)
+                    .collect::<Vec<_>>()
+                    .join(" and ")
+            ),
             hint: history::completing(&missing).trim_end_matches(',').to_owned(),
         });
     }
