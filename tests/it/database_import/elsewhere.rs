@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use fs_err as fs;
 
@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use crate::support::{
     database::DEBIAN,
     home::Home,
-    postgres::{eventually, run_as, sql},
+    postgres::{done, eventually, kept, run_as, sql},
 };
 
 /// Roles that own nothing, and a text that only looks like rows and grants.
@@ -41,23 +41,8 @@ impl Elsewhere {
     pub(super) fn start(home: &Home) -> Self {
         let directory = home.directory("elsewhere");
         let data = directory.join("data");
-        let password = directory.join("password");
-        fs::write(&password, "p%ss/word\n").expect("written");
-        home.give(&directory);
-        let ran = as_user(&format!("{DEBIAN}/bin/initdb"))
-            .args([
-                "-D",
-                data.as_str(),
-                "-U",
-                "postgres",
-                "-A",
-                "scram-sha-256",
-                "--no-sync",
-            ])
-            .arg(format!("--pwfile={password}"))
-            .output()
-            .expect("started");
-        assert!(ran.status.success(), "{ran:?}");
+        let ready = kept("elsewhere", |made| initialize(home, made));
+        done(Command::new("cp").args(["-a", ready.as_str(), data.as_str()]));
         let port = TcpListener::bind("127.0.0.1:0")
             .expect("a port")
             .local_addr()
@@ -107,6 +92,30 @@ impl Elsewhere {
             .status();
         assert!(status.expect("started").success());
     }
+}
+
+/// Makes the cluster of such a server.
+fn initialize(home: &Home, data: &Utf8Path) {
+    let directory = home.directory("password");
+    let password = directory.join("password");
+    fs::write(&password, "p%ss/word\n").expect("written");
+    fs::create_dir(data).expect("made");
+    for given in [&directory, data] {
+        home.give(given);
+    }
+    done(
+        as_user(&format!("{DEBIAN}/bin/initdb"))
+            .args([
+                "-D",
+                data.as_str(),
+                "-U",
+                "postgres",
+                "-A",
+                "scram-sha-256",
+                "--no-sync",
+            ])
+            .arg(format!("--pwfile={password}")),
+    );
 }
 
 impl Drop for Elsewhere {
