@@ -67,7 +67,7 @@ struct WayBack {
     /// The generation to go back to.
     number: u64,
     target: Generation,
-    /// What will be active then.
+    /// The versions that will be active then.
     set: ActiveSet,
     /// The command that is undone; `None` where an earlier `undo` made what is active.
     undone: Option<String>,

@@ -16,7 +16,7 @@ pub(super) enum Mirrored {
     Wrong(FetchError),
 }
 
-/// What is known of a mirror that was asked for a digest, and could not serve it.
+/// The knowledge of a mirror that was asked for a digest, and could not serve it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unserved {
     /// It does not have it.
@@ -77,7 +77,7 @@ impl Wire {
         }
     }
 
-    /// What the mirror has under the digest; `None` where it has nothing.
+    /// The file that the mirror has under the digest; `None` where it has nothing.
     async fn by_digest(
         &self,
         mirror: &Url,
