@@ -32,8 +32,6 @@ mod tls;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    fs::File,
-    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -57,7 +55,7 @@ use self::{
 pub use self::{
     error::{FetchError, Verdict},
     fault::Fault,
-    options::{FetchOptions, Limits, Secret},
+    options::{FetchContext, FetchOptions, Limits, Secret},
     packages::PackageClient,
     published::{of_checksum_file, of_github_release},
 };
@@ -68,17 +66,6 @@ use crate::{
     event::{Event, Reporter},
     verify::Verified,
 };
-
-/// Where downloads are put.
-#[derive(Debug, Clone, Copy)]
-pub struct FetchContext<'a> {
-    /// Finished downloads by digest, and partial ones.
-    pub downloads: &'a Utf8Path,
-    /// Room for unfinished work.
-    pub staging: &'a Utf8Path,
-    /// Copies the one archive of a wheel into a file; `InvalidData` means that it is no such wheel.
-    pub open_wheel: fn(&Verified, &mut File) -> io::Result<()>,
-}
 
 /// A small file, or that it is still the same.
 #[derive(Debug, Clone, PartialEq, Eq)]

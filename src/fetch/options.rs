@@ -1,10 +1,22 @@
 //! The options of fetching, and its limits.
 
-use std::{fmt, time::Duration};
+use std::{fmt, fs::File, io, time::Duration};
 
+use camino::Utf8Path;
 use url::Url;
 
-use crate::children::Interrupt;
+use crate::{children::Interrupt, verify::Verified};
+
+/// The directories of a fetch, and the reader of wheels.
+#[derive(Debug, Clone, Copy)]
+pub struct FetchContext<'a> {
+    /// Finished downloads by digest, and partial ones.
+    pub downloads: &'a Utf8Path,
+    /// Room for unfinished work.
+    pub staging: &'a Utf8Path,
+    /// Copies the one archive of a wheel into a file; `InvalidData` means that it is no such wheel.
+    pub open_wheel: fn(&Verified, &mut File) -> io::Result<()>,
+}
 
 /// The options that a person may set.
 #[derive(Debug, Clone)]
