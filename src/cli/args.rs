@@ -157,7 +157,7 @@ pub enum Command {
     /// List the installed versions, or those available
     #[command(alias = "ls")]
     List(list::Args),
-    /// Check for updates (exit code 100)
+    /// Check for updates (exit code 100 if there are any)
     #[command(alias = "outdated")]
     Check(check::Args),
     /// Show a component, its versions and builds

@@ -247,8 +247,12 @@ pub(super) fn refused(refused: &clap::Error, words: &[OsString], env: &Env) -> E
     }
     let text = refused.render().ansi().to_string();
     if refused.use_stderr() {
-        let text = if face.talk_is_coloured { text } else { plain(&text) };
-        face.talk(text.trim_end());
+        // clap's own text, whose colors are not made harmless.
+        match (face.is_talk_json, face.talk_is_coloured) {
+            (true, _) => face.talk(plain(&text).trim_end()),
+            (false, true) => write_line(text.trim_end()),
+            (false, false) => write_line(plain(&text).trim_end()),
+        }
         return Exit::Usage;
     }
     let text = if face.data_is_coloured { text } else { plain(&text) };

@@ -93,6 +93,18 @@ fn a_bar_fits_every_terminal() {
     });
 }
 
+#[test]
+fn the_help_of_a_verb_that_is_missing_has_its_colors() {
+    let home = Home::new();
+    every(["db", "self", "registry"], |verb| {
+        let run = home.ampup(&["--color", "always", verb]).exits(2);
+        assert!(
+            run.stderr.contains("\x1b[1m") && !run.stderr.contains("u{1b}"),
+            "{run:#?}"
+        );
+    });
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn the_help_fits_every_terminal() {
