@@ -36,7 +36,8 @@ pub struct Args {
 /// # Errors
 /// When the source cannot be read, programs are missing, the project has tables already, or not every row came.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let cluster = args.which.cluster(session)?;
+    // What the project pins serves the database that is made, too.
+    let cluster = args.which.served(session)?;
     // Asked before: what ampd could not read is told while nothing is done yet.
     let change = to_change(&cluster, session)?;
     let source = ImportSource::parse(&args.source, session.env.current_dir());
