@@ -383,7 +383,7 @@ fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Find
     };
     let mut text = format!("{source}, of {issued}");
     if keyring.is_empty() {
-        text += " (none is fetched: this ampup knows no key to check one with)";
+        text += "; a newer ampup has a newer one (none is fetched, for lack of a key to check it with)";
     }
     match trust::age_warning(&registry.issued, now) {
         None => Finding::fine("registry", text),

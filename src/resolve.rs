@@ -207,8 +207,13 @@ pub fn update(
     for name in names {
         registry.require(name)?;
         if !inventory.active.components.contains_key(name) {
-            return Err(ResolveError::NotInstalled {
-                component: name.clone(),
+            let component = name.clone();
+            return Err(match inventory.trees(name).last() {
+                Some(tree) => ResolveError::NotActive {
+                    component,
+                    installed: tree.name.clone(),
+                },
+                None => ResolveError::NotInstalled { component },
             });
         }
     }

@@ -114,13 +114,18 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
     let (exit, sentence) = match (problems, warnings) {
         (0, 0) => (Exit::Done, "no problems found".to_owned()),
-        (0, some) => (
-            if args.strict { Exit::Failed } else { Exit::Done },
-            format!(
-                "`ampup run ampd solo` will work here; plain `ampd solo` has {}",
-                counted(some, "problem")
-            ),
-        ),
+        (0, some) => {
+            let has_ampd = findings.iter().all(|finding| finding.about != "ampd");
+            let what = if has_ampd {
+                "`ampup run ampd solo` will work here"
+            } else {
+                "no problems found"
+            };
+            (
+                if args.strict { Exit::Failed } else { Exit::Done },
+                format!("{what}; plain `ampd solo` has {}", counted(some, "problem")),
+            )
+        }
         (1, _) => (Exit::Failed, "1 problem found".to_owned()),
         (many, _) => (Exit::Failed, format!("{many} problems found")),
     };

@@ -346,7 +346,7 @@ fn left_alone(left: &[setup::FileChange]) -> String {
     let mut lines: Vec<&str> = left.iter().map(|change| change.line.as_str()).collect();
     lines.dedup();
     format!(
-        "no terminal to ask on, so the shells' files were left alone; `ampup init --yes` adds this line to them:\n    {}",
+        "no terminal to ask on, so the shells' files were left alone; `ampup init --yes` adds to them:\n    {}",
         lines.join("\n    ")
     )
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Error, Outcome, Session, env};
 use crate::{
+    event::counted,
     exit::Exit,
     fs::{link::ForeignEntry, lock::Lock},
     layout::Layout,
@@ -292,6 +293,14 @@ fn lines(returns: &[Return], estate: &Estate, session: &Session) -> Vec<String> 
     }
     for path in &estate.others {
         lines.push(format!("leave `{path}`, which is not ampup's"));
+    }
+    let projects = Projects::new(&session.layout, &session.env).read();
+    let kept = projects.iter().filter(|project| project.is_dir()).count();
+    if kept > 0 {
+        lines.push(format!(
+            "leave the databases of {}, which `ampup db list` names",
+            counted(kept, "project")
+        ));
     }
     lines
 }

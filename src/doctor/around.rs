@@ -189,7 +189,7 @@ pub(super) fn project(env: &Env) -> Vec<Finding> {
     } else if env.var("AMP_DIR").is_none() && here.is_some() && here == env.user_home() {
         findings.push(Finding::note(
             "project",
-            format!("a project here would have its database in `{amp_dir}`, where ampup 0.1 had its home"),
+            format!("a project here would have its database in `{amp_dir}`, in your home directory"),
             "work in a directory of the project's own",
         ));
     }

@@ -77,7 +77,9 @@ pub enum FetchError {
         why: String,
     },
     /// A digest that the manifest itself does not state is not enough.
-    #[error("the digest of {name} is stated by its publisher alone, and only pinned ones are to be taken")]
+    #[error(
+        "the digest of {name} is stated by its publisher alone, and only those that the registry states are to be taken"
+    )]
     Unpinned {
         /// The name of the artifact.
         name: String,

@@ -3,7 +3,7 @@
 use semver::Version;
 
 use crate::{
-    domain::{Component, ComponentName, Provider, Requirement, Target},
+    domain::{Component, ComponentName, Provider, Requirement, Target, TreeName},
     host::Lack,
     nearest::nearest,
     registry::Registry,
@@ -84,6 +84,14 @@ pub enum ResolveError {
         one: Requirement,
         /// The other.
         other: Requirement,
+    },
+    /// It is installed, and no version of it is active: only an active one is updated.
+    #[error("no version of {component} is active; installed: {installed}")]
+    NotActive {
+        /// The component.
+        component: ComponentName,
+        /// The highest of its installed versions.
+        installed: TreeName,
     },
     /// Only what is installed can be updated.
     #[error("{component} is not installed")]

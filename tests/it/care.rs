@@ -369,7 +369,7 @@ fn doctor_finds_nothing_in_a_healthy_home_and_says_which_registry_is_used() {
     })
     .exits(1);
     assert!(
-        run_of_ours.stdout.contains("knows no key to check one with"),
+        run_of_ours.stdout.contains("for lack of a key to check it with"),
         "{run_of_ours:#?}"
     );
     assert!(

@@ -312,7 +312,7 @@ fn what_is_settled_counts_for_a_dry_run_and_what_may_not_be_executed_does_not_ru
     for more in [&["--dry-run"][..], &[]] {
         home.ampup(&[&["install", "loose"], more].concat())
             .exits(4)
-            .says("only pinned ones are to be taken");
+            .says("only those that the registry states are to be taken");
     }
     home.ampup(&["install", "inert"]).exits(1).says("acme");
 }

@@ -57,7 +57,7 @@ impl FetchError {
             }
             Self::Offline { .. } => "run the same command without `--offline`",
             Self::Unpinned { .. } => {
-                "without `--locked`, `--require-pinned` and the setting `require_pinned`, what the publisher states is believed"
+                "leave out `--locked`, `--require-pinned` and the setting `require_pinned`: an exact version is the same every time without them"
             }
             Self::WrongMirror { .. } => {
                 "whoever keeps the mirror finds what is wrong with `ampup mirror DIR --check`"

@@ -10,6 +10,7 @@ impl ResolveError {
             | Self::NoSuchVersion { .. }
             | Self::NoBuild { .. }
             | Self::NoProvider { .. }
+            | Self::NotActive { .. }
             | Self::NotInstalled { .. } => Exit::NotFound,
             Self::Unfit { .. } => Exit::Failed,
             Self::Contradiction { .. } => Exit::Usage,
@@ -40,6 +41,7 @@ impl ResolveError {
             Self::Contradiction { components, one, .. } => {
                 format!("`ampup install {}@{one}`", components.first()?)
             }
+            Self::NotActive { component, installed } => format!("`ampup use {component}@{installed}`"),
             Self::NotInstalled { component } => format!("`ampup install --component {component}`"),
         })
     }

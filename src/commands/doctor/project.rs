@@ -84,11 +84,20 @@ fn daemon(session: &Session) -> Option<Finding> {
     if !is_known(&name, session) || locator.active(&name).is_ok() || is_pinned() || is_on_path() {
         return None;
     }
-    Some(Finding::problem(
+    let missing = Finding::problem(
         "ampd",
         "ampd is not installed: there is nothing to run",
-        "`ampup install --component ampd`",
-    ))
+        "`ampup install`",
+    );
+    // Whoever has PostgreSQL alone may want no more.
+    Some(match locator.active(&locate::postgres()) {
+        Ok(_) => Finding {
+            level: Level::Note,
+            text: "ampd is not installed, only PostgreSQL".to_owned(),
+            ..missing
+        },
+        Err(_) => missing,
+    })
 }
 
 /// Looks for what keeps `ampup run` from serving the database.
