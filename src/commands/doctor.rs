@@ -2,7 +2,7 @@
 
 mod project;
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
@@ -87,6 +87,9 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if args.files {
         findings.extend(damages(session));
     }
+    // Several checks may stumble over the same.
+    let mut told = BTreeSet::new();
+    findings.retain(|finding| told.insert((finding.about, finding.text.clone())));
     let mut data = String::new();
     let mut rows = Vec::new();
     for finding in &findings {

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::support::{
     database::Build,
     home::{Home, Run, finish},
+    table::every,
     world::{write, write_program},
 };
 
@@ -174,4 +175,22 @@ fn another_directory_can_be_asked_about() {
         command.args(["--project", project.as_str()]);
     });
     run.exits(1).prints_with("which is not installed");
+}
+
+#[test]
+fn a_file_in_the_place_of_a_directory_is_told_once() {
+    let home = home();
+    every(
+        [(".amp", "project: "), (".amp/metadb", "database: ")],
+        |(name, about)| {
+            let project = home.directory(&name.replace('/', "-"));
+            write(&project.join(name), "");
+            home.give(&project);
+            let all = found(&doctor(&home, &name.replace('/', "-"), |_| {}).exits(1));
+            assert!(
+                matches!(&all[..], [(level, text)] if level == "problem" && text.starts_with(about)),
+                "{all:#?}"
+            );
+        },
+    );
 }
