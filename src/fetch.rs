@@ -346,11 +346,8 @@ impl Wire {
 
     /// Who is at fault when an address gives no answer, unless something says that it is another.
     fn fault_of(&self, url: &Url) -> Fault {
-        let host = self.host_of(url);
-        match self.proxies.of(url) {
-            Some(proxy) => Fault::through(proxy, &host),
-            None => host,
-        }
+        let (host, proxy) = (self.host_of(url), self.proxies.of(url));
+        proxy.map_or(host.clone(), |proxy| Fault::through(proxy, &host))
     }
 
     /// The host of an address.

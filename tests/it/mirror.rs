@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     home::{Home, Run, TARGET, program, script, sha256},
-    server::{End, Reply, Server},
+    server::{Reply, Server},
     table::every,
     world::snapshot,
 };
@@ -295,33 +295,6 @@ fn a_check_names_every_file_that_is_missing_or_damaged_and_a_second_run_mends_it
         .exits(4)
         .prints_with("`mirror.json` is damaged");
     kept.mirror(&["tool"]).exits(0).says("mirror.json` is damaged");
-    kept.mirror(&["--check"]).exits(0);
-}
-
-#[test]
-fn an_interrupted_download_is_gone_on_with() {
-    let content: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
-    let served = content.clone();
-    // The first attempts are cut; the rest of the file comes to the second run.
-    let server = Server::start(move |request, nth| match nth {
-        0..4 => Reply::honest(&served, request).ending(End::CutAfter(100_000)),
-        _ => Reply::honest(&served, request),
-    });
-    let mut home = Home::new();
-    let artifact = json!({
-        "target": TARGET, "provider": "acme", "format": "raw", "source": {"kind": "https", "url": server.url("/a")},
-        "integrity": {"kind": "pinned", "digest": sha256(&content)},
-    });
-    home.offer_artifacts("tool", "1.0.0", &[artifact]);
-    let kept = Kept { home, content };
-    let run = kept.mirror(&["tool"]).exits(5);
-    assert!(run.stderr.contains("not in the mirror: tool 1.0.0"), "{run:#?}");
-    assert!(run.stderr.contains("error: no build of tool"), "{run:#?}");
-    let asked = server.requests().len();
-    kept.mirror(&["tool"]).exits(0);
-    let last = server.requests().pop().expect("asked");
-    assert!(last.header("Range").is_some(), "{last:?} of {asked}");
-    assert_eq!(fs::read(kept.blob(&kept.content)).expect("there"), kept.content);
     kept.mirror(&["--check"]).exits(0);
 }
 
