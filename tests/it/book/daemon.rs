@@ -1,6 +1,6 @@
 //! The programs of docs/daemon-authors.md. The Rust one is a doctest of the crate.
 
-use std::process::Command;
+use std::{process::Command, thread};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -9,7 +9,7 @@ use super::session::{registry, typed_by};
 use crate::support::{
     home::{Run, finish},
     person::{Person, Who},
-    postgres::sql,
+    postgres::{eventually, sql},
     programs,
     release::repository,
     table::every,
@@ -140,4 +140,56 @@ fn the_database_of_the_start_program_is_the_projects(start: &Program, person: &P
         .exits(0)
         .prints("1\n");
     ampup(&["db", "stop"]).exits(0).says("stopped the database");
+
+    assert_eq!(sql(&address(), "select x from t").expect("kept"), "1");
+    after_a_crash_each_start_answers_or_says_why(start, &project, person);
+    ampup(&["db", "stop"]).exits(0).says("stopped the database");
+    a_path_that_no_socket_can_have_is_refused(start, person);
+}
+
+fn after_a_crash_each_start_answers_or_says_why(start: &Program, project: &Utf8Path, person: &Person) {
+    let pid_file = project.join(".amp/metadb/postmaster.pid");
+    let left = fs::read_to_string(&pid_file).expect("it runs");
+    let pid = left.lines().next().expect("a line");
+    assert!(
+        Command::new("kill")
+            .args(["-KILL", pid])
+            .status()
+            .expect("run")
+            .success()
+    );
+    // At first the process is there still, a zombie: PostgreSQL refuses to start as long as it is.
+    eventually("it is started again", || {
+        let runs: Vec<Run> = thread::scope(|scope| {
+            let starts: Vec<_> = (0..6)
+                .map(|_| scope.spawn(|| start.run_in(project, person)))
+                .collect();
+            starts
+                .into_iter()
+                .map(|start| start.join().expect("ended"))
+                .collect()
+        });
+        for run in &runs {
+            if run.code == 0 {
+                assert_eq!(
+                    sql(run.stdout.trim(), "select x from t").expect("it answers"),
+                    "1"
+                );
+            } else {
+                assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{}", run.stderr);
+                assert!(run.stderr.contains("no server runs"), "{}", run.stderr);
+            }
+        }
+        runs.iter().any(|run| run.code == 0)
+    });
+}
+
+fn a_path_that_no_socket_can_have_is_refused(start: &Program, person: &Person) {
+    let long = "d".repeat(90);
+    let rows = [("a,b", "comma"), (long.as_str(), "too long")];
+    every(rows, |(name, word)| {
+        let project = person.home.directory(name);
+        start.run_in(&project, person).exits(1).says(word);
+        assert!(!project.join(".amp/metadb").exists(), "{name}");
+    });
 }
