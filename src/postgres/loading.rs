@@ -263,6 +263,7 @@ mod tests {
     fn what_a_program_needs_is_told_from_the_program() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = Utf8Path::from_path(directory.path()).expect("UTF-8").join("x");
+        #[cfg(target_os = "linux")]
         let ours =
             fs_err::read("/proc/self/exe").map_or_else(|_| b"\x7fELF".to_vec(), |bytes| bytes[..64].to_vec());
         let (missing, refused) = (2, ENOEXEC);

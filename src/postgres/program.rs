@@ -260,7 +260,9 @@ pub(super) fn indented(lines: &[String]) -> String {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::{os::unix::process::ExitStatusExt as _, thread, time::Instant};
+    use std::os::unix::process::ExitStatusExt as _;
+    #[cfg(target_os = "linux")]
+    use std::{thread, time::Instant};
 
     use super::*;
     use crate::table::every;

@@ -8,17 +8,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(target_os = "linux")]
+use ampup::postgres::Stopped;
 use ampup::{
     env::Env,
     event::Silent,
     locate::{Located, Locator},
-    postgres::{Cluster, Force, Project, Released, ServerOrigin, StartOptions, Stopped, identity},
+    postgres::{Cluster, Force, Project, Released, ServerOrigin, StartOptions, identity},
 };
 
-use crate::support::{
-    postgres::{TestProject, eventually, postgres_tree, sql},
-    table::every,
-};
+use crate::support::postgres::{TestProject, eventually, postgres_tree, sql};
+#[cfg(target_os = "linux")]
+use crate::support::table::every;
 
 const PROJECT: &str = "AMPUP_TEST_PROJECT";
 const TREE: &str = "AMPUP_TEST_TREE";

@@ -1,5 +1,6 @@
 //! PostgreSQL's programs as ampup runs them.
 
+#[cfg(target_os = "linux")]
 use std::process::Command;
 
 use ampup::{

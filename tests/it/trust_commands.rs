@@ -18,8 +18,10 @@ use ampup::{
 use fs_err as fs;
 use serde_json::Value;
 
+pub(crate) use self::publisher::Publisher;
+#[cfg(target_os = "linux")]
+pub(crate) use self::publisher::session_at;
 use self::publisher::{DAYS_AGO_3, Page, issued, manifest};
-pub(crate) use self::publisher::{Publisher, session_at};
 use crate::support::{
     home::Home,
     signing::{Signer, comment},

@@ -1,15 +1,15 @@
 //! The screen of a person: bars on a terminal, lines elsewhere, data alone on stdout.
 
-use std::{
-    process::{Command, Stdio},
-    time::Duration,
-};
+#[cfg(target_os = "linux")]
+use std::process::Command;
+use std::{process::Stdio, time::Duration};
 
 use serde_json::json;
 
+#[cfg(target_os = "linux")]
+use crate::support::programs;
 use crate::support::{
     home::{Home, TARGET, finish, script, sha256},
-    programs,
     server::{End, Reply, Server},
     table::every,
 };

@@ -184,6 +184,7 @@ impl Publisher {
         self.world.path()
     }
 
+    #[cfg(target_os = "linux")]
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
