@@ -29,12 +29,10 @@ pub(super) fn error(refusal: &clap::Error, words: &[OsString]) -> Error {
         context(ContextKind::InvalidArg),
     ) {
         (ErrorKind::InvalidSubcommand, Some(wrong), _) => {
-            let known = verb.get_subcommands().filter(|below| !below.is_hide_set());
             let line = format!("{path} {wrong}");
             Error::Usage {
                 message: format!("there is no command `{line}`"),
-                hint: meant(wrong, known.map(Command::get_name), &words)
-                    .or_else(|| of_the_database(&grammar, &path, wrong, &words))
+                hint: meant_verb(&grammar, verb, wrong, &words)
                     .unwrap_or_else(|| format!("`{}` lists the commands", asks_for_help(&path))),
             }
         }
@@ -96,17 +94,24 @@ fn meant_exactly(wrong: &str, right: &str, words: &[String]) -> Option<String> {
     Some(format!("did you mean `ampup {}`?", line.join(" ")))
 }
 
-/// The line with the verb of `ampup db` that was probably meant by `ampup status`.
-fn of_the_database(grammar: &Command, path: &str, wrong: &str, words: &[String]) -> Option<String> {
-    let database = grammar.find_subcommand("db").filter(|_| path == "ampup")?;
-    let verbs: Vec<String> = database
-        .get_subcommands()
-        .filter(|verb| !verb.is_hide_set())
-        .map(|verb| format!("db {}", verb.get_name()))
-        .collect();
-    let near = nearest(wrong, verbs.iter().filter_map(|verb| verb.strip_prefix("db ")));
-    let right = format!("db {}", near.first()?);
-    meant_exactly(wrong, &right, words)
+/// The line with the verb that was probably meant: of this group, or of `ampup db` by `ampup status`.
+fn meant_verb(grammar: &Command, group: &Command, wrong: &str, words: &[String]) -> Option<String> {
+    let own: Vec<&str> = names(group).collect();
+    let is_top = group.get_name() == grammar.get_name();
+    let database = grammar.find_subcommand("db").filter(|_| is_top);
+    let near = nearest(
+        wrong,
+        own.iter().copied().chain(database.into_iter().flat_map(names)),
+    );
+    match *near.first()? {
+        right if own.contains(&right) => meant_exactly(wrong, right, words),
+        right => meant_exactly(wrong, &format!("db {right}"), words),
+    }
+}
+
+fn names(group: &Command) -> impl Iterator<Item = &str> {
+    let verbs = group.get_subcommands().filter(|verb| !verb.is_hide_set());
+    verbs.map(Command::get_name)
 }
 
 /// The text of clap's, without the usage and the tips that follow it.
@@ -141,6 +146,10 @@ mod tests {
             (
                 "ampup status",
                 "error: there is no command `ampup status`\nhint: did you mean `ampup db status`?",
+            ),
+            (
+                "ampup restore x",
+                "error: there is no command `ampup restore`\nhint: did you mean `ampup db restore x`?",
             ),
             (
                 "ampup frobnicate",

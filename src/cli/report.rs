@@ -315,7 +315,6 @@ fn pretty(object: &Value) -> String {
     format!("{object:#}\n")
 }
 
-/// Writes to stdout.
 /// The text without what would move a terminal's cursor or change its title: a cloned repository may have it in a name.
 fn harmless(text: &str) -> String {
     let is_ours = |letter: char| letter == '\n' || letter == '\t' || !letter.is_control();
@@ -336,6 +335,7 @@ fn write_line(line: &str) {
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
+/// Writes to stdout.
 fn print(data: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     forgiven(stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()))

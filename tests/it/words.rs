@@ -128,7 +128,6 @@ fn the_help_fits_every_terminal() {
 }
 
 /// The text without what moves the cursor and paints.
-#[cfg(target_os = "linux")]
 fn without_escapes(text: &str) -> String {
     let mut rest = text;
     let mut plain = String::new();
@@ -191,6 +190,12 @@ fn color_follows_the_usual_rules_on_stdout_too() {
         missing.stderr.starts_with("\x1b[1;31merror:\x1b[0m "),
         "{missing:?}"
     );
+    every(["db", "self", "registry"], |group| {
+        let [coloured, plain] =
+            ["always", "never"].map(|when| home.ampup(&["--color", when, group]).exits(2).stderr);
+        assert!(coloured.contains("\x1b[4mUsage:"), "{coloured}");
+        assert_eq!(without_escapes(&coloured), plain);
+    });
 }
 
 #[cfg(target_os = "linux")]
