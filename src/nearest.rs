@@ -1,10 +1,13 @@
 //! The known words that a mistyped one is near to.
 
 /// Returns the known words near to a word, nearest first: those that it begins (three letters or more of them), and those
-/// that one edit for every three letters makes of it.
+/// that one edit for every three letters makes of it; of five letters or fewer, one edit.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let word = word.to_lowercase();
-    let most = word.chars().count().div_ceil(3);
+    let most = match word.chars().count() {
+        0..=5 => 1,
+        letters => letters.div_ceil(3),
+    };
     let distance = |other: &str| match word.len() {
         0 | 1 => None,
         3.. if other.starts_with(&word) => Some(0),
@@ -55,5 +58,6 @@ mod tests {
             assert_eq!(nearest(word, verbs), meant, "{word}");
         });
         assert_eq!(nearest("pg", ["ampd", "ampctl", "postgres"]), [""; 0]);
+        assert_eq!(nearest("frob", ["fork"]), [""; 0]);
     }
 }
