@@ -18,13 +18,14 @@ pub mod url;
 
 use std::ops::RangeInclusive;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::{Error, Outcome, Session, database};
 use crate::{
     domain::{Channel, Release},
     dump::DumpError,
     env::Env,
+    fs::link,
     postgres::{Cluster, Contents, enclosing},
     resolve, shell,
 };
@@ -115,12 +116,20 @@ pub fn run(verb: &Db, session: &Session) -> Result<Outcome, Error> {
     outcome.map_err(|error| database::with_remedy(error, session))
 }
 
-/// A path that the user named, from the working directory.
+/// A path that the user named, from the working directory. It is shown without `..`.
 fn named(path: &Utf8Path, session: &Session) -> Utf8PathBuf {
-    session
+    let named = session
         .env
         .current_dir()
-        .map_or_else(|| path.to_owned(), |here| here.join(path))
+        .map_or_else(|| path.to_owned(), |here| here.join(path));
+    if !path.components().any(|part| part == Utf8Component::ParentDir) {
+        return named;
+    }
+    let real = named.parent().and_then(|parent| link::real(parent).ok());
+    match (real, named.file_name()) {
+        (Some(parent), Some(name)) => parent.join(name),
+        _ => named,
+    }
 }
 
 /// Says where the database is that was there before, and how it comes back.

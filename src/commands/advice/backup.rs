@@ -20,7 +20,9 @@ impl BackupError {
             Self::Outside(_) => {
                 Some("copy it with `pg_dumpall`, or move the tablespace back into the cluster".to_owned())
             }
-            Self::Damaged { .. } => Some("use another backup; `.amp/backups/` has the last three".to_owned()),
+            Self::Damaged { .. } => {
+                Some("use another backup; `ampup prune --dry-run` lists those that projects keep".to_owned())
+            }
             Self::OtherMajor { source, .. } => source.hint(),
             Self::NoRoom { .. } => Some(
                 "free disk space (`ampup prune` removes unused files) and run the same command again"
