@@ -159,6 +159,18 @@ pub fn ensure_possible(cluster: &Cluster, file: Option<&Utf8Path>) -> Result<u64
     Ok(major)
 }
 
+/// The header of a backup, or of a cluster that was put aside.
+///
+/// # Errors
+/// When it is neither.
+pub fn header(file: &Utf8Path) -> Result<Header, BackupError> {
+    if file.is_dir() {
+        aside::header(file)
+    } else {
+        archive::header(file)
+    }
+}
+
 /// A restore that nothing is known to be in the way of.
 #[derive(Debug)]
 pub struct Restorable {
@@ -176,11 +188,7 @@ pub struct Restorable {
 /// When the file is no backup, its programs are not installed, there is too little room, or somebody uses the cluster.
 pub fn ensure_restorable(cluster: &Cluster, file: &Utf8Path) -> Result<Restorable, BackupError> {
     let is_aside = file.is_dir();
-    let header = if is_aside {
-        aside::header(file)?
-    } else {
-        archive::header(file)?
-    };
+    let header = header(file)?;
     let (programs, run_as) = ensure_takes(cluster, file, header.major, header.bytes)?;
     Ok(Restorable {
         header,

@@ -4,6 +4,7 @@
 mod address;
 mod edit;
 mod file;
+mod importer;
 mod left;
 mod roles;
 mod snapshot;
@@ -13,6 +14,7 @@ use std::process::Stdio;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+pub use self::importer::{Importer, Present};
 use self::{
     address::side,
     edit::Editor,
@@ -64,15 +66,6 @@ pub struct Imported {
     pub resumed: bool,
 }
 
-/// The choice whether a cluster with tables may be put aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Present {
-    /// It is refused.
-    Stays,
-    /// It is renamed.
-    IsPutAside,
-}
-
 impl ImportSource {
     /// An address or a path, as the user wrote it.
     pub fn parse(text: &str, here: Option<&Utf8Path>) -> Self {
@@ -89,13 +82,13 @@ impl ImportSource {
 /// # Errors
 /// Those of an import that are seen before a cluster is made for it.
 pub fn ensure_possible(
-    cluster: &Cluster,
     source: &ImportSource,
-    present: Present,
+    importer: Importer<'_>,
     env: &Env,
     reporter: &dyn Reporter,
 ) -> Result<(), DumpError> {
-    let programs = cluster.programs()?;
+    let Importer { cluster, present, .. } = importer;
+    let programs = importer.programs()?;
     let run_as = cluster.run_as(None)?;
     ensure_replaceable(cluster, present)?;
     swap::ensure_possible(cluster)?;
@@ -119,15 +112,14 @@ pub fn ensure_possible(
 /// When it cannot be read, the programs for it are not there, the project has tables already, or not every row came; the
 /// project is then as it was. The source is never changed.
 pub fn import(
-    cluster: &Cluster,
     source: &ImportSource,
-    present: Present,
+    importer: Importer<'_>,
     env: &Env,
     reporter: &dyn Reporter,
 ) -> Result<Imported, DumpError> {
+    let Importer { cluster, present, .. } = importer;
     swap::settle(cluster, reporter)?;
-    // Of its own major where there is one, and whatever forbids to use its place.
-    let programs = cluster.programs()?;
+    let programs = importer.programs()?;
     let run_as = cluster.run_as(None)?;
     ensure_replaceable(cluster, present)?;
     cluster

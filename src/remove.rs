@@ -10,7 +10,10 @@ use crate::{
     domain::{ComponentName, Inventory, Tree, TreeName},
     fs::lock::Lock,
     layout::Layout,
+    pins::{Pin, Pins},
     postgres::projects::Projects,
+    registry::Registry,
+    resolve,
     store::{
         commit::{StoreChange, commit},
         in_use,
@@ -56,6 +59,18 @@ pub enum RemoveError {
         cluster: Utf8PathBuf,
         /// The project's directory.
         project: Utf8PathBuf,
+    },
+    /// It is the last one that a project's pin means.
+    #[error("{component} {version} is the last one that line {line} of `{file}` pins")]
+    Pinned {
+        /// The component.
+        component: ComponentName,
+        /// The version.
+        version: TreeName,
+        /// The project's `ampup.toml`.
+        file: Utf8PathBuf,
+        /// The line in it.
+        line: usize,
     },
     /// A process runs from the home that is to go.
     #[error("process {pid} runs from ampup's home (`{executable}`)")]
@@ -118,6 +133,44 @@ pub fn check_needed(
                         .map_or_else(|| project.clone(), Utf8Path::to_owned),
                 },
             });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to remove the last version of a component that a project's pin means.
+///
+/// # Errors
+/// `Pinned`, with the first such pin.
+pub fn check_pinned(
+    inventory: &Inventory,
+    doomed: &[(ComponentName, TreeName)],
+    pins: &[Pins],
+    registry: &Registry,
+) -> Result<(), RemoveError> {
+    let mut rest = inventory.clone();
+    for (component, tree) in doomed {
+        if let Some(trees) = rest.trees.get_mut(component) {
+            trees.retain(|other| other.name != *tree);
+        }
+    }
+    // What the registry does not know is nobody's pin.
+    let meant = |inventory: &Inventory, pin: &Pin| {
+        let trees = resolve::pinned(registry, inventory, &pin.spec()).unwrap_or_default();
+        trees.into_iter().next().map(|(_, tree)| tree)
+    };
+    for pins in pins {
+        for pin in &pins.pins {
+            if let Some(version) = meant(inventory, pin)
+                && meant(&rest, pin).is_none()
+            {
+                return Err(RemoveError::Pinned {
+                    component: pin.name.clone(),
+                    version,
+                    file: pins.path.clone(),
+                    line: pin.line,
+                });
+            }
         }
     }
     Ok(())

@@ -57,6 +57,17 @@ pub enum Upgraded {
     },
 }
 
+/// The PostgreSQL that an upgrade leads to.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// The active version.
+    Active,
+    /// This major: the active version, or else the highest.
+    Major(u64),
+    /// This version.
+    Version(Located),
+}
+
 /// The decision about an upgrade.
 #[derive(Debug)]
 pub enum Decision {
@@ -84,14 +95,13 @@ pub struct Possible {
     clients: Clients,
 }
 
-/// Decides whether the cluster can be upgraded to this major; where none is named, to the active version's. Nothing is
-/// changed.
+/// Decides whether the cluster can be upgraded. Nothing is changed.
 ///
 /// # Errors
 /// When PostgreSQL of either major or the client programs are not there, or there is too little room.
 pub fn decide(
     cluster: &Cluster,
-    to: Option<u64>,
+    to: &Destination,
     env: &Env,
     reporter: &dyn Reporter,
 ) -> Result<Decision, DumpError> {
@@ -103,7 +113,12 @@ pub fn decide(
             hint: "`ampup db start` makes one".to_owned(),
         });
     };
-    let to = cluster.locator().postgres(to).map_err(ClusterError::from)?;
+    let to = match to {
+        Destination::Version(programs) => Ok(programs.clone()),
+        Destination::Active => cluster.locator().postgres(None),
+        Destination::Major(major) => cluster.locator().postgres(Some(*major)),
+    };
+    let to = to.map_err(ClusterError::from)?;
     if to.major() == from {
         return Ok(Decision::AlreadyThere { major: from });
     }
@@ -140,14 +155,14 @@ pub fn decide(
     })))
 }
 
-/// Upgrades the cluster to this major; where none is named, to the active version's.
+/// Upgrades the cluster.
 ///
 /// # Errors
 /// As `decide`, and when it is in use or not every row came; the old cluster is then in its place, and its server runs again
 /// if it ran.
 pub fn upgrade(
     cluster: &Cluster,
-    to: Option<u64>,
+    to: &Destination,
     env: &Env,
     reporter: &dyn Reporter,
 ) -> Result<Upgraded, DumpError> {

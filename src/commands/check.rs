@@ -35,6 +35,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     session.warn_of_age()?;
     let inventory = session.inventory()?;
+    pinned::ensure_active(&args.names, &inventory, session)?;
     let survey = upstream::news(&args.names, &inventory, session)?;
     let updates = resolve::update(
         session.registry()?,

@@ -122,7 +122,7 @@ fn ensure_exact(
 }
 
 /// The version that a requirement means here and now, as a request for it alone.
-fn exactly(spec: &ComponentSpec, session: &Session) -> Result<String, Error> {
+pub(super) fn exactly(spec: &ComponentSpec, session: &Session) -> Result<String, Error> {
     let plan = resolve::install(
         session.registry()?,
         &session.inventory()?,

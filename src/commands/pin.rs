@@ -45,6 +45,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             })?
             .join(FILE),
     };
+    let before = session.pins()?.map(|pins| pins.pins.clone()).unwrap_or_default();
     let pins = if args.dry_run {
         Pins::planned(&path, &specs)?
     } else {
@@ -67,8 +68,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     } else {
         format!("`{path}` pins this; `ampup install` installs what is missing")
     };
+    let changed = before.iter().filter_map(|old| {
+        let now = &pins.of(&old.name)?.requirement;
+        (*now != old.requirement).then(|| format!("{}: it was `{}`", old.name, old.requirement))
+    });
     Ok(Outcome {
-        talk: vec![talk],
+        talk: changed.chain([talk]).collect(),
         ..Outcome::answer(
             lines.collect::<String>(),
             json!({ "path": path, "pins": rows, "dry_run": args.dry_run }),

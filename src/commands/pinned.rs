@@ -1,18 +1,22 @@
 //! The versions that a project pins, and those that `run --with` names, among what is installed. Not a verb itself.
 
-use std::fmt;
+mod postgres;
+
+use std::{collections::BTreeMap, fmt};
 
 use camino::Utf8PathBuf;
 use serde_json::{Value, json};
 
+pub(super) use self::postgres::PostgresPin;
 use super::{Error, Session, concerns, requests::Request, unbuilt};
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
+    host,
     locate::{self, Located},
     pins::{Pin, Pins},
-    postgres::{Cluster, Contents},
-    registry::concern::Concern,
-    resolve,
+    postgres::{Cluster, Contents, projects::Projects},
+    registry::concern::{self, Concern},
+    remove, resolve,
 };
 
 /// An installed version that is used in place of the active one.
@@ -246,6 +250,89 @@ fn choose(
     Ok(is_found)
 }
 
+/// Ensures that of each named component that the project pins a version is active: only what is active is checked and updated.
+///
+/// # Errors
+/// When what is pinned is installed, and none is active.
+pub(super) fn ensure_active(
+    names: &[ComponentName],
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<(), Error> {
+    let Some(pins) = session.pins()?.filter(|_| !names.is_empty()) else {
+        return Ok(());
+    };
+    let registry = session.registry()?;
+    let is_active = |name: &ComponentName| inventory.active.components.contains_key(name);
+    for pin in names.iter().filter_map(|name| pins.of(name)) {
+        let Some((name, tree)) = resolve::pinned(registry, inventory, &pin.spec())?
+            .into_iter()
+            .next()
+            .filter(|(name, _)| !is_active(name))
+        else {
+            continue;
+        };
+        let exact = Requirement::Exact(tree.version().clone());
+        let newer = concern::held_back(
+            session.component(&name)?,
+            tree.version(),
+            Some(&exact),
+            host::target(),
+        );
+        return Err(Error::NotFound {
+            message: format!(
+                "no version of {name} is active; this project pins `{}`",
+                pin.requirement
+            ),
+            hint: match newer {
+                Some(Concern::HeldBack { newest, .. }) => {
+                    format!("`ampup pin {name}@{newest}`, then `ampup install`")
+                }
+                _ => format!("`ampup use {name}@{tree}`"),
+            },
+        });
+    }
+    Ok(())
+}
+
+/// Ensures that no known project needs one of these trees: for its database, for a cluster that it keeps, or for a pin of its.
+///
+/// # Errors
+/// When one does.
+pub(super) fn ensure_not_needed(
+    inventory: &Inventory,
+    doomed: &[(ComponentName, TreeName)],
+    session: &Session,
+) -> Result<(), Error> {
+    let projects = Projects::new(&session.layout, &session.env);
+    remove::check_needed(inventory, doomed, &projects)?;
+    let every = of_every_project(&projects, session);
+    if every.is_empty() {
+        return Ok(());
+    }
+    Ok(remove::check_pinned(
+        inventory,
+        doomed,
+        &every,
+        session.registry()?,
+    )?)
+}
+
+/// The pins of the project here and of every one that is known, each file once. What cannot be read pins nothing.
+fn of_every_project(projects: &Projects, session: &Session) -> Vec<Pins> {
+    let amp_dirs = projects.read();
+    let directories = amp_dirs.iter().filter_map(|amp_dir| amp_dir.parent());
+    let known = directories.filter_map(|directory| {
+        Pins::find(&session.env.clone().in_directory(directory))
+            .ok()
+            .flatten()
+    });
+    let here = session.pins().ok().flatten().cloned();
+    let every = here.into_iter().chain(known);
+    let by_file: BTreeMap<_, _> = every.map(|pins| (pins.path.clone(), pins)).collect();
+    by_file.into_values().collect()
+}
+
 /// The commands after which a database and the PostgreSQL that was chosen for it fit together.
 pub(super) fn way_out(major: u64, chosen: u64, by: &Chooser, session: &Session) -> String {
     let upgrade = (chosen > major).then(|| format!("`ampup db upgrade --to {chosen}` moves the database"));
@@ -253,7 +340,10 @@ pub(super) fn way_out(major: u64, chosen: u64, by: &Chooser, session: &Session) 
         Chooser::With => Some("`--no-db` runs the command without it".to_owned()),
         // No pin helps that cannot be installed.
         Chooser::Pin { .. } if unbuilt::is_so(major, session) => None,
-        Chooser::Pin { .. } => Some(format!("`ampup pin postgres@{major}` changes the pin")),
+        Chooser::Pin { .. } => Some(format!(
+            "`ampup pin {}` changes the pin",
+            by.repinned(major, session)
+        )),
     };
     match (upgrade, other) {
         (Some(upgrade), Some(other)) => format!("{upgrade}, or {other}"),
@@ -262,34 +352,38 @@ pub(super) fn way_out(major: u64, chosen: u64, by: &Chooser, session: &Session) 
     }
 }
 
-/// The cluster served by the PostgreSQL that was chosen for it, if one was.
-///
-/// # Errors
-/// When the cluster is of another major, which rules.
-pub(super) fn serve(cluster: Cluster, chosen: &[Chosen], session: &Session) -> Result<Cluster, Error> {
-    let Some(chosen) = chosen
+/// The PostgreSQL that was chosen, and by what.
+pub(super) fn postgres<'c>(chosen: &'c [Chosen], session: &Session) -> Option<(Located, &'c Chooser)> {
+    let chosen = chosen
         .iter()
-        .find(|chosen| chosen.component == locate::postgres())
-    else {
-        return Ok(cluster);
-    };
+        .find(|chosen| chosen.component == locate::postgres())?;
     let programs = Located {
         tree: session.layout.tree(&chosen.component, &chosen.tree),
         component: chosen.component.clone(),
         name: chosen.tree.clone(),
     };
+    Some((programs, &chosen.by))
+}
+
+/// The cluster served by the PostgreSQL that was chosen for it, if one was.
+///
+/// # Errors
+/// When the cluster is of another major, which rules.
+pub(super) fn serve(cluster: Cluster, chosen: &[Chosen], session: &Session) -> Result<Cluster, Error> {
+    let Some((programs, by)) = postgres(chosen, session) else {
+        return Ok(cluster);
+    };
     if let Contents::Cluster { major } = cluster.contents()?
         && major != programs.major()
     {
-        let shown = locate::shown(&chosen.component, &chosen.tree);
+        let shown = locate::shown(&programs.component, &programs.name);
         let directory = cluster.project().cluster();
         return Err(Error::Refused {
             message: format!(
-                "the database in `{directory}` is of PostgreSQL {major}, and {} chooses postgres {shown}, which cannot \
-                 serve it",
-                chosen.by
+                "the database in `{directory}` is of PostgreSQL {major}, and {by} chooses postgres {shown}, which cannot \
+                 serve it"
             ),
-            hint: way_out(major, programs.major(), &chosen.by, session),
+            hint: way_out(major, programs.major(), by, session),
         });
     }
     Ok(cluster.with_programs(programs))

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
-use super::{Error, Outcome, Session, database, requests};
+use super::{Error, Outcome, Session, database, pinned, requests};
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
     event::{counted, sized},
@@ -60,7 +60,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     outside.extend(named);
     let unsettled = prune::unsettled(&amp_dirs);
     let waste = prune::find(&session.layout, &inventory);
-    let trees = inactive(&args.names, &inventory, session);
+    let (trees, needed) = inactive(&args.names, &inventory, session);
+    for error in needed {
+        session.note(format!("kept: {error}"));
+    }
     tell_of_kept(&kept, session);
     let forgotten = forget(&projects, args.dry_run, session);
     let is_nothing = waste.is_empty() && trees.is_empty() && outside.is_empty() && unsettled.is_empty();
@@ -148,7 +151,7 @@ impl Removal {
             })?;
             self.add(waste);
         }
-        for (component, tree) in inactive(names, &inventory, session) {
+        for (component, tree) in inactive(names, &inventory, session).0 {
             let waste = tree_of(&component, &tree, session);
             let shown = session.style(&component)?.show(tree.version());
             let doomed = [(component.clone(), tree)];
@@ -260,24 +263,25 @@ fn tell_of_kept(kept: &[Waste], session: &Session) {
     }
 }
 
-/// The inactive versions of the named components; but not the last PostgreSQL of a major that a known project needs.
+/// The inactive versions of the named components; but not the last that a known project needs, for which the reasons are given.
 fn inactive(
     names: &[ComponentName],
     inventory: &Inventory,
     session: &Session,
-) -> Vec<(ComponentName, TreeName)> {
-    let projects = Projects::new(&session.layout, &session.env);
+) -> (Vec<(ComponentName, TreeName)>, Vec<Error>) {
     let mut doomed = Vec::new();
+    let mut needed = Vec::new();
     for name in names {
         // From the lowest up, so that of several which would do for a project the highest stays.
         for tree in prune::inactive(name, &session.layout, inventory) {
             doomed.push(tree);
-            if remove::check_needed(inventory, &doomed, &projects).is_err() {
+            if let Err(error) = pinned::ensure_not_needed(inventory, &doomed, session) {
                 doomed.pop();
+                needed.push(error);
             }
         }
     }
-    doomed
+    (doomed, needed)
 }
 
 fn show(

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::{
     Error, Outcome, Session,
     installed::{installed, is_meant},
+    pinned,
     requests::{self, Request},
 };
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Tree, TreeName},
-    postgres::projects::Projects,
     remove, self_install,
 };
 
@@ -24,7 +24,7 @@ pub struct Args {
         value_parser = requests::version_or_component("ampup uninstall postgres@18.4")
     )]
     pub specs: Vec<Request>,
-    /// Also the last PostgreSQL that can serve a project's database
+    /// Also the last version that a project needs or pins
     #[arg(long)]
     pub force: bool,
     /// Show what would be removed, and remove nothing
@@ -81,7 +81,7 @@ fn doomed(
         });
     }
     if !args.force {
-        remove::check_needed(inventory, &doomed, &Projects::new(&session.layout, &session.env))?;
+        pinned::ensure_not_needed(inventory, &doomed, session)?;
     }
     Ok(doomed)
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Error, Outcome, Session, concerns, how::How, installation::perform, installed, requests, upstream,
+    Error, Outcome, Session, concerns, how::How, installation::perform, installed, pinned, requests, upstream,
 };
 use crate::{
     domain::{ComponentName, Inventory},
@@ -40,6 +40,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     session.warn_of_age()?;
     let inventory = session.inventory()?;
+    pinned::ensure_active(&args.names, &inventory, session)?;
     let registry = upstream::for_update(&args.names, &inventory, &args.how, session)?;
     let updates = resolve::update(
         &registry,

@@ -118,7 +118,10 @@ fn pin_writes_what_is_active_or_named_and_keeps_what_is_there() {
     pin(&home, "# ours\n[components]\ntool = \"1\" # for now\n");
     home.ampup(&["pin", "--dry-run"]).exits(0).prints("tool 2.0.0\n");
     assert!(text().contains("\"1\""));
-    below(&home, &["pin"]).exits(0).prints("tool 2.0.0\n");
+    below(&home, &["pin"])
+        .exits(0)
+        .prints("tool 2.0.0\n")
+        .says("tool: it was `1`");
     assert_eq!(text(), "# ours\n[components]\ntool = \"2.0.0\" # for now\n");
     home.ampup(&["pin", "tool@1"]).exits(0).prints("tool 1\n");
     assert_eq!(text(), "# ours\n[components]\ntool = \"1\" # for now\n");
@@ -130,6 +133,64 @@ fn pin_writes_what_is_active_or_named_and_keeps_what_is_there() {
     fs::remove_file(&file).expect("removed");
     home.ampup(&["pin", "tool@1.0.0"]).exits(0);
     assert!(text().ends_with("[components]\ntool = \"1.0.0\"\n"), "{}", text());
+}
+
+/// A known project's pin keeps its version, wherever the command is typed.
+#[test]
+fn what_a_project_pins_is_neither_pruned_nor_uninstalled() {
+    let home = home();
+    let projects = format!(
+        "{{\"schema\":1,\"projects\":[\"{}\"]}}",
+        home.directory("work/.amp")
+    );
+    let elsewhere = home.directory("elsewhere");
+    let typed_elsewhere = |words: &[&str]| {
+        let mut command = home.command(words);
+        command.current_dir(&elsewhere);
+        finish(command)
+    };
+    let needed = "tool 1.0.0 is the last one that line 2 of ";
+    fs::write(home.path().join("projects.json"), projects).expect("written");
+    home.give(&home.path());
+    every([&["--dry-run"][..], &[]], |dry_run| {
+        let uninstall = [&["uninstall", "tool@1.0.0"], dry_run].concat();
+        let prune = [&["prune", "tool"], dry_run].concat();
+        for run in [home.ampup(&uninstall), typed_elsewhere(&uninstall)] {
+            run.exits(6)
+                .says(needed)
+                .says("hint: `ampup uninstall tool@1.0.0 --force`");
+        }
+        for run in [home.ampup(&prune), typed_elsewhere(&prune)] {
+            run.exits(0)
+                .says(&format!("kept: {needed}"))
+                .says("nothing to remove");
+        }
+    });
+    // Another that the pin means will do.
+    pin(&home, "[components]\ntool = \">=1\"\n");
+    typed_elsewhere(&["uninstall", "tool@1.0.0"]).exits(0);
+    home.ampup(&["uninstall", "tool@2.0.0"]).exits(6);
+    home.ampup(&["uninstall", "tool@2.0.0", "--force"]).exits(0);
+}
+
+#[test]
+fn what_is_pinned_and_not_active_is_not_called_missing() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0").offer("tool", "1.1.0");
+    pin(&home, "[components]\ntool = \"1.0.0\"\n");
+    home.ampup(&["install"]).exits(0);
+    let said = "no version of tool is active; this project pins `1.0.0`";
+    every(["check", "update"], |verb| {
+        home.ampup(&[verb, "tool"])
+            .exits(3)
+            .says(said)
+            .says("hint: `ampup pin tool@1.1.0`, then `ampup install`");
+    });
+    pin(&home, "[components]\ntool = \"1.1.0\"\n");
+    home.ampup(&["install"]).exits(0);
+    home.ampup(&["check", "tool"])
+        .exits(3)
+        .says("hint: `ampup use tool@1.1.0`");
 }
 
 #[test]
@@ -323,4 +384,60 @@ fn two_projects_with_different_majors_run_side_by_side_and_a_clusters_major_rule
         .says("`--no-db` runs the command without it");
     home.ampup(&["run", "--no-db", "--with", "postgres@18", "true"])
         .exits(0);
+}
+
+/// A dump's new cluster is the pinned version's, whatever is active and whatever was there; what comes with a major of its own is
+/// told of.
+#[test]
+fn a_database_that_is_imported_upgraded_or_restored_is_one_that_the_pin_serves() {
+    let home = Home::with_postgres(&[Build::Npm(17), Build::Npm(18)]);
+    let major = |directory: &str| {
+        let file = home.directory(directory).join(".amp/metadb/PG_VERSION");
+        fs::read_to_string(file).expect("a cluster")
+    };
+    fs::write(home.work().join("dump.sql"), "create table t (x int);\n").expect("written");
+    pin(&home, "[components]\npostgres = \"17.10.0\"\n");
+    home.db(&["import", "dump.sql"]).exits(0);
+    assert_eq!(major("work"), "17\n");
+    home.ampup(&["run", "true"]).exits(0);
+    home.db(&["backup", "of-17.backup"]).exits(0);
+    let before = fs::read(home.work().join(".amp/metadb/global/pg_control")).expect("read");
+    let raise = "`ampup pin postgres@18.4.0`, `ampup install`, then `ampup db upgrade`";
+    every([&["--dry-run"][..], &[]], |dry_run| {
+        home.db(&[&["upgrade", "--to", "18"], dry_run].concat())
+            .exits(1)
+            .says("line 2 of `ampup.toml` pins `postgres@17.10.0`, which cannot serve a database of PostgreSQL 18")
+            .says(&format!("hint: {raise}"));
+        home.db(&[&["upgrade"], dry_run].concat())
+            .exits(0)
+            .says("already uses PostgreSQL 17")
+            .says(&format!(
+                "line 2 of `ampup.toml` pins `postgres@17.10.0`; for PostgreSQL 18: {raise}"
+            ));
+    });
+    let after = fs::read(home.work().join(".amp/metadb/global/pg_control")).expect("read");
+    assert!(before == after, "nothing was changed");
+    pin(&home, "[components]\npostgres = \"18.4.0\"\n");
+    home.ampup(&["run", "true"])
+        .exits(1)
+        .says("`ampup pin postgres@17.10.0` changes the pin");
+    home.db(&["import", "--replace", "dump.sql"]).exits(0);
+    assert_eq!(major("work"), "18\n");
+    home.ampup(&["run", "true"]).exits(0);
+    let told = "is of PostgreSQL 17, which line 2 of `ampup.toml` does not serve: `ampup db upgrade --to 18` moves the database, \
+                or `ampup pin postgres@17.10.0` changes the pin";
+    every([&["--dry-run"][..], &[]], |dry_run| {
+        home.db(&[&["restore", "of-17.backup"], dry_run].concat())
+            .exits(0)
+            .says("warning: the database in `of-17.backup` ")
+            .says(told);
+    });
+    assert_eq!(major("work"), "17\n");
+    let copy = home.directory("copy");
+    fs::write(copy.join("ampup.toml"), "[components]\npostgres = \"18.4.0\"\n").expect("written");
+    home.give(&copy);
+    let mut fork = home.command(&["db", "fork", home.work().as_str()]);
+    fork.current_dir(&copy);
+    finish(fork).exits(0).says(told);
+    assert_eq!(major("copy"), "17\n");
 }

@@ -12,6 +12,7 @@ impl RemoveError {
             | Self::Unlisted(_)
             | Self::Needed { .. }
             | Self::NeededByKept { .. }
+            | Self::Pinned { .. }
             | Self::AtWork { .. } => Exit::Busy,
             Self::Store(source) => Exit::of_io(source),
         }
@@ -29,6 +30,11 @@ impl RemoveError {
                 component, version, ..
             } => Some(format!(
                 "`ampup uninstall {component}@{version} --force`, if that database is not needed any more"
+            )),
+            Self::Pinned {
+                component, version, ..
+            } => Some(format!(
+                "`ampup uninstall {component}@{version} --force`, if that project is not needed any more"
             )),
             Self::NeededByKept {
                 component,

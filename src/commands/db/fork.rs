@@ -6,9 +6,9 @@ use serde_json::json;
 use super::{super::database::Selected, Error, Session, named};
 use crate::{
     backup,
-    commands::{Outcome, database, requests},
+    commands::{Outcome, database, pinned::PostgresPin, requests},
     event::sized,
-    postgres::{Cluster, ClusterError, Project, ServerState},
+    postgres::{Cluster, ClusterError, Contents, Project, ServerState},
     shell,
 };
 
@@ -36,6 +36,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let here = args.which.cluster(session)?;
     let there = other(&args.from, &here, session)?;
     ensure_idle(&there)?;
+    if let (Some(pin), Contents::Cluster { major }) = (PostgresPin::of_project(session)?, there.contents()?) {
+        pin.warn_of_another_major(major, &there.project().cluster(), session);
+    }
     if args.dry_run {
         return plan(&there, &here);
     }

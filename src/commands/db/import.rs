@@ -8,9 +8,9 @@ use super::{
     Error, Session, with_build,
 };
 use crate::{
-    commands::Outcome,
+    commands::{Outcome, pinned},
     event::counted,
-    import::{self, ImportSource, Present},
+    import::{self, ImportSource, Importer, Present},
     postgres::Cluster,
 };
 
@@ -36,35 +36,29 @@ pub struct Args {
 /// # Errors
 /// When the source cannot be read, programs are missing, the project has tables already, or not every row came.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    // What the project pins serves the database that is made, too.
-    let cluster = args.which.served(session)?;
+    let cluster = args.which.cluster(session)?;
     // Asked before: what ampd could not read is told while nothing is done yet.
     let change = to_change(&cluster, session)?;
     let source = ImportSource::parse(&args.source, session.env.current_dir());
-    let present = if args.replace {
-        Present::IsPutAside
-    } else {
-        Present::Stays
+    let chosen = pinned::chosen(&[], session)?;
+    let pinned = pinned::postgres(&chosen, session).map(|(programs, _)| programs);
+    let importer = Importer {
+        cluster: &cluster,
+        present: if args.replace {
+            Present::IsPutAside
+        } else {
+            Present::Stays
+        },
+        maker: pinned.as_ref(),
     };
+    let (env, reporter) = (&session.env, session.reporter.as_ref());
     if args.dry_run {
-        import::ensure_possible(
-            &cluster,
-            &source,
-            present,
-            &session.env,
-            session.reporter.as_ref(),
-        )
-        .map_err(|error| with_build(error, session))?;
+        import::ensure_possible(&source, importer, env, reporter)
+            .map_err(|error| with_build(error, session))?;
         return planned(&cluster, &source);
     }
-    let imported = import::import(
-        &cluster,
-        &source,
-        present,
-        &session.env,
-        session.reporter.as_ref(),
-    )
-    .map_err(|error| with_build(error, session))?;
+    let imported =
+        import::import(&source, importer, env, reporter).map_err(|error| with_build(error, session))?;
     let checked = if imported.is_compared {
         "counted on both sides"
     } else {

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{super::database::Selected, Error, Session, named};
 use crate::{
     backup,
-    commands::{Outcome, requests, times},
+    commands::{Outcome, pinned::PostgresPin, requests, times},
     event::sized,
     postgres::Cluster,
 };
@@ -33,6 +33,9 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
     let file = named(&args.file, session);
+    if let (Some(pin), Ok(header)) = (PostgresPin::of_project(session)?, backup::header(&file)) {
+        pin.warn_of_another_major(header.major, &file, session);
+    }
     if args.dry_run {
         return plan(&cluster, &file);
     }

@@ -4,11 +4,13 @@ use serde_json::json;
 
 use super::{super::database::Selected, Error, Session, with_build};
 use crate::{
-    commands::{Outcome, pinned},
+    commands::{
+        Outcome,
+        pinned::{self, PostgresPin},
+    },
     event::{counted, sized},
-    locate,
-    postgres::Cluster,
-    upgrade::{self, Decision, Upgraded},
+    postgres::{Cluster, Contents},
+    upgrade::{self, Decision, Destination, Upgraded},
 };
 
 /// Arguments of `ampup db upgrade`.
@@ -28,21 +30,19 @@ pub struct Args {
 /// Dumps the cluster into a new one, counts every row, and exchanges them; the old one is kept.
 ///
 /// # Errors
-/// When PostgreSQL of either major or its client programs are missing, there is too little room, or it is in use.
+/// When PostgreSQL of either major or its client programs are missing, the project pins another major than the one named, there
+/// is too little room, or it is in use.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
-    let to = match args.to {
-        Some(major) => Some(major),
-        None => pinned_major(session)?,
-    };
+    let to = destination(args.to, &cluster, session)?;
     if args.dry_run {
-        return plan(&cluster, to, session);
+        return plan(&cluster, &to, session);
     }
-    let upgraded = upgrade::upgrade(&cluster, to, &session.env, session.reporter.as_ref())
+    let upgraded = upgrade::upgrade(&cluster, &to, &session.env, session.reporter.as_ref())
         .map_err(|error| with_build(error, session))?;
     Ok(match upgraded {
         Upgraded::AlreadyThere { major } => Outcome::done(
-            vec![format!("the database already uses PostgreSQL {major}")],
+            already_there(major, session)?,
             json!({ "from": major, "to": major, "upgraded": false }),
         ),
         Upgraded::Upgraded {
@@ -77,11 +77,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 }
 
 /// The plan, in words.
-fn plan(cluster: &Cluster, to: Option<u64>, session: &Session) -> Result<Outcome, Error> {
+fn plan(cluster: &Cluster, to: &Destination, session: &Session) -> Result<Outcome, Error> {
     let decision = upgrade::decide(cluster, to, &session.env, session.reporter.as_ref());
     Ok(match decision.map_err(|error| with_build(error, session))? {
         Decision::AlreadyThere { major } => Outcome::planned(
-            vec![format!("the cluster is of PostgreSQL {major} already")],
+            already_there(major, session)?,
             json!({ "from": major, "to": major, "upgraded": false }),
         ),
         Decision::Possible(possible) => {
@@ -105,10 +105,32 @@ fn plan(cluster: &Cluster, to: Option<u64>, session: &Session) -> Result<Outcome
     })
 }
 
-/// The major that the project pins.
-fn pinned_major(session: &Session) -> Result<Option<u64>, Error> {
-    let postgres = locate::postgres();
-    let chosen = pinned::chosen(&[], session)?;
-    let pinned = chosen.iter().find(|chosen| chosen.component == postgres);
-    Ok(pinned.map(|chosen| chosen.tree.version().major))
+/// Says that there is nothing to do, and why, where the project's pin is why.
+fn already_there(major: u64, session: &Session) -> Result<Vec<String>, Error> {
+    let mut talk = vec![format!("the database already uses PostgreSQL {major}")];
+    if let Some(pin) = PostgresPin::of_project(session)? {
+        talk.extend(pin.holds_back(session)?);
+    }
+    Ok(talk)
+}
+
+/// The PostgreSQL to upgrade to: of the major that is named, which the pin must serve; else the pinned version.
+fn destination(to: Option<u64>, cluster: &Cluster, session: &Session) -> Result<Destination, Error> {
+    if let (Some(to), Some(pin)) = (to, PostgresPin::of_project(session)?) {
+        pin.ensure_serves(to, session)?;
+    }
+    let chosen = match to {
+        // A pin of which nothing is installed is no reason not to upgrade to what is named.
+        Some(_) => pinned::installed(&session.inventory()?, session)?.0,
+        None => pinned::chosen(&[], session)?,
+    };
+    let Some((programs, _)) = pinned::postgres(&chosen, session) else {
+        return Ok(to.map_or(Destination::Active, Destination::Major));
+    };
+    if let Contents::Cluster { major } = cluster.contents()?
+        && major > programs.major()
+    {
+        pinned::serve(cluster.clone(), &chosen, session)?;
+    }
+    Ok(Destination::Version(programs))
 }

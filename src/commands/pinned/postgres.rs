@@ -1,0 +1,118 @@
+//! The pin of PostgreSQL, and a database whose major it does not serve.
+
+use camino::Utf8Path;
+
+use super::{Chooser, way_out};
+use crate::{
+    commands::{Error, Session, install},
+    domain::{ComponentSpec, Requirement},
+    locate, resolve,
+};
+
+/// The project's pin of PostgreSQL, with the major that it means.
+pub(in super::super) struct PostgresPin {
+    /// The line that pins it.
+    by: Chooser,
+    /// The pin as a request.
+    spec: ComponentSpec,
+    /// The major.
+    major: u64,
+}
+
+impl PostgresPin {
+    /// The pin of the project that the working directory lies in. `None` where PostgreSQL is not pinned, or nobody knows yet
+    /// which major the pin means.
+    ///
+    /// # Errors
+    /// As `installed`.
+    pub(in super::super) fn of_project(session: &Session) -> Result<Option<Self>, Error> {
+        let Some((pins, pin)) = session
+            .pins()?
+            .and_then(|pins| Some((pins, pins.of(&locate::postgres())?)))
+        else {
+            return Ok(None);
+        };
+        let major = match pin.requirement.major() {
+            Some(major) => Some(major),
+            None => resolve::pinned(session.registry()?, &session.inventory()?, &pin.spec())?
+                .first()
+                .map(|(_, tree)| tree.version().major),
+        };
+        Ok(major.map(|major| Self {
+            by: Chooser::of_pin(pins, pin),
+            spec: pin.spec(),
+            major,
+        }))
+    }
+
+    /// Ensures that a database of this major could be used in the project.
+    ///
+    /// # Errors
+    /// When the pin is of another major.
+    pub(in super::super) fn ensure_serves(&self, major: u64, session: &Session) -> Result<(), Error> {
+        if self.major == major {
+            return Ok(());
+        }
+        Err(Error::Refused {
+            message: format!(
+                "{} pins `{}`, which cannot serve a database of PostgreSQL {major}",
+                self.by, self.spec
+            ),
+            hint: self.raise_to(major, session),
+        })
+    }
+
+    /// Warns where a database that is to come is of a major that the pin does not serve.
+    pub(in super::super) fn warn_of_another_major(&self, major: u64, place: &Utf8Path, session: &Session) {
+        if self.major != major {
+            session.warn(format!(
+                "the database in `{place}` is of PostgreSQL {major}, which {} does not serve: {}",
+                self.by,
+                way_out(major, self.major, &self.by, session)
+            ));
+        }
+    }
+
+    /// Says that the pin is why a database stays with its major, where a higher one is installed.
+    ///
+    /// # Errors
+    /// When the home cannot be read.
+    pub(in super::super) fn holds_back(&self, session: &Session) -> Result<Option<String>, Error> {
+        let inventory = session.inventory()?;
+        let trees = inventory.trees(&locate::postgres()).iter();
+        let highest = trees.map(|tree| tree.name.version().major).max();
+        let higher = highest.filter(|highest| *highest > self.major);
+        Ok(higher.map(|higher| {
+            format!(
+                "{} pins `{}`; for PostgreSQL {higher}: {}",
+                self.by,
+                self.spec,
+                self.raise_to(higher, session)
+            )
+        }))
+    }
+
+    /// The commands that move the pin to another major, and the database with it.
+    fn raise_to(&self, major: u64, session: &Session) -> String {
+        format!(
+            "`ampup pin {}`, `ampup install`, then `ampup db upgrade`",
+            self.by.repinned(major, session)
+        )
+    }
+}
+
+impl Chooser {
+    /// PostgreSQL of another major, as this pin would ask for it: an exact version where it asks for one.
+    pub(super) fn repinned(&self, major: u64, session: &Session) -> String {
+        let spec = ComponentSpec {
+            name: locate::postgres(),
+            requirement: Some(Requirement::Prefix(major, None)),
+        };
+        match self {
+            Self::Pin { requirement, .. } if requirement.is_exact() => {
+                install::exactly(&spec, session).unwrap_or_else(|_| spec.to_string())
+            }
+            Self::Pin { .. } | Self::With => spec.to_string(),
+        }
+    }
+}
