@@ -13,13 +13,13 @@ pub enum BackupError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// Nothing is there to copy.
-    #[error("there is no cluster in `{0}`")]
+    #[error("there is no database in `{0}`")]
     NoCluster(Utf8PathBuf),
     /// The other project has no database.
-    #[error("there is no cluster in `{0}`")]
+    #[error("there is no database in `{0}`")]
     NoOther(Utf8PathBuf),
     /// The directory that was named is no cluster that was put aside.
-    #[error("there is no cluster in `{0}`")]
+    #[error("there is no database in `{0}`")]
     NotKept(Utf8PathBuf),
     /// Nothing is written over.
     #[error("`{0}` already exists")]

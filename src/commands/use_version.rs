@@ -107,7 +107,9 @@ fn spec(args: &Args, session: &Session) -> Result<ComponentSpec, Error> {
         });
     };
     let spec = request.spec(session)?;
-    if session.inventory()?.trees(&spec.name).is_empty() {
+    let inventory = session.inventory()?;
+    let trees = inventory.trees(&spec.name);
+    if trees.is_empty() {
         session.component(&spec.name)?;
     }
     if spec.requirement.is_none() {
@@ -117,7 +119,7 @@ fn spec(args: &Args, session: &Session) -> Result<ComponentSpec, Error> {
                 spec.name,
                 installed(session, Some(&spec.name))?
             ),
-            hint: match session.inventory()?.trees(&spec.name).last() {
+            hint: match trees.last() {
                 Some(newest) => format!("`ampup use {}@{}`", spec.name, newest.name),
                 None => format!("`ampup install {}`", spec.name),
             },

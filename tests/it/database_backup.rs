@@ -38,7 +38,7 @@ fn ask(home: &Home, statement: &str) -> String {
 fn what_was_backed_up_is_restored_and_nothing_is_lost() {
     let home = Home::with_postgres(&[Build::Npm(18)]);
     let _ends = Ends(&home);
-    home.db(&["backup"]).exits(3).says("there is no cluster");
+    home.db(&["backup"]).exits(3).says("there is no database");
     ask(
         &home,
         "create table much as select generate_series(1, 1500000) as x; drop table much; \

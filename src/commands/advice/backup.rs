@@ -10,8 +10,9 @@ impl BackupError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Cluster(error) => error.hint(),
-            Self::NoCluster(_) => Some("`ampup db start` makes one".to_owned()),
-            Self::NoOther(_) => Some("`ampup db list` shows the projects that have a database".to_owned()),
+            Self::NoCluster(_) | Self::NoOther(_) => {
+                Some("`ampup db list` shows the projects that have a database".to_owned())
+            }
             Self::NotKept(_) => Some(
                 "`ampup prune --dry-run` shows the backups and the old clusters that projects keep"
                     .to_owned(),
@@ -26,6 +27,10 @@ impl BackupError {
             Self::OtherMajor { source, .. } => source.hint(),
             Self::NoRoom { .. } => Some(
                 "free disk space (`ampup prune` removes unused files) and run the same command again"
+                    .to_owned(),
+            ),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
+                "`ampup prune --dry-run` shows the backups and the old clusters that projects keep"
                     .to_owned(),
             ),
             Self::Io { source, .. } => hint_of_room(source),

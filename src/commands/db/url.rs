@@ -57,6 +57,7 @@ pub(super) fn of(cluster: &Cluster, session: &Session) -> Result<(String, Status
 pub(super) fn none(cluster: &Cluster) -> Error {
     Error::NotFound {
         message: format!("there is no database in `{}`", cluster.project().amp_dir()),
-        hint: "`ampup db start` makes one".to_owned(),
+        hint: "`ampup db list` shows the projects that have one; `ampup db start` creates one here"
+            .to_owned(),
     }
 }

@@ -51,7 +51,7 @@ fn what_is_no_whole_backup_changes_nothing() {
     home.db(&["restore", "absent"]).exits(3).says("absent");
     home.db(&["restore", "."])
         .exits(3)
-        .says("there is no cluster")
+        .says("there is no database")
         .says("hint: `ampup prune --dry-run` shows");
 
     // Programs of its major are needed.
