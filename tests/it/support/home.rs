@@ -267,7 +267,7 @@ impl Home {
             let component = components.entry(name.clone()).or_insert_with(|| {
                 json!({
                     "summary": format!("{name} for tests"), "homepage": "https://example.com",
-                    "default": {"channel": "stable", "requirement": postgres.then_some("18")},
+                    "default": if postgres { json!({"channel": "stable", "requirement": "18"}) } else { json!({"channel": "stable"}) },
                     "group": group, "default_install": true,
                     "version_style": if postgres { "postgres" } else if group == "amp" { "v" } else { "plain" },
                     "executables": if postgres { json!(["initdb", "postgres"]) } else { json!([name]) },
