@@ -134,7 +134,12 @@ fn the_database_of_the_start_program_is_the_projects(start: &Program, person: &P
         person.directory().join("aside"),
     );
     fs::rename(&active, &aside).expect("moved");
+    // A linked build of the same major serves only where it is active.
+    let linked = person.home.path().join("components/postgres/18.99.0-local-1a2b3c4");
+    fs::create_dir(&linked).expect("made");
+    fs::write(linked.join(".receipt.json"), "{}").expect("written");
     assert_eq!(sql(&address(), "select x from t").expect("kept"), "1");
+    fs::remove_dir_all(&linked).expect("removed");
     fs::rename(&aside, &active).expect("moved back");
     ampup(&["db", "psql", "-Atc", "select x from t"])
         .exits(0)

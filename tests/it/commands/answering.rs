@@ -87,7 +87,8 @@ fn json_is_one_object_on_stdout_also_for_errors() {
     let usage = home.ampup(&["--json", "nonsense"]).exits(2).json();
     assert_eq!(usage["exit"], 2);
     let rows = [
-        &["list"][..],
+        &[][..],
+        &["list"],
         &["list", "--available"],
         &["check"],
         &["history"],

@@ -29,11 +29,13 @@ fn validators() -> &'static BTreeMap<String, Validator> {
     })
 }
 
-/// The name of a command's schema: its verb, and the verb below it.
+/// The name of a command's schema: its verb, and the verb below it; that of ampup alone is `help`.
 fn name_of(command: &Command) -> Option<String> {
     let words: Vec<&str> = command.get_args().filter_map(OsStr::to_str).collect();
     let known = |word: &&&str| validators().contains_key(**word) || ROOMS.contains(*word);
-    let at = words.iter().position(|word| known(&word))?;
+    let Some(at) = words.iter().position(|word| known(&word)) else {
+        return Some("help".to_owned());
+    };
     if !ROOMS.contains(&words[at]) {
         return Some(words[at].to_owned());
     }
