@@ -135,7 +135,10 @@ fn the_database_of_the_start_program_is_the_projects(start: &Program, person: &P
     );
     fs::rename(&active, &aside).expect("moved");
     // A linked build of the same major serves only where it is active.
-    let linked = person.home.path().join("components/postgres/18.99.0-local-1a2b3c4");
+    let linked = person
+        .home
+        .path()
+        .join("components/postgres/18.99.0-local-1a2b3c4");
     fs::create_dir(&linked).expect("made");
     fs::write(linked.join(".receipt.json"), "{}").expect("written");
     assert_eq!(sql(&address(), "select x from t").expect("kept"), "1");
