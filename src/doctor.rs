@@ -62,7 +62,8 @@ pub enum Level {
 }
 
 impl Finding {
-    fn fine(about: &'static str, text: impl Into<String>) -> Self {
+    /// A check that found nothing.
+    pub fn fine(about: &'static str, text: impl Into<String>) -> Self {
         Self {
             about,
             level: Level::Fine,

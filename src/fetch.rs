@@ -55,7 +55,7 @@ use self::{
 pub use self::{
     error::{FetchError, Verdict},
     fault::Fault,
-    options::{FetchContext, FetchOptions, Limits, Secret},
+    options::{FetchContext, FetchOptions, Limits, PinnedBy, Secret},
     packages::PackageClient,
     published::{of_checksum_file, of_github_release},
 };
@@ -224,15 +224,16 @@ impl Wire {
 
     /// Looks whether the options allow to learn the digest of an artifact. One that its publisher states is learnt from a host.
     fn ensure_digest_allowed(&self, name: &str, artifact: &Artifact) -> Result<(), FetchError> {
-        let url = match &artifact.integrity {
-            Integrity::Pinned { .. } => return Ok(()),
-            _ if self.options.require_pinned => {
+        let url = match (&artifact.integrity, self.options.require_pinned) {
+            (Integrity::Pinned { .. }, _) => return Ok(()),
+            (_, Some(by)) => {
                 return Err(FetchError::Unpinned {
                     name: name.to_owned(),
+                    by,
                 });
             }
-            Integrity::Stated { .. } => return Ok(()),
-            Integrity::ChecksumFile { url, .. } | Integrity::GithubAsset { release: url, .. } => url,
+            (Integrity::Stated { .. }, None) => return Ok(()),
+            (Integrity::ChecksumFile { url, .. } | Integrity::GithubAsset { release: url, .. }, None) => url,
         };
         let address = address::parse(url)?;
         if address.scheme() != "file" {

@@ -27,7 +27,7 @@ pub use self::{
     carry::{Build, Builds, Candidates, Failure, Wanted, builds, wanted},
     check::{Checked, Finding},
     index::{ArtifactEntry, Index, RegistryEntry},
-    itself::{Itself, NotCarried},
+    itself::{Itself, NotCarried, asset},
 };
 
 /// The unfinished work in a mirror, and its lock.

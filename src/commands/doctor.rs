@@ -172,25 +172,35 @@ fn damages(session: &Session) -> Vec<Finding> {
     findings
 }
 
-/// The pins of the project here: one that is not installed stops `ampup run`.
+/// The pins of the project here.
 fn pins(session: &Session) -> Vec<Finding> {
-    let found = session
-        .inventory()
-        .and_then(|inventory| pinned::lines(&inventory, session));
-    let lines = match found {
-        Ok(lines) => lines,
-        Err(error) => return vec![refused("pins", &error)],
-    };
-    let finding = |line: pinned::Line| Finding {
-        about: "pins",
-        level: match line.is_installed {
-            true => Level::Fine,
-            false => Level::Problem,
-        },
-        remedy: (!line.is_installed).then(|| "`ampup install`".to_owned()),
-        text: line.text,
-    };
-    lines.into_iter().map(finding).collect()
+    try_pins(session).unwrap_or_else(|error| vec![refused("pins", &error)])
+}
+
+/// A finding for each pin: one that is not installed stops `ampup run`, and one may lack security fixes.
+fn try_pins(session: &Session) -> Result<Vec<Finding>, Error> {
+    let inventory = session.inventory()?;
+    let lines = pinned::lines(&inventory, session)?;
+    let concerns = pinned::concerns(|_| true, &inventory, session)?;
+    let mut findings = Vec::new();
+    for line in lines {
+        let concerned = concerns.iter().find(|(chosen, _)| chosen.component == line.name);
+        let danger = concerned.and_then(|(chosen, concerns)| {
+            let danger = concerns.iter().find(|concern| concern.is_dangerous())?;
+            Some((chosen, danger))
+        });
+        findings.push(match danger {
+            _ if !line.is_installed => Finding::problem("pins", line.text, "`ampup install`"),
+            None => Finding::fine("pins", line.text),
+            Some((chosen, danger)) => Finding {
+                about: "pins",
+                level: Level::Problem,
+                text: format!("{}: {danger}", line.text),
+                remedy: chosen.raised(session)?,
+            },
+        });
+    }
+    Ok(findings)
 }
 
 /// The checks that could not be made, in words.

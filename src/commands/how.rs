@@ -1,7 +1,7 @@
 //! The options that every installation has. Not a verb itself.
 
 use super::{Error, Session};
-use crate::fetch::Secret;
+use crate::fetch::{PinnedBy, Secret};
 
 /// The options of every installation, for `install` and `update`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -15,6 +15,9 @@ pub struct How {
     /// Refuse what the registry itself states no digest for
     #[arg(long)]
     pub require_pinned: bool,
+    /// True if that is so because of `--locked`.
+    #[arg(skip)]
+    pub is_locked: bool,
     /// Take also what builders have released and the registry does not have yet, with the digest that they state now
     #[arg(long)]
     pub upstream: bool,
@@ -24,6 +27,17 @@ pub struct How {
     /// The versions that were removed.
     #[command(flatten)]
     pub gone: Gone,
+}
+
+impl How {
+    /// The option, or the setting, by which only digests are taken that the registry itself states.
+    pub(super) fn pinned_by(&self, session: &Session) -> Option<PinnedBy> {
+        if self.is_locked {
+            return Some(PinnedBy::Locked);
+        }
+        let by_setting = session.settings.require_pinned.then_some(PinnedBy::Setting);
+        self.require_pinned.then_some(PinnedBy::Flag).or(by_setting)
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

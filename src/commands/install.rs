@@ -46,7 +46,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .map(|request| request.spec(session))
         .collect::<Result<Vec<_>, _>>()?;
     let mut how = args.how.clone();
-    how.require_pinned |= args.locked;
+    how.is_locked = args.locked;
     if !named.is_empty() {
         ensure_exact(
             args,

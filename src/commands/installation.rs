@@ -91,7 +91,7 @@ fn rehearse(
         Stage {
             layout: &session.layout,
             registry,
-            wire: &session.wire(github_token(how, session), how.require_pinned)?,
+            wire: &session.wire(github_token(how, session), how.pinned_by(session))?,
             runtime,
         },
     ))
@@ -203,7 +203,7 @@ pub(super) fn at_work<T>(
 ) -> Result<T, Error> {
     session.prepare()?;
     let runtime = session.runtime()?;
-    let wire = session.wire(github_token(how, session), how.require_pinned)?;
+    let wire = session.wire(github_token(how, session), how.pinned_by(session))?;
     let done = work(&InstallContext {
         layout: &session.layout,
         registry,

@@ -92,7 +92,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         return show(&mirror, &wanted, session);
     }
     let runtime = session.runtime()?;
-    let wire = session.wire(github_token(&How::default(), session), false)?;
+    let wire = session.wire(github_token(&How::default(), session), None)?;
     let context = MirrorContext {
         registry: session.registry()?,
         wire: &wire,
@@ -202,13 +202,7 @@ fn outcome_of(
     }
     talk.push(about_registry(registry));
     if exit == Exit::Done {
-        talk.extend(Url::from_directory_path(mirror.directory()).ok().map(|url| {
-            let url = shell::typed(url.as_str().trim_end_matches('/'));
-            format!(
-                "to install from it: `--mirror {url}`; to check every file: `ampup mirror {} --check`",
-                typed(mirror)
-            )
-        }));
+        talk.extend(use_of(mirror, itself));
     }
     let json = json!({
         "mirror": mirror.directory(), "registry": registry_row(registry), "artifacts": rows, "ampup": own,
@@ -218,6 +212,34 @@ fn outcome_of(
         exit,
         ..Outcome::done(talk, json)
     })
+}
+
+/// Says how to install from the mirror, and what is to be done first for hosts of a kind that ampup itself is not there for.
+fn use_of(mirror: &Mirror, itself: &[Result<Itself, NotCarried>]) -> Vec<String> {
+    let mut talk = Vec::new();
+    let lacking = itself.iter().filter_map(|one| Some(one.as_ref().err()?.target));
+    let lacking: Vec<_> = lacking.collect();
+    let names = |form: fn(&Target) -> String| lacking.iter().map(form).collect::<Vec<_>>().join(" and ");
+    let mut except = String::new();
+    if !lacking.is_empty() {
+        let targets = names(ToString::to_string);
+        let files = names(|target| {
+            let file = crate::mirror::asset(*target);
+            format!("`{file}` and `{file}.sha256`")
+        });
+        talk.push(format!(
+            "on {targets} ampup itself must come from elsewhere: put {files} of a release beside `install.sh`"
+        ));
+        except = format!(" where ampup is, so not yet on {targets}");
+    }
+    if let Ok(url) = Url::from_directory_path(mirror.directory()) {
+        let url = shell::typed(url.as_str().trim_end_matches('/'));
+        talk.push(format!(
+            "to install from it{except}: `--mirror {url}`; to check every file: `ampup mirror {} --check`",
+            typed(mirror)
+        ));
+    }
+    talk
 }
 
 /// Wrong bytes say more than that something could not be had.

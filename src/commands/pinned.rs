@@ -78,6 +78,31 @@ impl fmt::Display for Chooser {
 }
 
 impl Chosen {
+    /// The commands that bring the newest release which takes its place into the project, where there is one.
+    ///
+    /// # Errors
+    /// When the registry has no such component.
+    pub(super) fn raised(&self, session: &Session) -> Result<Option<String>, Error> {
+        let Chooser::Pin { requirement, .. } = &self.by else {
+            return Ok(None);
+        };
+        let (name, version) = (&self.component, self.tree.version());
+        let component = session.component(name)?;
+        let exact = Requirement::Exact(version.clone());
+        let newer = concern::held_back(component, version, Some(&exact), host::target());
+        let Some(Concern::HeldBack { newest, .. }) = newer else {
+            return Ok(None);
+        };
+        let mut releases = component.releases.iter();
+        let is_allowed =
+            releases.any(|release| release.version == newest && component.is_meant(requirement, release));
+        Ok(Some(if is_allowed {
+            format!("`ampup install --no-activate {name}@{newest}`")
+        } else {
+            format!("`ampup pin {name}@{newest}`, then `ampup install`")
+        }))
+    }
+
     /// Its programs' directory.
     pub(super) fn bin(&self, session: &Session) -> Utf8PathBuf {
         session.layout.tree(&self.component, &self.tree).join("bin")
@@ -272,23 +297,20 @@ pub(super) fn ensure_active(
         else {
             continue;
         };
-        let exact = Requirement::Exact(tree.version().clone());
-        let newer = concern::held_back(
-            session.component(&name)?,
-            tree.version(),
-            Some(&exact),
-            host::target(),
-        );
+        let chosen = Chosen {
+            by: Chooser::of_pin(pins, pin),
+            component: name,
+            tree,
+        };
+        let (name, tree) = (&chosen.component, &chosen.tree);
         return Err(Error::NotFound {
             message: format!(
                 "no version of {name} is active; this project pins `{}`",
                 pin.requirement
             ),
-            hint: match newer {
-                Some(Concern::HeldBack { newest, .. }) => {
-                    format!("`ampup pin {name}@{newest}`, then `ampup install`")
-                }
-                _ => format!("`ampup use {name}@{tree}`"),
+            hint: match chosen.raised(session)? {
+                Some(raised) => raised,
+                None => format!("`ampup use {name}@{tree}`"),
             },
         });
     }

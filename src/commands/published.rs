@@ -105,7 +105,7 @@ impl Session {
         origin.id = match refresh::known_id(&origin, &self.layout) {
             Some(id) => id,
             None => {
-                let (wire, runtime) = (self.wire(None, false)?, self.runtime()?);
+                let (wire, runtime) = (self.wire(None, None)?, self.runtime()?);
                 let id = runtime.block_on(refresh::claimed_id(&origin, &wire));
                 runtime.shutdown_background();
                 id?
@@ -121,7 +121,7 @@ impl Session {
             return Ok(without_ampup(loaded));
         }
         let origin = self.publisher()?;
-        let (wire, runtime) = (self.wire(None, false)?, self.runtime()?);
+        let (wire, runtime) = (self.wire(None, None)?, self.runtime()?);
         let answer = runtime.block_on(self.ask_publisher(&loaded, &wire));
         runtime.shutdown_background();
         match answer? {
@@ -193,7 +193,7 @@ impl Session {
             return Ok(());
         }
         let loaded = self.load_published()?;
-        let wire = self.wire(None, false)?;
+        let wire = self.wire(None, None)?;
         let runtime = self.runtime()?;
         let answer = runtime.block_on(self.ask_publisher(&loaded, &wire));
         // A name look-up that hangs must not keep us.

@@ -14,7 +14,7 @@ use crate::{
     children::{self, Interrupt},
     env::Env,
     event::{Event, Reporter},
-    fetch::{self, Secret, Wire},
+    fetch::{self, PinnedBy, Secret, Wire},
     hindrance::Hindrance,
     layout::Layout,
     pins::Pins,
@@ -177,13 +177,18 @@ impl Session {
     ///
     /// # Errors
     /// When the mirror that the user named is no address.
-    pub fn wire(&self, github_token: Option<Secret>, require_pinned: bool) -> Result<Wire, Error> {
+    pub fn wire(
+        &self,
+        github_token: Option<Secret>,
+        require_pinned: Option<PinnedBy>,
+    ) -> Result<Wire, Error> {
         self.warn_of_missing_mirror()?;
+        let by_setting = self.settings.require_pinned.then_some(PinnedBy::Setting);
         let settings = fetch::FetchOptions {
             offline: self.is_offline(),
             mirror: self.mirror()?,
             github_token,
-            require_pinned: require_pinned || self.settings.require_pinned,
+            require_pinned: require_pinned.or(by_setting),
             interrupt: self.options.interrupt.clone(),
             ..fetch::FetchOptions::default()
         };

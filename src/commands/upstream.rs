@@ -44,7 +44,7 @@ pub(super) fn ensure_allowed(how: &How, session: &Session) -> Result<(), Error> 
 }
 
 fn is_pinned(how: &How, session: &Session) -> bool {
-    how.require_pinned || session.settings.require_pinned
+    how.pinned_by(session).is_some()
 }
 
 /// The registry for an installation: with `--upstream`, with what is newer elsewhere; and with a version that is named

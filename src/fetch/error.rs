@@ -4,7 +4,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
-use super::{Fault, PackageClient};
+use super::{Fault, PackageClient, PinnedBy};
 use crate::{fs::space::sized, verify::VerifyError};
 
 /// The reason an artifact, or a small file, could not be fetched.
@@ -77,12 +77,12 @@ pub enum FetchError {
         why: String,
     },
     /// A digest that the manifest itself does not state is not enough.
-    #[error(
-        "the digest of {name} is stated by its publisher alone, and only those that the registry states are to be taken"
-    )]
+    #[error("the registry has no digest for {name}; {by} takes none that its publisher alone states")]
     Unpinned {
         /// The name of the artifact.
         name: String,
+        /// The option that refuses it.
+        by: PinnedBy,
     },
     /// An address that is never asked.
     #[error("`{address}` is not asked: {why}")]

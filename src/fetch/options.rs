@@ -18,6 +18,27 @@ pub struct FetchContext<'a> {
     pub open_wheel: fn(&Verified, &mut File) -> io::Result<()>,
 }
 
+/// The option by which only digests are taken that the manifest itself states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinnedBy {
+    /// `--locked`
+    Locked,
+    /// `--require-pinned`
+    Flag,
+    /// The setting `require_pinned`.
+    Setting,
+}
+
+impl fmt::Display for PinnedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Locked => "`--locked`",
+            Self::Flag => "`--require-pinned`",
+            Self::Setting => "`require_pinned` in `config.toml`",
+        })
+    }
+}
+
 /// The options that a person may set.
 #[derive(Debug, Clone)]
 pub struct FetchOptions {
@@ -28,8 +49,8 @@ pub struct FetchOptions {
     pub mirror: Option<Url>,
     /// Sent to `token_origin`, never across a redirect.
     pub github_token: Option<Secret>,
-    /// Refuse artifacts whose digest is not in the manifest itself.
-    pub require_pinned: bool,
+    /// Refuse artifacts whose digest is not in the manifest itself, because of this.
+    pub require_pinned: Option<PinnedBy>,
     /// The handle that ends the clients of package registries.
     pub interrupt: Interrupt,
     /// Where GitHub's API is. Tests have their own.
@@ -44,7 +65,7 @@ impl Default for FetchOptions {
             offline: false,
             mirror: None,
             github_token: None,
-            require_pinned: false,
+            require_pinned: None,
             interrupt: Interrupt::default(),
             token_origin: Url::parse("https://api.github.com").expect("an address"),
             limits: Limits::default(),

@@ -174,7 +174,7 @@ fn runs_on(target: Target) -> bool {
 }
 
 /// The name that the install scripts ask for.
-pub(super) fn asset(target: Target) -> String {
+pub fn asset(target: Target) -> String {
     let suffix = if target == Target::X86_64Windows {
         ".exe"
     } else {

@@ -53,6 +53,14 @@ fn a_missed_security_fix_is_told_by_every_command_that_looks() {
     let run = home.ampup(&["list"]).exits(0);
     assert!(!run.stderr.contains("lacks"), "{run:#?}");
     home.ampup(&["check"]).exits(0);
+    // What the project uses in place of it is no better for that.
+    home.ampup(&["pin", "tool@1.0.0"]).exits(0);
+    home.ampup(&["doctor"])
+        .exits(1)
+        .prints_with("problem pins: this project uses `tool@1.0.0`")
+        .prints_with(&format!(
+            "`ampup.toml`): {lacks}\n        `ampup pin tool@2.0.0`, then `ampup install`\n"
+        ));
 }
 
 #[test]

@@ -155,6 +155,11 @@ fn what_is_not_installed_is_a_problem_and_damaged_files_are_found_on_request() {
                 .any(|text| text.contains("PostgreSQL 18 is not installed")),
         "{all:#?}"
     );
+    home.ampup(&["install", "postgres"]).exits(0);
+    doctor(&home, "empty", |_| {})
+        .exits(1)
+        .prints_with("ampd is not installed, only PostgreSQL is")
+        .prints_with("`ampup install` adds it");
     home.ampup(&["install", "ampd", "postgres"]).exits(0);
     assert!(found(&doctor(&home, "empty", |_| {})).is_empty());
     let installed = home.path().join("components/ampd/1.0.0/bin/ampd");

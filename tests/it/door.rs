@@ -312,7 +312,12 @@ fn what_is_settled_counts_for_a_dry_run_and_what_may_not_be_executed_does_not_ru
     for more in [&["--dry-run"][..], &[]] {
         home.ampup(&[&["install", "loose"], more].concat())
             .exits(4)
-            .says("only those that the registry states are to be taken");
+            .says("the registry has no digest for loose")
+            .says("`require_pinned` in `config.toml` takes none that its publisher alone states");
     }
+    home.ampup(&["install", "--locked", "loose@1.0.0"])
+        .exits(4)
+        .says("the registry has no digest for loose 1.0.0; `--locked` takes none that its publisher alone states")
+        .says("hint: run the same command without `--locked`");
     home.ampup(&["install", "inert"]).exits(1).says("acme");
 }

@@ -151,6 +151,11 @@ fn a_mirror_has_every_build_once_and_nothing_is_fetched_again() {
         run.stderr.contains("already in the mirror: tool 1.0.0"),
         "{run:#?}"
     );
+    run.says(&format!(
+        "on {OTHER} ampup itself must come from elsewhere: put `ampup-{OTHER}` and `ampup-{OTHER}.sha256` of a release beside \
+         `install.sh`"
+    ))
+    .says(&format!("to install from it where ampup is, so not yet on {OTHER}: `--mirror file:///"));
     assert_eq!(content(&kept.directory()), before, "nothing changes");
     assert_eq!(server.requests().len(), asked, "nothing is asked");
     kept.mirror(&["--check"])

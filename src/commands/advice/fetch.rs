@@ -3,7 +3,7 @@
 use super::hint_of_io;
 use crate::{
     exit::Exit,
-    fetch::{Fault, FetchError, PackageClient, TLS_PREFIX},
+    fetch::{Fault, FetchError, PackageClient, PinnedBy, TLS_PREFIX},
 };
 
 impl FetchError {
@@ -56,8 +56,14 @@ impl FetchError {
                 "run the same command again; if it fails again, report it: nothing was installed"
             }
             Self::Offline { .. } => "run the same command without `--offline`",
-            Self::Unpinned { .. } => {
-                "leave out `--locked`, `--require-pinned` and the setting `require_pinned`: an exact version is the same every time without them"
+            Self::Unpinned {
+                by: PinnedBy::Setting,
+                ..
+            } => "set `require_pinned = false`: an exact version is the same every time without it",
+            Self::Unpinned { by, .. } => {
+                return Some(format!(
+                    "run the same command without {by}: an exact version is the same every time without it"
+                ));
             }
             Self::WrongMirror { .. } => {
                 "whoever keeps the mirror finds what is wrong with `ampup mirror DIR --check`"

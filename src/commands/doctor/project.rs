@@ -84,20 +84,12 @@ fn daemon(session: &Session) -> Option<Finding> {
     if !is_known(&name, session) || locator.active(&name).is_ok() || is_pinned() || is_on_path() {
         return None;
     }
-    let missing = Finding::problem(
-        "ampd",
-        "ampd is not installed: there is nothing to run",
-        "`ampup install`",
-    );
-    // Whoever has PostgreSQL alone may want no more.
-    Some(match locator.active(&locate::postgres()) {
-        Ok(_) => Finding {
-            level: Level::Note,
-            text: "ampd is not installed, only PostgreSQL".to_owned(),
-            ..missing
-        },
-        Err(_) => missing,
-    })
+    let has_postgres = locator.every_postgres().is_ok_and(|trees| !trees.is_empty());
+    let text = match has_postgres {
+        true => "ampd is not installed, only PostgreSQL is",
+        false => "ampd is not installed: there is nothing to run",
+    };
+    Some(Finding::problem("ampd", text, "`ampup install` adds it"))
 }
 
 /// Looks for what keeps `ampup run` from serving the database.
