@@ -242,6 +242,11 @@ impl Wire {
         Ok(())
     }
 
+    /// The mirror that a person named.
+    pub fn mirror(&self) -> Option<&Url> {
+        self.options.mirror.as_ref()
+    }
+
     /// A small file from the web or from a `file://` address, of at most `limit` bytes. A mirror is never asked.
     ///
     /// # Errors

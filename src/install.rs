@@ -23,6 +23,7 @@ use crate::{
     event::{Event, Reporter},
     fetch::Wire,
     layout::Layout,
+    mirror::offer,
     registry::Registry,
     resolve::{Action, Candidate, GroupPlan, Plan, Step},
 };
@@ -34,7 +35,7 @@ pub use rehearse::{Rehearsal, Stage, rehearse};
 use locks::Locks;
 
 pub use acquire::in_one_line;
-pub use error::{Attempt, AttemptError, InstallError, out_of_reach};
+pub use error::{Attempt, AttemptError, InstallError, MirrorOffer, out_of_reach};
 
 /// The context of an installation.
 pub struct InstallContext<'a> {
@@ -176,8 +177,30 @@ fn prepare(
     }
     Err(InstallError::Exhausted {
         components: group.components.clone(),
+        offer: offer(group, &attempts, context).map(Box::new),
         attempts,
         passed_over: group.passed_over.clone(),
+    })
+}
+
+/// Asks the mirror what it has instead, where nobody who has it was reached.
+fn offer(group: &GroupPlan, attempts: &[Attempt], context: &InstallContext<'_>) -> Option<MirrorOffer> {
+    let mirror = context.wire.mirror()?.clone();
+    if !attempts.iter().any(Attempt::is_unfetched) {
+        return None;
+    }
+    let (component, wanted) = (&group.components[0], &group.candidates.first()?.version);
+    let mut has = offer::instead_of(wanted, component, context.wire, context.runtime)?;
+    Some(MirrorOffer {
+        mirror,
+        component: component.clone(),
+        wanted: context.show(component, wanted),
+        has: has
+            .iter()
+            .rev()
+            .map(|version| context.show(component, version))
+            .collect(),
+        highest: has.pop_last(),
     })
 }
 

@@ -6,6 +6,7 @@ mod carry;
 mod check;
 mod index;
 mod itself;
+pub mod offer;
 
 use std::{io, time::Duration};
 

@@ -187,13 +187,18 @@ impl Error {
         if let Self::Install(InstallError::Exhausted {
             attempts,
             passed_over,
+            offer,
             ..
         }) = self
         {
             let answered = attempts.iter().filter(|attempt| !attempt.is_out_of_reach());
             let answered = answered.map(|attempt| in_one_line(attempt));
             let mendable = PassedOver::mendable(passed_over).map(|(reason, _)| reason.to_owned());
-            let causes = out_of_reach(attempts).into_iter().chain(answered);
+            let causes = offer
+                .iter()
+                .map(ToString::to_string)
+                .chain(out_of_reach(attempts));
+            let causes = causes.chain(answered);
             return causes.chain(mendable).collect();
         }
         if let Self::Install(InstallError::Fatal(attempt)) = self {

@@ -146,6 +146,7 @@ pub(super) fn build(
         components: vec![step.component.clone()],
         attempts,
         passed_over: Vec::new(),
+        offer: None,
     })
 }
 

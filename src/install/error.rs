@@ -1,13 +1,14 @@
 //! Errors of an installation, attempt by attempt.
 
-use std::io;
+use std::{fmt, io};
 
 use semver::Version;
+use url::Url;
 
 use crate::{
     accept::AcceptError,
     domain::{ComponentName, Provider},
-    fetch::FetchError,
+    fetch::{FetchError, Verdict},
     fs::{
         lock::LockError,
         space::{sized, sized_up},
@@ -29,6 +30,8 @@ pub enum InstallError {
         attempts: Vec<Attempt>,
         /// The builds that were no candidates on this host.
         passed_over: Vec<PassedOver>,
+        /// The versions that the mirror has instead, where one was named and has not what was wanted.
+        offer: Option<Box<MirrorOffer>>,
     },
     /// An attempt failed in a way that forbids another one.
     #[error("could not install {}", .0.name())]
@@ -76,6 +79,42 @@ pub enum InstallError {
         /// The process.
         pid: u32,
     },
+}
+
+/// The versions that a mirror has in the place of one that it has not.
+#[derive(Debug)]
+pub struct MirrorOffer {
+    /// The mirror's address.
+    pub mirror: Url,
+    /// The component.
+    pub component: ComponentName,
+    /// The version that was wanted, as it is shown.
+    pub wanted: String,
+    /// The versions that it has, as they are shown.
+    pub has: Vec<String>,
+    /// The highest of them.
+    pub highest: Option<Version>,
+}
+
+impl fmt::Display for MirrorOffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            mirror,
+            component,
+            wanted,
+            has,
+            ..
+        } = self;
+        let mirror = mirror.as_str().trim_end_matches('/');
+        match has.is_empty() {
+            true => write!(f, "the mirror `{mirror}` has no {component} for this host"),
+            false => write!(
+                f,
+                "the mirror `{mirror}` has no {component} {wanted} (it has {})",
+                has.join(", ")
+            ),
+        }
+    }
 }
 
 /// One artifact that was tried in vain.
@@ -130,6 +169,11 @@ impl Attempt {
     /// Returns true if nobody answered.
     pub fn is_out_of_reach(&self) -> bool {
         out_of_reach(std::slice::from_ref(self)).is_some()
+    }
+
+    /// Returns true if it was not to be had, whatever was wrong with who was asked.
+    pub fn is_unfetched(&self) -> bool {
+        matches!(&self.error, AttemptError::Fetch(error) if error.verdict() == Verdict::NextSource)
     }
 
     fn name(&self) -> String {

@@ -90,6 +90,7 @@ fn possible(group: &GroupPlan, stage: Stage<'_>) -> Result<GroupPlan, InstallErr
             components: group.components.clone(),
             attempts,
             passed_over: left.passed_over,
+            offer: None,
         });
     }
     left.passed_over.extend(attempts.iter().map(|attempt| PassedOver {

@@ -1,4 +1,5 @@
-//! The index of a mirror: what was put into it, for whoever keeps it. Clients never read it.
+//! The index of a mirror: what was put into it, for whoever keeps it. A client that could install nothing reads it
+//! too, and only to say what there is instead.
 
 use std::{collections::BTreeMap, io};
 
@@ -16,7 +17,7 @@ use crate::{
 /// The index's name.
 pub(super) const NAME: &str = "mirror.json";
 /// No index is larger, in bytes.
-const LIMIT: u64 = 16 << 20;
+pub(super) const LIMIT: u64 = 16 << 20;
 
 /// All that was put into a mirror.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use fs_err as fs;
 use serde_json::{Value, json};
 
 use crate::support::{
-    home::{Home, Run, TARGET, program, script, sha256},
+    home::{Home, Run, TARGET, finish, program, script, sha256},
     server::{Reply, Server},
     table::every,
     world::snapshot,
@@ -178,6 +178,26 @@ fn what_is_in_a_mirror_is_installed_without_any_other_source() {
         .ampup(&["--offline", "--mirror", &kept.url(), "install", "tool"])
         .exits(0);
     assert!(run.stderr.contains("installed tool 1.0.0"), "{run:#?}");
+    // What it has not is named with what it has, and nobody's proxy is to blame.
+    let far = "https://127.0.0.1:1/tool";
+    let digest = format!("sha256:{}", "0".repeat(64));
+    elsewhere.offer_artifacts(
+        "tool",
+        "2.0.0",
+        &[json!({
+            "target": TARGET, "provider": "acme", "format": "raw", "source": {"kind": "https", "url": far},
+            "integrity": {"kind": "pinned", "digest": digest},
+        })],
+    );
+    let mut command = elsewhere.command(&["--mirror", &kept.url(), "install", "tool@2"]);
+    command.env("https_proxy", "http://127.0.0.1:1");
+    finish(command)
+        .exits(5)
+        .says(&format!(
+            "error: could not install tool\n  the mirror `{}` has no tool 2.0.0 (it has 1.0.0)\n",
+            kept.url()
+        ))
+        .says("hint: `ampup install --component tool@1.0.0` takes what the mirror has");
 
     let kept = Kept::new();
     kept.mirror(&["tool"]).exits(0);

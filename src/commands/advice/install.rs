@@ -54,6 +54,7 @@ impl InstallError {
             Self::Exhausted {
                 attempts,
                 passed_over,
+                offer,
                 ..
             } => {
                 let worst = attempts
@@ -62,7 +63,16 @@ impl InstallError {
                 match (worst, PassedOver::mendable(passed_over)) {
                     (Some(worst), _) => worst.error.hint(),
                     (None, Some((_, remedy))) => Some(format!("`{remedy}`")),
-                    (None, None) => attempts.first()?.error.hint(),
+                    (None, None) => match offer {
+                        // Whoever named a mirror means to get it from there, whatever the network lacks.
+                        Some(offer) => {
+                            let (name, highest) = (&offer.component, offer.highest.as_ref()?);
+                            Some(format!(
+                                "`ampup install --component {name}@{highest}` takes what the mirror has"
+                            ))
+                        }
+                        None => attempts.first()?.error.hint(),
+                    },
                 }
             }
             Self::Fatal(attempt) => attempt.error.hint(),
