@@ -94,43 +94,58 @@ pub const PROBE: &str = ".probe-";
 /// Lists the things that the file system of this directory does not keep, tried in a directory that is removed again.
 ///
 /// # Errors
-/// When nothing can be made there.
+/// When nothing can be made there, or the trial fails by something else than the file system's nature.
 pub fn lacks(directory: &Utf8Path) -> io::Result<Vec<Lack>> {
     let probe = atomic::private_directory(directory, PROBE)?;
     let lacks = tried(&probe);
     let _ = fs_err::remove_dir_all(&probe);
-    Ok(lacks)
+    lacks
 }
 
 #[cfg(unix)]
-fn tried(probe: &Utf8Path) -> Vec<Lack> {
+fn tried(probe: &Utf8Path) -> io::Result<Vec<Lack>> {
     let mut lacks = Vec::new();
-    if !keeps_permissions(probe) {
+    if !keeps_permissions(probe)? {
         lacks.push(Lack::Permissions);
     }
-    if fs_err::os::unix::fs::symlink(".", probe.join("link")).is_err() {
+    if !is_kept(fs_err::os::unix::fs::symlink(".", probe.join("link")))? {
         lacks.push(Lack::Links);
     }
-    lacks
+    Ok(lacks)
+}
+
+/// Returns false if a file system said that it does not keep something. That it could not now is an error.
+#[cfg(unix)]
+fn is_kept(done: io::Result<()>) -> io::Result<bool> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    match done {
+        Err(cause) if matches!(cause.kind(), PermissionDenied | Unsupported | InvalidInput) => Ok(false),
+        done => done.map(|()| true),
+    }
 }
 
 /// Returns true if a directory that was made a moment ago, for us alone, is closed to others, and stays so when that is asked for
 /// again, as PostgreSQL does: some file systems refuse every change.
+///
+/// # Errors
+/// When it cannot be looked at or changed for another reason.
 #[cfg(unix)]
-pub fn keeps_permissions(made: &Utf8Path) -> bool {
-    FileIdentity::at(made).is_ok_and(|found| found.mode & 0o077 == 0)
-        && Directory::made(made).is_ok_and(|made| made.set_mode(0o700).is_ok())
+pub fn keeps_permissions(made: &Utf8Path) -> io::Result<bool> {
+    Ok(FileIdentity::at(made)?.mode & 0o077 == 0 && is_kept(Directory::made(made)?.set_mode(0o700))?)
 }
 
 /// Returns true: Windows has others.
+///
+/// # Errors
+/// None.
 #[cfg(not(unix))]
-pub fn keeps_permissions(_: &Utf8Path) -> bool {
-    true
+pub fn keeps_permissions(_: &Utf8Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 #[cfg(not(unix))]
-fn tried(_: &Utf8Path) -> Vec<Lack> {
-    Vec::new()
+fn tried(_: &Utf8Path) -> io::Result<Vec<Lack>> {
+    Ok(Vec::new())
 }
 
 /// The kind of the file system at an absolute path, from `/proc/self/mountinfo` (proc(5)): `36 35 98:0 /root /at options

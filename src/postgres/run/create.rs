@@ -192,7 +192,7 @@ fn build(
 /// Fails where a directory that was made for us alone is open to others, or cannot be closed: nothing is made that no server
 /// would take.
 fn ensure_closed(new: &Utf8Path) -> Result<(), ClusterError> {
-    if !mounts::keeps_permissions(new) {
+    if !mounts::keeps_permissions(new).map_err(failed(new))? {
         return Err(AccessError::of_file_system(new.parent().unwrap_or(new), Lack::Permissions).into());
     }
     Ok(())
