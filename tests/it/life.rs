@@ -206,7 +206,10 @@ fn install_sh_run_twice_says_what_it_does_and_keeps_one_copy() {
     for who in Who::all() {
         let person = Person::new(who);
         let files = Publisher::new(&person).publish_now();
-        person.install(&files, &[]).exits(0).says("built by amp");
+        person
+            .install(&files, &[])
+            .exits(0)
+            .says(&format!("installed ampup v{NOW} in `~/.ampup`"));
         let before = snapshot(&person.directory());
         person
             .install(&files, &[])
