@@ -65,7 +65,9 @@ class Bench:
         return path
 
     def ampup(self, *arguments, home=None, registry=None, cwd=None, phases=False, user=None, **environment):
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.top), "AMPUP_YES": "1",
+        # npm's own authority, where a proxy looks into TLS.
+        authority = {name: os.environ[name] for name in ["NODE_EXTRA_CA_CERTS"] if name in os.environ}
+        environment = {**authority, "PATH": os.environ["PATH"], "HOME": str(self.top), "AMPUP_YES": "1",
                        "AMPUP_HOME": str(home or self.fresh() / "home"), **environment}
         progress = ["--progress", "json" if phases else "never"]
         if registry:
