@@ -20,9 +20,9 @@ pub struct Args {
     pub names: Vec<ComponentName>,
 }
 
-/// One line for each active component: up to date as far as everybody could be asked, or what `update` would install. Exit code 100 exactly when `update`
-/// would change something; like that, it asks for a newer registry first. What `update` could not install is held back, and
-/// the reason is told; so is what the builders have that the registry does not have yet.
+/// One line for each active component: up to date as far as everybody could be asked, or what `update` would install. Exit
+/// code 100 exactly when `update` would change something; like that, it asks for a newer registry first. What `update` could
+/// not install is held back, and the reason is told; so is what the builders have that the registry does not have yet.
 ///
 /// # Errors
 /// When the registry that comes is not proven, or a named component is not installed.

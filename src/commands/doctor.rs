@@ -88,8 +88,8 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
         findings.extend(damages(session));
     }
     // Several checks may stumble over the same.
-    let mut told = BTreeSet::new();
-    findings.retain(|finding| told.insert((finding.about, finding.text.clone())));
+    let mut known = BTreeSet::new();
+    findings.retain(|finding| known.insert((finding.about, finding.text.clone())));
     let mut data = String::new();
     let mut rows = Vec::new();
     for finding in &findings {

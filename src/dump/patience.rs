@@ -1,6 +1,6 @@
-//! A time limit for servers that ampup did not start, and for programs that read a dump. A server that says nothing may have much to do, or be gone: once it was silent
-//! for a while, it is asked in another session, and whoever waits is told. One that does not answer there, or that does nothing for
-//! us any more, is given up.
+//! A time limit for servers that ampup did not start, and for programs that read a dump. A server that says nothing may have
+//! much to do, or be gone: once it was silent for a while, it is asked in another session, and whoever waits is told. One that
+//! does not answer there, or that does nothing for us any more, is given up.
 
 use std::{
     io::{self, Read, Seek as _, Write as _},

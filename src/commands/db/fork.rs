@@ -30,7 +30,8 @@ pub struct Args {
 /// moment if it runs; what was here is kept under another name.
 ///
 /// # Errors
-/// When there is no database, one of the two is in use (the other one: also by any session), or PostgreSQL of its major is not installed; nothing is changed
+/// When there is no database, one of the two is in use (the other one: also by any session), or PostgreSQL of its major is not
+/// installed; nothing is changed
 /// then.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let here = args.which.cluster(session)?;

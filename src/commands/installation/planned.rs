@@ -50,13 +50,13 @@ fn lines(group: &GroupPlan, session: &Session) -> Result<String, Error> {
             names.join(" and ")
         );
     }
-    let told = if is_whole { group.passed_over.len() } else { 1 };
-    for build in group.passed_over.iter().take(told) {
+    let listed = if is_whole { group.passed_over.len() } else { 1 };
+    for build in group.passed_over.iter().take(listed) {
         text += &format!("passed over: {}\n", build.reason);
     }
-    let untold = group.passed_over.len().saturating_sub(told);
-    if untold > 0 {
-        text += &format!("passed over: {untold} more (`--verbose` lists them)\n");
+    let unlisted = group.passed_over.len().saturating_sub(listed);
+    if unlisted > 0 {
+        text += &format!("passed over: {unlisted} more (`--verbose` lists them)\n");
     }
     Ok(text)
 }
