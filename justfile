@@ -82,7 +82,7 @@ embedded:
     trap 'rm -rf "$place"' EXIT
     chmod 755 "$place"
     export AMPUP_HOME="$place/home"
-    target/debug/ampup install --component postgres
+    target/debug/ampup install postgres
     mkdir "$place/project"
     as=''
     if [ "$(id -u)" = 0 ]; then

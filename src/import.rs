@@ -243,9 +243,7 @@ impl Importing<'_> {
                     "that server is PostgreSQL {major}; this project's is {}",
                     self.programs.major()
                 ),
-                hint: format!(
-                    "`ampup install --component postgres@{major}`, then run the same command again"
-                ),
+                hint: format!("`ampup install postgres@{major}`, then run the same command again"),
             });
         }
         self.dumper(&["pg_dump"], Some(server))

@@ -128,7 +128,7 @@ pub fn decide(
                 "the cluster was created by PostgreSQL {from} and cannot be downgraded to {}",
                 to.major()
             ),
-            hint: format!("`ampup install --component postgres@{from}`: it is served by its own major"),
+            hint: format!("`ampup install postgres@{from}`: it is served by its own major"),
         });
     }
     swap::ensure_possible(cluster)?;

@@ -271,9 +271,7 @@ fn hint_of_command(command: &str, cause: &io::Error) -> Option<String> {
         return failure.hint(&os_release());
     }
     match (cause.kind(), command) {
-        (io::ErrorKind::NotFound, "ampd" | "ampctl") => {
-            Some(format!("`ampup install --component {command}`"))
-        }
+        (io::ErrorKind::NotFound, "ampd" | "ampctl") => Some(format!("`ampup install {command}`")),
         (io::ErrorKind::NotFound, _) => Some("name a program that is on PATH, or give its path".to_owned()),
         _ => None,
     }

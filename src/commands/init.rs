@@ -383,8 +383,7 @@ fn what_next(args: &Args, intent: &Intent, by_hand: &[Utf8PathBuf], session: &Se
         });
     }
     if args.components.is_empty() {
-        lines
-            .push("next: `ampup install`; PostgreSQL alone: `ampup install --component postgres`".to_owned());
+        lines.push("next: `ampup install`; PostgreSQL alone: `ampup install postgres`".to_owned());
     }
     lines
 }

@@ -21,7 +21,7 @@ pub struct Args {
     /// A version of ampd and ampctl (`0.0.35`), or a component (`postgres@18`); several are installed together
     #[arg(value_name = "VERSION|SPEC", value_parser = requests::version_or_component(EXAMPLE))]
     pub what: Vec<Request>,
-    /// A component, with a version if you like: `postgres`, `postgres@18`, `postgres@18.4.0+zonky`
+    /// The same as a SPEC without this option: `postgres`, `postgres@18`, `postgres@18.4.0+zonky`
     #[arg(short, long = "component", value_name = "SPEC", value_parser = requests::component(EXAMPLE))]
     pub components: Vec<Request>,
     /// Install beside what is active, which stays active

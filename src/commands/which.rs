@@ -151,7 +151,7 @@ fn hint(args: &Args, session: &Session) -> Result<String, Error> {
         .values()
         .find(|component| component.executables.contains(&args.executable));
     Ok(match component {
-        Some(component) => format!("`ampup install --component {}`", component.name),
+        Some(component) => format!("`ampup install {}`", component.name),
         None => "`ampup list` shows what is installed".to_owned(),
     })
 }

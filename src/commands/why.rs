@@ -279,6 +279,6 @@ fn not_active(name: &ComponentName, others: &[String], session: &Session) -> Res
     session.registry()?.require(name)?;
     Ok(Error::NotFound {
         message: format!("{name} is not installed"),
-        hint: format!("`ampup install --component {name}`"),
+        hint: format!("`ampup install {name}`"),
     })
 }

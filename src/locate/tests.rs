@@ -35,10 +35,7 @@ fn the_active_version_or_the_highest_of_another_major_is_found() {
     assert_eq!(found(Some(18)), "18.3.0", "the active one wins over a higher one");
     assert_eq!(found(Some(16)), "16.14.0", "numbers, not text");
     let missing = locator.postgres(Some(17)).expect_err("a beta is not meant");
-    assert_eq!(
-        missing.hint().as_deref(),
-        Some("`ampup install --component postgres@17`")
-    );
+    assert_eq!(missing.hint().as_deref(), Some("`ampup install postgres@17`"));
     let tree = locator.active(&postgres()).expect("found").tree;
     assert!(tree.ends_with("components/postgres/18.3.0"), "{tree}");
 }
@@ -80,10 +77,7 @@ fn what_is_missing_is_said_with_the_command_that_brings_it() {
     let (_world, locator) = home(&[], None);
     let missing = locator.postgres(None).expect_err("nothing is installed");
     assert_eq!(missing.to_string(), "PostgreSQL 18 is not installed");
-    assert_eq!(
-        missing.hint().as_deref(),
-        Some("`ampup install --component postgres`")
-    );
+    assert_eq!(missing.hint().as_deref(), Some("`ampup install postgres`"));
     assert_eq!(missing.exit_code(), Exit::NotFound);
     let (_world, locator) = home(&["17.1.0"], Some("17.1.0"));
     let missing = locator.postgres(Some(18)).expect_err("another is active");
@@ -91,10 +85,7 @@ fn what_is_missing_is_said_with_the_command_that_brings_it() {
         missing.to_string(),
         "PostgreSQL 18 is not installed (active: postgres 17.1)"
     );
-    assert_eq!(
-        missing.hint().as_deref(),
-        Some("`ampup install --component postgres@18`")
-    );
+    assert_eq!(missing.hint().as_deref(), Some("`ampup install postgres@18`"));
     let (_world, locator) = home(&["17.1.0"], Some("18.4.0"));
     let gone = locator.postgres(None).expect_err("the tree is gone");
     assert!(matches!(gone, LocateError::Gone { .. }), "{gone}");

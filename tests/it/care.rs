@@ -349,7 +349,7 @@ fn why_says_what_was_asked_for_and_by_which_command() {
     assert_eq!(run["request"], "2");
     home.ampup(&["why", "other"])
         .exits(3)
-        .says("hint: `ampup install --component other`");
+        .says("hint: `ampup install other`");
     home.ampup(&["why", "nothing"]).exits(3);
 }
 

@@ -390,7 +390,7 @@ fn another_projects_database_is_copied_and_that_of_a_later_major_refused() {
     old.db(&["import", "--replace", of_new.url()])
         .exits(1)
         .says("that server is PostgreSQL 16; this project's is 15")
-        .says("hint: `ampup install --component postgres@16`");
+        .says("hint: `ampup install postgres@16`");
     assert!(old.in_amp("metadb.old-").is_empty() && old.in_amp("metadb.next").is_empty());
     assert_eq!(
         sql(of_old.url(), "select count(*) from t").expect("it serves on"),

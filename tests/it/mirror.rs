@@ -197,7 +197,7 @@ fn what_is_in_a_mirror_is_installed_without_any_other_source() {
             "error: could not install tool\n  the mirror `{}` has no tool 2.0.0 (it has 1.0.0)\n",
             kept.url()
         ))
-        .says("hint: `ampup install --component tool@1.0.0` takes what the mirror has");
+        .says("hint: `ampup install tool@1.0.0` takes what the mirror has");
 
     let kept = Kept::new();
     kept.mirror(&["tool"]).exits(0);

@@ -147,9 +147,6 @@ fn what_is_missing_is_said_before_anything_is_made() {
         .start(&StartOptions::default(), &Silent)
         .expect_err("not installed");
     assert_eq!(refused.to_string(), "PostgreSQL 18 is not installed");
-    assert_eq!(
-        refused.hint().as_deref(),
-        Some("`ampup install --component postgres`")
-    );
+    assert_eq!(refused.hint().as_deref(), Some("`ampup install postgres`"));
     assert!(!project.project().amp_dir().exists());
 }

@@ -85,9 +85,7 @@ fn without_postgresql_the_next_command_is_named() {
     let run = home.ampup(&["run", "true"]).exits(3);
     assert!(
         run.stderr.starts_with("error: PostgreSQL 18 is not installed\n")
-            && run
-                .stderr
-                .ends_with("hint: `ampup install --component postgres`\n"),
+            && run.stderr.ends_with("hint: `ampup install postgres`\n"),
         "{run:?}"
     );
     assert!(!home.work().join(".amp").exists());

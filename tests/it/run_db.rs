@@ -203,7 +203,7 @@ fn a_missing_postgresql_is_the_same_everywhere() {
         home.ampup(words)
             .exits(3)
             .says("error: PostgreSQL 18 is not installed\n")
-            .says("hint: `ampup install --component postgres`\n");
+            .says("hint: `ampup install postgres`\n");
     }
     home.ampup(&["db", "status"])
         .exits(0)

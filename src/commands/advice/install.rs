@@ -68,7 +68,7 @@ impl InstallError {
                         Some(offer) => {
                             let (name, highest) = (&offer.component, offer.highest.as_ref()?);
                             Some(format!(
-                                "`ampup install --component {name}@{highest}` takes what the mirror has"
+                                "`ampup install {name}@{highest}` takes what the mirror has"
                             ))
                         }
                         None => attempts.first()?.error.hint(),

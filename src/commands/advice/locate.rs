@@ -15,25 +15,23 @@ impl LocateError {
                 component,
                 major: None,
                 ..
-            } => Some(format!("`ampup install --component {component}`")),
+            } => Some(format!("`ampup install {component}`")),
             // The default needs no number, and is what most people want to hear.
             Self::NotInstalled {
                 component,
                 major: Some(DEFAULT_MAJOR),
                 active: None,
                 ..
-            } => Some(format!("`ampup install --component {component}`")),
+            } => Some(format!("`ampup install {component}`")),
             Self::NotInstalled {
                 component,
                 major: Some(major),
                 ..
-            } => Some(format!("`ampup install --component {component}@{major}`")),
+            } => Some(format!("`ampup install {component}@{major}`")),
             Self::NotActive { component, name } => {
                 Some(format!("`ampup use {component}@{}`", shown(component, name)))
             }
-            Self::Gone { component, name, .. } => {
-                Some(format!("`ampup install --component {component}@{name}`"))
-            }
+            Self::Gone { component, name, .. } => Some(format!("`ampup install {component}@{name}`")),
             Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
             Self::Io { source, .. } => hint_of_io(source),
         }

@@ -100,7 +100,7 @@ impl ClusterError {
             Self::Io { source, .. } => hint_of_database(source),
             Self::NotWhole { .. } => Some("`ampup verify --repair postgres`".to_owned()),
             Self::MajorDiffers { data, .. } => Some(format!(
-                "`ampup install --component postgres@{data}` brings the programs of that data; both can be installed"
+                "`ampup install postgres@{data}` brings the programs of that data; both can be installed"
             )),
             Self::Foreign { entry, .. } if entry == "lost+found" => Some(
                 "that is the volume's own and stays: mount the volume at `.amp` instead, or set `AMP_DIR` to a directory in it"

@@ -42,7 +42,7 @@ impl ResolveError {
                 format!("`ampup install {}@{one}`", components.first()?)
             }
             Self::NotActive { component, installed } => format!("`ampup use {component}@{installed}`"),
-            Self::NotInstalled { component } => format!("`ampup install --component {component}`"),
+            Self::NotInstalled { component } => format!("`ampup install {component}`"),
         })
     }
 }

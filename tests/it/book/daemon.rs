@@ -86,10 +86,7 @@ fn each_program_finds_what_is_installed_and_says_what_is_missing() {
     let start = Program::start(&person);
     let programs = Program::all(&person);
     for program in programs.iter().chain([&start]) {
-        program
-            .run(&person)
-            .exits(1)
-            .says("ampup install --component postgres");
+        program.run(&person).exits(1).says("ampup install postgres");
         let mut without_a_home = program.command(&person);
         without_a_home.env("AMPUP_HOME", "");
         finish(without_a_home).says("AMPUP_HOME");

@@ -22,7 +22,7 @@ fn what_does_not_exist_is_answered_with_what_does() {
     home.ampup(&["search", "nothing-like-it"]).exits(3);
     home.ampup(&["which", "tool"])
         .exits(3)
-        .says("hint: `ampup install --component tool`");
+        .says("hint: `ampup install tool`");
     home.ampup(&["uninstall", "tool"]).exits(3);
     home.ampup(&["use", "tool@1.0.0"])
         .exits(3)

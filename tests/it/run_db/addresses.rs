@@ -91,7 +91,7 @@ fn psql_is_the_components_or_the_systems_and_else_is_named() {
             .exits(3)
             .says("no psql of PostgreSQL 18 is installed or in PATH")
     };
-    without(&served).says("hint: `ampup install --component postgres@18.6.0+theseus`");
+    without(&served).says("hint: `ampup install postgres@18.6.0+theseus`");
     // No build of this registry has it.
     served.home.offer("tool", "1.0.0");
     without(&served).says("hint: install the client programs of PostgreSQL 18");
