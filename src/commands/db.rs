@@ -20,7 +20,10 @@ use std::ops::RangeInclusive;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use super::{Error, Outcome, Session, database};
+use super::{
+    Error, Outcome, Session,
+    database::{self, Selected},
+};
 use crate::{
     domain::{Channel, Release},
     dump::DumpError,
@@ -133,11 +136,17 @@ fn named(path: &Utf8Path, session: &Session) -> Utf8PathBuf {
 }
 
 /// Says where the database is that was there before, and how it comes back.
-fn kept(aside: &Utf8Path) -> String {
-    format!(
-        "the database that was there is kept: `ampup db restore {}` brings it back",
-        shell::typed(aside.as_str())
-    )
+fn kept(aside: &Utf8Path, which: &Selected) -> String {
+    let restore = restore_command(aside, which);
+    format!("the database that was there is kept: `{restore}` brings it back")
+}
+
+/// The command that restores a backup, or a database that was put aside, in the project that was named.
+fn restore_command(path: &Utf8Path, which: &Selected) -> String {
+    let project = which.amp_dir.iter();
+    let project = project.map(|amp_dir| format!(" --amp-dir {}", shell::typed(amp_dir.as_str())));
+    let path = shell::typed(path.as_str());
+    format!("ampup db restore {path}{}", project.collect::<String>())
 }
 
 /// Says where the database would be that is there now, if one is.
@@ -184,7 +193,7 @@ fn complete_build(majors: &RangeInclusive<u64>, session: &Session) -> Option<Str
         Some((&release.version, host.lacks(&build.needs)))
     });
     let builds: Vec<_> = builds.collect();
-    let install = |version| format!("`ampup install --component postgres@{version}+{COMPLETE}`");
+    let install = |version| format!("`ampup install postgres@{version}+{COMPLETE}`");
     if let Some((version, _)) = builds.iter().find(|(_, lacks)| lacks.is_empty()) {
         return Some(install(version));
     }

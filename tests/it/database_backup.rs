@@ -48,9 +48,10 @@ fn what_was_backed_up_is_restored_and_nothing_is_lost() {
     assert_eq!(ask(&home, "select count(*) < 4 from pg_ls_waldir()"), "t");
 
     let file = home.work().join("b.tar.gz");
-    home.db(&["backup", "b.tar.gz"])
+    home.db(&["backup", "b.tar.gz", "--amp-dir", ".amp"])
         .exits(0)
-        .prints(&format!("{file}\n"));
+        .prints(&format!("{file}\n"))
+        .says("`ampup db restore b.tar.gz --amp-dir .amp` restores it\n");
     home.db(&["backup", "b.tar.gz"]).exits(1).says("already exists");
     ask(&home, "delete from t");
     home.db(&["restore", "b.tar.gz", "--dry-run"])
@@ -115,7 +116,9 @@ fn without_room_nothing_is_begun_or_nothing_is_left() {
         &home,
         "create table t as select repeat(md5(x::text), 30) as x from generate_series(1, 60000) as x",
     );
-    home.db(&["backup", "b.tar.gz"]).exits(0);
+    home.db(&["backup", "b.tar.gz"])
+        .exits(0)
+        .says("`ampup db restore b.tar.gz` restores it\n");
 
     disk.leave(20 << 20);
     let before = fingerprint(&amp.join("metadb"));

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::{super::database::Selected, Error, Session, named};
+use super::{super::database::Selected, Error, Session, named, restore_command};
 use crate::{
     backup,
     commands::{Outcome, requests},
@@ -46,6 +46,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             .iter()
             .map(|old| format!("removed `{old}`: the last {} are kept", backup::KEPT)),
     );
+    let restore = restore_command(&made.path, &args.which);
+    talk.push(format!("`{restore}` restores it"));
     let json = json!({
         "file": made.path, "major": made.header.major, "bytes": made.bytes, "removed": made.removed,
         "restarted": made.resumed,

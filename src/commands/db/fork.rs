@@ -49,7 +49,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "this project's database is a copy of `{from}` now: PostgreSQL {}",
         restored.header.major
     )];
-    talk.extend(restored.aside.iter().map(|aside| super::kept(aside)));
+    talk.extend(restored.aside.iter().map(|aside| super::kept(aside, &args.which)));
     let json = json!({
         "from": from, "major": restored.header.major, "kept": restored.aside,
         "restarted": restored.resumed, "restarted_there": made.resumed,

@@ -69,7 +69,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         counted(imported.tables, "table"),
         counted(imported.rows, "row"),
     )];
-    talk.extend(imported.kept.iter().map(|kept| super::kept(kept)));
+    talk.extend(imported.kept.iter().map(|kept| super::kept(kept, &args.which)));
     if !imported.left_behind.is_empty() {
         talk.push("not copied, because a dump of one database does not hold it:".to_owned());
         talk.extend(imported.left_behind.iter().map(|one| format!("  {one}")));

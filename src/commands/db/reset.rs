@@ -75,7 +75,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     lease.release();
     let talk = vec![
         "the next start creates an empty database".to_owned(),
-        super::kept(&aside),
+        super::kept(&aside, &args.project),
     ];
     Ok(Outcome::done(
         talk,

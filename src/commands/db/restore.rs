@@ -45,7 +45,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         times::local(&restored.header.created),
         restored.header.major
     )];
-    talk.extend(restored.aside.iter().map(|aside| super::kept(aside)));
+    talk.extend(restored.aside.iter().map(|aside| super::kept(aside, &args.which)));
     let json = json!({
         "major": restored.header.major, "created": restored.header.created, "kept": restored.aside,
         "restarted": restored.resumed,

@@ -59,7 +59,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                     to.major(),
                     counted(rows, "row")
                 ),
-                super::kept(&kept),
+                super::kept(&kept, &args.which),
             ];
             if !left_behind.is_empty() {
                 talk.push(format!(
