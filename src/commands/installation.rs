@@ -14,11 +14,12 @@ use super::{
 };
 use crate::{
     domain::{ComponentName, ComponentSpec, Provider, TreeName},
+    exit::Exit,
     install::{
         self, AttemptError, Done, Effect, GroupReport, InstallContext, InstallError, Rehearsal, Report, Stage,
     },
     registry::Registry,
-    resolve::{self, Action, Plan},
+    resolve::{self, Action, Plan, Update},
     self_install,
     store::links,
 };
@@ -68,14 +69,72 @@ pub(super) fn perform(
         session.ensure_writable()?;
         return of_plan(rehearse(plan, how, registry, None, session)?, session);
     }
-    if let Some(done) = nothing_to_do(plan, session)? {
-        return Ok(done);
-    }
-    let report = carry_out(plan, how, registry, session)?;
+    let report = match nothing_to_do(plan, session)? {
+        Some(report) => report,
+        None => carry_out(plan, how, registry, session)?,
+    };
     if moves_ampup(&report) {
         rewrite_own_files(session);
     }
-    of_report(plan, report, session)
+    let kept = kept(plan, &report);
+    let mut outcome = of_report(plan, report, session)?;
+    if outcome.exit == Exit::Done {
+        outcome.talk.extend(newer(&kept, session)?);
+    }
+    Ok(outcome)
+}
+
+/// The active components that a plan found installed.
+fn kept(plan: &Plan, report: &Report) -> Vec<ComponentName> {
+    let groups = report.groups.iter().filter(|_| !plan.keeps_active);
+    let members = groups.flat_map(|group| match group {
+        GroupReport::Done(members) => members.as_slice(),
+        GroupReport::Failed { .. } => &[],
+    });
+    members
+        .filter(|done| done.is_active && !matches!(done.effect, Effect::Installed { .. }))
+        .map(|done| done.component.clone())
+        .filter(|name| *name != self_install::name())
+        .collect()
+}
+
+/// The command that brings newer versions of these active components, where it would bring any.
+fn newer(names: &[ComponentName], session: &Session) -> Result<Option<String>, Error> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let (registry, inventory) = (session.registry()?, session.inventory()?);
+    // What another command has deactivated meanwhile is that command's to tell.
+    let updates = resolve::update(registry, &inventory, &session.host()?, names, false);
+    let available = updates
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|update| match update {
+            Update::Available { plan, .. } => Some(plan),
+            Update::UpToDate { .. } | Update::Pinned { .. } => None,
+        });
+    let plan = Plan::of(available.collect());
+    if plan.groups.is_empty() {
+        return Ok(None);
+    }
+    let possible = rehearse(&plan, &How::default(), registry, None, session)?.plan;
+    let mut asked = Vec::new();
+    let mut versions = Vec::new();
+    for group in &possible.groups {
+        let first = &group.components[0];
+        let shown = session.style(first)?.show(&group.candidates[0].version);
+        let names: Vec<&str> = group.components.iter().map(ComponentName::as_str).collect();
+        asked.push(first.as_str());
+        versions.push(format!("{} {shown}", names.join(" and ")));
+    }
+    let is_any = !asked.is_empty();
+    Ok(is_any.then(|| {
+        format!(
+            "next: `ampup update {}` installs {}",
+            asked.join(" "),
+            versions.join(", ")
+        )
+    }))
 }
 
 /// Goes through a plan without carrying it out. With a runtime, the network is asked whether it has what would be fetched.
@@ -221,8 +280,8 @@ pub(super) fn at_work<T>(
     Ok(done?)
 }
 
-/// A plan that keeps everything needs no lock, no network and no generation.
-fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Error> {
+/// The report of a plan that keeps everything, which needs no lock, no network and no generation.
+fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Report>, Error> {
     let inventory = session.inventory()?;
     if !plan.keeps_active && !links::is_bin_whole(&session.layout) {
         return Ok(None);
@@ -247,9 +306,8 @@ fn nothing_to_do(plan: &Plan, session: &Session) -> Result<Option<Outcome>, Erro
             }
         }
     }
-    let report = Report {
+    Ok(Some(Report {
         groups: vec![GroupReport::Done(done)],
         generation: None,
-    };
-    of_report(plan, report, session).map(Some)
+    }))
 }

@@ -78,11 +78,24 @@ fn what_is_held_back_is_told_with_what_lets_go() {
         "tool 2.0.0 is available, but you asked for `tool@1.0.0`\n        `ampup install tool`, then",
     );
     assert_eq!(kinds(&home.ampup(&["check", "--json"])), ["held-back"]);
-    // And it does let go.
-    home.ampup(&["install", "tool"]).exits(0);
+    // And it does let go, and says what then brings the newer one, where that would.
+    let next = "next: `ampup update tool` installs tool 2.0.0\n";
+    home.ampup(&["install", "tool"]).exits(0).says(next);
+    home.ampup(&["install", "tool"]).exits(0).says(next);
     home.ampup(&["check"]).exits(100);
+    let whole = fs::read_to_string(home.registry()).expect("read");
+    amend(&home, |registry| {
+        let releases = registry["components"]["tool"]["releases"].as_array_mut();
+        let newest = releases.expect("a list").last_mut().expect("one");
+        newest["artifacts"][0]["source"] = json!({"kind": "https", "url": "https://a.example/tool"});
+    });
+    let run = home.ampup(&["--offline", "install", "tool"]).exits(0);
+    assert!(!run.stderr.contains("next:"), "{run:#?}");
+    fs::write(home.registry(), whole).expect("written");
     home.ampup(&["update"]).exits(0).says("installed tool 2.0.0");
     home.ampup(&["check"]).exits(0);
+    let run = home.ampup(&["install", "tool"]).exits(0);
+    assert!(!run.stderr.contains("next:"), "{run:#?}");
     // What a prefix holds back is not called up to date.
     home.ampup(&["install", "tool@2.0"]).exits(0);
     home.offer("tool", "3.0.0");
