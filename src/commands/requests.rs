@@ -4,9 +4,12 @@
 use camino::Utf8PathBuf;
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 
-use super::{Error, Session};
-use crate::domain::{
-    ComponentName, ComponentSpec, Requirement, name::InvalidComponentName, requirement::InvalidSpec,
+use super::{Error, Session, installed::is_meant};
+use crate::{
+    domain::{
+        ComponentName, ComponentSpec, Requirement, name::InvalidComponentName, requirement::InvalidSpec,
+    },
+    self_install,
 };
 
 /// A word of the command line that names what to install, to use or to remove.
@@ -40,13 +43,25 @@ impl Request {
     /// The component that is meant, and what its version must be.
     ///
     /// # Errors
-    /// When the name is not written as names are.
+    /// When the name is not written as names are, or a version alone is none of the daemon's and one of something else.
     pub fn spec(&self, session: &Session) -> Result<ComponentSpec, Error> {
         match self {
-            Self::Version(requirement) => Ok(ComponentSpec {
-                name: daemon(),
-                requirement: Some(requirement.clone()),
-            }),
+            Self::Version(requirement) => {
+                let of = |name: ComponentName| ComponentSpec {
+                    name,
+                    requirement: Some(requirement.clone()),
+                };
+                match other_with(requirement, session) {
+                    Some(other) => Err(Error::NotFound {
+                        message: format!(
+                            "a version alone means {}, which has no version `{requirement}`",
+                            daemon()
+                        ),
+                        hint: meant(requirement, &of(other), session),
+                    }),
+                    None => Ok(of(daemon())),
+                }
+            }
             Self::Component(spec) => Ok(spec.clone()),
             Self::Capitals { word, name, cause } => {
                 let is_known = session
@@ -119,6 +134,61 @@ pub fn name(word: &str) -> Result<ComponentName, InvalidComponentName> {
 /// Reads a path. An empty one would mean the working directory.
 pub fn path() -> impl TypedValueParser<Value = Utf8PathBuf> {
     NonEmptyStringValueParser::new().map(Utf8PathBuf::from)
+}
+
+/// The component that has such a version, where the daemon has none: one that is installed, or else one of the registry.
+fn other_with(requirement: &Requirement, session: &Session) -> Option<ComponentName> {
+    let (registry, inventory) = (session.registry().ok()?, session.inventory().ok()?);
+    let is_installed = |name: &ComponentName| {
+        let spec = ComponentSpec {
+            name: name.clone(),
+            requirement: Some(requirement.clone()),
+        };
+        let mut trees = inventory.trees(name).iter();
+        trees.any(|tree| is_meant(&spec, tree, name, session))
+    };
+    let is_released = |name: &ComponentName| {
+        registry.component(name).is_some_and(|component| {
+            let mut releases = component.releases.iter();
+            releases.any(|release| component.is_meant(requirement, release))
+        })
+    };
+    let group = registry.group_of(&daemon());
+    let mut daemons = group.iter().map(|component| &component.name);
+    if daemons.any(|name| is_installed(name) || is_released(name)) {
+        return None;
+    }
+    let others = || {
+        registry
+            .components
+            .keys()
+            .filter(|name| **name != self_install::name())
+    };
+    let installed = inventory.trees.keys().find(|name| is_installed(name));
+    installed
+        .or_else(|| others().find(|name| is_released(name)))
+        .cloned()
+}
+
+/// Names the command line in which this version is that of a component, or the component's version where the line is not
+/// known as it was typed.
+fn meant(version: &Requirement, spec: &ComponentSpec, session: &Session) -> String {
+    let is_version = |word: &str| word.parse().is_ok_and(|word: Requirement| word == *version);
+    let words = || session.command.split(' ');
+    let is_as_typed = words().any(is_version) && !session.command.contains('…');
+    let line: Vec<String> = words()
+        .map(|word| {
+            if is_version(word) {
+                spec.to_string()
+            } else {
+                word.to_owned()
+            }
+        })
+        .collect();
+    match is_as_typed {
+        true => format!("did you mean `{}`?", line.join(" ")),
+        false => format!("did you mean `{spec}`?"),
+    }
 }
 
 fn daemon() -> ComponentName {

@@ -8,7 +8,7 @@ use super::{
     requests::{self, Request},
 };
 use crate::{
-    domain::{ActiveSet, ComponentSpec, Inventory},
+    domain::{ActiveSet, ComponentSpec, Inventory, Requirement},
     host::Host,
     resolve::{self, Action, ResolveError},
     store::commit,
@@ -17,8 +17,8 @@ use crate::{
 /// Arguments of `ampup use`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// An installed version, `NAME@VERSION`; a version alone means ampd and ampctl
-    #[arg(value_name = "NAME@VERSION", value_parser = requests::version_or_component("ampup use postgres@18.4"))]
+    /// An installed version: `NAME@VERSION`, or `NAME` where one version is installed; a version alone means ampd and ampctl
+    #[arg(value_name = "NAME[@VERSION]", value_parser = requests::version_or_component("ampup use postgres@18.4"))]
     pub spec: Option<Request>,
     /// Show what would be active, and change nothing
     #[arg(long)]
@@ -30,16 +30,16 @@ pub struct Args {
 /// # Errors
 /// When it is not installed, or no version is named.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let spec = spec(args, session)?;
+    let wanted = wanted(args, session)?;
     let host = session.host()?;
     // A first look, so that a question about nothing makes no home.
-    let (_, talk) = choose(&spec, &session.inventory()?, &host, session)?;
+    let (_, talk) = choose(&wanted, &session.inventory()?, &host, session)?;
     if args.dry_run {
         return Ok(Outcome::planned(talk, json!({ "generation": null })));
     }
     let _lock = session.lock_store()?;
     let inventory = session.inventory()?;
-    let (set, talk) = choose(&spec, &inventory, &host, session)?;
+    let (set, talk) = choose(&wanted, &inventory, &host, session)?;
     let mut number = inventory.generation;
     if set != inventory.active {
         let made = commit::activate(&session.layout, &set, &session.command, inventory.generation);
@@ -51,13 +51,22 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     Ok(Outcome::done(talk, json!({ "generation": number })))
 }
 
+/// An installed version that is to be active.
+struct Wanted {
+    /// The version.
+    spec: ComponentSpec,
+    /// The request that `update` follows from now on; without one it follows the old one.
+    request: Option<Requirement>,
+}
+
 /// Chooses the versions to activate, and the messages about them.
 fn choose(
-    spec: &ComponentSpec,
+    wanted: &Wanted,
     inventory: &Inventory,
     host: &Host,
     session: &Session,
 ) -> Result<(ActiveSet, Vec<String>), Error> {
+    let spec = &wanted.spec;
     let plan = resolve::install(session.registry()?, inventory, host, std::slice::from_ref(spec));
     let plan = match plan {
         // What is installed need not be in the registry, nor fit this host by its words.
@@ -88,15 +97,15 @@ fn choose(
             };
             talk.push(format!("{} {shown} is active {already}", step.component));
             set.components.insert(step.component.clone(), tree.clone());
-            if let Some(requirement) = &spec.requirement {
-                set.requests.insert(step.component.clone(), requirement.clone());
+            if let Some(request) = &wanted.request {
+                set.requests.insert(step.component.clone(), request.clone());
             }
         }
     }
     Ok((set, talk))
 }
 
-fn spec(args: &Args, session: &Session) -> Result<ComponentSpec, Error> {
+fn wanted(args: &Args, session: &Session) -> Result<Wanted, Error> {
     let Some(request) = &args.spec else {
         return Err(Error::Usage {
             message: format!(
@@ -112,20 +121,30 @@ fn spec(args: &Args, session: &Session) -> Result<ComponentSpec, Error> {
     if trees.is_empty() {
         session.component(&spec.name)?;
     }
-    if spec.requirement.is_none() {
-        return Err(Error::Usage {
+    let request = spec.requirement.clone();
+    match (&request, trees) {
+        (Some(_), _) => Ok(Wanted { spec, request }),
+        // A name alone asks for no version, also where there is but one.
+        (None, [only]) => Ok(Wanted {
+            spec: ComponentSpec {
+                requirement: Some(Requirement::exactly(only.name.version())),
+                ..spec
+            },
+            request,
+        }),
+        (None, []) => Err(Error::NotFound {
+            message: format!("{} is not installed", spec.name),
+            hint: format!("`ampup install {}`", spec.name),
+        }),
+        (None, [.., newest]) => Err(Error::Usage {
             message: format!(
                 "which version of {}? Installed: {}",
                 spec.name,
                 installed(session, Some(&spec.name))?
             ),
-            hint: match trees.last() {
-                Some(newest) => format!("`ampup use {}@{}`", spec.name, newest.name),
-                None => format!("`ampup install {}`", spec.name),
-            },
-        });
+            hint: format!("`ampup use {}@{}`", spec.name, newest.name),
+        }),
     }
-    Ok(spec)
 }
 
 fn not_installed(spec: &ComponentSpec, hint: String, session: &Session) -> Result<Error, Error> {

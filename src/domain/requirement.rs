@@ -99,6 +99,14 @@ impl Requirement {
         }
     }
 
+    /// The requirement that means this version alone. A local build is meant by its name.
+    pub fn exactly(version: &Version) -> Self {
+        match local_name(version) {
+            Some(name) => Self::Tag(name.to_owned()),
+            None => Self::Exact(version.clone()),
+        }
+    }
+
     /// Returns true if only one version can be meant, so that a lower one is never taken instead.
     pub fn is_exact(&self) -> bool {
         matches!(self, Self::Exact(_) | Self::Tag(_))
@@ -126,7 +134,7 @@ impl FromStr for Requirement {
             return Ok(Self::Channel(channel));
         }
         if let Some(version) = parse_full(text) {
-            return Ok(Self::Exact(version));
+            return Ok(Self::exactly(&version));
         }
         if let Some(prefix) = parse_prefix(text) {
             return Ok(prefix);

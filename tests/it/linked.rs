@@ -7,6 +7,7 @@ use crate::support::{
     database::Build,
     home::{Home, script},
     postgres::postgres_tree,
+    table::every,
     world::write_program,
 };
 
@@ -72,6 +73,29 @@ fn a_build_is_accepted_switched_to_and_never_removed() {
     home.ampup(&["uninstall", &spec]).exits(0);
     assert!(built.join("tool").is_file());
     home.ampup(&["list"]).exits(0).prints("tool 1.0.0 (active)\n");
+}
+
+/// A build of the daemon alone, which has a group.
+#[test]
+fn a_build_is_switched_to_by_every_name_that_it_is_called() {
+    let mut home = Home::new();
+    home.offer("ampd", "0.0.35").offer("ampctl", "0.0.35");
+    let built = home.directory("src/target/debug");
+    write_program(&built.join("ampd"), script("ampd", "9-dirty"));
+    home.give(&built);
+    let run = home.ampup(&["--json", "link", "ampd", built.as_str()]).exits(0);
+    let name = run.json()["version"].as_str().expect("a version").to_owned();
+    let rows = [
+        "ampd".to_owned(),
+        format!("ampd@{name}"),
+        format!("ampd@0.0.0-{name}"),
+        name.clone(),
+    ];
+    every(rows, |word| {
+        home.ampup(&["use", &word])
+            .exits(0)
+            .says(&format!("ampd {name} is active "));
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use camino::Utf8Path;
 use fs_err as fs;
 
 use super::{active, home};
-use crate::support::home::finish;
+use crate::support::{home::finish, table::every};
 
 #[test]
 fn use_switches_between_installed_versions_without_a_network() {
@@ -24,6 +24,70 @@ fn use_switches_between_installed_versions_without_a_network() {
     home.ampup(&["use", "tool@3.0.0"])
         .exits(3)
         .says("installed: `tool@1.0.0`, `tool@2.0.0`");
+}
+
+/// It asks for no version: `update` follows what was asked for before.
+#[test]
+fn a_name_alone_means_the_one_version_that_is_installed() {
+    let home = home();
+    home.ampup(&["use", "tool"])
+        .exits(3)
+        .says("tool is not installed\nhint: `ampup install tool`");
+    home.ampup(&["install", "--no-activate", "tool@1.0.0", "ampd@0.0.34"])
+        .exits(0);
+    home.ampup(&["use", "tool"])
+        .exits(0)
+        .says("tool 1.0.0 is active now");
+    home.ampup(&["use", "tool"])
+        .exits(0)
+        .says("tool 1.0.0 is active already");
+    home.ampup(&["use", "ampctl"])
+        .exits(0)
+        .says("ampd v0.0.34 is active now");
+    home.ampup(&["update", "tool"])
+        .exits(0)
+        .says("installed tool 2.0.0");
+    home.ampup(&["use", "tool"])
+        .exits(2)
+        .says("which version of tool? Installed: `tool@1.0.0`, `tool@2.0.0`")
+        .says("hint: `ampup use tool@2.0.0`");
+    home.ampup(&["uninstall", "tool@2.0.0"]).exits(0);
+    home.ampup(&["install", "tool@1.0.0"]).exits(0);
+    home.ampup(&["use", "tool"]).exits(0);
+    home.ampup(&["check", "tool"])
+        .exits(0)
+        .says("you asked for `tool@1.0.0`");
+}
+
+#[test]
+fn a_version_alone_that_is_none_of_the_daemons_names_whose_it_is() {
+    let home = home();
+    let rows = [
+        (&["use", "2"][..], "ampup use tool@2"),
+        (&["uninstall", "2.0"], "ampup uninstall tool@2.0"),
+        (
+            &["install", "v2.0.0", "--dry-run"],
+            "ampup install tool@2.0.0 --dry-run",
+        ),
+        (&["pin", "2", "--dry-run"], "ampup pin tool@2 --dry-run"),
+        (&["run", "--with", "2", "true"], "tool@2"),
+    ];
+    for installed in [false, true] {
+        every(rows, |(words, meant)| {
+            home.ampup(words)
+                .exits(3)
+                .says("a version alone means ampd, which has no version `2")
+                .says(&format!("hint: did you mean `{meant}`?"));
+        });
+        if !installed {
+            home.ampup(&["install", "tool"]).exits(0);
+        }
+    }
+    home.ampup(&["use", "2"]).exits(3);
+    home.ampup(&["use", "9"]).exits(3).says("ampd@9 is not installed");
+    home.ampup(&["use", "0.0.34"])
+        .exits(3)
+        .says("hint: `ampup install ampd@0.0.34`");
 }
 
 #[test]
