@@ -289,7 +289,7 @@ fn sort(asked: Asked<'_>, cause: &reqwest::Error, connect: Duration) -> Failed {
         },
         (None, Some(_)) if says("unsuccessful") => Failed::Again {
             at: way,
-            why: "the proxy refuses to connect".to_owned(),
+            why: "the proxy answered CONNECT with an error".to_owned(),
             after: None,
         },
         (None, _) => Failed::Again {
