@@ -158,14 +158,18 @@ pub(super) fn hint(error: &ClusterError, session: &Session) -> Option<String> {
 
 /// The same error, with what helps where the registry has no build of the PostgreSQL that is missing.
 pub(super) fn with_remedy(error: Error, session: &Session) -> Error {
-    let missing = match &error {
+    let remedy = match &error {
         Error::Cluster(error)
         | Error::Dump(DumpError::Cluster(error))
-        | Error::Backup(BackupError::Cluster(error)) => missing_major(error),
-        Error::Backup(BackupError::OtherMajor { source, .. }) => not_installed(source),
+        | Error::Backup(BackupError::Cluster(error)) => {
+            missing_major(error).and_then(|major| unbuilt::hint(major, session))
+        }
+        Error::Backup(BackupError::OtherMajor { source, .. }) => {
+            not_installed(source).and_then(|major| unbuilt::hint_to_restore(major, session))
+        }
         _ => None,
     };
-    match missing.and_then(|major| unbuilt::hint(major, session)) {
+    match remedy {
         Some(hint) => Error::NotFound {
             message: error.to_string(),
             hint,

@@ -9,9 +9,7 @@ use crate::{locate, postgres::packaged};
 pub(super) fn hint(major: u64, session: &Session) -> Option<String> {
     let highest = highest_built(major, session)?;
     if highest < major {
-        return Some(format!(
-            "`ampup self update` may know a build of it; this ampup knows PostgreSQL up to {highest}"
-        ));
+        return Some(of_newer_ampup(highest));
     }
     Some(match packaged::programs(major, &session.options.interrupt) {
         Some(own) => format!(
@@ -24,6 +22,22 @@ pub(super) fn hint(major: u64, session: &Session) -> Option<String> {
              there is no build of it to install"
         ),
     })
+}
+
+/// The hint for a backup of a major that cannot be installed, which the system's own PostgreSQL restores. `None` where it can be.
+pub(super) fn hint_to_restore(major: u64, session: &Session) -> Option<String> {
+    let highest = highest_built(major, session)?;
+    Some(match highest < major {
+        true => of_newer_ampup(highest),
+        false => format!(
+            "install PostgreSQL {major} from your system's packages, such as Debian's `postgresql-{major}`, and run the same command \
+             again: there is no build of it to install"
+        ),
+    })
+}
+
+fn of_newer_ampup(highest: u64) -> String {
+    format!("`ampup self update` may know a build of it; this ampup knows PostgreSQL up to {highest}")
 }
 
 /// Returns true if no build of this major can be installed here.

@@ -177,6 +177,11 @@ fn a_forged_backup_changes_nothing() {
     let rows = [
         (head(2, 18, 1_000), 4, "a newer ampup made it"),
         (head(1, 99, 1_000), 3, "is a backup of PostgreSQL 99"),
+        (
+            head(1, 14, 1_000),
+            3,
+            "hint: install PostgreSQL 14 from your system's packages, such as Debian's `postgresql-14`, and run the same command again",
+        ),
         (head(1, 18, 2), 4, "is more than it says"),
         (json!({}), 4, "is not a complete backup"),
     ];
