@@ -1,5 +1,5 @@
 //! Advice: the exit code and the next command to type for each error of the rooms below, a file a room. The text of an error
-//! stands beside the code that fails; no match here has a `_`, so that a new failure cannot be forgotten.
+//! stands beside the code that fails; no match on an error of ours has a `_`, so that a new failure cannot be forgotten.
 
 mod accept;
 mod backup;

@@ -3,7 +3,12 @@
 use std::io;
 
 use super::hint_of_room;
-use crate::{distributions::os_release, dump::DumpError, exit::Exit, postgres::loading::LoadFailure};
+use crate::{
+    distributions::os_release,
+    dump::DumpError,
+    exit::Exit,
+    postgres::loading::{LoadFailure, missing_library},
+};
 
 impl DumpError {
     /// The next command to type, if there is one.
@@ -64,12 +69,12 @@ impl DumpError {
                 )
             }
             Self::Failed { last_lines, .. } => {
-                let failure = LoadFailure::find(&last_lines.join("\n"))?;
-                failure.hint(&os_release()).or_else(|| match failure {
-                    LoadFailure::MissingLibrary(library) => Some(format!(
+                let said = last_lines.join("\n");
+                LoadFailure::find(&said)?.hint(&os_release()).or_else(|| {
+                    let library = missing_library(&said)?;
+                    Some(format!(
                         "install the package of this system that has `{library}`, or dump it again without the extension"
-                    )),
-                    _ => None,
+                    ))
                 })
             }
             Self::Uncounted { .. } => Some("`ampup db logs` shows what its server says".to_owned()),

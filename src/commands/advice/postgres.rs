@@ -115,12 +115,10 @@ impl ClusterError {
             ),
             Self::EarlyEnd { status, last_lines, .. } => match (HostFault::of_end(*status, last_lines), disk_in(last_lines)) {
                 (Some(fault), _) => Some(fault.hint().to_owned()),
-                (None, Some(refusal)) => match refusal.kind() {
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        hint_of_database(&refusal).map(|hint| format!("{hint}; nothing is lost"))
-                    }
-                    _ => hint_of_database(&refusal),
-                },
+                (None, Some(refusal)) => hint_of_database(&refusal).map(|hint| match is_full(&refusal) {
+                    true => format!("{hint}; nothing is lost"),
+                    false => hint,
+                }),
                 (None, None) => None,
             },
             Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
@@ -265,6 +263,13 @@ impl ProgramError {
             Self::DoesNotLoad { .. } | Self::UnexpectedAnswer { .. } | Self::Silent { .. } => Exit::Failed,
         }
     }
+}
+
+fn is_full(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// The same about a project's database, which is not in ampup's home.
