@@ -1,6 +1,7 @@
 //! Checks of what surrounds the home: PATH, the user, the project here, and variables that other programs read.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use is_executable::is_executable;
 
 use super::{Advice, Finding};
 use crate::{
@@ -45,7 +46,7 @@ pub(super) fn search_path(layout: &Layout, env: &Env) -> Vec<Finding> {
         let first = path
             .iter()
             .map(|entry| (entry, entry.join(program)))
-            .find(|(_, file)| is_program(file));
+            .find(|(_, file)| is_executable(file));
         if let Some((entry, file)) = first
             && !is_same(entry, &bin)
         {
@@ -81,19 +82,6 @@ fn programs(bin: &Utf8Path) -> Vec<String> {
         .iter()
         .filter_map(|entry| entry.file_name().map(str::to_owned))
         .collect()
-}
-
-pub(super) fn is_program(file: &Utf8Path) -> bool {
-    let Ok(metadata) = file.metadata() else {
-        return false;
-    };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
-    }
-    #[cfg(not(unix))]
-    metadata.is_file()
 }
 
 /// Returns true if two directories are the same, also through links.

@@ -9,8 +9,9 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use is_executable::is_executable;
 
-use super::{Finding, around::is_program};
+use super::Finding;
 use crate::{
     children::Interrupt,
     env::Env,
@@ -95,7 +96,7 @@ fn on_path(name: &str, env: &Env) -> Option<Utf8PathBuf> {
         .search_path()
         .into_iter()
         .map(|directory| directory.join(name));
-    files.into_iter().find(|file| is_program(file))
+    files.into_iter().find(|file| is_executable(file))
 }
 
 /// Makes a cluster; gives what went wrong.
