@@ -1,4 +1,5 @@
-//! Hindrances of this host that every build meets alike. They are looked for before a build is fetched, so that no build is blamed for one.
+//! Hindrances of this host that every build meets alike. They are looked for before a build is fetched, so that no build is
+//! blamed for one.
 
 #[cfg(unix)]
 mod limits;
@@ -118,8 +119,8 @@ fn of_path(place: &Utf8Path) -> Option<Hindrance> {
     })
 }
 
-/// The things that they need and that the file system of `place` does not keep, tried in a directory that is removed again. Where nothing
-/// can be made, nothing is found: whoever writes there says why.
+/// The things that they need and that the file system of `place` does not keep, tried in a directory that is removed again. Where
+/// nothing can be made, nothing is found: whoever writes there says why.
 pub fn tried(place: &Utf8Path, acceptance: Acceptance) -> Vec<Hindrance> {
     let needed: &[Lack] = match acceptance {
         Acceptance::Version => &[Lack::Links],

@@ -277,8 +277,8 @@ impl Mirror {
     }
 }
 
-/// Returns true if a name is one that ampup gives to what it works on: a file that is to be renamed, or the directory of a package
-/// registry's client.
+/// Returns true if a name is one that ampup gives to what it works on: a file that is to be renamed, or the directory of a
+/// package registry's client.
 fn is_of_work(name: &str) -> bool {
     let is_random = |name: &str| name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let client = name.split_once('-').filter(|(_, random)| is_random(random));

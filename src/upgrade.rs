@@ -333,8 +333,8 @@ fn copy(
     Ok(copied)
 }
 
-/// Asks how many of the databases that every cluster has are without an encoding. In the new cluster they are in UTF-8, and a server
-/// takes rows that are said to have no encoding without a look at their bytes.
+/// Asks how many of the databases that every cluster has are without an encoding. In the new cluster they are in UTF-8, and a
+/// server takes rows that are said to have no encoding without a look at their bytes.
 const UNENCODED: &str = "select count(*) from pg_catalog.pg_database where datname in ('postgres', 'template1') \
     and pg_catalog.pg_encoding_to_char(encoding) = 'SQL_ASCII';";
 

@@ -19,7 +19,8 @@ use crate::{
 };
 
 /// The checks that belong to other commands.
-const NOT_LOOKED_AT: &str = "the files of what is installed (`--files`), the network, and the databases of other projects (`ampup db list`)";
+const NOT_LOOKED_AT: &str = "the files of what is installed (`--files`), the network, and the databases of other projects \
+    (`ampup db list`)";
 
 /// Arguments of `ampup doctor`.
 #[derive(Debug, Clone, Default, clap::Args)]

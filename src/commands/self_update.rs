@@ -26,7 +26,8 @@ pub struct Args {
 /// Refreshes the registry, installs a newer ampup, proves that it runs, and makes it the active one.
 ///
 /// # Errors
-/// When this ampup is not the home's own, the registry that comes is not proven, or the newer one cannot be installed; the old one then stays.
+/// When this ampup is not the home's own, the registry that comes is not proven, or the newer one cannot be installed; the old
+/// one then stays.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let program = session.env.current_exe().unwrap_or("ampup".into());
     if self_install::whence(program, &session.layout) == Whence::Elsewhere {

@@ -236,7 +236,8 @@ impl Session {
         }
     }
 
-    /// Warns of a mirror in a directory that is not there, as one of a disk that is not mounted: every file would only be missing.
+    /// Warns of a mirror in a directory that is not there, as one of a disk that is not mounted: every file would only be
+    /// missing.
     fn warn_of_missing_mirror(&self) -> Result<(), Error> {
         if let Some(mirror) = self.mirror()?
             && let Ok(directory) = mirror.to_file_path()

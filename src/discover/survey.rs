@@ -1,5 +1,5 @@
-//! Releases that origins have and the registry has not. They become a registry of its own, which lives as long as the command: a value
-//! that is merged before anything is decided, and kept nowhere.
+//! Releases that origins have and the registry has not. They become a registry of its own, which lives as long as the command: a
+//! value that is merged before anything is decided, and kept nowhere.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -118,7 +118,11 @@ mod tests {
     use super::*;
     use crate::table::every;
 
-    const TEXT: &str = r#"{"files":{"bin/a":{"kind":"file","digest":"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","size":3,"executable":true},"lib/b":{"kind":"link","target":"../bin/a"}}}"#;
+    const TEXT: &str = concat!(
+        r#"{"files":{"bin/a":{"kind":"file","#,
+        r#""digest":"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","#,
+        r#""size":3,"executable":true},"lib/b":{"kind":"link","target":"../bin/a"}}}"#
+    );
 
     #[test]
     fn a_list_is_read_back_as_it_was_written() {

@@ -97,8 +97,8 @@ impl Patience<'_> {
         }
     }
 
-    /// Does what waits for the server through a program, and ends that program once the server is given up. Where no thread can be
-    /// had, there is no limit.
+    /// Does what waits for the server through a program, and ends that program once the server is given up. Where no thread can
+    /// be had, there is no limit.
     pub(crate) fn over<T>(&self, program: &Enlisted, work: impl FnOnce(&Pulse) -> T) -> Result<T, DumpError> {
         let pulse = &Pulse::begin();
         let Side::Address { host, limit, .. } = self.side else {

@@ -1,6 +1,6 @@
-//! Settings that a dump does not hold: those of a server that are in its files, and those of the databases that every cluster has from the
-//! beginning (<https://www.postgresql.org/docs/current/app-pg-dumpall.html>, `--clean`). They stay behind on purpose. One that names a library,
-//! for example, is taken by every server and then keeps the next one from starting.
+//! Settings that a dump does not hold: those of a server that are in its files, and those of the databases that every cluster has
+//! from the beginning (<https://www.postgresql.org/docs/current/app-pg-dumpall.html>, `--clean`). They stay behind on purpose.
+//! One that names a library, for example, is taken by every server and then keeps the next one from starting.
 
 use super::{Clients, DumpError, Side};
 
@@ -17,7 +17,8 @@ const LINES: &str = "select 'postgresql', s.name || ' = ' || translate(s.setting
     where datname = 'postgres' and datacl is not null;";
 
 /// Databases that no session can be opened in, and so no dump made of. `template0` is every cluster's own.
-pub(crate) const CLOSED: &str = "select datname from pg_catalog.pg_database where not datallowconn and datname <> 'template0' order by 1;";
+pub(crate) const CLOSED: &str = "select datname from pg_catalog.pg_database \
+    where not datallowconn and datname <> 'template0' order by 1;";
 
 /// Lists the settings in the files of one server that the files of the other do not have.
 pub(crate) fn left_behind(clients: &Clients, from: &Side, to: &Side) -> Result<Vec<String>, DumpError> {

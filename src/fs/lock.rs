@@ -207,7 +207,8 @@ fn open(path: &Utf8Path) -> io::Result<fs::File> {
     #[cfg(unix)]
     {
         use fs_err::os::unix::fs::OpenOptionsExt as _;
-        // Whoever can open it can hold it. Root may lock in a directory of somebody who put a link there; what it leads to is not to be written to.
+        // Whoever can open it can hold it. Root may lock in a directory of somebody who put a link there; what it leads to is not
+        // to be written to.
         options
             .mode(0o600)
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());

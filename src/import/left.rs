@@ -1,5 +1,6 @@
-//! Properties that the dump of one database leaves out, in words: the settings of the database and of roles, its comment, locale and
-//! privileges, those on parameters, the comments and attributes of roles, and the places of tables. They are reported, so that the user can bring them over.
+//! Properties that the dump of one database leaves out, in words: the settings of the database and of roles, its comment, locale
+//! and privileges, those on parameters, the comments and attributes of roles, and the places of tables. They are reported, so
+//! that the user can bring them over.
 
 use crate::dump::{DumpError, Patience};
 

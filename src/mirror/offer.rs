@@ -1,5 +1,5 @@
-//! The versions that a mirror has in the place of a version that it has not, for whoever could install nothing. Only told: a plan is
-//! never made from it.
+//! The versions that a mirror has in the place of a version that it has not, for whoever could install nothing. Only told: a plan
+//! is never made from it.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Faults of a host that PostgreSQL meets, told by the call that failed and the system's own text for why. A text alone does not say:
-//! "No space left on device" is a full disk, a full `/dev/shm`, or no further id of shared memory.
+//! Faults of a host that PostgreSQL meets, told by the call that failed and the system's own text for why. A text alone does not
+//! say: "No space left on device" is a full disk, a full `/dev/shm`, or no further id of shared memory.
 
 use std::process::ExitStatus;
 

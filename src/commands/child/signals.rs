@@ -15,7 +15,8 @@ use tokio::signal::unix::{self, SignalKind};
 use crate::children;
 
 /// The signals that go on to the command: whatever would end us and can be caught, but for what tells of a fault of our own
-/// (ABRT, SEGV and their like, and PIPE, XCPU, XFSZ). Those of job control (STOP, TSTP, CONT) stop us and the command as one group.
+/// (ABRT, SEGV and their like, and PIPE, XCPU, XFSZ). Those of job control (STOP, TSTP, CONT) stop us and the command as one
+/// group.
 const PASSED_ON: &[Signal] = &[
     Signal::INT,
     Signal::TERM,

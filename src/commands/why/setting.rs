@@ -1,5 +1,5 @@
-//! The reason that a setting has its value: a flag comes before the environment, the environment before `config.toml`, and that before
-//! the default.
+//! The reason that a setting has its value: a flag comes before the environment, the environment before `config.toml`, and that
+//! before the default.
 
 use std::fmt::Write as _;
 

@@ -20,7 +20,8 @@ use crate::{
     },
 };
 
-/// A server that serves, until it is released or shut down. Dropping it leaves it running, unless it is there for a change of the cluster only.
+/// A server that serves, until it is released or shut down. Dropping it leaves it running, unless it is there for a change of the
+/// cluster only.
 #[derive(Debug)]
 pub struct Server {
     cluster: ClusterContext,
