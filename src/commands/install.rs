@@ -9,6 +9,7 @@ use super::{
 use crate::{
     domain::{ComponentSpec, Requirement},
     pins::Pins,
+    postgres::projects::Projects,
     resolve,
 };
 
@@ -84,6 +85,8 @@ fn pinned(pins: &Pins, args: &Args, how: &How, session: &Session) -> Result<Outc
     session.note(format!("installing what `{path}` pins"));
     let mut outcome = installation::install(&specs, Activation::Keep, how, session)?;
     if !how.dry_run {
+        // Only a memory aid, as for a database.
+        let _ = Projects::new(&session.layout, &session.env).add_pinned(path);
         outcome.talk.push(
             "`ampup run` uses these versions in this project; what is active stayed as it was".to_owned(),
         );

@@ -12,7 +12,7 @@ use crate::{
     domain::{ComponentName, ComponentSpec, Requirement, version::local_name},
     locate,
     pins::{FILE, Pins},
-    postgres::Contents,
+    postgres::{Contents, projects::Projects},
     resolve, self_install,
 };
 
@@ -49,7 +49,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let pins = if args.dry_run {
         Pins::planned(&path, &specs)?
     } else {
-        Pins::write(&path, &specs)?
+        let pins = Pins::write(&path, &specs)?;
+        // Only a memory aid, as for a database.
+        let _ = Projects::new(&session.layout, &session.env).add_pinned(&path);
+        pins
     };
     warn_of_another_major(&pins, session)?;
     let width = pins.pins.iter().map(|pin| pin.name.as_str().len()).max();

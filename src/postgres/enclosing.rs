@@ -2,17 +2,11 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::project::{Project, ProjectError};
+use super::project::{AMP, PINS, Project, ProjectError};
 use crate::{
     env::Env,
     fs::above::{have_one_owner, within_reach},
 };
-
-/// The name of a project's Amp directory.
-const AMP: &str = ".amp";
-
-/// The file of a project's pins.
-const PINS: &str = "ampup.toml";
 
 /// The way in which a project was found, where that may surprise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,10 @@ use crate::{
 };
 
 /// The name of the Amp directory in a project.
-const AMP: &str = ".amp";
+pub(super) const AMP: &str = ".amp";
+
+/// The file of a project's pins, beside it.
+pub(super) const PINS: &str = "ampup.toml";
 
 /// The names in it that ampd or ampup gives, beside `metadb` and what begins so.
 const OURS: &[&str] = &[

@@ -1,5 +1,5 @@
-//! The directories that have a cluster, so that `ampup db list` can name them. Only a memory aid: whether there is a
-//! cluster, and what it is, is looked at.
+//! The projects that have a cluster or pins, so that `ampup db list` can name their databases, and what they need is spared.
+//! Only a memory aid: whether there is a cluster, and what it is, is looked at.
 
 use std::{collections::BTreeSet, io, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     env::Env,
     fs::{atomic, entries, lock::Lock},
     layout::Layout,
-    postgres::observe::decide::OLD,
+    postgres::{observe::decide::OLD, project::PINS},
     store::{claim, directories, shared_home},
 };
 
@@ -63,11 +63,11 @@ impl Projects {
         self.files.iter().flat_map(|file| read(file)).collect()
     }
 
-    /// Every Amp directory that was written down and is not there any more.
+    /// Every Amp directory that was written down and is not there any more, nor its project's pins.
     pub fn gone(&self) -> BTreeSet<Utf8PathBuf> {
         self.read()
             .into_iter()
-            .filter(|amp_dir| is_gone(amp_dir))
+            .filter(|amp_dir| is_gone(amp_dir) && is_gone(&amp_dir.with_file_name(PINS)))
             .collect()
     }
 
@@ -111,6 +111,21 @@ impl Projects {
                 is_kept,
             })
             .collect()
+    }
+
+    /// Writes down the project that has this file of pins, where there is a home.
+    ///
+    /// # Errors
+    /// When there is none, what is beside the file is no project's, or none of the places can be written to.
+    #[cfg(feature = "cli")]
+    pub fn add_pinned(&self, pins: &Utf8Path) -> io::Result<()> {
+        use crate::postgres::project::{AMP, Project};
+        let home = self.files[0].parent().expect("a file in a directory");
+        if !claim::is_made(&Layout::new(home)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let project = Project::at(&pins.with_file_name(AMP)).map_err(io::Error::other)?;
+        self.add(project.amp_dir())
     }
 
     /// Writes an Amp directory down. ampup's home is not made for it.
@@ -173,9 +188,9 @@ fn read(file: &Utf8Path) -> BTreeSet<Utf8PathBuf> {
 }
 
 /// Returns true if nothing has that name. One that cannot be looked at may be there.
-pub(crate) fn is_gone(amp_dir: &Utf8Path) -> bool {
+pub(crate) fn is_gone(path: &Utf8Path) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound};
-    matches!(amp_dir.symlink_metadata(), Err(cause) if matches!(cause.kind(), NotFound | NotADirectory))
+    matches!(path.symlink_metadata(), Err(cause) if matches!(cause.kind(), NotFound | NotADirectory))
 }
 
 fn change(

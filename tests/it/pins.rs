@@ -1,5 +1,7 @@
 //! A project's `ampup.toml`: what it pins is what is used in it, whatever is active.
 
+mod known;
+
 use std::process::Command;
 
 use fs_err as fs;
@@ -133,44 +135,6 @@ fn pin_writes_what_is_active_or_named_and_keeps_what_is_there() {
     fs::remove_file(&file).expect("removed");
     home.ampup(&["pin", "tool@1.0.0"]).exits(0);
     assert!(text().ends_with("[components]\ntool = \"1.0.0\"\n"), "{}", text());
-}
-
-/// A known project's pin keeps its version, wherever the command is typed.
-#[test]
-fn what_a_project_pins_is_neither_pruned_nor_uninstalled() {
-    let home = home();
-    let projects = format!(
-        "{{\"schema\":1,\"projects\":[\"{}\"]}}",
-        home.directory("work/.amp")
-    );
-    let elsewhere = home.directory("elsewhere");
-    let typed_elsewhere = |words: &[&str]| {
-        let mut command = home.command(words);
-        command.current_dir(&elsewhere);
-        finish(command)
-    };
-    let needed = "tool 1.0.0 is the last one that line 2 of ";
-    fs::write(home.path().join("projects.json"), projects).expect("written");
-    home.give(&home.path());
-    every([&["--dry-run"][..], &[]], |dry_run| {
-        let uninstall = [&["uninstall", "tool@1.0.0"], dry_run].concat();
-        let prune = [&["prune", "tool"], dry_run].concat();
-        for run in [home.ampup(&uninstall), typed_elsewhere(&uninstall)] {
-            run.exits(6)
-                .says(needed)
-                .says("hint: `ampup uninstall tool@1.0.0 --force`");
-        }
-        for run in [home.ampup(&prune), typed_elsewhere(&prune)] {
-            run.exits(0)
-                .says(&format!("kept: {needed}"))
-                .says("nothing to remove");
-        }
-    });
-    // Another that the pin means will do.
-    pin(&home, "[components]\ntool = \">=1\"\n");
-    typed_elsewhere(&["uninstall", "tool@1.0.0"]).exits(0);
-    home.ampup(&["uninstall", "tool@2.0.0"]).exits(6);
-    home.ampup(&["uninstall", "tool@2.0.0", "--force"]).exits(0);
 }
 
 #[test]
