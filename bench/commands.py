@@ -24,7 +24,7 @@ def rows(bench, place, build):
             ("list, with the built-in registry", ["list"], {"home": postgres}),
             ("which, with the built-in registry", ["which", "postgres"], {"home": postgres}),
             ("install of what is installed, with the built-in registry", ["install", "--component", "postgres"], {"home": postgres})]:
-        bench.cpu(name, "≤ 3 ms", lambda: bench.ampup(*arguments, **how))
+        bench.cpu(name, "≤ 3 ms", *arguments, **how)
     large_manifest(bench, home)
     many_versions(bench)
     size(bench, build)
@@ -44,9 +44,8 @@ def large_manifest(bench, home):
         number += 1
     path = bench.top / "manifest-4-MiB.json"
     path.write_text(json.dumps(document))
-    ours = [bench.ampup("install", "--component", "postgres", "--dry-run", home=home, registry=path)
-            for _ in range(bench.rounds)]
-    start = [bench.ampup("--version", home=home) for _ in range(bench.rounds)]
+    ours = bench.measured("install", "--component", "postgres", "--dry-run", home=home, registry=path, runs=bench.rounds)
+    start = bench.measured("--version", home=home, runs=bench.rounds)
     bench.row(f"parse and resolve a manifest of {path.stat().st_size / (1 << 20):.1f} MiB", "≤ 60 ms",
               f"{(median(ours, 'cpu') - median(start, 'cpu')) * 1000:.0f} ms of CPU",
               f"{shown(median(ours, 'seconds'))} until it ended")
@@ -70,7 +69,7 @@ def many_versions(bench):
         return {"home": home, "registry": manifest}
     homes = {count: home_of(count) for count in (500, 1000)}
     for arguments in (["list"], ["prune", "--dry-run"]):
-        took = {count: [bench.ampup(*arguments, **how) for _ in range(bench.rounds)] for count, how in homes.items()}
+        took = {count: bench.measured(*arguments, runs=bench.rounds, **how) for count, how in homes.items()}
         bench.row(f"`{' '.join(arguments)}` with 1,000 versions", "≤ 50 ms, linear", shown(median(took[1000], "seconds")),
                   f"{shown(median(took[1000], 'cpu'))} of CPU; with 500, {shown(median(took[500], 'cpu'))}")
 

@@ -23,7 +23,10 @@ class Projects:
         self.programs = (self.home / "active/postgres").resolve() / "bin"
 
     def ampup(self, *arguments, cwd, **how):
-        return self.bench.ampup(*arguments, home=self.home, user=self.user, cwd=cwd, HOME=str(self.top), **how)
+        return self.bench.ampup(*arguments, **self.here(cwd), **how)
+
+    def here(self, cwd):
+        return {"home": self.home, "user": self.user, "cwd": cwd, "HOME": str(self.top)}
 
     def shell(self, script, cwd):
         return self.bench.shell(f"PATH={self.programs}:$PATH; {script}", user=self.user, cwd=cwd)
@@ -98,10 +101,10 @@ def starts(bench, projects):
 
     stops = []
     bench.pairs("the next `db start`, against pg_ctl -w start", "≤ 1.0", next_start, next_by_hand)
-    bench.cpu("`db url` of a database that runs", "≤ 5 ms", lambda: projects.ampup("db", "url", cwd=ours))
+    bench.cpu("`db url` of a database that runs", "≤ 5 ms", "db", "url", **projects.here(ours))
     stop_by_hand(theirs)
     projects.ampup("db", "stop", cwd=ours)
-    bench.cpu("`db url` of a stopped database", "≤ 5 ms", lambda: projects.ampup("db", "url", cwd=ours))
+    bench.cpu("`db url` of a stopped database", "≤ 5 ms", "db", "url", **projects.here(ours))
     runs, starts, stops = [], [], []
     for _ in range(bench.rounds):
         runs.append(projects.ampup("run", "true", cwd=ours))

@@ -29,7 +29,7 @@ def rows(bench, place, slow):
                 lambda: bench.shell(f"unzip -q {jar}; mkdir t; tar xJf sample.txz -C t"))
     three(bench, tar, ["20 MB/s"] + ["2 MB/s"] * slow)
     for name, how in [("http", {}), ("https", {"SSL_CERT_FILE": str(place / "ca.pem")})]:
-        run = install(of["https" if how else "full"], **how)()
+        [run] = bench.measured("install", "sample", registry=of["https" if how else "full"], **how)
         bench.row(f"peak memory, artifact of {tar.stat().st_size / 1e6:.0f} MB over {name}", "≤ 40 MiB", f"{run.memory:.0f} MiB")
     if slow:
         large(bench, place)
@@ -90,6 +90,6 @@ def large(bench, place):
     file = place / "large.tar.gz"
     bench.shell(f"tar cf - large | gzip -1 > {file}", cwd=tree.parent)
     manifest = registry(bench, "large", {"sample": artifact(file, "tar.gz", "large", url("full", "large.tar.gz"))})
-    run = bench.ampup("install", "sample", registry=manifest)
+    [run] = bench.measured("install", "sample", registry=manifest)
     bench.row("peak memory, artifact of 1 GB", "≤ 40 MiB", f"{run.memory:.0f} MiB", f"{run.seconds:.1f} s")
     file.unlink()

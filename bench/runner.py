@@ -28,12 +28,9 @@ class Run:
                     self.phases[json.loads(line)["phase"]] = time.perf_counter() - began
         else:
             output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        process.wait()
         self.seconds = time.perf_counter() - began
         self.output = output.decode(errors="replace")
-        self.cpu = usage.ru_utime + usage.ru_stime
-        self.memory = usage.ru_maxrss / 1024
         if process.returncode != 0:
             sys.exit(f"{command} ended with {process.returncode}:\n{self.output}")
 
@@ -50,6 +47,13 @@ class Run:
         return self.seconds - self.phases["unpacking"] - self.acceptance()
 
 
+class Measured:
+    """What a run took that a small process has started, and nobody else has added to (`measured.py`)."""
+
+    def __init__(self, seconds, cpu, memory):
+        self.seconds, self.cpu, self.memory = seconds, cpu, memory
+
+
 class Bench:
     """Fresh directories, and the rows that were measured."""
 
@@ -64,7 +68,7 @@ class Bench:
         path.mkdir(parents=True)
         return path
 
-    def ampup(self, *arguments, home=None, registry=None, cwd=None, phases=False, user=None, **environment):
+    def ampup(self, *arguments, home=None, registry=None, cwd=None, phases=False, user=None, through=(), **environment):
         # npm's own authority, where a proxy looks into TLS.
         authority = {name: os.environ[name] for name in ["NODE_EXTRA_CA_CERTS"] if name in os.environ}
         environment = {**authority, "PATH": os.environ["PATH"], "HOME": str(self.top), "AMPUP_YES": "1",
@@ -72,7 +76,13 @@ class Bench:
         progress = ["--progress", "json" if phases else "never"]
         if registry:
             environment["AMPUP_REGISTRY"] = str(registry)
-        return Run([*as_user(user), self.program, *progress, *arguments], cwd=cwd, environment=environment, phases=phases)
+        return Run([*as_user(user), *through, self.program, *progress, *arguments], cwd=cwd, environment=environment, phases=phases)
+
+    def measured(self, *arguments, runs=1, **how):
+        """The processor's time and the memory of ampup alone, in each of some runs."""
+        script = Path(__file__).with_name("measured.py")
+        run = self.ampup(*arguments, through=["python3", "-S", "-E", script, runs], **how)
+        return [Measured(*took) for took in json.loads(run.output.splitlines()[-1])]
 
     def shell(self, script, user=None, cwd=None):
         return Run([*as_user(user), "bash", "-euo", "pipefail", "-c", script], cwd=cwd or self.fresh())
@@ -88,9 +98,9 @@ class Bench:
         mine, peer = (statistics.median(column) for column in zip(*seconds))
         self.row(name, goal, f"{statistics.median(ratios):.2f}", f"{shown(mine)} and {shown(peer)}")
 
-    def cpu(self, name, goal, run, rounds=None):
-        """A row with the median of the processor's time."""
-        runs = [run() for _ in range(rounds or 4 * self.rounds)]
+    def cpu(self, name, goal, *arguments, **how):
+        """A row with the median of the processor's time of a command."""
+        runs = self.measured(*arguments, runs=4 * self.rounds, **how)
         self.row(name, goal, f"{median(runs, 'cpu') * 1000:.1f} ms of CPU", f"{shown(median(runs, 'seconds'))} until it ended")
 
     def row(self, name, goal, value, note=""):
