@@ -61,8 +61,10 @@ pub fn rehearse(plan: &Plan, stage: Stage<'_>) -> Rehearsal {
 /// Returns what is left of a group: the candidates that a run could take.
 fn possible(group: &GroupPlan, stage: Stage<'_>) -> Result<GroupPlan, InstallError> {
     let mut left = GroupPlan {
+        components: group.components.clone(),
+        request: group.request.clone(),
         candidates: Vec::new(),
-        ..group.clone()
+        passed_over: group.passed_over.clone(),
     };
     let mut attempts = Vec::new();
     let mut looked = BTreeSet::new();
@@ -76,8 +78,8 @@ fn possible(group: &GroupPlan, stage: Stage<'_>) -> Result<GroupPlan, InstallErr
         });
         match steps.collect::<Result<Option<Vec<_>>, _>>() {
             Ok(Some(steps)) => left.candidates.push(Candidate {
+                version: candidate.version.clone(),
                 steps,
-                ..candidate.clone()
             }),
             Ok(None) => {}
             Err(fatal) if left.candidates.is_empty() => return Err(fatal),
@@ -147,8 +149,9 @@ fn usable(step: &Step, stage: Stage<'_>, attempts: &mut Vec<Attempt>) -> Result<
         }
     }
     Ok((!left.is_empty()).then(|| Step {
+        component: step.component.clone(),
+        version: step.version.clone(),
         action: Action::Acquire(left),
-        ..step.clone()
     }))
 }
 
