@@ -23,7 +23,7 @@ pub use inventory::{ActiveSet, Inventory, Tree, TreeName};
 pub use line::{Line, Upstream};
 pub use name::ComponentName;
 pub use origin::ReleaseOrigin;
-pub use release::{Channel, Release, Security, Severity};
+pub use release::{Artifacts, Channel, Release, Security, Severity};
 pub use requirement::{ComponentSpec, Requirement};
 pub use target::Target;
 pub use version::VersionStyle;

@@ -228,7 +228,9 @@ pub async fn merged(registry: &Registry, survey: &Survey<'_>, asker: &Asker<'_>)
 fn add(component: &mut Component, found: Found) {
     let same = |release: &&mut Release| release.version == found.version;
     if let Some(release) = component.releases.iter_mut().find(same) {
-        release.artifacts.push(found.artifact);
+        let mut artifacts = release.artifacts.to_vec();
+        artifacts.push(found.artifact);
+        release.artifacts = artifacts.into();
         return;
     }
     component.releases.push(Release {
@@ -237,7 +239,7 @@ fn add(component: &mut Component, found: Found) {
         tags: found.tag.into_iter().collect(),
         published: found.published,
         security: None,
-        artifacts: vec![found.artifact],
+        artifacts: vec![found.artifact].into(),
     });
     component
         .releases

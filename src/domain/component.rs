@@ -71,6 +71,16 @@ impl Component {
         )
     }
 
+    /// Returns the release of this very version.
+    pub fn release(&self, version: &Version) -> Option<&Release> {
+        let at = self
+            .releases
+            .partition_point(|release| release.version > *version);
+        self.releases
+            .get(at)
+            .filter(|release| release.version == *version)
+    }
+
     /// Returns the release line of a version, if it is known.
     pub fn line(&self, version: &Version) -> Option<&Line> {
         self.lines.iter().find(|line| line.contains(version))

@@ -1,6 +1,12 @@
 //! One version of a component.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    ops::Deref,
+    slice,
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -94,5 +100,42 @@ pub struct Release {
     /// The vulnerabilities that it fixes.
     pub security: Option<Security>,
     /// Its files, in the order in which they are tried.
-    pub artifacts: Vec<Artifact>,
+    pub artifacts: Artifacts,
+}
+
+/// The artifacts of a release. Those of a manifest are read when somebody first asks for them: a manifest holds little else,
+/// and a command looks at few releases.
+#[derive(Debug, Clone)]
+pub struct Artifacts(Arc<LazyLock<Vec<Artifact>, Reading>>);
+
+type Reading = Box<dyn FnOnce() -> Vec<Artifact> + Send>;
+
+impl Artifacts {
+    /// The artifacts that `read` gives.
+    pub fn read_later(read: impl FnOnce() -> Vec<Artifact> + Send + 'static) -> Self {
+        Self(Arc::new(LazyLock::new(Box::new(read))))
+    }
+}
+
+impl From<Vec<Artifact>> for Artifacts {
+    fn from(artifacts: Vec<Artifact>) -> Self {
+        Self::read_later(move || artifacts)
+    }
+}
+
+impl Deref for Artifacts {
+    type Target = [Artifact];
+
+    fn deref(&self) -> &[Artifact] {
+        &self.0
+    }
+}
+
+impl<'a> IntoIterator for &'a Artifacts {
+    type Item = &'a Artifact;
+    type IntoIter = slice::Iter<'a, Artifact>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
 }

@@ -288,9 +288,7 @@ fn build_tree(
     phase(Phase::Proving);
     let work = staging.directory("cluster").map_err(Failure::Store)?;
     let tags = component
-        .releases
-        .iter()
-        .find(|release| release.version == step.version)
+        .release(&step.version)
         .map_or(&[][..], |release| release.tags.as_slice());
     let expected = Expected::Release(&step.version, tags);
     let accepted = accept(staged, component, expected, &work, context.interrupt)?;

@@ -11,14 +11,15 @@ use std::{
 use memchr::memchr2;
 use semver::Version;
 use serde::{
-    Deserialize,
+    Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _},
 };
 use serde_json::{Value, value::RawValue};
 
 use super::{Registry, unique};
 use crate::domain::{
-    Artifact, Channel, Component, ComponentName, Release, Requirement, VersionStyle, component::Acceptance,
+    Artifact, Artifacts, Channel, Component, ComponentName, Release, Requirement, VersionStyle,
+    component::Acceptance,
 };
 
 /// The highest `schema` number that this ampup understands.
@@ -80,8 +81,8 @@ struct RawComponent<'a, R> {
     releases: Vec<R>,
 }
 
-/// A component of which all is understood.
-type Whole<'a> = RawComponent<'a, RawRelease<'a, Artifact>>;
+/// A component of which all is understood, but for artifacts.
+type Whole<'a> = RawComponent<'a, RawRelease<'a>>;
 
 #[derive(Deserialize)]
 struct RawDefault {
@@ -90,8 +91,7 @@ struct RawDefault {
 }
 
 #[derive(Deserialize)]
-#[serde(bound(deserialize = "A: Deserialize<'de>"))]
-struct RawRelease<'a, A> {
+struct RawRelease<'a> {
     version: Version,
     channel: Channel,
     #[serde(default)]
@@ -99,7 +99,22 @@ struct RawRelease<'a, A> {
     published: Option<String>,
     #[serde(borrow)]
     security: Option<&'a RawValue>,
-    artifacts: Vec<A>,
+    #[serde(borrow)]
+    artifacts: List<'a>,
+}
+
+/// A list as text.
+struct List<'a>(&'a str);
+
+impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        if text.starts_with('[') {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom("a list is expected"))
+        }
+    }
 }
 
 /// The document that this ampup was built with.
@@ -204,14 +219,14 @@ fn component(name: ComponentName, value: &RawValue) -> Option<Component> {
     }
     let raw: RawComponent<'_, &RawValue> = serde_json::from_str(&text).ok()?;
     raw.understood(name, |value| {
-        let raw: RawRelease<'_, &RawValue> = serde_json::from_str(value.get()).ok()?;
-        Some(raw.understood(understood))
+        let raw: RawRelease<'_> = serde_json::from_str(value.get()).ok()?;
+        Some(raw.understood())
     })
 }
 
 impl Whole<'_> {
     fn whole(self, name: ComponentName) -> Option<Component> {
-        self.understood(name, |release| Some(release.understood(Some)))
+        self.understood(name, |release| Some(release.understood()))
     }
 }
 
@@ -244,18 +259,28 @@ impl<R> RawComponent<'_, R> {
     }
 }
 
-impl<A> RawRelease<'_, A> {
-    fn understood(self, artifact: impl FnMut(A) -> Option<Artifact>) -> Release {
-        let artifacts = self.artifacts.into_iter().filter_map(artifact);
+impl RawRelease<'_> {
+    fn understood(self) -> Release {
+        let list = self.artifacts.0.to_owned();
         Release {
             version: self.version,
             channel: self.channel,
             tags: self.tags,
             published: self.published,
             security: self.security.and_then(understood),
-            artifacts: artifacts.filter(is_permitted).collect(),
+            artifacts: Artifacts::read_later(move || artifacts(&list)),
         }
     }
+}
+
+/// Those of a list of artifacts that this ampup understands and may take.
+fn artifacts(list: &str) -> Vec<Artifact> {
+    let mut artifacts: Vec<Artifact> = serde_json::from_str(list).unwrap_or_else(|_| {
+        let each: Vec<&RawValue> = serde_json::from_str(list).unwrap_or_default();
+        each.into_iter().filter_map(understood).collect()
+    });
+    artifacts.retain(is_permitted);
+    artifacts
 }
 
 /// Returns true if an artifact says nothing that none may say.
@@ -311,4 +336,53 @@ fn is_harmful(letter: char) -> bool {
 fn is_archive_path(path: &str) -> bool {
     path.split('/')
         .all(|part| !matches!(part, "" | "." | "..") && !part.contains('\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::Format;
+
+    #[test]
+    fn what_is_not_understood_is_passed_over() {
+        let artifact = |format: &str| {
+            json!({
+                "target": "x86_64-unknown-linux-gnu", "provider": "acme", "format": format,
+                "source": {"kind": "file", "url": "file:///x"},
+                "integrity": {"kind": "pinned", "digest": format!("sha256:{}", "0".repeat(64))},
+            })
+        };
+        let release = |version: &str, artifacts: Value| json!({"version": version, "channel": "stable", "artifacts": artifacts});
+        // The second summary has an escape, and is not read in one go.
+        for summary in ["one", "\u{1b}[31mone"] {
+            let document = json!({
+                "schema": 1, "registry": "test", "serial": 1, "issued": "2026-01-01T00:00:00Z", "more": [],
+                "components": {"tool": {
+                    "summary": summary, "homepage": "h", "default": {"channel": "stable"}, "group": "tool",
+                    "default_install": true, "executables": ["tool"], "acceptance": "version",
+                    "releases": [
+                        release("1.0.0", json!([artifact("raw"), artifact("of the future"), 7, artifact("zip")])),
+                        release("2.0.0", json!({"raw": artifact("raw")})),
+                        release("3.0.0", json!([])),
+                    ],
+                }},
+            });
+            let registry = Registry::parse(document.to_string().as_bytes()).expect("a registry");
+            let tool = registry.components.values().next().expect("a component");
+            let releases = tool.releases.iter().map(|release| {
+                let formats = release.artifacts.iter().map(|artifact| artifact.format);
+                (release.version.to_string(), formats.collect::<Vec<_>>())
+            });
+            let expected = [
+                ("3.0.0".to_owned(), vec![]),
+                ("1.0.0".to_owned(), vec![Format::Raw, Format::Zip]),
+            ];
+            assert_eq!(releases.collect::<Vec<_>>(), expected, "{summary:?}");
+            let [one, two] =
+                ["1.0.0", "2.0.0"].map(|version| tool.release(&Version::parse(version).expect("a version")));
+            assert!(one.is_some() && two.is_none());
+        }
+    }
 }

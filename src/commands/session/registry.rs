@@ -139,15 +139,10 @@ impl Session {
 
     /// Returns the facts of this machine that the artifacts of a registry ask for.
     pub fn host_for(registry: &Registry) -> Host {
-        let releases = registry
-            .components
-            .values()
-            .flat_map(|component| &component.releases);
-        Host::probe(
-            releases
-                .flat_map(|release| &release.artifacts)
-                .map(|artifact| &artifact.needs),
-        )
+        let components = registry.components.values();
+        let releases = components.flat_map(|component| &component.releases);
+        let artifacts = releases.flat_map(|release| &release.artifacts);
+        Host::probe(artifacts.map(|artifact| &artifact.needs))
     }
 
     /// Returns the style in which versions of a component are shown; plain if this registry does not know it.

@@ -364,7 +364,7 @@ fn artifacts(document: &Document, name: &str) -> Result<Vec<(Version, Artifact)>
     let releases = registry.components.get(name).map(|component| &component.releases);
     let of_release = |release: &Release| {
         let version = release.version.clone();
-        let artifacts = release.artifacts.clone();
+        let artifacts = release.artifacts.to_vec();
         artifacts
             .into_iter()
             .map(move |artifact| (version.clone(), artifact))
