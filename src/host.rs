@@ -31,30 +31,44 @@ pub struct Host {
 }
 
 impl Host {
-    /// Looks at this machine. `needs` are all that any artifact for it may ask for.
+    /// The kind of this host alone: what it has and lacks is not known.
+    pub fn kind() -> Self {
+        Self {
+            target: target(),
+            description: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            glibc: None,
+            macos: None,
+            os_release: String::new(),
+            missing: BTreeSet::new(),
+        }
+    }
+
+    /// Looks at this machine. `needs` are all that will be compared with it; nothing else is looked for.
     pub fn probe<'a>(needs: impl IntoIterator<Item = &'a Needs>) -> Self {
         let (mut libraries, mut files) = (BTreeSet::new(), BTreeSet::new());
+        let (mut needs_glibc, mut needs_macos) = (false, false);
         for needs in needs {
             libraries.extend(needs.libraries.iter().map(String::as_str));
             files.extend(needs.files.iter().map(String::as_str));
+            needs_glibc |= needs.glibc.is_some();
+            needs_macos |= needs.macos.is_some();
         }
         files.retain(|file| matches!(Utf8Path::new(file).try_exists(), Ok(false)));
         let missing = certainly_missing(libraries).into_iter().chain(files);
         Self {
-            target: target(),
-            description: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            glibc: if cfg!(target_os = "linux") {
+            glibc: if cfg!(target_os = "linux") && needs_glibc {
                 glibc().or_else(|| answer("getconf", &["GNU_LIBC_VERSION"]))
             } else {
                 None
             },
-            macos: if cfg!(target_os = "macos") {
+            macos: if cfg!(target_os = "macos") && needs_macos {
                 answer("sw_vers", &["-productVersion"])
             } else {
                 None
             },
             os_release: distributions::os_release(),
             missing: missing.map(str::to_owned).collect(),
+            ..Self::kind()
         }
     }
 
@@ -185,6 +199,9 @@ fn numbers(text: &str) -> Option<(u32, u32)> {
 /// Those of the libraries that the loader of this host would certainly not find. A name that is in no usual directory, on a
 /// host whose loader keeps no cache (musl, NixOS), is a doubt.
 fn certainly_missing(mut libraries: BTreeSet<&str>) -> BTreeSet<&str> {
+    if libraries.is_empty() {
+        return libraries;
+    }
     // It holds the name of every library that the GNU C library's loader knows, each with a NUL behind it.
     let Ok(cache) = crate::fs::atomic::read(Utf8Path::new("/etc/ld.so.cache"), 64 << 20) else {
         return BTreeSet::new();
@@ -278,9 +295,10 @@ mod tests {
     #[test]
     fn this_machine_is_known() {
         let needs = Needs {
+            glibc: Some("2.17".to_owned()),
+            macos: None,
             libraries: vec!["libc.so.6".to_owned(), "libsurely-not-here.so.9".to_owned()],
             files: vec!["/".to_owned(), "/surely/not/here".to_owned()],
-            ..Needs::default()
         };
         let host = Host::probe([&needs]);
         assert!(host.target.is_some());

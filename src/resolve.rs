@@ -13,7 +13,7 @@ use semver::Version;
 
 use crate::{
     domain::{
-        Artifact, Component, ComponentName, ComponentSpec, Inventory, Requirement, TreeName,
+        Artifact, Component, ComponentName, ComponentSpec, Inventory, Needs, Requirement, TreeName,
         component::Acceptance, version::local_name,
     },
     host::Host,
@@ -178,17 +178,46 @@ pub fn install(
     host: &Host,
     specs: &[ComponentSpec],
 ) -> Result<Plan, ResolveError> {
-    let mut groups = Vec::new();
-    for (components, request) in grouped(registry, specs)? {
+    let groups = asked_for(registry, inventory, host, specs)?.into_iter();
+    let plans = groups.map(|(group, request)| group.install(request));
+    Ok(Plan::of(plans.collect::<Result<_, _>>()?))
+}
+
+/// The requirements of the builds among which `install` chooses. Of the host only its kind need be known yet.
+///
+/// # Errors
+/// When a component does not exist, or two specs contradict each other.
+pub fn needs<'a>(
+    registry: &'a Registry,
+    inventory: &'a Inventory,
+    host: &'a Host,
+    specs: &[ComponentSpec],
+) -> Result<Vec<&'a Needs>, ResolveError> {
+    let groups = asked_for(registry, inventory, host, specs)?;
+    let needs = groups
+        .iter()
+        .flat_map(|(group, request)| group.needs(request.as_ref()));
+    Ok(needs.collect())
+}
+
+/// The groups that specs ask for, each with its request.
+fn asked_for<'a>(
+    registry: &'a Registry,
+    inventory: &'a Inventory,
+    host: &'a Host,
+    specs: &[ComponentSpec],
+) -> Result<Vec<(Group<'a>, Option<Requirement>)>, ResolveError> {
+    let groups = grouped(registry, specs)?.into_iter();
+    let groups = groups.map(|(components, request)| {
         let group = Group {
             components: having(components, request.as_ref(), inventory),
             registry,
             inventory,
             host,
         };
-        groups.push(group.install(request)?);
-    }
-    Ok(Plan::of(groups))
+        (group, request)
+    });
+    Ok(groups.collect())
 }
 
 /// Finds what is newer than the active version of each of `names`, or of everything active when there are none.

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     domain::{ComponentName, ComponentSpec, Provider, TreeName},
     exit::Exit,
+    host::Host,
     install::{
         self, AttemptError, Done, Effect, GroupReport, InstallContext, InstallError, Rehearsal, Report, Stage,
     },
@@ -49,7 +50,8 @@ pub(super) fn install(
     session.warn_of_age()?;
     let inventory = session.inventory()?;
     let registry = upstream::for_install(specs, &inventory, how, session)?;
-    let mut plan = resolve::install(&registry, &inventory, &Session::host_for(&registry), specs)?;
+    let host = Host::probe(resolve::needs(&registry, &inventory, &Host::kind(), specs)?);
+    let mut plan = resolve::install(&registry, &inventory, &host, specs)?;
     if activation == Activation::Keep {
         plan = plan.beside_the_active();
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Artifact, Channel, Component, Inventory, Provider, Release, Requirement, Target, Tree, TreeName,
+        Artifact, Channel, Component, Inventory, Needs, Provider, Requirement, Target, Tree, TreeName,
         version::local_name,
     },
     host::{Host, Lack},
@@ -34,7 +34,23 @@ pub(super) struct Group<'a> {
     pub host: &'a Host,
 }
 
-impl Group<'_> {
+impl<'a> Group<'a> {
+    /// The requirements of the builds among which `install` chooses; none where it chooses what is installed.
+    pub(super) fn needs(&self, request: Option<&Requirement>) -> Vec<&'a Needs> {
+        let mut versions = self.versions(request);
+        if self.keeps(&versions, request).is_some() {
+            versions.clear();
+        }
+        let releases = self.components.iter().flat_map(|component| &component.releases);
+        let artifacts = releases
+            .filter(|release| versions.contains(&release.version))
+            .flat_map(|release| &release.artifacts);
+        artifacts
+            .filter(|artifact| Some(artifact.target) == self.host.target)
+            .map(|artifact| &artifact.needs)
+            .collect()
+    }
+
     /// The candidates for a request, best first.
     pub(super) fn install(&self, request: Option<Requirement>) -> Result<GroupPlan, ResolveError> {
         let versions = self.versions(request.as_ref());
@@ -44,7 +60,6 @@ impl Group<'_> {
                 request.as_ref(),
             ));
         }
-        let latest = matches!(request, Some(Requirement::Latest));
         let mut plan = GroupPlan {
             components: self
                 .components
@@ -55,7 +70,7 @@ impl Group<'_> {
             passed_over: Vec::new(),
             request,
         };
-        if !latest && let Some(version) = self.installed(&versions, plan.request.as_ref()) {
+        if let Some(version) = self.keeps(&versions, plan.request.as_ref()) {
             plan.candidates
                 .push(self.candidate(&version, plan.request.as_ref())?);
             return Ok(plan);
@@ -180,6 +195,14 @@ impl Group<'_> {
         sets.fold(first, |common, set| common.intersection(&set).cloned().collect())
     }
 
+    /// The version that is installed and will do.
+    fn keeps(&self, versions: &BTreeSet<Version>, request: Option<&Requirement>) -> Option<Version> {
+        match request {
+            Some(Requirement::Latest) => None,
+            request => self.installed(versions, request),
+        }
+    }
+
     /// The version of `versions` that is installed whole: the active one, else the highest.
     fn installed(&self, versions: &BTreeSet<Version>, request: Option<&Requirement>) -> Option<Version> {
         let whole = |version: &&Version| {
@@ -268,7 +291,7 @@ impl Group<'_> {
         request: Option<&Requirement>,
     ) -> Result<Vec<&'c Artifact>, ResolveError> {
         let shown = component.version_style.show(version);
-        let Some(release) = release(component, version) else {
+        let Some(release) = component.release(version) else {
             return Err(ResolveError::no_such_version(component, request));
         };
         let for_host: Vec<&Artifact> = release
@@ -383,16 +406,9 @@ impl Group<'_> {
     }
 }
 
-fn release<'a>(component: &'a Component, version: &Version) -> Option<&'a Release> {
-    component
-        .releases
-        .iter()
-        .find(|release| release.version == *version)
-}
-
 /// Returns true if a request for a component means this version, also one that the registry no longer has.
 pub(super) fn is_meant(component: &Component, version: &Version, request: Option<&Requirement>) -> bool {
-    let (channel, tags) = match release(component, version) {
+    let (channel, tags) = match component.release(version) {
         Some(release) => (release.channel, release.tags.as_slice()),
         None if version.pre.is_empty() => (Channel::Stable, [].as_slice()),
         None => (Channel::Nightly, [].as_slice()),

@@ -177,6 +177,27 @@ fn a_provider_is_asked_for_with_a_plus() {
 }
 
 #[test]
+fn the_host_is_only_looked_at_for_builds_that_may_be_chosen() {
+    let (registry, kind) = (registry(), host());
+    let asks = |inventory: &Inventory, spec: &str| -> Vec<Option<String>> {
+        let specs = specs(&[spec]);
+        let needs = needs(&registry, inventory, &kind, &specs).expect("known");
+        needs.into_iter().map(|needs| needs.glibc.clone()).collect()
+    };
+    let nothing = Inventory::default();
+    let newest = Some("3.0".to_owned());
+    assert_eq!(
+        asks(&nothing, "postgres@18"),
+        [None, None, None],
+        "not of another system"
+    );
+    assert_eq!(asks(&nothing, "postgres@19"), [newest]);
+    let here = inventory(&["postgres 18.4.0 theseus"]);
+    assert_eq!(asks(&here, "postgres@18").len(), 0, "what is installed is enough");
+    assert_eq!(asks(&here, "postgres@latest").len(), 5);
+}
+
+#[test]
 fn what_is_installed_and_matches_is_enough() {
     let here = inventory(&["postgres 18.3.0 theseus", "postgres 18.4.0 theseus"]);
     every(
