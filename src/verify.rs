@@ -70,7 +70,39 @@ pub fn verify(
         source,
     };
     file.rewind().map_err(failed)?;
-    let (actual, length) = digest_of(&mut file, expected.algorithm()).map_err(failed)?;
+    let (digest, length) = digest_of(&mut file, expected.algorithm()).map_err(failed)?;
+    file.rewind().map_err(failed)?;
+    let hashed = Hashed { file, digest, length };
+    verify_hashed(hashed, path, origin, expected, size)
+}
+
+/// An open file with the digest and the length of all that is in it.
+#[derive(Debug)]
+pub struct Hashed {
+    /// The file.
+    pub file: File,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// Gives back as proven a file that was hashed while it was written, by one who alone could write it.
+///
+/// # Errors
+/// When its size or digest is another than promised.
+pub fn verify_hashed(
+    hashed: Hashed,
+    path: &Utf8Path,
+    origin: &str,
+    expected: &Digest,
+    size: Option<u64>,
+) -> Result<Verified, VerifyError> {
+    let Hashed {
+        file,
+        digest: actual,
+        length,
+    } = hashed;
     if let Some(size) = size
         && size != length
     {
@@ -87,7 +119,6 @@ pub fn verify(
             actual,
         });
     }
-    file.rewind().map_err(failed)?;
     Ok(Verified {
         file,
         path: path.to_owned(),

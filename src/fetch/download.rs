@@ -92,8 +92,7 @@ impl Wire {
     /// Downloads from this very address.
     pub(super) async fn download(&self, url: &Url, wanted: &Wanted<'_>) -> Result<Verified, FetchError> {
         let directory = wanted.places.downloads;
-        let mut partial =
-            Partial::open(directory, &wanted.digest.file_name()).map_err(FetchError::disk(directory))?;
+        let mut partial = Partial::open(directory, wanted.digest).map_err(FetchError::disk(directory))?;
         let mut retries = Retries::new(&self.options.limits);
         let mut telling = Telling::new(&*self.reporter, wanted.name);
         loop {
@@ -108,8 +107,19 @@ impl Wire {
                 Ok(Attempt::Whole { resumed, is_web_page }) => {
                     telling.finished(partial.length());
                     let path = wanted.path();
-                    let file = partial.file().map_err(FetchError::disk(partial.path()))?;
-                    match self.verified(file, &path, &address::shown(url), wanted).await {
+                    let hashed = partial.hashed().map_err(FetchError::disk(partial.path()))?;
+                    let origin = address::shown(url);
+                    let verified = match hashed {
+                        Some(hashed) => {
+                            self.tell_of_verifying(wanted);
+                            verify::verify_hashed(hashed, &path, &origin, wanted.digest, wanted.size)
+                        }
+                        None => {
+                            let file = partial.file().map_err(FetchError::disk(partial.path()))?;
+                            self.verified(file, &path, &origin, wanted).await
+                        }
+                    };
+                    match verified {
                         Ok(verified) => {
                             partial.finish(&path).map_err(FetchError::disk(path))?;
                             return Ok(verified);
@@ -241,14 +251,18 @@ impl Wire {
         origin: &str,
         wanted: &Wanted<'_>,
     ) -> Result<Verified, VerifyError> {
-        let name = wanted.name.to_owned();
-        let phase = Phase::Verifying;
-        self.report(Event::Step { name, phase });
+        self.tell_of_verifying(wanted);
         let (path, origin) = (path.to_owned(), origin.to_owned());
         let (digest, size) = (wanted.digest.clone(), wanted.size);
         tokio::task::spawn_blocking(move || verify::verify(file, &path, &origin, &digest, size))
             .await
             .expect("hashing does not panic")
+    }
+
+    fn tell_of_verifying(&self, wanted: &Wanted<'_>) {
+        let name = wanted.name.to_owned();
+        let phase = Phase::Verifying;
+        self.report(Event::Step { name, phase });
     }
 }
 

@@ -13,7 +13,11 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempPath;
 
 use super::https::text_of;
-use crate::fs::atomic;
+use crate::{
+    domain::{Algorithm, Digest, digest::Hasher},
+    fs::atomic,
+    verify::Hashed,
+};
 
 /// An open file that nobody else writes.
 #[derive(Debug)]
@@ -23,6 +27,11 @@ pub(super) struct Partial {
     /// Where another process has the file of that name, ours has a random one, and goes when we fail.
     alone: Option<TempPath>,
     length: u64,
+    /// All that is in the file has gone through it; absent where somebody else may have written any of it.
+    hasher: Option<Hasher>,
+    algorithm: Algorithm,
+    /// True if nobody else writes the file, which where there are no locks nobody knows.
+    is_locked: bool,
     validator: Option<Validator>,
     /// True if the earlier part was of no use, so that nothing is resumed any more.
     is_discarded: bool,
@@ -63,9 +72,9 @@ impl Validator {
 }
 
 impl Partial {
-    /// Opens `<directory>/<name>.partial`, with what is in it. What is there and is no regular file is removed.
-    pub(super) fn open(directory: &Utf8Path, name: &str) -> io::Result<Self> {
-        let path = directory.join(format!("{name}.partial"));
+    /// Opens `<directory>/<digest>.partial`, with what is in it. What is there and is no regular file is removed.
+    pub(super) fn open(directory: &Utf8Path, digest: &Digest) -> io::Result<Self> {
+        let path = directory.join(format!("{}.partial", digest.file_name()));
         loop {
             remove_unless_file(&path)?;
             remove_unless_file(&note(&path))?;
@@ -75,14 +84,14 @@ impl Partial {
                 .truncate(false)
                 .open(&path)?
                 .into_file();
-            match file.try_lock() {
+            let is_locked = match file.try_lock() {
                 // It was finished and renamed between opening and locking: it is not ours to write.
                 Ok(()) if !is_same(&file, &path)? => continue,
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Self::alone(directory, name),
+                Ok(()) => true,
+                Err(TryLockError::WouldBlock) => return Self::alone(directory, digest),
                 // No locks here: the caller's lock on the release has said so already.
-                Err(TryLockError::Error(_)) => {}
-            }
+                Err(TryLockError::Error(_)) => false,
+            };
             let length = file.metadata()?.len();
             let validator = atomic::read(&note(&path), 64 << 10)
                 .ok()
@@ -92,6 +101,9 @@ impl Partial {
                 path,
                 alone: None,
                 length,
+                hasher: None,
+                algorithm: digest.algorithm(),
+                is_locked,
                 validator,
                 is_discarded: false,
                 is_settled: false,
@@ -99,9 +111,9 @@ impl Partial {
         }
     }
 
-    fn alone(directory: &Utf8Path, name: &str) -> io::Result<Self> {
+    fn alone(directory: &Utf8Path, digest: &Digest) -> io::Result<Self> {
         let (file, alone) = tempfile::Builder::new()
-            .prefix(&format!("{name}."))
+            .prefix(&format!("{}.", digest.file_name()))
             .suffix(".partial")
             .tempfile_in(directory)?
             .into_parts();
@@ -114,6 +126,9 @@ impl Partial {
             path: directory.join(path),
             alone: Some(alone),
             length: 0,
+            hasher: None,
+            algorithm: digest.algorithm(),
+            is_locked: true,
             validator: None,
             is_discarded: false,
             is_settled: false,
@@ -135,6 +150,18 @@ impl Partial {
         self.file.try_clone()
     }
 
+    /// The file as it was hashed while it came; `None` if it must be read again.
+    pub(super) fn hashed(&mut self) -> io::Result<Option<Hashed>> {
+        let Some(hasher) = self.hasher.take() else {
+            return Ok(None);
+        };
+        Ok(Some(Hashed {
+            file: self.file()?,
+            digest: hasher.finish(),
+            length: self.length,
+        }))
+    }
+
     /// Returns the `If-Range` value for the rest from `url`; `None` if only the whole file will do.
     pub(super) fn validator(&self, url: &str) -> Option<&str> {
         let validator = self.validator.as_ref()?;
@@ -145,6 +172,7 @@ impl Partial {
     pub(super) fn restart(&mut self, validator: Option<Validator>) -> io::Result<()> {
         self.file.set_len(0)?;
         self.length = 0;
+        self.hasher = self.is_locked.then(|| Hasher::new(self.algorithm));
         self.validator = validator;
         if self.alone.is_some() {
             return Ok(());
@@ -170,6 +198,9 @@ impl Partial {
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.length))?;
         self.file.write_all(bytes)?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
         self.length += bytes.len() as u64;
         Ok(())
     }
