@@ -190,8 +190,9 @@ pub fn read_own(path: &Utf8Path, limit: u64) -> io::Result<Vec<u8>> {
 /// When it cannot be opened or read.
 pub fn read_beginning(path: &Utf8Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = open(path, true)?;
-    let mut content = Vec::new();
-    if file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    let mut content = room_for(&metadata, limit);
+    if metadata.is_file() {
         file.take(limit).read_to_end(&mut content)?;
     }
     Ok(content)
@@ -231,9 +232,7 @@ fn read_opened(file: fs::File, path: &Utf8Path, limit: u64) -> io::Result<Vec<u8
             format!("`{path}` is not a regular file"),
         ));
     }
-    // One more than there is, so that its end is seen without growing. What is in /proc has no length.
-    let length = metadata.len().min(limit) as usize + 1;
-    let mut content = Vec::with_capacity(length);
+    let mut content = room_for(&metadata, limit);
     file.take(limit + 1).read_to_end(&mut content)?;
     if content.len() as u64 > limit {
         return Err(io::Error::new(
@@ -242,6 +241,12 @@ fn read_opened(file: fs::File, path: &Utf8Path, limit: u64) -> io::Result<Vec<u8
         ));
     }
     Ok(content)
+}
+
+/// A buffer with one byte more than there is to read, so that its end is seen without growing. What is in /proc has no length.
+fn room_for(metadata: &std::fs::Metadata, limit: u64) -> Vec<u8> {
+    const OF_PROC: u64 = 2047;
+    Vec::with_capacity(metadata.len().max(OF_PROC).min(limit) as usize + 1)
 }
 
 /// Puts a directory's own entries on disk.

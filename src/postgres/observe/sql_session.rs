@@ -6,7 +6,7 @@
 
 use std::{
     fmt::Debug,
-    io::{self, Read, Write},
+    io::{self, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     time::Duration,
 };
@@ -44,7 +44,7 @@ pub enum Answer {
 /// An open session. It ends with the value.
 #[derive(Debug)]
 pub struct SqlSession {
-    stream: Box<dyn Stream>,
+    stream: BufReader<Box<dyn Stream>>,
     /// `server_version`, such as `18.4`.
     pub version: String,
 }
@@ -85,11 +85,12 @@ pub const NOT_NOW: &str = "57P03";
 /// disk_full
 pub(crate) const DISK_FULL: &str = "53100";
 
+/// Asks, in a `select`, whether nothing that is committed can be lost.
+pub(crate) const DURABLE: &str = "'on' = all (array[current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')])";
+
 /// Asks whether nothing that is committed can be lost.
 pub(crate) fn is_durable(session: &mut SqlSession) -> Result<bool, WireError> {
-    let durable = "select 'on' = all (array[current_setting('fsync'), current_setting('full_page_writes'), \
-                   current_setting('synchronous_commit')])";
-    Ok(session.value(durable)? == "t")
+    Ok(session.value(&format!("select {DURABLE}"))? == "t")
 }
 
 /// Returns true if the role that was refused does not exist. (The message is English: every server that ampup or ampd makes
@@ -121,7 +122,8 @@ pub fn connect_to(database: &str, socket: &Socket, user: &str, timeout: Duration
         Err(_) => return Answer::Nobody,
     };
     let mut session = SqlSession {
-        stream,
+        // A server says many short things at once.
+        stream: BufReader::new(stream),
         version: String::new(),
     };
     match session.begin(user, database, socket.password.as_ref()) {
@@ -192,7 +194,7 @@ impl SqlSession {
             }
         }
         startup.push(0);
-        self.stream.write_all(&with_length(&startup))?;
+        self.stream.get_mut().write_all(&with_length(&startup))?;
         let mut is_known = password.is_none();
         loop {
             let (kind, body) = self.message()?;
@@ -266,7 +268,7 @@ impl SqlSession {
     fn send(&mut self, kind: u8, body: &[u8]) -> io::Result<()> {
         let mut message = vec![kind];
         message.extend(with_length(body));
-        self.stream.write_all(&message)
+        self.stream.get_mut().write_all(&message)
     }
 
     /// Runs one statement and gives its rows.
@@ -294,11 +296,17 @@ impl SqlSession {
     /// # Errors
     /// As `query`; also when there is no such value.
     pub fn value(&mut self, statement: &str) -> Result<String, WireError> {
+        let first = self.first_row(statement)?.into_iter().next().flatten();
+        first.ok_or_else(|| garbled().into())
+    }
+
+    /// The only row.
+    ///
+    /// # Errors
+    /// As `query`; also when there is none.
+    pub(crate) fn first_row(&mut self, statement: &str) -> Result<Row, WireError> {
         let rows = self.query(statement)?;
-        rows.into_iter()
-            .next()
-            .and_then(|row| row.into_iter().next().flatten())
-            .ok_or_else(|| garbled().into())
+        rows.into_iter().next().ok_or_else(|| garbled().into())
     }
 
     fn message(&mut self) -> Result<(u8, Vec<u8>), WireError> {
@@ -322,7 +330,7 @@ impl SqlSession {
 impl Drop for SqlSession {
     fn drop(&mut self) {
         // Terminate; without it the server writes a line about a lost connection into its log.
-        let _ = self.stream.write_all(&[b'X', 0, 0, 0, 4]);
+        let _ = self.stream.get_mut().write_all(&[b'X', 0, 0, 0, 4]);
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
             programs::contents,
             purpose::{Purpose, purpose},
             roles::superuser,
-            sql_session::{SqlSession, WireError, is_durable},
+            sql_session::{DURABLE, SqlSession, WireError},
         },
     },
 };
@@ -217,12 +217,14 @@ fn server_state(cluster: &ClusterContext, look: &mut Observation) -> Result<Serv
 }
 
 fn ask(session: &mut SqlSession, serving: &mut Serving) -> Result<(), WireError> {
-    let number = |text: String| text.parse().unwrap_or_default();
-    serving.uptime = number(
-        session.value("select extract(epoch from current_timestamp - pg_postmaster_start_time())::bigint")?,
+    let all = format!(
+        "select extract(epoch from current_timestamp - pg_postmaster_start_time())::bigint, ({SESSIONS}), {DURABLE}"
     );
-    serving.connections = number(session.value(SESSIONS)?);
-    serving.is_durable = is_durable(session)?;
+    let mut columns = session.first_row(&all)?.into_iter().flatten();
+    let mut number = || columns.next()?.parse().ok();
+    serving.uptime = number().unwrap_or_default();
+    serving.connections = number().unwrap_or_default();
+    serving.is_durable = columns.next().as_deref() == Some("t");
     Ok(())
 }
 
