@@ -213,8 +213,14 @@ pub struct Ignored(u64);
 
 #[cfg(unix)]
 impl Ignored {
-    /// Those that are ignored now, where the system says so (proc(5), `SigIgn`: signal 1 is bit 0).
-    pub fn now() -> Self {
+    /// Those that were ignored when this was first asked, where the system says so (proc(5), `SigIgn`: signal 1 is bit 0).
+    /// It is asked before we set any.
+    pub fn at_start() -> Self {
+        static KNOWN: std::sync::OnceLock<Ignored> = std::sync::OnceLock::new();
+        *KNOWN.get_or_init(Self::now)
+    }
+
+    fn now() -> Self {
         let status = crate::fs::atomic::read("/proc/self/status".into(), 1 << 16).unwrap_or_default();
         let status = String::from_utf8_lossy(&status);
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -26,7 +26,7 @@ pub(super) fn without(run: impl FnOnce(Option<u32>) -> ExitCode + Send + Copy) -
     // Blocked, a signal would neither end us nor be passed on.
     let _ = SigSet::all().thread_unblock();
     // Where no file can be opened, which is said a little later, tokio would panic.
-    if children::Ignored::now().has(Signal::CHILD.as_raw()) && children::ensure_files().is_ok() {
+    if children::Ignored::at_start().has(Signal::CHILD.as_raw()) && children::ensure_files().is_ok() {
         handle(SignalKind::child());
     }
     // A file that grows too large is an error, which is told, and not our end.

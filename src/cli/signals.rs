@@ -4,12 +4,15 @@
 //! puts it back. SIGPIPE is ignored, as ever in Rust: work is done to its end although nobody listens any more.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 use super::report::Face;
 use crate::children::{self, Interrupt};
@@ -33,15 +36,33 @@ pub(super) struct Watch {
 /// Listens from now on. Where that is not possible, the signals do what they always do.
 /// `left` says where the user finds what was begun.
 pub(super) fn watch(face: &Face, interrupt: &Interrupt, left: String) -> Option<Watch> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    // Nobody would listen to what no longer does as always.
-    let (Ok(runtime), Ok(())) = (runtime, children::ensure_thread()) else {
-        return None;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .ok()?;
+    let watch = Watch {
+        interrupt: interrupt.clone(),
+        last_word: Arc::default(),
     };
+    let listener = Listener {
+        face: face.clone(),
+        interrupt: interrupt.clone(),
+        last_word: watch.last_word.clone(),
+        left,
+    };
+    // The thread first: without it nobody would listen to what no longer does as always.
+    let (hand_over, handed) = mpsc::channel();
+    thread::Builder::new()
+        .spawn(move || {
+            if let Ok((runtime, listening)) = handed.recv() {
+                listener.listen(&runtime, listening);
+            }
+        })
+        .ok()?;
     let mut listening = Vec::new();
     {
         let _entered = runtime.enter();
-        let ignored = children::Ignored::now();
+        let ignored = children::Ignored::at_start();
         for (name, kind) in [
             ("SIGINT", SignalKind::interrupt()),
             ("SIGTERM", SignalKind::terminate()),
@@ -58,12 +79,29 @@ pub(super) fn watch(face: &Face, interrupt: &Interrupt, left: String) -> Option<
     if listening.is_empty() {
         return None;
     }
-    let watch = Watch {
-        interrupt: interrupt.clone(),
-        last_word: Arc::default(),
-    };
-    let (face, interrupt, last_word) = (face.clone(), interrupt.clone(), watch.last_word.clone());
-    let listen = move || {
+    hand_over.send((runtime, listening)).ok().map(|()| watch)
+}
+
+/// Signals that are listened to, each with its name.
+type Listening = Vec<(&'static str, SignalKind, Signal)>;
+
+/// Whoever ends the run when a signal comes.
+struct Listener {
+    face: Face,
+    interrupt: Interrupt,
+    last_word: Arc<Mutex<()>>,
+    left: String,
+}
+
+impl Listener {
+    /// Waits for the first signal, and ends the run.
+    fn listen(self, runtime: &Runtime, mut listening: Listening) {
+        let Self {
+            face,
+            interrupt,
+            last_word,
+            left,
+        } = self;
         let (name, kind) = runtime.block_on(first(&mut listening));
         let began = Instant::now();
         interrupt.end(GRACE);
@@ -88,8 +126,7 @@ pub(super) fn watch(face: &Face, interrupt: &Interrupt, left: String) -> Option<
         }
         // The end is being told, to somebody who does not read it.
         std::process::exit(128 + kind.as_raw_value());
-    };
-    thread::Builder::new().spawn(listen).ok().map(|_| watch)
+    }
 }
 
 impl Watch {
@@ -108,7 +145,7 @@ impl Watch {
 }
 
 /// The first of the signals that comes.
-async fn first(listening: &mut [(&'static str, SignalKind, Signal)]) -> (&'static str, SignalKind) {
+async fn first(listening: &mut Listening) -> (&'static str, SignalKind) {
     let waiting = listening.iter_mut().map(|(name, kind, signal)| {
         Box::pin(async move {
             signal.recv().await;
@@ -130,7 +167,7 @@ async fn tidied(began: Instant, interrupt: &Interrupt, face: &Face) {
     }
 }
 
-async fn second(began: Instant, listening: &mut [(&'static str, SignalKind, Signal)]) {
+async fn second(began: Instant, listening: &mut Listening) {
     loop {
         first(listening).await;
         if began.elapsed() >= SECOND {

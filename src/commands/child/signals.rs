@@ -38,7 +38,7 @@ pub(super) struct Signals(Vec<(Signal, unix::Signal)>);
 
 impl Signals {
     pub(super) fn listen() -> io::Result<Self> {
-        let ignored = children::Ignored::now();
+        let ignored = children::Ignored::at_start();
         let mut streams = Vec::new();
         for number in PASSED_ON.iter().copied() {
             let raw = number.as_raw();
