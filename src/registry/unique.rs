@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use memchr::memchr;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 /// Reads a document for its keys alone, and keeps nothing.
@@ -12,6 +13,62 @@ pub(super) fn ensure_unique(document: &str) -> Result<(), serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(document);
     Unique(&mut Vec::new()).deserialize(&mut reader)?;
     reader.end()
+}
+
+/// Objects and lists in each other; serde_json reads no more.
+const DEPTH: usize = 127;
+/// Digits of a number that every reader can hold.
+const DIGITS: usize = 15;
+
+/// Returns true of a document for which `ensure_unique` need not be asked, if it is JSON: no object has a key twice, a text has
+/// no escapes and so ends with the next quote, numbers are short, and the depth is bounded.
+pub(super) fn is_plainly_unique(document: &str) -> bool {
+    let document = document.as_bytes();
+    if !document.is_ascii() || memchr(b'\\', document).is_some() {
+        return false;
+    }
+    let (mut keys, mut open) = (Vec::new(), Vec::new());
+    let mut rest = document;
+    while let [first, behind @ ..] = rest {
+        rest = behind;
+        match first {
+            b'"' => {
+                let Some(end) = memchr(b'"', rest) else {
+                    return false;
+                };
+                let text = &rest[..end];
+                rest = &rest[end + 1..];
+                if rest.trim_ascii_start().starts_with(b":") {
+                    keys.push(text);
+                }
+            }
+            b'{' | b'[' if open.len() == DEPTH => return false,
+            b'{' | b'[' => open.push(keys.len()),
+            b'}' | b']' => {
+                let Some(outer) = open.pop() else { return false };
+                if twice(&mut keys[outer..], |key: &&[u8]| key.len()).is_some() {
+                    return false;
+                }
+                keys.truncate(outer);
+            }
+            b'0'..=b'9' => {
+                let digits = rest.iter().take_while(|next| next.is_ascii_digit()).count();
+                rest = &rest[digits..];
+                if digits >= DIGITS || rest.first().is_some_and(|next| b".eE".contains(next)) {
+                    return false;
+                }
+            }
+            _ => {}
+        }
+    }
+    open.is_empty()
+}
+
+/// A key that is there twice. Most differ in length already.
+fn twice<K: Ord>(keys: &mut [K], length: impl Fn(&K) -> usize) -> Option<&K> {
+    keys.sort_unstable_by(|one, other| length(one).cmp(&length(other)).then_with(|| one.cmp(other)));
+    let twins = keys.windows(2).find(|pair| pair[0] == pair[1])?;
+    Some(&twins[0])
 }
 
 /// A value in which each object has a key once. The keys are those of the objects that it is in, the outermost first; what
@@ -39,11 +96,8 @@ impl<'de> Visitor<'de> for Unique<'_, 'de> {
             self.0.push(key);
             map.next_value_seed(Unique(self.0))?;
         }
-        let keys = &mut self.0[outer..];
-        // Most differ in length already.
-        keys.sort_unstable_by(|one, other| one.len().cmp(&other.len()).then_with(|| one.cmp(other)));
-        if let Some(pair) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(A::Error::custom(format!("the key `{}` is there twice", pair[0])));
+        if let Some(key) = twice(&mut self.0[outer..], |key| key.len()) {
+            return Err(A::Error::custom(format!("the key `{key}` is there twice")));
         }
         self.0.truncate(outer);
         Ok(())
@@ -108,7 +162,9 @@ impl<'de> Visitor<'de> for LookAtKey {
 
 #[cfg(test)]
 mod tests {
-    use super::ensure_unique;
+    use proptest::prelude::*;
+
+    use super::{ensure_unique, is_plainly_unique};
     use crate::table::every;
 
     #[test]
@@ -126,5 +182,49 @@ mod tests {
             assert!(ensure_unique(bad).is_err(), "{bad}");
         });
         assert!(ensure_unique(&"[".repeat(100_000)).is_err(), "depth is bounded");
+    }
+
+    #[test]
+    fn what_is_plainly_unique_needs_no_second_look() {
+        let plain = r#"{"a":[{"a":15},{"a":-1}, null,true,"a:"],"b" : {"a":{}, "e":"{"}}"#;
+        assert!(is_plainly_unique(plain) && ensure_unique(plain).is_ok());
+        assert!(is_plainly_unique(include_str!("../../registry/manifest.json")));
+        let deep = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(is_plainly_unique(&deep(127)) && ensure_unique(&deep(127)).is_ok());
+        let rows = [
+            r#"{"a":1,"a":1}"#,
+            r#"{"b":[{"x":{"a":1,"c":2,"a" : 3}}]}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            r#"["\ud800"]"#,
+            "[1e999]",
+            "[1234567890123456]",
+            &deep(128),
+        ];
+        every(rows, |doubtful| {
+            assert!(!is_plainly_unique(doubtful), "{doubtful}")
+        });
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_plainly_unique_that_is_not(document in r#"([{}\[\]:, ]|"[ab]?"|[0-9]|true){0,24}"#) {
+            let is_json = serde_json::from_str::<serde_json::Value>(&document).is_ok();
+            if is_json && is_plainly_unique(&document) {
+                prop_assert!(ensure_unique(&document).is_ok(), "{document}");
+            }
+        }
+
+        #[test]
+        fn objects_are_plainly_unique_where_they_are_unique(
+            keys in proptest::collection::vec("[abc]{0,2}", 0..6),
+            inner in proptest::collection::vec("[ab]", 0..3),
+        ) {
+            let object = |keys: &[String], value: &str| {
+                let fields: Vec<String> = keys.iter().map(|key| format!("\"{key}\":{value}")).collect();
+                format!("{{{}}}", fields.join(","))
+            };
+            let document = object(&keys, &format!("[{}]", object(&inner, "\"a\"")));
+            prop_assert_eq!(is_plainly_unique(&document), ensure_unique(&document).is_ok());
+        }
     }
 }
