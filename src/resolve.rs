@@ -276,6 +276,29 @@ pub fn update(
     Ok(updates)
 }
 
+/// The requirements of the builds among which `update` chooses for `names`: those of versions newer than the active one. Of the
+/// host only its kind need be known yet.
+pub fn needs_of_newer<'a>(
+    registry: &'a Registry,
+    inventory: &Inventory,
+    host: &Host,
+    names: &[ComponentName],
+) -> Vec<&'a Needs> {
+    let components = names.iter().flat_map(|name| registry.group_of(name));
+    let releases = components.flat_map(|component| {
+        let active = inventory.active.components.get(&component.name);
+        let newer = component.releases.iter().filter(move |release| {
+            active.is_some_and(|active| release.version.cmp_precedence(active.version()).is_gt())
+        });
+        newer.collect::<Vec<_>>()
+    });
+    let artifacts = releases.flat_map(|release| &release.artifacts);
+    artifacts
+        .filter(|artifact| Some(artifact.target) == host.target)
+        .map(|artifact| &artifact.needs)
+        .collect()
+}
+
 /// Returns true if a component's data is bound to its major version.
 pub fn is_major_bound(component: &Component) -> bool {
     component.acceptance == Acceptance::Postgres

@@ -106,8 +106,14 @@ fn newer(names: &[ComponentName], session: &Session) -> Result<Option<String>, E
         return Ok(None);
     }
     let (registry, inventory) = (session.registry()?, session.inventory()?);
+    let host = Host::probe(resolve::needs_of_newer(
+        registry,
+        &inventory,
+        &Host::kind(),
+        names,
+    ));
     // What another command has deactivated meanwhile is that command's to tell.
-    let updates = resolve::update(registry, &inventory, &session.host()?, names, false);
+    let updates = resolve::update(registry, &inventory, &host, names, false);
     let available = updates
         .unwrap_or_default()
         .into_iter()

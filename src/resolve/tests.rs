@@ -195,6 +195,15 @@ fn the_host_is_only_looked_at_for_builds_that_may_be_chosen() {
     let here = inventory(&["postgres 18.4.0 theseus"]);
     assert_eq!(asks(&here, "postgres@18").len(), 0, "what is installed is enough");
     assert_eq!(asks(&here, "postgres@latest").len(), 5);
+    let newer = |version: &str| {
+        let here = inventory(&[version]);
+        let needs = needs_of_newer(&registry, &here, &kind, &["postgres".parse().expect("a name")]);
+        needs.len()
+    };
+    assert_eq!(
+        [newer("postgres 18.3.0 theseus"), newer("postgres 19.0.0 theseus")],
+        [3, 0]
+    );
 }
 
 #[test]
