@@ -11,6 +11,7 @@ use crate::{
     domain::{ActiveSet, ComponentSpec, Inventory, Requirement},
     host::Host,
     resolve::{self, Action, ResolveError},
+    self_install,
     store::commit,
 };
 
@@ -108,11 +109,8 @@ fn choose(
 fn wanted(args: &Args, session: &Session) -> Result<Wanted, Error> {
     let Some(request) = &args.spec else {
         return Err(Error::Usage {
-            message: format!(
-                "`ampup use` needs a version; installed: {}",
-                installed(session, None)?
-            ),
-            hint: "`ampup use postgres@18.4`".to_owned(),
+            message: format!("which version? Installed: {}", installed(session, None)?),
+            hint: example(&session.inventory()?),
         });
     };
     let spec = request.spec(session)?;
@@ -144,6 +142,20 @@ fn wanted(args: &Args, session: &Session) -> Result<Wanted, Error> {
             ),
             hint: format!("`ampup use {}@{}`", spec.name, newest.name),
         }),
+    }
+}
+
+/// A command that activates something: what is not active comes first.
+fn example(inventory: &Inventory) -> String {
+    let trees = || {
+        let each = inventory.trees.iter().rev();
+        let each = each.filter(|(name, _)| **name != self_install::name());
+        each.flat_map(|(name, trees)| trees.iter().rev().map(move |tree| (name, &tree.name)))
+    };
+    let inactive = trees().find(|(name, tree)| !inventory.is_active(name, tree));
+    match inactive.or_else(|| trees().next()) {
+        Some((name, tree)) => format!("`ampup use {name}@{tree}`"),
+        None => "`ampup install`".to_owned(),
     }
 }
 

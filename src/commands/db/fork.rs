@@ -31,8 +31,7 @@ pub struct Args {
 ///
 /// # Errors
 /// When there is no database, one of the two is in use (the other one: also by any session), or PostgreSQL of its major is not
-/// installed; nothing is changed
-/// then.
+/// installed; nothing is changed then.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let here = args.which.cluster(session)?;
     let there = other(&args.from, &here, session)?;

@@ -24,6 +24,9 @@ fn what_does_not_exist_is_answered_with_what_does() {
         .exits(3)
         .says("hint: `ampup install tool`");
     home.ampup(&["uninstall", "tool"]).exits(3);
+    home.ampup(&["use", "tool"])
+        .exits(3)
+        .says("tool is not installed\nhint: `ampup install tool`");
     home.ampup(&["use", "tool@1.0.0"])
         .exits(3)
         .says("tool@1.0.0 is not installed");
@@ -45,7 +48,6 @@ fn what_is_malformed_is_a_usage_error() {
         &["nonsense"],
         &["install", "--no-such-flag"],
         &["use"],
-        &["use", "tool"],
         &["uninstall"],
         &["which"],
         &["build"],

@@ -30,6 +30,7 @@ fn use_switches_between_installed_versions_without_a_network() {
 #[test]
 fn a_name_alone_means_the_one_version_that_is_installed() {
     let home = home();
+    home.ampup(&["use"]).exits(2).says("hint: `ampup install`");
     home.ampup(&["use", "tool"])
         .exits(3)
         .says("tool is not installed\nhint: `ampup install tool`");
@@ -51,6 +52,10 @@ fn a_name_alone_means_the_one_version_that_is_installed() {
         .exits(2)
         .says("which version of tool? Installed: `tool@1.0.0`, `tool@2.0.0`")
         .says("hint: `ampup use tool@2.0.0`");
+    home.ampup(&["use"])
+        .exits(2)
+        .says("which version? Installed: `ampctl@0.0.34`, `ampd@0.0.34`, `tool@1.0.0`, `tool@2.0.0`")
+        .says("hint: `ampup use tool@1.0.0`");
     home.ampup(&["uninstall", "tool@2.0.0"]).exits(0);
     home.ampup(&["install", "tool@1.0.0"]).exits(0);
     home.ampup(&["use", "tool"]).exits(0);
