@@ -172,7 +172,7 @@ fn check_says_exactly_whether_update_would_change_something() {
 }
 
 /// Each verb, and its exit code in a home with `tool` 1.0.0 where 2.0.0 is out, in a directory without a database.
-const VERBS: [(&[&str], i32); 54] = [
+const VERBS: [(&[&str], i32); 55] = [
     (&["list"], 0),
     (&["list", "--available"], 0),
     (&["check"], 100),
@@ -195,7 +195,8 @@ const VERBS: [(&[&str], i32); 54] = [
     (&["install", "--jobs", "0"], 2),
     (&["update", "--dry-run"], 0),
     (&["update", "nope"], 3),
-    (&["use", "tool"], 2),
+    (&["use"], 2),
+    (&["use", "tool"], 0),
     (&["use", "tool@9"], 3),
     (&["undo"], 3),
     (&["undo", "--nope"], 2),
