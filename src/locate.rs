@@ -194,6 +194,19 @@ impl Locator {
             .collect())
     }
 
+    /// An installed version of a component.
+    ///
+    /// # Errors
+    /// When it is gone, or nobody can say that it is whole.
+    #[cfg(feature = "cli")]
+    pub(crate) fn version(&self, component: &ComponentName, name: &TreeName) -> Result<Located, LocateError> {
+        self.located(component, name.clone())
+            .ok_or_else(|| LocateError::Damaged {
+                component: component.clone(),
+                place: self.layout.tree(component, name),
+            })
+    }
+
     fn try_active(&self, component: &ComponentName) -> Result<Option<Located>, LocateError> {
         // What was active may be replaced and removed while it is looked at.
         until_unchanged(

@@ -12,9 +12,9 @@ use super::{Error, Session, concerns, requests::Request, unbuilt};
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
     host,
-    locate::{self, Located},
+    locate::{self, Located, Locator},
     pins::{Pin, Pins},
-    postgres::{Cluster, Contents, projects::Projects},
+    postgres::{Cluster, ClusterError, Contents, projects::Projects},
     registry::concern::{self, Concern},
     remove, resolve,
 };
@@ -103,9 +103,14 @@ impl Chosen {
         }))
     }
 
-    /// Its programs' directory.
-    pub(super) fn bin(&self, session: &Session) -> Utf8PathBuf {
-        session.layout.tree(&self.component, &self.tree).join("bin")
+    /// The place where it is.
+    ///
+    /// # Errors
+    /// When it is gone, or nobody can say that it is whole.
+    pub(super) fn located(&self, session: &Session) -> Result<Located, Error> {
+        let locator = Locator::new(session.layout.home());
+        let located = locator.version(&self.component, &self.tree);
+        Ok(located.map_err(ClusterError::from)?)
     }
 }
 
@@ -375,24 +380,27 @@ pub(super) fn way_out(major: u64, chosen: u64, by: &Chooser, session: &Session) 
 }
 
 /// The PostgreSQL that was chosen, and by what.
-pub(super) fn postgres<'c>(chosen: &'c [Chosen], session: &Session) -> Option<(Located, &'c Chooser)> {
-    let chosen = chosen
+///
+/// # Errors
+/// When it is gone, or nobody can say that it is whole.
+pub(super) fn postgres<'c>(
+    chosen: &'c [Chosen],
+    session: &Session,
+) -> Result<Option<(Located, &'c Chooser)>, Error> {
+    let postgres = chosen
         .iter()
-        .find(|chosen| chosen.component == locate::postgres())?;
-    let programs = Located {
-        tree: session.layout.tree(&chosen.component, &chosen.tree),
-        component: chosen.component.clone(),
-        name: chosen.tree.clone(),
-    };
-    Some((programs, &chosen.by))
+        .find(|chosen| chosen.component == locate::postgres());
+    postgres
+        .map(|chosen| Ok((chosen.located(session)?, &chosen.by)))
+        .transpose()
 }
 
 /// The cluster served by the PostgreSQL that was chosen for it, if one was.
 ///
 /// # Errors
-/// When the cluster is of another major, which rules.
+/// When the cluster is of another major, which rules; or as `postgres`.
 pub(super) fn serve(cluster: Cluster, chosen: &[Chosen], session: &Session) -> Result<Cluster, Error> {
-    let Some((programs, by)) = postgres(chosen, session) else {
+    let Some((programs, by)) = postgres(chosen, session)? else {
         return Ok(cluster);
     };
     if let Contents::Cluster { major } = cluster.contents()?

@@ -60,7 +60,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         Some(project) => served(args, project, &chosen, session)?,
         None => None,
     };
-    let first = first_on_path(&chosen, cluster.as_ref(), session);
+    let first = first_on_path(&chosen, cluster.as_ref(), session)?;
     let program = child::find(&args.command, &first, session)?;
     let words = args.command.get(1..).unwrap_or_default();
     let mut command = child::Command::new(program, words);
@@ -110,8 +110,18 @@ fn served(
 
 /// The directories whose programs the command finds before all others: those of the chosen versions, and those of the
 /// PostgreSQL that serves the project's database, so that its psql and pg_dump are the server's own.
-fn first_on_path(chosen: &[Chosen], cluster: Option<&Cluster>, session: &Session) -> Vec<Utf8PathBuf> {
-    let mut first: Vec<Utf8PathBuf> = chosen.iter().map(|chosen| chosen.bin(session)).collect();
+///
+/// # Errors
+/// When a chosen version is gone, or nobody can say that it is whole.
+fn first_on_path(
+    chosen: &[Chosen],
+    cluster: Option<&Cluster>,
+    session: &Session,
+) -> Result<Vec<Utf8PathBuf>, Error> {
+    let mut first = Vec::new();
+    for chosen in chosen {
+        first.push(chosen.located(session)?.tree.join("bin"));
+    }
     // Without one the command is still looked for: what is wrong with the database is said when it is started.
     if let Some(programs) = cluster.and_then(|cluster| cluster.programs().ok()) {
         let bin = programs.tree.join("bin");
@@ -119,7 +129,7 @@ fn first_on_path(chosen: &[Chosen], cluster: Option<&Cluster>, session: &Session
             first.push(bin);
         }
     }
-    first
+    Ok(first)
 }
 
 /// The value that ampd itself is given with a flag: its own settings and its own Amp directory are meant then.

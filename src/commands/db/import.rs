@@ -41,7 +41,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let change = to_change(&cluster, session)?;
     let source = ImportSource::parse(&args.source, session.env.current_dir());
     let chosen = pinned::chosen(&[], session)?;
-    let pinned = pinned::postgres(&chosen, session).map(|(programs, _)| programs);
+    let pinned = pinned::postgres(&chosen, session)?.map(|(programs, _)| programs);
     let importer = Importer {
         cluster: &cluster,
         present: if args.replace {

@@ -124,7 +124,7 @@ fn destination(to: Option<u64>, cluster: &Cluster, session: &Session) -> Result<
         Some(_) => pinned::installed(&session.inventory()?, session)?.0,
         None => pinned::chosen(&[], session)?,
     };
-    let Some((programs, _)) = pinned::postgres(&chosen, session) else {
+    let Some((programs, _)) = pinned::postgres(&chosen, session)? else {
         return Ok(to.map_or(Destination::Active, Destination::Major));
     };
     if let Contents::Cluster { major } = cluster.contents()?

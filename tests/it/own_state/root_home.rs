@@ -1,7 +1,10 @@
 //! The home of root where others cannot enter root's own directory: one link, and everything behind it. As an ordinary
 //! user there is no such home, and nothing to try.
 
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::{
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
+    process::Command,
+};
 
 use ampup::store::shared_home::directory_of;
 use camino::Utf8PathBuf;
@@ -9,8 +12,9 @@ use fs_err as fs;
 use serde_json::json;
 
 use crate::support::{
+    database::Build,
     home::{Home, Run, TARGET, finish, sha256},
-    postgres::run_as,
+    postgres::{done, run_as},
     table::every,
     tracer::{Deed, trace},
 };
@@ -113,6 +117,36 @@ fn it_is_gone_on_with_when_it_was_half_made() {
         is_made
     });
     assert!(last > Some(8), "{last:?}");
+}
+
+/// What a project pins is run from behind the link, as what is active is.
+#[test]
+fn a_pinned_postgresql_serves_a_project_of_roots() {
+    if run_as().is_none() {
+        return;
+    }
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let (link, place) = (home.path(), directory_of(&home.path()));
+    fs::create_dir_all(place.parent().expect("a parent")).expect("made");
+    done(Command::new("chown").args(["-R", "0:0", link.as_str()]));
+    done(Command::new("mv").args([link.as_str(), place.as_str()]));
+    symlink(&place, &link).expect("linked");
+    fs::write(
+        home.work().join("ampup.toml"),
+        "[components]\npostgres = \"18.4.0\"\n",
+    )
+    .expect("written");
+    done(Command::new("chown").args(["-R", "0:0", home.work().as_str()]));
+    close(&home, 0);
+    ampup(&home, &["install", "--locked"]).exits(0);
+    let rows: [&[&str]; 4] = [
+        &["run", "--", "cat", ".amp/metadb/PG_VERSION"],
+        &["run", "--with", "postgres@18.4.0", "--", "true"],
+        &["db", "start"],
+        &["db", "stop"],
+    ];
+    every(rows, |words| drop(ampup(&home, words).exits(0)));
+    ampup(&home, &["self", "uninstall", "--yes"]).exits(0);
 }
 
 /// Where the link is not made, PostgreSQL is refused before it is fetched, and the rest is installed.
