@@ -106,6 +106,17 @@ fn locked_takes_exact_versions_only() {
         .says("hint: `ampup install --locked tool@2.0.0`");
     pin(&home, "[components]\ntool = \"1.0.0\"\n");
     home.ampup(&["install", "--locked"]).exits(0);
+    // What is installed counts only while the registry states its digest.
+    let mut home = home;
+    home.withdraw("tool", "1.0.0");
+    home.offer_script("tool", "1.0.0", "#!/bin/sh\necho tool 1.0.0, again\n");
+    home.ampup(&["install"]).exits(0);
+    for more in [&[][..], &["--dry-run"]] {
+        home.ampup(&[&["install", "--locked"], more].concat())
+            .exits(4)
+            .says("`--locked` takes only what the registry states the digest of, and the tool 1.0.0 that is installed is not")
+            .says("hint: `ampup uninstall tool@1.0.0`");
+    }
     fs::remove_file(home.work().join("ampup.toml")).expect("removed");
     home.ampup(&["install", "--locked"])
         .exits(3)
@@ -388,20 +399,29 @@ fn a_database_that_is_imported_upgraded_or_restored_is_one_that_the_pin_serves()
     home.db(&["import", "--replace", "dump.sql"]).exits(0);
     assert_eq!(major("work"), "18\n");
     home.ampup(&["run", "true"]).exits(0);
-    let told = "is of PostgreSQL 17, which line 2 of `ampup.toml` does not serve: `ampup db upgrade --to 18` moves the database, \
-                or `ampup pin postgres@17.10.0` changes the pin";
+    let copy = home.directory("copy");
+    fs::write(copy.join("ampup.toml"), "[components]\npostgres = \"17.10.0\"\n").expect("written");
+    home.give(&copy);
+    let fork = |more: &[&str]| {
+        let mut fork = home.command(&[&["db", "fork", home.work().as_str()], more].concat());
+        fork.current_dir(&copy);
+        finish(fork)
+    };
     every([&["--dry-run"][..], &[]], |dry_run| {
         home.db(&[&["restore", "of-17.backup"], dry_run].concat())
-            .exits(0)
-            .says("warning: the database in `of-17.backup` ")
-            .says(told);
+            .exits(1)
+            .says("line 2 of `ampup.toml` pins `postgres@18.4.0`, which cannot serve a database of PostgreSQL 17")
+            .says("hint: `ampup pin postgres@17.10.0`, `ampup install`, then `ampup db restore of-17.backup`");
+        fork(dry_run)
+            .exits(1)
+            .says("pins `postgres@17.10.0`, which cannot serve a database of PostgreSQL 18")
+            .says(&format!("then `ampup db fork {}`", home.work()));
     });
+    assert_eq!(major("work"), "18\n");
+    assert!(!copy.join(".amp").exists(), "nothing was made");
+    pin(&home, "[components]\npostgres = \"17\"\n");
+    home.db(&["restore", "of-17.backup"]).exits(0);
     assert_eq!(major("work"), "17\n");
-    let copy = home.directory("copy");
-    fs::write(copy.join("ampup.toml"), "[components]\npostgres = \"18.4.0\"\n").expect("written");
-    home.give(&copy);
-    let mut fork = home.command(&["db", "fork", home.work().as_str()]);
-    fork.current_dir(&copy);
-    finish(fork).exits(0).says(told);
+    fork(&[]).exits(0);
     assert_eq!(major("copy"), "17\n");
 }

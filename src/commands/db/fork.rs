@@ -31,13 +31,14 @@ pub struct Args {
 ///
 /// # Errors
 /// When there is no database, one of the two is in use (the other one: also by any session), or PostgreSQL of its major is not
-/// installed; nothing is changed then.
+/// installed, or the project pins another major; nothing is changed then.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let here = args.which.cluster(session)?;
     let there = other(&args.from, &here, session)?;
     ensure_idle(&there)?;
     if let (Some(pin), Contents::Cluster { major }) = (PostgresPin::of_project(session)?, there.contents()?) {
-        pin.warn_of_another_major(major, &there.project().cluster(), session);
+        let again = format!("ampup db fork {}", shell::typed(args.from.as_str()));
+        pin.ensure_takes(major, &there.project().cluster(), &again, session)?;
     }
     if args.dry_run {
         return plan(&there, &here);

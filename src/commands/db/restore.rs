@@ -28,13 +28,14 @@ pub struct Args {
 /// Puts a backup in the cluster's place and keeps what is there under another name.
 ///
 /// # Errors
-/// When the file is not a complete backup, PostgreSQL of its major is not installed, or the cluster is in use; nothing is
-/// changed then.
+/// When the file is not a complete backup, PostgreSQL of its major is not installed, the project pins another major, or the
+/// cluster is in use; nothing is changed then.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
     let file = named(&args.file, session);
     if let (Some(pin), Ok(header)) = (PostgresPin::of_project(session)?, backup::header(&file)) {
-        pin.warn_of_another_major(header.major, &file, session);
+        let again = super::restore_command(&args.file, &args.which);
+        pin.ensure_takes(header.major, &file, &again, session)?;
     }
     if args.dry_run {
         return plan(&cluster, &file);

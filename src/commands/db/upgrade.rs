@@ -117,7 +117,7 @@ fn already_there(major: u64, session: &Session) -> Result<Vec<String>, Error> {
 /// The PostgreSQL to upgrade to: of the major that is named, which the pin must serve; else the pinned version.
 fn destination(to: Option<u64>, cluster: &Cluster, session: &Session) -> Result<Destination, Error> {
     if let (Some(to), Some(pin)) = (to, PostgresPin::of_project(session)?) {
-        pin.ensure_serves(to, session)?;
+        pin.ensure_serves(to, "ampup db upgrade", session)?;
     }
     let chosen = match to {
         // A pin of which nothing is installed is no reason not to upgrade to what is named.

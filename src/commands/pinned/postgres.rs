@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use super::{Chooser, way_out};
 use crate::{
-    commands::{Error, Session, install},
+    commands::{Error, Session, install, unbuilt},
     domain::{ComponentSpec, Requirement},
     locate, resolve,
 };
@@ -48,8 +48,13 @@ impl PostgresPin {
     /// Ensures that a database of this major could be used in the project.
     ///
     /// # Errors
-    /// When the pin is of another major.
-    pub(in super::super) fn ensure_serves(&self, major: u64, session: &Session) -> Result<(), Error> {
+    /// When the pin is of another major; the hint ends with `command`, which works once the pin is changed.
+    pub(in super::super) fn ensure_serves(
+        &self,
+        major: u64,
+        command: &str,
+        session: &Session,
+    ) -> Result<(), Error> {
         if self.major == major {
             return Ok(());
         }
@@ -58,19 +63,31 @@ impl PostgresPin {
                 "{} pins `{}`, which cannot serve a database of PostgreSQL {major}",
                 self.by, self.spec
             ),
-            hint: self.raise_to(major, session),
+            hint: self.changed_to(major, command, session),
         })
     }
 
-    /// Warns where a database that is to come is of a major that the pin does not serve.
-    pub(in super::super) fn warn_of_another_major(&self, major: u64, place: &Utf8Path, session: &Session) {
-        if self.major != major {
-            session.warn(format!(
-                "the database in `{place}` is of PostgreSQL {major}, which {} does not serve: {}",
-                self.by,
-                way_out(major, self.major, &self.by, session)
-            ));
+    /// Ensures that a database of this major, which is to come from `place`, could be used in the project. One of a major that
+    /// no pin can mean comes with a warning, because only an upgrade makes it one that a pin serves.
+    ///
+    /// # Errors
+    /// As `ensure_serves`.
+    pub(in super::super) fn ensure_takes(
+        &self,
+        major: u64,
+        place: &Utf8Path,
+        command: &str,
+        session: &Session,
+    ) -> Result<(), Error> {
+        if self.major == major || !unbuilt::is_so(major, session) {
+            return self.ensure_serves(major, command, session);
         }
+        session.warn(format!(
+            "the database in `{place}` is of PostgreSQL {major}, which {} does not serve: {}",
+            self.by,
+            way_out(major, self.major, &self.by, session)
+        ));
+        Ok(())
     }
 
     /// Says that the pin is why a database stays with its major, where a higher one is installed.
@@ -87,15 +104,15 @@ impl PostgresPin {
                 "{} pins `{}`; for PostgreSQL {higher}: {}",
                 self.by,
                 self.spec,
-                self.raise_to(higher, session)
+                self.changed_to(higher, "ampup db upgrade", session)
             )
         }))
     }
 
-    /// The commands that move the pin to another major, and the database with it.
-    fn raise_to(&self, major: u64, session: &Session) -> String {
+    /// The commands that move the pin to another major, and then run a command that needs that.
+    fn changed_to(&self, major: u64, command: &str, session: &Session) -> String {
         format!(
-            "`ampup pin {}`, `ampup install`, then `ampup db upgrade`",
+            "`ampup pin {}`, `ampup install`, then `{command}`",
             self.by.repinned(major, session)
         )
     }
