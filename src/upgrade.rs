@@ -15,7 +15,7 @@ use crate::{
     postgres::{
         Cluster, ClusterError, Purpose, ServerOrigin, StartOptions,
         change::{
-            lease::Lease,
+            lease::{self, Lease},
             swap::{self, Swap, Swapped},
         },
         observe::decide::Contents,
@@ -145,6 +145,7 @@ pub fn decide(
     let clients = Clients::find(&wanted, cluster, env, run_as.as_ref())?;
     let bytes = prune::size(&cluster.project().cluster());
     ensure_space(cluster.project().amp_dir(), bytes.saturating_add(LOG_ROOM))?;
+    lease::ensure_unused(cluster)?;
     Ok(Decision::Possible(Box::new(Possible {
         from,
         to,

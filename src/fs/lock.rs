@@ -200,10 +200,26 @@ impl Lock {
     }
 }
 
-/// A lock file of another user, or on a read-only file system, can be locked without writing to it.
-fn open(path: &Utf8Path) -> io::Result<fs::File> {
+/// Returns true if nobody holds or shares the lock. Nothing is made, and nothing is written down.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub fn is_available(path: &Utf8Path) -> Result<bool, LockError> {
+    let failed = |source| LockError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let opened = options().open(path).or_else(|cause| read_only(path, cause));
+    match opened {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(cause) => Err(failed(cause)),
+        Ok(file) => Ok(!matches!(file.file().try_lock(), Err(TryLockError::WouldBlock))),
+    }
+}
+
+fn options() -> fs::OpenOptions {
     let mut options = fs::OpenOptions::new();
-    options.create(true).truncate(false).read(true).write(true);
+    options.read(true).write(true);
     #[cfg(unix)]
     {
         use fs_err::os::unix::fs::OpenOptionsExt as _;
@@ -213,14 +229,23 @@ fn open(path: &Utf8Path) -> io::Result<fs::File> {
             .mode(0o600)
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
     }
-    match options.open(path) {
-        Err(cause)
-            if [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem]
-                .contains(&cause.kind()) =>
-        {
+    options
+}
+
+/// A lock file of another user, or on a read-only file system, can be locked without writing to it.
+fn read_only(path: &Utf8Path, cause: io::Error) -> io::Result<fs::File> {
+    match cause.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             fs::File::open(path).or(Err(cause))
         }
-        Err(cause) => Err(ForeignEntry::instead_of_file(path).map_or(cause, io::Error::from)),
+        io::ErrorKind::NotFound => Err(cause),
+        _ => Err(ForeignEntry::instead_of_file(path).map_or(cause, io::Error::from)),
+    }
+}
+
+fn open(path: &Utf8Path) -> io::Result<fs::File> {
+    match options().create(true).truncate(false).open(path) {
+        Err(cause) => read_only(path, cause),
         Ok(file) => {
             #[cfg(unix)]
             give_to_owner(&file, path);

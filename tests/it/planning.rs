@@ -71,7 +71,9 @@ fn every_verb_that_changes_something_has_a_plan() {
 #[test]
 fn the_verbs_of_a_database_say_what_they_would_do_and_do_nothing() {
     let served = Served::new();
+    let users = || fs::read(served.home.work().join(".amp/metadb.users")).unwrap_or_default();
     let plan = |words: &[&str]| {
+        let before = users();
         let run = served
             .ampup(&[words, &["--dry-run"]].concat())
             .exits(0)
@@ -79,13 +81,15 @@ fn the_verbs_of_a_database_say_what_they_would_do_and_do_nothing() {
         served
             .ampup(&[&["--json"], words, &["--dry-run"]].concat())
             .exits(0);
+        assert_eq!(users(), before, "{words:?}: nothing is written down");
         run
     };
     plan(&["db", "start"]).says("a database is created in");
     assert!(!served.home.work().join(".amp").exists(), "nothing was made");
     served.sql("create table t as select 7 as x");
     let before = fingerprint(&served.data());
-    let rows: [(&[&str], &str); 5] = [
+    let rows: [(&[&str], &str); 6] = [
+        (&["db", "start", "--tcp"], "it listens on a port of 127.0.0.1 too"),
         (&["db", "start"], "is served by postgres 18"),
         (&["db", "stop"], "is not running"),
         (
@@ -101,6 +105,8 @@ fn the_verbs_of_a_database_say_what_they_would_do_and_do_nothing() {
         assert!(!served.is_running() && !served.amp_dir().join("backups").exists());
     });
     served.ampup(&["db", "backup", "one.tar.zst"]).exits(0);
+    plan(&["db", "restore", "one.tar.zst"]).says("takes the place of");
+    plan(&["db", "backup"]);
     served
         .ampup(&["db", "backup", "one.tar.zst", "--dry-run"])
         .exits(1)

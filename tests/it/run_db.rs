@@ -150,10 +150,12 @@ fn reset_asks_for_the_projects_name_and_keeps_the_old_database() {
     // Not under somebody who uses it; one that merely runs is stopped first.
     let mut running = served.running("echo ready; read x");
     assert_eq!(running.line(), "ready");
-    served
-        .ampup(&["db", "reset", "work"])
-        .exits(6)
-        .says("is in use by");
+    for more in [&["--dry-run"][..], &[]] {
+        served
+            .ampup(&[&["db", "reset", "work"], more].concat())
+            .exits(6)
+            .says("is in use by");
+    }
     assert_eq!(served.sql("select x from t"), "1");
     running.code();
     served.ampup(&["db", "start"]).exits(0);

@@ -8,7 +8,7 @@ use crate::{
     postgres::{
         ClusterError, Project,
         change::{
-            lease::Lease,
+            lease::{self, Lease},
             swap::{self, Swap},
         },
         observe::decide::Contents,
@@ -52,6 +52,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     swap::ensure_possible(&cluster)?;
     ensure_meant(args, name(project), session)?;
     if args.dry_run {
+        lease::ensure_unused(&cluster)?;
         let cluster = project.cluster();
         return Ok(Outcome::planned(
             vec![format!(

@@ -43,7 +43,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         ensure_port_possible(&cluster)?;
     }
     if args.dry_run {
-        return plan(&cluster);
+        return plan(&cluster, args.tcp);
     }
     let start = StartOptions {
         run_as: database::user(args.run_as.as_deref())?,
@@ -71,7 +71,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 }
 
 /// The plan, in words.
-fn plan(cluster: &Cluster) -> Result<Outcome, Error> {
+fn plan(cluster: &Cluster, tcp: bool) -> Result<Outcome, Error> {
     let place = cluster.project().cluster();
     let programs = cluster.programs()?;
     cluster.run_as(None)?;
@@ -89,8 +89,12 @@ fn plan(cluster: &Cluster) -> Result<Outcome, Error> {
         }
         (false, false) => format!("the database `{place}` is served by {version} until it is stopped"),
     };
+    let mut talk = vec![line];
+    if tcp && !runs {
+        talk.push("it listens on a port of 127.0.0.1 too, with a password".to_owned());
+    }
     let json = json!({ "cluster": place, "started": !runs, "made": is_new && !runs });
-    Ok(Outcome::planned(vec![line], json))
+    Ok(Outcome::planned(talk, json))
 }
 
 /// Ensures that no server runs without a port: it would not get one, and is not to stay for that.

@@ -36,6 +36,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A session whose client has just gone is there a moment longer.
 const ENDING: Duration = Duration::from_secs(2);
 
+/// Those who share the lock of a server's users, of whom nothing more is known.
+const USERS: &str = "an `ampup run`, an `ampup db psql`, or another program that uses it through ampup";
+
 /// A cluster that no server works in, and that no ampup can start one for.
 #[derive(Debug)]
 pub struct Lease {
@@ -212,16 +215,20 @@ impl OpenLease {
     }
 }
 
-/// Fails if a session of ours uses the server, as far as is known now: better told before a long work than after it.
+/// Fails if no lease could be taken now because somebody uses the server: better told before a long work than after it, and
+/// in a dry run. Changes nothing.
 ///
 /// # Errors
-/// When one does.
+/// When somebody does.
 pub fn ensure_unused(cluster: &Cluster) -> Result<(), ClusterError> {
-    // Nothing is made by who only looks.
-    if cluster.project().users().symlink_metadata().is_err() {
-        return Ok(());
+    let cluster = cluster.context();
+    if !lock::is_available(&cluster.project.users())? {
+        return Err(cluster.in_use(USERS));
     }
-    users(cluster.context()).map(Lock::release)
+    match others(cluster)? {
+        Some(holder) => Err(cluster.in_use(holder)),
+        None => Ok(()),
+    }
 }
 
 /// Fails once we are interrupted: whoever does so wants nothing to be begun any more.
@@ -234,7 +241,7 @@ pub(super) fn ensure_not_interrupted(cluster: &ClusterContext) -> Result<(), Clu
 
 fn users(cluster: &ClusterContext) -> Result<Lock, ClusterError> {
     Lock::try_acquire(&cluster.project.users())?
-        .ok_or_else(|| cluster.in_use("an `ampup run` or another program that was linked with ampup"))
+        .ok_or_else(|| cluster.in_use(USERS))
 }
 
 /// Who uses a server that ampup did not start: a living ampd most likely, which would be left without it. One that takes no
