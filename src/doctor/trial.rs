@@ -15,9 +15,10 @@ use super::Finding;
 use crate::{
     children::Interrupt,
     env::Env,
-    fs::{atomic, entries},
+    fs::{entries, lock::Lock},
     postgres::{
         identity::servers_of,
+        left::is_free,
         run::tether::Tether,
         user::{OsUser, current_uid},
     },
@@ -33,7 +34,7 @@ const SOCKET: &str = ".s.PGSQL.5432";
 const PREFIX: &str = ".a";
 const RANDOM: usize = 2;
 
-/// The file in it that says whose it is.
+/// The file in it that says whose it is, and is locked while it is tried.
 const MARK: &str = "ampup-doctor";
 
 /// The scratch directories that killed trials left in a directory: no server works in them.
@@ -44,7 +45,8 @@ pub fn abandoned(place: &Utf8Path) -> Vec<Utf8PathBuf> {
             .file_name()
             .is_some_and(|name| name.starts_with(PREFIX) && name.len() == PREFIX.len() + RANDOM);
         let has_server = || servers_of(&path.join("metadb")).map_or(true, |servers| !servers.is_empty());
-        is_named && path.join(MARK).is_file() && atomic::is_old(path) && !has_server()
+        let mark = path.join(MARK);
+        is_named && mark.is_file() && is_free(&mark) && !has_server()
     });
     found
 }
@@ -62,6 +64,9 @@ pub(super) fn check(amp_dir: &Utf8Path, env: &Env, interrupt: &Interrupt) -> Vec
     if current_uid() == 0 || is_nobody {
         return Vec::new();
     }
+    for left in abandoned(place) {
+        let _ = fs::remove_dir_all(left);
+    }
     // A directory in which nothing can be made is found by whoever looks at the project.
     let Ok(scratch) = tempfile::Builder::new()
         .prefix(PREFIX)
@@ -73,9 +78,9 @@ pub(super) fn check(amp_dir: &Utf8Path, env: &Env, interrupt: &Interrupt) -> Vec
     let Some(scratch) = Utf8Path::from_path(scratch.path()) else {
         return Vec::new();
     };
-    if fs::write(scratch.join(MARK), "").is_err() {
+    let Ok(Some(_lock)) = Lock::try_acquire(&scratch.join(MARK)) else {
         return Vec::new();
-    }
+    };
     let cluster = scratch.join("metadb");
     let failed =
         try_initdb(&initdb, &cluster, interrupt).or_else(|| try_postgres(&postgres, &cluster, interrupt));

@@ -42,6 +42,8 @@ fn what_killed_commands_left_goes_and_nothing_else_does() {
     let of_another = sockets.join("00112233445566aa");
     let living = sockets.join("00112233445566bb");
     let left = [
+        // A trial of doctor's, which it locks while it tries.
+        served.home.work().join(".apW/ampup-doctor"),
         amp.join("metadb.fork-0123456789ab/copy.tar.zst"),
         amp.join("backups/.new-aaaaaa"),
         amp.join(".new-bbbbbb"),
@@ -53,7 +55,9 @@ fn what_killed_commands_left_goes_and_nothing_else_does() {
         // While a server runs, a start may be making one.
         amp.join("metadb.new-abcdef/PG_VERSION"),
     ];
+    let trial = served.home.work().join(".aqW/ampup-doctor");
     let stays = [
+        trial.clone(),
         amp.join("metadb.fork-held/copy.tar.zst"),
         amp.join(".new-cccccc"),
         amp.join("metadb.old-mine/PG_VERSION"),
@@ -69,13 +73,14 @@ fn what_killed_commands_left_goes_and_nothing_else_does() {
         &amp.join("metadb.fork-0123456789ab/lock"),
         "1 elsewhere ampup db fork",
     );
-    for path in &left[2..=4] {
+    for path in &left[3..=5] {
         age(path);
         age(path.parent().filter(|parent| *parent != amp).unwrap_or(path));
     }
     age(&of_another);
-    served.home.give(&amp);
+    served.home.give(&served.home.work());
     served.home.give(&runtime);
+    let _tried = Lock::try_acquire(&trial).expect("made").expect("free");
     let _held = Lock::try_acquire(&amp.join("metadb.fork-held/lock"))
         .expect("made")
         .expect("free");
@@ -104,17 +109,17 @@ fn what_killed_commands_left_goes_and_nothing_else_does() {
         paths.sort();
         paths
     };
-    let but_of_server = sorted(&[&tops[..5], &tops[6..7]].concat());
+    let but_of_server = sorted(&[&tops[..6], &tops[7..8]].concat());
     assert_eq!(listed(&prune(&["--dry-run"]), "would_remove"), but_of_server);
     assert!(left.iter().all(|path| path.exists()), "nothing was removed");
     let removed = prune(&[]);
     assert_eq!(listed(&removed, "removed"), but_of_server);
-    assert!(removed["bytes"].as_u64().expect("a number") >= 6 * 2000);
+    assert!(removed["bytes"].as_u64().expect("a number") >= 7 * 2000);
 
     served.ampup(&["db", "stop"]).exits(0);
     assert_eq!(
         listed(&prune(&[]), "removed"),
-        sorted(&[tops[5].clone(), tops[7].clone()])
+        sorted(&[tops[6].clone(), tops[8].clone()])
     );
     for path in &stays {
         assert!(path.exists(), "{path}");
