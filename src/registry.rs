@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     distributions::Distributions,
-    domain::{Component, ComponentName},
+    domain::{Component, ComponentName, Integrity, inventory::TreeOrigin},
 };
 
 /// The components and releases that exist, as one manifest says.
@@ -47,6 +47,18 @@ impl Registry {
     /// A component by name.
     pub fn component(&self, name: &ComponentName) -> Option<&Component> {
         self.components.get(name)
+    }
+
+    /// Returns true if it states the digest of what an installed version was made of.
+    pub fn pins(&self, name: &ComponentName, origin: &TreeOrigin) -> bool {
+        let component = self.component(name).into_iter();
+        let mut artifacts = component
+            .flat_map(|component| &component.releases)
+            .filter(|release| release.version == origin.version)
+            .flat_map(|release| &release.artifacts);
+        artifacts.any(
+            |artifact| matches!(&artifact.integrity, Integrity::Pinned { digest } if *digest == origin.digest),
+        )
     }
 
     /// The components that move together with `name`, itself included.

@@ -13,7 +13,7 @@ use super::{
     installed, upstream,
 };
 use crate::{
-    domain::{ComponentName, ComponentSpec, Provider, TreeName},
+    domain::{ComponentName, ComponentSpec, Provider, TreeName, version::local_name},
     exit::Exit,
     host::Host,
     install::{
@@ -67,6 +67,9 @@ pub(super) fn perform(
 ) -> Result<Outcome, Error> {
     how.gone.ensure_none()?;
     installed::ensure_own_executables(plan, registry, session)?;
+    if how.is_locked {
+        ensure_pinned(plan, registry, session)?;
+    }
     if how.dry_run {
         session.ensure_writable()?;
         return of_plan(rehearse(plan, how, registry, None, session)?, session);
@@ -84,6 +87,38 @@ pub(super) fn perform(
         outcome.talk.extend(newer(&kept, session)?);
     }
     Ok(outcome)
+}
+
+/// Ensures that the registry states the digest of everything that a plan found installed.
+///
+/// # Errors
+/// When it does not, as of a build of this machine, or of what was installed with its publisher's digest.
+fn ensure_pinned(plan: &Plan, registry: &Registry, session: &Session) -> Result<(), Error> {
+    let inventory = session.inventory()?;
+    let candidates = plan.groups.iter().map(|group| &group.candidates[0]);
+    for step in candidates.flat_map(|candidate| &candidate.steps) {
+        let (name, tree) = match &step.action {
+            Action::Keep(tree) | Action::Activate(tree) => (&step.component, tree),
+            Action::Acquire(_) => continue,
+        };
+        let origin = inventory
+            .tree(name, tree)
+            .and_then(|tree| tree.origin.as_ref());
+        if origin.is_some_and(|origin| registry.pins(name, origin)) {
+            continue;
+        }
+        let shown = session.style(name)?.show(tree.version());
+        return Err(Error::Integrity {
+            message: format!(
+                "`--locked` takes only what the registry states the digest of, and the {name} {shown} that is installed is not"
+            ),
+            hint: match local_name(tree.version()) {
+                Some(_) => format!("name a version that others have too: `ampup list --available {name}`"),
+                None => format!("`ampup uninstall {name}@{tree}`, then the same command again"),
+            },
+        });
+    }
+    Ok(())
 }
 
 /// The active components that a plan found installed.

@@ -134,6 +134,9 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
     }
     for spec in &mut specs {
         session.component(&spec.name)?;
+        if spec.requirement.as_ref().is_some_and(Requirement::is_local) {
+            session.warn(format!("`{spec}` is a build of this machine, which no other has"));
+        }
         if spec.requirement.is_some() {
             // One that only its builders have yet may be pinned too.
             let plan = resolve::install(

@@ -107,6 +107,11 @@ impl Requirement {
         }
     }
 
+    /// Returns true if a local build is meant, which is on one machine only.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Tag(tag) if tag.starts_with(LOCAL))
+    }
+
     /// Returns true if only one version can be meant, so that a lower one is never taken instead.
     pub fn is_exact(&self) -> bool {
         matches!(self, Self::Exact(_) | Self::Tag(_))
