@@ -195,9 +195,17 @@ impl Env {
     /// # Errors
     /// When neither is known, or what is known is no absolute UTF-8 path.
     pub fn ampup_home(&self) -> Result<Utf8PathBuf, HomeError> {
-        if let Some(home) = self.path("AMPUP_HOME")? {
-            return Ok(home);
+        match self.path("AMPUP_HOME")? {
+            Some(home) => Ok(home),
+            None => self.default_home(),
         }
+    }
+
+    /// ampup's home where nobody names another: `~/.ampup`.
+    ///
+    /// # Errors
+    /// When the user's home directory is not known, or is no absolute UTF-8 path.
+    pub fn default_home(&self) -> Result<Utf8PathBuf, HomeError> {
         let home = self.places.home.as_ref().ok_or(HomeError::Unset(HOME))?;
         Ok(absolute(HOME, home.as_os_str())?.join(".ampup"))
     }

@@ -91,8 +91,11 @@ fn why(
     session: &Session,
 ) -> Result<Outcome, Error> {
     let style = session.style(name)?;
-    let (pinned, _) = pinned::installed(inventory, session)?;
+    let (pinned, missing) = pinned::installed(inventory, session)?;
     let pin = pinned.into_iter().find(|chosen| chosen.component == *name);
+    let missing = missing.into_iter().find(|pin| pin.name == *name);
+    let missing = missing.zip(session.pins()?);
+    let missing = missing.map(|(pin, pins)| Chooser::of_pin(pins, pin));
     let active = inventory.active.components.get(name);
     let tree = pin.as_ref().map(|chosen| &chosen.tree).or(active);
     let others: Vec<String> = inventory
@@ -102,7 +105,10 @@ fn why(
         .map(|other| style.show(other.name.version()))
         .collect();
     let Some(tree) = tree else {
-        return Err(not_active(name, &others, session)?);
+        return Err(match &missing {
+            Some(by) => by.not_installed(name),
+            None => not_active(name, &others, session)?,
+        });
     };
     let shown = style.show(tree.version());
     let mut data = match pin {
@@ -112,7 +118,14 @@ fn why(
     let mut line = |label: &str, value: &str| {
         let _ = writeln!(data, "{label:12}{value}");
     };
-    let chain = chain(name, pin.as_ref(), inventory, session)?;
+    let by = pin.as_ref().map(|chosen| &chosen.by).or(missing.as_ref());
+    let mut chain = chain(name, pin.as_ref(), inventory, session)?;
+    if let Some(Chooser::Pin { requirement, .. }) = &missing
+        && let Some(by) = &missing
+    {
+        let value = format!("`{name}@{requirement}`, {by}: not installed; `ampup install` installs it");
+        chain.insert(0, ("pinned", value));
+    }
     for (label, value) in &chain {
         line(label, value);
     }
@@ -172,7 +185,7 @@ fn why(
         .collect();
     let json = json!({
         "name": name, "version": tree.to_string(), "request": request,
-        "pin": pin.as_ref().map(|chosen| chosen.by.json()), "chain": chain,
+        "pin": by.map(Chooser::json), "chain": chain,
         "generation": maker.as_ref().map(|maker| maker.number),
         "made": maker.as_ref().map(|maker| &maker.record.made),
         "command": maker.as_ref().map(|maker| &maker.record.command),

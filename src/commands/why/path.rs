@@ -52,7 +52,9 @@ pub(super) fn other_copies(
             if !path.is_file() {
                 continue;
             }
-            if link::real(&path).is_ok_and(|real| real.starts_with(&ours)) {
+            // A local build's executable is a link in the home, and lies elsewhere.
+            let is_ours = |path| link::real(path).is_ok_and(|real| real.starts_with(&ours));
+            if is_ours(&path) || is_ours(&directory) {
                 is_first = false;
             } else if copies.iter().all(|copy: &Copy| copy.path != path) {
                 copies.push(Copy { path, is_first });

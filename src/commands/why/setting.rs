@@ -17,40 +17,54 @@ pub(super) enum Setting {
     Color,
     GithubToken,
     Home,
+    HttpProxy,
+    HttpsProxy,
     Jobs,
     LockTimeout,
     Mirror,
+    NoProxy,
     Offline,
     Progress,
     Registry,
     RegistryKey,
     RequirePinned,
+    SslCertDir,
+    SslCertFile,
     Upstream,
     Yes,
 }
 
-/// The settings by name, as `config.toml` writes them.
+/// The settings by name, as `config.toml` writes them, and then by the other names of their variables.
 const NAMES: &[(&str, Setting)] = &[
     ("amp_dir", Setting::AmpDir),
     ("color", Setting::Color),
     ("github_token", Setting::GithubToken),
     ("home", Setting::Home),
+    ("http_proxy", Setting::HttpProxy),
+    ("https_proxy", Setting::HttpsProxy),
     ("jobs", Setting::Jobs),
     ("lock_timeout", Setting::LockTimeout),
     ("mirror", Setting::Mirror),
+    ("no_proxy", Setting::NoProxy),
     ("offline", Setting::Offline),
     ("progress", Setting::Progress),
     ("registry", Setting::Registry),
     ("registry_key", Setting::RegistryKey),
     ("require_pinned", Setting::RequirePinned),
+    ("ssl_cert_dir", Setting::SslCertDir),
+    ("ssl_cert_file", Setting::SslCertFile),
     ("upstream", Setting::Upstream),
     ("yes", Setting::Yes),
+    ("all_proxy", Setting::HttpsProxy),
+    ("clicolor_force", Setting::Color),
+    ("no_color", Setting::Color),
 ];
 
 impl Setting {
-    /// The setting of this name; a hyphen does for an underscore.
+    /// The setting of this name, which may be that of its flag or of a variable.
     pub(super) fn named(word: &str) -> Option<Self> {
-        let word = word.trim_start_matches('-').replace('-', "_");
+        let word = word.trim_start_matches('-').replace('-', "_").to_lowercase();
+        let word = word.strip_prefix("ampup_").unwrap_or(&word);
         NAMES
             .iter()
             .find(|(name, _)| *name == word)
@@ -67,7 +81,15 @@ impl Setting {
 type Provenance = (String, Option<String>);
 
 /// Shows every place that names a value, the one that decides first.
+///
+/// # Errors
+/// When the value is one that every command which needs it refuses.
 pub(super) fn why(setting: Setting, session: &Session) -> Result<Outcome, Error> {
+    match setting {
+        Setting::AmpDir => drop(session.env.path("AMP_DIR")?),
+        Setting::Mirror => drop(session.mirror()?),
+        _ => {}
+    }
     let places = places(setting, session);
     let mut named = places
         .into_iter()
@@ -150,11 +172,24 @@ fn places(setting: Setting, session: &Session) -> Vec<Provenance> {
         ],
         // Only a flag of `install` and `update`.
         Setting::Upstream => vec![(default, Some("false".to_owned()))],
-        Setting::Home => vec![
-            flag("--home", flags.home.as_ref().map(ToString::to_string)),
-            variable("AMPUP_HOME"),
-            (default, Some(session.layout.home().to_string())),
-        ],
+        Setting::Home => {
+            let absolute = session.layout.home().to_string();
+            let usual = session.env.default_home();
+            vec![
+                flag("--home", flags.home.as_ref().map(|_| absolute)),
+                variable("AMPUP_HOME"),
+                (
+                    default,
+                    Some(usual.map_or_else(|_| "none".to_owned(), |home| home.to_string())),
+                ),
+            ]
+        }
+        // Names of two that differ in their case are one in curl too, and the lower one counts.
+        Setting::HttpProxy => proxy(&["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"], session),
+        Setting::HttpsProxy => proxy(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"], session),
+        Setting::NoProxy => proxy(&["no_proxy", "NO_PROXY"], session),
+        Setting::SslCertDir => vec![variable("SSL_CERT_DIR"), (default, none())],
+        Setting::SslCertFile => vec![variable("SSL_CERT_FILE"), (default, none())],
         Setting::Registry => vec![
             flag("--registry", flags.registry.clone()),
             variable("AMPUP_REGISTRY"),
@@ -193,6 +228,26 @@ fn places(setting: Setting, session: &Session) -> Vec<Provenance> {
             (default, Some("false".to_owned())),
         ],
     }
+}
+
+/// The variables of a proxy; the name and the password in an address are nobody's to read.
+fn proxy(names: &[&str], session: &Session) -> Vec<Provenance> {
+    let shown = |name: &str| {
+        let value = session.env.var(name)?;
+        Some(match value.rsplit_once('@') {
+            Some((before, host)) => {
+                let scheme = before.split_once("://").map(|(scheme, _)| format!("{scheme}://"));
+                format!("{}…@{host}", scheme.unwrap_or_default())
+            }
+            None => value.to_owned(),
+        })
+    };
+    let variables = names
+        .iter()
+        .map(|name| (format!("the variable `{name}`"), shown(name)));
+    variables
+        .chain([("the default".to_owned(), Some("none".to_owned()))])
+        .collect()
 }
 
 /// The project of a directory above this one, which `run` and `db` use.
