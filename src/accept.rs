@@ -24,6 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Accepted {
     staged: Staged,
+    version: String,
     cluster: Option<ProvenCluster>,
 }
 
@@ -88,7 +89,7 @@ pub enum AcceptError {
 pub enum Expected<'a> {
     /// A release's, with its tags.
     Release(&'a Version, &'a [String]),
-    /// Whatever it is: this is what a local build is called.
+    /// Whatever it is, but one: this is what a local build is called.
     Any(&'a Version),
 }
 
@@ -132,6 +133,7 @@ pub fn accept(
             });
         }
     }
+    let mut said = None;
     let cluster = match component.acceptance {
         Acceptance::Version => {
             // In a home that root alone can enter, root alone will ever run it.
@@ -147,9 +149,20 @@ pub fn accept(
                     run_as,
                     ..program(executable)
                 })?;
-                if let Expected::Release(version, tags) = expected {
-                    names_version(executable, &printed, &names_of(version, tags), commit_of(version))?;
+                match expected {
+                    Expected::Release(version, tags) => {
+                        names_version(executable, &printed, &names_of(version, tags), commit_of(version))?;
+                    }
+                    Expected::Any(_) if printed.is_empty() => {
+                        return Err(AcceptError::WrongVersion {
+                            executable: executable.clone(),
+                            expected: "a version".to_owned(),
+                            printed,
+                        });
+                    }
+                    Expected::Any(_) => {}
                 }
+                said.get_or_insert(printed);
             }
             None
         }
@@ -161,6 +174,7 @@ pub fn accept(
             if let Expected::Release(..) = expected {
                 names_version("postgres", &printed, &[two, version.to_string()], None)?;
             }
+            said.get_or_insert(printed);
             let owner = match &run_as {
                 Some(user) => user.clone(),
                 None => OsUser::current()?,
@@ -181,7 +195,13 @@ pub fn accept(
             Some(ProvenCluster { path, user })
         }
     };
-    Ok(Accepted { staged, cluster })
+    let version = said.unwrap_or_default();
+    let version = version.lines().next().unwrap_or_default().to_owned();
+    Ok(Accepted {
+        staged,
+        version,
+        cluster,
+    })
 }
 
 /// Runs a program for its version; the error says so if a directory on the way to it cannot be entered.
@@ -233,6 +253,11 @@ impl Accepted {
     /// The tree that ran.
     pub fn staged(&self) -> &Staged {
         &self.staged
+    }
+
+    /// The version that its first executable printed, as it printed it.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// The cluster that proved it, where it is a PostgreSQL.

@@ -44,17 +44,24 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "name": component.name, "version": name, "directory": directory, "dry_run": args.dry_run,
         "executables": build.executables.iter().map(|(name, _)| name).collect::<Vec<_>>(),
     });
+    // Of a file, no other in its directory is meant.
+    let linked = match &build.executables[..] {
+        [(_, file)] => file,
+        _ => directory,
+    };
     if args.dry_run {
-        let line = format!("would link {} in `{directory}` as {name}", component.name);
+        let line = format!("would link `{linked}` as {} {name}", component.name);
         return Ok(Outcome::done(vec![line], data));
     }
-    installation::at_work(&How::default(), session.registry()?, session, |context| {
+    let printed = installation::at_work(&How::default(), session.registry()?, session, |context| {
         install::link(&build, context)
     })?;
+    let (first, _) = &build.executables[0];
     let talk = vec![
         format!(
-            "linked {} in `{directory}` as {name}; it runs here",
-            component.name
+            "linked `{linked}` as {} {name}: `{first} --version` prints `{}`",
+            component.name,
+            printed.escape_debug()
         ),
         format!("`ampup use {}@{name}` makes it the active one", component.name),
     ];

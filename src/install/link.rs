@@ -40,11 +40,12 @@ pub struct LocalBuild<'a> {
     pub directory: Utf8PathBuf,
 }
 
-/// Links a local build. One that is linked already is run and linked anew. What is active stays so.
+/// Links a local build, and gives the version that it printed. One that is linked already is run and linked anew. What is active
+/// stays so.
 ///
 /// # Errors
 /// When it does not run here, or the store cannot be changed; nothing is changed then.
-pub fn link(build: &LocalBuild<'_>, context: &InstallContext<'_>) -> Result<TreeName, InstallError> {
+pub fn link(build: &LocalBuild<'_>, context: &InstallContext<'_>) -> Result<String, InstallError> {
     let staging = {
         let _store = lock_store(context)?;
         Staging::create(context.layout)?
@@ -64,13 +65,12 @@ pub fn link(build: &LocalBuild<'_>, context: &InstallContext<'_>) -> Result<Tree
     let receipt = receipt(build, &version)?;
     seal(&accepted, &receipt)?;
     let _lock = lock_store(context)?;
-    let name = TreeName::new(version);
     commit(
         context.layout,
         &StoreChange {
             adds: vec![(
                 accepted.staged().path(),
-                (build.component.name.clone(), name.clone()),
+                (build.component.name.clone(), TreeName::new(version)),
             )],
             removes: Vec::new(),
             set: None,
@@ -78,7 +78,7 @@ pub fn link(build: &LocalBuild<'_>, context: &InstallContext<'_>) -> Result<Tree
             before: None,
         },
     )?;
-    Ok(name)
+    Ok(accepted.version().to_owned())
 }
 
 /// The version that a local build has in the store. PostgreSQL's numbers decide which clusters it serves.

@@ -5,7 +5,7 @@ use fs_err as fs;
 
 use crate::support::{
     database::Build,
-    home::{Home, script},
+    home::{Home, finish, script},
     postgres::postgres_tree,
     table::every,
     world::write_program,
@@ -31,10 +31,15 @@ fn linked(home: &Home, path: &str) -> String {
 fn a_build_is_accepted_switched_to_and_never_removed() {
     let (home, built) = home();
     let before = home.store();
+    let file = built.join("tool");
     home.ampup(&["link", "tool", built.as_str(), "--dry-run"])
         .exits(0)
-        .says("would link");
+        .says(&format!("would link `{}` as tool local-", home.shown(&file)));
     assert_eq!(home.store(), before);
+    home.ampup(&["link", "tool", file.as_str()])
+        .exits(0)
+        .says(&format!("linked `{}` as tool local-", home.shown(&file)))
+        .says(": `tool --version` prints `tool 9-dirty`");
     let name = linked(&home, built.as_str());
     assert!(name.starts_with("local-"), "{name}");
     home.ampup(&["list"]).exits(0).prints(&format!(
@@ -47,12 +52,25 @@ fn a_build_is_accepted_switched_to_and_never_removed() {
     home.ampup(&["pin", "tool"])
         .exits(1)
         .says("is a build of this machine");
+    home.ampup(&["pin", &spec])
+        .exits(0)
+        .says("is a build of this machine, which no other has");
+    home.ampup(&["install"]).exits(0);
+    home.ampup(&["install", "--locked"])
+        .exits(4)
+        .says("hint: name a version that others have too: `ampup list --available tool`");
+    fs::remove_file(home.work().join("ampup.toml")).expect("removed");
     home.ampup(&["which", "tool"])
         .exits(0)
         .prints(&format!("{}\n", built.join("tool")));
     home.ampup(&["run", "--no-db", "tool", "--version"])
         .exits(0)
         .prints_with("9-dirty");
+    // Its link in the home is ampup's own.
+    let mut why = home.command(&["why", "tool"]);
+    why.env("PATH", home.path().join("bin"));
+    let why = finish(why).exits(0);
+    assert!(!why.stdout.contains("on PATH"), "{why:?}");
     // What is built next is what runs.
     write_program(&built.join("tool"), script("tool", "10-dirty"));
     home.ampup(&["run", "--no-db", "tool", "--version"])
@@ -85,6 +103,10 @@ fn a_build_is_switched_to_by_every_name_that_it_is_called() {
     home.give(&built);
     let run = home.ampup(&["--json", "link", "ampd", built.as_str()]).exits(0);
     let name = run.json()["version"].as_str().expect("a version").to_owned();
+    home.ampup(&["run", "--no-db", "ampd", "solo"])
+        .exits(127)
+        .says(&format!("it is in ampd {name}, which is not active"))
+        .says(&format!("hint: `ampup use ampd@{name}`"));
     let rows = [
         "ampd".to_owned(),
         format!("ampd@{name}"),
@@ -106,6 +128,10 @@ fn what_does_not_run_or_is_not_there_is_refused() {
     home.ampup(&["link", "nothing", built.as_str()]).exits(3);
     write_program(&built.join("tool"), "#!/bin/sh\nexit 3\n");
     home.ampup(&["link", "tool", built.as_str()]).exits(1);
+    write_program(&built.join("tool"), "#!/bin/sh\n");
+    home.ampup(&["link", "tool", built.as_str()])
+        .exits(1)
+        .says("`tool --version` should name a version and printed ``");
     fs::remove_file(built.join("tool")).expect("removed");
     home.ampup(&["link", "tool", built.as_str()])
         .exits(3)
