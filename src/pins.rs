@@ -238,7 +238,13 @@ fn edited(text: &str, pins: &[ComponentSpec]) -> String {
     if let Some(inline) = document[TABLE].as_inline_table_mut() {
         inline.fmt();
     }
-    document.to_string()
+    let edited = document.to_string();
+    // toml_edit writes every line's end alike.
+    if text.contains("\r\n") {
+        edited.replace("\r\n", "\n").replace('\n', "\r\n")
+    } else {
+        edited
+    }
 }
 
 #[cfg(test)]
@@ -309,6 +315,10 @@ mod tests {
             (
                 "# ours\n[components]\nampd = \"0.0.35\" # old\npostgres = '17' # the data's\n",
                 "# ours\n[components]\nampd = \"0.0.35\" # old\npostgres = \"18.4.0\" # the data's\n",
+            ),
+            (
+                "# ours\r\n[components]\r\nampd = \"0.0.35\"\r\n",
+                "# ours\r\n[components]\r\nampd = \"0.0.35\"\r\npostgres = \"18.4.0\"\r\n",
             ),
             (
                 "components.ampd = \"0.0.35\"\n",
