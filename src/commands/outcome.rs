@@ -50,12 +50,20 @@ impl Outcome {
         }
     }
 
-    /// A report of what would be done, in the words of what was.
-    pub fn planned(talk: Vec<String>, mut json: Value) -> Self {
+    /// A report of what would be done.
+    pub fn planned(talk: Vec<String>, json: Value) -> Self {
+        Self::rehearsed("this would be done, and nothing was:", talk, json)
+    }
+
+    /// A report of why nothing would be done.
+    pub fn unneeded(talk: Vec<String>, json: Value) -> Self {
+        Self::rehearsed("nothing would be done:", talk, json)
+    }
+
+    fn rehearsed(head: &str, talk: Vec<String>, mut json: Value) -> Self {
         json["dry_run"] = true.into();
-        let lines = talk.into_iter();
-        let head = std::iter::once("this would be done, and nothing was:".to_owned());
-        Self::done(head.chain(lines.map(|line| format!("  {line}"))).collect(), json)
+        let lines = talk.into_iter().map(|line| format!("  {line}"));
+        Self::done(std::iter::once(head.to_owned()).chain(lines).collect(), json)
     }
 
     /// A report of what was done.

@@ -49,7 +49,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         ensure_unused(&doomed, session)?;
         let rows = rows(&doomed);
         return Ok(Outcome::planned(
-            talk(&doomed, &inventory, session)?,
+            talk("remove", &doomed, &inventory, session)?,
             json!({ "removed": rows, "generation": null }),
         ));
     }
@@ -58,7 +58,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let doomed = self::doomed(args, &specs, &inventory, session)?;
     let generation = remove::remove(&session.layout, &inventory, &doomed, &session.command, &store)?;
     Ok(Outcome::done(
-        talk(&doomed, &inventory, session)?,
+        talk("removed", &doomed, &inventory, session)?,
         json!({ "removed": rows(&doomed), "generation": generation }),
     ))
 }
@@ -92,6 +92,7 @@ fn ensure_unused(doomed: &[(ComponentName, TreeName)], session: &Session) -> Res
 }
 
 fn talk(
+    verb: &str,
     doomed: &[(ComponentName, TreeName)],
     inventory: &Inventory,
     session: &Session,
@@ -99,7 +100,7 @@ fn talk(
     let mut talk = Vec::new();
     for (component, tree) in doomed {
         let shown = session.style(component)?.show(tree.version());
-        talk.push(format!("removed {component} {shown}"));
+        talk.push(format!("{verb} {component} {shown}"));
         if inventory.is_active(component, tree) {
             talk.push(active_now(component, tree, doomed, inventory, session)?);
         }

@@ -34,9 +34,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let wanted = wanted(args, session)?;
     let host = session.host()?;
     // A first look, so that a question about nothing makes no home.
-    let (_, talk) = choose(&wanted, &session.inventory()?, &host, session)?;
+    let inventory = session.inventory()?;
+    let (set, talk) = choose(&wanted, &inventory, &host, session)?;
     if args.dry_run {
-        return Ok(Outcome::planned(talk, json!({ "generation": null })));
+        let json = json!({ "generation": null });
+        return Ok(if set == inventory.active {
+            Outcome::unneeded(talk, json)
+        } else {
+            Outcome::planned(talk, json)
+        });
     }
     let _lock = session.lock_store()?;
     let inventory = session.inventory()?;

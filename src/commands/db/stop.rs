@@ -57,7 +57,10 @@ fn plan(cluster: &Cluster) -> Result<Outcome, Error> {
     let sessions = cluster.sessions()?.into_iter();
     talk.extend(sessions.map(|session| format!("the session of {session} ends")));
     let json = json!({ "cluster": place, "stopped": false, "pid": pid });
-    Ok(Outcome::planned(talk, json))
+    Ok(match pid {
+        Some(_) => Outcome::planned(talk, json),
+        None => Outcome::unneeded(talk, json),
+    })
 }
 
 /// Names the sessions that would be cut off, and asks.

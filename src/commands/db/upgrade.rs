@@ -80,7 +80,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 fn plan(cluster: &Cluster, to: &Destination, session: &Session) -> Result<Outcome, Error> {
     let decision = upgrade::decide(cluster, to, &session.env, session.reporter.as_ref());
     Ok(match decision.map_err(|error| with_build(error, session))? {
-        Decision::AlreadyThere { major } => Outcome::planned(
+        Decision::AlreadyThere { major } => Outcome::unneeded(
             already_there(major, session)?,
             json!({ "from": major, "to": major, "upgraded": false }),
         ),
