@@ -127,6 +127,7 @@ pub(super) fn described(cluster: &Cluster, status: &Status, size: u64) -> Value 
         "url": status.url, "user": status.user,
         "socket": status.socket.as_ref().and_then(Socket::path),
         "address": status.socket.as_ref().and_then(Socket::address),
+        "tcp_url": serving.and(status.tcp_url.as_ref()),
         "pid": match &status.server {
             ServerState::Serves(Serving { pid, .. }) | ServerState::Busy { pid, .. } => *pid,
             ServerState::Stopped | ServerState::OutOfReach { .. } => None,

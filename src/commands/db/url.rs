@@ -24,32 +24,50 @@ pub struct Args {
 /// When there is no database.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
-    let (url, status) = of(&cluster, session)?;
+    let start = if args.tcp {
+        "ampup db start --tcp"
+    } else {
+        "ampup db start"
+    };
+    let (url, status) = known(&cluster, session)?;
     let is_running = matches!(status.server, ServerState::Serves(_));
     let url = match (args.tcp, status.tcp_url) {
         (false, _) => url,
         (true, Some(url)) => url,
         (true, None) => {
+            let before = if is_running { "`ampup db stop`, then " } else { "" };
             return Err(Error::NotFound {
                 message: "the database has no port".to_owned(),
-                hint: "`ampup db start --tcp` gives it one; `ampup db stop` before, if it runs".to_owned(),
+                hint: format!("{before}`{start}` gives it one"),
             });
         }
     };
+    tell_if_stopped(is_running, start, session);
     let json = json!({ "url": url, "running": is_running });
     Ok(Outcome::answer(format!("{url}\n"), json))
 }
 
 /// The address of a cluster's server, and a word if none runs.
 pub(super) fn of(cluster: &Cluster, session: &Session) -> Result<(String, Status), Error> {
+    let (url, status) = known(cluster, session)?;
+    let is_running = matches!(status.server, ServerState::Serves(_));
+    tell_if_stopped(is_running, "ampup db start", session);
+    Ok((url, status))
+}
+
+fn tell_if_stopped(is_running: bool, start: &str, session: &Session) {
+    if !is_running {
+        session.note(format!("the database does not run now; `{start}` starts it"));
+    }
+}
+
+/// The address of a cluster's server.
+fn known(cluster: &Cluster, session: &Session) -> Result<(String, Status), Error> {
     let status = cluster.status()?;
     let Some(url) = status.url.clone() else {
         return Err(none(cluster));
     };
     External::tell(cluster, session);
-    if !matches!(status.server, ServerState::Serves(_)) {
-        session.note("the database does not run now; `ampup db start` starts it");
-    }
     Ok((url, status))
 }
 

@@ -149,6 +149,8 @@ fn a_port_is_opened_only_when_asked_for_and_asks_for_a_password() {
         .ampup(&["db", "status"])
         .exits(0)
         .prints_with("its address: `ampup db url --tcp`");
+    let status = served.ampup(&["--json", "db", "status"]).exits(0).json();
+    assert_eq!(status["tcp_url"], *url, "{status}");
     // The socket is there as ever, and a change that stops the server leaves it as it was.
     served.ampup(&["run", "true"]).exits(0);
     assert_eq!(served.sql("select 8"), "8");
@@ -157,12 +159,20 @@ fn a_port_is_opened_only_when_asked_for_and_asks_for_a_password() {
     served.ampup(&["db", "stop"]).exits(0);
     served.ampup(&["db", "start"]).exits(0);
     sql(&url, "select 1").expect_err("it was not asked for");
-    served.ampup(&["db", "url", "--tcp"]).exits(3);
+    served
+        .ampup(&["db", "url", "--tcp"])
+        .exits(3)
+        .says("hint: `ampup db stop`, then `ampup db start --tcp` gives it one");
     served
         .ampup(&["db", "start", "--tcp"])
         .exits(1)
         .says("runs already, without a port");
     served.ampup(&["db", "stop"]).exits(0);
+    let told = served
+        .ampup(&["db", "url", "--tcp"])
+        .exits(3)
+        .says("hint: `ampup db start --tcp` gives it one");
+    assert!(!told.stderr.contains("`ampup db start` starts it"), "{told:?}");
     // Nor does it make a server stay that a run has started.
     let mut running = served.running("echo ready; read x");
     assert_eq!(running.line(), "ready");
