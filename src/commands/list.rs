@@ -53,8 +53,17 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let active = rows.iter().filter(|row| row.state == Some("active"));
     let mut talk: Vec<String> = active.flat_map(|row| concerns::lines(&row.concerns)).collect();
     talk.extend(pinned::talk(is_named, &inventory, session)?);
-    if !args.available {
+    if !args.available && args.names.is_empty() {
         talk.extend(installed::nothing(&inventory));
+    }
+    let mut absent = args.names.clone();
+    absent.retain(|name| !rows.iter().any(|row| row.name == *name));
+    if !args.available {
+        talk.extend(
+            absent
+                .iter()
+                .map(|name| format!("{name} is not installed; `ampup install {name}`")),
+        );
     }
     let json = json!({ "components": rows.iter().map(Row::json).collect::<Vec<_>>() });
     let older = if args.all { 0 } else { leave_out_older(&mut rows) };

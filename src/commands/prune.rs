@@ -64,7 +64,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     for error in needed {
         session.note(format!("kept: {error}"));
     }
-    tell_of_kept(&kept, session);
+    // Whoever names one has seen them.
+    if args.kept.is_empty() {
+        tell_of_kept(&kept, session);
+    }
     let forgotten = forget(&projects, args.dry_run, session);
     let is_nothing = waste.is_empty() && trees.is_empty() && outside.is_empty() && unsettled.is_empty();
     let mut outcome = if args.dry_run || is_nothing {

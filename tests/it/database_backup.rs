@@ -188,8 +188,10 @@ fn what_a_project_keeps_goes_only_when_it_is_named() {
         home.ampup(&["prune", "--dry-run", "--kept", path.as_str()])
             .exits(0);
         assert!(path.exists());
-        home.ampup(&["prune", "--kept", path.as_str()]).exits(0);
+        let pruned = home.ampup(&["prune", "--kept", path.as_str()]).exits(0);
         assert!(!path.exists());
+        // The others have been seen by whoever names one.
+        assert!(!pruned.stderr.contains("kept: "), "{pruned:?}");
     }
     ask(&home, "select 1");
 }
