@@ -128,7 +128,13 @@ pub fn decide(
                 "the cluster was created by PostgreSQL {from} and cannot be downgraded to {}",
                 to.major()
             ),
-            hint: format!("`ampup install postgres@{from}`: it is served by its own major"),
+            hint: match cluster.locator().postgres(Some(from)) {
+                Ok(_) => format!(
+                    "nothing needs to be done: PostgreSQL {from} serves it, whatever is active; `ampup db import` copies what \
+                     `pg_dump` writes of it into another project"
+                ),
+                Err(_) => format!("`ampup install postgres@{from}`: it is served by its own major"),
+            },
         });
     }
     swap::ensure_possible(cluster)?;

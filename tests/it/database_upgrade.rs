@@ -160,7 +160,8 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     home.db(&["upgrade"]).exits(0).says("already uses PostgreSQL 16");
     home.db(&["upgrade", "--to", "15"])
         .exits(1)
-        .says("cannot be downgraded to 15");
+        .says("cannot be downgraded to 15")
+        .says("hint: nothing needs to be done: PostgreSQL 16 serves it");
 }
 
 #[test]
