@@ -21,7 +21,8 @@ use is_executable::is_executable;
 use self::signals::{Signal, Signals, asks_to_end, ended_by, number, pass_on};
 use super::{
     Error, Session, database,
-    installed::{damaged, ensure_there},
+    error::Inactive,
+    installed::{damaged, ensure_there, inactive_with, usable_name},
     variables,
 };
 use crate::{
@@ -133,24 +134,38 @@ pub(super) fn find(words: &[OsString], first: &[Utf8PathBuf], session: &Session)
         .and_then(|path| vouched_for(path, session))
 }
 
-/// The error for a command that is nowhere. An active local build of it may be gone.
+/// The error for a command that is nowhere. An active local build of it may be gone, or a version that has it not be active.
 fn nowhere(name: &OsStr, session: &Session) -> Error {
     let name = name.to_string_lossy().into_owned();
     let is_linked = link::read(&session.layout.bin().join(&name)).is_ok();
-    let inventory = session.inventory().ok().filter(|_| is_linked);
+    let inventory = session.inventory().ok();
     let active = inventory
         .iter()
+        .filter(|_| is_linked)
         .flat_map(|inventory| &inventory.active.components);
     let mut gone = active.filter_map(|(component, tree)| {
         let gone = ensure_there(component, tree, session).err();
         gone.filter(|_| link::read(&session.layout.tree(component, tree).join("bin").join(&name)).is_ok())
     });
-    gone.next().unwrap_or_else(|| Error::NoCommand {
-        command: name,
-        source: io::Error::new(
-            io::ErrorKind::NotFound,
-            format!("neither on PATH nor in `{}`", session.layout.bin()),
-        ),
+    gone.next().unwrap_or_else(|| {
+        let inactive = inventory
+            .as_ref()
+            .and_then(|inventory| inactive_with(&name, inventory, session));
+        let kind = io::ErrorKind::NotFound;
+        let source = match inactive {
+            Some((component, tree)) => io::Error::new(
+                kind,
+                Inactive {
+                    component: component.clone(),
+                    name: usable_name(tree),
+                },
+            ),
+            None => io::Error::new(kind, format!("neither on PATH nor in `{}`", session.layout.bin())),
+        };
+        Error::NoCommand {
+            command: name.clone(),
+            source,
+        }
     })
 }
 

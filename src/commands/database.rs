@@ -60,7 +60,8 @@ impl Selected {
     /// As `find`, and when what is pinned is not installed or cannot serve it.
     pub(super) fn served(&self, session: &Session) -> Result<Cluster, Error> {
         let cluster = self.cluster(session)?;
-        pinned::serve(cluster, &pinned::chosen(&[], session)?, session)
+        let (_, cluster) = pinned::chosen_for(Some(cluster), &[], session)?;
+        Ok(cluster.expect("one was given"))
     }
 
     /// Its cluster, as it is.

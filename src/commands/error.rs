@@ -29,6 +29,15 @@ use crate::{
     setup::SetupError,
 };
 
+/// An executable is installed, in a version that is not active.
+#[derive(Debug, thiserror::Error)]
+#[error("it is in {component} {name}, which is not active")]
+pub(super) struct Inactive {
+    pub component: ComponentName,
+    /// The version, as `ampup use` takes it.
+    pub name: String,
+}
+
 /// The reason a command failed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the inner errors are documented where they are made")]
@@ -49,6 +58,9 @@ pub enum Error {
     Refresh(#[from] RefreshError),
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// A line of a project's `ampup.toml` that the registry cannot answer.
+    #[error("{place}: {error}")]
+    Pin { place: String, error: ResolveError },
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]
@@ -115,7 +127,7 @@ impl Error {
             Self::Pins(error) => error.exit_code(),
             Self::Manifest(error) => error.exit_code(),
             Self::Refresh(error) => error.exit_code(),
-            Self::Resolve(error) => error.exit_code(),
+            Self::Resolve(error) | Self::Pin { error, .. } => error.exit_code(),
             Self::Lock(error) => error.exit_code(),
             Self::Install(error) => error.exit_code(),
             Self::Host(error) => error.exit_code(),
@@ -151,7 +163,7 @@ impl Error {
             Self::Pins(error) => error.hint(),
             Self::Manifest(error) => error.hint(),
             Self::Refresh(error) => error.hint(),
-            Self::Resolve(error) => error.hint(),
+            Self::Resolve(error) | Self::Pin { error, .. } => error.hint(),
             Self::Lock(error) => error.hint(),
             Self::Install(error) => error.hint(),
             Self::Host(error) => error.hint(),
@@ -269,6 +281,9 @@ fn hint_of_command(command: &str, cause: &io::Error) -> Option<String> {
     let inner = cause.get_ref();
     if let Some(failure) = inner.and_then(|inner| inner.downcast_ref::<LoadFailure>()) {
         return failure.hint(&os_release());
+    }
+    if let Some(Inactive { component, name }) = inner.and_then(|inner| inner.downcast_ref()) {
+        return Some(format!("`ampup use {component}@{name}`"));
     }
     match (cause.kind(), command) {
         (io::ErrorKind::NotFound, "ampd" | "ampctl") => Some(format!("`ampup install {command}`")),

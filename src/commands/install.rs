@@ -4,6 +4,7 @@ use super::{
     Error, Outcome, Session,
     how::How,
     installation::{self, Activation},
+    pinned::Chooser,
     requests::{self, Request},
 };
 use crate::{
@@ -81,9 +82,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 fn pinned(pins: &Pins, args: &Args, how: &How, session: &Session) -> Result<Outcome, Error> {
     let specs: Vec<ComponentSpec> = pins.pins.iter().map(|pin| pin.spec()).collect();
     let path = &pins.path;
-    ensure_exact(args, &specs, &format!("`{path}`"), "ampup pin", session)?;
+    ensure_exact(args, &specs, &format!("`{path}`"), "ampup pin", session)
+        .map_err(|error| at_line(error, pins))?;
     session.note(format!("installing what `{path}` pins"));
-    let mut outcome = installation::install(&specs, Activation::Keep, how, session)?;
+    let installed = installation::install(&specs, Activation::Keep, how, session);
+    let mut outcome = installed.map_err(|error| at_line(error, pins))?;
     if !how.dry_run {
         // Only a memory aid, as for a database.
         let _ = Projects::new(&session.layout, &session.env).add_pinned(path);
@@ -92,6 +95,17 @@ fn pinned(pins: &Pins, args: &Args, how: &How, session: &Session) -> Result<Outc
         );
     }
     Ok(outcome)
+}
+
+/// The error of a pin that the registry cannot answer, with its line.
+fn at_line(error: Error, pins: &Pins) -> Error {
+    match error {
+        Error::Resolve(error) => match error.component().and_then(|name| pins.of(name)) {
+            Some(pin) => Chooser::of_pin(pins, pin).refused(error),
+            None => error.into(),
+        },
+        other => other,
+    }
 }
 
 /// Ensures that `--locked` is given no version that is left to choose. `command` takes the exact ones.

@@ -101,9 +101,7 @@ fn ensure_pinned(plan: &Plan, registry: &Registry, session: &Session) -> Result<
             Action::Keep(tree) | Action::Activate(tree) => (&step.component, tree),
             Action::Acquire(_) => continue,
         };
-        let origin = inventory
-            .tree(name, tree)
-            .and_then(|tree| tree.origin.as_ref());
+        let origin = inventory.tree(name, tree).and_then(|tree| tree.origin.as_ref());
         if origin.is_some_and(|origin| registry.pins(name, origin)) {
             continue;
         }

@@ -7,6 +7,7 @@ use crate::{
     domain::{
         Channel, ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName, version::local_name,
     },
+    fs::link,
     registry::Registry,
     resolve::Plan,
     self_install,
@@ -98,6 +99,33 @@ pub(super) fn executable_in(tree: &Utf8Path, name: &str) -> Option<Utf8PathBuf> 
         .join("bin")
         .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     path.is_file().then_some(path)
+}
+
+/// The newest installed version that has an executable of this name, and is not active.
+pub(super) fn inactive_with<'i>(
+    executable: &str,
+    inventory: &'i Inventory,
+    session: &Session,
+) -> Option<(&'i ComponentName, &'i TreeName)> {
+    let trees = inventory.trees.iter();
+    let mut trees =
+        trees.flat_map(|(component, trees)| trees.iter().rev().map(move |tree| (component, tree)));
+    let found = trees.find(|(component, tree)| {
+        let place = session.layout.tree(component, &tree.name);
+        let has_it = executable_in(&place, executable).is_some() || is_linked(&place, executable);
+        tree.origin.is_some() && has_it
+    });
+    found.map(|(component, tree)| (component, &tree.name))
+}
+
+/// Returns true if a tree has a link of this name for an executable, wherever it leads.
+pub(super) fn is_linked(tree: &Utf8Path, executable: &str) -> bool {
+    executable.parse::<ComponentName>().is_ok() && link::read(&tree.join("bin").join(executable)).is_ok()
+}
+
+/// A version as `ampup use` takes it.
+pub(super) fn usable_name(tree: &TreeName) -> String {
+    local_name(tree.version()).map_or_else(|| tree.to_string(), str::to_owned)
 }
 
 /// Ensures that nothing that a plan activates brings an executable of another active component: `bin/` has each name once.

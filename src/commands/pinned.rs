@@ -16,7 +16,8 @@ use crate::{
     pins::{Pin, Pins},
     postgres::{Cluster, ClusterError, Contents, projects::Projects},
     registry::concern::{self, Concern},
-    remove, resolve,
+    remove,
+    resolve::{self, ResolveError},
 };
 
 /// An installed version that is used in place of the active one.
@@ -52,6 +53,29 @@ impl Chooser {
             path: pins.path.clone(),
             line: pin.line,
             requirement: pin.requirement.clone(),
+        }
+    }
+
+    /// The error of a pin, or of a flag, that the registry cannot answer.
+    pub(super) fn refused(&self, error: ResolveError) -> Error {
+        match self {
+            Self::With => error.into(),
+            Self::Pin { .. } => Error::Pin {
+                place: self.to_string(),
+                error,
+            },
+        }
+    }
+
+    /// The error of a pin of which nothing is installed.
+    pub(super) fn not_installed(&self, name: &ComponentName) -> Error {
+        let spec = match self {
+            Self::Pin { requirement, .. } => format!("{name}@{requirement}"),
+            Self::With => name.to_string(),
+        };
+        Error::NotFound {
+            message: format!("{self} pins `{spec}`, which is not installed"),
+            hint: "`ampup install`".to_owned(),
         }
     }
 
@@ -127,7 +151,8 @@ pub(super) fn installed<'s>(
     if let Some(pins) = session.pins()? {
         for pin in &pins.pins {
             let by = Chooser::of_pin(pins, pin);
-            if !choose(&pin.spec(), &by, inventory, session, &mut chosen)? {
+            let group = Group { by: &by, named: &[] };
+            if !choose(&pin.spec(), group, inventory, session, &mut chosen)? {
                 missing.push(pin);
             }
         }
@@ -215,6 +240,30 @@ pub(super) fn concerns(
         .collect()
 }
 
+/// Every installed version that is used in place of the active one, and the database that it is to serve, if one is.
+///
+/// # Errors
+/// As `chosen` and `serve`. That the pin could not serve the database is said before that nothing of it is installed.
+pub(super) fn chosen_for(
+    cluster: Option<Cluster>,
+    with: &[Request],
+    session: &Session,
+) -> Result<(Vec<Chosen>, Option<Cluster>), Error> {
+    let chosen = chosen(with, session).or_else(|error| {
+        let pin = PostgresPin::of_project(session)?.filter(|_| with.is_empty());
+        if let (Some(pin), Some(cluster)) = (pin, &cluster)
+            && let Contents::Cluster { major } = cluster.contents()?
+        {
+            pin.ensure_serves_database(major, &cluster.project().cluster(), session)?;
+        }
+        Err(error)
+    })?;
+    let cluster = cluster
+        .map(|cluster| serve(cluster, &chosen, session))
+        .transpose()?;
+    Ok((chosen, cluster))
+}
+
 /// Every installed version that is used in place of the active one: those that `with` names, then those that the project
 /// pins.
 ///
@@ -226,10 +275,18 @@ pub(super) fn chosen(with: &[Request], session: &Session) -> Result<Vec<Chosen>,
         return Ok(Vec::new());
     }
     let inventory = session.inventory()?;
+    let with = with
+        .iter()
+        .map(|request| request.spec(session))
+        .collect::<Result<Vec<_>, _>>()?;
+    ensure_each_once(&with)?;
     let mut chosen = Vec::new();
-    for request in with {
-        let spec = request.spec(session)?;
-        if !choose(&spec, &Chooser::With, &inventory, session, &mut chosen)? {
+    for spec in &with {
+        let group = Group {
+            by: &Chooser::With,
+            named: &with,
+        };
+        if !choose(spec, group, &inventory, session, &mut chosen)? {
             return Err(Error::NotFound {
                 message: format!("`--with {spec}` names a version that is not installed"),
                 hint: format!("`ampup install --no-activate {spec}`"),
@@ -244,21 +301,47 @@ pub(super) fn chosen(with: &[Request], session: &Session) -> Result<Vec<Chosen>,
         pairs.collect()
     };
     for (by, spec) in pins.map(of_project).unwrap_or_default() {
-        if !choose(&spec, &by, &inventory, session, &mut chosen)? {
-            return Err(Error::NotFound {
-                message: format!("{by} pins `{spec}`, which is not installed"),
-                hint: "`ampup install`".to_owned(),
-            });
+        let group = Group { by: &by, named: &[] };
+        if !choose(&spec, group, &inventory, session, &mut chosen)? {
+            return Err(by.not_installed(&spec.name));
         }
     }
     Ok(chosen)
+}
+
+/// Ensures that no component is named in two versions, of which one would win.
+fn ensure_each_once(with: &[ComponentSpec]) -> Result<(), Error> {
+    let twice = with.iter().enumerate().find_map(|(number, spec)| {
+        let mut earlier = with[..number].iter();
+        Some((
+            earlier.find(|earlier| earlier.name == spec.name && *earlier != spec)?,
+            spec,
+        ))
+    });
+    match twice {
+        None => Ok(()),
+        Some((one, other)) => Err(Error::Usage {
+            message: format!(
+                "`--with` names two versions of {}: `{one}` and `{other}`",
+                one.name
+            ),
+            hint: format!("name one: `ampup run --with {other} -- CMD`"),
+        }),
+    }
+}
+
+/// The reason that a version is chosen, and the specs beside it that come before what merely moves with it.
+#[derive(Debug, Clone, Copy)]
+struct Group<'a> {
+    by: &'a Chooser,
+    named: &'a [ComponentSpec],
 }
 
 /// Adds what a spec means, unless something before has chosen for the component already. Gives `false` if nothing that is
 /// installed will do.
 fn choose(
     spec: &ComponentSpec,
-    by: &Chooser,
+    group: Group<'_>,
     inventory: &Inventory,
     session: &Session,
     chosen: &mut Vec<Chosen>,
@@ -267,13 +350,16 @@ fn choose(
         return Ok(true);
     }
     let pins = session.pins()?;
-    let trees = resolve::pinned(session.registry()?, inventory, spec)?;
+    let trees = resolve::pinned(session.registry()?, inventory, spec);
+    let trees = trees.map_err(|error| group.by.refused(error))?;
     let is_found = !trees.is_empty();
     for (component, tree) in trees {
-        // What moves with it may have a pin of its own.
-        let has_own = component != spec.name && pins.is_some_and(|pins| pins.of(&component).is_some());
+        // What moves with it may be named or have a pin of its own.
+        let is_named = group.named.iter().any(|spec| spec.name == component);
+        let is_pinned = pins.is_some_and(|pins| pins.of(&component).is_some());
+        let has_own = component != spec.name && (is_named || is_pinned);
         if !has_own && chosen.iter().all(|earlier| earlier.component != component) {
-            let by = by.clone();
+            let by = group.by.clone();
             chosen.push(Chosen { component, tree, by });
         }
     }

@@ -43,7 +43,6 @@ pub struct Args {
 /// # Errors
 /// When the command is not found, or the database does not serve; the command is then not run.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let chosen = pinned::chosen(&args.with, session)?;
     let selected = Selected {
         amp_dir: args
             .project
@@ -57,9 +56,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         found => Some(found?),
     };
     let cluster = match &project {
-        Some(project) => served(args, project, &chosen, session)?,
+        Some(project) => meant(args, project, session)?,
         None => None,
     };
+    let (chosen, cluster) = pinned::chosen_for(cluster, &args.with, session)?;
     let first = first_on_path(&chosen, cluster.as_ref(), session)?;
     let program = child::find(&args.command, &first, session)?;
     let words = args.command.get(1..).unwrap_or_default();
@@ -86,12 +86,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 }
 
 /// The project's database, if it is to serve the command.
-fn served(
-    args: &Args,
-    project: &Project,
-    chosen: &[Chosen],
-    session: &Session,
-) -> Result<Option<Cluster>, Error> {
+fn meant(args: &Args, project: &Project, session: &Session) -> Result<Option<Cluster>, Error> {
     if args.no_db {
         return Ok(None);
     }
@@ -104,7 +99,7 @@ fn served(
             ));
             Ok(None)
         }
-        _ => pinned::serve(cluster, chosen, session).map(Some),
+        _ => Ok(Some(cluster)),
     }
 }
 

@@ -1,15 +1,14 @@
 //! `ampup which`: where an executable of a component that is active, or pinned here, is.
 
-use camino::Utf8Path;
 use serde_json::json;
 
 use super::{
     Error, Outcome, Session,
-    installed::{damaged, ensure_there, executable_in},
+    installed::{damaged, ensure_there, executable_in, inactive_with, is_linked, usable_name},
     pinned::{self, Chooser},
 };
 use crate::{
-    domain::{ComponentName, Inventory, TreeName, version::local_name},
+    domain::{ComponentName, Inventory},
     fs::link,
     store::look_again::until_unchanged,
 };
@@ -41,6 +40,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome, Error> {
     let mut searched = Vec::new();
     let (pinned, missing) = pinned::installed(inventory, session)?;
+    let pins = session.pins()?;
     let is_pinned = |name: &ComponentName| pinned.iter().any(|chosen| chosen.component == *name);
     let active = inventory.active.components.iter();
     let active = active
@@ -76,8 +76,9 @@ fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome
             let lacks = missing.iter().filter(|pin| pin.name == *component);
             let lacks = lacks.map(|pin| {
                 format!(
-                    "this project pins `{}`, which is not installed: `ampup install`",
-                    pin.spec()
+                    "this project pins `{}`{}, which is not installed: `ampup install`",
+                    pin.spec(),
+                    pins.map_or_else(String::new, |pins| format!(" ({})", Chooser::of_pin(pins, pin)))
                 )
             });
             return Ok(Outcome {
@@ -90,10 +91,10 @@ fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome
         }
         searched.push(format!("`{}`", tree.join("bin")));
     }
-    if let Some((component, tree)) = inactive(args, inventory, session) {
+    if let Some((component, tree)) = inactive_with(&args.executable, inventory, session) {
         ensure_there(component, tree, session)?;
         let shown = session.style(component)?.show(tree.version());
-        let named = local_name(tree.version()).map_or_else(|| tree.to_string(), str::to_owned);
+        let named = usable_name(tree);
         return Err(Error::NotFound {
             message: format!(
                 "`{}` is in {component} {shown}, which is not active",
@@ -119,28 +120,6 @@ fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome
         message,
         hint: hint(args, session)?,
     })
-}
-
-/// The newest installed version that has it, and is not active.
-fn inactive<'i>(
-    args: &Args,
-    inventory: &'i Inventory,
-    session: &Session,
-) -> Option<(&'i ComponentName, &'i TreeName)> {
-    let trees = inventory.trees.iter();
-    let mut trees =
-        trees.flat_map(|(component, trees)| trees.iter().rev().map(move |tree| (component, tree)));
-    let found = trees.find(|(component, tree)| {
-        let place = session.layout.tree(component, &tree.name);
-        let has_it = executable_in(&place, &args.executable).is_some() || is_linked(&place, &args.executable);
-        tree.origin.is_some() && has_it
-    });
-    found.map(|(component, tree)| (component, &tree.name))
-}
-
-/// Returns true if a tree has a link of this name for an executable, wherever it leads.
-fn is_linked(tree: &Utf8Path, executable: &str) -> bool {
-    executable.parse::<ComponentName>().is_ok() && link::read(&tree.join("bin").join(executable)).is_ok()
 }
 
 /// The component that would have it, where the registry says so.

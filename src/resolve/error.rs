@@ -118,6 +118,20 @@ fn no_such_version(
 }
 
 impl ResolveError {
+    /// The component that it is about.
+    pub fn component(&self) -> Option<&ComponentName> {
+        match self {
+            Self::UnknownComponent { name, .. } => Some(name),
+            Self::NoSuchVersion { component, .. }
+            | Self::NoBuild { component, .. }
+            | Self::NoProvider { component, .. }
+            | Self::Unfit { component, .. }
+            | Self::NotActive { component, .. }
+            | Self::NotInstalled { component } => Some(component),
+            Self::Contradiction { components, .. } => components.first(),
+        }
+    }
+
     /// No component has this name.
     pub(super) fn unknown_component(registry: &Registry, name: &ComponentName) -> Self {
         let mut known: Vec<ComponentName> = registry.components.keys().cloned().collect();

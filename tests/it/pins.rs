@@ -46,6 +46,10 @@ fn a_command_is_run_with_what_is_pinned_and_a_flag_comes_first() {
         .prints_with("1.0.0");
     let with = ["run", "--no-db", "--with", "tool@2", "tool", "--version"];
     home.ampup(&with).exits(0).prints_with("2.0.0");
+    home.ampup(&["run", "--no-db", "--with", "tool@1", "--with", "tool@2", "true"])
+        .exits(2)
+        .says("`--with` names two versions of tool: `tool@1` and `tool@2`")
+        .says("hint: name one: `ampup run --with tool@2 -- CMD`");
     home.ampup(&["run", "--no-db", "--with", "tool@3", "true"])
         .exits(3)
         .says("hint: `ampup install --no-activate tool@3`");
@@ -64,6 +68,10 @@ fn installing_in_a_project_takes_what_is_pinned_and_leaves_what_is_active() {
         .offer("tool", "2.0.0")
         .offer("other", "1.0.0");
     pin(&home, "[components]\ntool = \"1\"\n");
+    home.ampup(&["list", "other"])
+        .exits(0)
+        .prints("")
+        .says("other is not installed; `ampup install other`");
     // In a home where nothing is active, nothing becomes so.
     home.ampup(&["install"]).exits(0).says("installed tool 1.0.0");
     assert!(!home.path().join("active").exists());
@@ -184,6 +192,23 @@ fn a_file_that_says_more_than_versions_is_refused_by_line() {
         home.ampup(&["install"]).exits(2);
         home.ampup(&["doctor"]).exits(1);
     });
+    // So is one that the registry cannot answer.
+    let unknown = "line 2 of `ampup.toml`: there is no component `bogus`";
+    pin(&home, "[components]\nbogus = \"1\"\n");
+    every(
+        [
+            &["run", "--no-db", "true"][..],
+            &["install"],
+            &["install", "--locked"],
+            &["list"],
+        ],
+        |words| drop(home.ampup(words).exits(3).says(unknown)),
+    );
+    home.ampup(&["doctor"]).exits(1).prints_with(unknown);
+    pin(&home, "[components]\ntool = \"9\"\n");
+    home.ampup(&["install"])
+        .exits(3)
+        .says("line 2 of `ampup.toml`: tool has no version `9`");
 }
 
 #[test]
@@ -208,9 +233,15 @@ fn which_why_check_and_doctor_name_file_and_line() {
     home.ampup(&["doctor"])
         .exits(1)
         .prints_with("which is not installed");
+    let missing = "`tool@9`, line 2 of `ampup.toml`: not installed; `ampup install` installs it";
     home.ampup(&["why", "tool"])
         .exits(0)
-        .prints_with("tool 2.0.0 is active\n");
+        .prints_with(&format!("tool 2.0.0 is active\npinned      {missing}\n"));
+    let why = home.ampup(&["--json", "why", "tool"]).exits(0).json();
+    assert_eq!(why["pin"]["line"], 2, "{why}");
+    home.ampup(&["which", "tool"])
+        .exits(0)
+        .says("this project pins `tool@9` (line 2 of `ampup.toml`), which is not installed");
 }
 
 #[test]
@@ -234,6 +265,24 @@ fn a_setting_is_explained_with_what_it_wins_over() {
         )
     );
     home.ampup(&["why", "no-such-thing"]).exits(3);
+    home.ampup(&["why", "home", "--home", "../other"])
+        .exits(0)
+        .prints(&format!(
+            "home is `{}`: the flag `--home`\nrather than the default: `{}`\n",
+            home.work().join("../other"),
+            home.path()
+        ));
+    let mut proxy = home.command(&["why", "HTTPS_PROXY"]);
+    proxy.env("https_proxy", "http://me:secret@proxy.example:3128");
+    finish(proxy)
+        .exits(0)
+        .prints_with("https_proxy is `http://…@proxy.example:3128`: the variable `https_proxy`\n");
+    // A value that commands refuse is refused here too.
+    for (name, setting) in [("AMP_DIR", "amp-dir"), ("AMPUP_MIRROR", "mirror")] {
+        let mut why = home.command(&["why", setting]);
+        why.env(name, "relative");
+        finish(why).exits(2);
+    }
     type Row = (
         &'static [&'static str],
         &'static [(&'static str, &'static str)],
@@ -298,19 +347,20 @@ fn a_setting_is_explained_with_what_it_wins_over() {
     });
 }
 
-/// Every setting that docs/reference.md lists is explained.
+/// Every setting that docs/reference.md lists is explained, by its flag and by its variables.
 #[test]
 fn every_setting_of_the_reference_is_explained() {
     let home = home();
     let reference = include_str!("../../docs/reference.md");
-    let table = reference.split("## Settings").nth(1).expect("a section");
-    let flags = table
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `--")?.split('`').next());
-    let flags: Vec<&str> = flags.collect();
-    assert!(flags.len() > 10, "{flags:?}");
-    every(flags, |flag| {
-        home.ampup(&["why", flag]).exits(0);
+    let table = reference.split("\n## Settings").nth(1).expect("a section");
+    let table = table.split("\n## ").next().expect("its text");
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let columns = rows.flat_map(|row| row.split('|').skip(1).take(2));
+    let names = columns.flat_map(|column| column.split('`').skip(1).step_by(2));
+    let names: Vec<&str> = names.filter(|name| name.len() > 2).collect();
+    assert!(names.len() > 20, "{names:?}");
+    every(names, |name| {
+        home.ampup(&["why", "--", name]).exits(0);
     });
 }
 
@@ -352,6 +402,12 @@ fn two_projects_with_different_majors_run_side_by_side_and_a_clusters_major_rule
     }
     home.ampup(&["db", "status"]).exits(0);
     home.ampup(&["run", "--with", "postgres@17", "true"]).exits(0);
+    pin(&home, "[components]\npostgres = \"18.3.0\"\n");
+    for command in [&["run", "true"][..], &["db", "start"]] {
+        home.ampup(command).exits(1).says(
+            "is of PostgreSQL 17, and line 2 of `ampup.toml` pins `postgres@18.3.0`, which cannot serve it",
+        );
+    }
     pin(&home, "[components]\npostgres = \"17\"\n");
     home.ampup(&["run", "--with", "postgres@18", "true"])
         .exits(1)

@@ -67,6 +67,28 @@ impl PostgresPin {
         })
     }
 
+    /// Ensures that the project's database, in `place`, could be served by what is pinned, once that is installed.
+    ///
+    /// # Errors
+    /// When the pin is of another major.
+    pub(super) fn ensure_serves_database(
+        &self,
+        major: u64,
+        place: &Utf8Path,
+        session: &Session,
+    ) -> Result<(), Error> {
+        if self.major == major {
+            return Ok(());
+        }
+        Err(Error::Refused {
+            message: format!(
+                "the database in `{place}` is of PostgreSQL {major}, and {} pins `{}`, which cannot serve it",
+                self.by, self.spec
+            ),
+            hint: way_out(major, self.major, &self.by, session),
+        })
+    }
+
     /// Ensures that a database of this major, which is to come from `place`, could be used in the project. One of a major that
     /// no pin can mean comes with a warning, because only an upgrade makes it one that a pin serves.
     ///

@@ -240,8 +240,7 @@ pub(super) fn ensure_not_interrupted(cluster: &ClusterContext) -> Result<(), Clu
 }
 
 fn users(cluster: &ClusterContext) -> Result<Lock, ClusterError> {
-    Lock::try_acquire(&cluster.project.users())?
-        .ok_or_else(|| cluster.in_use(USERS))
+    Lock::try_acquire(&cluster.project.users())?.ok_or_else(|| cluster.in_use(USERS))
 }
 
 /// Who uses a server that ampup did not start: a living ampd most likely, which would be left without it. One that takes no
