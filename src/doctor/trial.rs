@@ -15,10 +15,12 @@ use super::Finding;
 use crate::{
     children::Interrupt,
     env::Env,
-    fs::{entries, lock::Lock},
+    fs::{
+        atomic, entries,
+        lock::{self, Lock},
+    },
     postgres::{
         identity::servers_of,
-        left::is_free,
         run::tether::Tether,
         user::{OsUser, current_uid},
     },
@@ -46,7 +48,8 @@ pub fn abandoned(place: &Utf8Path) -> Vec<Utf8PathBuf> {
             .is_some_and(|name| name.starts_with(PREFIX) && name.len() == PREFIX.len() + RANDOM);
         let has_server = || servers_of(&path.join("metadb")).map_or(true, |servers| !servers.is_empty());
         let mark = path.join(MARK);
-        is_named && mark.is_file() && is_free(&mark) && !has_server()
+        let is_left = || lock::is_left(&mark) || atomic::is_old(path);
+        is_named && mark.is_file() && is_left() && !has_server()
     });
     found
 }

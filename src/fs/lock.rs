@@ -205,15 +205,25 @@ impl Lock {
 /// # Errors
 /// When the file cannot be opened.
 pub fn is_available(path: &Utf8Path) -> Result<bool, LockError> {
-    let failed = |source| LockError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let tried = tried(path)?;
+    Ok(!matches!(tried, Some(Err(TryLockError::WouldBlock))))
+}
+
+/// Returns true if the lock is there, and whoever held it is gone. Where the file system has no locks, nobody knows.
+pub fn is_left(path: &Utf8Path) -> bool {
+    matches!(tried(path), Ok(Some(Ok(()))))
+}
+
+/// The answer of a lock that is there, which is given back at once.
+fn tried(path: &Utf8Path) -> Result<Option<Result<(), TryLockError>>, LockError> {
     let opened = options().open(path).or_else(|cause| read_only(path, cause));
     match opened {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(cause) => Err(failed(cause)),
-        Ok(file) => Ok(!matches!(file.file().try_lock(), Err(TryLockError::WouldBlock))),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(LockError::Io {
+            path: path.to_owned(),
+            source,
+        }),
+        Ok(file) => Ok(Some(file.file().try_lock())),
     }
 }
 
