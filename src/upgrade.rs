@@ -113,6 +113,10 @@ pub fn decide(
             hint: "`ampup db start` makes one".to_owned(),
         });
     };
+    // Said before that the lower one is not installed: that would not help.
+    if let Destination::Major(major) = to {
+        ensure_no_downgrade(cluster, from, *major)?;
+    }
     let to = match to {
         Destination::Version(programs) => Ok(programs.clone()),
         Destination::Active => cluster.locator().postgres(None),
@@ -122,21 +126,7 @@ pub fn decide(
     if to.major() == from {
         return Ok(Decision::AlreadyThere { major: from });
     }
-    if to.major() < from {
-        return Err(DumpError::Refused {
-            message: format!(
-                "the cluster was created by PostgreSQL {from} and cannot be downgraded to {}",
-                to.major()
-            ),
-            hint: match cluster.locator().postgres(Some(from)) {
-                Ok(_) => format!(
-                    "nothing needs to be done: PostgreSQL {from} serves it, whatever is active; `ampup db import` copies what \
-                     `pg_dump` writes of it into another project"
-                ),
-                Err(_) => format!("`ampup install postgres@{from}`: it is served by its own major"),
-            },
-        });
-    }
+    ensure_no_downgrade(cluster, from, to.major())?;
     swap::ensure_possible(cluster)?;
     // Both, before anything starts.
     let served = with_own_major(cluster, from, reporter)?;
@@ -160,6 +150,22 @@ pub fn decide(
         run_as,
         clients,
     })))
+}
+
+fn ensure_no_downgrade(cluster: &Cluster, from: u64, to: u64) -> Result<(), DumpError> {
+    if to >= from {
+        return Ok(());
+    }
+    Err(DumpError::Refused {
+        message: format!("the cluster was created by PostgreSQL {from} and cannot be downgraded to {to}"),
+        hint: match cluster.locator().postgres(Some(from)) {
+            Ok(_) => format!(
+                "nothing needs to be done: PostgreSQL {from} serves it, whatever is active; `ampup db import` copies what \
+                 `pg_dump` writes of it into another project"
+            ),
+            Err(_) => format!("`ampup install postgres@{from}`: it is served by its own major"),
+        },
+    })
 }
 
 /// Upgrades the cluster.

@@ -90,9 +90,6 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     home.db(&["upgrade", "--to", "17"])
         .exits(3)
         .says("PostgreSQL 17 is not installed");
-    home.db(&["upgrade", "--to", "14"])
-        .exits(3)
-        .says("PostgreSQL 14 is not installed");
     let used = start(&home, Purpose::Session);
     home.db(&["upgrade"]).exits(6).says("is in use by");
     used.release(&Silent).expect("left");
@@ -158,9 +155,10 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     assert!(!kept[0].exists());
     assert_eq!(sql(&url, "select count(*) from t").expect("it serves"), "5001");
     home.db(&["upgrade"]).exits(0).says("already uses PostgreSQL 16");
-    home.db(&["upgrade", "--to", "15"])
+    // Also one that is not installed.
+    home.db(&["upgrade", "--to", "14"])
         .exits(1)
-        .says("cannot be downgraded to 15")
+        .says("cannot be downgraded to 14")
         .says("hint: nothing needs to be done: PostgreSQL 16 serves it");
 }
 
