@@ -1,13 +1,11 @@
 //! The versions that a project pins, and those that `run --with` names, among what is installed. Not a verb itself.
 
+mod chooser;
 mod postgres;
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
-use camino::Utf8PathBuf;
-use serde_json::{Value, json};
-
-pub(super) use self::postgres::PostgresPin;
+pub(super) use self::{chooser::Chooser, postgres::PostgresPin};
 use super::{Error, Session, concerns, requests::Request, unbuilt};
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
@@ -16,8 +14,7 @@ use crate::{
     pins::{Pin, Pins},
     postgres::{Cluster, ClusterError, Contents, projects::Projects},
     registry::concern::{self, Concern},
-    remove,
-    resolve::{self, ResolveError},
+    remove, resolve,
 };
 
 /// An installed version that is used in place of the active one.
@@ -29,76 +26,6 @@ pub(super) struct Chosen {
     pub tree: TreeName,
     /// The reason that it was chosen.
     pub by: Chooser,
-}
-
-/// The reason that a version is used in place of the active one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Chooser {
-    /// `run --with`.
-    With,
-    /// A line of the project's `ampup.toml`.
-    Pin {
-        /// The file.
-        path: Utf8PathBuf,
-        /// The line in it.
-        line: usize,
-        /// The requirement in that line.
-        requirement: Requirement,
-    },
-}
-
-impl Chooser {
-    pub(super) fn of_pin(pins: &Pins, pin: &Pin) -> Self {
-        Self::Pin {
-            path: pins.path.clone(),
-            line: pin.line,
-            requirement: pin.requirement.clone(),
-        }
-    }
-
-    /// The error of a pin, or of a flag, that the registry cannot answer.
-    pub(super) fn refused(&self, error: ResolveError) -> Error {
-        match self {
-            Self::With => error.into(),
-            Self::Pin { .. } => Error::Pin {
-                place: self.to_string(),
-                error,
-            },
-        }
-    }
-
-    /// The error of a pin of which nothing is installed.
-    pub(super) fn not_installed(&self, name: &ComponentName) -> Error {
-        let spec = match self {
-            Self::Pin { requirement, .. } => format!("{name}@{requirement}"),
-            Self::With => name.to_string(),
-        };
-        Error::NotFound {
-            message: format!("{self} pins `{spec}`, which is not installed"),
-            hint: "`ampup install`".to_owned(),
-        }
-    }
-
-    /// The same for a program.
-    pub(super) fn json(&self) -> Value {
-        match self {
-            Self::With => Value::Null,
-            Self::Pin {
-                path,
-                line,
-                requirement,
-            } => json!({ "path": path, "line": line, "requirement": requirement }),
-        }
-    }
-}
-
-impl fmt::Display for Chooser {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::With => f.write_str("`--with`"),
-            Self::Pin { path, line, .. } => write!(f, "line {line} of `{path}`"),
-        }
-    }
 }
 
 impl Chosen {

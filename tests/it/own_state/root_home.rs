@@ -119,7 +119,7 @@ fn it_is_gone_on_with_when_it_was_half_made() {
     assert!(last > Some(8), "{last:?}");
 }
 
-/// What a project pins is run from behind the link, as what is active is.
+/// A pinned version is run from behind the link, as an active one is.
 #[test]
 fn a_pinned_postgresql_serves_a_project_of_roots() {
     if run_as().is_none() {
