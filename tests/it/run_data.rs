@@ -17,7 +17,7 @@ use crate::{
     postgres_ampd::{ampds_server, serves},
     support::{
         home::{Run, finish},
-        postgres::{done, eventually, fingerprint, run_as},
+        postgres::{copy_home, done, eventually, fingerprint, run_as},
         served::{Served, ampup_in, run_in},
     },
 };
@@ -132,7 +132,7 @@ fn project_to_try(is_tried: impl Fn(&[String]) -> bool) -> (Served, Vec<Vec<Stri
         "create table other as select 1 as x;\n",
     )
     .expect("written");
-    done(Command::new("cp").args(["-a", served.home.path().as_str(), spare(&served).as_str()]));
+    copy_home(&served.home.path(), &spare(&served));
     let mut commands = every_command(&served);
     commands.retain(|words| is_tried(words));
     (served, commands)
@@ -146,9 +146,8 @@ fn spare(served: &Served) -> Utf8PathBuf {
 fn try_one(served: &Served, words: &[String]) -> Run {
     let home = served.home.path();
     if !home.join("active/postgres/bin/postgres").exists() {
-        // By links, because it happens often: what is installed is never written to.
         done(Command::new("rm").args(["-rf", home.as_str()]));
-        done(Command::new("cp").args(["-al", spare(served).as_str(), home.as_str()]));
+        copy_home(&spare(served), &home);
     }
     let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut command = served.home.command(&arguments);

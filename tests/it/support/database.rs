@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     home::{Home, Run, TARGET, sha256},
-    postgres::{cache, done, kept, postgres_tree},
+    postgres::{cache, copy_home, done, kept, postgres_tree},
 };
 
 /// A build of PostgreSQL that is installed from an archive.
@@ -206,7 +206,7 @@ fn copy_ready_home(builds: &[Build], to: &Utf8Path) {
         }
         done(Command::new("cp").args(["-a", home.path().as_str(), made.as_str()]));
     });
-    done(Command::new("cp").args(["-a", ready.as_str(), to.as_str()]));
+    copy_home(&ready, to);
 }
 
 /// Ends the project's server with the value, so that a failed test leaves none.

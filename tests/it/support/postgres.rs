@@ -304,6 +304,23 @@ fn unpack(version: &str, staging: &Utf8Path, tree: &Utf8Path) {
     fs::rename(&native, tree).expect("published");
 }
 
+/// Copies a home in which PostgreSQL is installed, by hard links where they can be had: what is installed is replaced, and
+/// never written to. Locks are each home's own.
+pub(crate) fn copy_home(from: &Utf8Path, to: &Utf8Path) {
+    let copied = |how| {
+        Command::new("cp")
+            .args([how, from.as_str(), to.as_str()])
+            .output()
+    };
+    if !copied("-al").expect("started").status.success() {
+        done(Command::new("rm").args(["-rf", to.as_str()]));
+        assert!(copied("-a").expect("started").status.success(), "{from} -> {to}");
+    }
+    for lock in to.join("locks").read_dir_utf8().expect("listed") {
+        fs::remove_file(lock.expect("an entry").path()).expect("removed");
+    }
+}
+
 pub(crate) fn done(command: &mut Command) -> String {
     let output = command.output().expect("started");
     assert!(output.status.success(), "{command:?}: {output:?}");

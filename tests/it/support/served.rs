@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use super::{
     home::{Home, Run, finish},
-    postgres::{cache, done},
+    postgres::{cache, copy_home, done},
 };
 
 /// Every home is a copy of one that the program made.
@@ -47,7 +47,7 @@ impl Served {
     /// Makes the home what it was, after a command that removed from it.
     fn restore_home(&self) {
         done(Command::new("rm").args(["-rf", self.home.path().as_str()]));
-        done(Command::new("cp").args(["-a", ready_home().as_str(), self.home.path().as_str()]));
+        copy_home(&ready_home(), &self.home.path());
     }
 
     /// A home in which something is set up so that nothing must be downloaded.
