@@ -51,14 +51,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     let projects = Projects::new(&session.layout, &session.env);
     let amp_dirs = known(&projects, session);
-    let mut kept = prune::kept(&amp_dirs);
+    let ours = prune::of_this_user(&amp_dirs);
+    let mut kept = prune::kept(&ours);
     kept.extend(prune::gone_homes(&session.env));
-    let mut outside = prune::left_in_projects(&amp_dirs);
+    let mut outside = prune::left_in_projects(&ours);
     outside.extend(prune::left_outside(&session.layout, &session.env, &amp_dirs));
     let named = named(&args.kept, &kept, session)?;
     kept.retain(|waste| !named.contains(waste));
     outside.extend(named);
-    let unsettled = prune::unsettled(&amp_dirs);
+    let unsettled = prune::unsettled(&ours);
     let waste = prune::find(&session.layout, &inventory);
     let (trees, needed) = inactive(&args.names, &inventory, session);
     for error in needed {

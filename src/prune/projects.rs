@@ -7,13 +7,22 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{LEFT, Waste};
 use crate::{
     backup,
-    fs::{atomic::is_old, mounts::PROBE},
+    fs::{atomic::is_old, identity::FileIdentity, mounts::PROBE},
     postgres::{
         Project,
         left::{self, is_free, named},
         projects::kept_clusters,
+        user::current_uid,
     },
 };
+
+/// The projects of this user's; root's are all. What is another's can be neither measured nor removed.
+pub fn of_this_user(amp_dirs: &BTreeSet<Utf8PathBuf>) -> BTreeSet<Utf8PathBuf> {
+    let us = current_uid();
+    let is_ours =
+        |amp_dir: &&Utf8PathBuf| us == 0 || FileIdentity::of(amp_dir).is_ok_and(|found| found.uid == us);
+    amp_dirs.iter().filter(is_ours).cloned().collect()
+}
 
 /// Lists what projects keep and no longer use: old clusters, backups, old logs. They are removed only if they are named.
 pub fn kept(amp_dirs: &BTreeSet<Utf8PathBuf>) -> Vec<Waste> {

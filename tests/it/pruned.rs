@@ -7,7 +7,12 @@ use ampup::{fs::lock::Lock, postgres::observe::endpoint};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use crate::support::{home::finish, served::Served, world::write};
+use crate::support::{
+    home::{Home, finish},
+    postgres::run_as,
+    served::Served,
+    world::write,
+};
 
 /// Makes something look as if it was written two days ago.
 fn age(path: &Utf8Path) {
@@ -192,4 +197,18 @@ fn what_a_killed_change_left_is_settled() {
     served.ampup(&["prune"]).exits(0).says(" unused item");
     assert!(!next.exists());
     assert_eq!(served.sql("select x from t"), "7");
+}
+
+#[test]
+fn what_another_user_keeps_is_not_listed() {
+    let home = Home::new();
+    let project = home.directory("of another");
+    // Where we are root, who types is not.
+    let kept = project.join(".amp/metadb.old-20260101T000000Z");
+    write(&kept.join("PG_VERSION"), "18");
+    let mut command = home.command(&["--json", "prune", "--dry-run"]);
+    command.current_dir(&project);
+    let json = finish(command).exits(0).json();
+    let is_listed = json["kept"].to_string().contains(kept.as_str());
+    assert_eq!(is_listed, run_as().is_none(), "{json:#}");
 }
