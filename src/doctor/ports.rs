@@ -8,7 +8,7 @@ use std::{
 use camino::Utf8Path;
 
 use super::{Finding, ampd_settings};
-use crate::env::Env;
+use crate::{env::Env, postgres::user::OsUser};
 
 /// The addresses that ampd listens on: the variable and the key of its `config.toml` that move it, and the default.
 const ADDRESSES: &[(&str, &str, &str)] = &[
@@ -49,67 +49,86 @@ fn finding(address: SocketAddr, variable: &str, cause: &io::Error) -> Finding {
             remedy,
         );
     }
-    let (text, remedy) = match listener(address.port()) {
-        Some((pid, name)) => (
-            format!(
-                "ampd listens on port {}, which process {pid} (`{name}`) has",
-                address.port()
-            ),
+    let (who, remedy) = match listener(address.port()) {
+        Some(Listener::Process(pid, name)) => (
+            format!("process {pid} (`{name}`)"),
             format!("end process {pid}, or {remedy}"),
         ),
-        None => (
-            format!(
-                "ampd listens on port {}, which another process has",
-                address.port()
-            ),
-            remedy,
-        ),
+        Some(Listener::OfUser(uid)) => {
+            let user = OsUser::by_uid(uid).map_or_else(|_| uid.to_string(), |user| user.name);
+            (format!("a process of user `{user}`"), remedy)
+        }
+        None => ("another process".to_owned(), remedy),
     };
+    let text = format!("ampd listens on port {}, which {who} has", address.port());
     Finding::problem("ports", text, remedy)
+}
+
+/// Who listens on a port.
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "other systems do not tell")
+)]
+enum Listener {
+    /// A process that this user may look at, and its name.
+    Process(u32, String),
+    /// A process of this user's.
+    OfUser(u32),
 }
 
 /// The process that listens on a port, as far as this user may know it
 /// (<https://man7.org/linux/man-pages/man5/proc_net_tcp.5.html>).
 #[cfg(target_os = "linux")]
-fn listener(port: u16) -> Option<(u32, String)> {
+fn listener(port: u16) -> Option<Listener> {
     use fs_err as fs;
-    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
+    let (uid, inode) = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|table| fs::read_to_string(table).ok())
-        .find_map(|table| table.lines().find_map(|line| inode_of(line, port)))?;
+        .find_map(|table| table.lines().find_map(|line| socket_of(line, port)))?;
     let socket = format!("socket:[{inode}]");
     let processes = Utf8Path::new("/proc").read_dir_utf8().ok()?.flatten();
-    processes.into_iter().find_map(|process| {
+    let mut processes = processes.into_iter();
+    let process = processes.find_map(|process| {
         let pid: u32 = process.file_name().parse().ok()?;
         let mut descriptors = fs::read_dir(process.path().join("fd")).ok()?.flatten();
         let has = descriptors.any(|descriptor| {
             fs::read_link(descriptor.path()).is_ok_and(|target| target.as_os_str() == socket.as_str())
         });
         let name = || fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-        has.then(|| (pid, name().trim().to_owned()))
-    })
+        has.then(|| Listener::Process(pid, name().trim().to_owned()))
+    });
+    process.or(Some(Listener::OfUser(uid)))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn listener(_: u16) -> Option<(u32, String)> {
+fn listener(_: u16) -> Option<Listener> {
     None
 }
 
-/// The inode of the socket in a line of the table, if it listens on this port.
+/// The user and the inode of the socket in a line of the table, if it listens on this port.
 #[cfg(target_os = "linux")]
-fn inode_of(line: &str, port: u16) -> Option<u64> {
+fn socket_of(line: &str, port: u16) -> Option<(u32, u64)> {
     const LISTENS: &str = "0A";
     let mut fields = line.split_whitespace();
     let local = fields.nth(1)?;
     let found = u16::from_str_radix(local.rsplit(':').next()?, 16).ok()?;
     let state = fields.nth(1)?;
-    let inode = fields.nth(5)?.parse().ok()?;
-    (found == port && state == LISTENS).then_some(inode)
+    let uid = fields.nth(3)?.parse().ok()?;
+    let inode = fields.nth(1)?.parse().ok()?;
+    (found == port && state == LISTENS).then_some((uid, inode))
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_says_whose_a_socket_is() {
+        let line = "   0: 0100007F:0642 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0 100 0";
+        assert_eq!(socket_of(line, 1602), Some((1000, 4711)));
+        assert_eq!(socket_of(line, 1603), None);
+        assert_eq!(socket_of(&line.replace(" 0A ", " 01 "), 1602), None);
+    }
 
     #[test]
     fn whoever_has_a_port_is_named() {
