@@ -3,6 +3,8 @@
 
 mod ampd_settings;
 mod around;
+pub(crate) mod client_rules;
+pub(crate) mod complaint;
 mod file_system;
 mod ports;
 #[cfg(unix)]
@@ -12,10 +14,12 @@ mod trial;
 pub use self::trial::abandoned as abandoned_trials;
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
+use semver::Version;
 
+#[cfg(unix)]
+use crate::children::Interrupt;
 use crate::{
-    children::Interrupt,
-    domain::Inventory,
+    domain::{Component, Inventory},
     env::Env,
     event::{counted, sized},
     fs::{identity::FileIdentity, link, lock::Lock, space},
@@ -55,9 +59,9 @@ pub enum Level {
     Fine,
     /// Good to know.
     Note,
-    /// It stops plain `ampd solo`, and not `ampup run ampd solo`.
+    /// It stops plain `ampd solo` and not `ampup run ampd solo`, or a known vulnerability stays open.
     Warning,
-    /// It needs mending.
+    /// It stops `ampup run ampd solo`, or the home is damaged.
     Problem,
 }
 
@@ -81,7 +85,7 @@ impl Finding {
         }
     }
 
-    /// Something that stops plain `ampd solo` alone.
+    /// Something that `ampup run ampd solo` works in spite of.
     pub fn warning(about: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             level: Level::Warning,
@@ -118,7 +122,7 @@ pub struct Advice {
     pub on_access: fn(&AccessError) -> Option<String>,
 }
 
-/// Looks at everything.
+/// Looks at the home, the host, and the place of the project.
 pub fn examine(
     layout: &Layout,
     env: &Env,
@@ -126,7 +130,6 @@ pub fn examine(
     origin: &RegistryOrigin,
     now: Timestamp,
     advice: Advice,
-    interrupt: &Interrupt,
 ) -> Vec<Finding> {
     let mut findings = vec![home(layout)];
     if layout.home().is_dir() {
@@ -153,27 +156,30 @@ pub fn examine(
     findings.extend(registry.map(|registry| registry_in_use(registry, &origin.keyring, now)));
     findings.extend(around::host(layout, advice));
     findings.extend(around::project(env));
-    let variables = around::variables(env);
     if let Some(amp_dir) = around::amp_dir(env) {
-        findings.extend(file_system::check(&amp_dir, env, advice));
+        findings.extend(file_system::check(&amp_dir, layout, env, advice));
         findings.extend(ampd_settings::check(&amp_dir, env));
         findings.extend(ports::check(&amp_dir, env));
-        // What was read explains what a trial would find.
-        #[cfg(unix)]
-        if variables.is_empty() && !findings.iter().any(explains_a_failure) {
-            findings.extend(trial::check(&amp_dir, env, interrupt));
-        }
-        #[cfg(not(unix))]
-        let _ = interrupt;
     }
-    findings.extend(variables);
+    findings.extend(around::variables(env));
     findings
+}
+
+/// Tries ampd's own command lines, unless what was found already explains what that would find.
+#[cfg(unix)]
+pub fn try_out(layout: &Layout, env: &Env, found: &[Finding], interrupt: &Interrupt) -> Vec<Finding> {
+    let is_explained = found.iter().any(explains_a_failure) || !around::variables(env).is_empty();
+    match around::amp_dir(env).filter(|_| !is_explained) {
+        Some(amp_dir) => trial::check(&amp_dir, layout, env, interrupt),
+        None => Vec::new(),
+    }
 }
 
 /// Returns true if PostgreSQL's programs would stumble over it.
 #[cfg(unix)]
 fn explains_a_failure(finding: &Finding) -> bool {
-    finding.level >= Level::Warning && ["PATH", "host", "project", "room", "user"].contains(&finding.about)
+    let subjects = ["PATH", "components", "host", "project", "room", "user"];
+    finding.level >= Level::Warning && subjects.contains(&finding.about)
 }
 
 fn home(layout: &Layout) -> Finding {
@@ -236,9 +242,9 @@ fn room(layout: &Layout) -> Option<Finding> {
     let free = space::free(layout.home()).ok()??;
     let text = format!("{} are free in `{}`", sized(free), layout.home());
     Some(if free < LITTLE_ROOM {
-        Finding::problem(
+        Finding::note(
             "room",
-            text,
+            format!("{text}, too little for another PostgreSQL"),
             "`ampup prune --dry-run` shows what could be removed",
         )
     } else {
@@ -254,7 +260,7 @@ fn locks(layout: &Layout) -> Option<Finding> {
     }
     Some(match Lock::try_acquire(&layout.store_lock()) {
         Ok(Some(lock)) => match lock.warning() {
-            Some(warning) => Finding::problem(
+            Some(warning) => Finding::note(
                 "locks",
                 warning,
                 "choose a home on a local file system with `AMPUP_HOME`",
@@ -346,15 +352,18 @@ fn concerns(inventory: &Inventory, registry: &Registry, now: Timestamp) -> Vec<F
         };
         let request = inventory.active.requests.get(name);
         let held_back = concern::held_back(component, &origin.version, request, host::target());
-        let lets_go = match &held_back {
-            Some(Concern::HeldBack { remedy, .. }) => format!("{remedy}, then `ampup update {name}`"),
-            _ => format!("`ampup update {name}`"),
+        let lets_go = match (installed_fix(component, &origin.version, inventory), &held_back) {
+            (Some(shown), _) => format!("`ampup use {name}@{shown}`, which is installed"),
+            (None, Some(Concern::HeldBack { remedy, .. })) => {
+                format!("{remedy}, then `ampup update {name}`")
+            }
+            (None, _) => format!("`ampup update {name}`"),
         };
         for concern in concern::of_version(component, &origin.version, &today) {
             findings.push(match &concern {
-                Concern::Behind { .. } => Finding::problem("security", concern.to_string(), lets_go.clone()),
+                Concern::Behind { .. } => Finding::warning("security", concern.to_string(), lets_go.clone()),
                 Concern::EndOfLife { remedy, .. } => {
-                    Finding::problem("security", concern.to_string(), remedy.clone())
+                    Finding::warning("security", concern.to_string(), remedy.clone())
                 }
                 Concern::HeldBack { .. } | Concern::Unbuilt { .. } => Finding::note(
                     "releases",
@@ -369,6 +378,23 @@ fn concerns(inventory: &Inventory, registry: &Registry, now: Timestamp) -> Vec<F
         }
     }
     findings
+}
+
+/// The newest installed version that lacks no security fix of its line, as it is shown, if that is newer than `version`.
+fn installed_fix(component: &Component, version: &Version, inventory: &Inventory) -> Option<String> {
+    let trees = inventory.trees(&component.name).iter();
+    let versions = trees.filter_map(|tree| Some(&tree.origin.as_ref()?.version));
+    let is_behind = |version: &Version| {
+        let concerns = concern::of_version(component, version, "");
+        concerns
+            .iter()
+            .any(|concern| matches!(concern, Concern::Behind { .. }))
+    };
+    let newer = versions.filter(|other| {
+        other.cmp_precedence(version).is_gt() && component.is_one_line(other, version) && !is_behind(other)
+    });
+    let newest = newer.max_by(|one, other| one.cmp_precedence(other))?;
+    Some(component.version_style.show(newest))
 }
 
 fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Finding {

@@ -1,10 +1,11 @@
 //! `ampup doctor`: what may be wrong, and its remedy.
 
 mod project;
+mod server;
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{collections::BTreeSet, fmt::Write as _, io};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -31,23 +32,37 @@ pub struct Args {
     /// Compare every file of what is installed too
     #[arg(long)]
     pub files: bool,
-    /// Fail also on what only plain `ampd solo` stumbles over
+    /// Fail on warnings too: what only plain `ampd solo` stumbles over, and security fixes that are missing
     #[arg(long)]
     pub strict: bool,
 }
 
 /// Answers whether `ampd solo` will work here, and if not, what mends it: looks at the home, what is in it and what is
 /// around it, and tries ampd's own command lines in a scratch directory. Exit code 1 when `ampup run ampd solo` would fail or
-/// something needs mending; with `--strict` also when only plain `ampd solo` would fail.
+/// the home is damaged; with `--strict` also on warnings.
 ///
 /// # Errors
-/// Never: what cannot be read is a finding.
+/// When `--project` names no directory. What cannot be read is a finding.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if let Some(project) = &args.project {
         let directory = absolute(&session.env, project)?;
+        ensure_directory(&directory)?;
         return examine(args, &session.in_directory(&directory)?);
     }
     examine(args, session)
+}
+
+fn ensure_directory(path: &Utf8Path) -> Result<(), Error> {
+    let why = match path.metadata() {
+        Ok(found) if !found.is_dir() => "is not a directory",
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => "does not exist",
+        // What cannot be looked at is a finding.
+        Ok(_) | Err(_) => return Ok(()),
+    };
+    Err(Error::Usage {
+        message: format!("`{path}` {why}"),
+        hint: "`ampup doctor --project DIR` takes the project's directory".to_owned(),
+    })
 }
 
 fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
@@ -81,10 +96,19 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
             on_host: Hindrance::hint,
             on_access: AccessError::hint,
         },
-        &session.options.interrupt,
     ));
     findings.extend(pins(session));
     findings.extend(project::check(session));
+    #[cfg(unix)]
+    {
+        let tried = doctor::try_out(
+            &session.layout,
+            &session.env,
+            &findings,
+            &session.options.interrupt,
+        );
+        findings.extend(tried);
+    }
     if args.files {
         findings.extend(damages(session));
     }
@@ -127,7 +151,7 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
             };
             (
                 if args.strict { Exit::Failed } else { Exit::Done },
-                format!("{what}; plain `ampd solo` has {}", counted(some, "problem")),
+                format!("{what}; {}", counted(some, "warning")),
             )
         }
         (1, _) => (Exit::Failed, "1 problem found".to_owned()),
@@ -195,7 +219,7 @@ fn try_pins(session: &Session) -> Result<Vec<Finding>, Error> {
             None => Finding::fine("pins", line.text),
             Some((chosen, danger)) => Finding {
                 about: "pins",
-                level: Level::Problem,
+                level: Level::Warning,
                 text: format!("{}: {danger}", line.text),
                 remedy: chosen.raised(session)?,
             },

@@ -1,11 +1,12 @@
 //! The versions that a project pins, and those that `run --with` names, among what is installed. Not a verb itself.
 
 mod chooser;
+mod plain;
 mod postgres;
 
 use std::collections::BTreeMap;
 
-pub(super) use self::{chooser::Chooser, postgres::PostgresPin};
+pub(super) use self::{chooser::Chooser, plain::PlainWord, postgres::PostgresPin};
 use super::{Error, Session, concerns, requests::Request, unbuilt};
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},

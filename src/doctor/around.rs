@@ -47,14 +47,19 @@ pub(super) fn search_path(layout: &Layout, env: &Env) -> Vec<Finding> {
             .iter()
             .map(|entry| (entry, entry.join(program)))
             .find(|(_, file)| is_executable(file));
-        if let Some((entry, file)) = first
-            && !is_same(entry, &bin)
-        {
-            findings.push(Finding::warning(
+        match first {
+            // `ampup run` puts a version's own programs first.
+            Some((entry, _)) if is_same(entry, &bin) || is_within(entry, &layout.components()) => {}
+            Some((entry, file)) => findings.push(Finding::warning(
                 "PATH",
                 format!("`{file}` comes before ampup's `{program}`: plain `ampd solo` takes that"),
                 format!("put `{bin}` before `{entry}` on PATH"),
-            ));
+            )),
+            None => findings.push(Finding::warning(
+                "PATH",
+                format!("`{bin}/{program}` leads to no program: plain `ampd solo` does not find it"),
+                "`ampup verify --repair` repairs what can be repaired",
+            )),
         }
     }
     let older = |entry: &&Utf8PathBuf| entry.ends_with(".amp/bin") && entry.join("ampup").is_file();
@@ -87,6 +92,11 @@ fn programs(bin: &Utf8Path) -> Vec<String> {
 /// Returns true if two directories are the same, also through links.
 fn is_same(one: &Utf8Path, other: &Utf8Path) -> bool {
     one == other || matches!((link::real(one), link::real(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Returns true if a directory lies in another, also through links.
+fn is_within(one: &Utf8Path, other: &Utf8Path) -> bool {
+    matches!((link::real(one), link::real(other)), (Ok(one), Ok(other)) if one.starts_with(&other))
 }
 
 /// Looks for hindrances of this host, and for the user whom PostgreSQL is run as.
@@ -139,6 +149,10 @@ pub(super) fn amp_dir(env: &Env) -> Option<Utf8PathBuf> {
 /// ampd does not find.
 pub(super) fn project(env: &Env) -> Vec<Finding> {
     let mut findings = Vec::new();
+    // One that names no project is told with the database.
+    if env.path("AMP_DIR").is_err() {
+        return findings;
+    }
     let here = env.current_dir();
     let amp_dir = match (env.var("AMP_DIR"), here) {
         (Some(named), here) => {
@@ -183,19 +197,26 @@ pub(super) fn project(env: &Env) -> Vec<Finding> {
     }
     let cluster = amp_dir.join("metadb");
     if let Some(unfinished) = files::unfinished(&cluster) {
-        findings.push(Finding::problem(
+        findings.push(Finding::warning(
             "project",
-            format!("`{cluster}` {unfinished}"),
-            files::MAKES_AGAIN,
+            format!("`{cluster}` {unfinished}: plain `ampd solo` cannot use it"),
+            format!("`ampup run ampd solo`, or {}", files::MAKES_AGAIN),
         ));
-    } else if cluster.join("PG_VERSION").is_file()
-        && let Some(lost) = files::lost(&cluster)
-    {
-        findings.push(Finding::problem(
-            "project",
-            format!("`{cluster}` {lost}"),
-            "`ampup db start` makes them",
-        ));
+    } else if cluster.join("PG_VERSION").is_file() {
+        if let Some(gone) = files::gone(&cluster) {
+            findings.push(Finding::problem(
+                "project",
+                format!("`{cluster}` lacks `{gone}`, without which no server starts"),
+                "restore a backup with `ampup db restore`, or start over with `ampup db reset`, which keeps the old one",
+            ));
+        }
+        if let Some(lost) = files::lost(&cluster) {
+            findings.push(Finding::warning(
+                "project",
+                format!("`{cluster}` {lost}: plain `ampd solo` cannot use it"),
+                "`ampup run ampd solo`, or `ampup db start` once, which makes them",
+            ));
+        }
     }
     let real = link::real(&amp_dir).unwrap_or(amp_dir);
     let length = real.as_str().len() + SOCKET.len();
@@ -221,7 +242,7 @@ pub(super) fn project(env: &Env) -> Vec<Finding> {
 pub(super) fn variables(env: &Env) -> Vec<Finding> {
     /// A variable, which values of it hurt, and why.
     type Pitfall = (&'static str, fn(&str) -> bool, &'static str);
-    let pitfalls: [Pitfall; 5] = [
+    let pitfalls: [Pitfall; 4] = [
         (
             "PGPORT",
             |value| value != "5432",
@@ -236,11 +257,6 @@ pub(super) fn variables(env: &Env) -> Vec<Finding> {
             "PGSSLMODE",
             |value| matches!(value, "require" | "verify-ca" | "verify-full"),
             "ampd's cluster has no TLS",
-        ),
-        (
-            "PGOPTIONS",
-            |value| !value.is_empty(),
-            "ampd's sessions begin with these options, and fail with one that is unknown",
         ),
         (
             "AMP_CONFIG_METADATA_DB__URL",
@@ -281,6 +297,39 @@ mod tests {
         ]));
         assert_eq!(findings.len(), 3);
         assert!(findings.iter().all(|finding| finding.level == Level::Warning));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn another_program_of_that_name_and_a_link_to_nowhere_are_named_and_ampups_own_trees_are_not() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        use fs_err as fs;
+
+        let world = tempfile::tempdir().expect("a directory");
+        let world = Utf8Path::from_path(world.path()).expect("UTF-8");
+        let layout = Layout::new(world.join("home"));
+        let tree = layout.components().join("postgres/18.6.0/bin");
+        let other = world.join("other");
+        for directory in [&tree, &other, &layout.bin()] {
+            fs::create_dir_all(directory).expect("made");
+            let file = directory.join("postgres");
+            fs::write(&file, "#!/bin/sh\n").expect("written");
+            fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("set");
+        }
+        let said = |first: &Utf8Path| {
+            let path = format!("{first}:{}", layout.bin());
+            let findings = search_path(&layout, &Env::from_variables([("PATH", path.as_str())], "/"));
+            let warnings = findings
+                .into_iter()
+                .filter(|finding| finding.level == Level::Warning);
+            warnings.map(|finding| finding.text).collect::<Vec<_>>()
+        };
+        assert_eq!(said(&tree), [""; 0]);
+        assert!(matches!(&said(&other)[..], [one] if one.contains("comes before ampup's")));
+        fs::remove_file(layout.bin().join("postgres")).expect("removed");
+        link::executable(&tree.join("gone"), &layout.bin().join("postgres")).expect("linked");
+        assert!(matches!(&said(&world.join("nowhere"))[..], [one] if one.contains("leads to no program")));
     }
 
     #[test]

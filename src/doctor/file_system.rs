@@ -7,10 +7,12 @@ use crate::{
     env::Env,
     fs::{
         atomic,
+        identity::FileIdentity,
         lock::Lock,
         mounts::{self, Lack},
         space::{self, SpaceNeed},
     },
+    layout::Layout,
     postgres::{access::AccessError, user::current_uid},
     store::directories,
 };
@@ -27,7 +29,7 @@ const MORE: SpaceNeed = SpaceNeed {
 };
 
 /// Looks at the file system of an Amp directory, or of the place where it would be made.
-pub(super) fn check(amp_dir: &Utf8Path, env: &Env, advice: Advice) -> Vec<Finding> {
+pub(super) fn check(amp_dir: &Utf8Path, layout: &Layout, env: &Env, advice: Advice) -> Vec<Finding> {
     let mut findings: Vec<Finding> = umask(env).into_iter().collect();
     let Some(place) = amp_dir.ancestors().find(|path| path.symlink_metadata().is_ok()) else {
         return findings;
@@ -39,11 +41,11 @@ pub(super) fn check(amp_dir: &Utf8Path, env: &Env, advice: Advice) -> Vec<Findin
     }
     let need = if is_new { NEW } else { MORE };
     findings.extend(space::lack(place, need).map(|lack| {
-        Finding::problem(
-            "room",
-            lack.to_string(),
-            "`ampup prune --dry-run` shows what could be removed",
-        )
+        let remedy = match space::is_shared(place, layout.home()) {
+            true => "`ampup prune --dry-run` shows what could be removed",
+            false => "free disk space there, or work in a directory on another disk",
+        };
+        Finding::problem("room", lack.to_string(), remedy)
     }));
     // Root would try for somebody else, as whom the server runs.
     if current_uid() != 0
@@ -79,11 +81,40 @@ fn closed(place: &Utf8Path, amp_dir: &Utf8Path) -> Option<Finding> {
     if directories::is_open(place) {
         return None;
     }
-    Some(Finding::problem(
-        "project",
-        format!("`{place}` is not yours to write to"),
-        "work in a directory of yours, or ask its owner to open it",
-    ))
+    let owner = FileIdentity::of(place).map(|found| found.uid);
+    let (text, remedy) = if is_read_only(place) {
+        (
+            format!("`{place}` is on a file system that is mounted read-only"),
+            "mount it writable, or work in another directory".to_owned(),
+        )
+    } else if owner.is_ok_and(|owner| owner == current_uid()) {
+        (
+            format!("`{place}` is yours and closed to you"),
+            format!("`chmod u+rwx {place}`"),
+        )
+    } else if FileIdentity::at(&amp_dir.join("metadb")).is_ok_and(|found| found.uid != current_uid()) {
+        // Told with the database.
+        return None;
+    } else {
+        (
+            format!("`{place}` is not yours to write to"),
+            "work in a directory of yours, or ask its owner to open it".to_owned(),
+        )
+    };
+    Some(Finding::problem("project", text, remedy))
+}
+
+fn is_read_only(place: &Utf8Path) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{StatVfsMountFlags, statvfs};
+        statvfs(place.as_std_path()).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = place;
+        false
+    }
 }
 
 /// The abilities of a file system, as far as it was tried in a directory that is removed again.

@@ -1,8 +1,7 @@
 //! ampd's own two command lines, tried in a scratch directory: what no reading can tell.
 
 use std::{
-    os::unix::net::UnixStream,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -11,16 +10,24 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use is_executable::is_executable;
 
-use super::Finding;
+use super::{Finding, complaint};
 use crate::{
     children::Interrupt,
     env::Env,
     fs::{
-        atomic, entries,
+        atomic, entries, link,
         lock::{self, Lock},
     },
+    layout::Layout,
     postgres::{
+        host_fault::HostFault,
         identity::servers_of,
+        loading::LoadFailure,
+        observe::{
+            endpoint::Socket,
+            sql_session::{Answer, connect_with},
+        },
+        program::bare_command,
         run::tether::Tether,
         user::{OsUser, current_uid},
     },
@@ -28,6 +35,9 @@ use crate::{
 
 /// The time that a server is given to answer; ampd gives it thirty seconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A server's next word is waited for as long.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// The socket where ampd waits for its server, whatever PGPORT says.
 const SOCKET: &str = ".s.PGSQL.5432";
@@ -56,47 +66,40 @@ pub fn abandoned(place: &Utf8Path) -> Vec<Utf8PathBuf> {
 
 /// Runs `initdb` and `postgres` from PATH as ampd does, in a scratch directory beside the project's Amp directory, and says
 /// what went wrong. They end with us, however we end. Nothing is tried where they are not on PATH, or as root, whom they refuse.
-pub(super) fn check(amp_dir: &Utf8Path, env: &Env, interrupt: &Interrupt) -> Vec<Finding> {
-    let (Some(initdb), Some(postgres)) = (on_path("initdb", env), on_path("postgres", env)) else {
+pub(super) fn check(amp_dir: &Utf8Path, layout: &Layout, env: &Env, interrupt: &Interrupt) -> Vec<Finding> {
+    let programs = on_path("initdb", env).zip(on_path("postgres", env));
+    let place = amp_dir.ancestors().find(|path| path.is_dir());
+    let (Some((initdb, postgres)), Some(place), Ok(user)) = (programs, place, OsUser::current()) else {
         return Vec::new();
     };
-    let is_nobody = OsUser::current().is_err();
-    let Some(place) = amp_dir.ancestors().find(|path| path.is_dir()) else {
-        return Vec::new();
-    };
-    if current_uid() == 0 || is_nobody {
+    if current_uid() == 0 {
         return Vec::new();
     }
     for left in abandoned(place) {
         let _ = fs::remove_dir_all(left);
     }
-    // A directory in which nothing can be made is found by whoever looks at the project.
-    let Ok(scratch) = tempfile::Builder::new()
-        .prefix(PREFIX)
-        .rand_bytes(RANDOM)
-        .tempdir_in(place)
-    else {
-        return Vec::new();
+    let trial = Trial {
+        initdb,
+        postgres,
+        place,
+        user,
+        options: env.var("PGOPTIONS").unwrap_or_default(),
+        interrupt,
     };
-    let Some(scratch) = Utf8Path::from_path(scratch.path()) else {
-        return Vec::new();
-    };
-    let Ok(Some(_lock)) = Lock::try_acquire(&scratch.join(MARK)) else {
-        return Vec::new();
-    };
-    let cluster = scratch.join("metadb");
-    let failed =
-        try_initdb(&initdb, &cluster, interrupt).or_else(|| try_postgres(&postgres, &cluster, interrupt));
-    failed
-        .map(|why| {
-            Finding::warning(
-                "trial",
-                format!("plain `ampd solo` cannot start a database here: {why}"),
-                "`ampup run ampd solo`, which keeps these variables from the server, or mend that",
-            )
-        })
-        .into_iter()
-        .collect()
+    let finding = trial
+        .failure(Surroundings::AsTheyAre)
+        .map(|failure| match failure {
+            Failure::Session(why) if !trial.options.is_empty() => Finding::warning(
+                "PGOPTIONS",
+                format!(
+                    "it is set to `{}`: ampd's sessions begin with these options, and none opens: {why}",
+                    trial.options.escape_debug()
+                ),
+                "`unset PGOPTIONS`, or `ampup run ampd solo`",
+            ),
+            failure => trial.finding(&failure, layout, env),
+        });
+    finding.into_iter().collect()
 }
 
 fn on_path(name: &str, env: &Env) -> Option<Utf8PathBuf> {
@@ -107,75 +110,210 @@ fn on_path(name: &str, env: &Env) -> Option<Utf8PathBuf> {
     files.into_iter().find(|file| is_executable(file))
 }
 
-/// Makes a cluster; gives what went wrong.
-fn try_initdb(program: &Utf8Path, cluster: &Utf8Path, interrupt: &Interrupt) -> Option<String> {
-    let mut command = Command::new(program);
-    command
-        .args(["-D", cluster.as_str()])
-        .args(["--locale=C", "--encoding=UTF8", "--auth=trust", "--no-sync"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let started = interrupt.start(&mut command);
-    match started.and_then(|(child, _enlisted)| child.wait_with_output()) {
-        Ok(output) if output.status.success() => None,
-        Ok(output) => Some(format!("`{program}`: {}", last_line(&output.stderr))),
-        Err(cause) => Some(format!("`{program}`: {cause}")),
-    }
+/// The programs that are tried, and where.
+struct Trial<'a> {
+    initdb: Utf8PathBuf,
+    postgres: Utf8PathBuf,
+    place: &'a Utf8Path,
+    user: OsUser,
+    /// The options that ampd's sessions begin with.
+    options: &'a str,
+    interrupt: &'a Interrupt,
 }
 
-/// Starts a server on it, waits until it answers, and stops it; gives what went wrong. Nothing is tried where it could not
-/// be tied to us.
-fn try_postgres(program: &Utf8Path, cluster: &Utf8Path, interrupt: &Interrupt) -> Option<String> {
-    let log = cluster.join("log.txt");
-    let file = fs::File::create(&log).ok()?;
-    let tether = Tether::new(cluster, None).ok()?;
-    let mut command = Command::new(program);
-    command
-        .args(["-D", cluster.as_str(), "-k", cluster.as_str(), "-h", ""])
-        .args(["-c", "autovacuum=off", "-c", "fsync=off"])
-        .args(["-c", "full_page_writes=off", "-c", "synchronous_commit=off"])
-        .args(["-c", tether.setting()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::from(file.into_parts().0));
-    let failed = match interrupt.start(&mut command) {
-        Ok((mut server, _enlisted)) => {
-            let failed = has_failed(&mut server, cluster);
-            stop(&mut server);
-            failed.map(|why| match why {
-                Failure::Ended => last_line(&fs::read(&log).unwrap_or_default()),
-                Failure::Silent => format!("it makes no socket `{SOCKET}`"),
-            })
-        }
-        Err(cause) => Some(cause.to_string()),
-    };
-    tether.release();
-    failed.map(|why| format!("`{program}`: {why}"))
+/// The environment that a program gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Surroundings {
+    /// The one that ampd would hand on.
+    AsTheyAre,
+    /// That of `ampup run`'s server, in which no variable of the user's is.
+    Bare,
 }
 
-/// The reason that a server does not answer.
+/// The reason that plain ampd would have no database.
 enum Failure {
-    Ended,
-    Silent,
+    /// A program ended with this output.
+    Ended(Utf8PathBuf, String),
+    /// A program could not be started.
+    Spawn(Utf8PathBuf, String),
+    /// The server makes no socket.
+    Silent(Utf8PathBuf),
+    /// No session opens.
+    Session(String),
 }
 
-/// Waits until a server answers.
-fn has_failed(server: &mut Child, cluster: &Utf8Path) -> Option<Failure> {
-    let socket = cluster.join(SOCKET);
-    let until = Instant::now() + TIMEOUT;
-    loop {
-        if UnixStream::connect(&socket).is_ok() {
-            return None;
-        }
-        if let Ok(Some(_)) = server.try_wait() {
-            return Some(Failure::Ended);
-        }
-        if Instant::now() > until {
-            return Some(Failure::Silent);
-        }
-        thread::sleep(Duration::from_millis(10));
+impl Trial<'_> {
+    /// Makes a cluster and starts a server on it; gives what went wrong. A directory in which nothing can be made is found by
+    /// whoever looks at the project.
+    fn failure(&self, surroundings: Surroundings) -> Option<Failure> {
+        let scratch = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .rand_bytes(RANDOM)
+            .tempdir_in(self.place)
+            .ok()?;
+        let scratch = Utf8Path::from_path(scratch.path())?;
+        let _lock = Lock::try_acquire(&scratch.join(MARK)).ok()??;
+        let cluster = scratch.join("metadb");
+        self.try_initdb(&cluster, surroundings)
+            .or_else(|| self.try_postgres(&cluster, surroundings))
     }
+
+    /// The failure in words, with what mends it.
+    fn finding(&self, failure: &Failure, layout: &Layout, env: &Env) -> Finding {
+        let (program, why) = match failure {
+            Failure::Ended(program, output) => (program, self.reason(output)),
+            Failure::Spawn(program, why) => (program, why.clone()),
+            Failure::Silent(program) => (program, format!("it makes no socket `{SOCKET}`")),
+            Failure::Session(why) => (&self.postgres, why.clone()),
+        };
+        let text = format!("plain `ampd solo` cannot start a database here: `{program}`: {why}");
+        let variables = suspects(env);
+        if !variables.is_empty() && self.failure(Surroundings::Bare).is_none() {
+            let quoted: Vec<String> = variables.iter().map(|name| format!("`{name}`")).collect();
+            return Finding::warning(
+                "trial",
+                format!("{text}; it can without {}", quoted.join(", ")),
+                format!(
+                    "`unset {}`, or `ampup run ampd solo`, which keeps them from the server",
+                    variables.join(" ")
+                ),
+            );
+        }
+        let is_ours = || {
+            let (program, trees) = (link::real(program), link::real(&layout.components()));
+            matches!((program, trees), (Ok(program), Ok(trees)) if program.starts_with(&trees))
+        };
+        let is_of_host = matches!(failure, Failure::Ended(_, output) if fault_of_host(output));
+        let remedy = if is_of_host || !is_ours() {
+            "mend that, or `ampup run ampd solo`"
+        } else {
+            "`ampup verify` says whether its files are as they were installed, or `ampup run ampd solo`"
+        };
+        Finding::warning("trial", text, remedy)
+    }
+
+    /// The reason in a program's output. initdb says of a postgres that does not load that it is not there, so postgres itself
+    /// is asked.
+    fn reason(&self, output: &str) -> String {
+        if output.contains("program \"postgres\" is needed by") {
+            let mut version = Command::new(&self.postgres);
+            version.arg("--version");
+            let answer = self.run(&mut version);
+            let said = answer.map(|answer| String::from_utf8_lossy(&answer.stderr).into_owned());
+            if let Some(failure) = said.ok().and_then(|said| LoadFailure::find(&said)) {
+                return failure.to_string();
+            }
+        }
+        if let Some(failure) = LoadFailure::find(output) {
+            return failure.to_string();
+        }
+        let lines = || output.lines().map(str::trim).filter(|line| !line.is_empty());
+        complaint::first(lines(), complaint::ERRORS)
+            .or_else(|| lines().next_back().map(str::to_owned))
+            .unwrap_or_else(|| "it ended without a word".to_owned())
+    }
+
+    fn run(&self, command: &mut Command) -> std::io::Result<Output> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let (child, _enlisted) = self.interrupt.start(command)?;
+        child.wait_with_output()
+    }
+
+    fn try_initdb(&self, cluster: &Utf8Path, surroundings: Surroundings) -> Option<Failure> {
+        let program = || self.initdb.clone();
+        let mut command = surroundings.command(&self.initdb);
+        command.args(["-D", cluster.as_str()]).args([
+            "--locale=C",
+            "--encoding=UTF8",
+            "--auth=trust",
+            "--no-sync",
+        ]);
+        match self.run(&mut command) {
+            Ok(output) if output.status.success() => None,
+            Ok(output) => Some(Failure::Ended(
+                program(),
+                String::from_utf8_lossy(&output.stderr).into_owned(),
+            )),
+            Err(cause) => Some(Failure::Spawn(program(), cause.to_string())),
+        }
+    }
+
+    /// Starts a server on it, waits until it takes a session, and stops it. Nothing is tried where it could not be tied to us.
+    fn try_postgres(&self, cluster: &Utf8Path, surroundings: Surroundings) -> Option<Failure> {
+        let log = cluster.join("log.txt");
+        let file = fs::File::create(&log).ok()?;
+        let tether = Tether::new(cluster, None).ok()?;
+        let mut command = surroundings.command(&self.postgres);
+        command
+            .args(["-D", cluster.as_str(), "-k", cluster.as_str(), "-h", ""])
+            .args(["-c", "autovacuum=off", "-c", "fsync=off"])
+            .args(["-c", "full_page_writes=off", "-c", "synchronous_commit=off"])
+            .args(["-c", tether.setting()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(file.into_parts().0));
+        let program = || self.postgres.clone();
+        let failed = match self.interrupt.start(&mut command) {
+            Ok((mut server, _enlisted)) => {
+                let failed = self.until_served(&mut server, cluster, &log);
+                stop(&mut server);
+                failed
+            }
+            Err(cause) => Some(Failure::Spawn(program(), cause.to_string())),
+        };
+        tether.release();
+        failed
+    }
+
+    /// Waits until a server takes a session as ampd's.
+    fn until_served(&self, server: &mut Child, cluster: &Utf8Path, log: &Utf8Path) -> Option<Failure> {
+        let socket = Socket::new(cluster.to_owned());
+        let until = Instant::now() + TIMEOUT;
+        loop {
+            match connect_with(self.options, &socket, &self.user.name, ANSWER) {
+                Answer::Ready(_) => return None,
+                Answer::Refused { message, .. } => return Some(Failure::Session(message)),
+                Answer::NotYet(_) | Answer::Nobody => {}
+            }
+            if let Ok(Some(_)) = server.try_wait() {
+                let output = fs::read(log).unwrap_or_default();
+                let output = String::from_utf8_lossy(&output).into_owned();
+                return Some(Failure::Ended(self.postgres.clone(), output));
+            }
+            if Instant::now() > until {
+                return Some(Failure::Silent(self.postgres.clone()));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Surroundings {
+    fn command(self, program: &Utf8Path) -> Command {
+        match self {
+            Self::AsTheyAre => Command::new(program),
+            Self::Bare => bare_command(program, None),
+        }
+    }
+}
+
+/// The variables by which PostgreSQL's programs, or the libraries that they load, become others.
+fn suspects(env: &Env) -> Vec<String> {
+    let names = env.variables().filter_map(|(name, _)| name.to_str());
+    let mut names: Vec<String> = names
+        .filter(|name| ["LD_", "DYLD_", "PG"].iter().any(|begin| name.starts_with(begin)))
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names
+}
+
+fn fault_of_host(output: &str) -> bool {
+    let lines: Vec<String> = output.lines().map(str::to_owned).collect();
+    HostFault::find(&lines).is_some()
 }
 
 /// An immediate shutdown: nothing in it is worth keeping.
@@ -186,16 +324,4 @@ fn stop(server: &mut Child) {
         let _ = server.kill();
     }
     let _ = server.wait();
-}
-
-/// The last line that says something: PostgreSQL ends with hints of its own.
-fn last_line(output: &[u8]) -> String {
-    let text = String::from_utf8_lossy(output);
-    let mut lines = text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
-    let telling = ["FATAL", "error:", "PANIC"];
-    let all: Vec<&str> = lines.by_ref().collect();
-    all.iter()
-        .find(|line| telling.iter().any(|word| line.contains(word)))
-        .or(all.first())
-        .map_or_else(|| "it ended without a word".to_owned(), |line| (*line).to_owned())
 }

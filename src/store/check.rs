@@ -119,6 +119,18 @@ pub fn check(layout: &Layout, component: &ComponentName, name: &TreeName) -> Vec
     damages
 }
 
+/// A directory of a tree's that is gone with all that was in it, such as `lib`. Nothing is read but the list of its files.
+pub fn lost_directory(layout: &Layout, component: &ComponentName, name: &TreeName) -> Option<Utf8PathBuf> {
+    let tree = layout.tree(component, name);
+    let list = list(&tree).ok()?;
+    let files = list.iter().map(|(path, _)| path);
+    let tops = files.filter_map(|path| path.ancestors().skip(1).filter(|above| *above != "").last());
+    let tops: BTreeSet<&Utf8Path> = tops.collect();
+    tops.into_iter()
+        .find(|top| !tree.join(top).is_dir())
+        .map(Utf8Path::to_owned)
+}
+
 fn list(tree: &Utf8Path) -> io::Result<FileList> {
     Ok(serde_json::from_slice(&atomic::read_own(
         &tree.join(FILES),

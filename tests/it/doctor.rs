@@ -3,6 +3,7 @@
 
 mod faults;
 mod healthy;
+mod server;
 mod trial;
 
 use std::{net::TcpListener, process::Command};
@@ -106,6 +107,15 @@ fn a_database_of_another_major_is_found() {
         "{all:#?}"
     );
     assert!(!ampd_works(&home, "older", |_| {}));
+    // Where nothing that is pinned is installed, `ampup run` is no way out.
+    let pins = home.directory("older").join("ampup.toml");
+    write(&pins, "[components]\npostgres = \"18.3.0\"\n");
+    let all = found(&doctor(&home, "older", |_| {}).exits(1));
+    assert!(
+        matches!(&all[..], [(level, text)] if level == "problem" && text.contains("line 2 of")),
+        "{all:#?}"
+    );
+    fs::remove_file(&pins).expect("removed");
     home.ampup(&["uninstall", "--force", "postgres@17.10"]).exits(0);
     let run = doctor(&home, "older", |_| {}).exits(1);
     assert!(run.stdout.contains("PostgreSQL 17 is not installed"), "{run:#?}");
@@ -180,6 +190,19 @@ fn another_directory_can_be_asked_about() {
         command.args(["--project", project.as_str()]);
     });
     run.exits(1).prints_with("which is not installed");
+    let file = project.join("ampup.toml");
+    every(
+        [
+            (file.as_str(), "is not a directory"),
+            ("/nowhere", "`/nowhere` does not exist"),
+        ],
+        |(path, why)| {
+            let run = doctor(&home, "elsewhere", |command| {
+                command.args(["--project", path]);
+            });
+            run.exits(2).prints_with(why);
+        },
+    );
 }
 
 #[test]

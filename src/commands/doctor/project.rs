@@ -3,9 +3,13 @@
 use camino::Utf8Path;
 use fs_err as fs;
 
-use super::{Finding, refused};
+use super::{Finding, refused, server};
 use crate::{
-    commands::{Error, Session, database, external::External, pinned},
+    commands::{
+        Error, Session, database,
+        external::External,
+        pinned::{self, Chosen, PlainWord},
+    },
     doctor::Level,
     domain::ComponentName,
     locate::{self, Locator},
@@ -48,11 +52,22 @@ pub(super) fn check(session: &Session) -> Vec<Finding> {
         });
         return findings;
     }
-    let served = served(&used, session);
+    let chosen = pinned::chosen(&[], session);
+    let found = chosen
+        .as_ref()
+        .map_or_else(|_| Vec::new(), |chosen| served(&used, chosen, session));
     // Whoever cannot serve it at all is told what helps both.
-    let is_servable = served.is_empty() || used.project() != cluster.project();
-    findings.extend(served);
-    findings.extend(by_plain_ampd(&cluster, is_servable, session));
+    let is_served = chosen.is_ok() && found.iter().all(|finding| finding.level < Level::Problem);
+    let is_other = used.project() != cluster.project();
+    findings.extend(found);
+    findings.extend(by_plain_ampd(&cluster, is_served || is_other, session));
+    if !is_other {
+        findings.extend(
+            chosen
+                .ok()
+                .and_then(|chosen| unlike_the_pin(&cluster, &chosen, session)),
+        );
+    }
     findings.extend(server(&cluster));
     findings
 }
@@ -92,25 +107,25 @@ fn daemon(session: &Session) -> Option<Finding> {
     Some(Finding::problem("ampd", text, "`ampup install` adds it"))
 }
 
-/// Looks for what keeps `ampup run` from serving the database.
-fn served(cluster: &Cluster, session: &Session) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let chosen = match pinned::chosen(&[], session) {
-        Ok(chosen) => chosen,
-        // A pin that is not installed is told with the pins.
-        Err(_) => return findings,
-    };
-    let served = pinned::serve(cluster.clone(), &chosen, session);
+/// Looks for what keeps `ampup run` from serving the database by what was chosen. (A pin that is not installed is told with
+/// the pins.)
+fn served(cluster: &Cluster, chosen: &[Chosen], session: &Session) -> Vec<Finding> {
+    let served = pinned::serve(cluster.clone(), chosen, session);
     let programs = served.and_then(|cluster| Ok(cluster.programs()?));
-    let refusal = programs.err().map(|error| database::with_remedy(error, session));
-    findings.extend(refusal.map(|error| refused("database", &error)));
-    // What is no cluster has no owner.
-    if findings.is_empty()
-        && let Err(error) = cluster.run_as(None)
-    {
-        findings.push(refused("database", &Error::from(error)));
+    match programs {
+        Ok(programs) => server::check(cluster, &programs, session),
+        Err(error) => vec![refused("database", &database::with_remedy(error, session))],
     }
-    findings
+}
+
+/// A database that plain `ampd solo` would make here, and that the project's pin could not serve.
+fn unlike_the_pin(cluster: &Cluster, chosen: &[Chosen], session: &Session) -> Option<Finding> {
+    let is_new = matches!(
+        cluster.contents(),
+        Ok(Contents::Absent | Contents::Empty | Contents::Unfinished)
+    );
+    let word = PlainWord::of(chosen, session).filter(|_| is_new)?;
+    Some(Finding::warning("pins", word.to_string(), word.remedy()))
 }
 
 /// Looks for what stops plain `ampd solo` alone.

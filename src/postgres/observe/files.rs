@@ -159,6 +159,27 @@ const MAY_BE_EMPTY: [&str; 14] = [
     "pg_wal/archive_status",
 ];
 
+/// Directories that always hold something: whose is gone is no cluster that starts.
+#[cfg(feature = "cli")]
+const NEVER_EMPTY: [&str; 6] = [
+    "base",
+    "global",
+    "pg_multixact",
+    "pg_subtrans",
+    "pg_wal",
+    "pg_xact",
+];
+
+/// The first of the directories that always hold something and that a cluster lacks.
+#[cfg(feature = "cli")]
+pub(crate) fn gone(cluster: &Utf8Path) -> Option<&'static str> {
+    NEVER_EMPTY.into_iter().find(|name| is_gone(&cluster.join(name)))
+}
+
+fn is_gone(path: &Utf8Path) -> bool {
+    matches!(fs::symlink_metadata(path), Err(cause) if cause.kind() == io::ErrorKind::NotFound)
+}
+
 /// The directories that a cluster lacks, in words.
 pub fn lost(cluster: &Utf8Path) -> Option<String> {
     let lost = lost_directories(cluster);
@@ -170,9 +191,13 @@ pub fn lost(cluster: &Utf8Path) -> Option<String> {
     })
 }
 
-/// Those of them that a cluster lacks.
+/// Those of them that a cluster lacks, and that can be made: what is gone with more than that is lost in earnest.
 pub fn lost_directories(cluster: &Utf8Path) -> Vec<&'static str> {
-    let is_lost = |name: &&str| matches!(fs::symlink_metadata(cluster.join(name)), Err(cause) if cause.kind() == io::ErrorKind::NotFound);
+    let can_be_made = |name: &str| {
+        let above = name.split_once('/').map(|(above, _)| above);
+        above.is_none_or(|above| MAY_BE_EMPTY.contains(&above) || !is_gone(&cluster.join(above)))
+    };
+    let is_lost = |name: &&str| is_gone(&cluster.join(name)) && can_be_made(name);
     MAY_BE_EMPTY.into_iter().filter(is_lost).collect()
 }
 

@@ -109,6 +109,16 @@ pub fn connect(socket: &Socket, user: &str, timeout: Duration) -> Answer {
 
 /// The same, in another of its databases.
 pub fn connect_to(database: &str, socket: &Socket, user: &str, timeout: Duration) -> Answer {
+    open(database, "", socket, user, timeout)
+}
+
+/// The same as `connect`, for a session that begins with these options, as those of PGOPTIONS.
+#[cfg(all(feature = "cli", unix))]
+pub(crate) fn connect_with(options: &str, socket: &Socket, user: &str, timeout: Duration) -> Answer {
+    open(DATABASE, options, socket, user, timeout)
+}
+
+fn open(database: &str, options: &str, socket: &Socket, user: &str, timeout: Duration) -> Answer {
     let opened = match socket.path() {
         Some(path) => in_directory(&path, timeout),
         None => on_loopback(socket.port, timeout),
@@ -126,7 +136,7 @@ pub fn connect_to(database: &str, socket: &Socket, user: &str, timeout: Duration
         stream: BufReader::new(stream),
         version: String::new(),
     };
-    match session.begin(user, database, socket.password.as_ref()) {
+    match session.begin(user, database, options, socket.password.as_ref()) {
         Ok(()) => Answer::Ready(session),
         Err(WireError::Refused { code, message }) if code == NOT_NOW => Answer::NotYet(message),
         Err(WireError::Refused { code, message }) => Answer::Refused { code, message },
@@ -181,13 +191,23 @@ fn socket_flags() -> rustix::net::SocketFlags {
 }
 
 impl SqlSession {
-    fn begin(&mut self, user: &str, database: &str, password: Option<&Password>) -> Result<(), WireError> {
+    fn begin(
+        &mut self,
+        user: &str,
+        database: &str,
+        options: &str,
+        password: Option<&Password>,
+    ) -> Result<(), WireError> {
         let mut startup = PROTOCOL.to_be_bytes().to_vec();
         for (key, value) in [
             ("user", user),
             ("database", database),
             ("application_name", "ampup"),
-        ] {
+            ("options", options),
+        ]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        {
             for text in [key, value] {
                 startup.extend_from_slice(text.as_bytes());
                 startup.push(0);

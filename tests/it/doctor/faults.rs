@@ -110,6 +110,18 @@ const FAULTS: &[Fault] = &[
     ),
     (
         &[],
+        "umask 077; mkdir -p .amp/metadb/base",
+        ("warning", "project: "),
+        ByCommandLines,
+    ),
+    (
+        &[],
+        "printf '[components]\\npostgres = \"17\"\\n' >ampup.toml",
+        ("warning", "pins: "),
+        ByAmpd,
+    ),
+    (
+        &[],
         "ampup run true; rm .amp/metadb/PG_VERSION .amp/metadb/global/pg_control",
         ("problem", "database: "),
         ByCommandLines,
@@ -117,7 +129,7 @@ const FAULTS: &[Fault] = &[
     (
         &[],
         "ampup run true; rmdir .amp/metadb/pg_notify",
-        ("problem", "project: "),
+        ("warning", "project: "),
         ByCommandLines,
     ),
     (
@@ -241,6 +253,10 @@ fn each_fault_alone_is_found_alone_and_stops_ampd() {
         "{:#?}",
         found(&run)
     );
+    if stops {
+        run.prints_with("it can without `LD_LIBRARY_PATH`")
+            .prints_with("`unset LD_LIBRARY_PATH`");
+    }
     let strict = doctor(&home, "faulty", |command| {
         command.env("PGPORT", "1").arg("--strict");
     });

@@ -37,7 +37,7 @@ const HEALTHY: [Healthy; 50] = [
     ("tls empty", &[("PGSSLMODE", "")], ""),
     ("default port", &[("PGPORT", "5432")], ""),
     ("no user", &[("PGUSER", "")], ""),
-    ("no options", &[("PGOPTIONS", "")], ""),
+    ("options", &[("PGOPTIONS", "-c work_mem=64MB")], ""),
     ("named session", &[("PGAPPNAME", "x")], ""),
     ("host", &[("PGHOST", "db.example.com")], ""),
     ("database", &[("PGDATABASE", "shop")], ""),
