@@ -4,7 +4,7 @@ use super::{
     Error, Outcome, Session,
     how::How,
     installation::{self, Activation},
-    pinned::Chooser,
+    pinned::{Chooser, PlainWord},
     requests::{self, Request},
 };
 use crate::{
@@ -93,6 +93,7 @@ fn pinned(pins: &Pins, args: &Args, how: &How, session: &Session) -> Result<Outc
         outcome.talk.push(
             "`ampup run` uses these versions in this project; what is active stayed as it was".to_owned(),
         );
+        outcome.talk.extend(PlainWord::of_pins(pins, session));
     }
     Ok(outcome)
 }

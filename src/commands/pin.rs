@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     Error, Outcome, Session,
     database::{self, Selected},
-    pinned::{self, Chooser},
+    pinned::{self, Chooser, PlainWord},
     requests::{self, Request},
 };
 use crate::{
@@ -71,12 +71,13 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     } else {
         format!("`{path}` pins this; `ampup install` installs what is missing")
     };
+    let plain = PlainWord::of_pins(&pins, session);
     let changed = before.iter().filter_map(|old| {
         let now = &pins.of(&old.name)?.requirement;
         (*now != old.requirement).then(|| format!("{}: it was `{}`", old.name, old.requirement))
     });
     Ok(Outcome {
-        talk: changed.chain([talk]).collect(),
+        talk: changed.chain([talk]).chain(plain).collect(),
         ..Outcome::answer(
             lines.collect::<String>(),
             json!({ "path": path, "pins": rows, "dry_run": args.dry_run }),

@@ -107,12 +107,21 @@ fn a_database_of_another_major_is_found() {
         "{all:#?}"
     );
     assert!(!ampd_works(&home, "older", |_| {}));
+    // Plain ampd follows no pin: that is said where one is made, and where it is installed.
+    for words in [&["pin", "postgres@17"][..], &["install"]] {
+        finish(within(&home, home.command(words), "pinned"))
+            .exits(0)
+            .says("pins PostgreSQL 17, and plain `ampd solo` follows what is active, postgres 18.4");
+    }
     // Where nothing that is pinned is installed, `ampup run` is no way out.
     let pins = home.directory("older").join("ampup.toml");
     write(&pins, "[components]\npostgres = \"18.3.0\"\n");
     let all = found(&doctor(&home, "older", |_| {}).exits(1));
     assert!(
-        matches!(&all[..], [(level, text)] if level == "problem" && text.contains("line 2 of")),
+        all.iter().all(|(level, _)| level == "problem")
+            && all
+                .iter()
+                .any(|(_, text)| text.contains("line 2 of") && text.contains("PostgreSQL 17")),
         "{all:#?}"
     );
     fs::remove_file(&pins).expect("removed");

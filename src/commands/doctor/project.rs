@@ -39,9 +39,9 @@ pub(super) fn check(session: &Session) -> Vec<Finding> {
     // `ampup run` finds one above, too.
     let found = enclosing::find(&session.env, None).map(|(found, _)| database::open(&found, session));
     let used = found.unwrap_or_else(|_| cluster.clone());
-    if let Ok(Some(external)) = External::find(used.project(), None, &session.env)
-        && !external.is_of(&used)
-    {
+    let external = External::find(used.project(), None, &session.env).ok().flatten();
+    let is_led_there = external.as_ref().is_some_and(|external| external.is_of(&used));
+    if let Some(external) = external.filter(|_| !is_led_there) {
         findings.push(Finding {
             level: Level::Note,
             ..Finding::warning(
@@ -52,14 +52,27 @@ pub(super) fn check(session: &Session) -> Vec<Finding> {
         });
         return findings;
     }
-    let chosen = pinned::chosen(&[], session);
-    let found = chosen
-        .as_ref()
-        .map_or_else(|_| Vec::new(), |chosen| served(&used, chosen, session));
+    let (chosen, found) = match pinned::chosen_for(Some(used.clone()), &[], session) {
+        Ok((chosen, cluster)) => {
+            let found = cluster.map(|cluster| served(&cluster, session));
+            (Some(chosen), found.unwrap_or_default())
+        }
+        Err(error @ (Error::Refused { .. } | Error::Cluster(_))) => {
+            let error = database::with_remedy(error, session);
+            (None, vec![refused("database", &error)])
+        }
+        // A pin that is not installed, or cannot be read, is told with the pins.
+        Err(_) => (None, Vec::new()),
+    };
     // Whoever cannot serve it at all is told what helps both.
-    let is_served = chosen.is_ok() && found.iter().all(|finding| finding.level < Level::Problem);
+    let is_served = chosen.is_some() && found.iter().all(|finding| finding.level < Level::Problem);
     let is_other = used.project() != cluster.project();
     findings.extend(found);
+    // In `ampup run` ampd is led to the server that serves.
+    if is_led_there && matches!(used.status(), Ok(status) if matches!(status.server, ServerState::Serves(_)))
+    {
+        return findings;
+    }
     findings.extend(by_plain_ampd(&cluster, is_served || is_other, session));
     if !is_other {
         findings.extend(
@@ -107,14 +120,14 @@ fn daemon(session: &Session) -> Option<Finding> {
     Some(Finding::problem("ampd", text, "`ampup install` adds it"))
 }
 
-/// Looks for what keeps `ampup run` from serving the database by what was chosen. (A pin that is not installed is told with
-/// the pins.)
-fn served(cluster: &Cluster, chosen: &[Chosen], session: &Session) -> Vec<Finding> {
-    let served = pinned::serve(cluster.clone(), chosen, session);
-    let programs = served.and_then(|cluster| Ok(cluster.programs()?));
-    match programs {
+/// Looks for what keeps `ampup run` from serving the database.
+fn served(cluster: &Cluster, session: &Session) -> Vec<Finding> {
+    match cluster.programs() {
         Ok(programs) => server::check(cluster, &programs, session),
-        Err(error) => vec![refused("database", &database::with_remedy(error, session))],
+        Err(error) => {
+            let error = database::with_remedy(error.into(), session);
+            vec![refused("database", &error)]
+        }
     }
 }
 
@@ -124,8 +137,10 @@ fn unlike_the_pin(cluster: &Cluster, chosen: &[Chosen], session: &Session) -> Op
         cluster.contents(),
         Ok(Contents::Absent | Contents::Empty | Contents::Unfinished)
     );
-    let word = PlainWord::of(chosen, session).filter(|_| is_new)?;
-    Some(Finding::warning("pins", word.to_string(), word.remedy()))
+    let (programs, by) = pinned::postgres(chosen, session).ok()?.filter(|_| is_new)?;
+    let word = PlainWord::of(by, programs.major(), session)?;
+    let text = format!("{word}: `ampup run` refuses the database that it would make");
+    Some(Finding::warning("pins", text, word.remedy()))
 }
 
 /// Looks for what stops plain `ampd solo` alone.

@@ -2,47 +2,52 @@
 
 use std::fmt;
 
-use super::{Chooser, Chosen, postgres};
+use super::Chooser;
 use crate::{
     commands::Session,
     locate::{self, Located, Locator},
+    pins::Pins,
 };
 
 /// The word about a pin of PostgreSQL that plain `ampd solo` does not follow: it would make a database of another major.
-pub(in super::super) struct PlainWord<'c> {
-    pinned: Located,
-    by: &'c Chooser,
+pub(in super::super) struct PlainWord {
+    by: Chooser,
+    major: u64,
     active: Located,
 }
 
-impl<'c> PlainWord<'c> {
-    /// The word about what was chosen; `None` where the active PostgreSQL is of the same major, or none is active.
-    pub(in super::super) fn of(chosen: &'c [Chosen], session: &Session) -> Option<Self> {
-        let (pinned, by) = postgres(chosen, session)?;
+impl PlainWord {
+    /// The word about PostgreSQL of this major; `None` where the active one is of it too, or none is active.
+    pub(in super::super) fn of(by: &Chooser, major: u64, session: &Session) -> Option<Self> {
         let active = Locator::new(session.layout.home()).postgres(None).ok()?;
-        (active.major() != pinned.major()).then_some(Self { pinned, by, active })
+        (active.major() != major).then(|| Self {
+            by: by.clone(),
+            major,
+            active,
+        })
+    }
+
+    /// The word about what these pins ask for, with what to do, for whoever pins or installs it.
+    pub(in super::super) fn of_pins(pins: &Pins, session: &Session) -> Option<String> {
+        let pin = pins.of(&locate::postgres())?;
+        let word = Self::of(&Chooser::of_pin(pins, pin), pin.requirement.major()?, session)?;
+        Some(format!("{word}: start it with `ampup run ampd solo`"))
     }
 
     /// The commands that help.
     pub(in super::super) fn remedy(&self) -> String {
-        format!(
-            "`ampup run ampd solo`, or `ampup use {}@{}`",
-            self.pinned.component,
-            locate::shown(&self.pinned.component, &self.pinned.name)
-        )
+        format!("`ampup run ampd solo`, or `ampup use postgres@{}`", self.major)
     }
 }
 
-impl fmt::Display for PlainWord<'_> {
+impl fmt::Display for PlainWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} pins postgres {}, and plain `ampd solo` follows what is active, postgres {}: a database that it makes here \
-             is one of PostgreSQL {}, which `ampup run` then refuses",
+            "{} pins PostgreSQL {}, and plain `ampd solo` follows what is active, postgres {}",
             self.by,
-            locate::shown(&self.pinned.component, &self.pinned.name),
-            locate::shown(&self.active.component, &self.active.name),
-            self.active.major()
+            self.major,
+            locate::shown(&self.active.component, &self.active.name)
         )
     }
 }

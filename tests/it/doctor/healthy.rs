@@ -13,9 +13,9 @@ type Healthy = (
     &'static str,
 );
 
-/// Fifty healthy hosts and projects: a name, which is the project's directory, variables (`-` unsets one), and a shell's lines
+/// Healthy hosts and projects: a name, which is the project's directory, variables (`-` unsets one), and a shell's lines
 /// that are run in the project before, with `ampup` on PATH.
-const HEALTHY: [Healthy; 50] = [
+const HEALTHY: [Healthy; 51] = [
     ("plain", &[], ""),
     ("größe", &[], ""),
     ("with space", &[], ""),
@@ -90,6 +90,7 @@ const HEALTHY: [Healthy; 50] = [
     ),
     ("elsewhere", &[("AMP_DIR", "{project}/state")], ""),
     ("stopped", &[], "ampup run true"),
+    ("within run", &[], "exec ampup run -- ampup --json doctor"),
     ("above/below", &[], "cd ..; ampup run true"),
     ("backed up", &[], "ampup run true; ampup db backup"),
     (
@@ -137,7 +138,7 @@ fn what_is_healthy_gives_no_finding() {
     };
     // Most of the time they wait for a disk.
     std::thread::scope(|scope| {
-        for half in HEALTHY.chunks(HEALTHY.len() / 2) {
+        for half in HEALTHY.chunks(HEALTHY.len().div_ceil(2)) {
             let attempt = &attempt;
             scope.spawn(move || every_named(half, |row| row.0.to_owned(), |row| attempt(*row)));
         }
