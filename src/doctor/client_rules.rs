@@ -104,7 +104,7 @@ fn verdict(rules: &[Rule], role: &str, system_user: Option<&str>) -> Verdict {
             }
             "reject" => Verdict::NotThisName(refusal(format!("rejects the sessions of `{role}`"))),
             method => Verdict::WantsPassword(refusal(format!(
-                "asks the sessions of `{role}` for more than their name (`{method}`)"
+                "asks the sessions of `{role}` for a password (`{method}`), and ampup and ampd have none"
             ))),
         };
     }

@@ -75,11 +75,7 @@ pub(super) fn check(session: &Session) -> Vec<Finding> {
     }
     findings.extend(by_plain_ampd(&cluster, is_served || is_other, session));
     if !is_other {
-        findings.extend(
-            chosen
-                .ok()
-                .and_then(|chosen| unlike_the_pin(&cluster, &chosen, session)),
-        );
+        findings.extend(chosen.and_then(|chosen| unlike_the_pin(&cluster, &chosen, session)));
     }
     findings.extend(server(&cluster));
     findings

@@ -154,11 +154,14 @@ impl Settings<'_> {
         let system_user = OsUser::by_uid(current_uid()).ok();
         let refusal = refusal(&text, roles, system_user.as_ref().map(|user| user.name.as_str()));
         let finding = refusal.map(|refusal| {
-            let line = refusal.line.map(|line| format!(":{line}")).unwrap_or_default();
+            let place = match refusal.line {
+                Some(line) => format!("line {line} of `{path}`"),
+                None => format!("`{path}`"),
+            };
             Finding::problem(
                 "database",
-                format!("`{path}`{line} {}, and neither ampup nor ampd has a password for it", refusal.why),
-                "make `local all all trust` its first line: only who can enter the directory reaches the socket",
+                format!("{place} {}", refusal.why),
+                "`local all all trust` as its first line lets in whoever can enter the directory",
             )
         });
         finding.into_iter().collect()
