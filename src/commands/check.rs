@@ -8,6 +8,7 @@ use super::{
 use crate::{
     domain::ComponentName,
     exit::Exit,
+    registry::concern::Concern,
     resolve::{self, Plan, Update},
     store::directories,
 };
@@ -107,13 +108,18 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let is_named = |name: &ComponentName| args.names.is_empty() || args.names.contains(name);
     talk.extend(pinned::talk(is_named, &inventory, session)?);
     let pins = pinned::concerns(is_named, &inventory, session)?;
-    talk.extend(pins.iter().flat_map(|(_, concerns)| concerns::lines(concerns)));
+    for (chosen, concerns) in &pins {
+        talk.extend(concerns::lines(concerns));
+        if concerns.iter().any(Concern::is_dangerous) {
+            talk.extend(chosen.raised(session)?);
+        }
+    }
     let pins: Vec<_> = pins
         .iter()
         .map(|(chosen, concerns)| {
             json!({
                 "name": chosen.component, "version": chosen.tree.to_string(), "pin": chosen.by.json(),
-                "concerns": concerns::json(concerns),
+                "installed": inventory.tree(&chosen.component, &chosen.tree).is_some(), "concerns": concerns::json(concerns),
             })
         })
         .collect();

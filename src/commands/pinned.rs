@@ -1,13 +1,14 @@
 //! The versions that a project pins, and those that `run --with` names, among what is installed. Not a verb itself.
 
 mod chooser;
+mod judged;
 mod plain;
 mod postgres;
 
 use std::collections::BTreeMap;
 
-pub(super) use self::{chooser::Chooser, plain::PlainWord, postgres::PostgresPin};
-use super::{Error, Session, concerns, requests::Request, unbuilt};
+pub(super) use self::{chooser::Chooser, judged::concerns, plain::PlainWord, postgres::PostgresPin};
+use super::{Error, Session, requests::Request, unbuilt};
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
     host,
@@ -145,27 +146,6 @@ pub(super) fn talk(
             false => format!("{}: `ampup install`", line.text),
         })
         .collect())
-}
-
-/// The concerns about each version that the project pins and that is not active: what is active has its own.
-///
-/// # Errors
-/// As `installed`.
-pub(super) fn concerns(
-    is_shown: impl Fn(&ComponentName) -> bool,
-    inventory: &Inventory,
-    session: &Session,
-) -> Result<Vec<(Chosen, Vec<Concern>)>, Error> {
-    let (chosen, _) = installed(inventory, session)?;
-    let others = chosen.into_iter().filter(|chosen| {
-        is_shown(&chosen.component) && !inventory.is_active(&chosen.component, &chosen.tree)
-    });
-    others
-        .map(|chosen| {
-            let concerns = concerns::of_tree(&chosen.component, &chosen.tree, inventory, session)?;
-            Ok((chosen, concerns))
-        })
-        .collect()
 }
 
 /// Every installed version that is used in place of the active one, and the database that it is to serve, if one is.

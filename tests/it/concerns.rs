@@ -64,6 +64,19 @@ fn a_missed_security_fix_is_told_by_every_command_that_looks() {
         .prints_with(&format!(
             "`ampup.toml`): {lacks}\n        `ampup pin tool@2.0.0`, then `ampup install`\n"
         ));
+    let remedy = format!("{lacks}\n`ampup pin tool@2.0.0`, then `ampup install`\n");
+    let pins = || home.ampup(&["check", "--json"]).exits(0).json()["pins"].clone();
+    home.ampup(&["check"]).exits(0).says(&remedy);
+    assert_eq!(pins()[0]["installed"], true);
+    // Nor is it in a fresh container, where nothing of it is installed yet; a range is judged by what it would bring.
+    fs::remove_dir_all(home.path().join("components/tool/1.0.0")).expect("removed");
+    every(["1.0.0", "1"], |requirement| {
+        home.ampup(&["pin", &format!("tool@{requirement}")]).exits(0);
+        home.ampup(&["check"]).exits(0).says(&remedy);
+        let pins = pins();
+        assert_eq!(pins[0]["installed"], false, "{pins}");
+        assert_eq!(pins[0]["concerns"][0]["kind"], "security", "{pins}");
+    });
 }
 
 #[test]
