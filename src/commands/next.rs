@@ -1,6 +1,6 @@
 //! The commands to type after something was installed. Not a verb itself.
 
-use super::{Session, env};
+use super::{Session, env, pinned};
 use crate::{
     domain::ComponentName,
     locate, self_install,
@@ -27,10 +27,18 @@ pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> V
     lines
 }
 
-/// Returns true if the active PostgreSQL has its client.
+/// Returns true if the PostgreSQL that serves here, which is the pinned one or the active one, has its client.
 fn has_psql(session: &Session) -> bool {
     let psql = format!("psql{}", std::env::consts::EXE_SUFFIX);
-    let tree = session.layout.active_tree(&locate::postgres());
+    let installed = session
+        .inventory()
+        .and_then(|inventory| pinned::installed(&inventory, session));
+    let (pins, _) = installed.unwrap_or_default();
+    let pin = pins.iter().find(|chosen| chosen.component == locate::postgres());
+    let tree = match pin {
+        Some(chosen) => session.layout.tree(&chosen.component, &chosen.tree),
+        None => session.layout.active_tree(&locate::postgres()),
+    };
     tree.join("bin").join(psql).is_file()
 }
 
