@@ -44,7 +44,7 @@ pub(super) fn hint_of_io(cause: &io::Error) -> Option<String> {
     }
     match cause.kind() {
         ReadOnlyFilesystem | PermissionDenied | Unsupported => {
-            Some("choose a home that you can write to, with `AMPUP_HOME` or `--home`".to_owned())
+            Some("as its owner, the same command works; or choose a home that you can write to, with `AMPUP_HOME` or `--home`".to_owned())
         }
         _ => hint_of_room(cause),
     }

@@ -119,7 +119,10 @@ fn executables(
         if !place.is_file() {
             return Err(Error::NotFound {
                 message: format!("{} needs `{name}`, and `{directory}` has none", component.name),
-                hint: format!("build it, then `ampup link {} {path}`", component.name),
+                hint: match built_below(component, path) {
+                    Some(directory) => format!("`ampup link {} {directory}`", component.name),
+                    None => format!("build it, then `ampup link {} {path}`", component.name),
+                },
             });
         }
         found.push((name.clone(), place));
@@ -135,6 +138,13 @@ fn executables(
         }
     }
     Ok(found)
+}
+
+/// The directory of a build below cargo's target directory, where that was named in its place.
+fn built_below(component: &Component, path: &Utf8Path) -> Option<Utf8PathBuf> {
+    let mut directories = ["debug", "release"].map(|profile| path.join(profile)).into_iter();
+    let executables = &component.executables;
+    directories.find(|directory| executables.iter().all(|name| file(directory, name).is_file()))
 }
 
 fn file(directory: &Utf8Path, name: &str) -> Utf8PathBuf {

@@ -9,7 +9,10 @@ use super::{Error, Outcome, Session, env};
 use crate::{
     event::counted,
     exit::Exit,
-    fs::{link::ForeignEntry, lock::Lock},
+    fs::{
+        link::{self, ForeignEntry},
+        lock::Lock,
+    },
     layout::Layout,
     postgres::projects::Projects,
     remove::home::{self, Estate, Left},
@@ -286,9 +289,14 @@ fn lines(returns: &[Return], estate: &Estate, session: &Session) -> Vec<String> 
         lines.extend(entries(estate, &session.layout));
     } else if !estate.ours.is_empty() {
         let versions: String = installed(session).iter().map(|one| format!("{one}, ")).collect();
+        // Root's home may be a link to a place that other users can enter.
+        let home = session.layout.home();
+        let real = link::real(home).ok().filter(|_| home.is_symlink());
+        let behind = real
+            .map(|real| format!(" (a link to `{real}`)"))
+            .unwrap_or_default();
         lines.push(format!(
-            "remove what ampup has in `{}`: {versions}and its own files (`--verbose` lists them)",
-            session.layout.home()
+            "remove what ampup has in `{home}`{behind}: {versions}and its own files (`--verbose` lists them)"
         ));
     }
     for path in &estate.others {

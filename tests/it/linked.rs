@@ -132,10 +132,15 @@ fn what_does_not_run_or_is_not_there_is_refused() {
     home.ampup(&["link", "tool", built.as_str()])
         .exits(1)
         .says("`tool --version` should name a version and printed ``");
+    let target = built.parent().expect("cargo's directory");
+    home.ampup(&["link", "tool", target.as_str()])
+        .exits(3)
+        .says("needs `tool`")
+        .says(&format!("hint: `ampup link tool {}`\n", home.shown(&built)));
     fs::remove_file(built.join("tool")).expect("removed");
     home.ampup(&["link", "tool", built.as_str()])
         .exits(3)
-        .says("needs `tool`");
+        .says("hint: build it, then `ampup link tool");
     assert_eq!(home.store(), before);
 }
 

@@ -68,7 +68,9 @@ impl InstallError {
                         Some(offer) => {
                             let (name, highest) = (&offer.component, offer.highest.as_ref()?);
                             Some(format!(
-                                "`ampup install {name}@{highest}` takes what the mirror has"
+                                "`ampup install {name}@{highest}` takes what the mirror has; where there is a network, \
+                                 `ampup mirror DIR {name}@{}` adds the other to it",
+                                offer.wanted
                             ))
                         }
                         None => attempts.first()?.error.hint(),

@@ -55,6 +55,9 @@ fn it_is_one_link_and_goes_with_what_it_leads_to() {
     fs::create_dir(&link).expect("an empty directory may be there");
     ampup(&home, &["install", "tool"]).exits(0);
     assert_eq!(link.read_link_utf8().expect("a link"), place);
+    ampup(&home, &["self", "uninstall", "--dry-run"])
+        .exits(0)
+        .prints_with(&format!("(a link to `{place}`)"));
     every(["", "components/tool/1.0.0/bin", "staging", "cache"], |name| {
         let mode = fs::metadata(place.join(name)).expect("there").mode();
         assert_eq!(mode & 0o777, 0o755, "{name} {mode:o}");
