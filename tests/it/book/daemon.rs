@@ -1,6 +1,6 @@
 //! The programs of docs/daemon-authors.md. The Rust one is a doctest of the crate.
 
-use std::{process::Command, thread};
+use std::{os::unix::process::CommandExt as _, process::Command, thread};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -9,7 +9,7 @@ use super::session::{registry, typed_by};
 use crate::support::{
     home::{Run, finish},
     person::{Person, Who},
-    postgres::{eventually, sql},
+    postgres::{eventually, run_as, sql},
     programs,
     release::repository,
     table::every,
@@ -30,15 +30,25 @@ fn blocks(language: &str) -> Vec<String> {
 /// A program of the page: the words that start it.
 struct Program(Vec<String>);
 
-/// The beginning of the program that starts a database; the others print a version.
-const START: &str = "#!/bin/sh\n";
+/// The beginning of the programs that start and stop a database; the others print a version.
+const WHOLE: &str = "#!/bin/sh\n";
 
 impl Program {
-    /// The program of the page that starts a project's database.
-    fn start(person: &Person) -> Self {
-        let program = blocks("sh").into_iter().find(|block| block.starts_with(START));
-        let file = person.write("programs/start", program.expect("there is one"));
-        Self(vec!["sh".to_owned(), file.to_string()])
+    /// The program of the page that starts a project's database, and the one that stops it.
+    fn start_and_stop(person: &Person) -> [Self; 2] {
+        let mut programs = blocks("sh");
+        programs.retain(|block| block.starts_with(WHOLE));
+        assert_eq!(programs.len(), 2);
+        [("start", 0), ("stop", 1)].map(|(name, number)| {
+            let file = person.write(&format!("programs/{name}"), &programs[number]);
+            Self(vec!["sh".to_owned(), file.to_string()])
+        })
+    }
+
+    /// The same in another shell, if that is on this machine.
+    fn in_shell(&self, shell: &str) -> Option<Self> {
+        let shell = programs::find(shell)?;
+        Some(Self(vec![shell.into_string(), self.0[1].clone()]))
     }
 
     /// The programs of the page that print a version, and whose languages are on this machine.
@@ -52,7 +62,7 @@ impl Program {
         ];
         every(rows, |(language, start)| {
             let mut blocks = blocks(language);
-            blocks.retain(|block| !block.starts_with(START));
+            blocks.retain(|block| !block.starts_with(WHOLE));
             assert!(!blocks.is_empty(), "{language}");
             for (number, block) in blocks.iter().enumerate() {
                 let file = person.write(&format!("programs/{number}.{language}"), block);
@@ -83,13 +93,18 @@ impl Program {
 fn each_program_finds_what_is_installed_and_says_what_is_missing() {
     let person = Person::new(Who::Ordinary);
     person.built(&["init", "--no-modify-path"]).exits(0);
-    let start = Program::start(&person);
+    let [start, stop] = Program::start_and_stop(&person);
     let programs = Program::all(&person);
     for program in programs.iter().chain([&start]) {
         program.run(&person).exits(1).says("ampup install postgres");
         let mut without_a_home = program.command(&person);
         without_a_home.env("AMPUP_HOME", "");
         finish(without_a_home).says("AMPUP_HOME");
+        if program.0[0] == "sh" {
+            let mut nobody = program.command(&person);
+            nobody.env_remove("AMPUP_HOME").env_remove("HOME");
+            finish(nobody).says("set HOME or AMPUP_HOME");
+        }
     }
     let ampup = person.home.path().join("bin/ampup");
     let mut install = person.command(&ampup, &["install", "--component", "postgres"]);
@@ -102,6 +117,9 @@ fn each_program_finds_what_is_installed_and_says_what_is_missing() {
             .prints("postgres (PostgreSQL) 18.4\n");
     }
     the_database_of_the_start_program_is_the_projects(&start, &person);
+    what_a_path_has_is_quoted_in_every_shell(&start, &stop, &person);
+    a_path_that_the_program_cannot_serve_is_refused(&start, &person);
+    root_joins_a_server_by_its_owners_name_and_starts_none(&start, &stop, &person);
     typed_by(&person, PAGE);
 }
 
@@ -147,51 +165,102 @@ fn the_database_of_the_start_program_is_the_projects(start: &Program, person: &P
     ampup(&["db", "stop"]).exits(0).says("stopped the database");
 
     assert_eq!(sql(&address(), "select x from t").expect("kept"), "1");
-    after_a_crash_each_start_answers_or_says_why(start, &project, person);
+    after_a_crash_each_start_answers(start, &project, person);
+    of_a_number_that_is_another_process_the_remedy_is_named(start, &project, person);
     ampup(&["db", "stop"]).exits(0).says("stopped the database");
-    a_path_that_no_socket_can_have_is_refused(start, person);
 }
 
-fn after_a_crash_each_start_answers_or_says_why(start: &Program, project: &Utf8Path, person: &Person) {
+fn after_a_crash_each_start_answers(start: &Program, project: &Utf8Path, person: &Person) {
     let pid_file = project.join(".amp/metadb/postmaster.pid");
     let left = fs::read_to_string(&pid_file).expect("it runs");
     let pid = left.lines().next().expect("a line");
-    assert!(
-        Command::new("kill")
-            .args(["-KILL", pid])
-            .status()
-            .expect("run")
-            .success()
-    );
-    // At first the process is there still, a zombie: PostgreSQL refuses to start as long as it is.
-    eventually("it is started again", || {
-        let runs: Vec<Run> = thread::scope(|scope| {
-            let starts: Vec<_> = (0..6)
-                .map(|_| scope.spawn(|| start.run_in(project, person)))
-                .collect();
-            starts
-                .into_iter()
-                .map(|start| start.join().expect("ended"))
-                .collect()
-        });
-        for run in &runs {
-            if run.code == 0 {
-                assert_eq!(
-                    sql(run.stdout.trim(), "select x from t").expect("it answers"),
-                    "1"
-                );
-            } else {
-                assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{}", run.stderr);
-                assert!(run.stderr.contains("no server runs"), "{}", run.stderr);
-            }
-        }
-        runs.iter().any(|run| run.code == 0)
+    kill(pid);
+    // At first the process is there still, a zombie, beside which PostgreSQL refuses to start.
+    let runs: Vec<Run> = thread::scope(|scope| {
+        let starts: Vec<_> = (0..6)
+            .map(|_| scope.spawn(|| start.run_in(project, person)))
+            .collect();
+        starts
+            .into_iter()
+            .map(|start| start.join().expect("ended"))
+            .collect()
     });
+    for run in runs {
+        let run = run.exits(0);
+        let x = sql(run.stdout.trim(), "select x from t").expect("it answers");
+        assert_eq!(x, "1");
+    }
 }
 
-fn a_path_that_no_socket_can_have_is_refused(start: &Program, person: &Person) {
+/// The number of a process of the same user's that is no server.
+fn of_a_number_that_is_another_process_the_remedy_is_named(
+    start: &Program,
+    project: &Utf8Path,
+    person: &Person,
+) {
+    let pid_file = project.join(".amp/metadb/postmaster.pid");
+    let left = fs::read_to_string(&pid_file).expect("it runs");
+    let (pid, rest) = left.split_once('\n').expect("lines");
+    kill(pid);
+    eventually("it is gone", || !Utf8Path::new("/proc").join(pid).exists());
+    let mut sleeper = person
+        .command("/bin/sleep".into(), &["600"])
+        .spawn()
+        .expect("started");
+    fs::write(&pid_file, format!("{}\n{rest}", sleeper.id())).expect("written");
+    start.run_in(project, person).exits(1).says("run: ampup db start");
+    let mut command = person.command(&person.home.path().join("bin/ampup"), &["db", "start"]);
+    command.current_dir(project);
+    finish(command).exits(0);
+    sleeper.kill().expect("ended");
+    sleeper.wait().expect("ended");
+}
+
+fn kill(pid: &str) {
+    let killed = Command::new("kill").args(["-KILL", pid]).status().expect("run");
+    assert!(killed.success());
+}
+
+fn what_a_path_has_is_quoted_in_every_shell(start: &Program, stop: &Program, person: &Person) {
+    let project = person.home.directory("back\\slash and it's");
+    let shells = ["dash", "bash"].map(|shell| (start.in_shell(shell), stop.in_shell(shell)));
+    for (start, stop) in shells {
+        let (Some(start), Some(stop)) = (start, stop) else {
+            continue;
+        };
+        let run = start.run_in(&project, person).exits(0);
+        assert_eq!(sql(run.stdout.trim(), "select 1").expect("it answers"), "1");
+        stop.run_in(&project, person).exits(0);
+        assert!(!project.join(".amp/metadb/postmaster.pid").exists());
+        stop.run_in(&project, person).exits(1).says("no server");
+    }
+}
+
+fn root_joins_a_server_by_its_owners_name_and_starts_none(start: &Program, stop: &Program, person: &Person) {
+    if run_as().is_none() {
+        return;
+    }
+    let project = person.home.directory("of another");
+    let as_root = || {
+        let mut command = person.home.other_program("/bin/sh".into());
+        command.arg(&start.0[1]).current_dir(&project).uid(0).gid(0);
+        finish(command)
+    };
+    as_root().exits(1).says("refuses to run as root");
+    assert!(!project.join(".amp").exists(), "root made nothing");
+    let run = start.run_in(&project, person).exits(0);
+    as_root().exits(0).prints(&run.stdout);
+    stop.run_in(&project, person).exits(0);
+    as_root().exits(1).says("refuses to run as root");
+}
+
+fn a_path_that_the_program_cannot_serve_is_refused(start: &Program, person: &Person) {
     let long = "d".repeat(90);
-    let rows = [("a,b", "comma"), (long.as_str(), "too long")];
+    let rows = [
+        ("a,b", "comma"),
+        (long.as_str(), "too long"),
+        ("two\nlines", "line break"),
+    ];
     every(rows, |(name, word)| {
         let project = person.home.directory(name);
         start.run_in(&project, person).exits(1).says(word);
