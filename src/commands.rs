@@ -4,6 +4,7 @@
 mod advice;
 pub mod check;
 mod child;
+mod client;
 pub mod complete;
 pub mod completions;
 mod concerns;
@@ -37,6 +38,7 @@ pub mod search;
 pub mod self_uninstall;
 pub mod self_update;
 mod session;
+mod standing;
 mod times;
 mod unbuilt;
 pub mod undo;

@@ -76,7 +76,8 @@ impl Finding {
         }
     }
 
-    fn note(about: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
+    /// Something to know, which stops nothing.
+    pub fn note(about: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             about,
             level: Level::Note,
@@ -401,7 +402,15 @@ fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Find
     let registry = in_use.registry;
     let issued = registry.issued.split('T').next().unwrap_or_default();
     if let Some(path) = in_use.named {
-        return Finding::fine("registry", format!("the one in `{path}`, which you named"));
+        let text = format!("the one in `{path}`, which you named");
+        return match trust::age_warning(&registry.issued, now) {
+            None => Finding::fine("registry", text),
+            Some(age) => Finding::note(
+                "registry",
+                format!("{text}: it {age}"),
+                "a newer one comes from whoever keeps it",
+            ),
+        };
     }
     let source = if in_use.is_fetched {
         "the published one"

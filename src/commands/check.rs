@@ -3,7 +3,12 @@
 use serde_json::json;
 
 use super::{
-    Error, Outcome, Session, concerns, installation::hindered, installed, paint, pinned, requests, upstream,
+    Error, Outcome, Session, concerns,
+    how::How,
+    installation::hindered,
+    installed, paint, pinned, requests,
+    standing::{self, Standing},
+    upstream,
 };
 use crate::{
     domain::ComponentName,
@@ -37,7 +42,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     session.warn_of_age()?;
     let inventory = session.inventory()?;
     pinned::ensure_active(&args.names, &inventory, session)?;
-    let survey = upstream::news(&args.names, &inventory, session)?;
+    let survey = upstream::news(&args.names, &inventory, &How::default(), session)?;
     let updates = resolve::update(
         session.registry()?,
         &inventory,
@@ -51,7 +56,6 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     });
     let plan = Plan::of(groups.collect());
     let hindered = hindered(&plan, session)?;
-    let is_in_doubt = session.doubt()?.is_some();
     let mut exit = Exit::Done;
     let mut data = String::new();
     let mut rows = Vec::new();
@@ -78,14 +82,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         };
         for name in components {
             let style = session.style(name)?;
-            let beyond = upstream::beyond_registry(name, from, &survey, &inventory, session)?;
-            let (line, beyond) = beyond.unzip();
-            let concerns = concerns::of_active(name, &inventory, session)?;
-            let concerns = upstream::without_denied(concerns, beyond.as_ref());
-            let word = match word {
-                "up to date" if concerns::is_held_back(&concerns) || line.is_some() => "held back",
-                "up to date" if is_in_doubt => "no newer version known",
-                word => word,
+            let found = standing::of_active(name, from, &survey, &inventory, session)?;
+            let word = match (word, &found.standing) {
+                ("up to date", Standing::HeldBack) => "held back",
+                ("up to date", Standing::Unknown(_)) => "no newer version known",
+                (word, _) => word,
             };
             data += &match to {
                 Some(to) => format!(
@@ -96,11 +97,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                 ),
                 None => format!("{name} - {word}: {}\n", style.show(from)),
             };
-            talk.extend(concerns::lines(&concerns));
-            talk.extend(line);
+            talk.extend(found.lines());
+            let beyond = found.beyond.as_ref().map(|(_, json)| json);
             let reason = hindered.iter().find(|(components, _)| components.contains(name));
             rows.push(json!({
-                "name": name, "state": word, "version": from, "available": to, "concerns": concerns::json(&concerns),
+                "name": name, "state": word, "version": from, "available": to, "concerns": concerns::json(&found.concerns),
                 "reason": reason.map(|(_, error)| error.json()), "upstream": beyond,
             }));
         }

@@ -20,7 +20,7 @@ use is_executable::is_executable;
 
 use self::signals::{Signal, Signals, asks_to_end, ended_by, number, pass_on};
 use super::{
-    Error, Session, database,
+    Error, Session, client, database,
     error::Inactive,
     installed::{damaged, ensure_there, inactive_with, usable_name},
     variables,
@@ -192,6 +192,9 @@ fn tree_of(program: &Path, session: &Session) -> Option<(ComponentName, TreeName
     Some((component, parts.next()?.as_str().parse().ok()?))
 }
 
+/// The exit code of the loader that lacks a library of a program, as a shell's for a command that is not there.
+const NOT_RUN: u8 = 127;
+
 /// Runs a command to its end and gives its exit code, or 128 and the signal's number.
 ///
 /// # Errors
@@ -226,7 +229,25 @@ pub(super) fn run(command: &Command, with: Option<&With<'_>>, session: &Session)
     });
     // A start that a second signal gave up on must not keep us.
     runtime.shutdown_background();
+    if let Ok(NOT_RUN) = ended {
+        explain(&command.program, session);
+    }
     ended
+}
+
+/// Says which package helps, where a component's program could not be loaded. The loader has said the rest.
+fn explain(program: &Path, session: &Session) {
+    let Some((component, tree)) = tree_of(program, session) else {
+        return;
+    };
+    let tree = session.layout.tree(&component, &tree);
+    let name = program.file_stem().unwrap_or_default().to_string_lossy();
+    if let Some(unloadable) = client::unloadable(&tree, &name, session) {
+        session.warn(unloadable.text());
+        if let Some(hint) = unloadable.hint() {
+            session.note(format!("hint: {hint}"));
+        }
+    }
 }
 
 /// The error of a command that does not start. The system says "No such file or directory" of a script's interpreter, too.

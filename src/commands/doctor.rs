@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Error, Outcome, RegistrySource, Session, paint, pinned, requests, session::absolute};
+use super::{Error, Outcome, RegistrySource, Session, client, paint, pinned, requests, session::absolute};
 use crate::{
     doctor::{self, Advice, Finding, InUse, Level},
     event::counted,
@@ -98,6 +98,7 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
         },
     ));
     findings.extend(pins(session));
+    findings.extend(psql(session));
     findings.extend(project::check(session));
     #[cfg(unix)]
     {
@@ -195,6 +196,17 @@ fn damages(session: &Session) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// A psql that lacks a library: the database works without it.
+fn psql(session: &Session) -> Option<Finding> {
+    let unloadable = client::active_psql(session)?;
+    let otherwise = || "use another psql".to_owned();
+    Some(Finding::note(
+        "psql",
+        unloadable.text(),
+        unloadable.hint().unwrap_or_else(otherwise),
+    ))
 }
 
 /// The pins of the project here.

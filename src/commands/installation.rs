@@ -51,7 +51,8 @@ pub(super) fn install(
     let inventory = session.inventory()?;
     let registry = upstream::for_install(specs, &inventory, how, session)?;
     let host = Host::probe(resolve::needs(&registry, &inventory, &Host::kind(), specs)?);
-    let mut plan = resolve::install(&registry, &inventory, &host, specs)?;
+    let mut plan = resolve::install(&registry, &inventory, &host, specs)
+        .map_err(|error| upstream::unasked(error, specs, how, session))?;
     if activation == Activation::Keep {
         plan = plan.beside_the_active();
     }

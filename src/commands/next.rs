@@ -1,6 +1,6 @@
 //! The commands to type after something was installed. Not a verb itself.
 
-use super::{Session, env, pinned};
+use super::{Session, client, env, pinned};
 use crate::{
     domain::ComponentName,
     locate, self_install,
@@ -27,7 +27,8 @@ pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> V
     lines
 }
 
-/// Returns true if the PostgreSQL that serves here, which is the pinned one or the active one, has its client.
+/// Returns true if the PostgreSQL that serves here, which is the pinned one or the active one, has its client, and that
+/// loads here.
 fn has_psql(session: &Session) -> bool {
     let psql = format!("psql{}", std::env::consts::EXE_SUFFIX);
     let installed = session
@@ -39,7 +40,7 @@ fn has_psql(session: &Session) -> bool {
         Some(chosen) => session.layout.tree(&chosen.component, &chosen.tree),
         None => session.layout.active_tree(&locate::postgres()),
     };
-    tree.join("bin").join(psql).is_file()
+    tree.join("bin").join(psql).is_file() && client::psql(&tree, session).is_none()
 }
 
 /// The line after which this shell finds the home's `bin`, if it does not.

@@ -3,9 +3,15 @@
 use serde_json::json;
 
 use super::{
-    Error, Outcome, Session, concerns, how::How, installation::perform, installed, pinned, requests, upstream,
+    Error, Outcome, Session,
+    how::How,
+    installation::perform,
+    installed, pinned, requests,
+    standing::{self, Standing},
+    upstream,
 };
 use crate::{
+    discover::survey::Survey,
     domain::{ComponentName, Inventory},
     postgres::projects::Projects,
     resolve::{self, Plan, Update},
@@ -51,10 +57,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     )?;
     let mut plan = Plan::default();
     let mut talk = installed::unknown(&args.names, &inventory, &registry);
+    let survey = survey(&updates, &inventory, &args.how, session)?;
     for update in updates {
         match update {
             Update::Available { plan: group, .. } => plan.groups.push(group),
-            other => talk.extend(unchanged(&other, &inventory, session)?),
+            other => talk.extend(unchanged(&other, &survey, &inventory, session)?),
         }
     }
     if plan.groups.is_empty() {
@@ -103,42 +110,59 @@ fn kept_for_projects(plan: &Plan, session: &Session) -> Result<Vec<String>, Erro
     Ok(talk)
 }
 
+/// What the builders have of those that stay as they are. Nobody is asked about the others.
+fn survey<'a>(
+    updates: &[Update],
+    inventory: &Inventory,
+    how: &How,
+    session: &'a Session,
+) -> Result<Survey<'a>, Error> {
+    let staying = updates.iter().filter_map(|update| match update {
+        Update::UpToDate { components, .. } | Update::Pinned { components, .. } => Some(components.clone()),
+        Update::Available { .. } => None,
+    });
+    let staying: Vec<ComponentName> = staying.flatten().collect();
+    // With `--upstream` they were asked, and what they have is in the registry of this run.
+    if staying.is_empty() || how.upstream {
+        return Ok(Survey::default());
+    }
+    upstream::news(&staying, inventory, how, session)
+}
+
 /// Explains why components stay as they are.
-fn unchanged(update: &Update, inventory: &Inventory, session: &Session) -> Result<Vec<String>, Error> {
-    let mut talk = Vec::new();
-    match update {
-        Update::Available { .. } => {}
+fn unchanged(
+    update: &Update,
+    survey: &Survey<'_>,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<String>, Error> {
+    let (components, version, newer_major, is_pinned) = match update {
+        Update::Available { .. } => return Ok(Vec::new()),
         Update::UpToDate {
             components,
             version,
             newer_major,
-        } => {
-            for name in components {
-                let style = session.style(name)?;
-                let concerns = concerns::of_active(name, inventory, session)?;
-                let state = match session.doubt()? {
-                    _ if concerns::is_held_back(&concerns) => "is held back".to_owned(),
-                    Some(doubt) => format!("stays: no newer version is known, and {doubt}"),
-                    None => "is up to date".to_owned(),
-                };
-                talk.push(format!("{name} {} {state}", style.show(version)));
-                if let Some(newer) = newer_major {
-                    talk.push(format!(
-                        "{name} {} is another major version; `ampup update {name} --allow-major` installs it",
-                        style.show(newer)
-                    ));
-                }
-                talk.extend(concerns::lines(&concerns));
-            }
+        } => (components, version, newer_major.as_ref(), false),
+        Update::Pinned { components, version } => (components, version, None, true),
+    };
+    let mut talk = Vec::new();
+    for name in components {
+        let style = session.style(name)?;
+        let found = standing::of_active(name, version, survey, inventory, session)?;
+        let state = match &found.standing {
+            _ if is_pinned => "stays: this exact version was requested".to_owned(),
+            Standing::HeldBack => "is held back".to_owned(),
+            Standing::Unknown(doubt) => format!("stays: no newer version is known, and {doubt}"),
+            Standing::Newest => "is up to date".to_owned(),
+        };
+        talk.push(format!("{name} {} {state}", style.show(version)));
+        if let Some(newer) = newer_major {
+            talk.push(format!(
+                "{name} {} is another major version; `ampup update {name} --allow-major` installs it",
+                style.show(newer)
+            ));
         }
-        Update::Pinned { components, version } => {
-            for name in components {
-                let shown = session.style(name)?.show(version);
-                talk.push(format!("{name} {shown} stays: this exact version was requested"));
-                let concerns = concerns::of_active(name, inventory, session)?;
-                talk.extend(concerns::lines(&concerns));
-            }
-        }
+        talk.extend(found.lines());
     }
     Ok(talk)
 }

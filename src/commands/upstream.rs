@@ -19,10 +19,11 @@ use crate::{
     },
     domain::{ComponentName, ComponentSpec, Inventory, Requirement},
     event::Silent,
-    fetch::{FetchOptions, Limits, Wire},
+    fetch::{FetchOptions, Limits, PinnedBy, Wire},
     host,
     install::{Done, Effect},
     registry::{Registry, concern::Concern},
+    resolve::ResolveError,
     store::{claim, directories, receipt::Receipt},
 };
 
@@ -62,22 +63,60 @@ pub(super) fn for_install<'a>(
     }
     let mut wanted = Vec::new();
     for spec in specs {
-        let exact = spec
-            .requirement
-            .as_ref()
-            .filter(|requirement| requirement.is_exact());
         for component in registry.group_of(&spec.name) {
-            let wish = match exact {
-                Some(requirement) if !has(registry, inventory, &component.name, requirement) => {
-                    Wish::Exactly(requirement.clone())
+            let wish = match &spec.requirement {
+                Some(exact) if exact.is_exact() => {
+                    if has(registry, inventory, &component.name, exact) {
+                        continue;
+                    }
+                    Wish::Exactly(exact.clone())
                 }
-                None if how.upstream => Wish::Newer,
+                meant if how.upstream => Wish::Newer(meant.clone()),
                 _ => continue,
             };
             wanted.push(Wanted { component, wish });
         }
     }
     beyond(registry, &wanted, how, session)
+}
+
+/// Says of a version that the registry does not have why its builders were not asked for it, or what asks them.
+pub(super) fn unasked(error: ResolveError, specs: &[ComponentSpec], how: &How, session: &Session) -> Error {
+    let ResolveError::NoSuchVersion { component: name, .. } = &error else {
+        return error.into();
+    };
+    let spec = specs.iter().find(|spec| spec.name == *name);
+    let component = session
+        .registry()
+        .ok()
+        .and_then(|registry| registry.component(name));
+    let (Some(spec), Some(component)) = (spec, component) else {
+        return error.into();
+    };
+    let Some(requirement) = spec
+        .requirement
+        .as_ref()
+        .filter(|_| !component.origins.is_empty())
+    else {
+        return error.into();
+    };
+    let not_asked = |why: &str| Error::NotFound {
+        message: format!("{error}; its builders were not asked for it ({why})"),
+        hint: format!("`ampup info {name}` lists every version; `ampup install {spec}` without it asks them"),
+    };
+    if session.is_offline() {
+        return not_asked("`--offline`, or `AMPUP_OFFLINE`");
+    }
+    match how.pinned_by(session) {
+        Some(PinnedBy::Locked) => not_asked("`--locked`"),
+        Some(PinnedBy::Flag) => not_asked("`--require-pinned`"),
+        Some(PinnedBy::Setting) => not_asked("`require_pinned`"),
+        None if how.upstream || requirement.is_exact() => error.into(),
+        None => Error::NotFound {
+            hint: format!("`ampup install {spec} --upstream` asks its builders for it"),
+            message: error.to_string(),
+        },
+    }
 }
 
 /// The registry for an update of these components.
@@ -134,7 +173,7 @@ fn active<'a>(registry: &'a Registry, names: &[ComponentName], inventory: &Inven
         })
         .map(|component| Wanted {
             component,
-            wish: Wish::Newer,
+            wish: Wish::Newer(None),
         })
         .collect()
 }
@@ -165,20 +204,33 @@ fn beyond<'a>(
     Ok(Cow::Owned(merged))
 }
 
-/// The releases of the active components that builders have beyond the registry; none where they may not be asked.
+/// The releases of the active components that builders have beyond the registry; none where they may not be asked, which
+/// leaves a doubt.
 pub(super) fn news<'a>(
     names: &[ComponentName],
     inventory: &Inventory,
+    how: &How,
     session: &'a Session,
 ) -> Result<Survey<'a>, Error> {
     let registry = session.registry()?;
-    let how = How::default();
-    let wanted = active(registry, names, inventory);
-    let may_ask = !session.is_offline() && !is_pinned(&how, session) && !wanted.is_empty();
-    let Some(target) = host::target().filter(|_| may_ask) else {
+    let mut wanted = active(registry, names, inventory);
+    let target = host::target();
+    wanted.retain(|wanted| {
+        let mut origins = wanted.component.origins.iter();
+        origins.any(|origin| target.is_some_and(|target| origin.targets.contains_key(&target)))
+    });
+    let Some(target) = target.filter(|_| !wanted.is_empty()) else {
         return Ok(Survey::default());
     };
-    let (wire, memory) = (wire(&how, session), memory(session, false));
+    if session.is_offline() {
+        session.is_in_doubt("its builders were not asked (`--offline`, or `AMPUP_OFFLINE`)");
+        return Ok(Survey::default());
+    }
+    if is_pinned(how, session) {
+        session.is_in_doubt("its builders are not asked (`require_pinned`)");
+        return Ok(Survey::default());
+    }
+    let (wire, memory) = (wire(how, session), memory(session, how.dry_run));
     let asker = Asker::new(&wire, Some(target), memory.as_ref());
     let runtime = session.runtime()?;
     let survey = runtime.block_on(survey::survey(&wanted, target, &asker));

@@ -22,8 +22,8 @@ const DIGEST: Duration = Duration::from_secs(300);
 /// The releases of a component that are looked for.
 #[derive(Debug, Clone)]
 pub enum Wish {
-    /// The newest of each line, if the registry has none that is as new.
-    Newer,
+    /// The newest of each line, if the registry has none that is as new; of those that this means, where something was named.
+    Newer(Option<Requirement>),
     /// Those that this means.
     Exactly(Requirement),
 }
@@ -139,8 +139,10 @@ async fn list(
         releases.any(|release| release.version == listed.version)
     };
     let is_enough = |listed: &Listed| match &wanted.wish {
-        Wish::Newer => is_known(listed),
-        Wish::Exactly(requirement) => is_meant(wanted.component, requirement, listed),
+        Wish::Newer(None) => is_known(listed),
+        Wish::Newer(Some(requirement)) | Wish::Exactly(requirement) => {
+            is_meant(wanted.component, requirement, listed)
+        }
     };
     let question = Question {
         component: wanted.component,
@@ -167,9 +169,14 @@ fn of_interest(wanted: &Wanted<'_>, listed: Vec<Listed>, target: Target) -> Vec<
     let has_build = |release: &&Release| release.artifacts.iter().any(|artifact| artifact.target == target);
     let built = || component.releases.iter().filter(has_build);
     let is_new = |listed: &Listed| match &wanted.wish {
-        Wish::Newer => built()
-            .filter(|release| component.is_one_line(&release.version, &listed.version))
-            .all(|release| release.version.cmp_precedence(&listed.version).is_lt()),
+        Wish::Newer(requirement) => {
+            let requirement = requirement.as_ref();
+            requirement.is_none_or(|requirement| is_meant(component, requirement, listed))
+                && built()
+                    .filter(|release| component.is_one_line(&release.version, &listed.version))
+                    .filter(|release| requirement.is_none_or(|meant| component.is_meant(meant, release)))
+                    .all(|release| release.version.cmp_precedence(&listed.version).is_lt())
+        }
         Wish::Exactly(requirement) => {
             is_meant(component, requirement, listed)
                 && built().all(|release| release.version != listed.version)

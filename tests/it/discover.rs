@@ -306,7 +306,7 @@ fn older_pages_are_left_alone_where_the_first_has_what_the_registry_knows() {
     let asker = Asker::new(&wire, Some(target), None);
     let wanted = [Wanted {
         component: &registry.components["tool"],
-        wish: Wish::Newer,
+        wish: Wish::Newer(None),
     }];
     let survey = block_on(survey::survey(&wanted, target, &asker));
     let versions: Vec<String> = survey

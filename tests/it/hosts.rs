@@ -200,10 +200,27 @@ fn without_libreadline_the_package_is_named_that_has_it() {
          && mount --bind {world}/left /usr/lib/x86_64-linux-gnu"
     );
     let within = |arguments: &[&str]| finish(within(&home, &setup, arguments).expect("root"));
+    let hint = "hint: `apt-get install libreadline8`";
     within(&["db", "import", "dump.sql"])
         .exits(1)
         .says("libreadline.so.8")
-        .says("hint: `apt-get install libreadline8");
+        .says(hint);
+    // The database works without it.
+    for command in [
+        &["db", "psql", "-c", "select 1"][..],
+        &["run", "--", "psql", "-c", "select 1"],
+    ] {
+        within(command)
+            .exits(127)
+            .says("`psql` does not load here: the library `libreadline.so.8` is not on this system")
+            .says(hint);
+    }
+    within(&["doctor"]).prints_with("`psql` does not load here");
+    home.ampup(&["uninstall", "postgres", "--yes"]).exits(0);
+    within(&["install", "--component", "postgres"])
+        .exits(0)
+        .says("(hint: `apt-get install libreadline8`)")
+        .says("next: in your project's directory, `ampup db start`");
     home.db(&["import", "dump.sql"])
         .exits(0)
         .says("1 table with 0 rows");

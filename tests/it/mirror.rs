@@ -116,7 +116,7 @@ fn a_mirror_has_every_build_once_and_nothing_is_fetched_again() {
     assert_eq!(sorted, expected, "{run:#?}");
     assert_eq!(
         json["registry"],
-        json!({"id": "test", "serial": 1, "issued": "2026-01-01T00:00:00Z", "signed": false})
+        json!({"id": "test", "serial": 1, "issued": "2099-01-01T00:00:00Z", "signed": false})
     );
     for path in ["/here", "/second", "/there"] {
         assert_eq!(fs::read(kept.blob(&body(path))).expect("there"), body(path));

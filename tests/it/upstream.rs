@@ -131,11 +131,25 @@ fn what_a_builder_has_is_told_and_taken_only_when_asked_for() {
     assert!(!is_there("trust.json") && !is_there("cache/registry-test.signed"));
 
     // By itself nothing goes beyond the registry.
-    home.ampup(&["update"]).exits(0).says("tool 1.0.0 is up to date");
+    home.ampup(&["update"])
+        .exits(0)
+        .says("tool 1.0.0 is held back")
+        .says(news);
+    assert_eq!(builder.asked(), 1);
     home.ampup(&["install", "tool"])
         .exits(0)
         .says("already installed");
-    home.ampup(&["install", "tool@1.5"]).exits(3);
+    home.ampup(&["install", "tool@1.5"])
+        .exits(3)
+        .says("hint: `ampup install tool@1.5 --upstream` asks its builders for it");
+    // Of what is named in part, all builders are asked, though they have something newer.
+    let run = home
+        .ampup(&["install", "tool@1.5", "--upstream", "--dry-run"])
+        .exits(0);
+    assert!(
+        format!("{}{}", run.stdout, run.stderr).contains("tool 1.5.0"),
+        "{run:#?}"
+    );
 
     // A plan shows it, and who stands for it.
     let json = home
@@ -200,10 +214,26 @@ fn no_builder_is_asked_where_only_the_registry_may_be_believed() {
     builder.release("1.0.0");
     builder.release("2.0.0");
     let home = builder.home();
-    home.ampup(&["check", "--offline"]).exits(0);
-    home.ampup(&["install", "tool@2.0.0", "--offline"]).exits(3);
-    home.ampup(&["install", "tool@2.0.0", "--require-pinned"])
-        .exits(3);
+    let in_doubt = |arguments: &[&str], why: &str| {
+        home.ampup(&[&["check"], arguments].concat())
+            .exits(0)
+            .prints("tool - no newer version known: 1.0.0\n");
+        home.ampup(&[&["update"], arguments].concat())
+            .exits(0)
+            .says(&format!(
+                "tool 1.0.0 stays: no newer version is known, and its builders {why}"
+            ));
+    };
+    in_doubt(&["--offline"], "were not asked");
+    for (flag, why) in [
+        ("--offline", "`--offline`, or"),
+        ("--require-pinned", "`--require-pinned`"),
+        ("--locked", "`--locked`"),
+    ] {
+        home.ampup(&["install", "tool@2.0.0", flag])
+            .exits(3)
+            .says(&format!("its builders were not asked for it ({why}"));
+    }
     for flag in ["--offline", "--require-pinned"] {
         for command in [&["update", "--upstream"][..], &["install", "tool", "--upstream"]] {
             home.ampup(&[command, &[flag]].concat())
@@ -213,7 +243,7 @@ fn no_builder_is_asked_where_only_the_registry_may_be_believed() {
     }
     fs::write(home.path().join("config.toml"), "require_pinned = true\n").expect("written");
     home.give(&home.path());
-    home.ampup(&["check"]).exits(0);
+    in_doubt(&[], "are not asked (`require_pinned`)");
     home.ampup(&["install", "tool@2.0.0"]).exits(3);
     assert_eq!(builder.asked(), 0);
     assert!(kept(&home).is_empty());
@@ -251,4 +281,23 @@ fn a_builder_that_is_out_of_reach_or_wrong_changes_nothing() {
     home.ampup(&["install", "tool@2.0.0"]).exits(3);
     let json = home.ampup(&["check", "--json"]).exits(0).json();
     assert_eq!(json["not_asked"].as_array().map(Vec::len), Some(1), "{json}");
+}
+
+#[test]
+fn a_named_registry_that_is_old_is_said_to_be() {
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    home.ampup(&["install", "tool"]).exits(0);
+    let text = fs::read_to_string(home.registry()).expect("read");
+    fs::write(home.registry(), text.replace("2099-", "2026-")).expect("written");
+    let old = "days old";
+    home.ampup(&["install", "tool"]).exits(0).says(old);
+    home.ampup(&["check"])
+        .exits(0)
+        .prints("tool - no newer version known: 1.0.0\n")
+        .says(old);
+    home.ampup(&["update"])
+        .exits(0)
+        .says("tool 1.0.0 stays: no newer version is known, and the registry is ");
+    home.ampup(&["doctor"]).prints_with("which you named: it is ");
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::{Error, Outcome, Session, concerns, next, upstream},
+    super::{Error, Outcome, Session, client, concerns, next, upstream},
     planned,
 };
 use crate::{
@@ -110,6 +110,7 @@ fn shortcomings(done: &Done, plan: &Plan, session: &Session) -> Vec<String> {
         if !tree.join("bin").join(psql).exists() {
             lines.push("this build has no psql, pg_dump or pg_upgrade".to_owned());
         }
+        lines.extend(client::psql(&tree, session).map(|unloadable| unloadable.in_one_line()));
     }
     let group = plan
         .groups

@@ -93,13 +93,15 @@ impl Session {
         let (registry, source) = self.registry_and_source()?;
         if let Some(age) = trust::age_warning(&registry.issued, Timestamp::now()) {
             let (name, remedy) = match source {
-                RegistrySource::BuiltIn => ("built-in registry", "a newer ampup has a newer one"),
+                RegistrySource::BuiltIn => ("built-in registry".to_owned(), "a newer ampup has a newer one"),
                 RegistrySource::Fetched => (
-                    "registry that was fetched last",
+                    "registry that was fetched last".to_owned(),
                     "`ampup update` asks for a newer one",
                 ),
-                // The user's own affair.
-                RegistrySource::Named(_) => return Ok(()),
+                RegistrySource::Named(path) => (
+                    format!("registry `{path}`"),
+                    "a newer one comes from whoever keeps it",
+                ),
             };
             self.reporter
                 .report(Event::Warning(format!("the {name} {age}; {remedy}")));
@@ -121,10 +123,7 @@ impl Session {
         if let Some(why) = self.doubt.get() {
             return Ok(Some((*why).to_owned()));
         }
-        let (registry, source) = self.registry_and_source()?;
-        if matches!(source, RegistrySource::Named(_)) {
-            return Ok(None);
-        }
+        let registry = self.registry()?;
         let age = trust::age_warning(&registry.issued, Timestamp::now());
         Ok(age.map(|age| format!("the registry {age}")))
     }

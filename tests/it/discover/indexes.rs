@@ -43,7 +43,7 @@ fn npm_and_a_python_index_have_what_a_registry_that_ends_at_18_3_lacks() {
     let asker = Asker::new(&wire, Some(target), None);
     let wanted = [Wanted {
         component: &registry.components["postgres"],
-        wish: Wish::Newer,
+        wish: Wish::Newer(None),
     }];
     let (survey, merged) = block_on(async {
         let mut survey = survey::survey(&wanted, target, &asker).await;
@@ -105,7 +105,7 @@ fn a_machine_without_a_client_has_no_news_of_its_index() {
     let asker = Asker::new(&wire, Some(Target::X86_64LinuxGnu), None);
     let wanted = [Wanted {
         component: &component,
-        wish: Wish::Newer,
+        wish: Wish::Newer(None),
     }];
     let survey = block_on(survey::survey(&wanted, Target::X86_64LinuxGnu, &asker));
     assert!(survey.news.is_empty());

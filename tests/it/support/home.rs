@@ -280,7 +280,7 @@ impl Home {
                 .push(release.clone());
         }
         let document = json!({
-            "schema": 1, "registry": "test", "serial": 1, "issued": "2026-01-01T00:00:00Z", "components": components,
+            "schema": 1, "registry": "test", "serial": 1, "issued": "2099-01-01T00:00:00Z", "components": components,
         });
         fs::write(self.registry(), document.to_string()).expect("written");
     }
