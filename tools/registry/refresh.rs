@@ -32,9 +32,9 @@ pub(crate) struct Args {
     /// Compile the recipes only; ask nobody
     #[arg(long)]
     offline: bool,
-    /// Ask also for what the manifest has, and compare the digests
+    /// Ask only for what the manifest lacks; digests that were published are not compared with what their origins state now
     #[arg(long)]
-    all: bool,
+    new_only: bool,
     /// Fetch also what the manifest has without its sizes, and measure it
     #[arg(long)]
     measure: bool,
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args, directory: &Utf8Path, env: &Env) -> Result<Answer
     if !args.offline {
         let runtime = tokio::runtime::Runtime::new().map_err(Failure::of)?;
         let network = Network::new(env);
-        let origins = Origins::new(&network, args.all, &runtime)?;
+        let origins = Origins::new(&network, args.new_only, &runtime)?;
         for recipe in &recipes {
             origins.refresh(recipe, &mut document, &mut summary)?;
             if args.measure {

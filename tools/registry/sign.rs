@@ -1,6 +1,8 @@
 //! Keys and signatures of minisign's kind (<https://jedisct1.github.io/minisign/>), and the two files that are published.
 //! A secret key is not encrypted here, as with `minisign -W`: it lies where only its owner reads, never in the repository.
 
+use std::io;
+
 use ampup::{
     domain::{Algorithm, digest::Hasher},
     fs::atomic,
@@ -164,17 +166,25 @@ pub(crate) fn verify(args: &VerifyArgs, directory: &Utf8Path) -> Result<Answer, 
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let revoked = fs::read_to_string(keys.join("revoked")).unwrap_or_default();
     let keyring = Keyring::new(&texts, &revoked).map_err(|cause| Failure(cause.to_string()))?;
-    let path = directory.join("manifest.json");
-    let ours = fs::read(&path).map_err(Failure::at(&path))?;
-    let id = Registry::parse(&ours)
-        .map_err(|cause| Failure(cause.to_string()))?
-        .id;
     let base = args.published.join("v1");
     let at = base.join("registry.minisig");
     let pointer = fs::read(&at).map_err(Failure::at(&at))?;
     let refused = |at: &Utf8Path| {
         let at = at.to_owned();
         move |cause| Failure(format!("`{at}` is refused: {cause}"))
+    };
+    let path = directory.join("manifest.json");
+    let id = match fs::read(&path) {
+        Ok(ours) => {
+            Registry::parse(&ours)
+                .map_err(|cause| Failure(cause.to_string()))?
+                .id
+        }
+        // Whoever named the keys may have nothing but what is published: which registry it is, that says itself.
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound && !args.public.is_empty() => {
+            Pointer::claimed_id(&pointer).map_err(refused(&at))?
+        }
+        Err(cause) => return Err(Failure::at(&path)(cause)),
     };
     let pointer = Pointer::parse(&pointer, &keyring, &id).map_err(refused(&at))?;
     let at = base.join(pointer.claim().file_name());

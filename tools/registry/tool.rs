@@ -64,7 +64,14 @@ pub(crate) struct Failure(String);
 impl Failure {
     /// A failure at a file.
     fn at(path: &camino::Utf8Path) -> impl FnOnce(std::io::Error) -> Self {
-        move |cause| Self(format!("`{path}`: {cause}"))
+        move |cause| {
+            let text = cause.to_string();
+            Self(if text.contains(path.as_str()) {
+                text
+            } else {
+                format!("`{path}`: {text}")
+            })
+        }
     }
 
     /// A failure that something else tells.

@@ -156,6 +156,18 @@ fn what_is_signed_is_proven_as_a_client_proves_it() {
     );
     let answer = directory.done(&["verify", out.as_str()]);
     assert_eq!(answer.json["serial"], 1008);
+    // Whoever has the key needs nothing else of the registry.
+    let elsewhere = directory.world.join("elsewhere");
+    fs::create_dir(&elsewhere).expect("made");
+    let named = [
+        "verify",
+        "--public",
+        &public,
+        out.as_str(),
+        "--directory",
+        elsewhere.as_str(),
+    ];
+    assert_eq!(directory.done(&named).json["serial"], 1008);
     // minisign itself believes it.
     if let Some(minisign) = programs::find("minisign") {
         let ended = Command::new(minisign)

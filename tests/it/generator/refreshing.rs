@@ -173,7 +173,7 @@ fn a_refresh_adds_what_is_new_and_with_nothing_new_changes_no_byte() {
         (&again.json["changed"], &again.json["serial"]),
         (&json!(false), &json!(1008))
     );
-    directory.done(&["refresh", "--all", "--measure"]);
+    directory.done(&["refresh", "--measure"]);
     assert_eq!(directory.text(), written);
 
     // One more release is a few lines more, and two that change.
@@ -214,7 +214,7 @@ fn a_digest_that_was_published_is_never_changed() {
     repository.list("linux", &["1.0.0", "1.1.0"]);
     repository.publish("linux", "1.1.0", &program());
     directory.fails(
-        &["refresh", "--all"],
+        &["refresh"],
         "an origin states another digest than the one that was published; nothing is written:\n  tool 1.0.0 \
          x86_64-unknown-linux-gnu by acme from https: sha256:",
     );

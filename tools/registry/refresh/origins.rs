@@ -46,8 +46,8 @@ pub(super) struct Origins<'a> {
     wire: &'a Wire,
     asker: Asker<'a>,
     runtime: &'a Runtime,
-    /// Asks for the digests of what the manifest has, too.
-    all: bool,
+    /// Leaves out the digests of what the manifest has.
+    new_only: bool,
     room: tempfile::TempDir,
 }
 
@@ -67,12 +67,12 @@ enum Unweighed {
 }
 
 impl<'a> Origins<'a> {
-    pub(super) fn new(network: &'a Network, all: bool, runtime: &'a Runtime) -> Result<Self, Failure> {
+    pub(super) fn new(network: &'a Network, new_only: bool, runtime: &'a Runtime) -> Result<Self, Failure> {
         Ok(Self {
             wire: &network.wire,
             asker: Asker::new(&network.wire, None, None),
             runtime,
-            all,
+            new_only,
             room: tempfile::tempdir().map_err(Failure::of)?,
         })
     }
@@ -116,7 +116,7 @@ impl<'a> Origins<'a> {
                 let is_there = has(component, &one, |artifact| {
                     artifact.provider == origin.provider && kind_of_source(&artifact.source) == kind
                 });
-                if is_there && !self.all && !one.states_its_digest() {
+                if is_there && self.new_only && !one.states_its_digest() {
                     continue;
                 }
                 let what = format!(
