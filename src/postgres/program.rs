@@ -11,7 +11,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use self::watch::{Finished, text, watch};
+use self::watch::{Finished, Limit, text, watch};
 pub(crate) use self::watch::{cannot_spawn, last_lines, run_within};
 use super::{host_fault::HostFault, loading::LoadFailure, user::OsUser};
 use crate::children::Interrupt;
@@ -200,7 +200,13 @@ impl Program<'_> {
     /// # Errors
     /// When it does not start, fails, or is silent for five minutes.
     pub fn run(&self, command: Command, input: &str) -> Result<String, ProgramError> {
-        let finished = watch(self.path(), command, input, TIMEOUT, self.interrupt)?;
+        let finished = watch(
+            self.path(),
+            command,
+            input,
+            Limit::Silence(TIMEOUT),
+            self.interrupt,
+        )?;
         if finished.status.success() {
             return Ok(text(&finished.stdout));
         }
@@ -275,7 +281,13 @@ mod tests {
         command.args(["-c", "sleep 600 & echo $!; wait"]);
         let refused = {
             let interrupt = Interrupt::default();
-            watch(program, command, "", Duration::from_millis(500), &interrupt)
+            watch(
+                program,
+                command,
+                "",
+                Limit::Silence(Duration::from_millis(500)),
+                &interrupt,
+            )
         }
         .map(|finished| finished.status);
         let Err(ProgramError::Silent { last_lines, .. }) = refused else {

@@ -70,10 +70,33 @@ fn spawn(command: &mut Command, interrupt: &Interrupt) -> io::Result<(Child, Enl
     }
 }
 
+/// The time that a program has.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Limit {
+    /// Between two of its words.
+    Silence(Duration),
+    /// To its end, whatever it says meanwhile.
+    Whole(Duration),
+}
+
+impl Limit {
+    fn left(self, began: Instant) -> Duration {
+        match self {
+            Self::Silence(limit) => limit,
+            Self::Whole(limit) => limit.saturating_sub(began.elapsed()),
+        }
+    }
+
+    fn seconds(self) -> u64 {
+        let (Self::Silence(limit) | Self::Whole(limit)) = self;
+        limit.as_secs()
+    }
+}
+
 /// Runs a command that may never answer, with `input` on its stdin, and gives its stdout; where it fails, its stderr.
 ///
 /// # Errors
-/// When it does not start, or is silent for so long.
+/// When it does not start, or has not ended in time.
 pub(crate) fn run_within(
     command: Command,
     input: &str,
@@ -81,7 +104,7 @@ pub(crate) fn run_within(
     interrupt: &Interrupt,
 ) -> Result<Result<String, String>, ProgramError> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let finished = watch(program.into(), command, input, timeout, interrupt)?;
+    let finished = watch(program.into(), command, input, Limit::Whole(timeout), interrupt)?;
     Ok(if finished.status.success() {
         Ok(text(&finished.stdout))
     } else {
@@ -89,15 +112,16 @@ pub(crate) fn run_within(
     })
 }
 
-/// Runs a command and reads all that it says, until both its streams are closed, or nothing comes for so long.
+/// Runs a command and reads all that it says, until both its streams are closed, or its time is over.
 pub(super) fn watch(
     program: Utf8PathBuf,
     mut command: Command,
     input: &str,
-    timeout: Duration,
+    limit: Limit,
     interrupt: &Interrupt,
 ) -> Result<Finished, ProgramError> {
     ensure_runs_here(&program)?;
+    let began = Instant::now();
     command
         .stdin(if input.is_empty() {
             Stdio::null()
@@ -122,7 +146,7 @@ pub(super) fn watch(
     }
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     loop {
-        match heard.1.recv_timeout(timeout) {
+        match heard.1.recv_timeout(limit.left(began)) {
             Ok((Stream::Out, more)) => keep_end(&mut stdout, &more),
             Ok((Stream::Err, more)) => keep_end(&mut stderr, &more),
             Err(RecvTimeoutError::Disconnected) => break,
@@ -133,7 +157,7 @@ pub(super) fn watch(
                 stderr.extend(stdout);
                 return Err(ProgramError::Silent {
                     program,
-                    seconds: timeout.as_secs(),
+                    seconds: limit.seconds(),
                     last_lines: last_lines(&text(&stderr)),
                 });
             }
