@@ -71,6 +71,7 @@ pub fn commit(layout: &Layout, change: &StoreChange<'_>) -> io::Result<Option<u6
             command: change.command.to_owned(),
             before: change.before,
             requests: set.requests.clone(),
+            versions: set.components.clone(),
         };
         journal.generation = Some(generation::next(layout)?);
         let made = beside.path().join(GENERATION);

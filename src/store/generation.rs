@@ -50,6 +50,9 @@ pub struct Record {
     /// The requirement that each component was requested with, if there was one.
     #[serde(default)]
     pub requests: BTreeMap<ComponentName, Requirement>,
+    /// The version of each component, which the links must agree with; records of older ampups do not have it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<ComponentName, TreeName>,
 }
 
 /// A generation by number. What its links name need not be there any more. A damaged record counts as an empty one.

@@ -108,6 +108,11 @@ pub fn set_anew(layout: &Layout) -> io::Result<Option<ActiveSet>> {
             set.components.entry(component).or_insert(tree);
         }
     }
+    // What it was made with is known for sure; a link may lead to another version that is here.
+    let recorded = generation::read_record(layout, number)
+        .unwrap_or_default()
+        .versions;
+    set.components.extend(recorded);
     set.components
         .retain(|component, tree| layout.tree(component, tree).is_dir());
     Ok(Some(set))
@@ -200,11 +205,20 @@ impl Found {
 
     fn generation(&mut self, layout: &Layout, number: u64, is_active: bool) {
         let directory = layout.generation(number);
-        if is_active && generation::read_record(layout, number).is_none() {
+        let record = generation::read_record(layout, number);
+        if is_active && record.is_none() {
             self.add(
                 &directory.join(pointer::RECORD),
                 "is damaged: its origin and the requests are not known",
             );
+        }
+        let recorded = record.unwrap_or_default().versions;
+        for component in recorded.keys() {
+            let path = directory.join(component.as_str());
+            // What was removed since is told of an active one alone.
+            if path.symlink_metadata().is_err() {
+                self.add(&path, "is missing");
+            }
         }
         for path in directories::entries(&directory, layout) {
             let name = path.file_name().unwrap_or_default();
@@ -224,7 +238,14 @@ impl Found {
                             format!("leads to {component} {tree}, which is not installed"),
                         );
                     }
-                    Some(_) => {}
+                    Some(tree) => {
+                        if let Some(right) = recorded.get(&component).filter(|right| **right != tree) {
+                            self.add(
+                                &path,
+                                format!("leads to {component} {tree}, and this set was made with {right}"),
+                            );
+                        }
+                    }
                     None => self.add(
                         &path,
                         format!("leads to `{target}`, which is not an installed version"),

@@ -213,6 +213,8 @@ fn links_that_are_not_ours_are_named_and_mended_and_never_followed() {
         ("tool", outside.as_str()),
         ("tool", "../../../outside/tool/2.0.0"),
         ("tool", "../../components/other/2.0.0"),
+        // Another version that is here, which this set was not made with.
+        ("tool", "../../components/tool/1.0.0"),
         ("bin/tool", "/bin/sh"),
         ("bin/tool", "../other/bin/other"),
     ];
