@@ -6,11 +6,17 @@ use serde_json::Value;
 
 use super::Mistake;
 
+/// The registry that ampup itself comes from.
+const OURS: &str = "amp";
+
 /// Every mistake that the schema lets pass.
 pub(super) fn mistakes(manifest: &Value) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     executables(manifest, &mut mistakes);
+    own_component(manifest, &mut mistakes);
+    defaults(manifest, &mut mistakes);
     releases(manifest, &mut mistakes);
+    controls(manifest, "$", &mut mistakes);
     mistakes
 }
 
@@ -34,6 +40,63 @@ fn executables(manifest: &Value, mistakes: &mut Vec<Mistake>) {
                 ));
             }
         }
+    }
+}
+
+/// ampup itself comes from its own registry alone; a client leaves out what another says of it.
+fn own_component(manifest: &Value, mistakes: &mut Vec<Mistake>) {
+    let is_ours = manifest.get("registry").and_then(Value::as_str) == Some(OURS);
+    if !is_ours && components(manifest).any(|(name, _)| name == "ampup") {
+        mistakes.push(Mistake::at(
+            "$.components.ampup",
+            format!("only the registry `{OURS}` provides ampup; give the component another name"),
+        ));
+    }
+}
+
+/// Without a version, somebody gets a release of the default channel.
+fn defaults(manifest: &Value, mistakes: &mut Vec<Mistake>) {
+    for (name, component) in components(manifest) {
+        let default = component.pointer("/default/channel").and_then(Value::as_str);
+        let mut channels: Vec<&str> = list(component, "releases")
+            .filter_map(|release| release.get("channel")?.as_str())
+            .collect();
+        channels.sort_unstable();
+        channels.dedup();
+        if let Some(default) = default.filter(|default| !channels.is_empty() && !channels.contains(default)) {
+            mistakes.push(Mistake::at(
+                &format!("$.components.{name}.default.channel"),
+                format!(
+                    "no release is of the channel `{default}`; there is `{}`",
+                    channels.join("`, `")
+                ),
+            ));
+        }
+    }
+}
+
+/// What is shown on a terminal must not command it.
+fn controls(value: &Value, path: &str, mistakes: &mut Vec<Mistake>) {
+    match value {
+        Value::String(text) => {
+            if let Some(sign) = text.chars().find(|sign| sign.is_control()) {
+                mistakes.push(Mistake::at(
+                    path,
+                    format!("it holds the control character `{}`", sign.escape_unicode()),
+                ));
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                controls(item, &format!("{path}[{index}]"), mistakes);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                controls(field, &format!("{path}.{name}"), mistakes);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -69,6 +132,8 @@ fn artifacts(release: &Value, component: &Value, path: &str, mistakes: &mut Vec<
         }
         known.push(key);
         let root = artifact.get("root").and_then(Value::as_str);
+        // One that is no directory in an archive is a mistake of its own.
+        let root = root.filter(|root| !root.is_empty() && !root.starts_with('/'));
         let bin = artifact.get("bin").and_then(Value::as_object);
         for (executable, at) in bin.into_iter().flatten() {
             let at = at.as_str().unwrap_or_default();

@@ -126,6 +126,18 @@ fn every_mistake_is_told_where_it_is_and_with_what_would_be_right() {
         ),
         (artifact, "size", json!(0), "artifacts[0].size: 0 is less than 1"),
         (
+            hello,
+            "default",
+            json!({"channel": "nightly"}),
+            "$.components.hello.default.channel: no release is of the channel `nightly`; there is `stable`",
+        ),
+        (
+            hello,
+            "summary",
+            json!("\u{1b}[31mred"),
+            "$.components.hello.summary: it holds the control character `\\u{1b}`",
+        ),
+        (
             "",
             "serial",
             json!(null),
@@ -165,6 +177,21 @@ fn what_no_schema_says_is_told_too() {
         [
             "$.components.other.executables[0]: `hello` belongs to `hello` already; an executable belongs to one component"
         ]
+    );
+    let mut ours = right();
+    let component = ours["components"]["hello"].clone();
+    ours["components"] = json!({"ampup": component});
+    assert_eq!(
+        of(&ours),
+        ["$.components.ampup: only the registry `amp` provides ampup; give the component another name"]
+    );
+    // What is wrong with a root is said once.
+    let mut rooted = right();
+    rooted["components"]["hello"]["releases"][0]["artifacts"][0]["root"] = json!("/");
+    let found = of(&rooted);
+    assert!(
+        matches!(&found[..], [one] if one.contains(".root: `/` does not match")),
+        "{found:#?}"
     );
     let twice = br#"{"schema": 1, "schema": 1}"#;
     assert!(mistakes(twice)[0].text.contains("`schema` is there twice"));
