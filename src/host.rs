@@ -118,6 +118,29 @@ pub enum Lack {
     File(String),
 }
 
+impl Lack {
+    /// All that a build lacks, in one sentence: what this host does not have at all is listed once.
+    pub fn in_words(lacks: &[Self]) -> String {
+        let absent = |lack: &&Self| matches!(lack, Self::Library(_) | Self::File(_));
+        let (absent, others): (Vec<_>, Vec<_>) = lacks.iter().partition(absent);
+        let mut words: Vec<String> = others.iter().map(ToString::to_string).collect();
+        let names = absent.iter().map(|lack| match lack {
+            Self::Library(name) | Self::File(name) => format!("`{name}`"),
+            Self::Newer { .. } => lack.to_string(),
+        });
+        match (absent.as_slice(), names.collect::<Vec<_>>().as_slice()) {
+            ([], _) => {}
+            ([one], _) => words.push(one.to_string()),
+            (_, [first @ .., last]) => words.push(format!(
+                "requires {} and {last}, which this host does not have",
+                first.join(", ")
+            )),
+            (_, []) => {}
+        }
+        words.join(", and ")
+    }
+}
+
 /// The kind of this host. On Linux the C library is the host's, not the one ampup was built with: a static ampup runs
 /// on both.
 pub fn target() -> Option<Target> {
@@ -290,6 +313,34 @@ mod tests {
             all[0].contains("glibc 2.34") && all[1].contains("libxml2.so.2"),
             "{all:?}"
         );
+    }
+
+    #[test]
+    fn all_that_is_missing_is_listed_once() {
+        let library = |name: &str| Lack::Library(name.to_owned());
+        let newer = || Lack::Newer {
+            what: "glibc",
+            wanted: "2.34".to_owned(),
+            here: "2.31".to_owned(),
+        };
+        let file = || Lack::File("/usr/share/zoneinfo".to_owned());
+        let rows = [
+            (
+                vec![library("a.so.1")],
+                "requires the library `a.so.1`, which this host does not have",
+            ),
+            (
+                vec![library("a.so.1"), library("b.so.2"), file()],
+                "requires `a.so.1`, `b.so.2` and `/usr/share/zoneinfo`, which this host does not have",
+            ),
+            (
+                vec![newer(), file()],
+                "requires glibc 2.34; this host has 2.31, and requires `/usr/share/zoneinfo`, which this host does not have",
+            ),
+        ];
+        every(rows, |(lacks, words)| {
+            assert_eq!(Lack::in_words(&lacks), words);
+        });
     }
 
     #[test]

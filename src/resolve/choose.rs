@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use semver::Version;
 
-use super::{
-    Action, Candidate, GroupPlan, PassedOver, ResolveError, Step, Update, error::in_words, is_major_bound,
-};
+use super::{Action, Candidate, GroupPlan, PassedOver, ResolveError, Step, Update, is_major_bound};
 use crate::{
     domain::{
         Artifact, Channel, Component, Inventory, Needs, Provider, Requirement, Target, Tree, TreeName,
@@ -388,7 +386,7 @@ impl<'a> Group<'a> {
                             "the build of {} {shown} by {} {}",
                             component.name,
                             artifact.provider,
-                            in_words(&lacks)
+                            Lack::in_words(&lacks)
                         ),
                         remedy: remedy(&lacks, self.registry, self.host),
                     });

@@ -172,15 +172,9 @@ impl ResolveError {
 fn listed_lacks(lacks: &[(Provider, Vec<Lack>)]) -> String {
     let words: Vec<String> = lacks
         .iter()
-        .map(|(provider, lacks)| format!("the build by {provider}: {}", in_words(lacks)))
+        .map(|(provider, lacks)| format!("the build by {provider}: {}", Lack::in_words(lacks)))
         .collect();
     words.join("; ")
-}
-
-/// All that a build lacks.
-pub(super) fn in_words(lacks: &[Lack]) -> String {
-    let words: Vec<String> = lacks.iter().map(ToString::to_string).collect();
-    words.join(", ")
 }
 
 /// `a, b and c`.
