@@ -100,6 +100,14 @@ pub enum ClusterError {
         /// The last lines of its output.
         last_lines: Vec<String>,
     },
+    /// Its server does nothing until it is told to go on.
+    #[error("the server of `{cluster}` (process {pid}) is suspended")]
+    Suspended {
+        /// The cluster.
+        cluster: Utf8PathBuf,
+        /// Its process.
+        pid: u32,
+    },
     /// A server is there that does not take our session, or not what we ask in it.
     #[error("the server of `{cluster}` refused: {message} ({code})")]
     Refused {

@@ -105,6 +105,18 @@ pub fn servers_of_removed(directories: &[Utf8PathBuf]) -> BTreeMap<Utf8PathBuf, 
         .collect()
 }
 
+/// Returns true if a process does nothing until it is told to go on (SIGCONT): it got a SIGSTOP, or whoever started it a Ctrl-Z.
+pub fn is_suspended(pid: u32) -> bool {
+    listing::is_suspended(pid)
+}
+
+/// The server among them that is suspended.
+pub(crate) fn suspended(processes: &[Process]) -> Option<u32> {
+    postmaster(processes)
+        .map(|server| server.pid)
+        .filter(|pid| is_suspended(*pid))
+}
+
 /// The one of them to talk to.
 pub fn postmaster(processes: &[Process]) -> Option<&Process> {
     processes.iter().find(|process| process.role == Role::Postmaster)

@@ -136,7 +136,24 @@ fn a_server_that_does_not_stop_is_killed_by_force_alone() {
 
     served.ampup(&["db", "start"]).exits(0);
     served.sql("insert into t values (2)");
-    signal(server(&served), rustix::process::Signal::STOP);
+    let pid = server(&served);
+    signal(pid, rustix::process::Signal::STOP);
+    // Nobody waits for it, and what is said of it is true.
+    let suspended = format!("(process {pid}) is suspended");
+    let resume = format!("`kill -CONT {pid}` resumes it");
+    served
+        .ampup(&["db", "status"])
+        .exits(0)
+        .prints_with(&format!("not serving: its server {suspended}"))
+        .says(&resume);
+    served
+        .ampup(&["db", "url"])
+        .exits(0)
+        .says(&format!("the database is not serving: its server {suspended}"));
+    for command in [&["run", "true"][..], &["db", "start"]] {
+        served.ampup(command).exits(6).says(&suspended).says(&resume);
+    }
+    served.ampup(&["doctor"]).exits(1).prints_with(&suspended);
     served
         .ampup(&["db", "stop", "--force"])
         .exits(0)

@@ -122,6 +122,7 @@ impl ClusterError {
                 (None, None) => None,
             },
             Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
+            Self::Suspended { pid, .. } => Some(resume(*pid)),
             Self::Refused { code, message, .. } => match code.as_str() {
                 TOO_MANY => Some("close some of its sessions".to_owned()),
                 DISK_FULL => hint_of_io(&io::ErrorKind::StorageFull.into()),
@@ -168,9 +169,16 @@ impl ClusterError {
             | Self::Refused { .. }
             | Self::NoPassword { .. }
             | Self::OtherCluster { .. } => Exit::Failed,
-            Self::Stuck { .. } | Self::InUse { .. } | Self::OutOfReach { .. } => Exit::Busy,
+            Self::Stuck { .. } | Self::Suspended { .. } | Self::InUse { .. } | Self::OutOfReach { .. } => {
+                Exit::Busy
+            }
         }
     }
+}
+
+/// The command that lets a suspended process go on.
+pub(crate) fn resume(pid: u32) -> String {
+    format!("`kill -CONT {pid}` resumes it; if Ctrl-Z suspended the program that started it, `fg` there")
 }
 
 impl AccessError {

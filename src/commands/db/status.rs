@@ -15,8 +15,9 @@ use crate::{
     event::sized,
     locate,
     postgres::{
-        Cluster, ClusterError, Purpose, ServerState, Serving, Status, observe::decide::Contents,
-        observe::endpoint::Socket, observe::files, observe::purpose::StartedBy, observe::status::LITTLE_ROOM,
+        Cluster, ClusterError, Purpose, ServerState, Serving, Status, identity::is_suspended,
+        observe::decide::Contents, observe::endpoint::Socket, observe::files, observe::purpose::StartedBy,
+        observe::status::LITTLE_ROOM,
     },
     registry::concern::Concern,
 };
@@ -37,8 +38,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
     let status = cluster.status()?;
     let mut problems = problems(&cluster, &status, session);
-    let concerns = concerns(&status, session)?;
-    problems.extend(concerns.iter().map(|concern| (concern.to_string(), None)));
+    let concerns = concerns(&cluster, &status, session)?;
+    let remedy = format!("`ampup check {}` says what brings the fixes", locate::postgres());
+    problems.extend(concerns.iter().map(|concern| {
+        let remedy = concern.is_dangerous().then(|| remedy.clone());
+        (concern.to_string(), remedy)
+    }));
     let size = cluster.size();
     let mut json = described(&cluster, &status, size);
     json["external"] = External::tell(&cluster, session)
@@ -57,10 +62,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     Ok(outcome)
 }
 
-/// The concerns about the version that serves.
-fn concerns(status: &Status, session: &Session) -> Result<Vec<Concern>, Error> {
+/// The concerns about the version that serves, or that would.
+fn concerns(cluster: &Cluster, status: &Status, session: &Session) -> Result<Vec<Concern>, Error> {
     let ServerState::Serves(serving) = &status.server else {
-        return Ok(Vec::new());
+        return match cluster.programs() {
+            Ok(programs) if programs.component == locate::postgres() => {
+                concerns::of_version(&programs.component, programs.name.version(), session)
+            }
+            // That there are none is a problem of its own.
+            Ok(_) | Err(_) => Ok(Vec::new()),
+        };
     };
     let number = serving.version.split(' ').next().unwrap_or_default();
     match Version::parse(&format!("{number}.0")) {
@@ -229,6 +240,14 @@ fn problems(cluster: &Cluster, status: &Status, session: &Session) -> Vec<(Strin
                 .to_owned(),
             Some("`ampup db stop`, then `ampup run ampd solo`".to_owned()),
         ));
+    }
+    if let ServerState::Busy { pid: Some(pid), .. } = status.server
+        && is_suspended(pid)
+    {
+        refused(ClusterError::Suspended {
+            cluster: cluster.project().cluster(),
+            pid,
+        });
     }
     if let Some(unfinished) = files::unfinished(&cluster.project().cluster()) {
         problems.push((

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::status::state;
 use crate::{
     commands::{Error, Outcome, Session, database::Selected, external::External},
     postgres::{Cluster, ServerState, Status},
@@ -31,7 +32,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     };
     let (url, status) = known(&cluster, session)?;
     let is_running = matches!(status.server, ServerState::Serves(_));
-    let url = match (args.tcp, status.tcp_url) {
+    let url = match (args.tcp, status.tcp_url.clone()) {
         (false, _) => url,
         (true, Some(url)) => url,
         (true, None) => {
@@ -42,7 +43,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             });
         }
     };
-    tell_if_stopped(is_running, start, session);
+    tell_unless_serving(&status, start, session);
     let json = json!({ "url": url, "running": is_running });
     Ok(Outcome::answer(format!("{url}\n"), json))
 }
@@ -50,14 +51,19 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 /// The address of a cluster's server, and a word if none runs.
 pub(super) fn of(cluster: &Cluster, session: &Session) -> Result<(String, Status), Error> {
     let (url, status) = known(cluster, session)?;
-    let is_running = matches!(status.server, ServerState::Serves(_));
-    tell_if_stopped(is_running, "ampup db start", session);
+    tell_unless_serving(&status, "ampup db start", session);
     Ok((url, status))
 }
 
-fn tell_if_stopped(is_running: bool, start: &str, session: &Session) {
-    if !is_running {
-        session.note(format!("the database does not run now; `{start}` starts it"));
+fn tell_unless_serving(status: &Status, start: &str, session: &Session) {
+    match &status.server {
+        ServerState::Serves(_) => {}
+        ServerState::Stopped => {
+            session.note(format!("the database does not run now; `{start}` starts it"));
+        }
+        ServerState::Busy { .. } | ServerState::OutOfReach { .. } => {
+            session.note(format!("the database is {}", state(status)));
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     locate::{self, Locator},
     postgres::{
         Cluster, ClusterError, Contents, Project, ServerState, enclosing,
-        identity::servers_of,
+        identity::{is_suspended, servers_of},
         observe::{files, pid_file::PidFile},
         user::current_uid,
     },
@@ -194,6 +194,13 @@ fn server(cluster: &Cluster) -> Vec<Finding> {
             )]
         }
         ServerState::Stopped => stale_pid_file(&directory).into_iter().collect(),
+        ServerState::Busy { pid: Some(pid), .. } if is_suspended(pid) => {
+            let cluster = directory;
+            vec![refused(
+                "database",
+                &Error::from(ClusterError::Suspended { cluster, pid }),
+            )]
+        }
         ServerState::Busy { .. } | ServerState::OutOfReach { .. } => Vec::new(),
     }
 }

@@ -78,7 +78,7 @@ impl Lease {
         };
         let unfinished = cluster.interrupt.begin_unfinished();
         let stopped = stop(cluster, Force::No, None, reporter).inspect_err(|error| {
-            if matches!(error, ClusterError::Stuck { .. }) {
+            if matches!(error, ClusterError::Stuck { .. } | ClusterError::Suspended { .. }) {
                 reporter.report(Event::Warning(format!(
                     "the server of `{}` was asked to stop: once it has, `ampup db start` starts it again",
                     cluster.directory

@@ -120,6 +120,12 @@ pub(super) fn group_and_name(pid: u32) -> Option<(String, String)> {
     Some((group.to_owned(), name.to_owned()))
 }
 
+pub(super) fn is_suspended(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    state.starts_with(['T', 't'])
+}
+
 /// Returns true if one of the words of a command line is a path of postgres.
 fn is_named(command_line: &str) -> bool {
     command_line

@@ -51,6 +51,15 @@ pub(super) fn group_and_name(pid: u32) -> Option<(String, String)> {
     Some((group.as_raw_nonzero().to_string(), name.to_owned()))
 }
 
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_suspended(pid: u32) -> bool {
+    let system = processes::list();
+    system.is_ok_and(|system| {
+        let process = system.process(Pid::from_u32(pid));
+        process.is_some_and(|process| process.status() == ProcessStatus::Stop)
+    })
+}
+
 fn is_postgres(process: &sysinfo::Process) -> bool {
     let name = process.exe().and_then(|path| path.file_name());
     name.is_some_and(|name| name.eq_ignore_ascii_case(POSTGRES))

@@ -7,7 +7,7 @@ use crate::{
     postgres::{
         context::ClusterContext,
         error::ClusterError,
-        identity::{Process, postmaster},
+        identity::{Process, postmaster, suspended},
         observe::{
             address,
             decide::{Seen, SocketAnswer},
@@ -55,7 +55,15 @@ pub(crate) fn observe(cluster: &ClusterContext, lock_is_ours: bool) -> Result<Ob
     let pid_file = files::pid_file(directory).map_err(cluster.failed("read the pid file of"))?;
     let owner = files::owner(directory).unwrap_or_else(|_| current_uid());
     let mut found = None;
-    for candidate in address::candidates(cluster, &pid_file, owner) {
+    let mut candidates = address::candidates(cluster, &pid_file, owner).into_iter();
+    // One that is suspended would be waited for in vain.
+    if let Some(pid) = suspended(&processes)
+        && let Some(candidate) = candidates.next()
+    {
+        candidates = Vec::new().into_iter();
+        found = Some((candidate, Found::suspended(pid)));
+    }
+    for candidate in candidates {
         if let Some(answer) = ask(cluster, &candidate, owner, &processes)? {
             found = Some((candidate, answer));
             break;
@@ -82,6 +90,17 @@ pub(crate) fn observe(cluster: &ClusterContext, lock_is_ours: bool) -> Result<Ob
 }
 
 impl Found {
+    fn suspended(pid: u32) -> Self {
+        Self {
+            answer: SocketAnswer::NotYet,
+            role: String::new(),
+            session: Err(Refusal {
+                code: String::new(),
+                message: format!("its server (process {pid}) is suspended"),
+            }),
+        }
+    }
+
     fn nobody() -> Self {
         Self {
             answer: SocketAnswer::Nobody,

@@ -15,7 +15,7 @@ use crate::{
     postgres::{
         context::ClusterContext,
         error::ClusterError,
-        identity::{self, Process, Role, Signal, postmaster},
+        identity::{self, Process, Role, Signal, postmaster, suspended},
         observe::{decide::SocketAnswer, observation::observe, purpose::is_of_ampup},
         run::{
             log::Log,
@@ -89,7 +89,7 @@ pub(crate) fn stop(
         let is_last = step + 1 == signals.len();
         let timeout = if force == Force::Yes { FORCED } else { STANDSTILL };
         match until_ended(cluster, timeout, child.as_mut(), reporter) {
-            Err(ClusterError::Stuck { .. }) if !is_last => {}
+            Err(ClusterError::Stuck { .. } | ClusterError::Suspended { .. }) if !is_last => {}
             answer => return answer.map(|()| Stopped::Stopped { pid }),
         }
     }
@@ -139,12 +139,28 @@ fn until_ended(
             return Ok(());
         }
         is_dropped = is_dropped || end_if_forgotten(cluster, reporter)?;
-        match wait.pause((left, log.length()), standstill) {
+        let suspended = suspended(&left);
+        // What its processes do meanwhile is no progress.
+        let mark = match suspended {
+            Some(_) => (Vec::new(), 0),
+            None => (left, log.length()),
+        };
+        match wait.pause(mark, standstill) {
             WaitStep::LookAgain => {}
-            WaitStep::Tell => reporter.report(Event::Note(
-                "waiting for the server of the project's database to end".to_owned(),
-            )),
+            WaitStep::Tell => reporter.report(Event::Note(match suspended {
+                Some(pid) => format!(
+                    "the server of the project's database (process {pid}) is suspended: it ends once it is resumed \
+                     (`kill -CONT {pid}`)"
+                ),
+                None => "waiting for the server of the project's database to end".to_owned(),
+            })),
             WaitStep::GiveUp => {
+                if let Some(pid) = suspended {
+                    return Err(ClusterError::Suspended {
+                        cluster: cluster.directory.clone(),
+                        pid,
+                    });
+                }
                 return Err(log.stuck(
                     "the server was asked to stop and has not ended".to_owned(),
                     standstill,

@@ -14,7 +14,7 @@ use crate::{
     postgres::{
         context::{ClusterContext, Reach},
         error::ClusterError,
-        identity::postmaster,
+        identity::{is_suspended, postmaster},
         loading::LoadFailure,
         observe::{
             decide::{Contents, Next, Seen, WaitFor, next},
@@ -141,6 +141,12 @@ impl Starting<'_> {
                     (None, Some(missing)) => return Err(missing),
                     (None, None) => self.pause(&mut wait, &look, None)?,
                 },
+                Next::Wait(WaitFor::Server(Some(pid))) if is_suspended(pid) => {
+                    return Err(ClusterError::Suspended {
+                        cluster: self.cluster.directory.clone(),
+                        pid,
+                    });
+                }
                 // It was asked to stop by somebody who is gone, and would never end.
                 Next::Wait(WaitFor::Server(Some(_))) if end_if_forgotten(self.cluster, self.reporter)? => {}
                 Next::Wait(whom) => self.pause(&mut wait, &look, Some(whom))?,
@@ -168,7 +174,7 @@ impl Starting<'_> {
     pub(super) fn give_up(&mut self, error: &ClusterError, users: Option<Lock>) {
         let is_slow = matches!(
             error,
-            ClusterError::Stuck { .. } | ClusterError::OutOfReach { .. }
+            ClusterError::Stuck { .. } | ClusterError::Suspended { .. } | ClusterError::OutOfReach { .. }
         );
         let is_full = matches!(error, ClusterError::Refused { code, .. } if code == TOO_MANY);
         let Some(child) = self.child.take_if(|_| !is_slow && !is_full) else {
