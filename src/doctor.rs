@@ -358,7 +358,9 @@ fn concerns(inventory: &Inventory, registry: &Registry, now: Timestamp) -> Vec<F
             (None, Some(Concern::HeldBack { remedy, .. })) => {
                 format!("{remedy}, then `ampup update {name}`")
             }
-            (None, _) => format!("`ampup update {name}`"),
+            (None, _) => format!(
+                "`ampup update {name}` (`ampup check {name}` says what this host lacks for it, if anything)"
+            ),
         };
         for concern in concern::of_version(component, &origin.version, &today) {
             findings.push(match &concern {

@@ -49,9 +49,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             .find(|chosen| chosen.component == row.name && chosen.tree.to_string() == row.version);
         row.pin = by.map(|chosen| chosen.by.json());
     }
-    // What is not active serves nobody; `--json` tells of it too.
-    let active = rows.iter().filter(|row| row.state == Some("active"));
-    let mut talk: Vec<String> = active.flat_map(|row| concerns::lines(&row.concerns)).collect();
+    // What is neither active nor pinned here serves nobody; `--json` tells of it too.
+    let used = rows
+        .iter()
+        .filter(|row| row.state == Some("active") || row.pin.is_some());
+    let mut talk: Vec<String> = used.flat_map(|row| concerns::lines(&row.concerns)).collect();
     talk.extend(pinned::talk(is_named, &inventory, session)?);
     if !args.available && args.names.is_empty() {
         talk.extend(installed::nothing(&inventory));

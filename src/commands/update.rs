@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Error, Outcome, Session,
+    Error, Outcome, Session, concerns,
     how::How,
     installation::perform,
     installed, pinned, requests,
@@ -57,6 +57,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     )?;
     let mut plan = Plan::default();
     let mut talk = installed::unknown(&args.names, &inventory, &registry);
+    let is_named = |name: &ComponentName| args.names.is_empty() || args.names.contains(name);
+    for (_, concerns) in pinned::concerns(is_named, &inventory, session)? {
+        talk.extend(concerns::lines(&concerns));
+    }
     let survey = survey(&updates, &inventory, &args.how, session)?;
     for update in updates {
         match update {

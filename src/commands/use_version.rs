@@ -10,6 +10,7 @@ use super::{
 use crate::{
     domain::{ActiveSet, ComponentSpec, Inventory, Requirement},
     host::Host,
+    registry::concern,
     resolve::{self, Action, ResolveError},
     self_install,
     store::commit,
@@ -105,6 +106,11 @@ fn choose(
             talk.push(format!("{} {shown} is active {already}", step.component));
             set.components.insert(step.component.clone(), tree.clone());
             if let Some(request) = &wanted.request {
+                let component = session.registry()?.component(&step.component);
+                let held_back = component.and_then(|component| {
+                    concern::held_back(component, tree.version(), Some(request), host.target)
+                });
+                talk.extend(held_back.map(|concern| concern.to_string()));
                 set.requests.insert(step.component.clone(), request.clone());
             }
         }

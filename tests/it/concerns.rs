@@ -58,6 +58,8 @@ fn a_missed_security_fix_is_told_by_every_command_that_looks() {
     home.ampup(&["check"]).exits(0);
     // What the project uses in place of it is no better for that.
     home.ampup(&["pin", "tool@1.0.0"]).exits(0);
+    home.ampup(&["list"]).exits(0).says(lacks);
+    home.ampup(&["update"]).exits(0).says(lacks);
     home.ampup(&["doctor"])
         .exits(0)
         .prints_with("warning pins: this project uses `tool@1.0.0`")
@@ -110,6 +112,10 @@ fn what_is_held_back_is_told_with_what_lets_go() {
     fs::write(home.registry(), whole).expect("written");
     home.ampup(&["update"]).exits(0).says("installed tool 2.0.0");
     home.ampup(&["check"]).exits(0);
+    // Whoever goes back holds it again, and is told.
+    home.ampup(&["use", "tool@1.0.0"]).exits(0).says(sentence);
+    home.ampup(&["use", "tool@2.0.0"]).exits(0);
+    home.ampup(&["install", "tool"]).exits(0);
     let run = home.ampup(&["install", "tool"]).exits(0);
     assert!(!run.stderr.contains("next:"), "{run:#?}");
     // What a prefix holds back is not called up to date.
