@@ -231,6 +231,14 @@ fn problems(cluster: &Cluster, status: &Status, session: &Session) -> Vec<(Strin
     if let Err(error) = cluster.run_as(None) {
         refused(error);
     }
+    if let ServerState::Busy { pid: Some(pid), .. } = status.server
+        && is_suspended(pid)
+    {
+        refused(ClusterError::Suspended {
+            cluster: cluster.project().cluster(),
+            pid,
+        });
+    }
     if let ServerState::Serves(serving) = &status.server
         && !serving.is_durable
         && !status.is_ephemeral
@@ -240,14 +248,6 @@ fn problems(cluster: &Cluster, status: &Status, session: &Session) -> Vec<(Strin
                 .to_owned(),
             Some("`ampup db stop`, then `ampup run ampd solo`".to_owned()),
         ));
-    }
-    if let ServerState::Busy { pid: Some(pid), .. } = status.server
-        && is_suspended(pid)
-    {
-        refused(ClusterError::Suspended {
-            cluster: cluster.project().cluster(),
-            pid,
-        });
     }
     if let Some(unfinished) = files::unfinished(&cluster.project().cluster()) {
         problems.push((
