@@ -17,7 +17,8 @@ use crate::{
     event::{counted, sized},
     exit::Exit,
     mirror::{
-        Build, Builds, Effect, Failure, Itself, Mirror, MirrorContext, NotCarried, RegistryEntry, Wanted,
+        ArtifactEntry, Build, Builds, Effect, Failure, Finding, Itself, Mirror, MirrorContext, NotCarried,
+        RegistryEntry, Wanted,
     },
     self_install, shell,
 };
@@ -389,10 +390,7 @@ fn check(mirror: &Mirror, session: &Session) -> Result<Outcome, Error> {
                 " ({} {shown} for {}, built by {})",
                 entry.component, entry.target, entry.provider
             );
-            again.push(format!(
-                "{}@{} --target {}",
-                entry.component, entry.version, entry.target
-            ));
+            again.push(as_asked(entry));
         }
         let _ = writeln!(data, "`{}` {}{name}", finding.path, finding.what);
         rows.push(json!({"path": finding.path, "what": finding.what, "artifact": finding.entry}));
@@ -417,13 +415,33 @@ fn check(mirror: &Mirror, session: &Session) -> Result<Outcome, Error> {
         outcome.exit = Exit::Integrity;
         again.sort();
         again.dedup();
-        let what = again.first().map(|what| format!(" {what}")).unwrap_or_default();
+        let what = again
+            .first()
+            .cloned()
+            .or_else(|| alongside(mirror, &checked.findings));
+        let what = what.map(|what| format!(" {what}")).unwrap_or_default();
         outcome.talk.push(format!(
             "hint: `ampup mirror {}{what}` fetches it again",
             typed(mirror)
         ));
     }
     Ok(outcome)
+}
+
+/// What was asked for, to have this artifact carried.
+fn as_asked(entry: &ArtifactEntry) -> String {
+    format!("{}@{} --target {}", entry.component, entry.version, entry.target)
+}
+
+/// Something that the mirror has, with which its own files are carried again: best for the host that one of them is for.
+fn alongside(mirror: &Mirror, findings: &[Finding]) -> Option<String> {
+    let artifacts = mirror.index().unwrap_or_default().artifacts;
+    let is_meant = |entry: &&ArtifactEntry| {
+        let target = entry.target.to_string();
+        findings.iter().any(|finding| finding.path.contains(&target))
+    };
+    let entry = artifacts.iter().find(is_meant).or(artifacts.first());
+    entry.map(as_asked)
 }
 
 /// The mirror's directory as it is typed.

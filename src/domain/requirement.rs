@@ -144,6 +144,13 @@ impl FromStr for Requirement {
         if let Some(prefix) = parse_prefix(text) {
             return Ok(prefix);
         }
+        // As versions of PostgreSQL are shown: `18.6+zonky` is 18.6.0 by zonky.
+        if let Some((version, builder)) = text.split_once('+')
+            && let Some(Self::Prefix(_, Some(_))) = parse_prefix(version)
+            && let Some(version) = parse_full(&format!("{version}.0+{builder}"))
+        {
+            return Ok(Self::exactly(&version));
+        }
         // A tag is a channel's name or `local`, a hyphen, and word characters: nothing that could be mistaken for a version.
         if let Some((channel, rest)) = text.split_once('-')
             && (channel.parse::<Channel>().is_ok() || LOCAL.strip_suffix('-') == Some(channel))
@@ -284,6 +291,9 @@ mod tests {
         assert!(meant("18.4.0", "18.4.0") && !meant("18.4.0", "18.4.1"));
         assert!(meant("0.0", "0.0.35") && !meant("0.0", "0.1.0"));
         assert!(meant("v0.0.35", "0.0.35"));
+        // As it is shown.
+        assert!(meant("18.6+zonky", "18.6.0") && !meant("18.6+zonky", "18.6.1"));
+        assert!("18+zonky".parse::<Requirement>().is_err());
         assert!(!meant("0.0", "0.0.36-nightly.20260313+188bfd4"));
     }
 

@@ -271,7 +271,14 @@ fn failure(output: &Output, log: &[u8], room: &Room) -> Failure {
             return Failure::disk(room.path())(io::Error::new(kind, quoted(&line)));
         }
     }
-    if line(&["No module named pip"]).is_some() {
+    // uv without any Python is of no more use than no uv.
+    if line(&[
+        "No module named pip",
+        "No interpreter found",
+        "No virtual environment found",
+    ])
+    .is_some()
+    {
         return Failure::Missing;
     }
     if line(&["DO NOT MATCH THE HASHES", "Hash mismatch"]).is_some() {

@@ -38,7 +38,7 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, DumpError> {
         let (name, text) = (shell::typed(name), shell::typed(&format!("{name}.sql")));
         return Err(refused(
             "is a dump in a directory",
-            &format!("`pg_restore --file {text} {name}`, then `ampup db import {text}`"),
+            &format!("`ampup run -- pg_restore --file {text} {name}`, then `ampup db import {text}`"),
         ));
     }
     if !found.is_file() {

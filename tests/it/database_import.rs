@@ -307,7 +307,7 @@ fn every_kind_of_dump_is_read_or_told_how_to_write_another() {
     home.db(&["import", "--replace", "directory"])
         .exits(1)
         .says("is a dump in a directory")
-        .says("hint: `pg_restore --file directory.sql directory`");
+        .says("hint: `ampup run -- pg_restore --file directory.sql directory`");
     let status = Command::new(format!("{DEBIAN}/bin/pg_restore"))
         .args(["--file", &format!("{directory}.sql"), directory.as_str()])
         .status();

@@ -48,7 +48,7 @@ impl DumpError {
             }
             Self::Failed { last_lines, .. } if says(last_lines, &["ICU is not supported in this build"]) => {
                 Some(
-                    "take a build of PostgreSQL with ICU, as zonky's (`ampup info postgres` lists them): \
+                    "take a build of PostgreSQL with ICU, as zonky's (`ampup info postgres` lists them, each as it is named): \
                  `ampup install postgres@VERSION+zonky`, then run the same command again"
                         .to_owned(),
                 )

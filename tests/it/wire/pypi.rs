@@ -258,6 +258,13 @@ fn whatever_pip_says_is_quoted_and_the_next_source_is_tried() {
             7,
         ),
         (
+            "echo 'error: No interpreter found in virtual environments, managed installations, or search path' >&2"
+                .to_owned(),
+            "there is no pip on this machine",
+            Verdict::NextSource,
+            5,
+        ),
+        (
             "echo '/usr/bin/python3: No module named pip' >&2".to_owned(),
             "there is no pip on this machine",
             Verdict::NextSource,
