@@ -428,7 +428,7 @@ fn check(mirror: &Mirror, session: &Session) -> Result<Outcome, Error> {
     Ok(outcome)
 }
 
-/// What was asked for, to have this artifact carried.
+/// The request that has this artifact carried.
 fn as_asked(entry: &ArtifactEntry) -> String {
     format!("{}@{} --target {}", entry.component, entry.version, entry.target)
 }

@@ -26,7 +26,7 @@ pub(super) struct Findings {
     pub standing: Standing,
     /// The concerns about its version.
     pub concerns: Vec<Concern>,
-    /// What its builders have beyond the registry: a line, and the same for a program.
+    /// The newest release that its builders have beyond the registry: a line, and the same for a program.
     pub beyond: Option<(String, Value)>,
 }
 

@@ -114,7 +114,7 @@ fn kept_for_projects(plan: &Plan, session: &Session) -> Result<Vec<String>, Erro
     Ok(talk)
 }
 
-/// What the builders have of those that stay as they are. Nobody is asked about the others.
+/// The releases that the builders have of those that stay as they are. Nobody is asked about the others.
 fn survey<'a>(
     updates: &[Update],
     inventory: &Inventory,

@@ -195,9 +195,9 @@ fn without_libreadline_the_package_is_named_that_has_it() {
     fs::write(home.work().join("dump.sql"), "create table t (x int);\n").expect("written");
     let world = home.directory("libraries");
     let setup = format!(
-        "mkdir {world}/all {world}/left && mount --bind /usr/lib/x86_64-linux-gnu {world}/all \
-         && cp -rs {world}/all/. {world}/left && rm {world}/left/libreadline.so* && chmod -R a+rX {world} \
-         && mount --bind {world}/left /usr/lib/x86_64-linux-gnu"
+        "mkdir -p {world}/all && mount --bind /usr/lib/x86_64-linux-gnu {world}/all \
+         && {{ [ -d {world}/left ] || {{ cp -rs {world}/all {world}/left && rm {world}/left/libreadline.so* \
+         && chmod -R a+rX {world}; }}; }} && mount --bind {world}/left /usr/lib/x86_64-linux-gnu"
     );
     let within = |arguments: &[&str]| finish(within(&home, &setup, arguments).expect("root"));
     let hint = "hint: `apt-get install libreadline8`";

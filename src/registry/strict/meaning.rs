@@ -75,7 +75,7 @@ fn defaults(manifest: &Value, mistakes: &mut Vec<Mistake>) {
     }
 }
 
-/// What is shown on a terminal must not command it.
+/// Text is shown on terminals, which control characters would command.
 fn controls(value: &Value, path: &str, mistakes: &mut Vec<Mistake>) {
     match value {
         Value::String(text) => {
