@@ -146,8 +146,10 @@ const LOST: [&str; 6] = [
 
 /// The first error of psql is the reason, and the last line of pg_dump is the query.
 fn last_lines(said: &str) -> Vec<String> {
-    let lines = said.lines().filter(|line| !line.trim().is_empty());
-    lines.take(8).map(str::to_owned).collect()
+    let mut lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    // What is said again and again hides the reason.
+    lines.dedup();
+    lines.into_iter().take(8).map(str::to_owned).collect()
 }
 
 const RESTRICTS: &str = " that knows `\\restrict` (18, 17.6, 16.10, 15.14 or later)";

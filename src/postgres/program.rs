@@ -306,6 +306,17 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_only_talks_ends_with_its_time() {
+        let program = Utf8PathBuf::from("/bin/sh");
+        let mut command = bare_command(&program, None);
+        command.args(["-c", "while :; do echo x; sleep 0.05; done"]);
+        let limit = Limit::Whole(Duration::from_millis(300));
+        let ended = watch(program, command, "", limit, &Interrupt::default());
+        let ended = ended.map(|finished| finished.status);
+        assert!(matches!(ended, Err(ProgramError::Silent { .. })), "{ended:?}");
+    }
+
+    #[test]
     fn what_the_disk_refuses_a_program_ends_as_it_does_for_us() {
         let rows = [
             ("initdb: error: could not write \"a\": No space left on device", 7),

@@ -185,6 +185,10 @@ mod tests {
             assert_eq!(failed(said).exit_code(), code, "{said}");
         });
         assert_eq!(failed("ERROR:  syntax error\n").hint(), None);
+        // A server that says nothing but notices.
+        let notices = "no error message available\n".repeat(20);
+        let late = "psql: error: connection to server at \"h\", port 1 failed: timeout expired\n";
+        assert_eq!(failed(&(notices + late)).exit_code(), Exit::Network);
         let cut = "pg_dump: detail: Error message from server: server closed the connection unexpectedly\n";
         let at = |said: &str| DumpError::failed_at("h:1", "pg_dump".to_owned(), ExitStatus::default(), said);
         assert_eq!(at(cut).exit_code(), Exit::Network);

@@ -1,11 +1,9 @@
 //! Imports that come to an end before all was read.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener},
+    io::{BufRead as _, BufReader},
     process::Stdio,
     thread,
-    time::Duration,
 };
 
 use ampup::postgres::identity;
@@ -136,27 +134,4 @@ fn whoever_is_interrupted_leaves_nobody_at_the_source() {
     home.db(&["import", &elsewhere.address])
         .exits(0)
         .says("counted on both sides");
-}
-
-/// The address of a server that lets everybody in, and then says nothing but notices.
-pub(super) fn chatty() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("known");
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            thread::spawn(move || {
-                let mut asked = [0; 1024];
-                // The question for encryption has eight bytes.
-                while stream.read(&mut asked).is_ok_and(|count| count == 8) {
-                    let _ = stream.write_all(b"N");
-                }
-                let _ = stream.write_all(b"R\0\0\0\x08\0\0\0\0");
-                while stream.write_all(b"N\0\0\0\x05\0").is_ok() {
-                    thread::sleep(Duration::from_millis(100));
-                }
-            });
-        }
-    });
-    address
 }
