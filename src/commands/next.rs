@@ -1,9 +1,11 @@
 //! The commands to type after something was installed. Not a verb itself.
 
-use super::{Session, client, env, pinned};
+use camino::Utf8PathBuf;
+
+use super::{Session, client, env};
 use crate::{
     domain::ComponentName,
-    locate, self_install,
+    locate, resolve, self_install,
     shell::{Shell, foreign::AnyShell, quote},
 };
 
@@ -31,16 +33,17 @@ pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> V
 /// loads here.
 fn has_psql(session: &Session) -> bool {
     let psql = format!("psql{}", std::env::consts::EXE_SUFFIX);
-    let installed = session
-        .inventory()
-        .and_then(|inventory| pinned::installed(&inventory, session));
-    let (pins, _) = installed.unwrap_or_default();
-    let pin = pins.iter().find(|chosen| chosen.component == locate::postgres());
-    let tree = match pin {
-        Some(chosen) => session.layout.tree(&chosen.component, &chosen.tree),
-        None => session.layout.active_tree(&locate::postgres()),
-    };
+    let tree = pinned_postgres(session).unwrap_or_else(|| session.layout.active_tree(&locate::postgres()));
     tree.join("bin").join(psql).is_file() && client::psql(&tree, session).is_none()
+}
+
+/// The tree of the PostgreSQL that the project pins, if it is installed.
+fn pinned_postgres(session: &Session) -> Option<Utf8PathBuf> {
+    let pin = session.pins().ok()??.of(&locate::postgres())?;
+    let inventory = session.inventory().ok()?;
+    let trees = resolve::pinned(session.registry().ok()?, &inventory, &pin.spec()).ok()?;
+    let (name, tree) = trees.first()?;
+    Some(session.layout.tree(name, tree))
 }
 
 /// The line after which this shell finds the home's `bin`, if it does not.

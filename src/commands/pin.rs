@@ -31,7 +31,7 @@ pub struct Args {
 /// else the file says stays, with its comments and its order.
 ///
 /// # Errors
-/// When a component is named without a version and is not active, or the file cannot be written.
+/// When a component is named without a version and is not active, ampup itself is named, or the file cannot be written.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let specs = specs(args, session)?;
     let path = match session.pins()? {
@@ -134,6 +134,12 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
         }
     }
     for spec in &mut specs {
+        if spec.name == self_install::name() {
+            return Err(Error::Refused {
+                message: "ampup is what reads `ampup.toml`, which cannot choose its version".to_owned(),
+                hint: "`AMPUP_VERSION` names the version that install.sh installs".to_owned(),
+            });
+        }
         session.component(&spec.name)?;
         if spec.requirement.as_ref().is_some_and(Requirement::is_local) {
             session.warn(format!("`{spec}` is a build of this machine, which no other has"));

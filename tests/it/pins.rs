@@ -151,6 +151,7 @@ fn pin_writes_what_is_active_or_named_and_keeps_what_is_there() {
         .exits(0)
         .says("warning: tool has no version `9`");
     home.ampup(&["pin", "nothing@1"]).exits(3);
+    home.ampup(&["pin", "ampup@0.2.0"]).exits(1).says("AMPUP_VERSION");
     home.ampup(&["pin", "tool@one"]).exits(2);
     fs::remove_file(&file).expect("removed");
     home.ampup(&["pin", "tool@1.0.0"]).exits(0);

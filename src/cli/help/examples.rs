@@ -117,7 +117,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
     (
         "db stop",
         &[
-            ("ampup db stop", "once its sessions have ended"),
+            ("ampup db stop", "asks first if it has sessions"),
             ("ampup db stop --json", "the same for programs"),
         ],
     ),

@@ -150,6 +150,7 @@ fn the_configuration_of_each_ci_system_runs_a_projects_tests() {
 /// The inputs of the action, and the ref that a workflow names behind `@`.
 struct Inputs {
     components: &'static str,
+    directory: &'static str,
     locked: &'static str,
     reference: &'static str,
 }
@@ -183,6 +184,7 @@ impl Agent {
         let version = versions.next_back().expect("a version").to_owned();
         let variables = [
             ("COMPONENTS", inputs.components),
+            ("DIRECTORY", inputs.directory),
             ("LOCKED", inputs.locked),
             ("AMPUP_VERSION", &version),
             ("AMPUP_MIRROR", &mirror),
@@ -204,6 +206,7 @@ fn the_action_and_a_workflow(agent: &Agent, workflow: &str) {
     assert!(workflow.contains("locked: true"), "{workflow}");
     let locked = Inputs {
         components: "",
+        directory: ".",
         locked: "true",
         reference: "main",
     };
@@ -216,6 +219,16 @@ fn the_action_and_a_workflow(agent: &Agent, workflow: &str) {
         run.exits(0);
         assert_eq!(version, if reference == TAG { TAG } else { "latest" });
     }
+    agent
+        .step("mkdir services && cp ampup.toml services", &[])
+        .exits(0);
+    agent.pin("18");
+    let below = Inputs {
+        directory: "services",
+        ..locked
+    };
+    agent.action(&below).1.exits(0);
+    agent.pin("18.4.0");
     let on_two_lines = Inputs {
         components: "postgres@18\nnonesuch\n",
         locked: "false",
