@@ -1,6 +1,7 @@
 //! The words in which a program of PostgreSQL's says what is wrong.
 
-/// The levels of an error.
+/// The levels of an error, as the trial meets them.
+#[cfg(any(unix, test))]
 pub(crate) const ERRORS: &[&str] = &["ERROR", "FATAL", "PANIC", "error"];
 /// The same for whatever only reads settings: it says first which line is wrong.
 pub(crate) const OF_SETTINGS: &[&str] = &["LOG", "FATAL"];

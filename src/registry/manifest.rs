@@ -359,7 +359,7 @@ mod tests {
         };
         let release = |version: &str, artifacts: Value| json!({"version": version, "channel": "stable", "artifacts": artifacts});
         // The second summary has an escape, and is not read in one go.
-        for summary in ["one", "\u{1b}[31mone"] {
+        for summary in ["one", "\u{1b}[31m one"] {
             let document = json!({
                 "schema": 1, "registry": "test", "serial": 1, "issued": "2026-01-01T00:00:00Z", "more": [],
                 "components": {"tool": {
