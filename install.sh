@@ -51,7 +51,8 @@ Options, each also as an environment variable:
     --version VERSION    this version of ampup, not the newest               AMPUP_VERSION
     --home DIR           where ampup lives, instead of ~/.ampup              AMPUP_HOME
     --no-modify-path     leave the shells' files alone                       AMPUP_NO_MODIFY_PATH=1
-    --component SPEC     install this right away; may be repeated            AMPUP_COMPONENT="A B"
+    --component SPEC     install this too, as `ampup install SPEC` does      AMPUP_COMPONENT="A B"
+                         afterwards; may be repeated
     --dry-run            download and verify, list every file and line that  AMPUP_DRY_RUN=1
                          would be touched, keep nothing
     --mirror URL         the directory with the release's files (https://,   AMPUP_MIRROR

@@ -421,7 +421,7 @@ fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Find
     };
     let mut text = format!("{source}, of {issued}");
     if keyring.is_empty() {
-        text += "; a newer ampup has a newer one (none is fetched, for lack of a key to check it with)";
+        text += "; newer ones come with `ampup self update`, because this ampup has no key to check one with";
     }
     match trust::age_warning(&registry.issued, now) {
         None => Finding::fine("registry", text),

@@ -161,7 +161,7 @@ fn prepare(
                 {
                     let name = &group.components[0];
                     let taken = format!("{name} {}", context.show(name, &candidate.version));
-                    acquire::tell(&taken, &attempts, context);
+                    acquire::tell(&taken, None, &attempts, context);
                     let text = format!(
                         "{name} {} could not be installed; continuing with {}",
                         context.show(name, &best.version),

@@ -93,7 +93,7 @@ pub enum LocateError {
 
 /// The place that was searched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("nothing is at `{0}`")]
+#[error("looked for `{0}`")]
 pub struct NothingAt(pub Utf8PathBuf);
 
 impl Located {

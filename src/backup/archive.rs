@@ -143,7 +143,7 @@ pub(super) fn header(file: &Utf8Path) -> Result<Header, BackupError> {
     let mut archive = open(file)?;
     let mut entries = archive.entries().map_err(|cause| damaged(file, &cause))?;
     let first = entries.next().ok_or_else(|| damaged(file, &"it is empty"))?;
-    let mut first = first.map_err(|cause| damaged(file, &cause))?;
+    let mut first = first.map_err(|_| damaged(file, &NO_ARCHIVE))?;
     header_of(&mut first).map_err(|cause| damaged(file, &cause))
 }
 
@@ -220,6 +220,9 @@ enum BackupEntry<'a> {
 
 type Visit<'v> = dyn FnMut(BackupEntry<'_>, &mut dyn Read) -> io::Result<()> + 'v;
 
+/// The fault of a file that is something else.
+const NO_ARCHIVE: &str = "it was not made by `ampup db backup`";
+
 /// Reads a whole backup and compares it with its own list.
 fn read(file: &Utf8Path, visit: &mut Visit<'_>, interrupt: &Interrupt) -> Result<Header, BackupError> {
     read_entries(open(file)?, visit, interrupt).map_err(|cause| damaged(file, &cause))
@@ -235,7 +238,10 @@ fn read_entries<R: Read>(
     let (mut header, mut stated) = (None, None);
     let mut bytes = 0;
     for entry in archive.entries()? {
-        let mut entry = entry?;
+        let mut entry = match entry {
+            Err(_) if header.is_none() => return Err(bad(NO_ARCHIVE.to_owned())),
+            entry => entry?,
+        };
         let Some(header) = &header else {
             header = Some(header_of(&mut entry)?);
             continue;
@@ -299,9 +305,10 @@ fn read_entries<R: Read>(
 fn header_of<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Header> {
     let bad = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why);
     if entry.path()?.to_str() != Some(HEADER) {
-        return Err(bad("it was not made by `ampup db backup`"));
+        return Err(bad(NO_ARCHIVE));
     }
-    let header: Header = serde_json::from_slice(&limited(entry, HEADER_LIMIT)?)?;
+    let header: Header = serde_json::from_slice(&limited(entry, HEADER_LIMIT)?)
+        .map_err(|_| bad("its header is damaged, or was changed"))?;
     match header.schema {
         SCHEMA => Ok(header),
         _ => Err(bad("a newer ampup made it")),

@@ -8,7 +8,12 @@ use clap::{
 };
 
 use super::help;
-use crate::{commands::Error, nearest::nearest, shell};
+use crate::{
+    commands::Error,
+    domain::{ComponentName, Requirement},
+    nearest::nearest,
+    shell,
+};
 
 /// Returns the error that a refused command line is.
 pub(super) fn error(refusal: &clap::Error, words: &[OsString]) -> Error {
@@ -47,6 +52,25 @@ pub(super) fn error(refusal: &clap::Error, words: &[OsString]) -> Error {
                 message: format!("`{path}` has no option `{name}`"),
                 hint: meant(name, flags.iter().map(String::as_str), &words)
                     .unwrap_or_else(|| format!("`{}` lists the options", asks_for_help(&path))),
+            }
+        }
+        (ErrorKind::UnknownArgument, _, Some(word)) if verb.get_name() == "upgrade" => Error::Usage {
+            message: first_paragraph(refusal),
+            hint: meant_exactly(word, &format!("--to {word}"), &words).unwrap_or_default(),
+        },
+        (ErrorKind::UnknownArgument, _, Some(version)) if takes_versions(verb) => {
+            let joined = joined(version, &words);
+            Error::Usage {
+                message: match &joined {
+                    Some((spec, _)) => {
+                        format!("the version of a component is joined to its name: `{spec}`")
+                    }
+                    None => first_paragraph(refusal),
+                },
+                hint: joined.map_or_else(
+                    || format!("`{}`", asks_for_help(&path)),
+                    |(_, line)| format!("did you mean `ampup {line}`?"),
+                ),
             }
         }
         _ => Error::Usage {
@@ -97,6 +121,10 @@ fn meant_exactly(wrong: &str, right: &str, words: &[String]) -> Option<String> {
 /// The line with the verb that was probably meant: of this group, or of `ampup db` by `ampup status`.
 fn meant_verb(grammar: &Command, group: &Command, wrong: &str, words: &[String]) -> Option<String> {
     let own: Vec<&str> = names(group).collect();
+    let known = SYNONYMS.iter().find(|(words, _)| words.contains(&wrong));
+    if let Some((_, right)) = known.filter(|(_, right)| own.contains(right)) {
+        return meant_exactly(wrong, right, words);
+    }
     let is_top = group.get_name() == grammar.get_name();
     let database = grammar.find_subcommand("db").filter(|_| is_top);
     let near = nearest(
@@ -109,9 +137,42 @@ fn meant_verb(grammar: &Command, group: &Command, wrong: &str, words: &[String])
     }
 }
 
+/// Words of other programs for a verb of `ampup db`.
+const SYNONYMS: &[(&[&str], &str)] = &[
+    (&["create", "init", "new", "up"], "start"),
+    (&["down", "kill", "shutdown"], "stop"),
+    (&["connect", "console", "open", "shell", "sql"], "psql"),
+    (&["dump", "export", "save", "snapshot"], "backup"),
+    (&["backups", "list-backups", "rollback"], "restore"),
+    (&["clear", "delete", "drop", "remove", "wipe"], "reset"),
+    (&["clone", "copy"], "fork"),
+    (&["info", "show"], "status"),
+];
+
 fn names(group: &Command) -> impl Iterator<Item = &str> {
     let verbs = group.get_subcommands().filter(|verb| !verb.is_hide_set());
     verbs.map(Command::get_name)
+}
+
+/// Returns true if this verb is about a component at a version.
+fn takes_versions(verb: &Command) -> bool {
+    let mut names = verb
+        .get_positionals()
+        .flat_map(|argument| argument.get_value_names());
+    names.any(|names| names.iter().any(|name| name.contains("@VERSION")))
+}
+
+/// The component and its version, where they were typed as two words, and the line with the one word.
+fn joined(version: &str, words: &[String]) -> Option<(String, String)> {
+    version.parse::<Requirement>().ok()?;
+    let at = words.iter().rposition(|word| word == version)?;
+    let name = words[..at].last()?;
+    name.parse::<ComponentName>().ok()?;
+    let spec = format!("{name}@{version}");
+    let (before, after) = (&words[1..at - 1], &words[at + 1..]);
+    let line = [before, std::slice::from_ref(&spec), after].concat();
+    let line: Vec<String> = line.iter().map(|word| shell::typed(word)).collect();
+    Some((spec, line.join(" ")))
 }
 
 /// The text of clap's, without the usage and the tips that follow it.
@@ -162,6 +223,22 @@ mod tests {
             (
                 "ampup install --dry-rum",
                 "error: `ampup install` has no option `--dry-rum`\nhint: did you mean `ampup install --dry-run`?",
+            ),
+            (
+                "ampup use postgres 17 --dry-run",
+                "error: the version of a component is joined to its name: `postgres@17`\nhint: did you mean `ampup use postgres@17 --dry-run`?",
+            ),
+            (
+                "ampup db upgrade 17",
+                "error: unexpected argument `17` found\nhint: did you mean `ampup db upgrade --to 17`?",
+            ),
+            (
+                "ampup db create",
+                "error: there is no command `ampup db create`\nhint: did you mean `ampup db start`?",
+            ),
+            (
+                "ampup db list-backups",
+                "error: there is no command `ampup db list-backups`\nhint: did you mean `ampup db restore`?",
             ),
             (
                 "ampup list --fast",

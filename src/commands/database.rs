@@ -47,7 +47,7 @@ impl Selected {
             }
             Some(Surprise::Variable) => {
                 session.note(format!(
-                    "using the project in `{directory}`, which `AMP_DIR` names"
+                    "using the project in `{directory}`, which `AMP_DIR` names; `unset AMP_DIR` to use the one here"
                 ));
             }
         }
@@ -115,6 +115,18 @@ pub(super) fn start(
         reporter.report(event);
     }
     Ok(server)
+}
+
+/// Warns of a database that was made in the user's home directory itself, where nobody keeps a project.
+pub(super) fn warn_of_home(server: &Server, cluster: &Cluster, session: &Session) {
+    let evidence = server.evidence();
+    let is_home = Some(cluster.project().directory()) == session.env.user_home();
+    if evidence.made.is_some() && is_home {
+        session.warn(format!(
+            "`{}` is in your home directory itself; change to a project's directory first, if you meant one",
+            evidence.data_directory
+        ));
+    }
 }
 
 /// The events worth a line about a server that serves now.

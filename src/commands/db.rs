@@ -57,7 +57,7 @@ pub enum Db {
     Compact(compact::Args),
     /// Begin with an empty database; the old one is kept under another name
     Reset(reset::Args),
-    /// Copy the database into a file
+    /// Copy the database's files into one file, for PostgreSQL of the same major
     Backup(backup::Args),
     /// Bring the database back from a backup; the old one is kept under another name
     Restore(restore::Args),

@@ -52,7 +52,8 @@ impl External {
         let found = Self::find(cluster.project(), None, &session.env).ok().flatten();
         let external = found.filter(|external| !external.is_of(cluster))?;
         session.note(format!(
-            "ampd does not use this database: {external} names another"
+            "ampd does not use this database: {external} names another; {} to use this one",
+            external.removal()
         ));
         Some(external)
     }

@@ -24,6 +24,7 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
         source,
     };
     let inventory = session.inventory()?;
+    let chain = chain(inventory.generation, session).map_err(failed)?;
     let mut data = String::new();
     let mut rows = Vec::new();
     for number in generation::numbers(&session.layout)
@@ -48,11 +49,16 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
             session,
         )?;
         let mark = if active { "*" } else { " " };
+        let state = match chain.contains(&number) {
+            _ if active => "  active",
+            true => "",
+            false => "  undone",
+        };
         let made = times::local(&generation.record.made);
         let command = &generation.record.command;
         let _ = writeln!(
             data,
-            "{mark} {number:<3} {made:19}  {}  (`{command}`)",
+            "{mark} {number:<3} {made:19}  {}  (`{command}`){state}",
             changes.join(", ")
         );
         for one in &missing {
@@ -60,7 +66,7 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
             let _ = writeln!(data, "      incomplete; {completes} completes it");
         }
         rows.push(json!({
-            "number": number, "active": active, "made": generation.record.made, "command": generation.record.command,
+            "number": number, "active": active, "undone": !chain.contains(&number), "made": generation.record.made, "command": generation.record.command,
             "before": generation.record.before, "missing": missing.iter().map(spec).collect::<Vec<_>>(),
             "components": generation.set.components.iter()
                 .map(|(component, tree)| (component.to_string(), tree.to_string().into()))
@@ -73,9 +79,26 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
     })
 }
 
-/// Lists what one active set has that the one before had not; all of it where nobody knows that one any more.
+/// The active generation and those that it was made from, one after the other: whatever is not among them was undone.
+fn chain(active: Option<u64>, session: &Session) -> io::Result<BTreeSet<u64>> {
+    let numbers = generation::numbers(&session.layout)?;
+    let mut chain = BTreeSet::new();
+    let mut next = active;
+    // Each is seen at most once, whatever the records say.
+    while let Some(number) = next.filter(|number| chain.insert(*number)) {
+        let read = generation::read(&session.layout, number).ok();
+        let before = read.and_then(|generation| generation.record.before);
+        // Earlier versions did not write down which one it was.
+        next = before.or_else(|| numbers.iter().copied().filter(|other| *other < number).max());
+    }
+    Ok(chain)
+}
+
+/// Lists what one active set has that the one before had not; all of it where nobody knows that one any more. Where the
+/// versions are the same, what is asked for differs.
 fn changes(before: Option<&ActiveSet>, now: &ActiveSet, session: &Session) -> Result<Vec<String>, Error> {
     let nothing = ActiveSet::default();
+    let requests = &before.unwrap_or(&nothing).requests;
     let before = &before.unwrap_or(&nothing).components;
     let mut changes = Vec::new();
     let names: BTreeSet<_> = before.keys().chain(now.components.keys()).collect();
@@ -88,6 +111,16 @@ fn changes(before: Option<&ActiveSet>, now: &ActiveSet, session: &Session) -> Re
             (Some(old), None) => Some(format!("{name} {} removed", show(old))),
             _ => None,
         });
+    }
+    if changes.is_empty() {
+        let names: BTreeSet<_> = requests.keys().chain(now.requests.keys()).collect();
+        for name in names {
+            changes.extend(match (requests.get(name), now.requests.get(name)) {
+                (old, Some(new)) if old != Some(new) => Some(format!("{name} follows `{name}@{new}`")),
+                (Some(_), None) => Some(format!("{name} follows `{name}` alone")),
+                _ => None,
+            });
+        }
     }
     if changes.is_empty() {
         changes.push("no change of versions".to_owned());

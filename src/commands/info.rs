@@ -38,9 +38,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let requirement = component
         .default_requirement
         .as_ref()
-        .map(|default| format!(", {default}"))
+        .map(|default| format!(" of {default}"))
         .unwrap_or_default();
-    line("default", &format!("{}{requirement}", component.default_channel));
+    line(
+        "default",
+        &format!("the newest {} release{requirement}", component.default_channel),
+    );
     let active = inventory.active.components.get(&component.name);
     line(
         "active",
@@ -65,7 +68,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .as_str(),
     );
     data += &match (args.all, host.target) {
-        (false, Some(target)) => format!("versions for this host ({target})\n"),
+        (false, Some(target)) => format!(
+            "versions for this host ({target}); of several builds, the first that runs here is taken\n"
+        ),
         (false, None) => format!("versions for this host ({})\n", host.description),
         (true, _) => "versions for all hosts\n".to_owned(),
     };

@@ -87,7 +87,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             Some(false) => {
                 return Ok(Outcome {
                     exit: Exit::Failed,
-                    ..Outcome::done(vec!["nothing was changed".to_owned()], json!({ "done": false }))
+                    ..Outcome::done(intent.declined(), json!({ "done": false }))
                 });
             }
             // Whoever pipes a script into a shell wants ampup; nobody has agreed to changes of other files.

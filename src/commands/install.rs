@@ -11,7 +11,6 @@ use crate::{
     domain::{ComponentSpec, Requirement},
     pins::Pins,
     postgres::projects::Projects,
-    resolve,
 };
 
 /// A command that installs, for whoever named nothing that can be.
@@ -44,9 +43,7 @@ pub struct Args {
 /// When something does not exist, or nothing at all could be installed.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let named = args.what.iter().chain(&args.components);
-    let named = named
-        .map(|request| request.spec(session))
-        .collect::<Result<Vec<_>, _>>()?;
+    let named = requests::specs(named, session)?;
     let mut how = args.how.clone();
     how.is_locked = args.locked;
     if !named.is_empty() {
@@ -128,7 +125,7 @@ fn ensure_exact(
     let quoted: Vec<String> = loose.iter().map(|spec| format!("`{spec}`")).collect();
     let mut exact = Vec::new();
     for spec in &loose {
-        exact.push(exactly(spec, session)?);
+        exact.push(requests::exactly(spec, session)?);
     }
     Err(Error::Usage {
         message: format!(
@@ -137,17 +134,6 @@ fn ensure_exact(
         ),
         hint: format!("`{command} {}`", exact.join(" ")),
     })
-}
-
-/// The version that a requirement means here and now, as a request for it alone.
-pub(super) fn exactly(spec: &ComponentSpec, session: &Session) -> Result<String, Error> {
-    let plan = resolve::install(
-        session.registry()?,
-        &session.inventory()?,
-        &session.host()?,
-        std::slice::from_ref(spec),
-    )?;
-    Ok(format!("{}@{}", spec.name, plan.groups[0].candidates[0].version))
 }
 
 fn activation(no_activate: bool) -> Activation {

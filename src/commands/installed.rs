@@ -14,14 +14,21 @@ use crate::{
     store::{check, receipt::Receipt},
 };
 
-/// The installed versions as specs, in words.
+/// The installed versions as specs, in words. Where there are several of one component, it is said which is active.
 pub(super) fn installed(session: &Session, component: Option<&ComponentName>) -> Result<String, Error> {
     let inventory = session.inventory()?;
     let specs: Vec<String> = inventory
         .trees
         .iter()
         .filter(|(name, _)| component.is_none_or(|component| component == *name))
-        .flat_map(|(name, trees)| trees.iter().map(move |tree| format!("`{name}@{}`", tree.name)))
+        .flat_map(|(name, trees)| {
+            let is_marked = |tree: &Tree| trees.len() > 1 && inventory.is_active(name, &tree.name);
+            let spec = move |tree: &Tree| {
+                let mark = if is_marked(tree) { " (active)" } else { "" };
+                format!("`{name}@{}`{mark}", tree.name)
+            };
+            trees.iter().map(spec).collect::<Vec<_>>()
+        })
         .collect();
     Ok(if specs.is_empty() {
         "none".to_owned()

@@ -68,11 +68,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         session.refresh()?;
     }
     session.warn_of_age()?;
-    let specs = args
-        .what
-        .iter()
-        .map(|request| request.spec(session))
-        .collect::<Result<Vec<_>, _>>()?;
+    let specs = requests::specs(&args.what, session)?;
     let specs = if specs.is_empty() {
         install::defaults(session)?
     } else {

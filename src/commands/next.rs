@@ -2,10 +2,12 @@
 
 use camino::Utf8PathBuf;
 
-use super::{Session, client, env};
+use super::{Error, Session, client, database, env, pinned};
 use crate::{
-    domain::ComponentName,
-    locate, resolve, self_install,
+    domain::{ComponentName, Inventory, version::local_name},
+    locate,
+    postgres::{Contents, enclosing},
+    resolve, self_install,
     shell::{Shell, foreign::AnyShell, quote},
 };
 
@@ -27,6 +29,48 @@ pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> V
     let mut lines: Vec<String> = path(session).into_iter().collect();
     lines.extend(use_it.map(str::to_owned));
     lines
+}
+
+/// Says what this project uses in place of the versions of these components that became active: what it pins, and for a
+/// database that is there PostgreSQL of its own major.
+pub(super) fn in_this_project(activated: &[ComponentName], session: &Session) -> Result<Vec<String>, Error> {
+    let inventory = session.inventory()?;
+    // What is wrong with the pins is told by whoever uses them.
+    let (chosen, _) = pinned::installed(&inventory, session).unwrap_or_default();
+    let mut lines = Vec::new();
+    for one in &chosen {
+        let name = &one.component;
+        if activated.contains(name) && !inventory.is_active(name, &one.tree) {
+            let shown = session.style(name)?.show(one.tree.version());
+            lines.push(format!("this project keeps using {name} {shown} ({})", one.by));
+        }
+    }
+    let is_pinned = chosen.iter().any(|one| one.component == locate::postgres());
+    if !is_pinned && activated.contains(&locate::postgres()) {
+        lines.extend(database(&inventory, session));
+    }
+    Ok(lines)
+}
+
+/// Says that the database here stays with PostgreSQL of its major, where another is active.
+fn database(inventory: &Inventory, session: &Session) -> Option<String> {
+    let active = inventory.active.components.get(&locate::postgres())?.version();
+    let (project, _) = enclosing::find(&session.env, None).ok()?;
+    let Ok(Contents::Cluster { major }) = database::open(&project, session).contents() else {
+        return None;
+    };
+    if major == active.major || local_name(active).is_some() {
+        return None;
+    }
+    let upgrade = match major < active.major {
+        true => "; `ampup db upgrade` moves it",
+        false => "",
+    };
+    Some(format!(
+        "the database in `{}` stays with PostgreSQL {major}, and new ones use {}{upgrade}",
+        project.cluster(),
+        active.major
+    ))
 }
 
 /// Returns true if the PostgreSQL that serves here, which is the pinned one or the active one, has its client, and that

@@ -109,8 +109,7 @@ fn warn_of_another_major(pins: &Pins, session: &Session) -> Result<(), Error> {
 
 /// The specs that are named; a name alone means the exact version that is active.
 fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
-    let named = args.what.iter().map(|request| request.spec(session));
-    let mut specs = named.collect::<Result<Vec<_>, _>>()?;
+    let mut specs = requests::specs(&args.what, session)?;
     let inventory = session.inventory()?;
     if specs.is_empty() {
         for (name, tree) in &inventory.active.components {

@@ -113,6 +113,14 @@ struct Removal {
 
 impl Removal {
     fn add(&mut self, waste: &Waste) {
+        if waste.what != INACTIVE {
+            self.talk.push(format!(
+                "removed `{}` ({}, {})",
+                waste.path,
+                waste.what,
+                sized(waste.bytes)
+            ));
+        }
         self.items += 1;
         self.bytes += waste.bytes;
         self.removed.push(row(waste));
@@ -173,13 +181,16 @@ impl Removal {
     }
 }
 
+/// The description of an installed version.
+const INACTIVE: &str = "inactive version";
+
 /// An installed version, as an item.
 fn tree_of(component: &ComponentName, tree: &TreeName, session: &Session) -> Waste {
     let path = session.layout.tree(component, tree);
     Waste {
         bytes: prune::size(&path),
         path,
-        what: "inactive version",
+        what: INACTIVE,
     }
 }
 
@@ -256,15 +267,15 @@ fn removal(waste: &Waste) -> String {
 
 /// Lists what is kept and nobody named.
 fn tell_of_kept(kept: &[Waste], session: &Session) {
+    let Some(first) = kept.first() else { return };
+    session.note("kept, because only what is named of these is removed:".to_owned());
+    let width = kept.iter().map(|waste| waste.what.len()).max().unwrap_or(0);
     for waste in kept {
-        session.note(format!(
-            "kept: `{}` ({}, {}); {} removes it",
-            waste.path,
-            waste.what,
-            sized(waste.bytes),
-            removal(waste)
-        ));
+        let (size, what) = (sized(waste.bytes), waste.what);
+        session.note(format!("  {size:>8}  {what:width$}  `{}`", waste.path));
     }
+    let which = if kept.len() > 1 { "the first" } else { "it" };
+    session.note(format!("{} removes {which}", removal(first)));
 }
 
 /// The inactive versions of the named components; but not the last that a known project needs, for which the reasons are given.

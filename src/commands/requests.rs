@@ -7,9 +7,11 @@ use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use super::{Error, Session, installed::is_meant};
 use crate::{
     domain::{
-        ComponentName, ComponentSpec, Requirement, name::InvalidComponentName, requirement::InvalidSpec,
+        ComponentName, ComponentSpec, Inventory, Requirement, name::InvalidComponentName,
+        requirement::InvalidSpec,
     },
-    self_install,
+    registry::Registry,
+    resolve, self_install,
 };
 
 /// A word of the command line that names what to install, to use or to remove.
@@ -57,7 +59,7 @@ impl Request {
                             "a version alone means {}, which has no version `{requirement}`",
                             daemon()
                         ),
-                        hint: meant(requirement, &of(other), session),
+                        hint: meant(&[&requirement.to_string()], &of(other), session),
                     }),
                     None => Ok(of(daemon())),
                 }
@@ -81,6 +83,49 @@ impl Request {
             }
         }
     }
+}
+
+/// The components that several words of one command line mean.
+///
+/// # Errors
+/// As `Request::spec`, and when a version stands behind the name that it belongs to.
+pub fn specs<'r>(
+    requests: impl IntoIterator<Item = &'r Request>,
+    session: &Session,
+) -> Result<Vec<ComponentSpec>, Error> {
+    let mut specs: Vec<ComponentSpec> = Vec::new();
+    for request in requests {
+        if let Request::Version(version) = request
+            && let Some(before) = specs.last().filter(|before| before.requirement.is_none())
+            && !is_of_daemon(version, session)?
+        {
+            let joined = ComponentSpec {
+                requirement: Some(version.clone()),
+                ..before.clone()
+            };
+            return Err(Error::Usage {
+                message: format!("the version of a component is joined to its name: `{joined}`"),
+                hint: meant(
+                    &[&before.name.to_string(), &version.to_string()],
+                    &joined,
+                    session,
+                ),
+            });
+        }
+        specs.push(request.spec(session)?);
+    }
+    Ok(specs)
+}
+
+/// The version that a requirement means here and now, as a request for it alone.
+pub(super) fn exactly(spec: &ComponentSpec, session: &Session) -> Result<String, Error> {
+    let plan = resolve::install(
+        session.registry()?,
+        &session.inventory()?,
+        &session.host()?,
+        std::slice::from_ref(spec),
+    )?;
+    Ok(format!("{}@{}", spec.name, plan.groups[0].candidates[0].version))
 }
 
 /// Reads a version or a component for a command of which `example` is one that works.
@@ -136,59 +181,77 @@ pub fn path() -> impl TypedValueParser<Value = Utf8PathBuf> {
     NonEmptyStringValueParser::new().map(Utf8PathBuf::from)
 }
 
+/// True if ampd, or what moves with it, has such a version, installed or in the registry.
+fn is_of_daemon(requirement: &Requirement, session: &Session) -> Result<bool, Error> {
+    let (registry, inventory) = (session.registry()?, session.inventory()?);
+    let group = registry.group_of(&daemon());
+    let mut daemons = group.iter().map(|component| &component.name);
+    Ok(daemons.any(|name| {
+        is_installed(name, requirement, &inventory, session) || is_released(name, requirement, registry)
+    }))
+}
+
 /// The component that has such a version, where the daemon has none: one that is installed, or else one of the registry.
 fn other_with(requirement: &Requirement, session: &Session) -> Option<ComponentName> {
     let (registry, inventory) = (session.registry().ok()?, session.inventory().ok()?);
-    let is_installed = |name: &ComponentName| {
-        let spec = ComponentSpec {
-            name: name.clone(),
-            requirement: Some(requirement.clone()),
-        };
-        let mut trees = inventory.trees(name).iter();
-        trees.any(|tree| is_meant(&spec, tree, name, session))
-    };
-    let is_released = |name: &ComponentName| {
-        registry.component(name).is_some_and(|component| {
-            let mut releases = component.releases.iter();
-            releases.any(|release| component.is_meant(requirement, release))
-        })
-    };
-    let group = registry.group_of(&daemon());
-    let mut daemons = group.iter().map(|component| &component.name);
-    if daemons.any(|name| is_installed(name) || is_released(name)) {
+    if is_of_daemon(requirement, session).ok()? {
         return None;
     }
     let others = || {
-        registry
-            .components
-            .keys()
-            .filter(|name| **name != self_install::name())
+        let names = registry.components.keys();
+        names.filter(|name| **name != self_install::name())
     };
-    let installed = inventory.trees.keys().find(|name| is_installed(name));
+    let mut installed = inventory.trees.keys();
+    let installed = installed.find(|name| is_installed(name, requirement, &inventory, session));
     installed
-        .or_else(|| others().find(|name| is_released(name)))
+        .or_else(|| others().find(|name| is_released(name, requirement, registry)))
         .cloned()
 }
 
-/// Names the command line in which this version is that of a component, or the component's version where the line is not
-/// known as it was typed.
-fn meant(version: &Requirement, spec: &ComponentSpec, session: &Session) -> String {
-    let is_version = |word: &str| word.parse().is_ok_and(|word: Requirement| word == *version);
-    let words = || session.command.split(' ');
-    let is_as_typed = words().any(is_version) && !session.command.contains('…');
-    let line: Vec<String> = words()
-        .map(|word| {
-            if is_version(word) {
-                spec.to_string()
-            } else {
-                word.to_owned()
-            }
-        })
-        .collect();
-    match is_as_typed {
-        true => format!("did you mean `{}`?", line.join(" ")),
-        false => format!("did you mean `{spec}`?"),
+fn is_installed(
+    name: &ComponentName,
+    requirement: &Requirement,
+    inventory: &Inventory,
+    session: &Session,
+) -> bool {
+    let spec = ComponentSpec {
+        name: name.clone(),
+        requirement: Some(requirement.clone()),
+    };
+    let mut trees = inventory.trees(name).iter();
+    trees.any(|tree| is_meant(&spec, tree, name, session))
+}
+
+fn is_released(name: &ComponentName, requirement: &Requirement, registry: &Registry) -> bool {
+    registry.component(name).is_some_and(|component| {
+        let mut releases = component.releases.iter();
+        releases.any(|release| component.is_meant(requirement, release))
+    })
+}
+
+/// Names the command line in which these words are this spec, or the spec alone where the line is not known as it was
+/// typed.
+fn meant(replaced: &[&str], spec: &ComponentSpec, session: &Session) -> String {
+    let words: Vec<&str> = session.command.split(' ').collect();
+    let is_same = |(typed, meant): (&&str, &&str)| known_as(typed) == *meant || same_version(typed, meant);
+    let found = words
+        .windows(replaced.len())
+        .position(|window| window.iter().zip(replaced).all(is_same));
+    match found.filter(|_| !session.command.contains('…')) {
+        Some(at) => {
+            let (before, after) = (&words[..at], &words[at + replaced.len()..]);
+            let spec = spec.to_string();
+            let line = [before, &[spec.as_str()], after].concat();
+            format!("did you mean `{}`?", line.join(" "))
+        }
+        None => format!("did you mean `{spec}`?"),
     }
+}
+
+/// True if both words are one version: `v2` is `2`.
+fn same_version(one: &str, other: &str) -> bool {
+    let read = |word: &str| word.parse::<Requirement>().ok();
+    read(one).is_some() && read(one) == read(other)
 }
 
 fn daemon() -> ComponentName {

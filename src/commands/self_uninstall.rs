@@ -131,6 +131,8 @@ fn remove(
     session: &Session,
 ) -> Result<(Outcome, Vec<Utf8PathBuf>), Error> {
     let layout = &session.layout;
+    // The list of them goes with the home.
+    let databases = databases(session);
     let lock = lock(session)?;
     home::ensure_unused(layout)?;
     ensure_nothing_runs(session)?;
@@ -177,6 +179,19 @@ fn remove(
     if self_install::whence(program, layout) == Whence::Elsewhere && program.is_file() {
         talk.push(format!(
             "`{program}` was not installed by ampup, and stays: remove it the way it was installed"
+        ));
+    }
+    if !databases.is_empty() {
+        let places: Vec<String> = databases.iter().map(|place| format!("`{place}`")).collect();
+        talk.push(format!(
+            "the databases stay, each in its project's `.amp`: {}",
+            places.join(", ")
+        ));
+    }
+    if session.env.search_path().contains(&layout.bin()) {
+        talk.push(format!(
+            "this shell still has `{}` on PATH; new ones have not",
+            layout.bin()
         ));
     }
     Ok((Outcome::done(talk, json!({})), Vec::new()))
@@ -302,15 +317,22 @@ fn lines(returns: &[Return], estate: &Estate, session: &Session) -> Vec<String> 
     for path in &estate.others {
         lines.push(format!("leave `{path}`, which is not ampup's"));
     }
-    let projects = Projects::new(&session.layout, &session.env).read();
-    let kept = projects.iter().filter(|project| project.is_dir()).count();
-    if kept > 0 {
+    let databases = databases(session);
+    if !databases.is_empty() {
         lines.push(format!(
-            "leave the databases of {}, which `ampup db list` names",
-            counted(kept, "project")
+            "leave the databases of {}:",
+            counted(databases.len(), "project")
         ));
+        lines.extend(databases.iter().map(|place| format!("    `{place}`")));
     }
     lines
+}
+
+/// The databases of the known projects, which stay.
+fn databases(session: &Session) -> Vec<Utf8PathBuf> {
+    let projects = Projects::new(&session.layout, &session.env).read();
+    let places = projects.iter().map(|amp_dir| amp_dir.join("metadb"));
+    places.filter(|place| place.is_dir()).collect()
 }
 
 /// Lists every entry of the home that goes; the pages of the manual are one.

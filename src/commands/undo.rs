@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{ActiveSet, ComponentName, Inventory, TreeName},
-    self_install,
+    locate, self_install,
     store::{
         commit,
         generation::{self, Generation},
@@ -121,8 +121,12 @@ fn talk(back: &WayBack, inventory: &Inventory, session: &Session) -> Result<Vec<
     }
     let gone = inventory.active.components.iter();
     for (component, tree) in gone.filter(|(component, _)| !set.components.contains_key(*component)) {
+        let serves = match *component == locate::postgres() {
+            true => ", serves the databases of its major",
+            false => "",
+        };
         talk.push(format!(
-            "{component} is no longer active; it is still installed, and `ampup use {component}@{tree}` activates it"
+            "{component} is no longer active; it is still installed{serves}, and `ampup use {component}@{tree}` activates it"
         ));
     }
     if talk.len() == 1 {
@@ -195,7 +199,10 @@ fn nothing(passed_over: bool) -> Error {
             "`ampup undo --include-ampup` takes ampup back",
         )
     } else {
-        ("there is nothing to undo", "`ampup history` shows what changed")
+        (
+            "there is nothing to undo: no other versions were active before",
+            "`ampup history` shows what changed, and what was undone",
+        )
     };
     Error::NotFound {
         message: message.to_owned(),

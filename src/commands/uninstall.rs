@@ -37,11 +37,7 @@ pub struct Args {
 /// # Errors
 /// When one is not installed, is in use, or several could be meant. Nothing is changed then.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let specs = args
-        .specs
-        .iter()
-        .map(|request| request.spec(session))
-        .collect::<Result<Vec<_>, _>>()?;
+    let specs = requests::specs(&args.specs, session)?;
     // A first look, so that a question about nothing makes no home.
     let inventory = session.inventory()?;
     let doomed = doomed(args, &specs, &inventory, session)?;
@@ -181,13 +177,16 @@ fn find(
             .iter()
             .filter(|tree| is_meant(spec, tree, name, session))
             .collect();
-        if meant.len() > 1 {
+        if let [first, _, ..] = meant[..] {
+            // What is in use is not what goes first.
+            let inactive = meant.iter().find(|tree| !inventory.is_active(name, &tree.name));
+            let suggested = inactive.unwrap_or(&first);
             return Err(Error::Usage {
                 message: format!(
                     "which version of {name}? Installed: {}",
                     installed(session, Some(name))?
                 ),
-                hint: format!("`ampup uninstall {name}@{}`", meant[0].name),
+                hint: format!("`ampup uninstall {name}@{}`", suggested.name),
             });
         }
         found.extend(meant.first().map(|tree| (name.clone(), tree.name.clone())));

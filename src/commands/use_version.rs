@@ -5,10 +5,11 @@ use serde_json::json;
 use super::{
     Error, Outcome, Session,
     installed::{damaged, ensure_own_executables, ensure_there, installed, is_meant},
+    next,
     requests::{self, Request},
 };
 use crate::{
-    domain::{ActiveSet, ComponentSpec, Inventory, Requirement},
+    domain::{ActiveSet, ComponentName, ComponentSpec, Inventory, Requirement},
     host::Host,
     registry::concern,
     resolve::{self, Action, ResolveError},
@@ -47,7 +48,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     let _lock = session.lock_store()?;
     let inventory = session.inventory()?;
-    let (set, talk) = choose(&wanted, &inventory, &host, session)?;
+    let (set, mut talk) = choose(&wanted, &inventory, &host, session)?;
     let mut number = inventory.generation;
     if set != inventory.active {
         let made = commit::activate(&session.layout, &set, &session.command, inventory.generation);
@@ -56,6 +57,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             source,
         })?);
     }
+    let activated: Vec<ComponentName> = set.components.into_keys().collect();
+    talk.extend(next::in_this_project(&activated, session)?);
     Ok(Outcome::done(talk, json!({ "generation": number })))
 }
 

@@ -135,8 +135,7 @@ fn why(
     };
     if let Some(maker) = &maker {
         let (made, command) = (times::local(&maker.record.made), &maker.record.command);
-        line("since", &made);
-        line("by", &format!("`{command}`"));
+        line("activated", &format!("{made}, by `{command}`"));
     }
     let directory = session.layout.tree(name, tree);
     let receipt = Receipt::read(&directory, name, tree.version());

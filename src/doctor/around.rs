@@ -7,7 +7,6 @@ use super::{Advice, Finding};
 use crate::{
     domain::component::Acceptance,
     env::Env,
-    event::counted,
     fs::{entries, link},
     hindrance::{self, Hindrance},
     layout::Layout,
@@ -73,10 +72,7 @@ pub(super) fn search_path(layout: &Layout, env: &Env) -> Vec<Finding> {
     if findings.is_empty() {
         findings.push(Finding::fine(
             "PATH",
-            format!(
-                "`{bin}` comes first for its {}",
-                counted(programs.len(), "program")
-            ),
+            format!("`{bin}` comes first, for {}", programs.join(", ")),
         ));
     }
     findings

@@ -84,6 +84,18 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// Where it is, in a word: the host of an address, or the package registry.
+    pub fn place(&self) -> &str {
+        match self {
+            Self::Https { url } => url.split('/').nth(2).unwrap_or(url),
+            Self::File { url } => url,
+            Self::Npm { .. } => "npm",
+            Self::PyPi { .. } => "PyPI",
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -366,20 +366,28 @@ pub fn holder(path: &Utf8Path) -> String {
 /// Returns true if somebody holds or shares the lock, without touching it: trying it would make others believe that it
 /// is held. `None` if the system does not say.
 pub fn is_held(path: &Utf8Path) -> Option<bool> {
+    holders(path).map(|holders| !holders.is_empty())
+}
+
+/// The processes that hold or share the lock, without touching it: 0 stands for one that is not seen from here. `None` if
+/// the system does not say.
+pub fn holders(path: &Utf8Path) -> Option<Vec<u32>> {
     #[cfg(target_os = "linux")]
     {
         use std::os::unix::fs::MetadataExt as _;
         let inode = match fs::metadata(path) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Some(false),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Some(Vec::new()),
             found => found.ok()?.ino(),
         };
         // `1: FLOCK ADVISORY READ 1234 08:01:5678 0 EOF` (proc(5)). The device is left out: an overlay has another there.
         let locks = fs::read_to_string("/proc/locks").ok()?;
         let suffix = format!(":{inode}");
-        Some(locks.lines().any(|line| {
-            let mut words = line.split_whitespace().skip(1);
-            words.next() == Some("FLOCK") && words.nth(3).is_some_and(|file| file.ends_with(&suffix))
-        }))
+        let holder = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let is_ours = words.get(1) == Some(&"FLOCK") && words.get(5)?.ends_with(&suffix);
+            is_ours.then(|| words[4].parse().unwrap_or(0))
+        };
+        Some(locks.lines().filter_map(holder).collect())
     }
     #[cfg(not(target_os = "linux"))]
     {

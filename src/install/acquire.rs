@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     accept::{AcceptError, Accepted, Expected, ProvenCluster, accept, ensure_open},
-    domain::{Artifact, Component, Digest, Provider, TreeName, component::Acceptance},
+    domain::{Artifact, Component, Digest, Provider, Source, TreeName, component::Acceptance},
     event::{Event, Phase},
     fetch::{FetchContext, FetchError, Verdict},
     fs::{
@@ -123,7 +123,7 @@ pub(super) fn build(
         match try_artifact(step, component, artifact, &name, &staging, context) {
             Ok(tree) => {
                 let provider = artifact.provider.clone();
-                tell(&name, &attempts, context);
+                tell(&name, Some(&artifact.source), &attempts, context);
                 return Ok(Sealed {
                     tree,
                     provider,
@@ -152,9 +152,15 @@ pub(super) fn build(
 
 /// Says why a component did not come from where it was looked for first; where nothing came, the error says so. Who is out
 /// of reach is told in one line, and of all components that meet the same, only the first says so.
-pub(super) fn tell(name: &str, attempts: &[Attempt], context: &InstallContext<'_>) {
+pub(super) fn tell(name: &str, source: Option<&Source>, attempts: &[Attempt], context: &InstallContext<'_>) {
     if let Some(who) = error::out_of_reach(attempts).filter(|who| context.wire.is_news(who)) {
-        let text = format!("{who}; {name} came from another source");
+        let text = match source {
+            Some(source) => format!(
+                "{who}; {name} came from {} instead, with the same checks",
+                source.place()
+            ),
+            None => who,
+        };
         context.reporter.report(Event::Note(text));
     }
     // The mirror has said of its own copy what is wrong.

@@ -130,6 +130,11 @@ impl Cluster {
         status::sessions(&self.context)
     }
 
+    /// Those who use the server, for a person.
+    pub(crate) fn users(&self) -> Result<Vec<String>, ClusterError> {
+        status::users(&self.context)
+    }
+
     /// The bytes of all its files, each of which is looked at.
     pub(crate) fn size(&self) -> u64 {
         status::size(&self.context)

@@ -245,11 +245,12 @@ impl fmt::Display for Concern {
             Self::Unbuilt {
                 what, is_security, ..
             } => {
-                write!(f, "{what} is released; no builder that ampup knows has it yet")?;
-                if *is_security {
-                    f.write_str(" (it has security fixes)")?;
-                }
-                Ok(())
+                let fixes = if *is_security { " with security fixes" } else { "" };
+                write!(
+                    f,
+                    "{what} is released{fixes}, and nobody has built it for ampup yet; `ampup update` installs it as soon as \
+                     somebody has"
+                )
             }
             Self::EndOfLife { what, since, remedy } => write!(
                 f,
@@ -321,7 +322,7 @@ mod tests {
         assert_eq!(
             said("17.11.0", "2029-11-08"),
             [
-                "PostgreSQL 17.12 is released; no builder that ampup knows has it yet (it has security fixes)",
+                "PostgreSQL 17.12 is released with security fixes, and nobody has built it for ampup yet; `ampup update` installs it as soon as somebody has",
                 "PostgreSQL 17 has had no fixes since 2029-11-08: `ampup update postgres --allow-major` installs a \
                  newer major version"
             ]

@@ -322,6 +322,7 @@ fn the_servers_that_run_from_a_home_are_stopped_before_it_goes() {
     assert!(served.is_running());
     let run = served.ampup(&["self", "uninstall", "--yes"]).exits(0);
     assert!(run.stderr.contains("stopped the database of `.amp`"), "{run:#?}");
+    run.says("the databases stay, each in its project's `.amp`: `");
     assert!(!served.is_running() && !served.home.path().exists());
     assert!(served.data().join("PG_VERSION").is_file());
 }

@@ -218,7 +218,12 @@ fn of_a_server_that_a_living_ampd_started_that_is_said() {
     // What ended meanwhile does not keep running, whoever started it.
     let mut running = heard(&served);
     assert_eq!(running.line(), "ready");
-    served.ampup(&["db", "stop"]).exits(0);
+    served
+        .ampup(&["db", "stop"])
+        .exits(6)
+        .says("is in use by process ")
+        .says("(`");
+    served.ampup(&["db", "stop", "--yes"]).exits(0);
     let ended = running.ended();
     assert!(ended.contains("was stopped meanwhile"), "{ended}");
     served.ampup(&["db", "start"]).exits(0);

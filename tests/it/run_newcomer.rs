@@ -5,6 +5,7 @@ use fs_err as fs;
 use crate::support::{
     home::{Run, finish},
     served::Served,
+    table::every,
 };
 
 #[test]
@@ -90,7 +91,18 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
     served
         .ampup(&["prune"])
         .exits(0)
-        .says("ampup prune --remove .amp/");
+        .says("  old cluster  `.amp/metadb.old-")
+        .says("`ampup prune --remove .amp/");
+    // What could come back is listed.
+    let listed = served.ampup(&["db", "restore"]).exits(0);
+    assert_eq!(listed.stdout.lines().count(), 1, "{listed:#?}");
+    listed
+        .prints_with("  PostgreSQL 18  ")
+        .says("`ampup db restore .amp/metadb.old-");
+    served
+        .ampup(&["db", "restore", "--amp-dir", "elsewhere/.amp"])
+        .exits(0)
+        .says("there is nothing to restore in `elsewhere/.amp`; `ampup db backup` makes a backup");
     served.sql("create table other as select 1 as x");
     let run = served.ampup(&["db", "restore", kept.as_str()]).exits(0);
     assert!(run.stderr.starts_with("restored the database of 2"), "{run:#?}");
@@ -105,4 +117,26 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
         .ampup(&["db", "restore", "nothing-here"])
         .exits(3)
         .says("cannot read `nothing-here`\n  No such file or directory\n");
+}
+
+#[test]
+fn another_active_postgres_leaves_the_database_that_is_there_and_says_so() {
+    let served = Served::new();
+    let active = || served.ampup(&["use", "postgres@18"]).exits(0).stderr;
+    served.ampup(&["run", "true"]).exits(0);
+    let now = active();
+    assert!(!now.contains("the database in"), "{now}");
+    let version = served.data().join("PG_VERSION");
+    let rows = [
+        (
+            "17",
+            "stays with PostgreSQL 17, and new ones use 18; `ampup db upgrade` moves it\n",
+        ),
+        ("19", "stays with PostgreSQL 19, and new ones use 18\n"),
+    ];
+    every(rows, |(major, words)| {
+        fs::write(&version, format!("{major}\n")).expect("written");
+        let now = active();
+        assert!(now.contains(words), "{now}");
+    });
 }

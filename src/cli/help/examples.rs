@@ -188,6 +188,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
     (
         "db restore",
         &[
+            ("ampup db restore", "list what could be restored"),
             ("ampup db restore before.tar.zst", "a backup"),
             (
                 "ampup db restore --amp-dir ../copy/.amp b.tar.zst",

@@ -5,6 +5,9 @@ use std::io;
 use super::hint_of_room;
 use crate::{backup::BackupError, exit::Exit};
 
+/// The command that shows what there is.
+const LISTS: &str = "`ampup db restore` without a file lists what could be restored";
+
 impl BackupError {
     /// The next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
@@ -13,26 +16,18 @@ impl BackupError {
             Self::NoCluster(_) | Self::NoOther(_) => {
                 Some("`ampup db list` shows the projects that have a database".to_owned())
             }
-            Self::NotKept(_) => Some(
-                "`ampup prune --dry-run` shows the backups and the old clusters that projects keep"
-                    .to_owned(),
-            ),
+            Self::NotKept(_) => Some(LISTS.to_owned()),
             Self::Exists(_) | Self::Inside(_) => Some("name another file, or none".to_owned()),
             Self::Outside(_) => {
                 Some("copy it with `pg_dumpall`, or move the tablespace back into the cluster".to_owned())
             }
-            Self::Damaged { .. } => {
-                Some("use another backup; `ampup prune --dry-run` lists those that projects keep".to_owned())
-            }
+            Self::Damaged { .. } => Some(LISTS.to_owned()),
             Self::OtherMajor { source, .. } => source.hint(),
             Self::NoRoom { .. } => Some(
                 "free disk space (`ampup prune` removes unused files) and run the same command again"
                     .to_owned(),
             ),
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
-                "`ampup prune --dry-run` shows the backups and the old clusters that projects keep"
-                    .to_owned(),
-            ),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(LISTS.to_owned()),
             Self::Io { source, .. } => hint_of_room(source),
         }
     }

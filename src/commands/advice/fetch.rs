@@ -97,7 +97,8 @@ fn hint_of_fault(at: &Fault, why: &str) -> String {
         Fault::Host { is_proxied: true, .. } => "name a mirror with `--mirror`".to_owned(),
         Fault::Host { is_mirror: true, .. } => "check the address that `--mirror` names".to_owned(),
         Fault::Host { .. } => {
-            "set `https_proxy` if your network has a proxy, or name a mirror with `--mirror`".to_owned()
+            "connect to a network; set `https_proxy` if yours has a proxy, or name a mirror with `--mirror`"
+                .to_owned()
         }
     }
 }

@@ -37,7 +37,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     let made = backup::back_up(&cluster, file.as_deref(), session.reporter.as_ref())?;
     let mut talk = vec![format!(
-        "PostgreSQL {}, {}, every file compared",
+        "a copy of the files of PostgreSQL {} ({}), each compared with its original; pg_dump makes one that other majors read",
         made.header.major,
         sized(made.header.bytes)
     )];

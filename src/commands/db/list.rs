@@ -68,8 +68,18 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
             row.amp_dir, row.version, row.size, row.state
         );
     }
+    let mut talk = Vec::new();
+    if rows.is_empty() {
+        talk.push(
+            "no database is known in this home; one is listed once `ampup run` or `ampup db start` used it"
+                .to_owned(),
+        );
+    }
     let json = json!({ "projects": rows.into_iter().map(|row| row.json).collect::<Vec<_>>() });
-    Ok(Outcome::answer(text, json))
+    Ok(Outcome {
+        talk,
+        ..Outcome::answer(text, json)
+    })
 }
 
 struct Row {

@@ -44,6 +44,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             Err(error) => return Err(error),
         },
     };
+    if asks_for_nothing_else(&args.words) {
+        let command = child::Command::new(program, &args.words);
+        return child::run(&command, None, session).map(Outcome::of_command);
+    }
     let start = StartOptions {
         run_as: database::user(args.run_as.as_deref())?,
         ..StartOptions::default()
@@ -54,6 +58,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     };
     let command = child::Command::new(program, &args.words).for_libpq();
     child::run(&command, Some(&with), session).map(Outcome::of_command)
+}
+
+/// Returns true for psql's own help or version, which need no database.
+fn asks_for_nothing_else(words: &[OsString]) -> bool {
+    let first = words.first().and_then(|word| word.to_str()).unwrap_or_default();
+    ["-?", "-V", "--version"].contains(&first) || first.starts_with("--help")
 }
 
 fn missing(programs: &Located, session: &Session) -> Error {

@@ -1,22 +1,25 @@
 //! `ampup db restore`: the project's database as it was when a backup was made.
 
+use std::fmt::Write as _;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
 use super::{super::database::Selected, Error, Session, named};
 use crate::{
-    backup,
+    backup::{self, Header},
     commands::{Outcome, pinned::PostgresPin, requests, times},
     event::sized,
-    postgres::Cluster,
+    postgres::{Cluster, projects::kept_clusters},
 };
 
 /// Arguments of `ampup db restore`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// A file that `ampup db backup` wrote, or a database that was put aside, such as `.amp/metadb.old-20260101T000000Z`
+    /// A file that `ampup db backup` wrote, or a database that was put aside, such as `.amp/metadb.old-20260101T000000Z`;
+    /// without it, those of the project are listed
     #[arg(value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
-    pub file: Utf8PathBuf,
+    pub file: Option<Utf8PathBuf>,
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -25,16 +28,20 @@ pub struct Args {
     pub which: Selected,
 }
 
-/// Puts a backup in the cluster's place and keeps what is there under another name.
+/// Puts a backup in the cluster's place and keeps what is there under another name. Without a file, lists what could be
+/// restored.
 ///
 /// # Errors
 /// When the file is not a complete backup, PostgreSQL of its major is not installed, the project pins another major, or the
 /// cluster is in use; nothing is changed then.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
-    let file = named(&args.file, session);
+    let Some(given) = &args.file else {
+        return Ok(list(&cluster, &args.which));
+    };
+    let file = named(given, session);
     if let (Some(pin), Ok(header)) = (PostgresPin::of_project(session)?, backup::header(&file)) {
-        let again = super::restore_command(&args.file, &args.which);
+        let again = super::restore_command(given, &args.which);
         pin.ensure_takes(header.major, &file, &again, session)?;
     }
     if args.dry_run {
@@ -52,6 +59,41 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "restarted": restored.resumed,
     });
     Ok(Outcome::done(talk, json))
+}
+
+/// The backups of the project and the databases that were put aside, oldest first.
+fn list(cluster: &Cluster, which: &Selected) -> Outcome {
+    let amp_dir = cluster.project().amp_dir();
+    let kinds = [
+        (backup::kept(amp_dir), "backup"),
+        (kept_clusters(amp_dir), "old database"),
+    ];
+    let each = kinds.into_iter();
+    let each = each.flat_map(|(paths, what)| paths.into_iter().map(move |path| (path, what)));
+    let mut found: Vec<_> = each
+        .filter_map(|(path, what)| Some((backup::header(&path).ok()?, path, what)))
+        .collect();
+    found.sort_by(|(one, ..), (other, ..)| one.created.cmp(&other.created));
+    let mut data = String::new();
+    for (header, path, what) in &found {
+        let (made, size) = (times::local(&header.created), sized(header.bytes));
+        let major = header.major;
+        let _ = writeln!(data, "{made}  PostgreSQL {major}  {size:>8}  {what:12}  {path}");
+    }
+    let talk = match found.last() {
+        Some((_, newest, _)) => format!("`{}` restores the newest", super::restore_command(newest, which)),
+        None => format!("there is nothing to restore in `{amp_dir}`; `ampup db backup` makes a backup"),
+    };
+    let row = |(header, path, what): &(Header, Utf8PathBuf, &str)| {
+        json!({
+            "path": path, "what": what, "major": header.major, "created": header.created, "bytes": header.bytes,
+        })
+    };
+    let json = json!({ "restorable": found.iter().map(row).collect::<Vec<_>>() });
+    Outcome {
+        talk: vec![talk],
+        ..Outcome::prose(data, json)
+    }
 }
 
 /// The plan, in words.

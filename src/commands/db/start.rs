@@ -32,6 +32,9 @@ pub struct Args {
     pub dry_run: bool,
 }
 
+/// The commands to type next.
+const NEXT: &str = "it runs until `ampup db stop`; `ampup db psql` opens it";
+
 /// Starts the database, which is made on first use, and leaves it running.
 ///
 /// # Errors
@@ -53,6 +56,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     };
     let server = database::start(&cluster, &start, session.reporter.as_ref())?;
     let evidence = server.evidence();
+    database::warn_of_home(&server, &cluster, session);
     let json = json!({
         "url": server.url(), "version": evidence.version, "pid": evidence.pid, "socket": evidence.socket.path(),
         "address": evidence.socket.address(),
@@ -60,14 +64,17 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "started": evidence.origin == ServerOrigin::Started, "made": evidence.made.is_some(),
     });
     if !args.tcp || evidence.socket.path().is_none() {
-        return Ok(Outcome::done(Vec::new(), json));
+        return Ok(Outcome::done(vec![NEXT.to_owned()], json));
     }
     let Some(url) = cluster.status()?.tcp_url else {
         return Err(without_port(&cluster));
     };
     let mut json = json;
     json["tcp_url"] = url.clone().into();
-    Ok(Outcome::answer(format!("{url}\n"), json))
+    Ok(Outcome {
+        talk: vec![NEXT.to_owned()],
+        ..Outcome::answer(format!("{url}\n"), json)
+    })
 }
 
 /// The plan, in words.

@@ -92,7 +92,9 @@ pub(super) fn state(status: &Status) -> String {
         (ServerState::OutOfReach { holder }, _) => {
             format!("held by {holder}, which cannot be seen from here")
         }
-        (ServerState::Stopped, Contents::Absent | Contents::Empty) => "none".to_owned(),
+        (ServerState::Stopped, Contents::Absent | Contents::Empty) => {
+            "none yet: `ampup run`, `ampup db psql` and `ampup db start` create it".to_owned()
+        }
         (ServerState::Stopped, Contents::Unfinished) => {
             "unfinished: the next start creates it again".to_owned()
         }

@@ -21,10 +21,10 @@ pub struct Args {
     pub dry_run: bool,
 }
 
-/// Stops the database, whoever started it. Where sessions are open, they are named, and it is asked.
+/// Stops the database, whoever started it. Whoever uses it is named, and it is asked.
 ///
 /// # Errors
-/// When it does not stop, runs where it cannot be reached, or has sessions and nobody said that it may stop under them.
+/// When it does not stop, runs where it cannot be reached, or is used and nobody said that it may stop under them.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
     let force = if args.force { Force::Yes } else { Force::No };
@@ -54,8 +54,8 @@ fn plan(cluster: &Cluster) -> Result<Outcome, Error> {
         Some(pid) => format!("the server of `{place}` (process {pid}) is stopped"),
         None => format!("the database `{place}` is not running"),
     }];
-    let sessions = cluster.sessions()?.into_iter();
-    talk.extend(sessions.map(|session| format!("the session of {session} ends")));
+    let users = cluster.users()?.into_iter();
+    talk.extend(users.map(|user| format!("{user} loses it")));
     let json = json!({ "cluster": place, "stopped": false, "pid": pid });
     Ok(match pid {
         Some(_) => Outcome::planned(talk, json),
@@ -63,17 +63,17 @@ fn plan(cluster: &Cluster) -> Result<Outcome, Error> {
     })
 }
 
-/// Names the sessions that would be cut off, and asks.
+/// Names those who would be cut off, and asks.
 fn ensure_agreed(cluster: &Cluster, session: &Session) -> Result<(), Error> {
-    let sessions = cluster.sessions()?;
-    if sessions.is_empty() {
+    let users = cluster.users()?;
+    if users.is_empty() {
         return Ok(());
     }
     let starter = match cluster.started_by()? {
         Some(StartedBy::Living(starter)) => format!("; {starter} started it, and would be left without it"),
         _ => String::new(),
     };
-    let holder = format!("{}{starter}", sessions.join(", "));
+    let holder = format!("{}{starter}", users.join(", "));
     let question = format!("The database is in use by {holder}. Stop it?");
     match session.ask(&question, false) {
         Some(true) => Ok(()),

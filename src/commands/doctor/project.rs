@@ -110,7 +110,9 @@ fn daemon(session: &Session) -> Option<Finding> {
     }
     let has_postgres = locator.every_postgres().is_ok_and(|trees| !trees.is_empty());
     let text = match has_postgres {
-        true => "ampd is not installed, only PostgreSQL is",
+        true => {
+            "ampd is not installed, only PostgreSQL is: `ampup db` works, and `ampup run ampd solo` would not"
+        }
         false => "ampd is not installed: there is nothing to run",
     };
     Some(Finding::problem("ampd", text, "`ampup install` adds it"))

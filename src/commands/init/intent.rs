@@ -12,6 +12,10 @@ use crate::{
     store::directories,
 };
 
+/// The way to install ampup and to change none of the user's own files.
+const LEAVING_SHELLS: &str =
+    "`--no-modify-path` leaves these files alone (behind the install script: `| sh -s -- --no-modify-path`)";
+
 /// All that is decided before the first change.
 pub(super) struct Intent {
     /// The running program.
@@ -114,8 +118,23 @@ impl Intent {
             touched.push(format!("  {what} `{}`", change.file.path));
         }
         if !touched.is_empty() {
-            lines.push("So that shells find it:".to_owned());
+            lines.push("So that the shells of this machine find it:".to_owned());
             lines.append(&mut touched);
+            lines.push(format!("No changes nothing at all; {LEAVING_SHELLS}."));
+        }
+        lines
+    }
+
+    /// Says what became of it when the user said no, and how to have the one without the other.
+    pub(super) fn declined(&self) -> Vec<String> {
+        let lines = match self.self_install {
+            SelfInstall::Installation { .. } => ["ampup was not installed, and nothing was changed"],
+            SelfInstall::Nothing | SelfInstall::Newer(_) => ["nothing was changed"],
+        };
+        let mut lines: Vec<String> = lines.map(str::to_owned).into();
+        let mut changes = self.changes.iter().flatten();
+        if changes.any(|change| change.action != Action::Nothing) {
+            lines.push(LEAVING_SHELLS.to_owned());
         }
         lines
     }

@@ -23,12 +23,16 @@ pub(in super::super) fn of_report(plan: &Plan, report: Report, session: &Session
     let mut json = Vec::new();
     let mut failures = Vec::new();
     let mut installed = Vec::new();
+    let mut activated = Vec::new();
     for group in report.groups {
         match group {
             GroupReport::Done(members) => {
                 for done in &members {
                     if matches!(done.effect, Effect::Installed { .. }) {
                         installed.push(done.component.clone());
+                    }
+                    if done.is_active && !matches!(done.effect, Effect::None) {
+                        activated.push(done.component.clone());
                     }
                     let concerns = concerns::of_tree(&done.component, &done.tree, &inventory, session)?;
                     talk.push(sentence(done, &inventory, session)?);
@@ -45,6 +49,7 @@ pub(in super::super) fn of_report(plan: &Plan, report: Report, session: &Session
         }
     }
     let is_all = json.is_empty();
+    talk.extend(next::in_this_project(&activated, session)?);
     talk.extend(next::after_install(&installed, session));
     for (components, error) in &failures {
         for component in components {

@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use super::{Chooser, way_out};
 use crate::{
-    commands::{Error, Session, install, unbuilt},
+    commands::{Error, Session, requests, unbuilt},
     domain::{ComponentSpec, Requirement},
     locate, resolve,
 };
@@ -149,7 +149,7 @@ impl Chooser {
         };
         match self {
             Self::Pin { requirement, .. } if requirement.is_exact() => {
-                install::exactly(&spec, session).unwrap_or_else(|_| spec.to_string())
+                requests::exactly(&spec, session).unwrap_or_else(|_| spec.to_string())
             }
             Self::Pin { .. } | Self::With => spec.to_string(),
         }

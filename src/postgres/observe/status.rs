@@ -5,10 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use camino::Utf8Path;
 use fs_err as fs;
 
 use crate::{
-    fs::{lock, lock::Lock, mounts, space},
+    fs::{atomic, lock, lock::Lock, mounts, space},
     postgres::{
         context::ClusterContext,
         error::ClusterError,
@@ -156,6 +157,35 @@ pub(crate) fn sessions(cluster: &ClusterContext) -> Result<Vec<String>, ClusterE
                 .collect());
         }
         thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Names those who use the server, for a person: its sessions, or else the programs that it runs for.
+///
+/// # Errors
+/// When nobody can tell who is there.
+pub(crate) fn users(cluster: &ClusterContext) -> Result<Vec<String>, ClusterError> {
+    let sessions = sessions(cluster)?;
+    let path = cluster.project.users();
+    if !sessions.is_empty() || cluster.servers()?.is_empty() {
+        return Ok(sessions);
+    }
+    Ok(match lock::holders(&path) {
+        Some(holders) => holders.into_iter().map(in_words).collect(),
+        None if lock::is_available(&path)? => Vec::new(),
+        None => vec![in_words(0)],
+    })
+}
+
+/// A process, with the command that it runs where the system says.
+fn in_words(pid: u32) -> String {
+    let line = atomic::read(&Utf8Path::new("/proc").join(format!("{pid}/cmdline")), 4096).unwrap_or_default();
+    let words = String::from_utf8_lossy(&line);
+    let words: Vec<&str> = words.split_terminator('\0').collect();
+    match (pid, words.is_empty()) {
+        (0, _) => "another process".to_owned(),
+        (_, true) => format!("process {pid}"),
+        (_, false) => format!("process {pid} (`{}`)", words.join(" ").escape_debug()),
     }
 }
 

@@ -31,6 +31,7 @@ fn prune_removes_what_serves_nobody_and_nothing_else() {
     assert!(waste.iter().all(|name| home.path().join(name).exists()));
     home.ampup(&["prune"])
         .exits(0)
+        .says("removed `~/.ampup/cache/downloads/sha256-00.partial` (download, 2 KiB)\n")
         .says("removed 3 unused items (8 KiB)");
     assert!(!waste.iter().any(|name| home.path().join(name).exists()));
     assert_eq!(home.store(), before, "installed versions and generations stay");

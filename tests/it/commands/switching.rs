@@ -23,7 +23,7 @@ fn use_switches_between_installed_versions_without_a_network() {
         .says("tool 1.0.0 is active already");
     home.ampup(&["use", "tool@3.0.0"])
         .exits(3)
-        .says("installed: `tool@1.0.0`, `tool@2.0.0`");
+        .says("installed: `tool@1.0.0` (active), `tool@2.0.0`");
 }
 
 /// It asks for no version: `update` follows what was asked for before.
@@ -50,11 +50,11 @@ fn a_name_alone_means_the_one_version_that_is_installed() {
         .says("installed tool 2.0.0");
     home.ampup(&["use", "tool"])
         .exits(2)
-        .says("which version of tool? Installed: `tool@1.0.0`, `tool@2.0.0`")
+        .says("which version of tool? Installed: `tool@1.0.0`, `tool@2.0.0` (active)")
         .says("hint: `ampup use tool@2.0.0`");
     home.ampup(&["use"])
         .exits(2)
-        .says("which version? Installed: `ampctl@0.0.34`, `ampd@0.0.34`, `tool@1.0.0`, `tool@2.0.0`")
+        .says("which version? Installed: `ampctl@0.0.34`, `ampd@0.0.34`, `tool@1.0.0`, `tool@2.0.0` (active)")
         .says("hint: `ampup use tool@1.0.0`");
     home.ampup(&["uninstall", "tool@2.0.0"]).exits(0);
     home.ampup(&["install", "tool@1.0.0"]).exits(0);
@@ -88,6 +88,16 @@ fn a_version_alone_that_is_none_of_the_daemons_names_whose_it_is() {
             home.ampup(&["install", "tool"]).exits(0);
         }
     }
+    for words in [
+        ["install", "tool", "2"],
+        ["uninstall", "tool", "2"],
+        ["pin", "tool", "2"],
+    ] {
+        home.ampup(&words)
+            .exits(2)
+            .says("is joined to its name: `tool@2`")
+            .says(&format!("hint: did you mean `ampup {} tool@2`?", words[0]));
+    }
     home.ampup(&["use", "2"]).exits(3);
     home.ampup(&["use", "9"]).exits(3).says("ampd@9 is not installed");
     home.ampup(&["use", "0.0.34"])
@@ -102,7 +112,13 @@ fn uninstall_takes_the_active_version_out_first() {
     home.ampup(&["install", "tool@2.0.0"]).exits(0);
     home.ampup(&["uninstall", "tool"])
         .exits(2)
-        .says("which version of tool?");
+        .says("which version of tool? Installed: `tool@1.0.0`, `tool@2.0.0` (active)")
+        .says("hint: `ampup uninstall tool@1.0.0`");
+    home.ampup(&["use", "tool@1.0.0"]).exits(0);
+    home.ampup(&["uninstall", "tool"])
+        .exits(2)
+        .says("hint: `ampup uninstall tool@2.0.0`");
+    home.ampup(&["use", "tool@2.0.0"]).exits(0);
     home.ampup(&["uninstall", "tool@2.0.0"])
         .exits(0)
         .says("tool is no longer active; `ampup use tool@1.0.0` activates another version");
@@ -217,11 +233,12 @@ fn undo_goes_back_step_by_step_and_history_shows_it() {
     let history = home.ampup(&["history"]).exits(0).stdout;
     let lines: Vec<&str> = history.lines().collect();
     assert!(
-        lines[0].starts_with("  2 ") && lines[1].starts_with("* 1 "),
+        lines[0].starts_with("  2 ") && lines[1].starts_with("* 1 ") && lines[1].ends_with("  active"),
         "{history}"
     );
     assert!(
-        lines[0].contains("tool 1.0.0 -> 2.0.0") && lines[0].ends_with("(`ampup install tool@2.0.0`)"),
+        lines[0].contains("tool 1.0.0 -> 2.0.0")
+            && lines[0].ends_with("(`ampup install tool@2.0.0`)  undone"),
         "{history}"
     );
     home.ampup(&["undo"]).exits(3).says("there is nothing to undo");

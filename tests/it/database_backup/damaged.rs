@@ -29,7 +29,8 @@ fn what_is_no_whole_backup_changes_nothing() {
             fs::write(home.work().join("bad"), bytes).expect("written");
             home.db(&["restore", "bad"])
                 .exits(4)
-                .says("is not a complete backup");
+                .says("is not a complete backup")
+                .says("hint: `ampup db restore` without a file lists");
             let after = stamps(&home.work().join(".amp/metadb"));
             assert_eq!(after, before, "{name}: {what}");
             assert!(home.in_amp("metadb.next").is_empty(), "{name}: {what}");
@@ -48,11 +49,15 @@ fn what_is_no_whole_backup_changes_nothing() {
             refused(&flipped, "one bit is wrong");
         });
     }
+    fs::write(home.work().join("text"), "select 1;").expect("written");
+    home.db(&["restore", "text"])
+        .exits(4)
+        .says("`text` is not a complete backup: it was not made by `ampup db backup`");
     home.db(&["restore", "absent"]).exits(3).says("absent");
     home.db(&["restore", "."])
         .exits(3)
         .says("there is no database")
-        .says("hint: `ampup prune --dry-run` shows");
+        .says("hint: `ampup db restore` without a file lists");
 
     // Programs of its major are needed.
     home.withdraw("postgres", "18.4.0");

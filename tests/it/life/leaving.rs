@@ -144,7 +144,12 @@ fn a_no_changes_nothing() {
     let built = crate::support::home::program();
     let run = answer(built, "init", "n\n").exits(1);
     assert!(
-        run.stdout.contains("Continue? [Y/n]") && run.stdout.contains("nothing was changed"),
+        run.stdout.contains("Continue? [Y/n]") && run.stdout.contains("ampup was not installed"),
+        "{run:#?}"
+    );
+    assert_eq!(
+        run.stdout.matches("--no-modify-path` leaves").count(),
+        2,
         "{run:#?}"
     );
     assert_eq!(snapshot(&person.directory()), before);

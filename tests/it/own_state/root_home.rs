@@ -206,7 +206,7 @@ fn a_home_whose_link_was_removed_is_known_to_prune() {
     fs::remove_file(home.path()).expect("removed");
     elsewhere(&["prune"])
         .exits(0)
-        .says(&format!("kept: `{place}` (home whose link was removed"));
+        .says(&format!("home whose link was removed  `{place}`"));
     assert!(place.is_dir());
     elsewhere(&["prune", "--remove", name]).exits(0);
     assert!(!place.exists());
