@@ -205,7 +205,7 @@ impl Env {
     ///
     /// # Errors
     /// When the user's home directory is not known, or is no absolute UTF-8 path.
-    pub fn default_home(&self) -> Result<Utf8PathBuf, HomeError> {
+    pub(crate) fn default_home(&self) -> Result<Utf8PathBuf, HomeError> {
         let home = self.places.home.as_ref().ok_or(HomeError::Unset(HOME))?;
         Ok(absolute(HOME, home.as_os_str())?.join(".ampup"))
     }

@@ -123,7 +123,8 @@ pub(super) fn group_and_name(pid: u32) -> Option<(String, String)> {
 pub(super) fn is_suspended(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    state.starts_with(['T', 't'])
+    // Not `t`: a debugger has it for a moment.
+    state.starts_with('T')
 }
 
 /// Returns true if one of the words of a command line is a path of postgres.
