@@ -120,7 +120,7 @@ impl Intent {
         if !touched.is_empty() {
             lines.push("So that the shells of this machine find it:".to_owned());
             lines.append(&mut touched);
-            lines.push(format!("No changes nothing at all; {LEAVING_SHELLS}."));
+            lines.push(format!("`n` changes nothing at all; {LEAVING_SHELLS}."));
         }
         lines
     }
