@@ -8,7 +8,7 @@ use super::within;
 use crate::support::{
     database::{Build, Ends},
     home::{Home, finish},
-    postgres::{done, run_as},
+    postgres::{done, run_as, unlink_from_others},
     table::every,
 };
 
@@ -19,12 +19,8 @@ fn a_home_of_roots_serves_everybody_and_says_whose_it_is() {
     }
     let home = Home::with_postgres(&[Build::Npm(18)]);
     let _ends = Ends(&home);
-    // Its files are those of other tests' homes, too.
-    let (path, own) = (home.path(), home.path().with_extension("own"));
-    done(Command::new("cp").args(["-a", path.as_str(), own.as_str()]));
-    fs::remove_dir_all(&path).expect("removed");
-    fs::rename(&own, &path).expect("moved");
-    done(Command::new("chown").args(["-hR", "0:0", path.as_str()]));
+    unlink_from_others(&home.path());
+    done(Command::new("chown").args(["-hR", "0:0", home.path().as_str()]));
     let before = home.store();
     let mut wrong = Vec::new();
     for (arguments, code) in [

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::support::{
     database::Build,
     home::{Home, Run, TARGET, finish, sha256},
-    postgres::{done, run_as},
+    postgres::{done, run_as, unlink_from_others},
     table::every,
     tracer::{Deed, trace},
 };
@@ -131,6 +131,7 @@ fn a_pinned_postgresql_serves_a_project_of_roots() {
     let home = Home::with_postgres(&[Build::Npm(18)]);
     let (link, place) = (home.path(), directory_of(&home.path()));
     fs::create_dir_all(place.parent().expect("a parent")).expect("made");
+    unlink_from_others(&link);
     done(Command::new("chown").args(["-R", "0:0", link.as_str()]));
     done(Command::new("mv").args([link.as_str(), place.as_str()]));
     symlink(&place, &link).expect("linked");

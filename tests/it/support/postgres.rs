@@ -321,6 +321,14 @@ pub(crate) fn copy_home(from: &Utf8Path, to: &Utf8Path) {
     }
 }
 
+/// Makes a home's files its own, for a test that changes more of them than their names.
+pub(crate) fn unlink_from_others(home: &Utf8Path) {
+    let own = home.with_extension("own");
+    done(Command::new("cp").args(["-a", home.as_str(), own.as_str()]));
+    fs::remove_dir_all(home).expect("removed");
+    fs::rename(own, home).expect("moved");
+}
+
 pub(crate) fn done(command: &mut Command) -> String {
     let output = command.output().expect("started");
     assert!(output.status.success(), "{command:?}: {output:?}");
