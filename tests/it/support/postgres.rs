@@ -322,6 +322,7 @@ pub(crate) fn copy_home(from: &Utf8Path, to: &Utf8Path) {
 }
 
 /// Makes a home's files its own, for a test that changes more of them than their names.
+#[cfg(target_os = "linux")]
 pub(crate) fn unlink_from_others(home: &Utf8Path) {
     let own = home.with_extension("own");
     done(Command::new("cp").args(["-a", home.as_str(), own.as_str()]));
