@@ -5,17 +5,17 @@ use camino::Utf8Path;
 
 use super::{
     program::{Program, ProgramError},
-    run::memory::SharedMemory,
+    run::{initdb::Flush, memory::SharedMemory},
 };
 
 /// Proves that a `postgres` serves the cluster in `directory`: runs `select 1`, and gives what the server printed. The
-/// cluster is shut down in good order after it.
+/// cluster is shut down in good order after it, and is as little on disk as it was before.
 ///
 /// # Errors
 /// When postgres does not run here, fails, or answers something else than 1.
 pub fn single_user_select(postgres: &Program<'_>, directory: &Utf8Path) -> Result<String, ProgramError> {
     // An error in the query would be told on stderr alone, with exit code 0.
-    let answer = ask(postgres, directory, "select 1 as one")?;
+    let answer = ask(postgres, directory, "select 1 as one", Flush::No)?;
     if answer.contains("one = \"1\"") {
         Ok(answer)
     } else {
@@ -29,11 +29,15 @@ pub(super) fn ask(
     postgres: &Program<'_>,
     directory: &Utf8Path,
     statement: &str,
+    flush: Flush,
 ) -> Result<String, ProgramError> {
     let mut memory = SharedMemory::default();
     loop {
         let mut command = postgres.command();
         command.args(["--single", "-D", directory.as_str()]);
+        if flush == Flush::No {
+            command.arg("-F");
+        }
         if let Some(kind) = memory.kind() {
             command.args(["-c", &format!("dynamic_shared_memory_type={kind}")]);
         }

@@ -9,7 +9,7 @@ use crate::{
         error::ClusterError,
         observe::{files, roles::roles},
         program::Program,
-        run::start::StartOptions,
+        run::{initdb::Flush, start::StartOptions},
         single_user,
         user::OsUser,
     },
@@ -49,7 +49,7 @@ pub fn let_owner_in(
              from pg_catalog.pg_roles where rolname = {}",
             quoted(role, '\'')
         );
-        let answer = single_user::ask(&postgres, directory, &statement)?;
+        let answer = single_user::ask(&postgres, directory, &statement, Flush::Yes)?;
         Ok::<_, ClusterError>(match answer {
             answer if answer.contains("found = \"super\"") => Standing::Superuser,
             answer if answer.contains("found = \"plain\"") => Standing::Ordinary,
@@ -68,7 +68,7 @@ pub fn let_owner_in(
         "{verb} role {} superuser createdb createrole replication bypassrls login",
         quoted(name, '"')
     );
-    let answer = single_user::ask(&postgres, directory, &make)?;
+    let answer = single_user::ask(&postgres, directory, &make, Flush::Yes)?;
     // An error is told on stderr alone, with exit code 0.
     if standing(name)? == Standing::Superuser {
         Ok(Some(name.clone()))
