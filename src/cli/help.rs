@@ -2,13 +2,16 @@
 
 mod examples;
 
-use std::ffi::OsString;
+use std::{ffi::OsString, mem};
 
-use clap::{ArgMatches, Command, CommandFactory as _, builder::StyledStr, error::ErrorKind};
+use clap::{
+    ArgMatches, Args as _, Command, CommandFactory as _, Subcommand as _, builder::StyledStr,
+    error::ErrorKind,
+};
 use console::Term;
 
 use self::examples::{EXAMPLES, Examples};
-use super::args::Cli;
+use super::args::{Cli, Command as Verb, Global};
 
 /// The commands as the help groups them.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -42,16 +45,30 @@ pub fn grammar() -> Command {
     with_examples(Cli::command(), "", usize::MAX)
 }
 
-/// Reads a command line. To make the help takes longer than many a command, and only who is refused or asks for it sees it.
+/// Reads a command line. To make the help and all the commands takes longer than many a command, and only who is refused or asks
+/// for it sees them.
 ///
 /// # Errors
 /// When it is refused, or is answered by the help or the version.
 pub(super) fn read(words: &[OsString]) -> Result<ArgMatches, clap::Error> {
-    let read = Cli::command().try_get_matches_from(words);
+    let read = narrow(words).try_get_matches_from(words);
     read.or_else(|refusal| match refusal.kind() {
         ErrorKind::DisplayVersion => Err(refusal),
         _ => parsed().try_get_matches_from(words),
     })
+}
+
+/// The command line with the one command that is named first. What it takes, the whole one takes in the same way: it has no words
+/// of its own before a command.
+fn narrow(words: &[OsString]) -> Command {
+    let top = Command::new("ampup").version(env!("CARGO_PKG_VERSION"));
+    let top = Global::augment_args(top).disable_help_subcommand(true);
+    let mut all = Verb::augment_subcommands(Command::new("ampup"));
+    let mut words = words.iter().skip(1);
+    match words.find_map(|word| all.find_subcommand_mut(word).map(mem::take)) {
+        Some(verb) => top.subcommand(verb),
+        None => top,
+    }
 }
 
 /// The command line with all its help: that of a command has its own options only.
@@ -193,8 +210,10 @@ fn with_pointer(command: Command, is_top: bool) -> Command {
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches as _;
+
     use super::*;
-    use crate::cli::handed_on;
+    use crate::{cli::handed_on, table::every};
 
     /// The commands that do something, as they are typed.
     fn verbs(command: &Command, path: &str, found: &mut Vec<String>) {
@@ -206,6 +225,53 @@ mod tests {
         for verb in below {
             verbs(verb, format!("{path} {}", verb.get_name()).trim_start(), found);
         }
+    }
+
+    /// The words of the ampup in an example.
+    fn typed(line: &str) -> Vec<OsString> {
+        let begin = line.find("ampup ").unwrap_or(0);
+        let end = line[begin..]
+            .find([')', '|'])
+            .map_or(line.len(), |end| begin + end);
+        let words = line[begin..end].replace('\'', "");
+        let words = words.split_whitespace().filter(|word| !word.starts_with('#'));
+        handed_on::marked(words.map(Into::into).collect())
+    }
+
+    #[test]
+    fn a_line_is_read_as_with_all_commands() {
+        let examples = EXAMPLES.iter().flat_map(|(_, examples)| *examples);
+        let lines = examples.map(|(line, _)| *line).chain([
+            "ampup",
+            "ampup --version",
+            "ampup --home list",
+            "ampup --home list check",
+            "ampup --home list which psql",
+            "ampup list which psql",
+            "ampup which list",
+            "ampup -q rm postgres@17 --json",
+            "ampup --mirror file:///a db --yes stop",
+            "ampup db stop --version",
+            "ampup self --color never version",
+            "ampup list --quiet --verbose",
+            "ampup run -- ampup list",
+            "ampup -- list",
+            "ampup help list",
+            "ampup list help",
+            "ampup build --release",
+            "ampup use",
+            "ampup frobnicate",
+        ]);
+        every(lines, |line| {
+            let words = typed(line);
+            let meant = |read: Result<ArgMatches, clap::Error>| {
+                let cli = read.and_then(|matches| Cli::from_arg_matches(&matches));
+                cli.map(|cli| format!("{cli:?}"))
+                    .map_err(|refusal| refusal.kind())
+            };
+            let among_all = grammar().try_get_matches_from(&words);
+            assert_eq!(meant(read(&words)), meant(among_all), "{line}");
+        });
     }
 
     #[test]
@@ -229,17 +295,10 @@ mod tests {
                 wrong.push(format!("there is no command `{verb}`"));
             }
             for (line, _) in *examples {
-                let begin = line.find("ampup ").unwrap_or(0);
-                let end = line[begin..]
-                    .find([')', '|'])
-                    .map_or(line.len(), |end| begin + end);
-                let words = line[begin..end].replace('\'', "");
-                let words = words.split_whitespace().filter(|word| !word.starts_with('#'));
-                let words = handed_on::marked(words.map(Into::into).collect());
                 if line.chars().count() > 60 {
                     wrong.push(format!("`{line}` is too long"));
                 }
-                match grammar.clone().try_get_matches_from(words) {
+                match grammar.clone().try_get_matches_from(typed(line)) {
                     Err(refusal) if refusal.use_stderr() => wrong.push(format!("`{line}`: {refusal}")),
                     Ok(_) | Err(_) => {}
                 }
