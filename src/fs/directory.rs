@@ -10,9 +10,14 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-use std::io;
+use std::{
+    io,
+    sync::mpsc::{self, TrySendError},
+    thread,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
 
 use super::atomic::named;
 
@@ -48,31 +53,62 @@ fn bad(path: &Utf8Path, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("`{path}` {why}"))
 }
 
-/// Copies what is in one directory into another, an empty one; what is neither a file nor a directory is left out.
+/// Files that were opened and wait to be copied.
+const WAITING: usize = 8;
+
+/// A file, and the empty one that becomes its copy.
+type Pair = (fs::File, fs::File);
+
+/// Copies what is in one directory into another, an empty one; what is neither a file nor a directory is left out. Small files take
+/// as long to be made as to be filled, so that one core fills them while another makes the next; where no thread can be had, one
+/// does both.
 ///
 /// # Errors
 /// When something cannot be read or written.
 pub fn copy(from: &Directory, to: &Directory) -> io::Result<()> {
+    thread::scope(|scope| {
+        let (opened, waiting) = mpsc::sync_channel(WAITING);
+        let fill_all = move || waiting.into_iter().try_for_each(fill);
+        let beside = thread::Builder::new().spawn_scoped(scope, fill_all).ok();
+        let made = make_all(from, to, &mut |pair| match opened.try_send(pair) {
+            Ok(()) => Ok(()),
+            // Nobody waits for the other.
+            Err(TrySendError::Full(pair) | TrySendError::Disconnected(pair)) => fill(pair),
+        });
+        drop(opened);
+        let filled = beside.map_or(Ok(()), |beside| beside.join().expect("copying does not panic"));
+        made.and(filled)
+    })
+}
+
+fn make_all(
+    from: &Directory,
+    to: &Directory,
+    made: &mut impl FnMut(Pair) -> io::Result<()>,
+) -> io::Result<()> {
     for DirectoryEntry { name, kind } in from.entries()? {
         match kind {
-            Kind::Directory => copy(&from.enter(name.as_str().into())?, &to.directory(&name)?)?,
-            Kind::File => {
-                let (source, target) = (from.read(&name)?, to.file(&name)?);
-                // The system's own files: there the kernel copies.
-                io::copy(&mut source.file(), &mut target.file())
-                    .map_err(|cause| named(cause, "copy", &from.path.join(&name)))?;
-            }
+            Kind::Directory => make_all(&from.enter(name.as_str().into())?, &to.directory(&name)?, made)?,
+            Kind::File => made((from.read(&name)?, to.file(&name)?))?,
             Kind::Other => {}
         }
     }
     Ok(())
 }
 
+fn fill((from, to): Pair) -> io::Result<()> {
+    // The system's own files: there the kernel copies.
+    io::copy(&mut from.file(), &mut to.file())
+        .map(drop)
+        .map_err(|cause| {
+            let path = Utf8Path::from_path(from.path()).expect("it was made of text");
+            named(cause, "copy", path)
+        })
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
-
-    use fs_err as fs;
 
     use super::*;
     use crate::table::every;
