@@ -1,7 +1,7 @@
 //! Acceptance: a staged tree is run on this host before anybody can see it. It is judged by running it, never by
 //! looking at its libraries: good builds hold optional modules whose libraries a host may lack.
 
-use std::io;
+use std::{io, thread};
 
 use camino::{Utf8Path, Utf8PathBuf};
 #[cfg(unix)]
@@ -168,13 +168,6 @@ pub fn accept(
         }
         Acceptance::Postgres => {
             let postgres = program("postgres");
-            let printed = first_run(&postgres)?;
-            // The third number is the packager's; PostgreSQL itself has two.
-            let two = format!("{}.{}", version.major, version.minor);
-            if let Expected::Release(..) = expected {
-                names_version("postgres", &printed, &[two, version.to_string()], None)?;
-            }
-            said.get_or_insert(printed);
             let owner = match &run_as {
                 Some(user) => user.clone(),
                 None => OsUser::current()?,
@@ -185,7 +178,19 @@ pub fn accept(
             if let Some(user) = &run_as {
                 give_to(work, user)?;
             }
-            initdb(&program("initdb"), &path, named, Flush::No).map_err(AcceptError::DoesNotRun)?;
+            // What is wrong with the server explains whatever is wrong with initdb, and neither waits for the other.
+            let (printed, made) = beside(
+                || first_run(&postgres),
+                || initdb(&program("initdb"), &path, named, Flush::No).map_err(AcceptError::DoesNotRun),
+            );
+            let printed = printed?;
+            // The third number is the packager's; PostgreSQL itself has two.
+            let two = format!("{}.{}", version.major, version.minor);
+            if let Expected::Release(..) = expected {
+                names_version("postgres", &printed, &[two, version.to_string()], None)?;
+            }
+            said.get_or_insert(printed);
+            made?;
             // On Windows initdb puts off administrative rights, with which no server runs, before it runs one in single-user
             // mode itself; we cannot (`postgres::server`).
             if !cfg!(windows) {
@@ -201,6 +206,19 @@ pub fn accept(
         staged,
         version,
         cluster,
+    })
+}
+
+/// Does two things at the same time; where no thread can be had, one after the other.
+fn beside<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -> (A, B) {
+    thread::scope(|scope| {
+        let begun = thread::Builder::new().spawn_scoped(scope, &one);
+        let other = other();
+        let one = begun.map_or_else(
+            |_| one(),
+            |begun| begun.join().expect("running a program does not panic"),
+        );
+        (one, other)
     })
 }
 
