@@ -23,7 +23,9 @@ impl Wire {
     ) -> Result<Verified, FetchError> {
         let package = &exact(package, version)?;
         let origin = format!("npm {package}");
-        self.fetch_package(PackageClient::Npm, &origin, wanted, async |room| {
+        self.fetch_package(PackageClient::Npm, &origin, wanted, async |room, start| {
+            self.npm().ok_or(Failure::Missing)?;
+            start.with(PackageClient::Npm)?;
             let own_cache = !self.has_npm_cache();
             match self.pack(package, room, own_cache).await {
                 // `sudo npm` leaves files of root's in a user's cache, and a home may be full or read-only: ours is neither.
@@ -99,6 +101,12 @@ impl Wire {
         }
     }
 
+    /// The npm in PATH.
+    fn npm(&self) -> Option<Utf8PathBuf> {
+        let name = if cfg!(windows) { "npm.cmd" } else { "npm" };
+        self.program(&[name], |_| true)
+    }
+
     fn sign_of_npm(&self) -> Sign {
         Sign {
             within: self.options.limits.npm_answer,
@@ -109,8 +117,7 @@ impl Wire {
     /// A command of npm's in a room, with the options that all of them get.
     fn npm_command(&self, words: &[&str], room: &Room, own_cache: bool) -> Result<Command, Failure> {
         let limits = &self.options.limits;
-        let name = if cfg!(windows) { "npm.cmd" } else { "npm" };
-        let program = self.program(&[name], |_| true).ok_or(Failure::Missing)?;
+        let program = self.npm().ok_or(Failure::Missing)?;
         // The top of a project of its own, so that the .npmrc of no other project counts.
         room.write("package.json", "{}\n")?;
         let mut command = self.command(&program, room);

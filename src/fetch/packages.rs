@@ -64,32 +64,63 @@ impl Failure {
     }
 }
 
+/// The start of a download through a client, which is told once that client is found.
+pub(super) struct Start<'a> {
+    wire: &'a Wire,
+    telling: Telling<'a>,
+    size: Option<u64>,
+    with: Option<PackageClient>,
+}
+
+impl Start<'_> {
+    /// Tells that this client fetches.
+    ///
+    /// # Errors
+    /// When it failed in this run already.
+    pub(super) fn with(&mut self, client: PackageClient) -> Result<(), Failure> {
+        self.with = Some(client);
+        if let Some(why) = self.wire.failure_of(client) {
+            return Err(Failure::Other(why));
+        }
+        self.telling.started_unmeasured(client.to_string(), self.size);
+        Ok(())
+    }
+}
+
 impl Wire {
-    /// Fetches an artifact through a client: `bring` runs it in a private directory and gives the path of the artifact's
-    /// file there. `origin` is what messages call the package.
+    /// Fetches an artifact through a client: `bring` finds it, tells so, runs it in a private directory, and gives the path of
+    /// the artifact's file there. `client` is the one that is missing where none is found, and `origin` is what messages call
+    /// the package.
     pub(super) async fn fetch_package(
         &self,
         client: PackageClient,
         origin: &str,
         wanted: &Wanted<'_>,
-        bring: impl AsyncFnOnce(&Room) -> Result<Utf8PathBuf, Failure>,
+        bring: impl AsyncFnOnce(&Room, &mut Start<'_>) -> Result<Utf8PathBuf, Failure>,
     ) -> Result<Verified, FetchError> {
         self.ensure_online(wanted.name, &client.to_string())?;
-        if let Some(why) = locked(&self.failed_clients).get(&client) {
-            return Err(of_client(client, why.clone()));
+        if let Some(why) = self.failure_of(client) {
+            return Err(of_client(client, Some(why)));
         }
         let staging = wanted.places.staging;
         let disk = || FetchError::disk(staging);
         atomic::make_directories(staging).map_err(disk())?;
         let prefix = format!("{client}-");
         let room = Room(atomic::private_directory(staging, &prefix).map_err(disk())?);
-        let mut telling = Telling::new(&*self.reporter, wanted.name);
-        telling.started_unmeasured(client.to_string(), wanted.size);
         if let Some(size) = wanted.size {
             download::ensure_space(staging, size)?;
         }
-        let brought = bring(&room).await;
-        let brought = brought.map_err(|failure| self.of_failure(client, origin, failure))?;
+        let mut start = Start {
+            wire: self,
+            telling: Telling::new(&*self.reporter, wanted.name),
+            size: wanted.size,
+            with: None,
+        };
+        let brought = bring(&room, &mut start).await;
+        let Start {
+            mut telling, with, ..
+        } = start;
+        let brought = brought.map_err(|failure| self.of_failure(with.unwrap_or(client), origin, failure))?;
         let path = wanted.path();
         let disk = |cause| FetchError::disk(&path)(cause);
         move_file(&brought, &path).map_err(disk)?;
@@ -118,6 +149,11 @@ impl Wire {
             Failure::Wrong(why) => wrong(origin, why),
             Failure::Disk { path, source } => FetchError::Disk { path, source },
         }
+    }
+
+    /// Returns why a client failed in this run, if it did.
+    fn failure_of(&self, client: PackageClient) -> Option<String> {
+        locked(&self.failed_clients).get(&client).cloned().flatten()
     }
 
     /// Remembers that a client is of no use. Whoever asked says so.

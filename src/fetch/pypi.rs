@@ -3,6 +3,8 @@
 //! The wheel is proven by its own digest before it is opened; the archive is then proven like any download. uv unpacks a
 //! wheel by itself: it is given the digest to check, and only what it took out of the wheel is seen here.
 
+mod uv;
+
 use std::{fs::File, io, process::Output};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -11,7 +13,7 @@ use fs_err as fs;
 use super::{
     FetchError, Wire,
     download::Wanted,
-    packages::{self, Failure, PackageClient, Room, quoted},
+    packages::{self, Failure, PackageClient, Room, Start, quoted},
     partial,
 };
 use crate::{
@@ -24,6 +26,8 @@ use crate::{
 const PYTHON: &str = "3.99";
 pub(super) const REQUIREMENTS: &str = "requirements.txt";
 const LOG: &str = "pip.log";
+/// Python that prints whether pip is there. To start pip for nothing takes ten times as long.
+const HAS_PIP: &str = "import importlib.util; print(importlib.util.find_spec('pip') is not None)";
 
 /// A wheel of a Python package index.
 #[derive(Debug, Clone, Copy)]
@@ -44,12 +48,12 @@ impl Wire {
         let origin = &wheel.exact()?;
         // Where nobody states the digest of the archive, the wheel itself is what is wanted.
         let is_wheel = wanted.digest == wheel.digest;
-        self.fetch_package(PackageClient::Pip, origin, wanted, async |room| {
+        self.fetch_package(PackageClient::Pip, origin, wanted, async |room, start| {
             room.write(REQUIREMENTS, &wheel.requirement())?;
-            match self.pip(wheel, room).await {
+            match self.pip(wheel, room, start).await {
                 packed if is_wheel => packed,
                 Ok(file) => opened(file, origin, wheel.digest, wanted, room).await,
-                Err(Failure::Missing) => the_archive_in(&self.uv(wheel, room).await?),
+                Err(Failure::Missing) => the_archive_in(&self.uv(wheel, room, start).await?),
                 Err(failure) => Err(failure),
             }
         })
@@ -57,7 +61,19 @@ impl Wire {
     }
 
     /// Runs `pip download` and gives the path of the wheel.
-    async fn pip(&self, wheel: Wheel<'_>, room: &Room) -> Result<Utf8PathBuf, Failure> {
+    async fn pip(
+        &self,
+        wheel: Wheel<'_>,
+        room: &Room,
+        start: &mut Start<'_>,
+    ) -> Result<Utf8PathBuf, Failure> {
+        let mut question = self.command(&self.python().ok_or(Failure::Missing)?, room);
+        question.args(["-c", HAS_PIP]);
+        let answer = packages::run(question, None, &self.options.interrupt).await?;
+        if answer.stdout.trim_ascii() == b"False" {
+            return Err(Failure::Missing);
+        }
+        start.with(PackageClient::Pip)?;
         let out = room.empty("out")?;
         self.run_pip(
             &["download", "--no-deps"],
@@ -69,6 +85,16 @@ impl Wire {
         packages::only_file(&out)
     }
 
+    /// The Python in PATH, which may have pip.
+    fn python(&self) -> Option<Utf8PathBuf> {
+        let names: &[&str] = if cfg!(windows) {
+            &["python3.exe", "python.exe"]
+        } else {
+            &["python3", "python"]
+        };
+        self.program(names, is_python)
+    }
+
     /// Runs a command of pip's for the wheels of a platform, and gives its output. `end` follows the options that all of its
     /// commands get.
     pub(super) async fn run_pip(
@@ -78,12 +104,7 @@ impl Wire {
         platform: &str,
         room: &Room,
     ) -> Result<Vec<u8>, Failure> {
-        let names: &[&str] = if cfg!(windows) {
-            &["python3.exe", "python.exe"]
-        } else {
-            &["python3", "python"]
-        };
-        let program = self.program(names, is_python).ok_or(Failure::Missing)?;
+        let program = self.python().ok_or(Failure::Missing)?;
         let temporary = room.empty("tmp")?;
         let mut command = self.command(&program, room);
         command
@@ -115,55 +136,6 @@ impl Wire {
         } else {
             let log = atomic::read(&room.path().join(LOG), 16 << 20).unwrap_or_default();
             Err(failure(&output, &log, room))
-        }
-    }
-
-    /// Runs `uv pip install` and gives the directory that holds what was in the wheel.
-    async fn uv(&self, wheel: Wheel<'_>, room: &Room) -> Result<Utf8PathBuf, Failure> {
-        let name = if cfg!(windows) { "uv.exe" } else { "uv" };
-        let program = self.program(&[name], |_| true).ok_or(Failure::Missing)?;
-        let (out, temporary) = (room.empty("out")?, room.empty("tmp")?);
-        let mut command = self.command(&program, room);
-        command
-            .args([
-                "pip",
-                "install",
-                "--no-deps",
-                "--only-binary",
-                ":all:",
-                "--require-hashes",
-            ])
-            .args([
-                "--no-cache",
-                "--no-progress",
-                "--color",
-                "never",
-                "--link-mode",
-                "copy",
-            ])
-            .args(["--python-version", PYTHON, "-r", REQUIREMENTS, "--target"])
-            .arg(&out);
-        if let Some(platform) = uv_platform(wheel.platform) {
-            command.args(["--python-platform", &platform]);
-        }
-        for (name, value) in [
-            ("UV_PYTHON_DOWNLOADS", "never"),
-            ("UV_HTTP_TIMEOUT", "15"),
-            ("UV_HTTP_RETRIES", "1"),
-            // The operating system's authorities; the first is what older ones know.
-            ("UV_NATIVE_TLS", "1"),
-            ("UV_SYSTEM_CERTS", "1"),
-        ] {
-            command.env(name, value);
-        }
-        for name in ["TMPDIR", "TEMP", "TMP"] {
-            command.env(name, &temporary);
-        }
-        let output = packages::run(command, None, &self.options.interrupt).await?;
-        if output.status.success() {
-            Ok(out)
-        } else {
-            Err(failure(&output, &[], room))
         }
     }
 }
@@ -271,15 +243,11 @@ fn failure(output: &Output, log: &[u8], room: &Room) -> Failure {
             return Failure::disk(room.path())(io::Error::new(kind, quoted(&line)));
         }
     }
-    // uv without any Python is of no more use than no uv.
-    if line(&[
-        "No module named pip",
-        "No interpreter found",
-        "No virtual environment found",
-    ])
-    .is_some()
-    {
+    if line(&["No module named pip"]).is_some() {
         return Failure::Missing;
+    }
+    if line(&["No interpreter found", "No virtual environment found"]).is_some() {
+        return Failure::Other("it finds no Python, which it needs to read a wheel".to_owned());
     }
     if line(&["DO NOT MATCH THE HASHES", "Hash mismatch"]).is_some() {
         return Failure::Wrong("its digest is not the one that the manifest states".to_owned());
@@ -322,21 +290,6 @@ fn without_objects(line: &str) -> String {
         .trim_end_matches(" - skipping")
         .trim_end_matches(['\'', '"', ')', ',']);
     format!("{what}: {cause}")
-}
-
-/// Returns uv's name of a wheel's platform; `None` if uv does not know it, and the host's own will do.
-fn uv_platform(tag: &str) -> Option<String> {
-    if let Some(rest) = tag.strip_prefix("manylinux_") {
-        let mut parts = rest.splitn(3, '_');
-        let (major, minor, machine) = (parts.next()?, parts.next()?, parts.next()?);
-        return Some(format!("{machine}-manylinux_{major}_{minor}"));
-    }
-    match tag {
-        "win_amd64" => Some("x86_64-pc-windows-msvc".to_owned()),
-        _ if tag.starts_with("macosx_") && tag.ends_with("_arm64") => Some("aarch64-apple-darwin".to_owned()),
-        _ if tag.starts_with("macosx_") && tag.ends_with("_x86_64") => Some("x86_64-apple-darwin".to_owned()),
-        _ => None,
-    }
 }
 
 /// Returns true if a program of such a name is a Python, not an alias that opens a store.
@@ -413,21 +366,6 @@ mod tests {
                 of(package, version, platform).is_err(),
                 "{package} {version} {platform}"
             );
-        });
-    }
-
-    #[test]
-    fn uv_has_names_of_its_own_for_platforms() {
-        let rows = [
-            ("manylinux_2_17_aarch64", Some("aarch64-manylinux_2_17")),
-            ("macosx_11_0_arm64", Some("aarch64-apple-darwin")),
-            ("macosx_10_9_x86_64", Some("x86_64-apple-darwin")),
-            ("win_amd64", Some("x86_64-pc-windows-msvc")),
-            ("manylinux_2", None),
-            ("any", None),
-        ];
-        every(rows, |(tag, name)| {
-            assert_eq!(uv_platform(tag).as_deref(), name, "{tag}");
         });
     }
 

@@ -5,7 +5,7 @@ mod https;
 mod mirror;
 mod npm;
 mod published;
-mod pypi;
+pub(crate) mod pypi;
 mod resume;
 mod silence;
 
@@ -99,6 +99,17 @@ impl World {
             .into_iter()
             .filter_map(|event| match event {
                 Event::Note(line) | Event::Warning(line) => Some(line),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The clients and servers that were said to fetch.
+    fn clients(&self) -> Vec<String> {
+        self.events()
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::DownloadStarted { source, .. } => Some(source),
                 _ => None,
             })
             .collect()

@@ -43,6 +43,10 @@ impl FetchError {
                 client: PackageClient::Pip,
                 ..
             } => "`python3 -m pip config list` shows what pip asks",
+            Self::Client {
+                client: PackageClient::Uv,
+                ..
+            } => "install pip, or name a mirror with `--mirror`",
             Self::Unreachable { at, why } => return Some(hint_of_fault(at, why)),
             Self::RateLimited { .. } => "set `AMPUP_GITHUB_TOKEN` to a token of yours, or wait",
             Self::Refused { .. } => return None,

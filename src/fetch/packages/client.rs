@@ -7,8 +7,10 @@ use std::fmt;
 pub enum PackageClient {
     /// npm.
     Npm,
-    /// pip, or uv in its place.
+    /// pip.
     Pip,
+    /// uv, where there is no pip.
+    Uv,
 }
 
 impl fmt::Display for PackageClient {
@@ -16,6 +18,7 @@ impl fmt::Display for PackageClient {
         f.write_str(match self {
             Self::Npm => "npm",
             Self::Pip => "pip",
+            Self::Uv => "uv",
         })
     }
 }

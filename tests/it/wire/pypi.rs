@@ -14,7 +14,7 @@ use crate::support::{
 const WHEEL: &str = "x_y-1.0.0-py3-none-manylinux_2_17_x86_64.whl";
 
 /// A wheel with these files.
-fn wheel(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn wheel(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let metadata = b"Metadata-Version: 2.1\nName: x-y\nVersion: 1.0.0\nRequires-Python: >=3.12\n";
     let tags = b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-manylinux_2_17_x86_64\n";
@@ -189,7 +189,8 @@ fn pips_own_check_is_not_believed() {
 }
 
 /// Sets `dest` to the directory that pip is told.
-const DEST: &str = r#"for word; do [ "$last" = --dest ] && dest=$word; last=$word; done"#;
+const DEST: &str =
+    r#"[ "$1" = -m ] || exit; for word; do [ "$last" = --dest ] && dest=$word; last=$word; done"#;
 
 #[test]
 fn pip_is_started_as_the_design_says() {
@@ -258,13 +259,6 @@ fn whatever_pip_says_is_quoted_and_the_next_source_is_tried() {
             7,
         ),
         (
-            "echo 'error: No interpreter found in virtual environments, managed installations, or search path' >&2"
-                .to_owned(),
-            "there is no pip on this machine",
-            Verdict::NextSource,
-            5,
-        ),
-        (
             "echo '/usr/bin/python3: No module named pip' >&2".to_owned(),
             "there is no pip on this machine",
             Verdict::NextSource,
@@ -305,10 +299,11 @@ fn where_uv_is_and_pip_is_not_uv_is_asked_with_the_same_restrictions() {
                 .variables
                 .insert("PATH".to_owned(), format!("{}:/bin", world.path().join("bin")));
             let world = match world.path().join("/bin/python3").exists() {
-                true => with_program(world, "python3", "echo 'No module named pip' >&2; exit 1"),
+                true => with_program(world, "python3", "echo False"),
                 false => world,
             };
             let outcome = world.fetch(&artifact_in(b"wheel", &bytes));
+            assert_eq!(world.clients(), ["uv"], "only whoever fetches is named");
             if wrong {
                 let error = outcome.expect_err(files);
                 assert!(
@@ -334,11 +329,48 @@ fn where_uv_is_and_pip_is_not_uv_is_asked_with_the_same_restrictions() {
 }
 
 #[test]
+fn a_uv_that_finds_no_python_is_told_and_the_next_source_is_tried() {
+    let script = r#"echo x >> "$0.runs"
+        echo 'error: No interpreter found in virtual environments, managed installations, or search path' >&2; exit 2"#;
+    let mut world = with_program(World::new(), "uv", script);
+    let path = world.path().join("bin").into_string();
+    world.variables.insert("PATH".to_owned(), path);
+    let wire = world.wire();
+    for _ in 0..2 {
+        let error = world
+            .fetch_with(&wire, &artifact_in(b"wheel", b"abc"))
+            .expect_err("no Python");
+        assert_eq!(
+            (
+                error.to_string().as_str(),
+                error.verdict(),
+                error.exit_code().code()
+            ),
+            (
+                "uv failed: it finds no Python, which it needs to read a wheel",
+                Verdict::NextSource,
+                5
+            )
+        );
+    }
+    let runs = fs_err::read_to_string(world.path().join("bin/uv.runs")).expect("noted");
+    assert_eq!(runs, "x\n");
+    // Nobody is named who is not there.
+    let mut nobody = World::new();
+    nobody
+        .variables
+        .insert("PATH".to_owned(), nobody.path().join("bin").into_string());
+    let error = nobody.fetch(&artifact_in(b"wheel", b"abc")).expect_err("nobody");
+    assert_eq!(error.to_string(), "there is no pip on this machine");
+    assert_eq!(nobody.clients(), [""; 0]);
+}
+
+#[test]
 fn a_pip_that_failed_is_told_once_and_not_started_again() {
     let world = with_program(
         World::new(),
         "python3",
-        r#"echo x >> "$0.runs"; echo 'ERROR: none' >&2; exit 1"#,
+        r#"[ "$1" = -m ] || exit; echo x >> "$0.runs"; echo 'ERROR: none' >&2; exit 1"#,
     );
     let wire = world.wire();
     for _ in 0..2 {
