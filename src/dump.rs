@@ -15,6 +15,7 @@ use std::{
 
 pub(crate) use self::{
     clients::Running,
+    error::PRIVILEGES,
     patience::{DumpFile, Heard, Patience, Pulse},
 };
 pub use self::{

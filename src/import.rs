@@ -4,6 +4,7 @@
 mod address;
 mod edit;
 mod file;
+mod icu;
 mod importer;
 mod left;
 mod roles;
@@ -14,6 +15,7 @@ use std::process::Stdio;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+pub(crate) use self::icu::TAKE_ANOTHER;
 pub use self::importer::{Importer, Present};
 use self::{
     address::side,
@@ -231,7 +233,8 @@ impl Importing<'_> {
             reporter: self.reporter,
         };
         step(self.reporter, format!("connecting to {host}"));
-        self.pg_dump(snapshot::version(&patience)?).map(drop)
+        self.pg_dump(snapshot::version(&patience)?)?;
+        icu::ensure(self.programs, icu::used_by(&patience)?.as_deref())
     }
 
     /// The pg_dump for a server, which may not be of a later major than the project's.
@@ -260,6 +263,7 @@ impl Importing<'_> {
         step(self.reporter, format!("connecting to {host}"));
         let snapshot = Snapshot::take(&patience)?;
         let pg_dump = self.pg_dump(snapshot.server)?;
+        icu::ensure(self.programs, icu::used_by(&patience)?.as_deref())?;
         lease::ensure_unused(self.cluster)?;
         ensure_space(self.cluster.project().amp_dir(), snapshot.bytes)?;
         step(
@@ -325,6 +329,7 @@ impl Importing<'_> {
                     .to_owned(),
             });
         }
+        icu::ensure(self.programs, said.icu.as_deref())?;
         Ok((from, said))
     }
 
@@ -360,7 +365,8 @@ impl Importing<'_> {
         fill(next, self.programs, self.run_as, self.reporter, |next| {
             roles::make(psql, next, roles)?;
             let mut load = psql.psql(next, DATABASE);
-            load.arg("--single-transaction");
+            // The statement that failed is said: see `dump::DumpError::failed`.
+            load.args(["--single-transaction", "--echo-errors"]);
             let mut editor = Editor::new()?;
             dump::pipe(from, load, &mut |line| editor.edit(line), psql.interrupt())?;
             let counts = dump::count(next, DATABASE)?;

@@ -144,13 +144,24 @@ const LOST: [&str; 6] = [
     "terminating connection due to administrator command",
 ];
 
-/// The first error of psql is the reason, and the last line of pg_dump is the query.
+/// The first error of psql is the reason, and the last line of pg_dump is the query. Of the statements that psql was told to
+/// say only one about privileges is kept, which holds no secret.
 fn last_lines(said: &str) -> Vec<String> {
-    let mut lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let is_statement = |line: &&str| line.contains("STATEMENT:  ");
+    let mut statements = said.lines().filter(is_statement);
+    let statement = statements
+        .next()
+        .filter(|line| PRIVILEGES.iter().any(|words| line.contains(words)));
+    let lines = said.lines().take_while(|line| !is_statement(line));
+    let lines = lines.filter(|line| !line.trim().is_empty());
+    let mut lines: Vec<&str> = lines.chain(statement).collect();
     // What is said again and again hides the reason.
     lines.dedup();
     lines.into_iter().take(8).map(str::to_owned).collect()
 }
+
+/// The beginnings of statements about privileges, as psql says which one failed.
+pub(crate) const PRIVILEGES: [&str; 2] = ["STATEMENT:  GRANT ", "STATEMENT:  REVOKE "];
 
 const RESTRICTS: &str = " that knows `\\restrict` (18, 17.6, 16.10, 15.14 or later)";
 

@@ -5,7 +5,10 @@ use std::io::{self, BufRead as _, BufReader, Read, Seek, SeekFrom};
 use camino::Utf8Path;
 use fs_err as fs;
 
-use super::roles::{self, Roles};
+use super::{
+    icu,
+    roles::{self, Roles},
+};
 use crate::{children::Interrupt, dump::DumpError, shell};
 
 /// Which kind of dump.
@@ -116,6 +119,8 @@ pub(super) struct Said {
     pub(super) too_much: Option<&'static str>,
     /// Statements about the database itself, which has another name here.
     pub(super) of_database: Vec<String>,
+    /// A collation of ICU's that it makes, or sorts by.
+    pub(super) icu: Option<String>,
 }
 
 /// Reads a plain dump from end to end.
@@ -146,6 +151,9 @@ pub(super) fn scan(content: impl Read, interrupt: &Interrupt) -> io::Result<Said
             if is_in_head {
                 said.too_much = said.too_much.or_else(|| too_much(text));
                 is_in_head = is_of_head(text);
+            }
+            if !is_in_rows && said.icu.is_none() {
+                said.icu = icu::named(text).map(str::to_owned);
             }
             if is_in_rows {
                 // No row is this: a backslash in one is doubled.
@@ -187,7 +195,8 @@ fn too_much(line: &str) -> Option<&'static str> {
 fn is_of_database(line: &str) -> bool {
     line.starts_with("COMMENT ON DATABASE ")
         || line.contains(" ON DATABASE ") && (line.starts_with("GRANT ") || line.starts_with("REVOKE "))
-        || line.starts_with("ALTER DATABASE ") && line.contains(" SET ")
+        || line.starts_with("ALTER DATABASE ")
+            && (line.contains(" SET ") || line.contains(" CONNECTION LIMIT = "))
         || line.starts_with("ALTER ROLE ") && line.contains(" IN DATABASE ")
 }
 
@@ -279,12 +288,13 @@ mod tests {
             assert_eq!(said(line).too_much.is_some(), is_too_much, "{line}");
         });
         let dump = "ALTER TABLE a OWNER TO bob;\nALTER DATABASE d SET work_mem TO '7MB';\n\
-            ALTER ROLE bob IN DATABASE d SET x TO '1';\nCOMMENT ON DATABASE d IS 'x';\nGRANT ALL ON DATABASE d TO eve;\n";
+            ALTER ROLE bob IN DATABASE d SET x TO '1';\nCOMMENT ON DATABASE d IS 'x';\nGRANT ALL ON DATABASE d TO eve;\n\
+            ALTER DATABASE d CONNECTION LIMIT = 7;\n";
         let copied = format!("COPY t (x) FROM stdin;\n{dump}\\.\n");
         assert_eq!(said(&copied).of_database, [""; 0]);
-        assert_eq!(said(&format!("{copied}{dump}")).of_database.len(), 4);
+        assert_eq!(said(&format!("{copied}{dump}")).of_database.len(), 5);
         let said = said(dump);
-        assert_eq!(said.of_database.len(), 4);
+        assert_eq!(said.of_database.len(), 5);
         assert_eq!(
             said.roles.keys().collect::<Vec<_>>(),
             ["bob", "eve"].iter().collect::<Vec<_>>()

@@ -1,5 +1,5 @@
-//! Properties that the dump of one database leaves out, in words: the settings of the database and of roles, its comment, locale
-//! and privileges, those on parameters, the comments and attributes of roles, and the places of tables. They are reported, so
+//! Properties that the dump of one database leaves out, in words: the settings of the database and of roles, those that `alter
+//! system` wrote, the database's comment, locale, connection limit and privileges, those on parameters, the comments and attributes of roles, and the places of tables. They are reported, so
 //! that the user can bring them over.
 
 use crate::dump::{DumpError, Patience};
@@ -14,6 +14,10 @@ const LINES: &str = "select pg_catalog.translate(line, E'\\n', ' ') from ( \
         join pg_catalog.pg_database d on d.oid = c.objoid and d.datname = pg_catalog.current_database() \
         where c.classoid = 'pg_catalog.pg_database'::regclass \
             and c.description <> 'default administrative connection database' \
+    union all select concat('the connection limit of the database: ', datconnlimit) from pg_catalog.pg_database \
+        where datname = pg_catalog.current_database() and datconnlimit >= 0 \
+    union all select concat('setting of the server: ', name, ' = ', pg_catalog.current_setting(name), ' (postgresql.auto.conf)') \
+        from pg_catalog.pg_settings where sourcefile ~ 'postgresql[.]auto[.]conf$' \
     union all select concat('the locale of the database, ', datcollate, ': text is sorted by its bytes here') \
         from pg_catalog.pg_database where datname = pg_catalog.current_database() \
         and datcollate not in ('C', 'POSIX', 'C.UTF-8', 'C.utf8') \

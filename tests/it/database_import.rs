@@ -1,6 +1,7 @@
 //! `ampup db import`: from a server that wants a password, as Docker's does, and from dumps.
 
 mod elsewhere;
+mod lacking;
 mod silence;
 
 use std::{net::TcpListener, process::Command};
@@ -93,6 +94,7 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let silent_host = silent.local_addr().expect("known");
     let silent_address = format!("postgresql://x@{silent_host}/x?connect_timeout=2");
+    let chatty_address = format!("postgresql://x@{}/x?connect_timeout=2", silence::chatty());
     let sources = [
         ("cut.sql", 1),
         ("cut.dump", 1),
@@ -104,6 +106,7 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
         ("postgresql://nobody:x@absent.invalid/none", 5),
         ("postgresql://nobody@/none?host=/nonexistent", 5),
         (&silent_address, 5),
+        (&chatty_address, 5),
         (&elsewhere.address.replace("p%25ss", "other"), 1),
     ];
     every(sources, |(source, code)| {
@@ -138,6 +141,9 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
     home.give(&fast);
     for statement in [
         &format!("create tablespace fast location '{fast}'"),
+        "alter database postgres connection limit 70",
+        "alter system set work_mem = '6MB'",
+        "select pg_reload_conf()",
         "alter table empty set tablespace fast",
         "comment on role app is 'the application'",
         "grant set, alter system on parameter log_statement to app",
@@ -199,6 +205,8 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
                 .says("comments on roles: app")
                 .says("privileges on the parameter log_statement: ")
                 .says("tablespaces: fast")
+                .says("the connection limit of the database: 70")
+                .says("setting of the server: work_mem = 6MB (postgresql.auto.conf)")
                 .says("settings of role reader: work_mem=7MB")
                 .says("settings of the database: statement_timeout=1min");
         }

@@ -5,8 +5,9 @@ use std::io;
 use super::hint_of_room;
 use crate::{
     distributions::os_release,
-    dump::DumpError,
+    dump::{DumpError, PRIVILEGES},
     exit::Exit,
+    import,
     postgres::loading::{LoadFailure, missing_library},
 };
 
@@ -47,9 +48,14 @@ impl DumpError {
                 )
             }
             Self::Failed { last_lines, .. } if says(last_lines, &["ICU is not supported in this build"]) => {
+                Some(import::TAKE_ANOTHER.to_owned())
+            }
+            Self::Failed { last_lines, .. }
+                if says(last_lines, &PRIVILEGES) && says(last_lines, &["does not exist"]) =>
+            {
                 Some(
-                    "take a build of PostgreSQL with ICU, as zonky's (`ampup info postgres` lists them, each as it is named): \
-                 `ampup install postgres@VERSION+zonky`, then run the same command again"
+                    "PostgreSQL here has it with other arguments; without privileges it can be copied: \
+                 `pg_dump --no-privileges --format=custom DATABASE > FILE`, then `ampup db import FILE`"
                         .to_owned(),
                 )
             }

@@ -1,9 +1,11 @@
 //! Imports that come to an end before all was read.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::Stdio,
     thread,
+    time::Duration,
 };
 
 use ampup::postgres::identity;
@@ -19,6 +21,42 @@ use crate::support::{
     postgres::{eventually, sql},
     programs::is_heard,
 };
+
+/// A server that takes every session, and then says nothing but notices. Gives where it is.
+pub(super) fn chatty() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let place = listener.local_addr().expect("known");
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // It goes when the client has gone.
+            thread::spawn(move || notices(stream));
+        }
+    });
+    place
+}
+
+fn notices(mut stream: TcpStream) -> io::Result<()> {
+    /// The requests for TLS and for GSSAPI, in place of a version.
+    const OTHERS: [u32; 2] = [80_877_103, 80_877_104];
+    loop {
+        let mut head = [0; 8];
+        stream.read_exact(&mut head)?;
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |all, byte| all << 8 | u32::from(*byte));
+        let (length, asked) = (number(&head[..4]), number(&head[4..]));
+        stream.read_exact(&mut vec![0; length as usize - head.len()])?;
+        if !OTHERS.contains(&asked) {
+            break;
+        }
+        stream.write_all(b"N")?;
+    }
+    stream.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I")?;
+    let said = b"SNOTICE\0C00000\0Mpatience\0\0";
+    loop {
+        stream.write_all(&[b'N', 0, 0, 0, said.len() as u8 + 4])?;
+        stream.write_all(said)?;
+        thread::sleep(Duration::from_secs(1));
+    }
+}
 
 /// Programs that were started to read this address.
 fn readers(address: &str) -> Vec<String> {
