@@ -14,7 +14,7 @@ use crate::{
     domain::ComponentName,
     exit::Exit,
     registry::concern::Concern,
-    resolve::{self, Plan, Update},
+    resolve::{self, Action, Plan, Update},
     store::directories,
 };
 
@@ -90,10 +90,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             };
             data += &match to {
                 Some(to) => format!(
-                    "{name} - {}: {} -> {}\n",
+                    "{name} - {}: {} -> {}{}\n",
                     paint::notable(word),
                     style.show(from),
-                    style.show(to)
+                    style.show(to),
+                    if is_here(update) {
+                        ", which is installed"
+                    } else {
+                        ""
+                    }
                 ),
                 None => format!("{name} - {word}: {}\n", style.show(from)),
             };
@@ -138,4 +143,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk,
         ..Outcome::prose(data, json)
     })
+}
+
+/// Returns true if an update would fetch nothing.
+fn is_here(update: &Update) -> bool {
+    match update {
+        Update::Available { plan, .. } => plan
+            .candidates
+            .iter()
+            .flat_map(|candidate| &candidate.steps)
+            .all(|step| !matches!(step.action, Action::Acquire(_))),
+        Update::UpToDate { .. } | Update::Pinned { .. } => false,
+    }
 }

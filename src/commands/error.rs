@@ -210,8 +210,10 @@ impl Error {
                 .iter()
                 .map(ToString::to_string)
                 .chain(out_of_reach(attempts));
-            let causes = causes.chain(answered);
-            return causes.chain(mendable).collect();
+            let mut causes: Vec<String> = causes.chain(answered).chain(mendable).collect();
+            // A mirror has one copy, whatever sources an artifact has.
+            causes.dedup();
+            return causes;
         }
         if let Self::Install(InstallError::Fatal(attempt)) = self {
             return vec![in_one_line(attempt.as_ref())];

@@ -22,7 +22,7 @@ impl SettingsError {
                 Some("choose another home, with `AMPUP_HOME` or `--home`".to_owned())
             }
             Self::Io(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
-                Some("`ampup doctor` says whose it is; or choose a home that is yours, with `AMPUP_HOME` or `--home`".to_owned())
+                Some("choose a home that is yours, with `AMPUP_HOME` or `--home`, or ask its owner to open it: `chmod a+rX`".to_owned())
             }
             Self::Io(cause) => hint_of_io(cause),
             Self::Malformed { path, .. } => Some(format!("correct it, or move it away: `mv {path} {path}.old`")),
