@@ -2,6 +2,7 @@
 //! it published.
 
 mod bytes;
+mod package_indexes;
 mod publishing;
 mod refreshing;
 
