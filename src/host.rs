@@ -48,7 +48,13 @@ impl Host {
         let (mut libraries, mut files) = (BTreeSet::new(), BTreeSet::new());
         let (mut needs_glibc, mut needs_macos) = (false, false);
         for needs in needs {
-            libraries.extend(needs.libraries.iter().map(String::as_str));
+            libraries.extend(
+                needs
+                    .libraries
+                    .iter()
+                    .chain(&needs.recommended)
+                    .map(String::as_str),
+            );
             files.extend(needs.files.iter().map(String::as_str));
             needs_glibc |= needs.glibc.is_some();
             needs_macos |= needs.macos.is_some();
@@ -119,6 +125,14 @@ pub enum Lack {
 }
 
 impl Lack {
+    /// The library or file that a package could bring.
+    pub fn thing(&self) -> Option<&str> {
+        match self {
+            Self::Library(thing) | Self::File(thing) => Some(thing),
+            Self::Newer { .. } => None,
+        }
+    }
+
     /// All that a build lacks, in one sentence: what this host does not have at all is listed once.
     pub fn in_words(lacks: &[Self]) -> String {
         let absent = |lack: &&Self| matches!(lack, Self::Library(_) | Self::File(_));
@@ -301,6 +315,7 @@ mod tests {
             glibc: glibc.map(str::to_owned),
             macos: Some("15.0".to_owned()),
             libraries: vec![library.to_owned()],
+            recommended: vec!["libz.so.1".to_owned()],
             files: vec![],
         };
         let lacking = |glibc, library| -> Vec<String> {
@@ -349,13 +364,21 @@ mod tests {
             glibc: Some("2.17".to_owned()),
             macos: None,
             libraries: vec!["libc.so.6".to_owned(), "libsurely-not-here.so.9".to_owned()],
+            recommended: vec!["libsurely-neither.so.1".to_owned()],
             files: vec!["/".to_owned(), "/surely/not/here".to_owned()],
         };
         let host = Host::probe([&needs]);
         assert!(host.target.is_some());
         if host.glibc.is_some() {
             let missing: Vec<_> = host.missing.iter().map(String::as_str).collect();
-            assert_eq!(missing, ["/surely/not/here", "libsurely-not-here.so.9"]);
+            assert_eq!(
+                missing,
+                [
+                    "/surely/not/here",
+                    "libsurely-neither.so.1",
+                    "libsurely-not-here.so.9"
+                ]
+            );
         }
     }
 }

@@ -73,6 +73,8 @@ pub struct PassedOver {
     pub reason: String,
     /// The command that installs what it lacks, where a command can.
     pub remedy: Option<String>,
+    /// True if this host's distribution has no longer what it lacks.
+    pub is_final: bool,
 }
 
 impl PassedOver {
@@ -93,6 +95,7 @@ impl From<&ResolveError> for PassedOver {
         Self {
             reason: error.to_string(),
             remedy,
+            is_final: false,
         }
     }
 }

@@ -190,15 +190,15 @@ fn complete_build(majors: &RangeInclusive<u64>, session: &Session) -> Option<Str
         let build = artifacts.find(|artifact| {
             Some(artifact.target) == host.target && artifact.provider.as_str() == COMPLETE
         })?;
-        Some((&release.version, host.lacks(&build.needs)))
+        Some((&release.version, &build.needs))
     });
     let builds: Vec<_> = builds.collect();
     let install = |version| format!("`ampup install postgres@{version}+{COMPLETE}`");
-    if let Some((version, _)) = builds.iter().find(|(_, lacks)| lacks.is_empty()) {
+    if let Some((version, _)) = builds.iter().find(|(_, needs)| host.lacks(needs).is_empty()) {
         return Some(install(version));
     }
-    builds.iter().find_map(|(version, lacks)| {
-        let remedy = resolve::remedy(lacks, registry, &host)?;
+    builds.iter().find_map(|(version, needs)| {
+        let remedy = resolve::remedy(needs, registry, &host)?;
         Some(format!("`{remedy}`, then {}", install(version)))
     })
 }

@@ -221,6 +221,10 @@ pub struct Needs {
     /// Shared libraries by soname.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub libraries: Vec<String>,
+    /// Shared libraries by soname that programs of the build ask for which a component does not link, such as psql. It runs
+    /// without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recommended: Vec<String>,
     /// Files and directories by absolute path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,

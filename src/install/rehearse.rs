@@ -98,6 +98,7 @@ fn possible(group: &GroupPlan, stage: Stage<'_>) -> Result<GroupPlan, InstallErr
     left.passed_over.extend(attempts.iter().map(|attempt| PassedOver {
         reason: in_one_line(attempt),
         remedy: None,
+        is_final: false,
     }));
     Ok(left)
 }

@@ -241,6 +241,7 @@ impl Recipe {
             merged.glibc = table.needs.glibc.clone().or(merged.glibc);
             merged.macos = table.needs.macos.clone().or(merged.macos);
             merged.libraries.extend(table.needs.libraries.iter().cloned());
+            merged.recommended.extend(table.needs.recommended.iter().cloned());
             merged.files.extend(table.needs.files.iter().cloned());
         }
         merged

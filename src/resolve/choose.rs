@@ -14,14 +14,29 @@ use crate::{
     registry::Registry,
 };
 
-/// The command that installs all that a build lacks on a host, where a command can.
-pub fn remedy(lacks: &[Lack], registry: &Registry, host: &Host) -> Option<String> {
-    let things = lacks.iter().map(|lack| match lack {
-        Lack::Library(thing) | Lack::File(thing) => Some(thing.as_str()),
-        Lack::Newer { .. } => None,
-    });
-    let things: Vec<&str> = things.collect::<Option<_>>()?;
+/// The command that installs all that a build lacks on a host, where a command can: what it cannot run without, and what
+/// its further programs ask for.
+pub fn remedy(needs: &Needs, registry: &Registry, host: &Host) -> Option<String> {
+    let lacks = host.lacks(needs);
+    if lacks.iter().any(|lack| matches!(lack, Lack::Newer { .. })) {
+        return None;
+    }
+    let recommended = needs.recommended.iter().map(String::as_str);
+    let recommended = recommended.filter(|library| host.missing.contains(*library));
+    let things: Vec<&str> = lacks.iter().filter_map(Lack::thing).chain(recommended).collect();
     registry.distributions.install(things, &host.os_release)
+}
+
+/// The end of a sentence about what a build lacks on a host: those of the libraries that its distribution has no longer.
+/// Empty where there are none.
+fn ended(lacks: &[Lack], registry: &Registry, host: &Host) -> String {
+    let things = lacks.iter().filter_map(Lack::thing);
+    let ended = registry.distributions.ended(things, &host.os_release);
+    let ended: Vec<String> = ended.iter().map(|thing| format!("`{thing}`")).collect();
+    match ended.as_slice() {
+        [] => String::new(),
+        ended => format!("; its distribution has no {} any more", ended.join(" and no ")),
+    }
 }
 
 /// Components that move together, and what they are chosen for.
@@ -352,13 +367,17 @@ impl<'a> Group<'a> {
                 .map(|artifact| (artifact.provider.clone(), self.host.lacks(&artifact.needs)))
                 .collect();
             lacks.dedup();
+            let of_builds = lacks.iter().map(|(provider, lacks)| {
+                let ended = ended(lacks, self.registry, self.host);
+                format!("the build by {provider}: {}{ended}", Lack::in_words(lacks))
+            });
             return Err(ResolveError::Unfit {
                 component: component.name.clone(),
                 version: component.version_style.show(version),
-                install: lacks
+                lacks: of_builds.collect(),
+                install: unfit
                     .iter()
-                    .find_map(|(_, lacks)| remedy(lacks, self.registry, self.host)),
-                lacks,
+                    .find_map(|artifact| remedy(&artifact.needs, self.registry, self.host)),
             });
         }
         Ok(fit.into_iter().cloned().collect())
@@ -381,14 +400,16 @@ impl<'a> Group<'a> {
             for artifact in builds.unwrap_or_default() {
                 let lacks = self.host.lacks(&artifact.needs);
                 if !lacks.is_empty() {
+                    let ended = ended(&lacks, self.registry, self.host);
                     passed_over.push(PassedOver {
                         reason: format!(
-                            "the build of {} {shown} by {} {}",
+                            "the build of {} {shown} by {} {}{ended}",
                             component.name,
                             artifact.provider,
                             Lack::in_words(&lacks)
                         ),
-                        remedy: remedy(&lacks, self.registry, self.host),
+                        remedy: remedy(&artifact.needs, self.registry, self.host),
+                        is_final: !ended.is_empty(),
                     });
                 }
             }

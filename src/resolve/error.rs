@@ -4,7 +4,6 @@ use semver::Version;
 
 use crate::{
     domain::{Component, ComponentName, Provider, Requirement, Target, TreeName},
-    host::Lack,
     nearest::nearest,
     registry::Registry,
 };
@@ -64,14 +63,14 @@ pub enum ResolveError {
         providers: Vec<Provider>,
     },
     /// There are builds for this kind of host, but each needs what this host lacks.
-    #[error("no build of {component} {version} runs on this host: {}", .listed_lacks(.lacks))]
+    #[error("no build of {component} {version} runs on this host: {}", .lacks.join("; "))]
     Unfit {
         /// The component.
         component: ComponentName,
         /// The version, as it is shown.
         version: String,
-        /// Who built each, and what it lacks.
-        lacks: Vec<(Provider, Vec<Lack>)>,
+        /// Who built each, and what it lacks, in words.
+        lacks: Vec<String>,
         /// The command that installs what one of them lacks.
         install: Option<String>,
     },
@@ -167,14 +166,6 @@ impl ResolveError {
                 .collect(),
         }
     }
-}
-
-fn listed_lacks(lacks: &[(Provider, Vec<Lack>)]) -> String {
-    let words: Vec<String> = lacks
-        .iter()
-        .map(|(provider, lacks)| format!("the build by {provider}: {}", Lack::in_words(lacks)))
-        .collect();
-    words.join("; ")
 }
 
 /// `a, b and c`.

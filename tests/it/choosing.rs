@@ -3,7 +3,10 @@
 use fs_err as fs;
 use serde_json::{Value, json};
 
-use ampup::distributions::{self, Distributions};
+use ampup::{
+    distributions::{self, Distributions},
+    domain::Digest,
+};
 
 use crate::support::home::{Home, TARGET, sha256};
 
@@ -120,7 +123,9 @@ fn wrong_bytes_decide_the_exit_code_of_several() {
 fn know_packages(home: &Home) {
     let text = fs::read(home.registry()).expect("read");
     let mut document: Value = serde_json::from_slice(&text).expect("JSON");
-    let install = json!({"install": "get", "packages": {"libsurely-not-here.so.9": "surely9"}});
+    let install = json!({"install": "get", "packages": {
+        "libsurely-not-here.so.9": "surely9", "libsurely-neither.so.1": "neither1",
+    }});
     let system = distributions::os_release();
     let id = system.lines().find_map(|line| line.strip_prefix("ID="));
     let id = id.unwrap_or("linux").trim_matches('"');
@@ -134,7 +139,9 @@ fn know_packages(home: &Home) {
 fn a_build_that_lacks_a_library_is_told_with_the_command_that_brings_it() {
     let mut home = Home::new();
     let mut demanding = archive(&home, "theseus", &[("tool", "#!/bin/sh\necho tool 1.0.0\n")]);
-    demanding["needs"] = json!({"libraries": ["libsurely-not-here.so.9"]});
+    demanding["needs"] = json!({
+        "libraries": ["libsurely-not-here.so.9"], "recommended": ["libsurely-neither.so.1", "libc.so.6"],
+    });
     let modest = archive(&home, "zonky", &[("tool", "#!/bin/sh\necho tool 1.0.0\n")]);
     let mut away = modest.clone();
     away["source"] = json!({"kind": "https", "url": "https://127.0.0.1:9/tool"});
@@ -146,7 +153,7 @@ fn a_build_that_lacks_a_library_is_told_with_the_command_that_brings_it() {
         .exits(5)
         .says("out of reach: `127.0.0.1:9`")
         .says(lacking)
-        .says("hint: `get surely9`");
+        .says("hint: `get surely9 neither1`");
 
     home.withdraw("tool", "1.0.0");
     home.offer_artifacts("tool", "1.0.0", &[demanding, modest]);
@@ -154,9 +161,62 @@ fn a_build_that_lacks_a_library_is_told_with_the_command_that_brings_it() {
     home.ampup(&["install", "tool"])
         .exits(0)
         .says("installed tool 1.0.0 (built by zonky)")
-        .says(&format!("{lacking}: `get surely9`"));
+        .says(&format!("{lacking}: `get surely9 neither1`"));
     let again = home.ampup(&["install", "tool"]).exits(0);
     assert!(!again.stderr.contains("surely9"), "{again:#?}");
+
+    // A release of the distribution that has it no longer.
+    home.ampup(&["uninstall", "tool"]).exits(0);
+    let text = fs::read_to_string(home.registry()).expect("read");
+    let mut document: Value = serde_json::from_str(&text).expect("JSON");
+    for distribution in document["distributions"]
+        .as_object_mut()
+        .expect("one")
+        .values_mut()
+    {
+        let id = distributions::os_release();
+        let id = id
+            .lines()
+            .find_map(|line| line.strip_prefix("ID="))
+            .unwrap_or_default();
+        distribution["ended"] = json!({"libsurely-not-here.so.9": [format!("{} 0", id.trim_matches('"'))]});
+    }
+    fs::write(home.registry(), document.to_string()).expect("written");
+    let ended = format!("{lacking}; its distribution has no `libsurely-not-here.so.9` any more");
+    let run = home.ampup(&["install", "tool"]).exits(0).says(&ended);
+    assert!(!run.stderr.contains("`get "), "{run:#?}");
+    home.ampup(&["install", "tool@1.0.0+theseus"])
+        .exits(1)
+        .says("; its distribution has no `libsurely-not-here.so.9` any more")
+        .says("hint: ask for another build; `ampup info tool` lists them");
+}
+
+/// Whatever sources an artifact has, a mirror has one copy of it.
+#[test]
+fn a_mirrors_wrong_copy_is_told_once() {
+    let mut home = Home::new();
+    let mut one = archive(&home, "acme", &[("tool", "#!/bin/sh\necho tool 1.0.0\n")]);
+    one["source"] = json!({"kind": "https", "url": "https://127.0.0.1:9/one"});
+    let mut other = one.clone();
+    other["source"]["url"] = json!("https://127.0.0.1:9/other");
+    let digest: Digest = one["integrity"]["digest"]
+        .as_str()
+        .expect("text")
+        .parse()
+        .expect("a digest");
+    let mirror = home.directory("mirror");
+    let blob = mirror.join(digest.blob());
+    fs::create_dir_all(blob.parent().expect("a directory")).expect("made");
+    fs::write(blob, "other bytes").expect("written");
+    home.offer_artifacts("tool", "1.0.0", &[one, other]);
+    let run = home
+        .ampup(&["install", "tool", "--mirror", &format!("file://{mirror}")])
+        .exits(4);
+    let told = run
+        .stderr
+        .matches("\n  tool 1.0.0 by acme: the mirror's copy of")
+        .count();
+    assert_eq!(told, 1, "{run:#?}");
 }
 
 #[test]

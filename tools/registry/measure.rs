@@ -1,5 +1,5 @@
 //! The needs of a build, read from its bytes: the executables that ampup links, and whatever of the tree they
-//! load. Modules that are loaded on demand are left out, because most of them are optional. Nothing is run.
+//! load; beside them, the libraries of its other programs. Modules that are loaded on demand are left out, because most of them are optional. Nothing is run.
 
 mod elf;
 mod macho;
@@ -36,10 +36,12 @@ impl Measured {
             kept.chain(new).collect()
         };
         let libraries = self.needs.libraries.iter().cloned().collect();
+        let recommended = self.needs.recommended.iter().cloned().collect();
         Needs {
             glibc: self.needs.glibc.clone(),
             macos: self.needs.macos.clone(),
             libraries: in_order(&known.libraries, libraries),
+            recommended: in_order(&known.recommended, recommended),
             files: in_order(&known.files, files),
         }
     }
@@ -122,26 +124,24 @@ impl Way<'_> {
     }
 }
 
-/// Measures the executables of a tree.
-///
-/// # Errors
-/// When one is missing, is no program for this target, or cannot be read.
-pub(crate) fn tree(top: &Utf8Path, target: Target, executables: &[String]) -> Result<Measured, Unfit> {
-    let system = match target {
-        Target::X86_64Darwin | Target::Aarch64Darwin => macho::SYSTEM,
-        Target::X86_64Windows => pe::SYSTEM,
-        _ => elf::SYSTEM,
-    };
-    let suffix = if target == Target::X86_64Windows {
-        ".exe"
-    } else {
-        ""
-    };
-    let mut measured = Measured::default();
-    let mut floor = None;
-    let (mut libraries, mut files) = (BTreeSet::new(), BTreeSet::new());
-    for executable in executables {
-        let start = Utf8Path::new("bin").join(format!("{executable}{suffix}"));
+/// The findings in some programs of a tree, and in what of it they load.
+#[derive(Debug, Default)]
+struct Found {
+    floor: Option<(u32, u32)>,
+    libraries: BTreeSet<String>,
+    files: BTreeSet<String>,
+    notes: BTreeSet<String>,
+}
+
+impl Found {
+    /// Adds what a program, and whatever of the tree it loads, says.
+    fn follow(
+        &mut self,
+        start: Utf8PathBuf,
+        top: &Utf8Path,
+        target: Target,
+        system: &System,
+    ) -> Result<(), Unfit> {
         let mut seen = BTreeSet::from([start.clone()]);
         let mut pending = VecDeque::from([start]);
         let mut of_executable: Option<Vec<String>> = None;
@@ -152,9 +152,8 @@ pub(crate) fn tree(top: &Utf8Path, target: Target, executables: &[String]) -> Re
             };
             let bytes = fs::read(top.join(&from)).map_err(|cause| unfit(cause.to_string()))?;
             let file = (system.read)(&bytes, target).map_err(unfit)?;
-            floor = floor.max(file.floor);
-            measured
-                .notes
+            self.floor = self.floor.max(file.floor);
+            self.notes
                 .extend(file.notes.iter().map(|note| format!("`{from}` {note}")));
             let mut paths = file.paths.clone();
             paths.extend(of_executable.iter().flatten().cloned());
@@ -173,18 +172,67 @@ pub(crate) fn tree(top: &Utf8Path, target: Target, executables: &[String]) -> Re
                     }
                     LoadedFrom::System => {}
                     LoadedFrom::Library(name) => {
-                        libraries.insert(name);
+                        self.libraries.insert(name);
                     }
                     LoadedFrom::Path(path) => {
-                        files.insert(path);
+                        self.files.insert(path);
                     }
                     LoadedFrom::Note(note) => {
-                        measured.notes.insert(note);
+                        self.notes.insert(note);
                     }
                 }
             }
         }
+        Ok(())
     }
+}
+
+/// The files of `bin/` that are none of the executables, from the tree's top.
+fn others(top: &Utf8Path, executables: &[String]) -> Vec<Utf8PathBuf> {
+    let listed = top.join("bin").read_dir_utf8().into_iter().flatten().flatten();
+    let names = listed.map(|entry| entry.file_name().to_owned());
+    names
+        .filter(|name| !executables.contains(name))
+        .map(|name| Utf8Path::new("bin").join(name))
+        .collect()
+}
+
+/// Measures the programs of a tree: what its executables cannot do without, and what its other programs ask for besides.
+///
+/// # Errors
+/// When one is missing, is no program for this target, or cannot be read.
+pub(crate) fn tree(top: &Utf8Path, target: Target, executables: &[String]) -> Result<Measured, Unfit> {
+    let system = match target {
+        Target::X86_64Darwin | Target::Aarch64Darwin => macho::SYSTEM,
+        Target::X86_64Windows => pe::SYSTEM,
+        _ => elf::SYSTEM,
+    };
+    let suffix = if target == Target::X86_64Windows {
+        ".exe"
+    } else {
+        ""
+    };
+    let mut measured = Measured::default();
+    let mut found = Found::default();
+    for executable in executables {
+        let start = Utf8Path::new("bin").join(format!("{executable}{suffix}"));
+        found.follow(start, top, target, &system)?;
+    }
+    let mut of_others = Found::default();
+    for program in others(top, executables) {
+        // What is no program of this system, such as a script, asks for no library.
+        let mut of_one = Found::default();
+        if of_one.follow(program, top, target, &system).is_ok() {
+            of_others.libraries.append(&mut of_one.libraries);
+        }
+    }
+    let Found {
+        floor,
+        libraries,
+        files,
+        notes,
+    } = found;
+    measured.notes = notes;
     let floor = floor.map(|(major, minor)| format!("{major}.{minor}"));
     let needs = &mut measured.needs;
     match target {
@@ -192,6 +240,7 @@ pub(crate) fn tree(top: &Utf8Path, target: Target, executables: &[String]) -> Re
         Target::X86_64LinuxGnu | Target::Aarch64LinuxGnu => needs.glibc = floor,
         _ => {}
     }
+    needs.recommended = of_others.libraries.difference(&libraries).cloned().collect();
     needs.libraries = libraries.into_iter().collect();
     needs.files = files.into_iter().collect();
     Ok(measured)

@@ -9,7 +9,7 @@ mod readme;
 use std::collections::BTreeSet;
 
 use ampup::{
-    domain::ComponentName,
+    domain::{ComponentName, Provider},
     env::Env,
     fs::atomic,
     registry::{recipe::Recipe, strict, written::written},
@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// Fetch also what the manifest has without its sizes, and measure it
     #[arg(long)]
     measure: bool,
+    /// Fetch also whatever the manifest has of this builder, and measure it again
+    #[arg(long, value_name = "PROVIDER")]
+    measure_again: Option<Provider>,
     /// Only this component
     #[arg(long, value_name = "NAME")]
     only: Option<ComponentName>,
@@ -71,8 +74,8 @@ pub(crate) fn run(args: &Args, directory: &Utf8Path, env: &Env) -> Result<Answer
         let origins = Origins::new(&network, args.new_only, &runtime)?;
         for recipe in &recipes {
             origins.refresh(recipe, &mut document, &mut summary)?;
-            if args.measure {
-                origins.measure_all(recipe, &mut document, &mut summary)?;
+            if args.measure || args.measure_again.is_some() {
+                origins.measure_all(recipe, args.measure_again.as_ref(), &mut document, &mut summary)?;
             }
             document.sort(&recipe.component);
         }

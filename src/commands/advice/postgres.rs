@@ -311,9 +311,16 @@ impl LoadFailure {
     /// The command that helps on the system with this `/etc/os-release`.
     pub fn hint(&self, os_release: &str) -> Option<String> {
         match self {
-            Self::MissingLibrary(library) => Distributions::built_in()
-                .install([library.as_str()], os_release)
-                .map(|command| format!("`{command}`")),
+            Self::MissingLibrary(library) => {
+                let (known, library) = (Distributions::built_in(), library.as_str());
+                if !known.ended([library], os_release).is_empty() {
+                    return Some(format!(
+                        "this distribution has no `{library}` any more; ask for another build: `ampup info postgres` lists them"
+                    ));
+                }
+                let command = known.install([library], os_release);
+                command.map(|command| format!("`{command}`"))
+            }
             Self::UnreachableLibrary(_) if cfg!(target_os = "linux") => {
                 Some("mount `/proc`: the loader asks it where the program lies".to_owned())
             }

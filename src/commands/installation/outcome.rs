@@ -121,8 +121,17 @@ fn shortcomings(done: &Done, plan: &Plan, session: &Session) -> Vec<String> {
         .groups
         .iter()
         .find(|group| group.components.contains(&done.component));
-    if let Some((reason, remedy)) = group.and_then(|group| PassedOver::mendable(&group.passed_over)) {
-        lines.push(format!("{reason}: `{remedy}`"));
+    let passed_over = group
+        .map(|group| group.passed_over.as_slice())
+        .unwrap_or_default();
+    match PassedOver::mendable(passed_over) {
+        Some((reason, remedy)) => lines.push(format!("{reason}: `{remedy}`")),
+        None => lines.extend(
+            passed_over
+                .iter()
+                .find(|build| build.is_final)
+                .map(|build| build.reason.clone()),
+        ),
     }
     lines
 }

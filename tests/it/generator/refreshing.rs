@@ -258,6 +258,45 @@ fn what_was_only_published_is_pinned_and_what_cannot_run_is_refused() {
     assert_eq!(artifact["unpacked_size"], program().len());
 }
 
+/// More may be measured than was when a release was added.
+#[test]
+fn what_a_builder_has_is_measured_again_where_that_is_asked_for() {
+    let repository = Repository::new();
+    repository.list("linux", &["1.0.0"]);
+    repository.publish("linux", "1.0.0", &program());
+    let directory = repository.directory();
+    directory.done(&["refresh"]);
+    let written = directory.manifest();
+    let mut manifest = written.clone();
+    let artifacts = &mut manifest["components"]["tool"]["releases"][0]["artifacts"];
+    artifacts[0]["needs"] = json!({"files": ["/usr/share/zoneinfo"]});
+    // The same bytes, from where they cannot be had.
+    let mut elsewhere = artifacts[0].clone();
+    elsewhere["source"] = json!({
+        "kind": "pypi", "package": "tool", "version": "1.0.0", "platform": "any", "sha256": "0".repeat(64),
+    });
+    artifacts.as_array_mut().expect("a list").push(elsewhere);
+    directory.state(&manifest);
+    for nothing in [
+        &["refresh", "--measure"][..],
+        &["refresh", "--measure-again", "other"],
+    ] {
+        assert_eq!(directory.done(nothing).json["changed"], false, "{nothing:?}");
+    }
+    let answer = directory.done(&["refresh", "--measure-again", "acme"]);
+    assert_eq!(list(&answer.json["measured"]).len(), 1, "{answer:?}");
+    let needs = |manifest: &Value, number: usize| {
+        manifest["components"]["tool"]["releases"][0]["artifacts"][number]["needs"].clone()
+    };
+    for number in [0, 1] {
+        assert_eq!(
+            needs(&directory.manifest(), number),
+            needs(&written, 0),
+            "{number}"
+        );
+    }
+}
+
 #[test]
 fn a_builder_that_lags_behind_the_makers_is_noticed() {
     let directory = Directory::new("");

@@ -188,6 +188,12 @@ fn needs(needs: &Needs) -> Html {
     all.extend(needs.macos.iter().map(|version| format!("macOS {version}")));
     all.extend(needs.libraries.iter().cloned());
     all.extend(needs.files.iter().cloned());
+    all.extend(
+        needs
+            .recommended
+            .iter()
+            .map(|library| format!("{library} (recommended)")),
+    );
     if all.is_empty() {
         return text("nothing");
     }

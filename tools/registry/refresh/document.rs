@@ -147,7 +147,7 @@ impl Document {
         }
     }
 
-    /// Changes an artifact that is there.
+    /// Changes an artifact that is there, and those of its release that are the same bytes from elsewhere.
     pub(super) fn change(
         &mut self,
         component: &str,
@@ -156,14 +156,14 @@ impl Document {
         change: impl Fn(&mut Value),
     ) {
         let version = version.to_string();
-        let source = json!(artifact.source);
+        let integrity = json!(artifact.integrity);
         let releases = self.releases(component).into_iter().flatten();
         let of_version = releases.filter(|release| release["version"] == version.as_str());
         for one in of_version
             .filter_map(|release| release["artifacts"].as_array_mut())
             .flatten()
         {
-            if one["source"] == source && one["target"] == artifact.target.as_str() {
+            if one["integrity"] == integrity && one["target"] == artifact.target.as_str() {
                 change(one);
             }
         }

@@ -1,11 +1,11 @@
 //! Origins, asked one after the other: what one states of an archive, the next one rests on. What cannot be reached stays
 //! as it is.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use ampup::{
     discover::{Asker, Found, Listed, Question},
-    domain::{Artifact, Component, Integrity, Release, Source, Target},
+    domain::{Artifact, Component, Integrity, Provider, Release, Source, Target},
     env::Env,
     event::Silent,
     fetch::{self, FetchContext, FetchOptions, Fresh, Secret, Wire},
@@ -257,20 +257,25 @@ impl<'a> Origins<'a> {
         Ok(())
     }
 
-    /// Fetches what the manifest has without a size, and states what its bytes say.
+    /// Fetches what the manifest has without a size, and whatever it has of the provider `again`, and states what the bytes
+    /// say.
     pub(super) fn measure_all(
         &self,
         recipe: &Recipe,
+        again: Option<&Provider>,
         document: &mut Document,
         summary: &mut Summary,
     ) -> Result<(), Failure> {
         let name = &recipe.component;
         let registry = document.registry()?;
+        let mut weighed_digests = BTreeSet::new();
         let Some(component) = registry.components.get(name.as_str()) else {
             return Ok(());
         };
         for (release, artifact) in artifacts(document, name)? {
-            if artifact.size.is_some() && artifact.unpacked_size.is_some() {
+            let is_weighed = artifact.size.is_some() && artifact.unpacked_size.is_some();
+            let digest = json!(artifact.integrity).to_string();
+            if (is_weighed && again != Some(&artifact.provider)) || weighed_digests.contains(&digest) {
                 continue;
             }
             let what = format!(
@@ -281,6 +286,7 @@ impl<'a> Origins<'a> {
             );
             match self.weigh(component, &artifact) {
                 Ok(weighed) => {
+                    weighed_digests.insert(digest);
                     let needs = weighed.measured.with(&artifact.needs, artifact.target);
                     document.change(name, &release, &artifact, |one| {
                         one["size"] = weighed.size.into();
