@@ -325,7 +325,8 @@ impl Wire {
                 Fresh::Modified { body, .. } => Ok(body),
                 Fresh::NotModified => Ok(Vec::new()),
             })
-            .await?;
+            .await
+            .map_err(|error: FetchError| error.before_file(&address, &artifact.source))?;
         let digest = match &artifact.integrity {
             Integrity::Pinned { digest } | Integrity::Stated { digest, .. } => Ok(digest.clone()),
             Integrity::ChecksumFile { algorithm, .. } => {

@@ -3,9 +3,10 @@
 use std::io;
 
 use camino::Utf8PathBuf;
+use url::Url;
 
-use super::{Fault, PackageClient, PinnedBy};
-use crate::{fs::space::sized, verify::VerifyError};
+use super::{Fault, PackageClient, PinnedBy, authority};
+use crate::{domain::Source, fs::space::sized, verify::VerifyError};
 
 /// The reason an artifact, or a small file, could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -178,6 +179,25 @@ impl FetchError {
                 source: Box::new(cause),
                 is_web_page,
             },
+        }
+    }
+
+    /// Names the host of the file too, where another that states its checksum was asked for that first: whoever opens the way
+    /// to the one needs the other as well.
+    pub(super) fn before_file(self, asked: &Url, source: &Source) -> Self {
+        let file = match source {
+            Source::Https { url } => Url::parse(url).ok(),
+            Source::File { .. } | Source::Npm { .. } | Source::PyPi { .. } => None,
+        };
+        match (self, file.filter(|file| file.host() != asked.host())) {
+            (Self::Unreachable { at, why }, Some(file)) => Self::Unreachable {
+                at,
+                why: format!(
+                    "{why}; it states the checksum of a file on `{}`",
+                    authority::host(&file)
+                ),
+            },
+            (other, _) => other,
         }
     }
 

@@ -126,3 +126,25 @@ fn require_pinned_refuses_what_only_the_publisher_states() {
         .fetch(&artifact(server.url("/thing"), b"abc"))
         .expect("pinned");
 }
+
+#[test]
+fn where_a_checksum_is_out_of_reach_the_host_of_its_file_is_named_too() {
+    let stated_at = |host: &str| Artifact {
+        integrity: Integrity::ChecksumFile {
+            algorithm: Algorithm::Sha256,
+            url: format!("https://{host}:9/thing.sum"),
+        },
+        ..artifact("https://localhost:9/thing".to_owned(), b"")
+    };
+    let said = |host: &str| {
+        let error = World::new().fetch(&stated_at(host)).expect_err("nobody listens");
+        error.to_string()
+    };
+    let other = said("127.0.0.1");
+    assert!(
+        other.ends_with("; it states the checksum of a file on `localhost:9`)"),
+        "{other}"
+    );
+    let same = said("localhost");
+    assert!(!same.contains("checksum"), "{same}");
+}
