@@ -1,5 +1,6 @@
 //! `ampup db`: the project's database, one verb a file.
 
+mod agreement;
 pub mod backup;
 pub mod compact;
 pub mod env;
@@ -57,7 +58,7 @@ pub enum Db {
     Compact(compact::Args),
     /// Begin with an empty database; the old one is kept under another name
     Reset(reset::Args),
-    /// Copy the database's files into one file, for PostgreSQL of the same major
+    /// Copy the files of the database, which is stopped meanwhile, into one file, for PostgreSQL of the same major
     Backup(backup::Args),
     /// Bring the database back from a backup; the old one is kept under another name
     Restore(restore::Args),

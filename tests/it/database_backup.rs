@@ -10,7 +10,6 @@ use ampup::{
 };
 use camino::Utf8Path;
 use fs_err as fs;
-use rustix::process::Signal;
 
 use crate::support::{
     database::{Build, Ends},
@@ -219,10 +218,7 @@ fn a_person_is_asked_for_the_name_before_a_reset() {
     every(["\n", "yes\n", "other\n", "\u{4}"], |word| {
         let run = answer(word);
         assert!([1, 2].contains(&run.code), "{word:?}: {run:?}");
-        assert!(
-            run.stdout.contains("Type the project's name to continue:"),
-            "{run:?}"
-        );
+        assert!(run.stdout.contains("Type `work` to continue:"), "{run:?}");
         assert!(home.in_amp("metadb.old-").is_empty());
     });
     let run = answer("work\n").exits(0);
@@ -343,9 +339,9 @@ fn a_fork_is_a_copy_and_the_other_project_keeps_its_own() {
         .says("hint: `ampup db list` shows the projects that have a database");
 }
 
-/// Its server is stopped for the copy: that is said, and nobody is cut off for it.
+/// A server is stopped for a copy: that is said, and nobody is cut off for it who was not asked about.
 #[test]
-fn a_fork_says_that_it_restarts_the_others_server_and_cuts_nobody_off() {
+fn whatever_restarts_a_server_cuts_nobody_off_without_a_word() {
     let served = Served::new();
     served.ampup(&["db", "start"]).exits(0);
     let (work, from) = (served.home.directory("fork"), served.home.work());
@@ -358,7 +354,7 @@ fn a_fork_says_that_it_restarts_the_others_server_and_cuts_nobody_off() {
     let mut client = served.home.as_the_user("/bin/sh".into());
     client.args([
         "-c",
-        "exec psql -Xq -c '\\! echo 1' -c 'select pg_sleep(600)' \"$0\"",
+        "exec psql -Xq -c '\\! echo 1' -c 'select pg_sleep(600)' \"$0\" 2>/dev/null",
         url.trim(),
     ]);
     let mut client = Running::begin(client);
@@ -371,8 +367,26 @@ fn a_fork_says_that_it_restarts_the_others_server_and_cuts_nobody_off() {
             "{run:?}"
         );
     }
-    client.signal(Signal::INT);
-    client.code();
+    let rows: [&[&str]; 4] = [
+        &["backup"],
+        &["reset", "work"],
+        &["restore", "x"],
+        &["import", "x.dump"],
+    ];
+    every(rows, |words| {
+        let run = served.ampup(&[&["db"], words].concat()).exits(6);
+        run.says("is in use by psql of user ")
+            .says(&format!("`ampup db {} --yes` ends it", words.join(" ")));
+    });
+    served
+        .ampup(&["db", "backup", "--dry-run"])
+        .exits(0)
+        .says("is cut off: the server is stopped for this");
+    served
+        .ampup(&["db", "backup", "--yes"])
+        .exits(0)
+        .says("was stopped for this, and runs again");
+    assert_ne!(client.code(), 0, "its session ended");
     fork(&["--dry-run"])
         .exits(0)
         .says("is stopped for the copy, and started again");

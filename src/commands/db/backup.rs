@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::{super::database::Selected, Error, Session, named, restore_command};
+use super::{super::database::Selected, Error, Session, agreement, named, restore_command};
 use crate::{
     backup,
     commands::{Outcome, requests},
@@ -28,13 +28,18 @@ pub struct Args {
 /// Copies the cluster while it is stopped, compares the copy, and starts the server again if it ran.
 ///
 /// # Errors
-/// When there is no cluster, it is in use, or the file cannot be written.
+/// When there is no cluster, it is in use and nobody says that it may end, or the file cannot be written.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
     let file = args.file.as_ref().map(|file| named(file, session));
     if args.dry_run {
         return plan(&cluster, file);
     }
+    agreement::ensure_agreed(
+        &cluster,
+        Some("`ampup run -- pg_dump -Fc -f my.dump` copies it while it is used"),
+        session,
+    )?;
     let made = backup::back_up(&cluster, file.as_deref(), session.reporter.as_ref())?;
     let mut talk = vec![format!(
         "a copy of the files of PostgreSQL {} ({}), each compared with its original; pg_dump makes one that other majors read",
@@ -64,10 +69,11 @@ fn plan(cluster: &Cluster, file: Option<Utf8PathBuf>) -> Result<Outcome, Error> 
     let bytes = cluster.size();
     let amp_dir = cluster.project().amp_dir();
     let file = file.unwrap_or_else(|| amp_dir.join("backups/metadb-<time>.tar.zst"));
-    let talk = vec![format!(
+    let mut talk = vec![format!(
         "the cluster (PostgreSQL {major}, {}) is copied into `{file}` while its server is stopped",
         sized(bytes)
     )];
+    talk.extend(agreement::ending(cluster)?);
     let json = json!({
         "file": file, "major": major, "bytes": bytes, "removed": [], "restarted": false,
     });

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
-use super::{super::database::Selected, Error, Session, named};
+use super::{super::database::Selected, Error, Session, agreement, named};
 use crate::{
     backup,
     commands::{Outcome, database, pinned::PostgresPin, requests},
@@ -43,6 +43,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if args.dry_run {
         return plan(&there, &here);
     }
+    agreement::ensure_agreed(&here, None, session)?;
     let (made, restored) = backup::fork(&there, &here, session.reporter.as_ref())?;
     let from = there.project().cluster();
     let mut talk = vec![format!(
@@ -71,6 +72,7 @@ fn plan(there: &Cluster, here: &Cluster) -> Result<Outcome, Error> {
         ));
     }
     talk.extend(super::would_keep(here)?);
+    talk.extend(agreement::ending(here)?);
     let json = json!({
         "from": from, "major": major, "kept": null, "restarted": false, "restarted_there": false,
     });

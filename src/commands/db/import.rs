@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     super::{database::Selected, external::External},
-    Error, Session, with_build,
+    Error, Session, agreement, with_build,
 };
 use crate::{
     commands::{Outcome, pinned},
@@ -57,6 +57,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             .map_err(|error| with_build(error, session))?;
         return planned(&cluster, &source);
     }
+    agreement::ensure_agreed(&cluster, None, session)?;
     let imported =
         import::import(&source, importer, env, reporter).map_err(|error| with_build(error, session))?;
     let checked = if imported.is_compared {
@@ -107,5 +108,6 @@ fn planned(cluster: &Cluster, source: &ImportSource) -> Result<Outcome, Error> {
         format!("that takes the place of `{place}`"),
     ];
     talk.extend(super::would_keep(cluster)?);
+    talk.extend(agreement::ending(cluster)?);
     Ok(Outcome::planned(talk, json!({ "cluster": place })))
 }

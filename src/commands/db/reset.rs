@@ -1,8 +1,11 @@
 //! `ampup db reset`: an empty database; the old one is kept under another name.
 
+use std::iter;
+
 use camino::Utf8Path;
 use serde_json::json;
 
+use super::agreement;
 use crate::{
     commands::{Error, Outcome, Session, database::Selected},
     postgres::{
@@ -53,14 +56,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     ensure_meant(args, name(project), session)?;
     if args.dry_run {
         lease::ensure_unused(&cluster)?;
-        let cluster = project.cluster();
+        let place = project.cluster();
+        let renamed =
+            format!("`{place}` is renamed to `{place}.old-<time>`, and the next start makes an empty one");
         return Ok(Outcome::planned(
-            vec![format!(
-                "`{cluster}` is renamed to `{cluster}.old-<time>`, and the next start makes an empty one"
-            )],
-            json!({ "cluster": cluster, "aside": null }),
+            iter::once(renamed).chain(agreement::ending(&cluster)?).collect(),
+            json!({ "cluster": place, "aside": null }),
         ));
     }
+    agreement::ensure_agreed(&cluster, None, session)?;
     // Nobody is changing it, and no run uses it.
     let reporter = session.reporter.as_ref();
     let _swap = Swap::begin(&cluster, reporter)?;
@@ -87,7 +91,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 /// Ensures that this project's name was given, as an argument or on a terminal, which a dry run does not ask.
 fn ensure_meant(args: &Args, name: &str, session: &Session) -> Result<(), Error> {
     let question = format!(
-        "This sets the database of `{name}` aside and starts an empty one. Type the project's name to continue:"
+        "The database of this project is put aside, and the next start creates an empty one. Type `{name}` to continue:"
     );
     let given = match (&args.name, session.options.ask_for) {
         (Some(given), _) => Some(given.clone()),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
-use super::{super::database::Selected, Error, Session, named};
+use super::{super::database::Selected, Error, Session, agreement, named};
 use crate::{
     backup::{self, Header},
     commands::{Outcome, pinned::PostgresPin, requests, times},
@@ -47,6 +47,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if args.dry_run {
         return plan(&cluster, &file);
     }
+    agreement::ensure_agreed(&cluster, None, session)?;
     let restored = backup::restore(&cluster, &file, session.reporter.as_ref())?;
     let mut talk = vec![format!(
         "restored the database of {} (PostgreSQL {})",
@@ -61,12 +62,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     Ok(Outcome::done(talk, json))
 }
 
+/// The word for a file that `ampup db backup` wrote.
+const BACKUP: &str = "backup";
+
 /// The backups of the project and the databases that were put aside, oldest first.
 fn list(cluster: &Cluster, which: &Selected) -> Outcome {
     let amp_dir = cluster.project().amp_dir();
     let kinds = [
-        (backup::kept(amp_dir), "backup"),
-        (kept_clusters(amp_dir), "old database"),
+        (backup::kept(amp_dir), BACKUP),
+        (kept_clusters(amp_dir), "old cluster"),
     ];
     let each = kinds.into_iter();
     let each = each.flat_map(|(paths, what)| paths.into_iter().map(move |path| (path, what)));
@@ -80,8 +84,16 @@ fn list(cluster: &Cluster, which: &Selected) -> Outcome {
         let major = header.major;
         let _ = writeln!(data, "{made}  PostgreSQL {major}  {size:>8}  {what:12}  {path}");
     }
-    let talk = match found.last() {
-        Some((_, newest, _)) => format!("`{}` restores the newest", super::restore_command(newest, which)),
+    // What was put aside last is what somebody wanted to be rid of.
+    let newest = found.iter().rfind(|(_, _, what)| *what == BACKUP);
+    let talk = match newest.or(found.last()) {
+        Some((_, path, BACKUP)) => {
+            format!(
+                "`{}` restores the newest backup",
+                super::restore_command(path, which)
+            )
+        }
+        Some((_, path, _)) => format!("`{}` brings it back", super::restore_command(path, which)),
         None => format!("there is nothing to restore in `{amp_dir}`; `ampup db backup` makes a backup"),
     };
     let row = |(header, path, what): &(Header, Utf8PathBuf, &str)| {
@@ -107,6 +119,7 @@ fn plan(cluster: &Cluster, file: &Utf8Path) -> Result<Outcome, Error> {
         sized(header.bytes)
     )];
     talk.extend(super::would_keep(cluster)?);
+    talk.extend(agreement::ending(cluster)?);
     let json = json!({
         "major": header.major, "created": header.created, "kept": null, "restarted": false,
     });

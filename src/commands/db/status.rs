@@ -207,7 +207,7 @@ fn text(cluster: &Cluster, status: &Status, size: u64) -> String {
 fn until(serving: &Serving, cluster: &Cluster) -> String {
     match (serving.purpose, cluster.started_by()) {
         (Purpose::Stay, Ok(Some(StartedBy::Living(starter)))) => format!("{starter}, which started it, ends"),
-        (Purpose::Session, _) => "the last `ampup run` that uses it ends".to_owned(),
+        (Purpose::Session, _) => "the last `ampup run` or `ampup db psql` that uses it ends".to_owned(),
         (Purpose::Stay, _) => "`ampup db stop`".to_owned(),
         (Purpose::Change, _) => "the upgrade that reads it ends".to_owned(),
     }

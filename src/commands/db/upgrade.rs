@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{super::database::Selected, Error, Session, with_build};
+use super::{super::database::Selected, Error, Session, agreement, with_build};
 use crate::{
     commands::{
         Outcome,
@@ -37,6 +37,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let to = destination(args.to, &cluster, session)?;
     if args.dry_run {
         return plan(&cluster, &to, session);
+    }
+    if is_above(&to, &cluster)? {
+        agreement::ensure_agreed(&cluster, None, session)?;
     }
     let upgraded = upgrade::upgrade(&cluster, &to, &session.env, session.reporter.as_ref())
         .map_err(|error| with_build(error, session))?;
@@ -76,6 +79,21 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     })
 }
 
+/// Returns true if this leads to another major, so that there is something to do.
+fn is_above(to: &Destination, cluster: &Cluster) -> Result<bool, Error> {
+    let Contents::Cluster { major } = cluster.contents()? else {
+        return Ok(false);
+    };
+    Ok(match to {
+        Destination::Major(to) => *to > major,
+        Destination::Version(programs) => programs.major() > major,
+        Destination::Active => {
+            let active = cluster.locator().postgres(None);
+            active.is_ok_and(|programs| programs.major() > major)
+        }
+    })
+}
+
 /// The plan, in words.
 fn plan(cluster: &Cluster, to: &Destination, session: &Session) -> Result<Outcome, Error> {
     let decision = upgrade::decide(cluster, to, &session.env, session.reporter.as_ref());
@@ -86,7 +104,7 @@ fn plan(cluster: &Cluster, to: &Destination, session: &Session) -> Result<Outcom
         ),
         Decision::Possible(possible) => {
             let to = possible.to.major();
-            let talk = vec![
+            let mut talk = vec![
                 format!(
                     "every row of PostgreSQL {} ({} on disk) is copied into a new cluster of PostgreSQL {to}",
                     possible.from,
@@ -97,6 +115,7 @@ fn plan(cluster: &Cluster, to: &Destination, session: &Session) -> Result<Outcom
                     cluster.project().cluster()
                 ),
             ];
+            talk.extend(agreement::ending(cluster)?);
             Outcome::planned(
                 talk,
                 json!({ "from": possible.from, "to": to, "upgraded": false }),
