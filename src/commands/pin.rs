@@ -13,7 +13,8 @@ use crate::{
     locate,
     pins::{FILE, Pins},
     postgres::{Contents, projects::Projects},
-    resolve, self_install,
+    resolve::{self, ResolveError},
+    self_install,
 };
 
 /// Arguments of `ampup pin`.
@@ -22,6 +23,9 @@ pub struct Args {
     /// The components to pin: `postgres@18`, or `postgres` for the exact version that is active [default: everything active]
     #[arg(value_name = "SPEC", value_parser = requests::version_or_component("ampup pin postgres@18"))]
     pub what: Vec<Request>,
+    /// Also a range of versions of which the registry has none
+    #[arg(long)]
+    pub force: bool,
     /// Show what would be written, and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -31,7 +35,8 @@ pub struct Args {
 /// else the file says stays, with its comments and its order.
 ///
 /// # Errors
-/// When a component is named without a version and is not active, ampup itself is named, or the file cannot be written.
+/// When a component is named without a version and is not active, what is named has no version in the registry or is ampup itself,
+/// or the file cannot be written.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let specs = specs(args, session)?;
     let path = match session.pins()? {
@@ -144,15 +149,28 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
             session.warn(format!("`{spec}` is a build of this machine, which no other has"));
         }
         if spec.requirement.is_some() {
-            // One that only its builders have yet may be pinned too.
             let plan = resolve::install(
                 session.registry()?,
                 &inventory,
                 &session.host()?,
                 std::slice::from_ref(spec),
             );
-            if let Err(refused) = plan {
-                session.warn(refused.to_string());
+            match plan {
+                // An exact one may be its builders' alone, whom `ampup install` asks.
+                Err(refused @ ResolveError::NoSuchVersion { .. })
+                    if !args.force && !spec.requirement.as_ref().is_some_and(Requirement::is_exact) =>
+                {
+                    return Err(Error::NotFound {
+                        message: refused.to_string(),
+                        hint: format!(
+                            "`ampup info {}` lists every version; `ampup pin {spec} --force` pins it all the same",
+                            spec.name
+                        ),
+                    });
+                }
+                // What does not run here may run elsewhere.
+                Err(refused) => session.warn(refused.to_string()),
+                Ok(_) => {}
             }
             continue;
         }

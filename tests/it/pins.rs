@@ -147,9 +147,17 @@ fn pin_writes_what_is_active_or_named_and_keeps_what_is_there() {
     assert_eq!(text(), "# ours\n[components]\ntool = \"2.0.0\" # for now\n");
     home.ampup(&["pin", "tool@1"]).exits(0).prints("tool 1\n");
     assert_eq!(text(), "# ours\n[components]\ntool = \"1\" # for now\n");
-    home.ampup(&["pin", "tool@9", "--dry-run"])
+    home.ampup(&["pin", "tool@9"])
+        .exits(3)
+        .says("tool has no version `9`")
+        .says("`ampup pin tool@9 --force` pins it all the same");
+    assert_eq!(text(), "# ours\n[components]\ntool = \"1\" # for now\n");
+    home.ampup(&["pin", "tool@9", "--force", "--dry-run"])
         .exits(0)
-        .says("warning: tool has no version `9`");
+        .prints("tool 9\n");
+    home.ampup(&["pin", "tool@9.0.0", "--dry-run"])
+        .exits(0)
+        .says("warning: tool has no version `9.0.0`");
     home.ampup(&["pin", "nothing@1"]).exits(3);
     home.ampup(&["pin", "ampup@0.2.0"]).exits(1).says("AMPUP_VERSION");
     home.ampup(&["pin", "tool@one"]).exits(2);
