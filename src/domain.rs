@@ -10,6 +10,7 @@ pub mod inventory;
 pub mod line;
 pub mod name;
 pub mod origin;
+pub mod programs;
 pub mod release;
 pub mod requirement;
 pub mod target;

@@ -10,7 +10,7 @@ use clap::{
 use super::help;
 use crate::{
     commands::Error,
-    domain::{ComponentName, Requirement},
+    domain::{ComponentName, Requirement, programs},
     nearest::nearest,
     shell,
 };
@@ -28,16 +28,24 @@ pub(super) fn error(refusal: &clap::Error, words: &[OsString]) -> Error {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
     };
+    let usual = || Error::Usage {
+        message: first_paragraph(refusal),
+        hint: format!("`{}`", asks_for_help(&path)),
+    };
     match (
         refusal.kind(),
         context(ContextKind::InvalidSubcommand),
         context(ContextKind::InvalidArg),
     ) {
         (ErrorKind::InvalidSubcommand, Some(wrong), _) => {
-            let line = format!("{path} {wrong}");
+            let at = words.iter().position(|word| word == wrong).unwrap_or(words.len());
+            let (group, path) = match self::verb(&grammar, &words[..at]) {
+                (help, _) if help.get_name() == "help" => (&grammar, "ampup".to_owned()),
+                found => found,
+            };
             Error::Usage {
-                message: format!("there is no command `{line}`"),
-                hint: meant_verb(&grammar, verb, wrong, &words)
+                message: format!("there is no command `{path} {wrong}`"),
+                hint: meant_verb(&grammar, group, at, &words)
                     .unwrap_or_else(|| format!("`{}` lists the commands", asks_for_help(&path))),
             }
         }
@@ -67,16 +75,18 @@ pub(super) fn error(refusal: &clap::Error, words: &[OsString]) -> Error {
                     }
                     None => first_paragraph(refusal),
                 },
-                hint: joined.map_or_else(
-                    || format!("`{}`", asks_for_help(&path)),
-                    |(_, line)| format!("did you mean `ampup {line}`?"),
-                ),
+                hint: joined.map_or_else(|| format!("`{}`", asks_for_help(&path)), |(_, line)| line),
             }
         }
-        _ => Error::Usage {
-            message: first_paragraph(refusal),
-            hint: format!("`{}`", asks_for_help(&path)),
-        },
+        (ErrorKind::UnknownArgument, _, Some(word)) => {
+            unwanted_version(word, &path, &words).unwrap_or_else(usual)
+        }
+        (ErrorKind::ValueValidation, _, Some(argument)) if !argument.starts_with('-') => {
+            let word = context(ContextKind::InvalidValue);
+            word.and_then(|word| unwanted_version(word, &path, &words))
+                .unwrap_or_else(usual)
+        }
+        _ => usual(),
     }
 }
 
@@ -118,24 +128,59 @@ fn meant_exactly(wrong: &str, right: &str, words: &[String]) -> Option<String> {
     Some(format!("did you mean `ampup {}`?", line.join(" ")))
 }
 
-/// The line with the verb that was probably meant: of this group, or of `ampup db` by `ampup status`.
-fn meant_verb(grammar: &Command, group: &Command, wrong: &str, words: &[String]) -> Option<String> {
+/// The line with the verb that was probably meant by the word at this place: of this group, or of `ampup db` by `ampup status`.
+fn meant_verb(grammar: &Command, group: &Command, at: usize, words: &[String]) -> Option<String> {
+    let wrong = words.get(at)?.as_str();
+    if let Some((_, instead)) = INSTEAD.iter().find(|(word, _)| *word == wrong) {
+        return Some((*instead).to_owned());
+    }
     let own: Vec<&str> = names(group).collect();
     let known = SYNONYMS.iter().find(|(words, _)| words.contains(&wrong));
     if let Some((_, right)) = known.filter(|(_, right)| own.contains(right)) {
         return meant_exactly(wrong, right, words);
     }
     let is_top = group.get_name() == grammar.get_name();
-    let database = grammar.find_subcommand("db").filter(|_| is_top);
-    let near = nearest(
-        wrong,
-        own.iter().copied().chain(database.into_iter().flat_map(names)),
-    );
+    if !is_top {
+        // `ampup db run` is `ampup run`.
+        if names(grammar).any(|verb| verb == wrong) {
+            return Some(did_you_mean(&[&words[1..at - 1], &words[at..]].concat()));
+        }
+        return meant(wrong, own.into_iter(), words);
+    }
+    let before = words.get(at + 1).and_then(|next| grammar.find_subcommand(next));
+    if before.is_some_and(|verb| names(verb).any(|name| name == wrong) || is_of_component(wrong)) {
+        let mut words = words.to_vec();
+        words.swap(at, at + 1);
+        return Some(did_you_mean(&words[1..]));
+    }
+    let database = grammar.find_subcommand("db");
+    let of_database: Vec<&str> = database.into_iter().flat_map(names).collect();
+    if is_of_component(wrong) && !of_database.contains(&wrong) {
+        return meant_exactly(wrong, &format!("run {wrong}"), words);
+    }
+    let near = nearest(wrong, own.iter().chain(&of_database).copied());
     match *near.first()? {
         right if own.contains(&right) => meant_exactly(wrong, right, words),
         right => meant_exactly(wrong, &format!("db {right}"), words),
     }
 }
+
+/// Returns true if this is a program, or a component at a version or not, that is known without a registry.
+fn is_of_component(word: &str) -> bool {
+    let name = word.split('@').next().unwrap_or_default();
+    [programs::POSTGRES, programs::AMP].concat().contains(&name)
+}
+
+fn did_you_mean(words: &[String]) -> String {
+    let line: Vec<String> = words.iter().map(|word| shell::typed(word)).collect();
+    format!("did you mean `ampup {}`?", line.join(" "))
+}
+
+/// Verbs of other programs that nothing is to be typed for.
+const INSTEAD: &[(&str, &str)] = &[(
+    "unpin",
+    "to remove a pin, delete its line in the project's `ampup.toml`",
+)];
 
 /// Words of other programs for a verb of `ampup db`.
 const SYNONYMS: &[(&[&str], &str)] = &[
@@ -170,9 +215,31 @@ fn joined(version: &str, words: &[String]) -> Option<(String, String)> {
     name.parse::<ComponentName>().ok()?;
     let spec = format!("{name}@{version}");
     let (before, after) = (&words[1..at - 1], &words[at + 1..]);
-    let line = [before, std::slice::from_ref(&spec), after].concat();
-    let line: Vec<String> = line.iter().map(|word| shell::typed(word)).collect();
-    Some((spec, line.join(" ")))
+    let line = did_you_mean(&[before, std::slice::from_ref(&spec), after].concat());
+    Some((spec, line))
+}
+
+/// The refusal of a version, joined to its component's name or behind it, by a verb that takes names alone.
+fn unwanted_version(word: &str, path: &str, words: &[String]) -> Option<Error> {
+    let (spec, line) = match word.split_once('@') {
+        Some((name, version)) => {
+            version.parse::<Requirement>().ok()?;
+            name.parse::<ComponentName>().ok()?;
+            (word.to_owned(), meant_exactly(word, name, words)?)
+        }
+        None => {
+            let (spec, _) = joined(word, words)?;
+            let at = words.iter().rposition(|one| one == word)?;
+            (spec, did_you_mean(&[&words[1..at], &words[at + 1..]].concat()))
+        }
+    };
+    Some(Error::Usage {
+        message: format!("`{path}` takes the name of a component without a version"),
+        hint: match path {
+            "ampup update" => format!("`ampup install {spec}`"),
+            _ => line,
+        },
+    })
 }
 
 /// The text of clap's, without the usage and the tips that follow it.
@@ -211,6 +278,66 @@ mod tests {
             (
                 "ampup restore x",
                 "error: there is no command `ampup restore`\nhint: did you mean `ampup db restore x`?",
+            ),
+            (
+                "ampup ampd solo",
+                "error: there is no command `ampup ampd`\nhint: did you mean `ampup run ampd solo`?",
+            ),
+            (
+                "ampup pg_dump -Fc",
+                "error: there is no command `ampup pg_dump`\nhint: did you mean `ampup run pg_dump -Fc`?",
+            ),
+            (
+                "ampup psql db",
+                "error: there is no command `ampup psql`\nhint: did you mean `ampup db psql`?",
+            ),
+            (
+                "ampup --offline start db --tcp",
+                "error: there is no command `ampup start`\nhint: did you mean `ampup --offline db start --tcp`?",
+            ),
+            (
+                "ampup postgres@17 install",
+                "error: there is no command `ampup postgres@17`\nhint: did you mean `ampup install postgres@17`?",
+            ),
+            (
+                "ampup ampd run solo",
+                "error: there is no command `ampup ampd`\nhint: did you mean `ampup run ampd solo`?",
+            ),
+            (
+                "ampup db run psql",
+                "error: there is no command `ampup db run`\nhint: did you mean `ampup run psql`?",
+            ),
+            (
+                "ampup help psql",
+                "error: there is no command `ampup psql`\nhint: did you mean `ampup help db psql`?",
+            ),
+            (
+                "ampup help frobnicate",
+                "error: there is no command `ampup frobnicate`\nhint: `ampup --help` lists the commands",
+            ),
+            (
+                "ampup unpin postgres",
+                "error: there is no command `ampup unpin`\nhint: to remove a pin, delete its line in the project's `ampup.toml`",
+            ),
+            (
+                "ampup psql",
+                "error: there is no command `ampup psql`\nhint: did you mean `ampup db psql`?",
+            ),
+            (
+                "ampup info postgres@18",
+                "error: `ampup info` takes the name of a component without a version\nhint: did you mean `ampup info postgres`?",
+            ),
+            (
+                "ampup check postgres 18 --offline",
+                "error: `ampup check` takes the name of a component without a version\nhint: did you mean `ampup check postgres --offline`?",
+            ),
+            (
+                "ampup update postgres 18",
+                "error: `ampup update` takes the name of a component without a version\nhint: `ampup install postgres@18`",
+            ),
+            (
+                "ampup info pg_dump",
+                "error: invalid value `pg_dump` for `<NAME>`: `pg_dump` is a program of the component `postgres`\nhint: `ampup help info`",
             ),
             (
                 "ampup frobnicate",

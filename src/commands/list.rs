@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Error, Outcome, Session, concerns, installed, paint, pinned};
+use super::{Error, Outcome, Session, concerns, installed, paint, pinned, requests};
 use crate::{
     domain::{Channel, ComponentName, Inventory, version::local_name},
     event::counted,
@@ -15,6 +15,7 @@ use crate::{
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Which components; all when none is named
+    #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
     /// List what the registry has for this host instead of what is installed: the newest of each major version
     #[arg(long)]

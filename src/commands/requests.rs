@@ -33,7 +33,7 @@ pub enum Request {
 }
 
 /// Names that people use for a component, and its own.
-const ALIASES: &[(&str, &str)] = &[("pg", "postgres"), ("postgresql", "postgres")];
+const ALIASES: &[(&str, &str)] = &[("pg", "postgres"), ("postgresql", "postgres"), ("self", "ampup")];
 
 /// The name of the component that people call so.
 pub(super) fn known_as(word: &str) -> &str {
@@ -153,6 +153,10 @@ pub fn component(
                 word: word.to_owned(),
                 name,
                 cause,
+            }),
+            (Ok(name), InvalidSpec::Requirement(_)) => Err(Error::Usage {
+                message: cause.to_string(),
+                hint: format!("`ampup list {name}` shows the installed versions, `ampup info {name}` all"),
             }),
             _ => Err(Error::Usage {
                 message: cause.to_string(),
@@ -280,13 +284,18 @@ mod tests {
         assert!(matches!(read("nightly"), Ok(Request::Version(_))));
         assert!(matches!(read("postgres@18"), Ok(Request::Component(_))));
         assert!(matches!(read("Postgres@18"), Ok(Request::Capitals { .. })));
-        every(["", "postgres@", "postgres@eighteen", "@18", "a b"], |wrong| {
+        let example = "`ampup use postgres@18.4`";
+        let of_ampd = "`ampup list ampd` shows the installed versions, `ampup info ampd` all";
+        let rows = [
+            ("", example),
+            ("@18", example),
+            ("a b", example),
+            ("ampd@", of_ampd),
+            ("ampd@local", of_ampd),
+        ];
+        every(rows, |(wrong, hint)| {
             let refused = read(wrong).expect_err(wrong);
-            assert_eq!(
-                refused.hint().as_deref(),
-                Some("`ampup use postgres@18.4`"),
-                "{wrong}"
-            );
+            assert_eq!(refused.hint().as_deref(), Some(hint), "{wrong}");
         });
         assert!(component("ampup install postgres")("18").is_err());
     }

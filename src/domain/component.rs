@@ -3,7 +3,7 @@
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use super::{Channel, ComponentName, Line, Release, ReleaseOrigin, Requirement, VersionStyle};
+use super::{Channel, ComponentName, Line, Release, ReleaseOrigin, Requirement, VersionStyle, programs};
 
 /// The proof of a staged tree that it runs on this host, before it is activated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,12 @@ impl Component {
     /// Returns the name that its makers use.
     pub fn title(&self) -> &str {
         self.title.as_deref().unwrap_or_else(|| self.name.as_str())
+    }
+
+    /// Returns true if one of its programs has this name, linked or not; which of PostgreSQL's a build has is the builder's choice.
+    pub fn has_program(&self, name: &str) -> bool {
+        let is_postgres = self.acceptance == Acceptance::Postgres;
+        self.executables.iter().any(|own| own == name) || is_postgres && programs::POSTGRES.contains(&name)
     }
 
     /// Returns true if one version can replace the other: for a database, only within its major version.

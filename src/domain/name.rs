@@ -4,6 +4,8 @@ use std::{borrow::Borrow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::programs;
+
 /// The name of a component: `[a-z][a-z0-9-]*`, at most 64 bytes, not `bin`
 /// (that name is taken by the directory of links beside the components of a generation).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -12,10 +14,17 @@ pub struct ComponentName(String);
 
 /// The reason a text is not a component name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not a component name (a lower-case letter, then letters, digits and hyphens, at most 64; not `bin`)"
-)]
+#[error("{}", no_name(.0))]
 pub struct InvalidComponentName(String);
+
+fn no_name(text: &str) -> String {
+    if programs::POSTGRES.contains(&text) {
+        return format!("`{text}` is a program of the component `postgres`");
+    }
+    format!(
+        "`{text}` is not a component name (a lower-case letter, then letters, digits and hyphens, at most 64; not `bin`)"
+    )
+}
 
 impl ComponentName {
     /// The name as text.

@@ -15,10 +15,12 @@ const SHOWN: usize = 8;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ResolveError {
     /// The registry has no such component.
-    #[error("there is no component `{name}`")]
+    #[error("there is no component `{name}`{}", as_program(.program_of.as_ref()))]
     UnknownComponent {
         /// The component that was requested.
         name: ComponentName,
+        /// The component that has a program of this name.
+        program_of: Option<ComponentName>,
         /// Names like it, nearest first.
         nearest: Vec<ComponentName>,
         /// Every name.
@@ -100,6 +102,10 @@ pub enum ResolveError {
     },
 }
 
+fn as_program(of: Option<&ComponentName>) -> String {
+    of.map_or_else(String::new, |of| format!("; it is a program of {of}"))
+}
+
 fn no_such_version(
     component: &ComponentName,
     requirement: &str,
@@ -137,8 +143,11 @@ impl ResolveError {
         let near = nearest(name.as_str(), known.iter().map(ComponentName::as_str));
         let near = near.iter().filter_map(|name| name.parse().ok()).collect();
         known.sort();
+        let mut components = registry.components.values();
+        let owner = components.find(|component| component.has_program(name.as_str()));
         Self::UnknownComponent {
             name: name.clone(),
+            program_of: owner.map(|component| component.name.clone()),
             nearest: near,
             known,
         }

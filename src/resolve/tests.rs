@@ -271,6 +271,12 @@ fn what_does_not_exist_is_answered_with_what_does() {
             .expect("a hint")
             .contains("did you mean `postgres`")
     );
+    let program = planned(&Inventory::default(), &["psql"]).expect_err("a program");
+    assert_eq!(
+        program.to_string(),
+        "there is no component `psql`; it is a program of postgres"
+    );
+    assert_eq!(program.hint().as_deref(), Some("did you mean `postgres`?"));
     let none = planned(&Inventory::default(), &["postgres@17.3"]).expect_err("no version");
     assert!(none.to_string().contains("it has 17.10.0, 19.0.0"), "{none}");
     assert_eq!(none.exit_code(), crate::exit::Exit::NotFound);

@@ -20,7 +20,12 @@ impl ResolveError {
     /// The next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::UnknownComponent { nearest, known, .. } => match nearest.first() {
+            Self::UnknownComponent {
+                program_of,
+                nearest,
+                known,
+                ..
+            } => match program_of.as_ref().or(nearest.first()) {
                 Some(nearest) => format!("did you mean `{nearest}`?"),
                 None if known.is_empty() => "the registry has no components".to_owned(),
                 None => "`ampup list --available` lists the components".to_owned(),

@@ -1,0 +1,31 @@
+//! Names of programs that people type where a component is meant.
+
+/// Amp's.
+pub const AMP: &[&str] = &["ampctl", "ampd"];
+
+/// PostgreSQL's, as its makers release them; a build may have fewer.
+pub const POSTGRES: &[&str] = &[
+    "clusterdb",
+    "createdb",
+    "createuser",
+    "dropdb",
+    "dropuser",
+    "initdb",
+    "pg_basebackup",
+    "pg_config",
+    "pg_controldata",
+    "pg_ctl",
+    "pg_dump",
+    "pg_dumpall",
+    "pg_isready",
+    "pg_resetwal",
+    "pg_restore",
+    "pg_upgrade",
+    "pg_verifybackup",
+    "pg_waldump",
+    "pgbench",
+    "postgres",
+    "psql",
+    "reindexdb",
+    "vacuumdb",
+];
