@@ -25,7 +25,7 @@ pub(super) fn installed(session: &Session, component: Option<&ComponentName>) ->
             let is_marked = |tree: &Tree| trees.len() > 1 && inventory.is_active(name, &tree.name);
             let spec = move |tree: &Tree| {
                 let mark = if is_marked(tree) { " (active)" } else { "" };
-                format!("`{name}@{}`{mark}", tree.name)
+                format!("`{name}@{}`{mark}", usable_name(&tree.name))
             };
             trees.iter().map(spec).collect::<Vec<_>>()
         })

@@ -1,20 +1,28 @@
 //! `ampup link`: a build on this machine as a version.
 
+use std::io;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, Outcome, Session, how::How, installation, requests};
 use crate::{
-    domain::{Component, ComponentName, component::Acceptance, version::LOCAL},
+    domain::{
+        Component, ComponentName,
+        component::Acceptance,
+        version::{LOCAL, local_name},
+    },
     fs::{entries, link},
     install::{self, LocalBuild},
+    shell,
 };
 
 /// Arguments of `ampup link`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The component that it is a build of
+    #[arg(value_parser = requests::name)]
     pub name: ComponentName,
     /// An executable, or a directory with the executables (or with a `bin` that has them)
     #[arg(value_name = "PATH", value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
@@ -40,7 +48,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         directory,
     };
     let (name, directory) = (&build.name, &build.directory);
-    let data = json!({
+    let mut data = json!({
         "name": component.name, "version": name, "directory": directory, "dry_run": args.dry_run,
         "executables": build.executables.iter().map(|(name, _)| name).collect::<Vec<_>>(),
     });
@@ -57,6 +65,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         install::link(&build, context)
     })?;
     let (first, _) = &build.executables[0];
+    let inventory = session.inventory()?;
+    let mut linked_trees = inventory.trees(&component.name).iter().map(|tree| &tree.name);
+    let tree = linked_trees.find(|tree| local_name(tree.version()) == Some(name));
+    data["version"] = json!(tree);
     let talk = vec![
         format!(
             "linked `{linked}` as {} {name}: `{first} --version` prints `{}`",
@@ -70,9 +82,19 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 
 /// The directory that the executables lie in.
 fn directory(component: &Component, path: &Utf8Path) -> Result<Utf8PathBuf, Error> {
-    let real = link::real(path).map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
+    let real = link::real(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Error::NotFound {
+            message: format!("`{path}` does not exist"),
+            hint: format!(
+                "name the directory that `{}` was built in, as in `ampup link {} target/debug`",
+                component.executables.join("` and `"),
+                component.name
+            ),
+        },
+        _ => Error::File {
+            path: path.to_owned(),
+            source,
+        },
     })?;
     if real.is_dir() {
         let bin = real.join("bin");
@@ -119,10 +141,7 @@ fn executables(
         if !place.is_file() {
             return Err(Error::NotFound {
                 message: format!("{} needs `{name}`, and `{directory}` has none", component.name),
-                hint: match built_below(component, path) {
-                    Some(directory) => format!("`ampup link {} {directory}`", component.name),
-                    None => format!("build it, then `ampup link {} {path}`", component.name),
-                },
+                hint: hint_at_build(component, path),
             });
         }
         found.push((name.clone(), place));
@@ -140,11 +159,22 @@ fn executables(
     Ok(found)
 }
 
-/// The directory of a build below cargo's target directory, where that was named in its place.
-fn built_below(component: &Component, path: &Utf8Path) -> Option<Utf8PathBuf> {
-    let mut directories = ["debug", "release"].map(|profile| path.join(profile)).into_iter();
-    let executables = &component.executables;
-    directories.find(|directory| executables.iter().all(|name| file(directory, name).is_file()))
+/// The command that links what was built below a directory, by cargo or else as it was named.
+fn hint_at_build(component: &Component, path: &Utf8Path) -> String {
+    let name = &component.name;
+    let link = |directory: &Utf8Path| format!("`ampup link {name} {}`", shell::typed(directory.as_str()));
+    let is_built = |directory: &Utf8PathBuf| {
+        let mut executables = component.executables.iter();
+        executables.all(|name| file(directory, name).is_file())
+    };
+    let directories = ["debug", "release", "target/debug", "target/release"].map(|below| path.join(below));
+    match directories.iter().find(|directory| is_built(directory)) {
+        Some(directory) => link(directory),
+        None if path.join("Cargo.toml").is_file() => {
+            format!("`cargo build` there, then {}", link(&path.join("target/debug")))
+        }
+        None => format!("build it, then {}", link(path)),
+    }
 }
 
 fn file(directory: &Utf8Path, name: &str) -> Utf8PathBuf {

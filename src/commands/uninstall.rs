@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::{
     Error, Outcome, Session,
-    installed::{installed, is_meant},
+    installed::{installed, is_meant, usable_name},
     pinned,
     requests::{self, Request},
 };
 use crate::{
-    domain::{ComponentName, ComponentSpec, Inventory, Tree, TreeName},
+    domain::{ComponentName, ComponentSpec, Inventory, Tree, TreeName, version::local_name},
     remove, self_install,
 };
 
@@ -133,6 +133,9 @@ fn active_now(
             "{component} is no longer active; `ampup use {component}@{}` activates another version",
             style.show(other.version())
         ),
+        None if local_name(tree.version()).is_some() => {
+            format!("{component} is no longer active; `ampup link {component} PATH` brings it back")
+        }
         None => format!("{component} is no longer active; `ampup install {component}` brings it back"),
     })
 }
@@ -186,7 +189,7 @@ fn find(
                     "which version of {name}? Installed: {}",
                     installed(session, Some(name))?
                 ),
-                hint: format!("`ampup uninstall {name}@{}`", suggested.name),
+                hint: format!("`ampup uninstall {name}@{}`", usable_name(&suggested.name)),
             });
         }
         found.extend(meant.first().map(|tree| (name.clone(), tree.name.clone())));

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     Error, Outcome, Session,
-    installed::{damaged, ensure_own_executables, ensure_there, installed, is_meant},
+    installed::{damaged, ensure_own_executables, ensure_there, installed, is_meant, usable_name},
     next,
     requests::{self, Request},
 };
@@ -155,7 +155,7 @@ fn wanted(args: &Args, session: &Session) -> Result<Wanted, Error> {
                 spec.name,
                 installed(session, Some(&spec.name))?
             ),
-            hint: format!("`ampup use {}@{}`", spec.name, newest.name),
+            hint: format!("`ampup use {}@{}`", spec.name, usable_name(&newest.name)),
         }),
     }
 }
@@ -169,7 +169,7 @@ fn example(inventory: &Inventory) -> String {
     };
     let inactive = trees().find(|(name, tree)| !inventory.is_active(name, tree));
     match inactive.or_else(|| trees().next()) {
-        Some((name, tree)) => format!("`ampup use {name}@{tree}`"),
+        Some((name, tree)) => format!("`ampup use {name}@{}`", usable_name(tree)),
         None => "`ampup install`".to_owned(),
     }
 }

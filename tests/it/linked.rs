@@ -24,7 +24,11 @@ fn home() -> (Home, Utf8PathBuf) {
 
 fn linked(home: &Home, path: &str) -> String {
     let run = home.ampup(&["--json", "link", "tool", path]).exits(0).json();
-    run["version"].as_str().expect("a version").to_owned()
+    let version = run["version"].as_str().expect("a version");
+    version
+        .strip_prefix("0.0.0-")
+        .expect("as `list` has it")
+        .to_owned()
 }
 
 #[test]
@@ -102,7 +106,11 @@ fn a_build_is_switched_to_by_every_name_that_it_is_called() {
     write_program(&built.join("ampd"), script("ampd", "9-dirty"));
     home.give(&built);
     let run = home.ampup(&["--json", "link", "ampd", built.as_str()]).exits(0);
-    let name = run.json()["version"].as_str().expect("a version").to_owned();
+    let version = run.json()["version"].as_str().expect("a version").to_owned();
+    let name = version
+        .strip_prefix("0.0.0-")
+        .expect("as `list` has it")
+        .to_owned();
     home.ampup(&["run", "--no-db", "ampd", "solo"])
         .exits(127)
         .says(&format!("it is in ampd {name}, which is not active"))
@@ -124,7 +132,10 @@ fn a_build_is_switched_to_by_every_name_that_it_is_called() {
 fn what_does_not_run_or_is_not_there_is_refused() {
     let (home, built) = home();
     let before = home.store();
-    home.ampup(&["link", "tool", "nowhere"]).exits(1).says("nowhere");
+    home.ampup(&["link", "tool", "nowhere"])
+        .exits(3)
+        .says("error: `nowhere` does not exist")
+        .says("hint: name the directory that `tool` was built in");
     home.ampup(&["link", "nothing", built.as_str()]).exits(3);
     write_program(&built.join("tool"), "#!/bin/sh\nexit 3\n");
     home.ampup(&["link", "tool", built.as_str()]).exits(1);
@@ -137,10 +148,21 @@ fn what_does_not_run_or_is_not_there_is_refused() {
         .exits(3)
         .says("needs `tool`")
         .says(&format!("hint: `ampup link tool {}`\n", home.shown(&built)));
+    let project = target.parent().expect("the project");
+    home.ampup(&["link", "tool", project.as_str()])
+        .exits(3)
+        .says(&format!("hint: `ampup link tool {}`\n", home.shown(&built)));
     fs::remove_file(built.join("tool")).expect("removed");
     home.ampup(&["link", "tool", built.as_str()])
         .exits(3)
         .says("hint: build it, then `ampup link tool");
+    fs::write(project.join("Cargo.toml"), "").expect("written");
+    home.ampup(&["link", "tool", project.as_str()])
+        .exits(3)
+        .says(&format!(
+            "hint: `cargo build` there, then `ampup link tool {}`\n",
+            home.shown(&built)
+        ));
     assert_eq!(home.store(), before);
 }
 
