@@ -9,9 +9,10 @@ use crate::{
     backup::BackupError,
     dump::DumpError,
     event::{Event, Reporter},
+    fs::link,
     locate::{self, LocateError, Locator},
     postgres::{
-        Cluster, ClusterError, Project, Released, Server, ServerOrigin, StartOptions,
+        Cluster, ClusterError, Contents, Project, Released, Server, ServerOrigin, StartOptions,
         enclosing::{self, Surprise},
         observe::purpose::StartedBy,
         user::OsUser,
@@ -60,6 +61,7 @@ impl Selected {
     /// As `find`, and when what is pinned is not installed or cannot serve it.
     pub(super) fn served(&self, session: &Session) -> Result<Cluster, Error> {
         let cluster = self.cluster(session)?;
+        ensure_outside_of_home(&cluster, session)?;
         let (_, cluster) = pinned::chosen_for(Some(cluster), &[], session)?;
         Ok(cluster.expect("one was given"))
     }
@@ -71,6 +73,26 @@ impl Selected {
     pub(super) fn cluster(&self, session: &Session) -> Result<Cluster, Error> {
         Ok(open(&self.find(session)?, session))
     }
+}
+
+/// Ensures that no database is made inside ampup's home, which is removed as a whole.
+///
+/// # Errors
+/// When it would be.
+pub(super) fn ensure_outside_of_home(cluster: &Cluster, session: &Session) -> Result<(), Error> {
+    let home = session.layout.home();
+    let home = link::real(home).unwrap_or_else(|_| home.to_owned());
+    let is_new = matches!(cluster.contents()?, Contents::Absent | Contents::Empty);
+    if !is_new || !cluster.project().amp_dir().starts_with(&home) {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        message: format!(
+            "`{}` is inside ampup's home, where no project belongs",
+            cluster.project().directory()
+        ),
+        hint: "`cd` into a project's directory".to_owned(),
+    })
 }
 
 /// The cluster of a project, served by what is installed in this home.

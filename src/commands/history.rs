@@ -43,11 +43,15 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
             .record
             .before
             .and_then(|before| generation::read(&session.layout, before).ok());
-        let changes = changes(
-            earlier.as_ref().map(|earlier| &earlier.set),
-            &generation.set,
-            session,
-        )?;
+        let changes = match (&earlier, generation.record.before) {
+            // What it was made from was dropped, so that nobody knows what changed.
+            (None, Some(_)) => vec![format!("then active: {}", shown(&generation.set, session)?)],
+            _ => changes(
+                earlier.as_ref().map(|earlier| &earlier.set),
+                &generation.set,
+                session,
+            )?,
+        };
         let mark = if active { "*" } else { " " };
         let state = match chain.contains(&number) {
             _ if active => "  active",
@@ -116,8 +120,10 @@ fn changes(before: Option<&ActiveSet>, now: &ActiveSet, session: &Session) -> Re
         let names: BTreeSet<_> = requests.keys().chain(now.requests.keys()).collect();
         for name in names {
             changes.extend(match (requests.get(name), now.requests.get(name)) {
-                (old, Some(new)) if old != Some(new) => Some(format!("{name} follows `{name}@{new}`")),
-                (Some(_), None) => Some(format!("{name} follows `{name}` alone")),
+                (old, Some(new)) if old != Some(new) => {
+                    Some(format!("updates of {name} follow `{name}@{new}`"))
+                }
+                (Some(_), None) => Some(format!("updates of {name} follow its default")),
                 _ => None,
             });
         }
@@ -126,6 +132,15 @@ fn changes(before: Option<&ActiveSet>, now: &ActiveSet, session: &Session) -> Re
         changes.push("no change of versions".to_owned());
     }
     Ok(changes)
+}
+
+/// An active set in words.
+fn shown(set: &ActiveSet, session: &Session) -> Result<String, Error> {
+    let each = set.components.iter().map(|(name, tree)| {
+        let style = session.style(name)?;
+        Ok(format!("{name} {}", style.show(tree.version())))
+    });
+    Ok(each.collect::<Result<Vec<_>, Error>>()?.join(", "))
 }
 
 /// A version that a generation names and the store no longer has.

@@ -15,11 +15,11 @@ use crate::{
 pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> Vec<String> {
     let has = |name: &str| installed.iter().any(|component| component.as_str() == name);
     let use_it = if has("ampd") {
-        Some("next: in your project's directory, `ampup run ampd solo`")
+        Some("`ampup run ampd solo`")
     } else if has("postgres") && has_psql(session) {
-        Some("next: in your project's directory, `ampup db psql`")
+        Some("`ampup db psql`")
     } else if has("postgres") {
-        Some("next: in your project's directory, `ampup db start`")
+        Some("`ampup db start`")
     } else {
         None
     };
@@ -27,8 +27,21 @@ pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> V
         return Vec::new();
     }
     let mut lines: Vec<String> = path(session).into_iter().collect();
-    lines.extend(use_it.map(str::to_owned));
+    lines.extend(use_it.map(|command| match is_in_project(session) {
+        true => format!("next: {command}"),
+        false => format!("next: in your project's directory, {command}"),
+    }));
     lines
+}
+
+/// Returns true if the working directory is a project's: it pins versions, or has a database.
+fn is_in_project(session: &Session) -> bool {
+    let has_database = || {
+        let (project, _) = enclosing::find(&session.env, None).ok()?;
+        database::open(&project, session).contents().ok()
+    };
+    session.pins().is_ok_and(|pins| pins.is_some())
+        || matches!(has_database(), Some(Contents::Cluster { .. }))
 }
 
 /// Says what this project uses in place of the versions of these components that became active: what it pins, and for a

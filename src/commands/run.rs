@@ -99,7 +99,10 @@ fn meant(args: &Args, project: &Project, session: &Session) -> Result<Option<Clu
             ));
             Ok(None)
         }
-        _ => Ok(Some(cluster)),
+        _ => {
+            database::ensure_outside_of_home(&cluster, session)?;
+            Ok(Some(cluster))
+        }
     }
 }
 

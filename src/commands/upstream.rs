@@ -247,7 +247,10 @@ fn tell(unasked: &[Unasked], session: &Session) {
         .map(|one| one.why.as_str())
         .collect();
     if !why.is_empty() {
-        session.note(format!("not every builder could be asked: {}", why.join("; ")));
+        session.note(format!(
+            "not every builder could be asked for newer versions: {}",
+            why.join("; ")
+        ));
         session.is_in_doubt("not every builder could be asked");
     }
 }

@@ -248,8 +248,7 @@ impl fmt::Display for Concern {
                 let fixes = if *is_security { " with security fixes" } else { "" };
                 write!(
                     f,
-                    "{what} is released{fixes}, and nobody has built it for ampup yet; `ampup update` installs it as soon as \
-                     somebody has"
+                    "{what} is released{fixes}, and nobody has built it for ampup yet; `ampup check` tells once somebody has"
                 )
             }
             Self::EndOfLife { what, since, remedy } => write!(
@@ -322,7 +321,7 @@ mod tests {
         assert_eq!(
             said("17.11.0", "2029-11-08"),
             [
-                "PostgreSQL 17.12 is released with security fixes, and nobody has built it for ampup yet; `ampup update` installs it as soon as somebody has",
+                "PostgreSQL 17.12 is released with security fixes, and nobody has built it for ampup yet; `ampup check` tells once somebody has",
                 "PostgreSQL 17 has had no fixes since 2029-11-08: `ampup update postgres --allow-major` installs a \
                  newer major version"
             ]

@@ -273,7 +273,7 @@ fn a_builder_that_is_out_of_reach_or_wrong_changes_nothing() {
         .ampup(&["check"])
         .exits(0)
         .prints("tool - no newer version known: 1.0.0\n")
-        .says("not every builder could be asked: ");
+        .says("not every builder could be asked for newer versions: ");
     assert_eq!(run.stderr.lines().count(), 1, "{run:#?}");
     home.ampup(&["update", "--upstream"])
         .exits(0)

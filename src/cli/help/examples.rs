@@ -250,7 +250,10 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         "pin",
         &[
             ("ampup pin", "everything that is active"),
-            ("ampup pin postgres@18 0.0.35", "these"),
+            (
+                "ampup pin postgres@18 0.0.35",
+                "these; to remove a pin, delete its line",
+            ),
         ],
     ),
     (

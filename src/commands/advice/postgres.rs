@@ -185,7 +185,7 @@ impl AccessError {
     /// The next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotRoot => Some("leave `--run-as` away, or run this as root".to_owned()),
+            Self::NotRoot => Some("leave out `--run-as`, or run this as root".to_owned()),
             Self::AsRoot => Some("name another user with `--run-as`".to_owned()),
             Self::OfAnother { owner, .. } => Some(format!(
                 "run this as user {owner}, or set `AMP_DIR` to a directory of your own"
@@ -200,7 +200,7 @@ impl AccessError {
             } => Some(format!(
                 "`chown -R postgres {cluster}`, or `nobody` where there is no such user"
             )),
-            Self::OwnerDiffers { .. } => Some("leave `--run-as` away".to_owned()),
+            Self::OwnerDiffers { .. } => Some("leave out `--run-as`".to_owned()),
             Self::SudoForAnother { owner, .. } => Some(format!("`sudo -u '#{owner}' ampup …`")),
             Self::OpenToOthers { cluster, .. } => Some(format!("`chmod 700 {cluster}`")),
             Self::FileSystem { path, .. } => Some(format!(

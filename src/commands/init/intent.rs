@@ -120,7 +120,11 @@ impl Intent {
         if !touched.is_empty() {
             lines.push("So that the shells of this machine find it:".to_owned());
             lines.append(&mut touched);
-            lines.push(format!("`n` changes nothing at all; {LEAVING_SHELLS}."));
+            let nothing = match self.self_install {
+                SelfInstall::Installation { .. } => "installs nothing",
+                SelfInstall::Nothing | SelfInstall::Newer(_) => "changes nothing",
+            };
+            lines.push(format!("Answering no {nothing}; {LEAVING_SHELLS}."));
         }
         lines
     }

@@ -268,6 +268,10 @@ fn undo_nine_steps_and_install_twice_and_the_active_generation_still_exists() {
             .count()
             <= 12
     );
+    // What the oldest was made from is gone.
+    let history = home.ampup(&["history"]).exits(0).stdout;
+    let oldest = history.lines().last().unwrap_or_default();
+    assert!(oldest.contains("  then active: tool "), "{history}");
 }
 
 #[test]
