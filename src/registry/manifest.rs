@@ -27,7 +27,7 @@ pub const SCHEMA: u64 = 1;
 /// No manifest is larger than this, in bytes (docs/keys.md: `registry-<serial>.json`).
 pub const LIMIT: u64 = 4 << 20;
 
-const EMBEDDED: &str = include_str!("../../registry/manifest.json");
+const EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/manifest.json"));
 
 /// The reason a document is not a manifest.
 #[derive(Debug, thiserror::Error)]
