@@ -185,6 +185,16 @@ fn a_build_that_lacks_a_library_is_told_with_the_command_that_brings_it() {
     let ended = format!("{lacking}; its distribution has no `libsurely-not-here.so.9` any more");
     let run = home.ampup(&["install", "tool"]).exits(0).says(&ended);
     assert!(!run.stderr.contains("`get "), "{run:#?}");
+    // Where nobody has another build either, that is told beside.
+    for artifact in document["components"]["tool"]["releases"][0]["artifacts"]
+        .as_array_mut()
+        .expect("two")
+    {
+        artifact["source"] = json!({"kind": "https", "url": "https://127.0.0.1:9/tool"});
+    }
+    home.ampup(&["uninstall", "tool"]).exits(0);
+    fs::write(home.registry(), document.to_string()).expect("written");
+    home.ampup(&["install", "tool"]).exits(5).says(&ended);
     home.ampup(&["install", "tool@1.0.0+theseus"])
         .exits(1)
         .says("; its distribution has no `libsurely-not-here.so.9` any more")

@@ -8,21 +8,18 @@ use crate::support::{
     table::every,
 };
 
-/// A build without ICU, and functions of an extension that have other arguments in the newer one.
+/// The functions of an extension may have other arguments in the newer one.
 #[test]
-fn what_this_build_does_not_have_is_told_with_what_works() {
+fn a_grant_on_a_function_that_is_another_here_is_told_with_what_works() {
     let home = Home::with_postgres(&[Build::Theseus18]);
     let _ends = Ends(&home);
     let elsewhere = Elsewhere::start(&home);
-    let statements = |statements: &[&str]| {
-        for statement in statements {
-            sql(&elsewhere.address, statement).expect("written");
-        }
-    };
-    statements(&[
+    for statement in [
         "alter default privileges grant execute on functions to app",
         "create extension postgres_fdw",
-    ]);
+    ] {
+        sql(&elsewhere.address, statement).expect("written");
+    }
     for (format, name) in [("--format=custom", "with.dump"), ("--format=plain", "with.sql")] {
         elsewhere.dump(&home, format, name);
     }
@@ -40,15 +37,26 @@ fn what_this_build_does_not_have_is_told_with_what_works() {
     home.db(&["import", "without.dump"])
         .exits(0)
         .says("2 tables with 3000 rows");
+}
 
-    statements(&["drop extension postgres_fdw"]);
+/// A build without ICU.
+#[test]
+fn text_that_this_build_cannot_sort_is_seen_before_anything_is_copied() {
+    let home = Home::with_postgres(&[Build::Theseus18]);
+    let _ends = Ends(&home);
+    let mut elsewhere = Elsewhere::start(&home);
+    // ICU knows no text without an encoding.
+    let utf8 = "create database utf8 encoding 'UTF8' template template0";
+    sql(&elsewhere.address, utf8).expect("made");
+    let server = elsewhere.address.strip_suffix("postgres").expect("its database");
+    elsewhere.address = format!("{server}utf8");
     let rows = [
         (
-            "create collation german (provider = icu, locale = 'de')",
+            "create table t (x text); create collation german (provider = icu, locale = 'de')",
             "german",
         ),
         (
-            "drop collation german; alter table empty add name text collate \"de-x-icu\"",
+            "drop collation german; alter table t add name text collate \"de-x-icu\"",
             "de-x-icu",
         ),
     ];
@@ -59,7 +67,7 @@ fn what_this_build_does_not_have_is_told_with_what_works() {
         }
         for source in [elsewhere.address.as_str(), "icu.dump", "icu.sql"] {
             for more in [&["--dry-run"][..], &[]] {
-                home.db(&[&["import", "--replace", source], more].concat())
+                home.db(&[&["import", source], more].concat())
                     .exits(1)
                     .says("text is sorted by ICU there (the collation `")
                     .says(collation)
@@ -69,4 +77,9 @@ fn what_this_build_does_not_have_is_told_with_what_works() {
         }
     });
     assert!(home.in_amp("metadb.next").is_empty());
+    // Without it nothing hinders.
+    sql(&elsewhere.address, "alter table t drop name").expect("written");
+    home.db(&["import", &elsewhere.address])
+        .exits(0)
+        .says("1 table with 0 rows");
 }

@@ -275,7 +275,7 @@ fn what_a_builder_has_is_measured_again_where_that_is_asked_for() {
     elsewhere["source"] = json!({
         "kind": "pypi", "package": "tool", "version": "1.0.0", "platform": "any", "sha256": "0".repeat(64),
     });
-    artifacts.as_array_mut().expect("a list").push(elsewhere);
+    artifacts.as_array_mut().expect("a list").insert(0, elsewhere);
     directory.state(&manifest);
     for nothing in [
         &["refresh", "--measure"][..],
