@@ -78,6 +78,12 @@ pub struct PassedOver {
 }
 
 impl PassedOver {
+    /// The one of them that a person is told: the best that a command would make run here, else the best that nothing would.
+    pub fn told(passed_over: &[Self]) -> Option<&Self> {
+        let mendable = passed_over.iter().find(|build| build.remedy.is_some());
+        mendable.or_else(|| passed_over.iter().find(|build| build.is_final))
+    }
+
     /// The best of them that a command would make run here: the reason, and the command.
     pub fn mendable(passed_over: &[Self]) -> Option<(&str, &str)> {
         passed_over

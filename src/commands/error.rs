@@ -205,12 +205,12 @@ impl Error {
         {
             let answered = attempts.iter().filter(|attempt| !attempt.is_out_of_reach());
             let answered = answered.map(|attempt| in_one_line(attempt));
-            let mendable = PassedOver::mendable(passed_over).map(|(reason, _)| reason.to_owned());
+            let told = PassedOver::told(passed_over).map(|build| build.reason.clone());
             let causes = offer
                 .iter()
                 .map(ToString::to_string)
                 .chain(out_of_reach(attempts));
-            let mut causes: Vec<String> = causes.chain(answered).chain(mendable).collect();
+            let mut causes: Vec<String> = causes.chain(answered).chain(told).collect();
             // A mirror has one copy, whatever sources an artifact has.
             causes.dedup();
             return causes;

@@ -121,17 +121,10 @@ fn shortcomings(done: &Done, plan: &Plan, session: &Session) -> Vec<String> {
         .groups
         .iter()
         .find(|group| group.components.contains(&done.component));
-    let passed_over = group
-        .map(|group| group.passed_over.as_slice())
-        .unwrap_or_default();
-    match PassedOver::mendable(passed_over) {
-        Some((reason, remedy)) => lines.push(format!("{reason}: `{remedy}`")),
-        None => lines.extend(
-            passed_over
-                .iter()
-                .find(|build| build.is_final)
-                .map(|build| build.reason.clone()),
-        ),
+    let passed_over = group.map(|group| group.passed_over.as_slice());
+    if let Some(build) = PassedOver::told(passed_over.unwrap_or_default()) {
+        let remedy = build.remedy.iter().map(|remedy| format!(": `{remedy}`"));
+        lines.push(std::iter::once(build.reason.clone()).chain(remedy).collect());
     }
     lines
 }
