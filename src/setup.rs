@@ -95,14 +95,19 @@ pub enum SetupError {
 }
 
 /// The changes that make every shell of `user` find ampup. Looks, and changes nothing.
-pub fn plan(user: &ShellUser, setting: &Setting) -> Vec<FileChange> {
+pub fn plan(user: &ShellUser, setting: &Setting, layout: &Layout) -> Vec<FileChange> {
+    // One that is not understood is an error before anything is changed.
+    let record = read_record(layout).unwrap_or_else(|_| Record::new());
+    let known = setting.known_lines();
     let mut directories = Vec::new();
     let is_there = |path: &Utf8Path| fs::symlink_metadata(path).is_ok();
     user.start_files(is_there)
         .into_iter()
         .map(|file| {
             let line = setting.line(file.shell);
-            let mut action = decide(&file, setting);
+            let touched = record.files.iter().find(|touched| touched.path == file.path);
+            let is_ours = |line: &str| is_own(line, &known, touched);
+            let mut action = decide(&file, setting, &is_ours);
             if let Action::Make(_, missing) = &mut action {
                 missing.retain(|directory| !directories.contains(directory));
                 directories.extend(missing.iter().cloned());
@@ -192,7 +197,14 @@ pub fn write_record(record: &Record, layout: &Layout) -> io::Result<()> {
     atomic::write_state(&path, &record.to_json())
 }
 
-fn decide(file: &StartFile, setting: &Setting) -> Action {
+/// Returns true if the block with this line is this home's: it has a line of this home's, or one that this home wrote where
+/// it lay before.
+fn is_own(line: &str, known: &[String], touched: Option<&Touched>) -> bool {
+    let is_recorded = |touched: &Touched| touched.content == line || touched.content == sha256(&whole(line));
+    known.iter().any(|known| known == line) || touched.is_some_and(is_recorded)
+}
+
+fn decide(file: &StartFile, setting: &Setting, is_ours: &dyn Fn(&str) -> bool) -> Action {
     let path = &file.path;
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -214,8 +226,9 @@ fn decide(file: &StartFile, setting: &Setting) -> Action {
         Err(cause) => return Action::failed(&cause),
     };
     let insertion = match file.place {
-        Placement::Block => block::insert(&content, &setting.line(file.shell)),
-        Placement::Whole => replace_whole(&content, &new_content(file, setting)),
+        // A file that should be ampup's alone, and that is not, is the user's.
+        Placement::Whole if !block::is_all_of(&content) => Insertion::NotText,
+        Placement::Block | Placement::Whole => block::insert(&content, &setting.line(file.shell), is_ours),
     };
     match insertion {
         Insertion::Present => Action::Nothing,
@@ -227,21 +240,18 @@ fn decide(file: &StartFile, setting: &Setting) -> Action {
     }
 }
 
-fn new_content(file: &StartFile, setting: &Setting) -> Vec<u8> {
-    let mut content = block::render(&setting.line(file.shell)).into_bytes();
-    content.push(b'\n');
-    content
+/// Returns true if a file has line ends of which a shell of the POSIX kind takes the CR for a part of the line.
+pub fn has_windows_line_ends(path: &Utf8Path) -> bool {
+    atomic::read(path, LIMIT).is_ok_and(|content| content.windows(2).any(|pair| pair == b"\r\n"))
 }
 
-/// A file that should be ampup's alone is replaced only if it is nothing but an older block.
-fn replace_whole(content: &[u8], new: &[u8]) -> Insertion {
-    if content == new {
-        Insertion::Present
-    } else if block::is_all_of(content) {
-        Insertion::Rewrite(new.to_vec())
-    } else {
-        Insertion::NotText
-    }
+fn new_content(file: &StartFile, setting: &Setting) -> Vec<u8> {
+    whole(&setting.line(file.shell))
+}
+
+/// The content of a file that is one block with this line.
+fn whole(line: &str) -> Vec<u8> {
+    format!("{}\n", block::render(line)).into_bytes()
 }
 
 /// The directories above `path` that are not there, parents first.

@@ -80,6 +80,11 @@ impl Shell {
             .find(|shell| shell.programs().contains(&name))
     }
 
+    /// Returns true for those that read sh's language.
+    pub fn is_posix(self) -> bool {
+        matches!(self, Self::Sh | Self::Bash | Self::Zsh)
+    }
+
     /// The generated file in the home.
     pub fn env_file(self) -> &'static str {
         match self {

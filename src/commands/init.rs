@@ -24,7 +24,7 @@ use crate::{
     registry::Registry,
     self_install,
     setup::{self, Action, SetupError},
-    shell::{Shell, foreign::AnyShell, start_files::ShellUser},
+    shell::{self, Shell, foreign::AnyShell, start_files::ShellUser},
     store::directories,
     verify::digest_of,
 };
@@ -273,6 +273,14 @@ fn set_up_shells(intent: &Intent, session: &Session) -> Result<(Vec<Utf8PathBuf>
     let mut failed = None;
     let mut talk = Vec::new();
     for change in setup::apply(changes.clone(), &intent.setting, &session.layout)? {
+        let path = &change.file.path;
+        if change.file.shell.is_posix() && setup::has_windows_line_ends(path) {
+            session.warn(format!(
+                "`{path}` has Windows line ends, at which its shell fails: `sed -i 's/\\r$//' {}`",
+                shell::typed(path.as_str())
+            ));
+            by_hand.push(path.clone());
+        }
         match &change.action {
             Action::Nothing => {}
             Action::ByHand(why) => {
@@ -290,9 +298,8 @@ fn set_up_shells(intent: &Intent, session: &Session) -> Result<(Vec<Utf8PathBuf>
                 });
             }
             Action::Make(..) => talk.push(format!("created `{}`", change.file.path)),
-            Action::Append(_) | Action::Rewrite(_) => {
-                talk.push(format!("added a line to `{}`", change.file.path));
-            }
+            Action::Append(_) => talk.push(format!("added a line to `{}`", change.file.path)),
+            Action::Rewrite(_) => talk.push(format!("replaced ampup's line in `{}`", change.file.path)),
         }
     }
     failed.map_or(Ok((by_hand, talk)), |error| Err(error.into()))
@@ -360,10 +367,11 @@ fn what_next(args: &Args, intent: &Intent, by_hand: &[Utf8PathBuf], session: &Se
     if !session.env.search_path().contains(&bin) && !cfg!(windows) && !is_shown {
         lines.push(match env::usual(session) {
             Usual::Known(AnyShell::Own(shell)) => {
-                let rest = if is_found_by(shell, intent, by_hand) {
-                    "; new shells find it by themselves"
-                } else {
-                    ""
+                // sh reads a file of the user's when it logs in alone.
+                let rest = match (is_found_by(shell, intent, by_hand), shell) {
+                    (true, Shell::Sh) => "; new login shells find it by themselves",
+                    (true, _) => "; new shells find it by themselves",
+                    (false, _) => "",
                 };
                 let reading = next::reading(session).unwrap_or_default();
                 format!("in this shell: `{reading}`{rest}")

@@ -12,11 +12,11 @@ use crate::{
         lock::{self, Lock},
         mounts, remove_if_empty,
     },
-    layout::{FILES, Layout, RECEIPT},
+    layout::Layout,
     self_install,
     store::{
         claim::{self, Claim},
-        directories, pointer, shared_home, staging,
+        directories, pointer, receipt, shared_home, staging,
     },
 };
 
@@ -44,14 +44,15 @@ pub fn survey(layout: &Layout) -> io::Result<Estate> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(estate),
         Err(cause) => return Err(cause),
     };
-    let names = match claim::read(layout)? {
-        Claim::Made(names) => names,
-        // What has our names there was there before.
-        Claim::Free | Claim::Foreign(_) => BTreeSet::new(),
-    };
+    let claim = claim::read(layout)?;
     for entry in entries {
         let path = entry?.into_path();
-        sort(&path, &names, layout, &mut estate);
+        match &claim {
+            Claim::Made(names) => sort(&path, names, layout, &mut estate),
+            // What has our names there was there before; a mark that was cut is all that may be ampup's.
+            Claim::Free => sort(&path, &BTreeSet::new(), layout, &mut estate),
+            Claim::Foreign(_) => estate.others.push(path),
+        }
     }
     estate.others.sort();
     estate.ours.sort_by_key(|path| {
@@ -145,10 +146,7 @@ fn component(path: &Utf8Path) -> Estate {
     if !is_directory(path) || is_unfinished_work(path) {
         return one(path, is_unfinished_work(path));
     }
-    let is_tree = |path: &Utf8Path| {
-        let has = |name: &str| path.join(name).symlink_metadata().is_ok();
-        is_directory(path) && (has(RECEIPT) || has(FILES))
-    };
+    let is_tree = |path: &Utf8Path| is_directory(path) && receipt::is_recorded(path);
     let mut estate = Estate {
         ours: Vec::new(),
         others: Vec::new(),

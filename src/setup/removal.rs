@@ -5,7 +5,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{LIMIT, SetupError, read_record, rewrite, sha256};
+use super::{LIMIT, SetupError, is_own, read_record, rewrite, sha256, whole};
 use crate::{
     fs::{atomic, remove_if_empty},
     layout::Layout,
@@ -63,7 +63,7 @@ pub fn plan(user: &ShellUser, setting: &Setting, layout: &Layout) -> Result<Vec<
                 path: file.path,
                 place: Placement::Whole,
                 made: true,
-                content: sha256(format!("{}\n", block::render(&line)).as_bytes()),
+                content: sha256(&whole(&line)),
             },
         });
     }
@@ -117,22 +117,18 @@ fn undo(touched: &Touched, lines: &[String]) -> io::Result<Option<Undo>> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(cause),
     };
-    let is_whole_block = |line: &String| format!("{}\n", block::render(line)).as_bytes() == content;
+    let goes_empty = touched.made || touched.place == Placement::Whole;
     Ok(match touched.place {
-        Placement::Whole if sha256(&content) == touched.content || lines.iter().any(is_whole_block) => {
-            Some(Undo::Delete)
+        Placement::Whole if !block::is_all_of(&content) => Some(Undo::Stays("it was edited".to_owned())),
+        Placement::Block | Placement::Whole => {
+            match block::remove(&content, &|line| is_own(line, lines, Some(touched))) {
+                Removal::Absent => None,
+                Removal::Foreign(line) => Some(Undo::Stays(format!("its block has another line: `{line}`"))),
+                Removal::Truncate(0) if goes_empty => Some(Undo::Delete),
+                Removal::Truncate(length) => Some(Undo::Truncate(length)),
+                Removal::Rewrite(content) => Some(Undo::Rewrite(content)),
+            }
         }
-        Placement::Whole => Some(Undo::Stays("it was edited".to_owned())),
-        Placement::Block => match block::remove(
-            &content,
-            &[std::slice::from_ref(&touched.content), lines].concat(),
-        ) {
-            Removal::Absent => None,
-            Removal::Foreign(line) => Some(Undo::Stays(format!("its block has another line: `{line}`"))),
-            Removal::Truncate(0) if touched.made => Some(Undo::Delete),
-            Removal::Truncate(length) => Some(Undo::Truncate(length)),
-            Removal::Rewrite(content) => Some(Undo::Rewrite(content)),
-        },
     })
 }
 

@@ -1,7 +1,8 @@
 //! The one marked block that ampup has in a user's file.
 //!
 //! Exactly three lines: the marker, one line, the marker. What is not exactly that is not ours and is never cut, and no
-//! line of the user is changed, moved or joined with another. Works on bytes: the rest of the file may be anything.
+//! line of the user is changed, moved or joined with another. Several homes may each have one in the same file, by whose line
+//! it is known whose it is. Works on bytes: the rest of the file may be anything.
 
 const BEGIN: &str = "# >>> ampup >>>";
 /// The file had no line break at its end, and got one: it belongs to the block.
@@ -15,7 +16,7 @@ pub enum Insertion {
     Present,
     /// These bytes are appended to the file; nothing that is in it changes.
     Append(Vec<u8>),
-    /// The block is there with another line; the file becomes this.
+    /// The block is there with an older line, twice, or with line ends that a shell does not read; the file becomes this.
     Rewrite(Vec<u8>),
     /// The file is not text that a line can be added to (UTF-16, or binary).
     NotText,
@@ -26,7 +27,7 @@ pub enum Insertion {
 pub enum Removal {
     /// There is no block.
     Absent,
-    /// The block has another line: another home's, or edited. It stays.
+    /// Every block has another line: another home's, or edited. They stay.
     Foreign(String),
     /// The file is cut at this length; nothing before it changes.
     Truncate(usize),
@@ -39,19 +40,31 @@ pub fn render(line: &str) -> String {
     format!("{BEGIN}\n{line}\n{END}")
 }
 
-/// Inserts the block with `line` into a file with this content.
-pub fn insert(content: &[u8], line: &str) -> Insertion {
+/// Inserts the block with `line` into a file with this content, in the place of this home's older one. `is_ours` says of which
+/// other lines the block is this home's.
+pub fn insert(content: &[u8], line: &str, is_ours: &dyn Fn(&str) -> bool) -> Insertion {
     if content.contains(&0) || content.starts_with(&[0xff, 0xfe]) || content.starts_with(&[0xfe, 0xff]) {
         return Insertion::NotText;
     }
-    let blocks = find(content);
-    if blocks.iter().any(|block| block.line(content) == line.as_bytes()) {
+    let ours = of(content, &|found| found == line || is_ours(found));
+    if let [block] = &ours[..]
+        && block.line(content) == line.as_bytes()
+        && !content[block.start..block.end].contains(&b'\r')
+    {
         return Insertion::Present;
     }
-    if let Some(block) = blocks.first() {
-        let mut rewritten = content[..block.line.0].to_vec();
-        rewritten.extend(line.as_bytes());
-        rewritten.extend(&content[block.line.1..]);
+    if let Some((first, others)) = ours.split_first() {
+        let mut rewritten = without(content, others);
+        let rest = rewritten.split_off(first.end.min(rewritten.len()));
+        // A file that was converted since has a line break before the block all the same.
+        let is_converted = rewritten[first.start..].contains(&b'\r');
+        let begin = match first.has_break() && !is_converted {
+            true => BEGIN_WITH_BREAK,
+            false => BEGIN,
+        };
+        rewritten.truncate(first.start);
+        rewritten.extend(format!("{begin}\n{line}\n{END}\n").as_bytes());
+        rewritten.extend(rest);
         return Insertion::Rewrite(rewritten);
     }
     let broken = content.is_empty() || content.ends_with(b"\n");
@@ -65,36 +78,59 @@ pub fn insert(content: &[u8], line: &str) -> Insertion {
     )
 }
 
-/// Removes the block with one of these lines from a file with this content.
-pub fn remove(content: &[u8], lines: &[String]) -> Removal {
-    let blocks = find(content);
-    let is_ours = |block: &&Block| lines.iter().any(|line| block.line(content) == line.as_bytes());
-    let Some(block) = blocks.iter().find(is_ours) else {
-        return blocks.first().map_or(Removal::Absent, |block| {
+/// Removes every block of this home's, by its line, from a file with this content.
+pub fn remove(content: &[u8], is_ours: &dyn Fn(&str) -> bool) -> Removal {
+    let ours = of(content, is_ours);
+    if ours.is_empty() {
+        return find(content).first().map_or(Removal::Absent, |block| {
             Removal::Foreign(String::from_utf8_lossy(block.line(content)).into_owned())
         });
-    };
-    let rest = &content[block.end..];
-    // With lines after the block, the break before it is what keeps the user's two lines apart.
-    let start = if rest.is_empty() {
-        block.start_with_break
+    }
+    let left = without(content, &ours);
+    if content.starts_with(&left) {
+        Removal::Truncate(left.len())
     } else {
-        block.start
-    };
-    if rest.is_empty() {
-        Removal::Truncate(start)
-    } else {
-        let mut rewritten = content[..start].to_vec();
-        rewritten.extend(rest);
-        Removal::Rewrite(rewritten)
+        Removal::Rewrite(left)
     }
 }
 
-/// Returns true if a file is one block and nothing else.
+/// Returns true if a file is blocks and nothing else.
 pub fn is_all_of(content: &[u8]) -> bool {
-    find(content)
-        .first()
-        .is_some_and(|block| block.start == 0 && block.end == content.len())
+    let blocks = find(content);
+    let end = blocks
+        .iter()
+        .try_fold(0, |end, block| (block.start == end).then_some(block.end));
+    !blocks.is_empty() && end == Some(content.len())
+}
+
+/// The blocks whose line is one of those.
+fn of(content: &[u8], is_one: &dyn Fn(&str) -> bool) -> Vec<Block> {
+    let mut blocks = find(content);
+    blocks.retain(|block| str::from_utf8(block.line(content)).is_ok_and(is_one));
+    blocks
+}
+
+/// The content without these blocks.
+fn without(content: &[u8], blocks: &[Block]) -> Vec<u8> {
+    let mut left = content.to_vec();
+    for block in blocks.iter().rev() {
+        let rest = left.split_off(block.end.min(left.len()));
+        // With lines after the block, the break before it is what keeps the user's two lines apart.
+        left.truncate(if rest.is_empty() {
+            block.start_with_break
+        } else {
+            block.start
+        });
+        // Another home's block that follows has it from now on.
+        match rest.strip_prefix(format!("{BEGIN}\n").as_bytes()) {
+            Some(rest) if block.has_break() => {
+                left.extend(format!("{BEGIN_WITH_BREAK}\n").as_bytes());
+                left.extend(rest);
+            }
+            _ => left.extend(&rest),
+        }
+    }
+    left
 }
 
 /// Where a block lies, in bytes from the file's start.
@@ -109,6 +145,10 @@ struct Block {
 impl Block {
     fn line<'a>(&self, content: &'a [u8]) -> &'a [u8] {
         &content[self.line.0..self.line.1]
+    }
+
+    fn has_break(&self) -> bool {
+        self.start_with_break != self.start
     }
 }
 
@@ -154,11 +194,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::table::every;
 
     const LINE: &str = "if [ -f '/h/env' ]; then . '/h/env'; fi";
 
     fn put(content: &[u8], line: &str) -> Vec<u8> {
-        match insert(content, line) {
+        match insert(content, line, &|_| false) {
             Insertion::Present => content.to_vec(),
             Insertion::Append(added) => [content, &added].concat(),
             Insertion::Rewrite(rewritten) => rewritten,
@@ -167,7 +208,7 @@ mod tests {
     }
 
     fn take(content: &[u8], line: &str) -> Vec<u8> {
-        match remove(content, &[line.to_owned()]) {
+        match remove(content, &|found| found == line) {
             Removal::Absent | Removal::Foreign(_) => content.to_vec(),
             Removal::Truncate(length) => content[..length].to_vec(),
             Removal::Rewrite(rewritten) => rewritten,
@@ -205,39 +246,66 @@ mod tests {
     #[test]
     fn a_block_that_lost_a_line_is_not_ours_to_cut() {
         let broken = format!("{BEGIN}\n{LINE}\nmine\n{END}\n");
-        assert_eq!(remove(broken.as_bytes(), &[LINE.to_owned()]), Removal::Absent);
+        assert_eq!(remove(broken.as_bytes(), &|line| line == LINE), Removal::Absent);
         let with = put(broken.as_bytes(), LINE);
         assert_eq!(take(&with, LINE), broken.as_bytes());
     }
 
     #[test]
-    fn another_homes_block_is_replaced_by_init_and_left_by_uninstall() {
-        let other = put(b"a\n", "other");
-        assert_eq!(
-            remove(&other, &[LINE.to_owned()]),
-            Removal::Foreign("other".to_owned())
-        );
-        assert_eq!(take(&put(&other, LINE), LINE), b"a\n");
+    fn another_homes_block_stays() {
+        every([&b"a\n"[..], b"a", b""], |file| {
+            let other = put(file, "other");
+            assert_eq!(
+                remove(&other, &|line| line == LINE),
+                Removal::Foreign("other".to_owned())
+            );
+            let both = put(&other, LINE);
+            assert!(both.starts_with(&other) && both.len() > other.len());
+            assert_eq!(take(&both, LINE), other);
+            assert_eq!(take(&take(&both, "other"), LINE), file);
+            assert!(is_all_of(&both) == file.is_empty() && !is_all_of(file));
+        });
+    }
+
+    #[test]
+    fn an_older_block_and_a_second_one_become_one() {
+        let older = put(b"a", "older");
+        let Insertion::Rewrite(rewritten) = insert(&older, LINE, &|line| line == "older") else {
+            panic!("an older one");
+        };
+        assert_eq!(rewritten, put(b"a", LINE));
+        let once = put(b"a", LINE);
+        let block = &once[2..];
+        for tail in [&b""[..], b"b\n"] {
+            let twice = [&once, block, tail].concat();
+            let left = if tail.is_empty() { &b"a"[..] } else { b"a\nb\n" };
+            assert_eq!(take(&twice, LINE), left);
+            assert_eq!(put(&twice, LINE), [&once, tail].concat());
+        }
     }
 
     #[test]
     fn a_file_that_was_converted_to_crlf_is_understood() {
         let with = String::from_utf8(put(b"a\nb", LINE)).expect("text");
         let converted = with.replace('\n', "\r\n");
-        assert_eq!(insert(converted.as_bytes(), LINE), Insertion::Present);
         assert_eq!(take(converted.as_bytes(), LINE), b"a\r\nb");
+        // A shell would read `fi\r`.
+        let rewritten = put(converted.as_bytes(), LINE);
+        assert_eq!(rewritten, format!("a\r\nb\r\n{}\n", render(LINE)).as_bytes());
+        assert_eq!(take(&rewritten, LINE), b"a\r\nb\r\n");
     }
 
     #[test]
     fn utf_16_is_left_alone() {
-        assert_eq!(insert(b"\xff\xfea\0", LINE), Insertion::NotText);
-        assert_eq!(insert(b"\0", LINE), Insertion::NotText);
+        every([&b"\xff\xfea\0"[..], b"\0"], |file| {
+            assert_eq!(insert(file, LINE, &|_| false), Insertion::NotText);
+        });
     }
 
     proptest! {
         #[test]
         fn any_file_is_restored(file in proptest::collection::vec(1u8.., 0..200)) {
-            prop_assume!(!matches!(insert(&file, LINE), Insertion::NotText));
+            prop_assume!(!matches!(insert(&file, LINE, &|_| false), Insertion::NotText));
             prop_assert_eq!(take(&put(&file, LINE), LINE), file);
         }
 

@@ -70,11 +70,11 @@ pub enum Claim {
 /// When it cannot be read.
 pub fn read(layout: &Layout) -> io::Result<Claim> {
     match atomic::read_own(&layout.mark(), LIMIT) {
-        // One that is damaged was a mark.
+        // One that is damaged says nothing: what lies beside it is judged as if there were none.
         Ok(text) => {
-            return Ok(Claim::Made(
-                checked::read::<Mark>(&text).map_or_else(|_| every_name(), |mark| mark.names),
-            ));
+            if let Ok(mark) = checked::read::<Mark>(&text) {
+                return Ok(Claim::Made(mark.names));
+            }
         }
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
         Err(cause) if cause.kind() == io::ErrorKind::InvalidData => {}
@@ -106,16 +106,19 @@ pub(super) fn stake(layout: &Layout, is_found: bool, link: Option<&Utf8Path>) ->
     if let Claim::Foreign(entry) = read(layout)? {
         return Err(entry.into());
     }
-    let mark = layout.mark();
-    match mark.symlink_metadata() {
-        Ok(found) if found.is_file() => Ok(()),
-        Ok(_) => Err(foreign(mark, layout).into()),
-        Err(_) => write(layout, is_found, link),
+    let path = layout.mark();
+    match path.symlink_metadata() {
+        Ok(found) if found.is_file() && mark(layout).is_some() => return Ok(()),
+        // One that was cut, or damaged since.
+        Ok(found) if found.is_file() => fs::remove_file(&path)?,
+        Ok(_) => return Err(foreign(path, layout).into()),
+        Err(_) => {}
     }
+    write(layout, is_found, link)
 }
 
-/// Writes the mark in its place, and not beside it first: one that was cut is a mark all the same, and nothing else may be
-/// left in a directory that is not ampup's yet.
+/// Writes the mark in its place, and not beside it first: one that was cut is written again, and nothing else may be left in
+/// a directory that is not ampup's yet.
 #[cfg(feature = "cli")]
 fn write(layout: &Layout, found: bool, link: Option<&Utf8Path>) -> io::Result<()> {
     let names = every_name();
@@ -313,7 +316,17 @@ mod tests {
         assert!(was_found(&layout));
         fs::create_dir(layout.cache()).expect("made");
         assert_eq!(read(&layout).expect("read"), Claim::Made(every_name()));
-        fs::write(layout.mark(), "").expect("damaged");
-        assert_eq!(read(&layout).expect("read"), Claim::Made(every_name()));
+        // A damaged mark claims nothing, and is written again where nothing is in the way.
+        every(["", "mine", "{}", "{\"schema\":1,"], |text| {
+            fs::write(layout.mark(), text).expect("damaged");
+            assert_eq!(read(&layout).expect("read"), Claim::Free, "{text}");
+            fs::write(layout.cache().join("mine"), "").expect("written");
+            assert!(matches!(read(&layout), Ok(Claim::Foreign(_))), "{text}");
+            assert!(stake(&layout, true, None).is_err(), "{text}");
+            assert_eq!(fs::read_to_string(layout.mark()).expect("read"), text);
+            fs::remove_file(layout.cache().join("mine")).expect("removed");
+            stake(&layout, true, None).expect("free");
+            assert_eq!(read(&layout).expect("read"), Claim::Made(every_name()), "{text}");
+        });
     }
 }

@@ -16,11 +16,12 @@ use super::{
     in_use::may_be_used,
     journal::{Journal, Spot},
     pointer,
+    receipt::is_recorded,
     staging::Staging,
 };
 use crate::{
     domain::{ActiveSet, ComponentName, TreeName},
-    fs::atomic,
+    fs::{atomic, link::ForeignEntry},
     layout::Layout,
 };
 
@@ -165,7 +166,7 @@ fn claim(
 }
 
 /// Gives a sealed tree its place. What had that place before, which can only be a damaged tree, is exchanged for it, and
-/// goes with the sealed one's directory.
+/// goes with the sealed one's directory. A directory with something in it that has no record of ampup's is somebody else's.
 fn publish(layout: &Layout, sealed: &Utf8Path, component: &ComponentName, name: &TreeName) -> io::Result<()> {
     let directory = layout.component(component);
     match atomic::make_directory(&directory) {
@@ -176,6 +177,12 @@ fn publish(layout: &Layout, sealed: &Utf8Path, component: &ComponentName, name: 
     let tree = layout.tree(component, name);
     if is_absent(&tree) {
         atomic::rename(sealed, &tree)
+    } else if tree.is_dir() && !is_recorded(&tree) && !crate::fs::entries(&tree).is_empty() {
+        Err(ForeignEntry {
+            path: tree,
+            what: "is not ampup's, and has the name of this version".to_owned(),
+        }
+        .into())
     } else {
         atomic::exchange(sealed, &tree)
     }

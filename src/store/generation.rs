@@ -102,14 +102,15 @@ pub(super) fn read_record(layout: &Layout, number: u64) -> Option<Record> {
     checked::read(&text).ok()
 }
 
-/// The numbers of all generations that were ever active, lowest first.
+/// The numbers of all generations that were ever active, lowest first. What has no record is somebody else's.
 ///
 /// # Errors
 /// When the directory cannot be read.
 pub fn numbers(layout: &Layout) -> io::Result<Vec<u64>> {
     let pending = Pending::read(layout)?;
     let mut numbers = all_numbers(layout, |kind| kind.is_dir())?;
-    numbers.retain(|number| !pending.hides_generation(*number));
+    let has_record = |number| layout.generation(number).join(RECORD).symlink_metadata().is_ok();
+    numbers.retain(|number| has_record(*number) && !pending.hides_generation(*number));
     Ok(numbers)
 }
 

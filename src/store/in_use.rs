@@ -17,7 +17,7 @@ pub struct RunningProcess {
     pub directory: Option<Utf8PathBuf>,
 }
 
-/// The processes whose executable lies below `tree`, as far as this user may know them.
+/// The processes whose executable lies below `tree`, as far as this user may know them; each once.
 ///
 /// # Errors
 /// When the system does not list its processes: then nobody knows that there are none.
@@ -27,6 +27,7 @@ pub fn users(tree: &Utf8Path) -> io::Result<Vec<RunningProcess>> {
     };
     let mut all = system::processes()?;
     all.retain(|process| process.executable.starts_with(&tree));
+    all.dedup_by_key(|process| process.pid);
     Ok(all)
 }
 
@@ -44,13 +45,15 @@ use from_sysinfo as system;
 mod from_proc {
     use std::io;
 
-    use camino::Utf8PathBuf;
+    use camino::{Utf8Path, Utf8PathBuf};
     use fs_err as fs;
+    use is_executable::is_executable;
 
     use super::RunningProcess;
+    use crate::fs::link::real;
 
     /// `/proc/<pid>/exe` (proc(5)); the ones of other users cannot be read and are left out. Where that is an emulator, or
-    /// what a script names in its first line, the program is the first argument.
+    /// what a script names in its first line, the program is one of the arguments.
     pub(super) fn processes() -> io::Result<Vec<RunningProcess>> {
         let link = |path: std::path::PathBuf| Utf8PathBuf::from_path_buf(fs::read_link(path).ok()?).ok();
         let users = |entry: fs::DirEntry| {
@@ -58,17 +61,17 @@ mod from_proc {
             let executable = link(entry.path().join("exe"))?;
             let directory = link(entry.path().join("cwd"));
             let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let run = line
-                .split(|byte| *byte == 0)
-                .nth(1)
-                .and_then(|word| str::from_utf8(word).ok());
-            let run = run.filter(|word| word.starts_with('/')).map(Utf8PathBuf::from);
-            let process = move |executable| RunningProcess {
+            let words = line.split(|byte| *byte == 0).skip(1);
+            let words = words.filter_map(|word| Some(Utf8Path::new(str::from_utf8(word).ok()?)));
+            let programs = words.filter(|word| word.is_absolute() && is_executable(word));
+            let programs = programs.filter_map(|program| real(program).ok());
+            let process = |executable| RunningProcess {
                 pid,
                 executable,
                 directory: directory.clone(),
             };
-            Some([Some(executable), run].into_iter().flatten().map(process))
+            let all = std::iter::once(executable).chain(programs);
+            Some(all.map(process).collect::<Vec<_>>())
         };
         // Without ourselves in it, it is no list.
         fs::read_link("/proc/self")?;

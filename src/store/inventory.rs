@@ -6,7 +6,11 @@ use camino::Utf8Path;
 use fs_err as fs;
 
 use super::{
-    directories, generation, journal::Pending, look_again::until_unchanged, pointer, receipt::Receipt,
+    directories, generation,
+    journal::Pending,
+    look_again::until_unchanged,
+    pointer,
+    receipt::{Receipt, is_recorded},
 };
 use crate::{
     domain::{ComponentName, Inventory, Tree, TreeName, inventory::TreeOrigin},
@@ -62,7 +66,9 @@ fn trees_without(layout: &Layout, pending: &Pending) -> io::Result<Inventory> {
     for component in names::<ComponentName>(&layout.components())? {
         let mut trees: Vec<Tree> = names::<TreeName>(&layout.component(&component))?
             .into_iter()
-            .filter(|name| !pending.hides_tree(&component, name))
+            .filter(|name| {
+                is_recorded(&layout.tree(&component, name)) && !pending.hides_tree(&component, name)
+            })
             .map(|name| Tree {
                 origin: origin(layout, &component, &name),
                 name,

@@ -47,7 +47,10 @@ fn look(layout: &Layout) -> Vec<Fault> {
     if layout.active().symlink_metadata().is_ok() {
         found.exact(&layout.bin(), "active/bin".into());
     }
-    for number in generation::numbers(layout).unwrap_or_default() {
+    let mut numbers = generation::numbers(layout).unwrap_or_default();
+    // The active one is ampup's also where it has lost its record.
+    numbers.extend(active.filter(|active| !numbers.contains(active)));
+    for number in numbers {
         found.generation(layout, number, active == Some(number));
     }
     for component in directories::entries(&layout.components(), layout) {

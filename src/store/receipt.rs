@@ -68,6 +68,14 @@ pub enum ReceiptError {
     },
 }
 
+/// Returns true if a directory is a tree that ampup made: it has its receipt or its list of files, be they damaged or not.
+#[cfg(feature = "cli")]
+pub fn is_recorded(tree: &Utf8Path) -> bool {
+    [RECEIPT, crate::layout::FILES]
+        .iter()
+        .any(|name| tree.join(name).symlink_metadata().is_ok())
+}
+
 impl Receipt {
     /// The receipt of the tree at `tree`, which is believed to be of `component` at the number of `version`.
     ///

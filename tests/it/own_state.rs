@@ -16,7 +16,7 @@ use self::scene::{Scene, TIMEOUT, bounded, run};
 use crate::support::{home::finish, table::every};
 
 /// All that is written by ampup itself, below the home.
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "components/tool/2.0.0/.receipt.json",
     "components/tool/2.0.0/.files.json",
     "generations/2/generation.json",
@@ -29,6 +29,7 @@ const FILES: [&str; 12] = [
     "cache/downloads/sha256-00.partial.json",
     "projects.json",
     "shells.json",
+    ".ampup-home",
 ];
 
 /// Faults that may stand in the place of a file.

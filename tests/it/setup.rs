@@ -46,7 +46,7 @@ impl Home {
 
     fn init(&self) -> Vec<setup::FileChange> {
         fs_err::create_dir_all(self.layout().home()).expect("made");
-        let changes = setup::plan(&self.user(), &self.setting());
+        let changes = setup::plan(&self.user(), &self.setting(), &self.layout());
         setup::apply(changes, &self.setting(), &self.layout()).expect("done")
     }
 
@@ -158,7 +158,7 @@ fn a_home_that_moved_has_its_lines_replaced() {
     let elsewhere = Layout::new(home.world.join("elsewhere"));
     fs_err::rename(home.layout().home(), elsewhere.home()).expect("moved");
     let setting = Setting::new(elsewhere.home(), None).expect("fit");
-    let changes = setup::plan(&home.user(), &setting);
+    let changes = setup::plan(&home.user(), &setting, &elsewhere);
     assert!(
         changes
             .iter()
@@ -169,6 +169,71 @@ fn a_home_that_moved_has_its_lines_replaced() {
     setup::apply(changes, &setting, &elsewhere).expect("done");
     let returns = removal::plan(&home.user(), &setting, &elsewhere).expect("planned");
     removal::apply(&returns).expect("done");
+    assert_eq!(home.snapshot(), before);
+}
+
+/// Two homes of one user, or one home of each of two machines that share dotfiles: each has its own line, and takes its own.
+#[test]
+fn another_homes_lines_stay() {
+    let home = Home::new();
+    write(&home.file(".bashrc"), "mine");
+    let before = home.snapshot();
+    let other = Layout::new(home.world.join("other home"));
+    fs_err::create_dir_all(other.home()).expect("made");
+    let setting = Setting::new(other.home(), None).expect("fit");
+    let come = || {
+        let changes = setup::plan(&home.user(), &setting, &other);
+        setup::apply(changes, &setting, &other).expect("done")
+    };
+    let go = || {
+        let returns = removal::plan(&home.user(), &setting, &other).expect("planned");
+        removal::apply(&returns).expect("done");
+    };
+    home.init();
+    let alone = home.snapshot();
+    for change in come() {
+        assert!(matches!(change.action, Action::Append(_)), "{change:#?}");
+    }
+    for path in [".bashrc", ".profile", ".config/fish/conf.d/ampup.fish"] {
+        let text = fs_err::read_to_string(home.file(path)).expect("there");
+        assert!(
+            text.contains("ampup home/env") && text.contains("other home/env"),
+            "{text}"
+        );
+    }
+    let changes = home.init();
+    assert!(changes.iter().all(|change| change.action == Action::Nothing));
+    go();
+    assert_eq!(home.snapshot(), alone);
+    come();
+    home.uninstall();
+    let changes = come();
+    assert!(changes.iter().all(|change| change.action == Action::Nothing));
+    go();
+    assert_eq!(home.snapshot(), before);
+}
+
+/// An editor, or a script that puts dotfiles together, may have doubled the block.
+#[test]
+fn a_doubled_block_goes_whole() {
+    let home = Home::new();
+    write(&home.file(".bashrc"), "mine\n");
+    let before = home.snapshot();
+    home.init();
+    let files = [".bashrc", ".profile", ".config/fish/conf.d/ampup.fish"];
+    let double = || {
+        for name in files {
+            let text = fs_err::read_to_string(home.file(name)).expect("there");
+            let block = text.strip_prefix("mine\n").unwrap_or(&text);
+            fs_err::write(home.file(name), format!("{text}{block}")).expect("written");
+        }
+    };
+    let once = home.snapshot();
+    double();
+    home.init();
+    assert_eq!(home.snapshot(), once);
+    double();
+    assert_eq!(home.uninstall(), []);
     assert_eq!(home.snapshot(), before);
 }
 
@@ -191,7 +256,7 @@ fn what_another_machines_ampup_wrote_is_recognised() {
     let (one, other) = (World::new(), World::new());
     let (user, first, layout) = machine(&one);
     let (other_user, second, other_layout) = machine(&other);
-    setup::apply(setup::plan(&user, &first), &first, &layout).expect("done");
+    setup::apply(setup::plan(&user, &first, &layout), &first, &layout).expect("done");
     every(
         [".profile", ".bashrc", ".config/fish/conf.d/ampup.fish"],
         |name| {
@@ -216,7 +281,7 @@ fn what_another_machines_ampup_wrote_is_recognised() {
     removal::apply(&returns).expect("done");
     assert!(!fish.exists());
     assert_eq!(fs_err::read_to_string(&bashrc).expect("there"), "mine\n");
-    let planned = setup::plan(&user, &first);
+    let planned = setup::plan(&user, &first, &layout);
     assert!(
         planned.iter().all(|change| change.action == Action::Nothing),
         "{planned:#?}"

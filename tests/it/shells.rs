@@ -42,7 +42,7 @@ impl SetUp {
             config_home: None,
             shells: vec![shell],
         };
-        let changes = setup::plan(&facts, &setting);
+        let changes = setup::plan(&facts, &setting, &Layout::new(&home));
         assert!(
             changes
                 .iter()

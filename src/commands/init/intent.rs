@@ -60,7 +60,7 @@ impl Intent {
         } else {
             shells(session)
         };
-        let changes = user.map(|user| setup::plan(&user, &setting));
+        let changes = user.map(|user| setup::plan(&user, &setting, layout));
         let mut parents: Vec<Utf8PathBuf> = layout
             .home()
             .ancestors()

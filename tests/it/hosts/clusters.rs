@@ -11,7 +11,7 @@ use ampup::{
     postgres::{Force, StartOptions, Stopped},
 };
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use fs_err as fs;
 
@@ -273,6 +273,12 @@ fn a_cluster_gets_back_the_empty_directories_that_a_copy_lost() {
 fn emulated(world: &World) -> Utf8PathBuf {
     let tree = world.path().join("emulated");
     done(Command::new("cp").args(["-a", postgres_tree(18).as_str(), tree.as_str()]));
+    emulate(&tree, "");
+    tree
+}
+
+/// Puts such a program in the place of a tree's postgres; `words` are the emulator's own.
+fn emulate(tree: &Utf8Path, words: &str) {
     fs::create_dir_all(tree.join("guest/bin")).expect("made");
     let (host, guest) = (tree.join("bin/postgres"), tree.join("guest/bin/postgres"));
     fs::rename(&host, &guest).expect("moved");
@@ -285,11 +291,43 @@ fn emulated(world: &World) -> Utf8PathBuf {
     ]));
     fs::write(
         &host,
-        format!("#!/bin/sh\nexec {} {guest} \"$@\"\n", loader.trim()),
+        format!("#!/bin/sh\nexec {} {words} {guest} \"$@\"\n", loader.trim()),
     )
     .expect("written");
     fs::set_permissions(&host, std::fs::Permissions::from_mode(0o755)).expect("executable");
-    tree
+}
+
+/// Whatever words the emulator has of its own before the program's.
+#[test]
+fn a_server_behind_an_emulator_is_known_to_run_from_its_tree() {
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    let versions = fs::read_dir(home.path().join("components/postgres")).expect("listed");
+    let tree = versions
+        .map(|entry| entry.expect("an entry").path())
+        .next()
+        .expect("one");
+    emulate(Utf8Path::from_path(&tree).expect("UTF-8"), "--argv0 \"$0\"");
+    home.give(&home.path());
+    home.db(&["start"]).exits(0);
+    let pid_file = home.work().join(".amp/metadb/postmaster.pid");
+    let text = fs::read_to_string(pid_file).expect("read");
+    let process = format!("/proc/{}", text.lines().next().expect("a number"));
+    let executable = fs::read_link(format!("{process}/exe")).expect("it runs");
+    assert_ne!(
+        executable.file_name(),
+        Some("postgres".as_ref()),
+        "{executable:?}"
+    );
+    home.ampup(&["uninstall", "postgres", "--force"]).exits(6);
+    home.ampup(&["self", "uninstall", "--dry-run"])
+        .exits(0)
+        .prints_with("stop the database of");
+    home.ampup(&["self", "uninstall", "--yes"])
+        .exits(0)
+        .says("stopped the database of");
+    // Whoever inherited it may not have waited for it yet.
+    assert!(fs::read_link(format!("{process}/exe")).is_err(), "it is stopped");
 }
 
 #[test]

@@ -20,6 +20,8 @@ fn new_shells_are_said_to_find_ampup_only_where_they_will() {
     let mut wrong = Vec::new();
     let rows = [
         ("/bin/bash", BY_THEMSELVES),
+        // It reads `.profile` when it logs in, and nothing else.
+        ("/bin/sh", "new login shells find it by themselves"),
         (
             "/bin/tcsh",
             "add this to `~/.cshrc`, and type it in this shell: `setenv PATH '",
@@ -47,6 +49,22 @@ fn new_shells_are_said_to_find_ampup_only_where_they_will() {
     }
     let run = init(&person, "/bin/bash").exits(0);
     assert!(!run.stderr.contains(BY_THEMSELVES), "{run:?}");
+
+    // One that was converted to Windows line ends, ampup's lines included, gets these anew; the user's are the user's.
+    let person = Person::new(Who::Ordinary);
+    person.write(".bashrc", "# mine\n");
+    init(&person, "/bin/bash").exits(0);
+    let bashrc = person.directory().join(".bashrc");
+    let text = fs_err::read_to_string(&bashrc).expect("read");
+    fs_err::write(&bashrc, text.replace('\n', "\r\n")).expect("converted");
+    let run = init(&person, "/bin/bash")
+        .exits(0)
+        .says("replaced ampup's line in")
+        .says("has Windows line ends")
+        .says("`sed -i 's/\\r$//' ");
+    assert!(!run.stderr.contains(BY_THEMSELVES), "{run:?}");
+    let now = fs_err::read_to_string(&bashrc).expect("read");
+    assert_eq!(now, text.replacen('\n', "\r\n", 1));
 
     // zsh puts it before the name of each of its files, whatever it is.
     every(["", "dots"], |value| {

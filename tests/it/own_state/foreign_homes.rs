@@ -4,7 +4,7 @@
 use camino::Utf8PathBuf;
 use fs_err as fs;
 
-use crate::support::{home::Home, world::snapshot};
+use crate::support::{home::Home, table::every, world::snapshot};
 
 /// Entries that may be in the way; a name that ends with `/` is a directory with a file in it.
 const NAMES: [&str; 12] = [
@@ -139,6 +139,76 @@ fn what_is_put_into_a_home_later_outlives_it() {
     }
     assert!(!home.path().join("components/tool/1.0.0").exists());
     assert!(home.path().join("active").symlink_metadata().is_err());
+}
+
+/// A mark that was damaged, or that is none, claims nothing.
+#[test]
+fn a_damaged_mark_makes_nothing_ampups() {
+    let home = world();
+    let mark = home.path().join(".ampup-home");
+    every(["", "mine", "{}", "{\"schema\":1}"], |text| {
+        let mine = ["components/", "cache/"].map(|name| put(&home, name));
+        fs::write(&mark, text).expect("written");
+        home.give(&home.path());
+        let before = snapshot(&home.path());
+        for words in [&["init", "--yes"][..], &["install", "tool@1.0.0"]] {
+            home.ampup(words).exits(2).says("is not ampup's");
+        }
+        home.ampup(&["self", "uninstall", "--yes"]).exits(3);
+        assert_eq!(snapshot(&home.path()), before);
+        // Without them it is a mark that was cut, and is written again.
+        for path in mine {
+            fs::remove_dir_all(path.ancestors().nth(2).expect("a directory")).expect("removed");
+        }
+        home.ampup(&["install", "tool@1.0.0"]).exits(0);
+        assert!(
+            fs::read_to_string(&mark)
+                .expect("there")
+                .contains("\"components\"")
+        );
+        // One of a home that is known by its receipts is, too.
+        fs::write(&mark, text).expect("written");
+        home.ampup(&["list"]).exits(0).prints_with("tool");
+        home.ampup(&["install", "tool@1.0.0"]).exits(0);
+        home.ampup(&["self", "uninstall", "--yes"]).exits(0);
+        fs::remove_dir_all(home.path()).expect("it was there before ampup");
+    });
+}
+
+/// What repairs, installs, removes or drops old generations leaves what has no record of ampup's.
+#[test]
+fn what_has_a_number_or_a_version_and_no_record_stays() {
+    let mut home = world();
+    home.offer("tool", "2.0.0").offer("tool", "3.0.0");
+    home.ampup(&["install", "tool@1.0.0"]).exits(0);
+    home.ampup(&["install", "tool@3.0.0"]).exits(0);
+    let mine = [
+        "generations/7/",
+        "components/tool/2.0.0/",
+        "components/other/1.0.0/",
+    ];
+    let mine = mine.map(|name| put(&home, name));
+    for words in [&["verify"][..], &["verify", "--repair"], &["prune"]] {
+        home.ampup(words).exits(0);
+    }
+    // More than are kept.
+    for _ in 0..6 {
+        home.ampup(&["use", "tool@1.0.0"]).exits(0);
+        home.ampup(&["use", "tool@3.0.0"]).exits(0);
+    }
+    home.ampup(&["uninstall", "tool@2.0.0"]).exits(3);
+    let foreign = home.path().join("components/tool/2.0.0");
+    let run = home.ampup(&["install", "tool@2.0.0"]);
+    assert_ne!(run.code, 0, "{run:?}");
+    run.says(&format!("`{}` is not ampup's", home.shown(&foreign)))
+        .says("hint: `mv ");
+    home.ampup(&["list"])
+        .exits(0)
+        .prints("tool 3.0.0 (active)\ntool 1.0.0\n");
+    home.ampup(&["self", "uninstall", "--yes"]).exits(0);
+    every(mine, |path| {
+        assert_eq!(fs::read_to_string(&path).expect("there"), "precious", "{path}");
+    });
 }
 
 /// A home that was made before homes had marks gets one from its generation, or from a receipt.
