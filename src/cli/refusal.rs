@@ -83,8 +83,10 @@ pub(super) fn error(refusal: &clap::Error, words: &[OsString]) -> Error {
         }
         (ErrorKind::ValueValidation, _, Some(argument)) if !argument.starts_with('-') => {
             let word = context(ContextKind::InvalidValue);
-            word.and_then(|word| unwanted_version(word, &path, &words))
-                .unwrap_or_else(usual)
+            word.and_then(|word| {
+                unwanted_version(word, &path, &words).or_else(|| program_of_component(word, &words))
+            })
+            .unwrap_or_else(usual)
         }
         _ => usual(),
     }
@@ -242,6 +244,16 @@ fn unwanted_version(word: &str, path: &str, words: &[String]) -> Option<Error> {
     })
 }
 
+/// The refusal of a program's name, where its component's is meant. (A name that a component can have is the registry's to refuse.)
+fn program_of_component(word: &str, words: &[String]) -> Option<Error> {
+    let is_program = programs::POSTGRES.contains(&word);
+    is_program.then_some(())?;
+    Some(Error::Usage {
+        message: format!("there is no component `{word}`; it is a program of postgres"),
+        hint: meant_exactly(word, "postgres", words)?,
+    })
+}
+
 /// The text of clap's, without the usage and the tips that follow it.
 fn first_paragraph(refusal: &clap::Error) -> String {
     let text = refusal.to_string();
@@ -337,7 +349,7 @@ mod tests {
             ),
             (
                 "ampup info pg_dump",
-                "error: invalid value `pg_dump` for `<NAME>`: `pg_dump` is a program of the component `postgres`\nhint: `ampup help info`",
+                "error: there is no component `pg_dump`; it is a program of postgres\nhint: did you mean `ampup info postgres`?",
             ),
             (
                 "ampup frobnicate",

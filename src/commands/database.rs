@@ -87,10 +87,7 @@ pub(super) fn ensure_outside_of_home(cluster: &Cluster, session: &Session) -> Re
         return Ok(());
     }
     Err(Error::Refused {
-        message: format!(
-            "`{}` is inside ampup's home, where no project belongs",
-            cluster.project().directory()
-        ),
+        message: format!("no project can be in ampup's home, `{}`", session.layout.home()),
         hint: "`cd` into a project's directory".to_owned(),
     })
 }

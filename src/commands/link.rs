@@ -15,7 +15,7 @@ use crate::{
     },
     fs::{entries, link},
     install::{self, LocalBuild},
-    shell,
+    locate, shell,
 };
 
 /// Arguments of `ampup link`.
@@ -64,7 +64,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let printed = installation::at_work(&How::default(), session.registry()?, session, |context| {
         install::link(&build, context)
     })?;
-    let (first, _) = &build.executables[0];
+    // The server's version is PostgreSQL's.
+    let first = match component.acceptance {
+        Acceptance::Postgres => locate::postgres().to_string(),
+        Acceptance::Version => build.executables[0].0.clone(),
+    };
     let inventory = session.inventory()?;
     let mut linked_trees = inventory.trees(&component.name).iter().map(|tree| &tree.name);
     let tree = linked_trees.find(|tree| local_name(tree.version()) == Some(name));

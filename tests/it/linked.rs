@@ -239,6 +239,9 @@ fn a_postgresql_of_ones_own_serves_a_project() {
         .exits(0)
         .json();
     let spec = format!("postgres@{}", run["version"].as_str().expect("a version"));
+    home.ampup(&["link", "postgres", tree.as_str()])
+        .exits(0)
+        .says(": `postgres --version` prints `postgres (PostgreSQL) 18.");
     home.ampup(&["use", &spec]).exits(0);
     home.ampup(&["run", "--", "cat", ".amp/metadb/PG_VERSION"])
         .exits(0)

@@ -50,6 +50,16 @@ fn a_run_says_one_line_and_means_the_project_that_its_user_does() {
     here(&["doctor"]).prints_with("plain `ampd solo` would begin another");
     assert!(!below.join(".amp").exists());
 
+    // What is in ampup's home goes with it.
+    every([&["run", "true"][..], &["db", "start"]], |words| {
+        let mut command = served.home.command(words);
+        command.current_dir(served.home.path());
+        finish(command)
+            .exits(1)
+            .says("no project can be in ampup's home, `~/.ampup`");
+    });
+    assert!(!served.home.path().join(".amp").exists());
+
     // From another project's `db env`.
     let other = served.home.directory("other");
     let mut command = served.home.command(&["run", "--no-db", "true"]);
