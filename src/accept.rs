@@ -160,6 +160,13 @@ pub fn accept(
                             printed,
                         });
                     }
+                    Expected::Any(_) if !names_itself(executable, component, &printed) => {
+                        return Err(AcceptError::WrongVersion {
+                            executable: executable.clone(),
+                            expected: executable.clone(),
+                            printed: printed.lines().next().unwrap_or_default().to_owned(),
+                        });
+                    }
                     Expected::Any(_) => {}
                 }
                 said.get_or_insert(printed);
@@ -220,6 +227,18 @@ fn beside<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -> 
         );
         (one, other)
     })
+}
+
+/// Returns true if a program calls itself by its name, or says a version alone: nothing else is known of a local build.
+fn names_itself(executable: &str, component: &Component, printed: &str) -> bool {
+    let said = printed.to_lowercase();
+    let is_bare = said
+        .trim_start_matches('v')
+        .starts_with(|letter: char| letter.is_ascii_digit());
+    is_bare
+        || [executable, component.name.as_str()]
+            .iter()
+            .any(|name| said.contains(&name.to_lowercase()))
 }
 
 /// Runs a program for its version; the error says so if a directory on the way to it cannot be entered.

@@ -143,6 +143,11 @@ fn what_does_not_run_or_is_not_there_is_refused() {
     home.ampup(&["link", "tool", built.as_str()])
         .exits(1)
         .says("`tool --version` should name a version and printed ``");
+    // Another program's build, of whatever name its file is.
+    write_program(&built.join("tool"), script("true (GNU coreutils)", "9.1"));
+    home.ampup(&["link", "tool", built.as_str()])
+        .exits(1)
+        .says("`tool --version` should name tool and printed `true (GNU coreutils) 9.1`");
     let target = built.parent().expect("cargo's directory");
     home.ampup(&["link", "tool", target.as_str()])
         .exits(3)
