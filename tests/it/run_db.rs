@@ -245,7 +245,8 @@ fn the_server_of_a_living_ampd_is_not_taken_from_it() {
         served
             .ampup(words)
             .exits(6)
-            .says("is in use by 1 session of a server that another program started");
+            .says("is in use by 1 session of a server that another program started (process ")
+            .says("): psql of user ");
     }
     session.say("select x + 7 from t;");
     assert_eq!(session.line(), "8");

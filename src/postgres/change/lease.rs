@@ -15,12 +15,13 @@ use crate::{
         cluster::Cluster,
         context::ClusterContext,
         error::ClusterError,
+        identity::{Process, postmaster, starter},
         observe::{
             decide::SocketAnswer,
             observation::{Observation, Refusal, observe},
             purpose::{Purpose, is_for_change, is_of_ampup, stays},
             rights::run_as,
-            status::SESSIONS,
+            status::{self, SESSIONS, SESSIONS_IN_WORDS},
         },
         run::{
             pending_swap,
@@ -36,7 +37,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A session whose client has just gone is there a moment longer.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// Those who share the lock of a server's users, of whom nothing more is known.
+/// So many of those who use a server are named.
+const NAMED: usize = 3;
+
+/// Those who share the lock of a server's users, where nothing more is known of them.
 const USERS: &str = "an `ampup run`, an `ampup db psql`, or another program that uses it through ampup";
 
 /// A cluster that no server works in, and that no ampup can start one for.
@@ -223,7 +227,7 @@ impl OpenLease {
 pub fn ensure_unused(cluster: &Cluster) -> Result<(), ClusterError> {
     let cluster = cluster.context();
     if !lock::is_available(&cluster.project.users())? {
-        return Err(cluster.in_use(USERS));
+        return Err(cluster.in_use(users_in_words(cluster)));
     }
     match others(cluster)? {
         Some(holder) => Err(cluster.in_use(holder)),
@@ -240,13 +244,45 @@ pub(super) fn ensure_not_interrupted(cluster: &ClusterContext) -> Result<(), Clu
 }
 
 fn users(cluster: &ClusterContext) -> Result<Lock, ClusterError> {
-    Lock::try_acquire(&cluster.project.users())?.ok_or_else(|| cluster.in_use(USERS))
+    Lock::try_acquire(&cluster.project.users())?.ok_or_else(|| cluster.in_use(users_in_words(cluster)))
+}
+
+/// Those who share the lock of a server's users, in words.
+fn users_in_words(cluster: &ClusterContext) -> String {
+    let mut holders = lock::holders(&cluster.project.users()).unwrap_or_default();
+    // One that is not seen from here says nothing.
+    holders.retain(|pid| *pid != 0);
+    if holders.is_empty() {
+        return USERS.to_owned();
+    }
+    some_of(holders.into_iter().map(status::in_words).collect())
+}
+
+/// Names some of them, and counts the others.
+fn some_of(mut names: Vec<String>) -> String {
+    let others = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    match others {
+        0 => names.join(", "),
+        others => format!("{} and {}", names.join(", "), counted(others, "other")),
+    }
+}
+
+/// A server that ampup did not start, and who did, as far as the system says.
+fn foreign(processes: &[Process]) -> String {
+    const WHOSE: &str = "a server that another program started";
+    match postmaster(processes) {
+        None => WHOSE.to_owned(),
+        Some(server) => match starter(server) {
+            Some(starter) => format!("{WHOSE} (process {}, started by {starter})", server.pid),
+            None => format!("{WHOSE} (process {})", server.pid),
+        },
+    }
 }
 
 /// Who uses a server that ampup did not start: a living ampd most likely, which would be left without it. One that takes no
 /// session of ours cannot be asked, and is somebody's too.
 fn others(cluster: &ClusterContext) -> Result<Option<String>, ClusterError> {
-    const WHOSE: &str = "a server that another program started";
     if is_of_ampup(cluster)? {
         return Ok(None);
     }
@@ -255,19 +291,32 @@ fn others(cluster: &ClusterContext) -> Result<Option<String>, ClusterError> {
         let holder = match observe(cluster, false)? {
             Observation {
                 session: Ok(mut session),
+                seen,
                 ..
             } => match session.value(SESSIONS) {
                 Ok(number) if number == "0" => return Ok(None),
-                Ok(number) => format!("{} of {WHOSE}", counted(number, "session")),
-                Err(cause) => format!("{WHOSE} ({cause})"),
+                Ok(number) => {
+                    let rows = session.query(SESSIONS_IN_WORDS).unwrap_or_default();
+                    let named: Vec<String> = rows
+                        .into_iter()
+                        .filter_map(|row| row.into_iter().next()?)
+                        .collect();
+                    let whose = foreign(&seen.processes);
+                    match named.is_empty() {
+                        true => format!("{} of {whose}", counted(number, "session")),
+                        false => format!("{} of {whose}: {}", counted(number, "session"), some_of(named)),
+                    }
+                }
+                Err(cause) => format!("{} ({cause})", foreign(&seen.processes)),
             },
             Observation { seen, .. } if seen.answer == SocketAnswer::Nobody && seen.processes.is_empty() => {
                 return Ok(None);
             }
             Observation {
                 session: Err(Refusal { message, .. }),
+                seen,
                 ..
-            } => format!("{WHOSE} ({message})"),
+            } => format!("{}: {message}", foreign(&seen.processes)),
         };
         if began.elapsed() > ENDING {
             return Ok(Some(holder));

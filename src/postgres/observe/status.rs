@@ -36,7 +36,7 @@ pub(crate) const SESSIONS: &str =
     "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()";
 
 /// Asks for those sessions, in words.
-const SESSIONS_IN_WORDS: &str = "select concat_ws(' ', case when count(*) > 1 then count(*) || ' ×' end, \
+pub(crate) const SESSIONS_IN_WORDS: &str = "select concat_ws(' ', case when count(*) > 1 then count(*) || ' ×' end, \
      coalesce(nullif(application_name, ''), 'a program without a name'), 'of user', usename, '(' || coalesce(state, 'busy') || ')') \
      from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() \
      group by application_name, usename, state order by min(backend_start)";
@@ -177,15 +177,23 @@ pub(crate) fn users(cluster: &ClusterContext) -> Result<Vec<String>, ClusterErro
     })
 }
 
+/// More of a command line is not shown, in letters.
+const SHOWN: usize = 100;
+
 /// A process, with the command that it runs where the system says.
-fn in_words(pid: u32) -> String {
+pub(crate) fn in_words(pid: u32) -> String {
     let line = atomic::read(&Utf8Path::new("/proc").join(format!("{pid}/cmdline")), 4096).unwrap_or_default();
     let words = String::from_utf8_lossy(&line);
     let words: Vec<&str> = words.split_terminator('\0').collect();
     match (pid, words.is_empty()) {
         (0, _) => "another process".to_owned(),
         (_, true) => format!("process {pid}"),
-        (_, false) => format!("process {pid} (`{}`)", words.join(" ").escape_debug()),
+        (_, false) => {
+            let line = words.join(" ");
+            let cut = if line.chars().count() > SHOWN { "…" } else { "" };
+            let begin: String = line.chars().take(SHOWN).collect();
+            format!("process {pid} (`{}{cut}`)", begin.escape_debug())
+        }
     }
 }
 
