@@ -21,6 +21,8 @@ mod setup;
 mod unpack;
 mod verify;
 
+pub(super) use self::postgres::remedy_of_end;
+
 use std::io;
 
 use crate::fs::{is_disk_failure, is_out_of_files, link::ForeignEntry};
@@ -37,7 +39,7 @@ const FILE_SIZE: &str =
 
 /// Returns the command to type after a failed file operation in ampup's home, if the kind of failure tells it.
 pub(super) fn hint_of_io(cause: &io::Error) -> Option<String> {
-    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, Unsupported};
     let inner = cause.get_ref();
     if let Some(entry) = inner.and_then(|inner| inner.downcast_ref::<ForeignEntry>()) {
         return Some(entry.remedy());
@@ -46,17 +48,22 @@ pub(super) fn hint_of_io(cause: &io::Error) -> Option<String> {
         ReadOnlyFilesystem | PermissionDenied | Unsupported => {
             Some("as its owner, the same command works; or choose a home that you can write to, with `AMPUP_HOME` or `--home`".to_owned())
         }
+        StorageFull | QuotaExceeded => {
+            Some("free disk space (`ampup prune` removes unused files) and run the same command again".to_owned())
+        }
         _ => hint_of_room(cause),
     }
 }
+
+/// The remedy where a disk is full that need not be the home's: nothing of ampup's may be on it.
+const MAKE_ROOM: &str =
+    "free disk space there (`df -h` shows how much each disk has) and run the same command again";
 
 /// The same after one elsewhere: another home would not help.
 pub(super) fn hint_of_room(cause: &io::Error) -> Option<String> {
     use io::ErrorKind::{QuotaExceeded, StorageFull};
     let hint = match cause.kind() {
-        StorageFull | QuotaExceeded => {
-            "free disk space (`ampup prune` removes unused files) and run the same command again"
-        }
+        StorageFull | QuotaExceeded => MAKE_ROOM,
         io::ErrorKind::FileTooLarge => FILE_SIZE,
         _ if is_disk_failure(cause) => DISK_FAILURE,
         _ if is_out_of_files(cause) => OPEN_FILES,

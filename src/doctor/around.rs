@@ -12,7 +12,7 @@ use crate::{
     layout::Layout,
     postgres::{
         enclosing::{self, Surprise},
-        observe::files,
+        observe::{decide::Contents, files},
         user::{OsUser, current_uid},
     },
 };
@@ -198,21 +198,14 @@ pub(super) fn project(env: &Env) -> Vec<Finding> {
             format!("`{cluster}` {unfinished}: plain `ampd solo` cannot use it"),
             format!("`ampup run ampd solo`, or {}", files::MAKES_AGAIN),
         ));
-    } else if cluster.join("PG_VERSION").is_file() {
-        if let Some(gone) = files::gone(&cluster) {
-            findings.push(Finding::problem(
-                "project",
-                format!("`{cluster}` lacks `{gone}`, without which no server starts"),
-                "restore a backup with `ampup db restore`, or start over with `ampup db reset`, which keeps the old one",
-            ));
-        }
-        if let Some(lost) = files::lost(&cluster) {
-            findings.push(Finding::warning(
-                "project",
-                format!("`{cluster}` {lost}: plain `ampd solo` cannot use it"),
-                "`ampup run ampd solo`, or `ampup db start` once, which makes them",
-            ));
-        }
+    } else if let Ok(Contents::Cluster { .. }) = files::look(&cluster)
+        && let Some(lost) = files::lost(&cluster)
+    {
+        findings.push(Finding::warning(
+            "project",
+            format!("`{cluster}` {lost}: plain `ampd solo` cannot use it"),
+            "`ampup run ampd solo`, or `ampup db start` once, which makes them",
+        ));
     }
     let real = link::real(&amp_dir).unwrap_or(amp_dir);
     let length = real.as_str().len() + SOCKET.len();

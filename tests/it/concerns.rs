@@ -56,6 +56,12 @@ fn a_missed_security_fix_is_told_by_every_command_that_looks() {
     let run = home.ampup(&["list"]).exits(0);
     assert!(!run.stderr.contains("lacks"), "{run:#?}");
     home.ampup(&["check"]).exits(0);
+    // The fixes are here already, and another version is active.
+    home.ampup(&["use", "tool@1.0.0"]).exits(0);
+    home.ampup(&["doctor"]).exits(0).prints_with(&format!(
+        "{lacks}\n        `ampup use tool@2.0.0`, which is installed\n"
+    ));
+    home.ampup(&["use", "tool@2.0.0"]).exits(0);
     // What the project uses in place of it is no better for that.
     home.ampup(&["pin", "tool@1.0.0"]).exits(0);
     home.ampup(&["list"]).exits(0).says(lacks);

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::hint_of_room;
+use super::{MAKE_ROOM, hint_of_room};
 use crate::{backup::BackupError, exit::Exit};
 
 /// The command that shows what there is.
@@ -23,10 +23,7 @@ impl BackupError {
             }
             Self::Damaged { .. } => Some(LISTS.to_owned()),
             Self::OtherMajor { source, .. } => source.hint(),
-            Self::NoRoom { .. } => Some(
-                "free disk space (`ampup prune` removes unused files) and run the same command again"
-                    .to_owned(),
-            ),
+            Self::NoRoom { .. } => Some(MAKE_ROOM.to_owned()),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(LISTS.to_owned()),
             Self::Io { source, .. } => hint_of_room(source),
         }

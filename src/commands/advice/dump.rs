@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::hint_of_room;
+use super::{MAKE_ROOM, hint_of_room};
 use crate::{
     distributions::os_release,
     dump::{DumpError, PRIVILEGES},
@@ -110,8 +110,6 @@ impl DumpError {
         }
     }
 }
-
-const MAKE_ROOM: &str = "free disk space (`ampup prune` removes unused files) and run the same command again";
 
 const REACH_IT: &str =
     "see that the server runs there and takes connections, then run the same command again";

@@ -1,6 +1,6 @@
 //! Advice on a project's database.
 
-use std::io;
+use std::{io, process::ExitStatus};
 
 use super::hint_of_io;
 use crate::{
@@ -12,7 +12,12 @@ use crate::{
         access::{AccessError, project_name},
         host_fault::HostFault,
         loading::LoadFailure,
-        observe::sql_session::{DISK_FULL, NO_DATABASE, NO_ENTRY, TOO_MANY, WRONG_PASSWORD, is_unknown_role},
+        observe::{
+            files,
+            sql_session::{
+                DISK_FULL, NO_DATABASE, NO_ENTRY, NO_FILE, TOO_MANY, WRONG_PASSWORD, is_unknown_role,
+            },
+        },
         program::{ProgramError, disk_in},
         project::ProjectError,
         user::UserError,
@@ -109,35 +114,24 @@ impl ClusterError {
             Self::Foreign { .. } => {
                 Some("move it away, or set `AMP_DIR` to another directory: it is never written over".to_owned())
             }
-            Self::Damaged { .. } => Some(
-                "restore a backup with `ampup db restore`, or start over with `ampup db reset`, which keeps the old one"
-                    .to_owned(),
-            ),
-            Self::EarlyEnd { status, last_lines, .. } => match (HostFault::of_end(*status, last_lines), disk_in(last_lines)) {
-                (Some(fault), _) => Some(fault.hint().to_owned()),
-                (None, Some(refusal)) => hint_of_database(&refusal).map(|hint| match is_full(&refusal) {
-                    true => format!("{hint}; nothing is lost"),
-                    false => hint,
-                }),
-                (None, None) => None,
-            },
+            Self::Damaged { .. } => Some(files::BRINGS_BACK.to_owned()),
+            Self::EarlyEnd { status, last_lines, .. } => remedy_of_end(*status, last_lines)
+                .or_else(|| Some("mend what it names, then run the same command again; `ampup doctor` says more".to_owned())),
             Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
             Self::Suspended { pid, .. } => Some(resume(*pid)),
             Self::Refused { code, message, .. } => match code.as_str() {
                 TOO_MANY => Some("close some of its sessions".to_owned()),
-                DISK_FULL => hint_of_io(&io::ErrorKind::StorageFull.into()),
+                DISK_FULL => hint_of_database(&io::ErrorKind::StorageFull.into()),
                 NO_ENTRY if is_unknown_role(code, message) => Some(
                     "another user made it: `ampup db backup FILE`, then `ampup db restore FILE` makes it yours; or give its URL to \
                      ampd in `metadata_db.url`"
                         .to_owned(),
                 ),
-                NO_DATABASE => Some(
-                    "restore a backup with `ampup db restore`, or start over with `ampup db reset`, which keeps the old one"
-                        .to_owned(),
-                ),
+                NO_DATABASE => Some(files::BRINGS_BACK.to_owned()),
                 NO_ENTRY | WRONG_PASSWORD => Some(
                     "ampup needs a superuser who is let in without a password: look at its roles and its `pg_hba.conf`".to_owned(),
                 ),
+                NO_FILE => Some("mend the setting that names it, then run the same command again; `ampup doctor` says more".to_owned()),
                 _ => None,
             },
             Self::NoPassword { file, .. } => Some(format!(
@@ -174,6 +168,40 @@ impl ClusterError {
             }
         }
     }
+}
+
+/// The remedy for a server that ended while starting, if its last words tell it.
+pub(crate) fn remedy_of_end(status: ExitStatus, last_lines: &[String]) -> Option<String> {
+    if let Some(fault) = HostFault::of_end(status, last_lines) {
+        return Some(fault.hint().to_owned());
+    }
+    if let Some(refusal) = disk_in(last_lines) {
+        return hint_of_database(&refusal).map(|hint| match is_full(&refusal) {
+            true => format!("{hint}; nothing is lost"),
+            false => hint,
+        });
+    }
+    says_damaged(last_lines).then(|| files::BRINGS_BACK.to_owned())
+}
+
+/// Returns true if a server found its files damaged, judged by its messages.
+fn says_damaged(last_lines: &[String]) -> bool {
+    const WORDS: [&str; 11] = [
+        "required WAL directory",
+        "could not locate a valid checkpoint record",
+        "could not locate required checkpoint record",
+        "could not find redo location",
+        "WAL ends before end of online backup",
+        "WAL ends before consistent recovery point",
+        "incorrect checksum in control file",
+        "initialized with PG_CONTROL_VERSION 0,",
+        "invalid data in file \"backup_label\"",
+        "is not a valid data directory",
+        "could not access status of transaction",
+    ];
+    last_lines
+        .iter()
+        .any(|line| WORDS.iter().any(|words| line.contains(words)))
 }
 
 /// The command that lets a suspended process go on.

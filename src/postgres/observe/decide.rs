@@ -32,6 +32,8 @@ pub struct Listing {
     pub names_last_database: bool,
     /// True if a database, a table or a tablespace has a number from the range of users' objects.
     pub has_users_objects: bool,
+    /// The first of the directories that no server starts without and that is not there.
+    pub lacks: Option<&'static str>,
 }
 
 /// The databases that initdb makes: `template1`, then `template0` and `postgres` as copies of it.
@@ -63,9 +65,9 @@ pub enum Contents {
     },
     /// The remains of an initdb that was killed before it was done. Nobody's data can be in it.
     Unfinished,
-    /// A cluster that lacks a file which it cannot be without.
+    /// A cluster that lacks a file or a directory which it cannot be without.
     Damaged {
-        /// The file that it lacks.
+        /// What it lacks.
         lacks: &'static str,
     },
     /// Something else, which is nobody's to touch.
@@ -103,7 +105,10 @@ pub fn contents(listing: &Listing) -> Contents {
         Ok(_) if !listing.has_control => Contents::Damaged {
             lacks: "global/pg_control",
         },
-        Ok(major) => Contents::Cluster { major },
+        Ok(major) => match listing.lacks {
+            Some(lacks) => Contents::Damaged { lacks },
+            None => Contents::Cluster { major },
+        },
     }
 }
 
@@ -236,6 +241,7 @@ mod tests {
             databases: Databases::All,
             names_last_database: true,
             has_users_objects: true,
+            lacks: None,
         }
     }
 

@@ -52,6 +52,7 @@ fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
     let global = cluster.join("global");
     let control = beginning(&global.join("pg_control"))?;
     listing.has_control = !control.is_empty();
+    listing.lacks = NEVER_EMPTY.into_iter().find(|name| is_gone(&cluster.join(name)));
     listing.is_open = control.get(STATE).is_some_and(|state| state != SHUT_DOWN);
     let base = cluster.join("base");
     let mut databases = numbers(&base)?;
@@ -130,6 +131,11 @@ pub fn unfinished(cluster: &Utf8Path) -> Option<&'static str> {
 /// The command that makes a cluster again whose making was interrupted.
 pub const MAKES_AGAIN: &str = "`ampup db start` puts it aside and makes it again";
 
+/// The commands that bring back a database whose cluster is damaged. Neither removes anything.
+#[cfg(feature = "cli")]
+pub(crate) const BRINGS_BACK: &str =
+    "restore a backup with `ampup db restore`, or start over with `ampup db reset`, which keeps the old one";
+
 /// Returns true if a cluster was made to be ephemeral. One that cannot be read is taken for a durable cluster.
 pub fn is_ephemeral(cluster: &Utf8Path) -> bool {
     atomic::read(&cluster.join("postgresql.conf"), SETTINGS_LIMIT).is_ok_and(|settings| {
@@ -159,8 +165,7 @@ const MAY_BE_EMPTY: [&str; 14] = [
     "pg_wal/archive_status",
 ];
 
-/// Directories that always hold something: whose is gone is no cluster that starts.
-#[cfg(feature = "cli")]
+/// Directories that always hold something, and that a server does not start without either.
 const NEVER_EMPTY: [&str; 6] = [
     "base",
     "global",
@@ -169,12 +174,6 @@ const NEVER_EMPTY: [&str; 6] = [
     "pg_wal",
     "pg_xact",
 ];
-
-/// The first of the directories that always hold something and that a cluster lacks.
-#[cfg(feature = "cli")]
-pub(crate) fn gone(cluster: &Utf8Path) -> Option<&'static str> {
-    NEVER_EMPTY.into_iter().find(|name| is_gone(&cluster.join(name)))
-}
 
 fn is_gone(path: &Utf8Path) -> bool {
     matches!(fs::symlink_metadata(path), Err(cause) if cause.kind() == io::ErrorKind::NotFound)

@@ -23,7 +23,12 @@ pub(crate) fn run_as(
         Some(Err(link)) => return Err(link.into()),
         None => false,
     };
-    let is_cluster = exists && !matches!(contents(cluster)?, Contents::Empty);
+    let found = if exists {
+        contents(cluster)?
+    } else {
+        Contents::Absent
+    };
+    let is_cluster = !matches!(found, Contents::Absent | Contents::Empty);
     let asking = Asking {
         us: current_uid(),
         sudo_caller: cluster.sudo_caller,
@@ -36,7 +41,8 @@ pub(crate) fn run_as(
         },
     };
     let user = access::run_as(&asking)?;
-    if is_cluster {
+    // What an interrupted initdb left is put aside, whoever can enter it.
+    if is_cluster && found != Contents::Unfinished {
         files::is_private(directory).map_err(&failed)??;
     }
     let user = match (user, requested) {

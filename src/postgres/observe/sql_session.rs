@@ -78,6 +78,9 @@ pub(crate) const NO_ENTRY: &str = "28000";
 pub(crate) const WRONG_PASSWORD: &str = "28P01";
 /// invalid_catalog_name: there is no such database.
 pub(crate) const NO_DATABASE: &str = "3D000";
+/// A library that a session loads at its beginning is not there.
+#[cfg(feature = "cli")]
+pub(crate) const NO_FILE: &str = "58P01";
 /// too_many_connections: the server has as many sessions as it takes.
 pub(crate) const TOO_MANY: &str = "53300";
 /// cannot_connect_now

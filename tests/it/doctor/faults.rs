@@ -116,6 +116,12 @@ const FAULTS: &[Fault] = &[
     ),
     (
         &[],
+        "umask 022; mkdir -p .amp/metadb/base",
+        ("warning", "project: "),
+        ByCommandLines,
+    ),
+    (
+        &[],
         "printf '[components]\\npostgres = \"17\"\\n' >ampup.toml",
         ("warning", "pins: "),
         ByAmpd,
