@@ -7,11 +7,16 @@ pub(crate) mod client_rules;
 pub(crate) mod complaint;
 mod file_system;
 mod ports;
+pub(crate) mod recovery;
+#[cfg(unix)]
+pub(crate) mod rehearsal;
+#[cfg(unix)]
+mod scratch;
 #[cfg(unix)]
 mod trial;
 
 #[cfg(unix)]
-pub use self::trial::abandoned as abandoned_trials;
+pub use self::scratch::abandoned as abandoned_trials;
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use semver::Version;

@@ -17,6 +17,11 @@ pub(crate) fn first<'l>(lines: impl IntoIterator<Item = &'l str>, levels: &[&str
     lines.into_iter().find_map(words)
 }
 
+/// The detail that a program gives of its complaint.
+pub(crate) fn detail<'l>(lines: impl IntoIterator<Item = &'l str>) -> Option<String> {
+    first(lines, &["DETAIL"])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,18 +10,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use is_executable::is_executable;
 
-use super::{Finding, complaint};
+use super::{
+    Finding, complaint,
+    scratch::{self, Scratch},
+};
 use crate::{
     children::Interrupt,
     env::Env,
-    fs::{
-        atomic, entries, link,
-        lock::{self, Lock},
-    },
+    fs::link,
     layout::Layout,
     postgres::{
         host_fault::HostFault,
-        identity::servers_of,
         loading::LoadFailure,
         observe::{
             endpoint::Socket,
@@ -42,28 +41,6 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// The socket where ampd waits for its server, whatever PGPORT says.
 const SOCKET: &str = ".s.PGSQL.5432";
 
-/// The name of the scratch directory is as long as `.amp`, so that the path of the socket is.
-const PREFIX: &str = ".a";
-const RANDOM: usize = 2;
-
-/// The file in it that says whose it is, and is locked while it is tried.
-const MARK: &str = "ampup-doctor";
-
-/// The scratch directories that killed trials left in a directory: no server works in them.
-pub fn abandoned(place: &Utf8Path) -> Vec<Utf8PathBuf> {
-    let mut found = entries(place);
-    found.retain(|path| {
-        let is_named = path
-            .file_name()
-            .is_some_and(|name| name.starts_with(PREFIX) && name.len() == PREFIX.len() + RANDOM);
-        let has_server = || servers_of(&path.join("metadb")).map_or(true, |servers| !servers.is_empty());
-        let mark = path.join(MARK);
-        let is_left = || lock::is_left(&mark) || atomic::is_old(path);
-        is_named && mark.is_file() && is_left() && !has_server()
-    });
-    found
-}
-
 /// Runs `initdb` and `postgres` from PATH as ampd does, in a scratch directory beside the project's Amp directory, and says
 /// what went wrong. They end with us, however we end. Nothing is tried where they are not on PATH, or as root, whom they refuse.
 pub(super) fn check(amp_dir: &Utf8Path, layout: &Layout, env: &Env, interrupt: &Interrupt) -> Vec<Finding> {
@@ -75,7 +52,7 @@ pub(super) fn check(amp_dir: &Utf8Path, layout: &Layout, env: &Env, interrupt: &
     if current_uid() == 0 {
         return Vec::new();
     }
-    for left in abandoned(place) {
+    for left in scratch::abandoned(place) {
         let _ = fs::remove_dir_all(left);
     }
     let trial = Trial {
@@ -146,14 +123,8 @@ impl Trial<'_> {
     /// Makes a cluster and starts a server on it; gives what went wrong. A directory in which nothing can be made is found by
     /// whoever looks at the project.
     fn failure(&self, surroundings: Surroundings) -> Option<Failure> {
-        let scratch = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .rand_bytes(RANDOM)
-            .tempdir_in(self.place)
-            .ok()?;
-        let scratch = Utf8Path::from_path(scratch.path())?;
-        let _lock = Lock::try_acquire(&scratch.join(MARK)).ok()??;
-        let cluster = scratch.join("metadb");
+        let scratch = Scratch::make(self.place)?;
+        let cluster = scratch.cluster();
         self.try_initdb(&cluster, surroundings)
             .or_else(|| self.try_postgres(&cluster, surroundings))
     }

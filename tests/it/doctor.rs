@@ -2,6 +2,7 @@
 //! command lines, and what is healthy gives no finding.
 
 mod faults;
+mod findings;
 mod healthy;
 mod server;
 mod trial;
@@ -75,7 +76,7 @@ const AMPD: &str = r#"
         kill -0 $server 2>/dev/null || exit 1
         sleep 0.05
     done
-    [ -S "$D/.s.PGSQL.5432" ] && psql "postgresql:///postgres?host=$D" -XtAc 'select 1' >>log 2>&1
+    [ -S "$D/.s.PGSQL.5432" ] && psql "postgresql:///postgres?host=$D" -XtAc 'create temporary table t()' >>log 2>&1
     code=$?
     kill -QUIT $server
     wait $server
@@ -180,6 +181,16 @@ fn what_is_not_installed_is_a_problem_and_damaged_files_are_found_on_request() {
         .prints_with("ampd is not installed, only PostgreSQL is")
         .prints_with("`ampup install` adds it");
     home.ampup(&["install", "ampd", "postgres"]).exits(0);
+    assert!(found(&doctor(&home, "empty", |_| {})).is_empty());
+    // It is here, and another version of it was removed that was active.
+    home.offer("ampd", "2.0.0");
+    home.ampup(&["install", "ampd@2.0.0"]).exits(0);
+    home.ampup(&["uninstall", "ampd@2.0.0"]).exits(0);
+    doctor(&home, "empty", |_| {})
+        .exits(1)
+        .prints_with("1.0.0 is installed and not active")
+        .prints_with("`ampup use ampd@1.0.0`");
+    home.ampup(&["use", "ampd@1.0.0"]).exits(0);
     assert!(found(&doctor(&home, "empty", |_| {})).is_empty());
     let installed = home.path().join("components/ampd/1.0.0/bin/ampd");
     write(&installed, "#!/bin/sh\n");

@@ -8,6 +8,7 @@ use crate::{
     commands::{
         Error, Session, database,
         external::External,
+        installed::{inactive_with, usable_name},
         pinned::{self, Chosen, PlainWord},
     },
     doctor::Level,
@@ -107,6 +108,22 @@ fn daemon(session: &Session) -> Option<Finding> {
     let locator = Locator::new(session.layout.home());
     if !is_known(&name, session) || locator.active(&name).is_ok() || is_pinned() || is_on_path() {
         return None;
+    }
+    let inventory = session.inventory().ok();
+    let inactive = inventory
+        .as_ref()
+        .and_then(|inventory| inactive_with(name.as_str(), inventory, session));
+    if let Some((component, tree)) = inactive {
+        let shown = session
+            .style(component)
+            .map_or_else(|_| tree.to_string(), |style| style.show(tree.version()));
+        return Some(Finding::problem(
+            "ampd",
+            format!(
+                "{component} {shown} is installed and not active: `ampup run ampd solo` does not find it"
+            ),
+            format!("`ampup use {component}@{}`", usable_name(tree)),
+        ));
     }
     let has_postgres = locator.every_postgres().is_ok_and(|trees| !trees.is_empty());
     let text = match has_postgres {

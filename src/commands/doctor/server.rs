@@ -1,13 +1,16 @@
 //! The server that `ampup run` would start: its programs are asked whether they run here, and whether they take the settings of
-//! the project's cluster. `postgres -C` reads them as a start does, takes no lock, and writes nothing.
+//! the project's cluster. `postgres -C` reads them as a start does, takes no lock, and writes nothing; what is read later in a
+//! start, a rehearsal goes through.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Finding, refused};
+#[cfg(unix)]
+use crate::doctor::rehearsal;
 use crate::{
-    commands::{Error, Session},
-    doctor::{client_rules::refusal, complaint},
-    fs::{atomic, identity::FileIdentity},
+    commands::{Error, Session, advice::remedy_of_end},
+    doctor::{Level, client_rules::refusal, complaint, recovery},
+    fs::{atomic, link},
     locate::{self, Located},
     postgres::{
         Cluster, ClusterError, Contents, ServerState,
@@ -15,7 +18,7 @@ use crate::{
         program::{Program, ProgramError},
         user::{OsUser, SUPERUSER, current_uid},
     },
-    store::check,
+    store::{check, directories},
 };
 
 /// No `pg_hba.conf` is longer, in bytes.
@@ -47,6 +50,7 @@ pub(super) fn check(cluster: &Cluster, programs: &Located, session: &Session) ->
     let directory = cluster.project().cluster();
     let settings = Settings {
         postgres,
+        major: programs.major(),
         cluster: &directory,
     };
     let mut findings: Vec<Finding> = status
@@ -57,16 +61,9 @@ pub(super) fn check(cluster: &Cluster, programs: &Located, session: &Session) ->
     let roles = [status.user.as_deref().unwrap_or(SUPERUSER), SUPERUSER];
     match settings.findings(&roles) {
         Ok(found) => findings.extend(found),
-        Err(ProgramError::Failed { last_lines, .. }) => {
-            let said = complaint::first(last_lines.iter().map(String::as_str), complaint::OF_SETTINGS);
-            let said = said.unwrap_or_else(|| last_lines.join(", "));
-            findings.push(Finding::problem(
-                "database",
-                format!("the server of `{directory}` does not start with its settings: {said}"),
-                "mend that line",
-            ));
-        }
-        Err(error) => findings.push(refused("database", &Error::from(ClusterError::from(error)))),
+        // One that another program started meanwhile is no fault.
+        Err(_) if !is_stopped(cluster) => {}
+        Err(error) => findings.push(does_not_start(&directory, error)),
     }
     findings
 }
@@ -90,6 +87,34 @@ fn does_not_run(postgres: &Program<'_>, programs: &Located, session: &Session) -
     })
 }
 
+fn is_stopped(cluster: &Cluster) -> bool {
+    cluster
+        .status()
+        .is_ok_and(|status| matches!(status.server, ServerState::Stopped))
+}
+
+/// The words of a server that does not start.
+fn does_not_start(cluster: &Utf8Path, error: ProgramError) -> Finding {
+    let ProgramError::Failed {
+        status, last_lines, ..
+    } = &error
+    else {
+        return refused("database", &Error::from(ClusterError::from(error)));
+    };
+    let lines = || last_lines.iter().map(String::as_str);
+    let said = complaint::first(lines(), complaint::OF_SETTINGS).unwrap_or_else(|| last_lines.join(", "));
+    let detail = complaint::detail(lines()).map(|detail| format!(" ({detail})"));
+    Finding::problem(
+        "database",
+        format!(
+            "the server of `{cluster}` does not start: {said}{}",
+            detail.unwrap_or_default()
+        ),
+        remedy_of_end(*status, last_lines)
+            .unwrap_or_else(|| format!("mend that; its settings are in `{cluster}/postgresql.conf`")),
+    )
+}
+
 /// A directory where the server makes its socket, or that socket's lock file.
 fn in_the_way(socket: &Utf8Path) -> Option<Finding> {
     let lock = Utf8PathBuf::from(format!("{socket}.lock"));
@@ -104,6 +129,8 @@ fn in_the_way(socket: &Utf8Path) -> Option<Finding> {
 /// The settings of a cluster, as its own programs read them.
 struct Settings<'a> {
     postgres: Program<'a>,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "nothing is rehearsed there"))]
+    major: u64,
     cluster: &'a Utf8Path,
 }
 
@@ -112,9 +139,6 @@ impl Settings<'_> {
     /// When no server starts with them.
     fn findings(&self, roles: &[&str]) -> Result<Vec<Finding>, ProgramError> {
         let mut findings = self.rules(&self.path("hba_file")?, roles);
-        if self.value("ssl")? == "on" {
-            findings.extend(self.certificate()?);
-        }
         let port = self.value("port")?;
         if port != PORT.to_string() {
             findings.push(Finding::warning(
@@ -126,7 +150,84 @@ impl Settings<'_> {
                 "`ampup run ampd solo`, or remove `port` from its `postgresql.conf`",
             ));
         }
+        findings.extend(self.elsewhere()?);
+        if self.value("default_transaction_read_only")? == "on" {
+            findings.push(Finding::problem(
+                "database",
+                format!(
+                    "the settings of `{}` have `default_transaction_read_only = on`: ampd's tables cannot be made",
+                    self.cluster
+                ),
+                "remove that from its `postgresql.conf`",
+            ));
+        }
+        findings.extend(self.log()?);
+        findings.extend(recovery::finding(self.cluster, || {
+            self.value("restore_command").unwrap_or_default()
+        }));
+        #[cfg(unix)]
+        if findings.iter().all(|finding| finding.level < Level::Problem) {
+            rehearsal::rehearse(&self.postgres, self.major, self.cluster, &self.libraries()?)?;
+        }
         Ok(findings)
+    }
+
+    /// A log of the server's own that plain ampd's could not write; `ampup run` has it write elsewhere.
+    fn log(&self) -> Result<Option<Finding>, ProgramError> {
+        if self.value("logging_collector")? != "on" {
+            return Ok(None);
+        }
+        let directory = self.path("log_directory")?;
+        // PostgreSQL makes the directory itself, and none above it.
+        let place = if directory.exists() {
+            Some(directory.as_path())
+        } else {
+            directory.parent()
+        };
+        let is_open = place.is_some_and(|place| place.is_dir() && directories::is_open(place));
+        Ok((!is_open).then(|| {
+            Finding::warning(
+                "database",
+                format!(
+                    "the settings of `{}` have `log_directory` at `{directory}`, where the server of plain `ampd solo` cannot write",
+                    self.cluster
+                ),
+                "`ampup run ampd solo`, or remove `logging_collector` from its `postgresql.conf`",
+            )
+        }))
+    }
+
+    /// The data that the settings name, where that is not the cluster's.
+    fn elsewhere(&self) -> Result<Option<Finding>, ProgramError> {
+        let named = self.path("data_directory")?;
+        let is_same =
+            matches!((link::real(&named), link::real(self.cluster)), (Ok(one), Ok(other)) if one == other);
+        Ok((!is_same).then(|| {
+            Finding::problem(
+                "database",
+                format!(
+                    "the settings of `{}` have its data in `{named}`, and `ampup run` serves only what is here",
+                    self.cluster
+                ),
+                "remove `data_directory` from its `postgresql.conf`",
+            )
+        }))
+    }
+
+    /// The libraries that a server or a session of it loads before anything else, if a session loads any.
+    #[cfg(unix)]
+    fn libraries(&self) -> Result<String, ProgramError> {
+        let of_sessions = [
+            self.value("session_preload_libraries")?,
+            self.value("local_preload_libraries")?,
+        ];
+        if of_sessions.iter().all(String::is_empty) {
+            return Ok(String::new());
+        }
+        let mut all = vec![self.value("shared_preload_libraries")?];
+        all.extend(of_sessions);
+        all.retain(|names| !names.is_empty());
+        Ok(all.join(","))
     }
 
     fn value(&self, name: &str) -> Result<String, ProgramError> {
@@ -165,22 +266,5 @@ impl Settings<'_> {
             )
         });
         finding.into_iter().collect()
-    }
-
-    /// The files that TLS needs.
-    fn certificate(&self) -> Result<Option<Finding>, ProgramError> {
-        let missing = |path: Utf8PathBuf| {
-            FileIdentity::of(&path).is_err().then(|| {
-                Finding::problem(
-                    "database",
-                    format!(
-                        "the settings of `{}` have `ssl = on`, and `{path}` does not exist",
-                        self.cluster
-                    ),
-                    "make that file, or remove `ssl` from its `postgresql.conf`",
-                )
-            })
-        };
-        Ok(missing(self.path("ssl_cert_file")?).or(missing(self.path("ssl_key_file")?)))
     }
 }

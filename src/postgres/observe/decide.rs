@@ -32,7 +32,7 @@ pub struct Listing {
     pub names_last_database: bool,
     /// True if a database, a table or a tablespace has a number from the range of users' objects.
     pub has_users_objects: bool,
-    /// The first of the directories that no server starts without and that is not there.
+    /// The first of the directories and files that no server starts without and that is not there.
     pub lacks: Option<&'static str>,
 }
 
@@ -67,7 +67,7 @@ pub enum Contents {
     Unfinished,
     /// A cluster that lacks a file or a directory which it cannot be without.
     Damaged {
-        /// What it lacks.
+        /// The missing part.
         lacks: &'static str,
     },
     /// Something else, which is nobody's to touch.

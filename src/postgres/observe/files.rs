@@ -165,11 +165,14 @@ const MAY_BE_EMPTY: [&str; 14] = [
     "pg_wal/archive_status",
 ];
 
-/// Directories that always hold something, and that a server does not start without either.
-const NEVER_EMPTY: [&str; 6] = [
+/// Directories that always hold something, and a file: a server does not start without them, or takes no session.
+const NEVER_EMPTY: [&str; 9] = [
     "base",
     "global",
+    "global/pg_filenode.map",
     "pg_multixact",
+    "pg_multixact/members",
+    "pg_multixact/offsets",
     "pg_subtrans",
     "pg_wal",
     "pg_xact",

@@ -42,6 +42,13 @@ pub(crate) fn certified(
     Arc::new(config)
 }
 
+/// A certificate and its key, as PEM.
+pub(crate) fn pem() -> (String, String) {
+    let key = KeyPair::generate().expect("a key");
+    let certificate = CertificateParams::default().self_signed(&key).expect("signed");
+    (certificate.pem(), key.serialize_pem())
+}
+
 /// The variables of an environment that trusts the authority, whose certificate is put into a directory.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) fn trusting(directory: &camino::Utf8Path) -> Vec<(String, String)> {
