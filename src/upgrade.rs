@@ -109,7 +109,7 @@ pub fn decide(
         // Decided once more for its error.
         cluster.programs()?;
         return Err(DumpError::Refused {
-            message: format!("there is no cluster in `{}`", cluster.project().cluster()),
+            message: format!("there is no database in `{}`", cluster.project().cluster()),
             hint: "`ampup db start` makes one".to_owned(),
         });
     };
@@ -152,12 +152,16 @@ pub fn decide(
     })))
 }
 
-fn ensure_no_downgrade(cluster: &Cluster, from: u64, to: u64) -> Result<(), DumpError> {
+/// Ensures that an upgrade would not lead to a lower major.
+///
+/// # Errors
+/// When it would.
+pub fn ensure_no_downgrade(cluster: &Cluster, from: u64, to: u64) -> Result<(), DumpError> {
     if to >= from {
         return Ok(());
     }
     Err(DumpError::Refused {
-        message: format!("the cluster was created by PostgreSQL {from} and cannot be downgraded to {to}"),
+        message: format!("the database was created by PostgreSQL {from} and cannot be downgraded to {to}"),
         hint: match cluster.locator().postgres(Some(from)) {
             Ok(_) => format!(
                 "nothing needs to be done: PostgreSQL {from} serves it, whatever is active; `ampup db import` copies what \
@@ -234,7 +238,7 @@ fn with_own_major(cluster: &Cluster, major: u64, reporter: &dyn Reporter) -> Res
             step(
                 reporter,
                 format!(
-                    "the old cluster is served by the system's PostgreSQL {major} in `{}`",
+                    "the old database is served by the system's PostgreSQL {major} in `{}`",
                     own.tree
                 ),
             );

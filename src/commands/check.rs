@@ -13,7 +13,6 @@ use super::{
 use crate::{
     domain::ComponentName,
     exit::Exit,
-    registry::concern::Concern,
     resolve::{self, Action, Plan, Update},
     store::directories,
 };
@@ -113,12 +112,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     let is_named = |name: &ComponentName| args.names.is_empty() || args.names.contains(name);
     talk.extend(pinned::talk(is_named, &inventory, session)?);
-    let pins = pinned::concerns(is_named, &inventory, session)?;
+    let pins = pinned::all_concerns(is_named, &inventory, session)?;
     for (chosen, concerns) in &pins {
-        talk.extend(concerns::lines(concerns));
-        if concerns.iter().any(Concern::is_dangerous) {
-            talk.extend(chosen.raised(session)?);
-        }
+        talk.extend(chosen.told(concerns, session)?);
     }
     let pins: Vec<_> = pins
         .iter()

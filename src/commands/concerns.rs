@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Error, Session};
 use crate::{
-    domain::{ComponentName, Inventory, TreeName},
+    domain::{Component, ComponentName, Inventory, Requirement, TreeName},
     host,
     registry::concern::{self, Concern},
 };
@@ -37,9 +37,20 @@ pub(super) fn of_tree(
         && let Some(component) = session.registry()?.component(name)
     {
         let request = inventory.active.requests.get(name);
-        concerns.extend(concern::held_back(component, version, request, host::target()));
+        concerns.extend(held_back(component, version, request, inventory));
     }
     Ok(concerns)
+}
+
+/// The request that holds a newer version of an active component back, if one does.
+pub(super) fn held_back(
+    component: &Component,
+    version: &Version,
+    request: Option<&Requirement>,
+    inventory: &Inventory,
+) -> Option<Concern> {
+    let found = concern::held_back(component, version, request, host::target())?;
+    Some(found.among(component, inventory.trees(&component.name)))
 }
 
 /// The concerns about an active component.

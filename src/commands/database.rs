@@ -61,7 +61,6 @@ impl Selected {
     /// As `find`, and when what is pinned is not installed or cannot serve it.
     pub(super) fn served(&self, session: &Session) -> Result<Cluster, Error> {
         let cluster = self.cluster(session)?;
-        ensure_outside_of_home(&cluster, session)?;
         let (_, cluster) = pinned::chosen_for(Some(cluster), &[], session)?;
         Ok(cluster.expect("one was given"))
     }
@@ -69,9 +68,11 @@ impl Selected {
     /// Its cluster, as it is.
     ///
     /// # Errors
-    /// As `find`.
+    /// As `find`, and where one would be made in ampup's home.
     pub(super) fn cluster(&self, session: &Session) -> Result<Cluster, Error> {
-        Ok(open(&self.find(session)?, session))
+        let cluster = open(&self.find(session)?, session);
+        ensure_outside_of_home(&cluster, session)?;
+        Ok(cluster)
     }
 }
 
@@ -82,8 +83,9 @@ impl Selected {
 pub(super) fn ensure_outside_of_home(cluster: &Cluster, session: &Session) -> Result<(), Error> {
     let home = session.layout.home();
     let home = link::real(home).unwrap_or_else(|_| home.to_owned());
-    let is_new = matches!(cluster.contents()?, Contents::Absent | Contents::Empty);
-    if !is_new || !cluster.project().amp_dir().starts_with(&home) {
+    if !cluster.project().amp_dir().starts_with(&home)
+        || !matches!(cluster.contents()?, Contents::Absent | Contents::Empty)
+    {
         return Ok(());
     }
     Err(Error::Refused {

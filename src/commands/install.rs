@@ -4,7 +4,7 @@ use super::{
     Error, Outcome, Session,
     how::How,
     installation::{self, Activation},
-    pinned::{Chooser, PlainWord},
+    pinned::{Chooser, PlainWord, PostgresPin},
     requests::{self, Request},
 };
 use crate::{
@@ -90,7 +90,10 @@ fn pinned(pins: &Pins, args: &Args, how: &How, session: &Session) -> Result<Outc
         outcome.talk.push(
             "`ampup run` uses these versions in this project; what is active stayed as it was".to_owned(),
         );
-        outcome.talk.extend(PlainWord::of_pins(pins, session));
+        // Where the pin cannot serve the database, that was told.
+        if PostgresPin::refusal_here(session).is_none() {
+            outcome.talk.extend(PlainWord::of_pins(pins, session));
+        }
     }
     Ok(outcome)
 }

@@ -2,12 +2,13 @@
 
 use camino::Utf8PathBuf;
 
-use super::{Error, Session, client, database, env, pinned};
+use super::{
+    Error, Session, client, env,
+    pinned::{self, PostgresPin},
+};
 use crate::{
     domain::{ComponentName, Inventory, version::local_name},
-    locate,
-    postgres::{Contents, enclosing},
-    resolve, self_install,
+    locate, resolve, self_install,
     shell::{Shell, foreign::AnyShell, quote},
 };
 
@@ -23,6 +24,8 @@ pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> V
     } else {
         None
     };
+    // What would fail here is no next step.
+    let use_it = use_it.filter(|_| PostgresPin::refusal_here(session).is_none());
     if installed.is_empty() || installed.iter().all(|name| *name == self_install::name()) {
         return Vec::new();
     }
@@ -34,14 +37,21 @@ pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> V
     lines
 }
 
+/// Says that the pin of the project here could not serve its database, where PostgreSQL is among what was installed.
+pub(super) fn refused_here(installed: &[ComponentName], session: &Session) -> Vec<String> {
+    if !installed.contains(&locate::postgres()) {
+        return Vec::new();
+    }
+    let refusal = PostgresPin::refusal_here(session);
+    refusal.map_or_else(Vec::new, |error| {
+        let hint = error.hint().map(|hint| format!("hint: {hint}"));
+        std::iter::once(format!("warning: {error}")).chain(hint).collect()
+    })
+}
+
 /// Returns true if the working directory is a project's: it pins versions, or has a database.
 fn is_in_project(session: &Session) -> bool {
-    let has_database = || {
-        let (project, _) = enclosing::find(&session.env, None).ok()?;
-        database::open(&project, session).contents().ok()
-    };
-    session.pins().is_ok_and(|pins| pins.is_some())
-        || matches!(has_database(), Some(Contents::Cluster { .. }))
+    session.pins().is_ok_and(|pins| pins.is_some()) || pinned::database_here(session).is_some()
 }
 
 /// Says what this project uses in place of the versions of these components that became active: what it pins, and for a
@@ -68,10 +78,7 @@ pub(super) fn in_this_project(activated: &[ComponentName], session: &Session) ->
 /// Says that the database here stays with PostgreSQL of its major, where another is active.
 fn database(inventory: &Inventory, session: &Session) -> Option<String> {
     let active = inventory.active.components.get(&locate::postgres())?.version();
-    let (project, _) = enclosing::find(&session.env, None).ok()?;
-    let Ok(Contents::Cluster { major }) = database::open(&project, session).contents() else {
-        return None;
-    };
+    let (place, major) = pinned::database_here(session)?;
     if major == active.major || local_name(active).is_some() {
         return None;
     }
@@ -80,8 +87,7 @@ fn database(inventory: &Inventory, session: &Session) -> Option<String> {
         false => "",
     };
     Some(format!(
-        "the database in `{}` stays with PostgreSQL {major}, and new ones use {}{upgrade}",
-        project.cluster(),
+        "the database in `{place}` stays with PostgreSQL {major}, and new ones use {}{upgrade}",
         active.major
     ))
 }

@@ -4,15 +4,15 @@ use serde_json::json;
 
 use super::{
     Error, Outcome, Session,
-    database::{self, Selected},
     pinned::{self, Chooser, PlainWord},
     requests::{self, Request},
+    unbuilt,
 };
 use crate::{
-    domain::{ComponentName, ComponentSpec, Requirement, version::local_name},
+    domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName, version::local_name},
     locate,
     pins::{FILE, Pins},
-    postgres::{Contents, projects::Projects},
+    postgres::projects::Projects,
     resolve::{self, ResolveError},
     self_install,
 };
@@ -35,8 +35,8 @@ pub struct Args {
 /// else the file says stays, with its comments and its order.
 ///
 /// # Errors
-/// When a component is named without a version and is not active, what is named has no version in the registry or is ampup itself,
-/// or the file cannot be written.
+/// When a component is named without a version and is not active, or none that serves the database here is installed, what is
+/// named has no version in the registry or is ampup itself, or the file cannot be written.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let specs = specs(args, session)?;
     let path = match session.pins()? {
@@ -59,7 +59,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         let _ = Projects::new(&session.layout, &session.env).add_pinned(&path);
         pins
     };
-    warn_of_another_major(&pins, session)?;
+    let is_refused = warn_of_another_major(&pins, session);
     let width = pins.pins.iter().map(|pin| pin.name.as_str().len()).max();
     let width = width.unwrap_or_default();
     let lines = pins
@@ -76,7 +76,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     } else {
         format!("`{path}` pins this; `ampup install` installs what is missing")
     };
-    let plain = PlainWord::of_pins(&pins, session);
+    // Where the pin cannot serve the database, that was told.
+    let plain = PlainWord::of_pins(&pins, session).filter(|_| !is_refused);
     let changed = before.iter().filter_map(|old| {
         let now = &pins.of(&old.name)?.requirement;
         (*now != old.requirement).then(|| format!("{}: it was `{}`", old.name, old.requirement))
@@ -90,26 +91,20 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     })
 }
 
-/// Warns where the project's database is of a major that the pinned PostgreSQL does not serve.
-///
-/// # Errors
-/// When the project cannot be found.
-fn warn_of_another_major(pins: &Pins, session: &Session) -> Result<(), Error> {
-    let Some(pin) = pins.pins.iter().find(|pin| pin.name == locate::postgres()) else {
-        return Ok(());
+/// Warns where the project's database is of a major that the pinned PostgreSQL does not serve. Gives `true` if so.
+fn warn_of_another_major(pins: &Pins, session: &Session) -> bool {
+    let pin = pins.pins.iter().find(|pin| pin.name == locate::postgres());
+    let chosen = pin.and_then(|pin| Some((pin, pin.requirement.major()?)));
+    let (Some((pin, chosen)), Some((place, major))) = (chosen, pinned::database_here(session)) else {
+        return false;
     };
-    let cluster = database::open(&Selected { amp_dir: None }.find(session)?, session);
-    if let Ok(Contents::Cluster { major }) = cluster.contents()
-        && let Some(chosen) = pin.requirement.major()
-        && chosen != major
-    {
+    if chosen != major {
+        let way_out = pinned::way_out(major, chosen, &Chooser::of_pin(pins, pin), session);
         session.warn(format!(
-            "the database in `{}` is of PostgreSQL {major}, which this pin does not serve: {}",
-            cluster.project().cluster(),
-            pinned::way_out(major, chosen, &Chooser::of_pin(pins, pin), session)
+            "the database in `{place}` is of PostgreSQL {major}, which this pin does not serve: {way_out}"
         ));
     }
-    Ok(())
+    chosen != major
 }
 
 /// The specs that are named; a name alone means the exact version that is active.
@@ -175,6 +170,10 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
             continue;
         }
         let active = inventory.active.components.get(&spec.name);
+        if let Some(tree) = of_database(spec, active, &inventory, session)? {
+            spec.requirement = Some(Requirement::Exact(tree.version().clone()));
+            continue;
+        }
         if active.is_some_and(|tree| local_name(tree.version()).is_some()) {
             return Err(Error::Refused {
                 message: of_this_machine(&spec.name),
@@ -192,6 +191,44 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
         spec.requirement = Some(Requirement::Exact(version));
     }
     Ok(specs)
+}
+
+/// The newest installed PostgreSQL of the major that the database here is of, where the active one is of another.
+///
+/// # Errors
+/// When none of that major is installed.
+fn of_database(
+    spec: &ComponentSpec,
+    active: Option<&TreeName>,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Option<TreeName>, Error> {
+    let Some((place, major)) = pinned::database_here(session).filter(|_| spec.name == locate::postgres())
+    else {
+        return Ok(None);
+    };
+    if active.is_some_and(|active| active.version().major == major) {
+        return Ok(None);
+    }
+    let trees = inventory.trees(&spec.name).iter();
+    let of_major = trees
+        .filter(|tree| tree.origin.is_some() && local_name(tree.name.version()).is_none())
+        .map(|tree| &tree.name)
+        .filter(|tree| tree.version().major == major);
+    let Some(newest) = of_major.max() else {
+        return Err(Error::Refused {
+            message: format!(
+                "the database in `{place}` is of PostgreSQL {major}, of which no version is installed"
+            ),
+            hint: unbuilt::hint(major, session)
+                .unwrap_or_else(|| format!("`ampup pin postgres@{major}`, then `ampup install`")),
+        });
+    };
+    let shown = session.style(&spec.name)?.show(newest.version());
+    session.note(format!(
+        "postgres {shown} is pinned, because the database in `{place}` is of PostgreSQL {major}"
+    ));
+    Ok(Some(newest.clone()))
 }
 
 fn of_this_machine(name: &ComponentName) -> String {

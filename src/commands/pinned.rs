@@ -7,8 +7,13 @@ mod postgres;
 
 use std::collections::BTreeMap;
 
-pub(super) use self::{chooser::Chooser, judged::concerns, plain::PlainWord, postgres::PostgresPin};
-use super::{Error, Session, requests::Request, unbuilt};
+pub(super) use self::{
+    chooser::Chooser,
+    judged::all_concerns,
+    plain::PlainWord,
+    postgres::{PostgresPin, database_here},
+};
+use super::{Error, Session, concerns, requests::Request, unbuilt};
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
     host,
@@ -16,7 +21,8 @@ use crate::{
     pins::{Pin, Pins},
     postgres::{Cluster, ClusterError, Contents, projects::Projects},
     registry::concern::{self, Concern},
-    remove, resolve,
+    remove::needed::{self, Needed},
+    resolve,
 };
 
 /// An installed version that is used in place of the active one.
@@ -31,6 +37,18 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
+    /// The lines about the concerns, and after what is dangerous the commands that bring what takes its place.
+    ///
+    /// # Errors
+    /// As `raised`.
+    pub(super) fn told(&self, concerns: &[Concern], session: &Session) -> Result<Vec<String>, Error> {
+        let mut lines: Vec<String> = concerns::lines(concerns).collect();
+        if concerns.iter().any(Concern::is_dangerous) {
+            lines.extend(self.raised(session)?);
+        }
+        Ok(lines)
+    }
+
     /// The commands that bring the newest release which takes its place into the project, where there is one.
     ///
     /// # Errors
@@ -316,27 +334,23 @@ pub(super) fn ensure_active(
     Ok(())
 }
 
-/// Ensures that no known project needs one of these trees: for its database, for a cluster that it keeps, or for a pin of its.
+/// Those of these trees that known projects cannot do without: for their databases, for clusters that they keep, or for their
+/// pins.
 ///
 /// # Errors
-/// When one does.
-pub(super) fn ensure_not_needed(
+/// When the registry cannot be read.
+pub(super) fn needed(
     inventory: &Inventory,
     doomed: &[(ComponentName, TreeName)],
     session: &Session,
-) -> Result<(), Error> {
+) -> Result<Vec<Needed>, Error> {
     let projects = Projects::new(&session.layout, &session.env);
-    remove::check_needed(inventory, doomed, &projects)?;
+    let mut found = needed::by_clusters(inventory, doomed, &projects);
     let every = of_every_project(&projects, session);
-    if every.is_empty() {
-        return Ok(());
+    if !every.is_empty() {
+        found.extend(needed::by_pins(inventory, doomed, &every, session.registry()?));
     }
-    Ok(remove::check_pinned(
-        inventory,
-        doomed,
-        &every,
-        session.registry()?,
-    )?)
+    Ok(needed::gathered(found))
 }
 
 /// The pins of the project here and of every one that is known, each file once. What cannot be read pins nothing.

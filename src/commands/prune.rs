@@ -12,7 +12,7 @@ use crate::{
     fs::link,
     postgres::{ClusterError, Project, change::swap, enclosing, identity, projects::Projects},
     prune::{self, Waste},
-    remove::{self, RemoveError},
+    remove::{self, RemoveError, needed::Needed},
     shell,
     store::in_use,
 };
@@ -23,8 +23,8 @@ pub struct Args {
     /// Components whose inactive versions are removed too
     #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
-    /// Remove this too: an old cluster, backup or log of a project, or a home whose link was removed, by its path or by its
-    /// name, such as `metadb.old-20260101T000000Z`
+    /// Remove this too: an old database (one that a restore, an upgrade or a reset put aside), backup or log of a project, or
+    /// a home whose link was removed, by its path or by its name, such as `metadb.old-20260101T000000Z`
     #[arg(long = "remove", alias = "kept", value_name = "NAME", value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
     pub kept: Vec<Utf8PathBuf>,
     /// Show what would be removed, and remove nothing
@@ -34,7 +34,7 @@ pub struct Args {
 
 /// Removes downloads, cluster templates of removed versions, generations beyond the newest ten, leftovers of killed commands
 /// in the home and in projects, and directories for the sockets of servers that are gone. Installed versions stay, unless they
-/// are inactive and their component is named. Of projects, the old clusters, backups and logs are listed, and only those go
+/// are inactive and their component is named. Of projects, the old databases, backups and logs are listed, and only those go
 /// that are named; their clusters are never touched. Projects that were removed are forgotten.
 ///
 /// # Errors
@@ -61,9 +61,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     outside.extend(named);
     let unsettled = prune::unsettled(&ours);
     let waste = prune::find(&session.layout, &inventory);
-    let (trees, needed) = inactive(&args.names, &inventory, session);
-    for error in needed {
-        session.note(format!("kept: {error}"));
+    let (trees, needed) = inactive(&args.names, &inventory, session)?;
+    for needed in needed {
+        session.note(format!("kept: {needed}"));
     }
     // Whoever names one has seen them.
     if args.kept.is_empty() {
@@ -163,7 +163,7 @@ impl Removal {
             })?;
             self.add(waste);
         }
-        for (component, tree) in inactive(names, &inventory, session).0 {
+        for (component, tree) in inactive(names, &inventory, session)?.0 {
             let waste = tree_of(&component, &tree, session);
             let shown = session.style(&component)?.show(tree.version());
             let doomed = [(component.clone(), tree)];
@@ -236,7 +236,7 @@ fn find(name: &Utf8Path, known: &[Waste], session: &Session) -> Result<Waste, Er
     match of_name[..] {
         [one] => Ok(one.clone()),
         [] => Err(Error::NotFound {
-            message: format!("`{name}` is not an old cluster, backup or log of a known project"),
+            message: format!("`{name}` is not an old database, backup or log of a known project"),
             hint: "`ampup prune --dry-run` lists them".to_owned(),
         }),
         [first, ..] => Err(Error::Usage {
@@ -278,25 +278,29 @@ fn tell_of_kept(kept: &[Waste], session: &Session) {
     session.note(format!("{} removes {which}", removal(first)));
 }
 
-/// The inactive versions of the named components; but not the last that a known project needs, for which the reasons are given.
+/// Installed versions.
+type Trees = Vec<(ComponentName, TreeName)>;
+
+/// The inactive versions of the named components; but not the last that known projects need, which are given with those who do.
 fn inactive(
     names: &[ComponentName],
     inventory: &Inventory,
     session: &Session,
-) -> (Vec<(ComponentName, TreeName)>, Vec<Error>) {
+) -> Result<(Trees, Vec<Needed>), Error> {
     let mut doomed = Vec::new();
-    let mut needed = Vec::new();
+    let mut kept = Vec::new();
     for name in names {
         // From the lowest up, so that of several which would do for a project the highest stays.
         for tree in prune::inactive(name, &session.layout, inventory) {
             doomed.push(tree);
-            if let Err(error) = pinned::ensure_not_needed(inventory, &doomed, session) {
+            let needed = pinned::needed(inventory, &doomed, session)?;
+            if !needed.is_empty() {
                 doomed.pop();
-                needed.push(error);
+                kept.extend(needed);
             }
         }
     }
-    (doomed, needed)
+    Ok((doomed, kept))
 }
 
 fn show(

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Tree, TreeName, version::local_name},
-    remove, self_install,
+    remove::{self, RemoveError, needed::Needed},
+    self_install,
 };
 
 /// Arguments of `ampup uninstall`.
@@ -32,6 +33,9 @@ pub struct Args {
     pub dry_run: bool,
 }
 
+/// The trees that go.
+type Doomed = Vec<(ComponentName, TreeName)>;
+
 /// Removes versions. One that a process runs from is never removed.
 ///
 /// # Errors
@@ -40,32 +44,36 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let specs = requests::specs(&args.specs, session)?;
     // A first look, so that a question about nothing makes no home.
     let inventory = session.inventory()?;
-    let doomed = doomed(args, &specs, &inventory, session)?;
+    let (doomed, needed) = doomed(args, &specs, &inventory, session)?;
     if args.dry_run {
         ensure_unused(&doomed, session)?;
         let rows = rows(&doomed);
+        let mut talk = talk("remove", &doomed, &inventory, session)?;
+        talk.extend(left_without(&needed, "is"));
         return Ok(Outcome::planned(
-            talk("remove", &doomed, &inventory, session)?,
+            talk,
             json!({ "removed": rows, "generation": null }),
         ));
     }
     let store = session.lock_store()?;
     let inventory = session.inventory()?;
-    let doomed = self::doomed(args, &specs, &inventory, session)?;
+    let (doomed, needed) = self::doomed(args, &specs, &inventory, session)?;
     let generation = remove::remove(&session.layout, &inventory, &doomed, &session.command, &store)?;
+    let mut talk = talk("removed", &doomed, &inventory, session)?;
+    talk.extend(left_without(&needed, "was"));
     Ok(Outcome::done(
-        talk("removed", &doomed, &inventory, session)?,
+        talk,
         json!({ "removed": rows(&doomed), "generation": generation }),
     ))
 }
 
-/// The trees that are meant, if they may go.
+/// The trees that are meant, if they may go, and those of them that projects need, which go by force.
 fn doomed(
     args: &Args,
     specs: &[ComponentSpec],
     inventory: &Inventory,
     session: &Session,
-) -> Result<Vec<(ComponentName, TreeName)>, Error> {
+) -> Result<(Doomed, Vec<Needed>), Error> {
     let doomed = find_all(specs, inventory, session)?;
     if doomed
         .iter()
@@ -76,10 +84,16 @@ fn doomed(
             hint: "`ampup self uninstall` removes it, and all that it installed".to_owned(),
         });
     }
-    if !args.force {
-        pinned::ensure_not_needed(inventory, &doomed, session)?;
+    let needed = pinned::needed(inventory, &doomed, session)?;
+    match needed.first() {
+        Some(first) if !args.force => Err(RemoveError::Needed(first.clone()).into()),
+        Some(_) | None => Ok((doomed, needed)),
     }
-    Ok(doomed)
+}
+
+/// A line for each version that projects cannot do without.
+fn left_without(needed: &[Needed], verb: &str) -> impl Iterator<Item = String> {
+    needed.iter().map(move |needed| needed.told(verb))
 }
 
 /// Ensures that no process runs from what would go.

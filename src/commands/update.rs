@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Error, Outcome, Session, concerns,
+    Error, Outcome, Session,
     how::How,
     installation::perform,
     installed, pinned, requests,
@@ -14,6 +14,7 @@ use crate::{
     discover::survey::Survey,
     domain::{ComponentName, Inventory},
     postgres::projects::Projects,
+    remove::needed,
     resolve::{self, Plan, Update},
     store::directories,
 };
@@ -58,8 +59,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut plan = Plan::default();
     let mut talk = installed::unknown(&args.names, &inventory, &registry);
     let is_named = |name: &ComponentName| args.names.is_empty() || args.names.contains(name);
-    for (_, concerns) in pinned::concerns(is_named, &inventory, session)? {
-        talk.extend(concerns::lines(&concerns));
+    for (chosen, concerns) in pinned::all_concerns(is_named, &inventory, session)? {
+        talk.extend(chosen.told(&concerns, session)?);
     }
     let survey = survey(&updates, &inventory, &args.how, session)?;
     for update in updates {
@@ -96,17 +97,11 @@ fn kept_for_projects(plan: &Plan, session: &Session) -> Result<Vec<String>, Erro
             };
             let major = active.version().major;
             if resolve::is_major_bound(component) && group.candidates[0].version.major != major {
-                for needy in projects.of_major(major) {
+                let by = needed::of_clusters(major, &projects);
+                if !by.is_empty() {
                     let shown = component.version_style.show(active.version());
-                    let what = if needy.is_kept { "old cluster" } else { "database" };
-                    let cluster = if needy.is_kept {
-                        needy.cluster
-                    } else {
-                        needy.amp_dir
-                    };
-                    talk.push(format!(
-                        "{name} {shown} stays installed: the {what} of `{cluster}` needs it"
-                    ));
+                    let uses = needed::uses(&by).join(", and ");
+                    talk.push(format!("{name} {shown} stays installed: it {uses}"));
                 }
             }
         }
@@ -162,7 +157,8 @@ fn unchanged(
         talk.push(format!("{name} {} {state}", style.show(version)));
         if let Some(newer) = newer_major {
             talk.push(format!(
-                "{name} {} is another major version; `ampup update {name} --allow-major` installs it",
+                "{name} {} is another major version than the active one; `ampup update {name} --allow-major` installs and \
+                 activates it",
                 style.show(newer)
             ));
         }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Error, Outcome, Session,
+    Error, Outcome, Session, concerns,
     installed::{damaged, ensure_own_executables, ensure_there, installed, is_meant, usable_name},
     next,
     requests::{self, Request},
@@ -11,7 +11,6 @@ use super::{
 use crate::{
     domain::{ActiveSet, ComponentName, ComponentSpec, Inventory, Requirement},
     host::Host,
-    registry::concern,
     resolve::{self, Action, ResolveError},
     self_install,
     store::commit,
@@ -111,7 +110,7 @@ fn choose(
             if let Some(request) = &wanted.request {
                 let component = session.registry()?.component(&step.component);
                 let held_back = component.and_then(|component| {
-                    concern::held_back(component, tree.version(), Some(request), host.target)
+                    concerns::held_back(component, tree.version(), Some(request), inventory)
                 });
                 talk.extend(held_back.map(|concern| concern.to_string()));
                 set.requests.insert(step.component.clone(), request.clone());

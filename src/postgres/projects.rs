@@ -10,7 +10,10 @@ use crate::{
     env::Env,
     fs::{atomic, entries, lock::Lock},
     layout::Layout,
-    postgres::{observe::decide::OLD, project::PINS},
+    postgres::{
+        observe::decide::OLD,
+        project::{AMP, PINS},
+    },
     store::{claim, directories, shared_home},
 };
 
@@ -35,6 +38,15 @@ pub struct NeedyCluster {
     pub cluster: Utf8PathBuf,
     /// True if it was put aside.
     pub is_kept: bool,
+}
+
+impl NeedyCluster {
+    /// The directory of its project.
+    pub fn project(&self) -> &Utf8Path {
+        let is_amp = self.amp_dir.file_name() == Some(AMP);
+        let parent = self.amp_dir.parent().filter(|_| is_amp);
+        parent.unwrap_or(&self.amp_dir)
+    }
 }
 
 /// Where the projects of one user are written down: in ampup's home, or, where that is another user's, in the user's own
@@ -119,7 +131,7 @@ impl Projects {
     /// When there is none, what is beside the file is no project's, or none of the places can be written to.
     #[cfg(feature = "cli")]
     pub fn add_pinned(&self, pins: &Utf8Path) -> io::Result<()> {
-        use crate::postgres::project::{AMP, Project};
+        use crate::postgres::project::Project;
         let home = self.files[0].parent().expect("a file in a directory");
         if !claim::is_made(&Layout::new(home)) {
             return Err(io::ErrorKind::NotFound.into());

@@ -24,14 +24,14 @@ pub fn of_this_user(amp_dirs: &BTreeSet<Utf8PathBuf>) -> BTreeSet<Utf8PathBuf> {
     amp_dirs.iter().filter(is_ours).cloned().collect()
 }
 
-/// Lists what projects keep and no longer use: old clusters, backups, old logs. They are removed only if they are named.
+/// Lists what projects keep and no longer use: old databases, backups, old logs. They are removed only if they are named.
 pub fn kept(amp_dirs: &BTreeSet<Utf8PathBuf>) -> Vec<Waste> {
     let mut found = Vec::new();
     for amp_dir in amp_dirs {
         let mut logs = named(&amp_dir.join("log"), "postgres-");
         logs.retain(|log| log.extension() == Some("log"));
         let each = [
-            (kept_clusters(amp_dir), "old cluster"),
+            (kept_clusters(amp_dir), "old database"),
             (backup::kept(amp_dir), "backup"),
             (logs, "old log"),
         ];

@@ -6,7 +6,7 @@ use std::fmt;
 use semver::Version;
 use serde_json::{Value, json};
 
-use crate::domain::{Component, Release, Requirement, Security, Target, version::local_name};
+use crate::domain::{Component, Release, Requirement, Security, Target, Tree, version::local_name};
 
 /// One thing to know of an installed version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +30,10 @@ pub enum Concern {
         shown: String,
         /// The request, as it is typed.
         by: String,
-        /// The command that lifts it.
+        /// The commands that lift it.
         remedy: String,
+        /// True if it is installed, and only to be activated.
+        is_installed: bool,
     },
     /// Its makers have released a newer version, and nobody has built it.
     Unbuilt {
@@ -104,6 +106,7 @@ pub fn held_back(
         shown: component.version_style.show(&newest.version),
         by: format!("{name}@{request}"),
         remedy: wider,
+        is_installed: false,
     })
 }
 
@@ -179,6 +182,30 @@ fn end_of_life(component: &Component, version: &Version, today: &str) -> Option<
 const NAMED: usize = 3;
 
 impl Concern {
+    /// The same, judged by what is installed of the component: a newer release that is there is only to be activated.
+    pub fn among(self, component: &Component, installed: &[Tree]) -> Self {
+        match self {
+            Self::HeldBack {
+                newest, shown, by, ..
+            } if installed
+                .iter()
+                .filter_map(|tree| tree.origin.as_ref())
+                .any(|origin| origin.version == newest) =>
+            {
+                let remedy = format!("`ampup use {}@{shown}`", component.name);
+                let is_installed = true;
+                Self::HeldBack {
+                    newest,
+                    shown,
+                    by,
+                    remedy,
+                    is_installed,
+                }
+            }
+            other => other,
+        }
+    }
+
     /// Returns true if it is dangerous to leave it so.
     pub fn is_dangerous(&self) -> bool {
         match self {
@@ -236,6 +263,13 @@ impl fmt::Display for Concern {
                 }
                 write!(f, " ({})", words.join(", "))
             }
+            Self::HeldBack {
+                shown,
+                by,
+                remedy,
+                is_installed: true,
+                ..
+            } => write!(f, "{shown} is installed, but you asked for `{by}` ({remedy})"),
             Self::HeldBack {
                 shown, by, remedy, ..
             } => write!(

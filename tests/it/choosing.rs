@@ -401,19 +401,47 @@ fn a_major_that_a_projects_cluster_needs_stays() {
         .exits(0)
         .says("installed postgres 18.4");
     run.says(&format!(
-        "postgres 17.10 stays installed: the database of `{}` needs it",
-        home.shown(amp_dir)
+        "postgres 17.10 stays installed: it can serve the database of `{}`",
+        home.shown(amp_dir.parent().expect("the project"))
     ));
     home.ampup(&["list"])
         .exits(0)
         .prints("postgres 18.4  (active)\npostgres 17.10\n");
 
+    // All who need it are named, however it goes.
+    let second = home.directory("second/.amp/metadb");
+    fs::write(second.join("PG_VERSION"), "17\n").expect("written");
+    let old = amp_dir.join("metadb.old-20260101T000000Z");
+    fs::create_dir(&old).expect("made");
+    fs::write(old.join("PG_VERSION"), "17\n").expect("written");
+    let known = json!({"schema": 1, "projects": [amp_dir, second.parent()]});
+    fs::write(home.path().join("projects.json"), known.to_string()).expect("written");
+    let all = format!(
+        "the last one that can serve the databases of 2 projects: `{}`, `{}`, and that can read the old database `{}`\n",
+        home.shown(amp_dir.parent().expect("the project")),
+        home.shown(&home.directory("second")),
+        home.shown(&old)
+    );
+    // Of several, it is the one that stays.
+    let trees = home.path().join("components/postgres");
+    let (from, to) = (trees.join("17.10.0"), trees.join("17.9.0"));
+    crate::support::postgres::done(std::process::Command::new("cp").args(["-a", from.as_str(), to.as_str()]));
+    home.ampup(&["prune", "postgres"])
+        .exits(0)
+        .says(&format!("kept: postgres 17.10 is {all}"))
+        .says("removed postgres 17.9");
     let before = home.store();
     home.ampup(&["uninstall", "postgres@17"])
         .exits(6)
-        .says(&home.shown(amp_dir))
-        .says("--force");
+        .says(&format!("postgres 17.10 is {all}"))
+        .says("--force`, if none of them is needed any more");
+    let force = ["uninstall", "postgres@17", "--force"];
+    home.ampup(&[&force[..], &["--dry-run"]].concat())
+        .exits(0)
+        .says(&format!("postgres 17.10 is {all}"));
     assert_eq!(home.store(), before);
-    home.ampup(&["uninstall", "postgres@17", "--force"]).exits(0);
+    home.ampup(&force)
+        .exits(0)
+        .says(&format!("postgres 17.10 was {all}"));
     home.ampup(&["list"]).exits(0).prints("postgres 18.4 (active)\n");
 }

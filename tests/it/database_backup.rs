@@ -185,7 +185,7 @@ fn what_a_project_keeps_goes_only_when_it_is_named() {
     every(rows, |other| {
         home.ampup(&["prune", "--kept", other])
             .exits(3)
-            .says("is not an old cluster");
+            .says("is not an old database");
     });
     for (index, path) in kept.iter().enumerate() {
         assert!(kept[index..].iter().all(|path| path.exists()), "{path}");

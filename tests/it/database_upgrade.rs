@@ -136,7 +136,7 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     for verb in [&["uninstall", &last][..], &["uninstall", &last, "--dry-run"]] {
         home.ampup(verb)
             .exits(6)
-            .says("is the last one that can read the old cluster `.amp/metadb.old-")
+            .says("is the last one that can read the old database `.amp/metadb.old-")
             .says("hint: `ampup prune --remove .amp/metadb.old-");
     }
     home.ampup(&["prune", "postgres", "--dry-run"])
@@ -147,7 +147,7 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     assert!(kept[0].exists());
     home.ampup(&["prune", "--kept", ".amp/metadb"])
         .exits(3)
-        .says("is not an old cluster");
+        .says("is not an old database");
     home.ampup(&["prune", "--dry-run", "--kept", kept[0].as_str()])
         .exits(0);
     assert!(kept[0].exists());

@@ -169,7 +169,9 @@ fn what_is_not_installed_is_a_problem_and_damaged_files_are_found_on_request() {
     let all = found(&doctor(&home, "empty", |_| {}).exits(1));
     let texts: Vec<&str> = all.iter().map(|(_, text)| text.as_str()).collect();
     assert!(
-        texts.iter().any(|text| text.contains("ampd is not installed"))
+        texts
+            .iter()
+            .any(|text| text.contains("`ampd solo` cannot run: ampd is not installed"))
             && texts
                 .iter()
                 .any(|text| text.contains("PostgreSQL 18 is not installed")),
@@ -178,8 +180,14 @@ fn what_is_not_installed_is_a_problem_and_damaged_files_are_found_on_request() {
     home.ampup(&["install", "postgres"]).exits(0);
     doctor(&home, "empty", |_| {})
         .exits(1)
-        .prints_with("ampd is not installed, only PostgreSQL is")
-        .prints_with("`ampup install` adds it");
+        .prints_with("`ampd solo` cannot run: ampd is not installed\"")
+        .prints_with("`ampup install` adds it")
+        .prints_with("1 problem found; PostgreSQL and the project's database are fine");
+    home.ampup(&["install", "--no-activate", "ampd"]).exits(0);
+    doctor(&home, "empty", |_| {})
+        .exits(1)
+        .prints_with("ampd 1.0.0 is installed and not active")
+        .prints_with("`ampup use ampd@1.0.0`");
     home.ampup(&["install", "ampd", "postgres"]).exits(0);
     assert!(found(&doctor(&home, "empty", |_| {})).is_empty());
     // It is here, and another version of it was removed that was active.

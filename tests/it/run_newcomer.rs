@@ -3,7 +3,7 @@
 use fs_err as fs;
 
 use crate::support::{
-    home::{Run, finish},
+    home::{Run, finish, program},
     served::Served,
     table::every,
 };
@@ -71,6 +71,49 @@ fn a_run_says_one_line_and_means_the_project_that_its_user_does() {
     command.env("AMP_DIR", &amp_dir);
     let silent = finish(command).exits(0);
     assert_eq!(silent.stderr, "", "it names what is used anyway");
+    // Whoever asks while it is used is told for how long it runs.
+    let status = format!("{} db status", program());
+    served
+        .ampup(&["run", "sh", "-c", &status])
+        .exits(0)
+        .prints_with("until        the last `ampup run` or `ampup db psql` that uses it ends\n");
+}
+
+#[test]
+fn no_database_is_made_in_ampups_own_home() {
+    let served = Served::new();
+    served.sql("select 1");
+    served.ampup(&["db", "backup", "a.backup"]).exits(0);
+    let work = served.home.work();
+    let backup = work.join("a.backup");
+    let home = served.home.path();
+    let refused = [
+        &["db", "psql", "-c", "select 1"][..],
+        &["db", "start"],
+        &["db", "start", "--dry-run"],
+        &["db", "status"],
+        &["db", "restore", backup.as_str()],
+        &["db", "import", backup.as_str()],
+        &["db", "fork", work.as_str()],
+        &["run", "true"],
+    ];
+    let places = [home.clone(), home.join("components/postgres")];
+    every(
+        places
+            .iter()
+            .flat_map(|place| refused.map(|words| (place, words))),
+        |(place, words)| {
+            let mut command = served.home.command(words);
+            command.current_dir(place);
+            finish(command).exits(1).says(
+                "is inside ampup's home, where no project belongs\nhint: `cd` into a project's directory",
+            );
+            assert!(!place.join(".amp").exists(), "nothing was made");
+        },
+    );
+    let mut command = served.home.command(&["run", "--no-db", "true"]);
+    command.current_dir(&home);
+    finish(command).exits(0);
 }
 
 #[test]
@@ -101,7 +144,7 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
     served
         .ampup(&["prune"])
         .exits(0)
-        .says("  old cluster ")
+        .says("  old database ")
         .says("`.amp/metadb.old-");
     // What could come back is listed.
     let listed = served.ampup(&["db", "restore"]).exits(0);

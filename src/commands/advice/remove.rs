@@ -1,7 +1,14 @@
 //! Advice on removals.
 
 use super::hint_of_io;
-use crate::{exit::Exit, remove::RemoveError, shell};
+use crate::{
+    exit::Exit,
+    remove::{
+        RemoveError,
+        needed::{Need, Needed},
+    },
+    shell,
+};
 
 impl RemoveError {
     /// The exit code of a command that fails so.
@@ -10,9 +17,7 @@ impl RemoveError {
             Self::InUse { .. }
             | Self::Running { .. }
             | Self::Unlisted(_)
-            | Self::Needed { .. }
-            | Self::NeededByKept { .. }
-            | Self::Pinned { .. }
+            | Self::Needed(_)
             | Self::AtWork { .. } => Exit::Busy,
             Self::Store(source) => Exit::of_io(source),
         }
@@ -26,29 +31,30 @@ impl RemoveError {
             }
             Self::Unlisted(_) if cfg!(target_os = "linux") => Some("mount `/proc`".to_owned()),
             Self::Unlisted(_) => None,
-            Self::Needed {
-                component, version, ..
-            } => Some(format!(
-                "`ampup uninstall {component}@{version} --force`, if that database is not needed any more"
-            )),
-            Self::Pinned {
-                component, version, ..
-            } => Some(format!(
-                "`ampup uninstall {component}@{version} --force`, if that project is not needed any more"
-            )),
-            Self::NeededByKept {
-                component,
-                version,
-                cluster,
-                ..
-            } => Some(format!(
-                "`ampup prune --remove {}`, if it is not needed any more, or `ampup uninstall {component}@{version} --force`",
-                shell::typed(cluster.as_str())
-            )),
+            Self::Needed(needed) => Some(way_out(needed)),
             Self::AtWork { .. } => {
                 Some("wait for that process, or end it, and run the same command again".to_owned())
             }
             Self::Store(source) => hint_of_io(source),
         }
+    }
+}
+
+/// The commands that remove a version which projects need.
+fn way_out(needed: &Needed) -> String {
+    let Needed {
+        component,
+        version,
+        by,
+    } = needed;
+    let force = format!("`ampup uninstall {component}@{version} --force`");
+    match &by[..] {
+        [Need::OldDatabase(path)] => format!(
+            "`ampup prune --remove {}`, if it is not needed any more, or {force}",
+            shell::typed(path.as_str())
+        ),
+        [Need::Database(_)] => format!("{force}, if that database is not needed any more"),
+        [Need::Pin { .. }] => format!("{force}, if that project is not needed any more"),
+        _ => format!("{force}, if none of them is needed any more"),
     }
 }

@@ -70,7 +70,7 @@ fn plan(cluster: &Cluster, file: Option<Utf8PathBuf>) -> Result<Outcome, Error> 
     let amp_dir = cluster.project().amp_dir();
     let file = file.unwrap_or_else(|| amp_dir.join("backups/metadb-<time>.tar.zst"));
     let mut talk = vec![format!(
-        "the cluster (PostgreSQL {major}, {}) is copied into `{file}` while its server is stopped",
+        "the database (PostgreSQL {major}, {}) is copied into `{file}` while its server is stopped",
         sized(bytes)
     )];
     talk.extend(agreement::ending(cluster)?);

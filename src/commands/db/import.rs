@@ -104,7 +104,7 @@ fn planned(cluster: &Cluster, source: &ImportSource) -> Result<Outcome, Error> {
         ImportSource::File(path) => format!("`{path}`"),
     };
     let mut talk = vec![
-        format!("{source} is copied into a new cluster, and its rows are counted"),
+        format!("{source} is copied into a new database, and its rows are counted"),
         format!("that takes the place of `{place}`"),
     ];
     talk.extend(super::would_keep(cluster)?);

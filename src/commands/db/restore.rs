@@ -70,7 +70,7 @@ fn list(cluster: &Cluster, which: &Selected) -> Outcome {
     let amp_dir = cluster.project().amp_dir();
     let kinds = [
         (backup::kept(amp_dir), BACKUP),
-        (kept_clusters(amp_dir), "old cluster"),
+        (kept_clusters(amp_dir), "old database"),
     ];
     let each = kinds.into_iter();
     let each = each.flat_map(|(paths, what)| paths.into_iter().map(move |path| (path, what)));

@@ -11,6 +11,7 @@ use crate::{
         Error, Outcome, Session, concerns,
         database::{self, Selected},
         external::External,
+        pinned,
     },
     event::sized,
     locate,
@@ -37,7 +38,12 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
     let status = cluster.status()?;
-    let mut problems = problems(&cluster, &status, session);
+    // What the next start would be refused for is a problem, and no reason to say nothing.
+    let (cluster, refusal) = match pinned::chosen_for(Some(cluster.clone()), &[], session) {
+        Ok((_, served)) => (served.unwrap_or(cluster), None),
+        Err(error) => (cluster, Some(database::with_remedy(error, session))),
+    };
+    let mut problems = problems(&cluster, &status, refusal.as_ref(), session);
     let concerns = concerns(&cluster, &status, session)?;
     let remedy = format!("`ampup check {}` says what brings the fixes", locate::postgres());
     problems.extend(concerns.iter().map(|concern| {
@@ -222,12 +228,23 @@ fn durable(serving: &Serving, status: &Status) -> &'static str {
 }
 
 /// Lists the problems, each with the command that solves it.
-fn problems(cluster: &Cluster, status: &Status, session: &Session) -> Vec<(String, Option<String>)> {
+fn problems(
+    cluster: &Cluster,
+    status: &Status,
+    refusal: Option<&Error>,
+    session: &Session,
+) -> Vec<(String, Option<String>)> {
     let mut problems = Vec::new();
+    if let Some(error) = refusal {
+        let text = std::iter::once(error.to_string()).chain(error.causes());
+        problems.push((text.collect::<Vec<_>>().join(": "), error.hint()));
+    }
     let mut refused =
         |error: ClusterError| problems.push((error.to_string(), database::hint(&error, session)));
     // A server that serves needs nothing of this now; its next start does.
-    if let Err(error) = cluster.programs() {
+    if refusal.is_none()
+        && let Err(error) = cluster.programs()
+    {
         refused(error);
     }
     if let Err(error) = cluster.run_as(None) {
@@ -253,7 +270,7 @@ fn problems(cluster: &Cluster, status: &Status, session: &Session) -> Vec<(Strin
     }
     if let Some(unfinished) = files::unfinished(&cluster.project().cluster()) {
         problems.push((
-            format!("the cluster {unfinished}"),
+            format!("the database {unfinished}"),
             Some(files::MAKES_AGAIN.to_owned()),
         ));
     }
@@ -261,7 +278,7 @@ fn problems(cluster: &Cluster, status: &Status, session: &Session) -> Vec<(Strin
         && let Some(lost) = files::lost(&cluster.project().cluster())
     {
         problems.push((
-            format!("the cluster {lost}"),
+            format!("the database {lost}"),
             Some("`ampup db start` makes them".to_owned()),
         ));
     }

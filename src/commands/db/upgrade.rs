@@ -106,12 +106,12 @@ fn plan(cluster: &Cluster, to: &Destination, session: &Session) -> Result<Outcom
             let to = possible.to.major();
             let mut talk = vec![
                 format!(
-                    "every row of PostgreSQL {} ({} on disk) is copied into a new cluster of PostgreSQL {to}",
+                    "every row of PostgreSQL {} ({} on disk) is copied into a new database of PostgreSQL {to}",
                     possible.from,
                     sized(possible.bytes)
                 ),
                 format!(
-                    "the old cluster is kept in `{}.old-<time>`",
+                    "the old database is kept as `{}.old-<time>`",
                     cluster.project().cluster()
                 ),
             ];
@@ -135,6 +135,10 @@ fn already_there(major: u64, session: &Session) -> Result<Vec<String>, Error> {
 
 /// The PostgreSQL to upgrade to: of the major that is named, which the pin must serve; else the pinned version.
 fn destination(to: Option<u64>, cluster: &Cluster, session: &Session) -> Result<Destination, Error> {
+    // No other pin would help with that.
+    if let (Some(to), Contents::Cluster { major }) = (to, cluster.contents()?) {
+        upgrade::ensure_no_downgrade(cluster, major, to)?;
+    }
     if let (Some(to), Some(pin)) = (to, PostgresPin::of_project(session)?) {
         pin.ensure_serves(to, "ampup db upgrade", session)?;
     }

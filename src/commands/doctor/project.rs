@@ -125,14 +125,13 @@ fn daemon(session: &Session) -> Option<Finding> {
             format!("`ampup use {component}@{}`", usable_name(tree)),
         ));
     }
-    let has_postgres = locator.every_postgres().is_ok_and(|trees| !trees.is_empty());
-    let text = match has_postgres {
-        true => {
-            "ampd is not installed, only PostgreSQL is: `ampup db` works, and `ampup run ampd solo` would not"
-        }
-        false => "ampd is not installed: there is nothing to run",
+    // With pins, `ampup install` takes those alone.
+    let remedy = match session.pins() {
+        Ok(Some(pins)) if !pins.pins.is_empty() => "`ampup install ampd` adds it",
+        Ok(_) | Err(_) => "`ampup install` adds it",
     };
-    Some(Finding::problem("ampd", text, "`ampup install` adds it"))
+    let text = "`ampd solo` cannot run: ampd is not installed";
+    Some(Finding::problem("ampd", text, remedy))
 }
 
 /// Looks for what keeps `ampup run` from serving the database.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::{Error, Outcome, Session, client, concerns, next, upstream},
+    super::{Error, Outcome, Session, client, concerns, next, pinned, upstream},
     planned,
 };
 use crate::{
@@ -24,6 +24,9 @@ pub(in super::super) fn of_report(plan: &Plan, report: Report, session: &Session
     let mut failures = Vec::new();
     let mut installed = Vec::new();
     let mut activated = Vec::new();
+    let mut settled = Vec::new();
+    // What is wrong with the pins is told by whoever uses them.
+    let (chosen, _) = pinned::installed(&inventory, session).unwrap_or_default();
     for group in report.groups {
         match group {
             GroupReport::Done(members) => {
@@ -38,7 +41,14 @@ pub(in super::super) fn of_report(plan: &Plan, report: Report, session: &Session
                     talk.push(sentence(done, &inventory, session)?);
                     talk.extend(shortcomings(done, plan, session));
                     talk.extend(upstream::word_of_publisher(done, session)?);
-                    talk.extend(concerns::lines(&concerns));
+                    let by_pin = chosen
+                        .iter()
+                        .find(|chosen| chosen.component == done.component && chosen.tree == done.tree);
+                    talk.extend(match by_pin {
+                        Some(chosen) => chosen.told(&concerns, session)?,
+                        None => concerns::lines(&concerns).collect(),
+                    });
+                    settled.push(done.component.clone());
                     let mut row = row(done, session);
                     row["concerns"] = concerns::json(&concerns).into();
                     json.push(row);
@@ -50,6 +60,7 @@ pub(in super::super) fn of_report(plan: &Plan, report: Report, session: &Session
     }
     let is_all = json.is_empty();
     talk.extend(next::in_this_project(&activated, session)?);
+    talk.extend(next::refused_here(&settled, session));
     talk.extend(next::after_install(&installed, session));
     for (components, error) in &failures {
         for component in components {

@@ -14,7 +14,7 @@ use crate::{
 ///
 /// # Errors
 /// As `installed`.
-pub(in super::super) fn concerns(
+pub(in super::super) fn all_concerns(
     is_shown: impl Fn(&ComponentName) -> bool,
     inventory: &Inventory,
     session: &Session,

@@ -1,12 +1,14 @@
 //! The pin of PostgreSQL, and a database whose major it does not serve.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Chooser, way_out};
 use crate::{
     commands::{Error, Session, requests, unbuilt},
     domain::{ComponentSpec, Requirement},
-    locate, resolve,
+    locate::{self, Locator},
+    postgres::{Cluster, Contents, enclosing},
+    resolve,
 };
 
 /// The project's pin of PostgreSQL, with the major that it means.
@@ -89,6 +91,14 @@ impl PostgresPin {
         })
     }
 
+    /// The refusal of the database here, which the project's pin could not serve; `None` where it could, or there is none. What
+    /// is wrong with the pins themselves is told by whoever uses them.
+    pub(in super::super) fn refusal_here(session: &Session) -> Option<Error> {
+        let pin = Self::of_project(session).ok()??;
+        let (place, major) = database_here(session)?;
+        pin.ensure_serves_database(major, &place, session).err()
+    }
+
     /// Ensures that a database of this major, which is to come from `place`, could be used in the project. One of a major that
     /// no pin can mean comes with a warning, because only an upgrade makes it one that a pin serves.
     ///
@@ -137,6 +147,17 @@ impl PostgresPin {
             "`ampup pin {}`, `ampup install`, then `{command}`",
             self.by.repinned(major, session)
         )
+    }
+}
+
+/// The place and the major of the database of the project here, if there is one.
+pub(in super::super) fn database_here(session: &Session) -> Option<(Utf8PathBuf, u64)> {
+    let (project, _) = enclosing::find(&session.env, None).ok()?;
+    let place = project.cluster();
+    let cluster = Cluster::open(project, Locator::new(session.layout.home()), &session.env);
+    match cluster.contents() {
+        Ok(Contents::Cluster { major }) => Some((place, major)),
+        Ok(_) | Err(_) => None,
     }
 }
 

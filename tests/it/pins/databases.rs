@@ -45,7 +45,59 @@ fn two_projects_with_different_majors_run_side_by_side_and_a_clusters_major_rule
             .says("line 2 of")
             .says("`ampup pin postgres@17`");
     }
-    home.ampup(&["db", "status"]).exits(0);
+    // What would be refused is told by whoever looks, and is no next step.
+    let refused = "warning: the database in `.amp/metadb` is of PostgreSQL 17, and line 2 of `ampup.toml` pins `postgres@18`, which \
+                   cannot serve it\nhint: `ampup db upgrade --to 18` moves the database, or `ampup pin postgres@17`";
+    let run = home.ampup(&["install"]).exits(0).says(refused);
+    assert!(!run.stderr.contains("plain `ampd solo`"), "{run:#?}");
+    home.ampup(&["uninstall", "postgres@18", "--force"]).exits(0);
+    let run = home
+        .ampup(&["install"])
+        .exits(0)
+        .says("installed postgres 18.4")
+        .says(refused);
+    assert!(!run.stderr.contains("next: "), "{run:#?}");
+    home.ampup(&["use", "postgres@18"]).exits(0);
+    let unfit = [
+        (
+            "postgres = \"18\"",
+            "is of PostgreSQL 17, and line 2 of `ampup.toml` chooses",
+        ),
+        (
+            "postgres = \"18.3.0\"",
+            "line 2 of `ampup.toml` pins `postgres@18.3.0`, which cannot serve it",
+        ),
+        (
+            "postgres = \"17.1.0\"",
+            "line 2 of `ampup.toml` pins `postgres@17.1.0`, which is not installed\nhint: ",
+        ),
+        ("postgres", "`ampup.toml` is malformed: "),
+    ];
+    every(unfit, |(line, problem)| {
+        pin(&home, &format!("[components]\n{line}\n"));
+        home.ampup(&["db", "status"])
+            .exits(0)
+            .prints_with("state        stopped\nPostgreSQL   17\n")
+            .says("warning: ")
+            .says(problem);
+    });
+    pin(&home, "[components]\npostgres = \"17\"\n");
+    let run = home.ampup(&["db", "status"]).exits(0);
+    assert!(!run.stderr.contains("warning: "), "{run:#?}");
+    home.ampup(&["uninstall", "postgres@17", "--force"]).exits(0);
+    home.ampup(&["install"])
+        .exits(0)
+        .says("\nnext: `ampup db start`\n");
+    // Whoever names no version pins one that serves the database, whatever is active.
+    every([&["pin"][..], &["pin", "postgres"]], |words| {
+        fs::remove_file(home.work().join("ampup.toml")).expect("removed");
+        home.ampup(words)
+            .exits(0)
+            .prints("postgres 17.10.0\n")
+            .says("postgres 17.10 is pinned, because the database in `.amp/metadb` is of PostgreSQL 17");
+        home.ampup(&["db", "start", "--dry-run"]).exits(0);
+    });
+    pin(&home, "[components]\npostgres = \"18\"\n");
     home.ampup(&["run", "--with", "postgres@17", "true"]).exits(0);
     pin(&home, "[components]\npostgres = \"18.3.0\"\n");
     for command in [&["run", "true"][..], &["db", "start"]] {
@@ -99,6 +151,11 @@ fn a_database_that_is_imported_upgraded_or_restored_is_one_that_the_pin_serves()
         .says("`ampup pin postgres@17.10.0` changes the pin");
     home.db(&["import", "--replace", "dump.sql"]).exits(0);
     assert_eq!(major("work"), "18\n");
+    // No pin makes a downgrade possible.
+    home.db(&["upgrade", "--to", "17"])
+        .exits(1)
+        .says("was created by PostgreSQL 18 and cannot be downgraded to 17")
+        .says("hint: nothing needs to be done");
     home.ampup(&["run", "true"]).exits(0);
     let copy = home.directory("copy");
     fs::write(copy.join("ampup.toml"), "[components]\npostgres = \"17.10.0\"\n").expect("written");
