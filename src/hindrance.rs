@@ -123,8 +123,8 @@ fn of_path(place: &Utf8Path) -> Option<Hindrance> {
 /// nothing can be made, nothing is found: whoever writes there says why.
 pub fn tried(place: &Utf8Path, acceptance: Acceptance) -> Vec<Hindrance> {
     let needed: &[Lack] = match acceptance {
-        Acceptance::Version => &[Lack::Links],
-        Acceptance::Postgres => &[Lack::Links, Lack::Permissions],
+        Acceptance::Version => &[Lack::Links, Lack::Execution],
+        Acceptance::Postgres => &[Lack::Links, Lack::Permissions, Lack::Execution],
     };
     let lacks = mounts::lacks(place).unwrap_or_default();
     let finding = |lack| Hindrance::FileSystem {

@@ -130,7 +130,12 @@ impl Settings {
 
 /// Returns true if artifacts can be fetched from there.
 pub fn is_mirror(address: &str) -> bool {
-    Url::parse(address).is_ok_and(|address| ["https", "http", "file"].contains(&address.scheme()))
+    Url::parse(address).is_ok_and(|address| match address.scheme() {
+        "https" | "http" => true,
+        // `file://a/b` is of the host `a`.
+        "file" => address.to_file_path().is_ok(),
+        _ => false,
+    })
 }
 
 fn is_absolute_file(path: &str) -> bool {
@@ -183,6 +188,7 @@ mod tests {
             ("mirror = \"\"", "mirror"),
             ("mirror = \"ftp://x/\"", "mirror"),
             ("mirror = \"mirror.example\"", "mirror"),
+            ("mirror = \"file://mirror/amp\"", "mirror"),
             ("registry = \"\"", "registry"),
             ("registry = \"manifest.json\"", "registry"),
             ("registry = \"ftp://example.com\"", "registry"),

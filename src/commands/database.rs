@@ -7,14 +7,17 @@ use camino::Utf8PathBuf;
 use super::{Error, Session, pinned, requests, unbuilt};
 use crate::{
     backup::BackupError,
+    domain::component::Acceptance,
     dump::DumpError,
     event::{Event, Reporter},
     fs::link,
+    hindrance::{self, Hindrance},
     locate::{self, LocateError, Locator},
     postgres::{
         Cluster, ClusterError, Contents, Project, Released, Server, ServerOrigin, StartOptions,
         enclosing::{self, Surprise},
         observe::purpose::StartedBy,
+        program::ProgramError,
         user::OsUser,
     },
 };
@@ -190,8 +193,12 @@ pub(super) fn hint(error: &ClusterError, session: &Session) -> Option<String> {
     unbuilt.or_else(|| error.hint())
 }
 
-/// The same error, with what helps where the registry has no build of the PostgreSQL that is missing.
+/// The same error, with what helps where the registry has no build of the PostgreSQL that is missing; or the hindrance of this
+/// host that it comes from, as `install` and `doctor` name it.
 pub(super) fn with_remedy(error: Error, session: &Session) -> Error {
+    if let Some(hindrance) = hindrance_behind(&error, session) {
+        return hindrance.into();
+    }
     let remedy = match &error {
         Error::Cluster(error)
         | Error::Dump(DumpError::Cluster(error))
@@ -209,6 +216,27 @@ pub(super) fn with_remedy(error: Error, session: &Session) -> Error {
             hint,
         },
         None => error,
+    }
+}
+
+/// The hindrance of this host where one of PostgreSQL's programs cannot be run, or no process be seen.
+fn hindrance_behind(error: &Error, session: &Session) -> Option<Hindrance> {
+    let (Error::Cluster(error)
+    | Error::Dump(DumpError::Cluster(error))
+    | Error::Backup(BackupError::Cluster(error))) = error
+    else {
+        return None;
+    };
+    let seen = |place| hindrance::seen(place, Acceptance::Postgres).into_iter();
+    match error {
+        ClusterError::Program(
+            ProgramError::Spawn { program, .. } | ProgramError::DoesNotLoad { program, .. },
+        ) => seen(program.parent()?).next(),
+        // Processes are listed there.
+        ClusterError::Io { .. } => {
+            seen(session.layout.home()).find(|found| matches!(found, Hindrance::NoProc))
+        }
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::{Error, Outcome, Session};
+use super::{Error, Outcome, Session, requests};
 use crate::{
     event::counted,
     exit::Exit,
@@ -28,7 +28,7 @@ pub enum Verb {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The manifest
-    #[arg(value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_parser = requests::path(), value_hint = clap::ValueHint::FilePath)]
     pub file: Utf8PathBuf,
 }
 

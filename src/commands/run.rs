@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use clap::builder::NonEmptyStringValueParser;
 
 use super::{
     Error, Outcome, Session, child,
@@ -29,7 +30,7 @@ pub struct Args {
     #[arg(long)]
     pub ephemeral: bool,
     /// As root: run the server as this user
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     pub run_as: Option<String>,
     /// The command and its arguments
     #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true, value_hint = clap::ValueHint::CommandWithArguments)]

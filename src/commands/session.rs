@@ -19,7 +19,7 @@ use crate::{
     layout::Layout,
     pins::Pins,
     registry::{Registry, keys::RegistryOrigin},
-    settings::Settings,
+    settings::{Settings, is_mirror},
 };
 
 /// Seconds to wait for another ampup.
@@ -103,7 +103,7 @@ impl Session {
     /// Begins a run. Flags come before the environment, the environment before `config.toml`.
     ///
     /// # Errors
-    /// When there is no usable home, or `config.toml` is damaged.
+    /// When there is no usable home, a variable or a flag names what makes no sense, or `config.toml` is damaged.
     pub fn new(
         env: Env,
         mut options: Options,
@@ -143,7 +143,7 @@ impl Session {
                 hint: format!("`{LOCK_TIMEOUT}=60`"),
             });
         }
-        Ok(Self {
+        let session = Self {
             env,
             layout,
             flags,
@@ -157,7 +157,9 @@ impl Session {
             registry: OnceCell::new(),
             pins: OnceCell::new(),
             doubt: OnceCell::new(),
-        })
+        };
+        session.mirror()?;
+        Ok(session)
     }
 
     /// The same run in another working directory.
@@ -218,22 +220,27 @@ impl Session {
     /// When it is no address.
     pub fn mirror(&self) -> Result<Option<Url>, Error> {
         let flag = self.options.mirror.as_deref();
-        let named = flag
-            .or_else(|| self.env.var("AMPUP_MIRROR"))
-            .or(self.settings.mirror.as_deref());
-        let parsed = named.map(|mirror| {
-            Url::parse(mirror).map_err(|cause| Error::Usage {
-                message: format!("the mirror `{mirror}` is not an address: {cause}"),
-                hint: "`--mirror https://mirror.example/amp`, or `file:///…`".to_owned(),
-            })
-        });
-        match parsed.transpose()? {
-            Some(mirror) if !["https", "http", "file"].contains(&mirror.scheme()) => Err(Error::Usage {
-                message: format!("the mirror `{mirror}` is neither https, http nor file"),
-                hint: "`--mirror https://mirror.example/amp`, or `file:///…`".to_owned(),
-            }),
-            mirror => Ok(mirror),
+        let mut variables = self.env.variables();
+        let variable = variables.find(|(name, _)| *name == "AMPUP_MIRROR");
+        let variable = variable.map(|(_, value)| value.to_string_lossy());
+        let Some(named) = flag.or(variable.as_deref()).or(self.settings.mirror.as_deref()) else {
+            return Ok(None);
+        };
+        let refused = |why: &str| Error::Usage {
+            message: match (flag, named) {
+                (None, "") => "`AMPUP_MIRROR` is empty".to_owned(),
+                _ => format!("the mirror `{named}` {why}"),
+            },
+            hint: "`--mirror https://mirror.example/amp`, or `file:///…`".to_owned(),
+        };
+        let mirror = Url::parse(named).map_err(|cause| refused(&format!("is not an address: {cause}")))?;
+        if !["https", "http", "file"].contains(&mirror.scheme()) {
+            return Err(refused("is neither https, http nor file"));
         }
+        if !is_mirror(named) {
+            return Err(refused("is no absolute path"));
+        }
+        Ok(Some(mirror))
     }
 
     /// Warns of a mirror in a directory that is not there, as one of a disk that is not mounted: every file would only be

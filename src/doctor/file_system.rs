@@ -142,8 +142,8 @@ impl Tried {
     fn findings(&self, place: &Utf8Path, is_new: bool, advice: Advice) -> Vec<Finding> {
         let mut findings = Vec::new();
         for lack in &self.lacks {
-            // A cluster that is there has its link already.
-            if *lack == Lack::Permissions || is_new {
+            // A cluster that is there has its link already, and no program is in any.
+            if *lack == Lack::Permissions || is_new && *lack == Lack::Links {
                 let refused = AccessError::of_file_system(place, *lack);
                 let remedy = (advice.on_access)(&refused).unwrap_or_default();
                 findings.push(Finding::problem("project", refused.to_string(), remedy));

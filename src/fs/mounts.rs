@@ -77,6 +77,8 @@ pub enum Lack {
     Permissions,
     /// Symbolic links.
     Links,
+    /// Permission to run a file: no file in it is a program (exFAT and NTFS that are mounted so).
+    Execution,
 }
 
 impl fmt::Display for Lack {
@@ -84,6 +86,7 @@ impl fmt::Display for Lack {
         f.write_str(match self {
             Self::Permissions => "permissions",
             Self::Links => "symbolic links",
+            Self::Execution => "permission to run programs",
         })
     }
 }
@@ -111,7 +114,23 @@ fn tried(probe: &Utf8Path) -> io::Result<Vec<Lack>> {
     if !is_kept(fs_err::os::unix::fs::symlink(".", probe.join("link")))? {
         lacks.push(Lack::Links);
     }
+    if !keeps_execution(probe)? {
+        lacks.push(Lack::Execution);
+    }
     Ok(lacks)
+}
+
+#[cfg(unix)]
+fn keeps_execution(probe: &Utf8Path) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = probe.join("program");
+    fs_err::write(&file, "")?;
+    // Where no mode can be set, the one that it has counts.
+    is_kept(fs_err::set_permissions(
+        &file,
+        std::fs::Permissions::from_mode(0o700),
+    ))?;
+    Ok(FileIdentity::at(&file)?.mode & 0o100 != 0)
 }
 
 /// Returns false if a file system said that it does not keep something. That it could not now is an error.

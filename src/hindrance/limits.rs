@@ -13,6 +13,8 @@ use crate::fs::space::sized;
 pub enum Limited {
     /// The memory of each process (`ulimit -v`).
     Memory,
+    /// The memory of each process that is its own (`ulimit -d`).
+    Data,
     /// The memory of all processes of a container or a service together.
     GroupMemory,
     /// The files that a process may have open (`ulimit -n`).
@@ -25,6 +27,7 @@ impl fmt::Display for Limited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Memory => "the memory of a process",
+            Self::Data => "the data of a process",
             Self::GroupMemory => "the memory of this container or service",
             Self::OpenFiles => "the number of open files of a process",
             Self::FileSize => "the size of a file",
@@ -37,6 +40,8 @@ impl Limited {
     fn least(self) -> u64 {
         match self {
             Self::Memory => 64 << 20,
+            // 12 was enough for initdb of PostgreSQL 15, and 8 was not.
+            Self::Data => 12 << 20,
             // Only what is used counts.
             Self::GroupMemory => 32 << 20,
             // It keeps 48 for itself, and has some open when it counts.
@@ -49,6 +54,7 @@ impl Limited {
     fn current(self) -> Option<u64> {
         match self {
             Self::Memory => getrlimit(Resource::As).current,
+            Self::Data => getrlimit(Resource::Data).current,
             Self::OpenFiles => getrlimit(Resource::Nofile).current,
             Self::FileSize => getrlimit(Resource::Fsize).current,
             Self::GroupMemory => {
@@ -61,7 +67,7 @@ impl Limited {
     fn shown(self, number: u64) -> String {
         match self {
             Self::OpenFiles => number.to_string(),
-            Self::Memory | Self::GroupMemory | Self::FileSize => sized(number),
+            Self::Memory | Self::Data | Self::GroupMemory | Self::FileSize => sized(number),
         }
     }
 }
@@ -90,6 +96,7 @@ impl fmt::Display for LowLimit {
 pub(super) fn low() -> impl Iterator<Item = LowLimit> {
     let all = [
         Limited::Memory,
+        Limited::Data,
         Limited::GroupMemory,
         Limited::OpenFiles,
         Limited::FileSize,

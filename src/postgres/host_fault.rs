@@ -1,7 +1,7 @@
 //! Faults of a host that PostgreSQL meets, told by the call that failed and the system's own text for why. A text alone does not
 //! say: "No space left on device" is a full disk, a full `/dev/shm`, or no further id of shared memory.
 
-use std::process::ExitStatus;
+use std::{io, process::ExitStatus};
 
 /// The number of SIGBUS.
 const BUS: i32 = if cfg!(target_os = "linux") { 7 } else { 10 };
@@ -60,6 +60,15 @@ impl HostFault {
             }
         };
         Self::find(lines).or_else(by_signal)
+    }
+
+    /// Finds it in the system's refusal to start a program.
+    pub(crate) fn of_start(cause: &io::Error) -> Option<Self> {
+        match cause.kind() {
+            io::ErrorKind::WouldBlock => Some(Self::Process),
+            io::ErrorKind::OutOfMemory => Some(Self::Memory),
+            _ => crate::fs::is_out_of_files(cause).then_some(Self::OpenFile),
+        }
     }
 
     /// Finds it in the last lines of a program of PostgreSQL.
@@ -145,7 +154,7 @@ impl HostFault {
                 "this is no matter of the disk: `ipcs -s` lists the semaphores that are in use, and `sysctl kernel.sem` their limits"
             }
             Self::Memory => {
-                "free some memory, or raise the limit: `ulimit -v`, the container's `--memory`, or, where `postgresql.conf` has \
+                "free some memory, or raise the limit: `ulimit -v`, `ulimit -d`, the container's `--memory`, or, where `postgresql.conf` has \
                  `huge_pages = on`, `sysctl vm.nr_hugepages`"
             }
             Self::HugePages => {

@@ -77,10 +77,8 @@ impl ProgramError {
             Self::Failed {
                 status, last_lines, ..
             } => HostFault::of_end(*status, last_lines),
-            Self::DoesNotLoad { .. }
-            | Self::Spawn { .. }
-            | Self::UnexpectedAnswer { .. }
-            | Self::Silent { .. } => None,
+            Self::Spawn { source, .. } => HostFault::of_start(source),
+            Self::DoesNotLoad { .. } | Self::UnexpectedAnswer { .. } | Self::Silent { .. } => None,
         }
     }
 }
@@ -91,11 +89,7 @@ impl ProgramError {
     pub fn is_of_host(&self) -> bool {
         match self {
             Self::DoesNotLoad { failure, .. } => matches!(failure, LoadFailure::UnreachableLibrary(_)),
-            Self::Spawn { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory
-            ),
-            Self::Failed { .. } => self.host_fault().is_some(),
+            Self::Spawn { .. } | Self::Failed { .. } => self.host_fault().is_some(),
             Self::UnexpectedAnswer { .. } | Self::Silent { .. } => false,
         }
     }

@@ -279,7 +279,9 @@ pub fn apply(estate: &Estate, layout: &Layout, user_home: Option<&Utf8Path>) -> 
         && let Err(cause) = shared_home::remove(layout)
     {
         if is_kept(home, &cause) {
-            left.empty.push(home.to_owned());
+            // What is in it was named.
+            left.empty
+                .extend(crate::fs::entries(home).is_empty().then(|| home.to_owned()));
         } else {
             left.failed = Some((home.to_owned(), cause));
         }

@@ -118,6 +118,11 @@ fn an_empty_path_and_a_relative_one_in_the_environment_are_usage_errors() {
         &["--registry", "", "list"],
         &["--registry-key", "", "list"],
         &["--mirror", "", "list"],
+        &["--mirror", "mirror", "list"],
+        &["--mirror", "file://mirror/amp", "install", "--dry-run", "tool"],
+        &["registry", "check", ""],
+        &["db", "start", "--run-as", ""],
+        &["run", "--run-as", "", "true"],
         &["db", "fork", ""],
         &["db", "status", "--amp-dir", ""],
         &["run", "--amp-dir", "", "true"],
@@ -157,6 +162,15 @@ fn an_empty_path_and_a_relative_one_in_the_environment_are_usage_errors() {
         let is_named = run.stderr.contains(variable) && run.stderr.contains("absolute path");
         if run.code != 2 || !is_named {
             wrong.push(format!("{variable}=`{value}` {arguments:?}: {run:?}"));
+        }
+    }
+    // A mirror is an address.
+    for value in ["", "mirror"] {
+        let mut command = home.command(&["list"]);
+        command.env("AMPUP_MIRROR", value);
+        let run = finish(command);
+        if run.code != 2 || !run.stderr.contains("irror") {
+            wrong.push(format!("AMPUP_MIRROR=`{value}`: {run:?}"));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -2,6 +2,7 @@
 //! Where it takes a mount namespace, the test needs root, and has nothing to try without.
 
 mod clusters;
+mod hindrances;
 mod homes;
 mod limits;
 mod login_shells;

@@ -44,6 +44,7 @@ impl Hindrance {
             #[cfg(unix)]
             Self::Limit(low) => match low.what {
                 Limited::Memory => "`ulimit -v unlimited`".to_owned(),
+                Limited::Data => "`ulimit -d unlimited`".to_owned(),
                 Limited::GroupMemory => {
                     "give it more: the container's `--memory`, or the service's `MemoryMax=`".to_owned()
                 }

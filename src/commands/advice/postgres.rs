@@ -276,7 +276,10 @@ impl ProgramError {
             Self::Spawn { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("`ampup verify` says what is gone, and what helps".to_owned())
             }
-            Self::Spawn { source, .. } => hint_of_io(source),
+            Self::Spawn { source, .. } => match self.host_fault() {
+                Some(fault) => Some(fault.hint().to_owned()),
+                None => hint_of_io(source),
+            },
             Self::Failed {
                 status, last_lines, ..
             } => match HostFault::of_end(*status, last_lines) {

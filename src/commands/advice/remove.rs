@@ -3,6 +3,7 @@
 use super::hint_of_io;
 use crate::{
     exit::Exit,
+    hindrance::Hindrance,
     remove::{
         RemoveError,
         needed::{Need, Needed},
@@ -29,7 +30,7 @@ impl RemoveError {
             Self::InUse { pid, .. } | Self::Running { pid, .. } => {
                 Some(format!("end process {pid} and run the same command again"))
             }
-            Self::Unlisted(_) if cfg!(target_os = "linux") => Some("mount `/proc`".to_owned()),
+            Self::Unlisted(_) if cfg!(target_os = "linux") => Hindrance::NoProc.hint(),
             Self::Unlisted(_) => None,
             Self::Needed(needed) => Some(way_out(needed)),
             Self::AtWork { .. } => {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use crate::{
@@ -30,7 +31,7 @@ pub struct Args {
     #[arg(long)]
     pub dry_run: bool,
     /// As root: run the server as this user
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     pub run_as: Option<String>,
 }
 

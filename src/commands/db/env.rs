@@ -30,7 +30,8 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let shell = args.shell.unwrap_or_else(|| match usual(session) {
         Usual::Known(AnyShell::Own(shell)) => shell,
-        Usual::Known(AnyShell::Foreign(_)) | Usual::Unknown(_) => Shell::Sh,
+        Usual::Known(AnyShell::Foreign(shell)) => for_sh(shell.as_str(), session),
+        Usual::Unknown(name) => for_sh(&name, session),
     });
     let cluster = args.project.cluster(session)?;
     let (url, status) = super::url::of(&cluster, session)?;
@@ -54,6 +55,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .collect();
     let json = json!({ "shell": shell.as_str(), "text": text, "variables": object, "unset": away });
     Ok(Outcome::answer(text, json))
+}
+
+/// sh, in the place of a shell that there are no lines for.
+fn for_sh(name: &str, session: &Session) -> Shell {
+    session.warn(format!("`{name}` is not supported: what follows is for sh"));
+    Shell::Sh
 }
 
 fn unset(shell: Shell, name: &str) -> String {

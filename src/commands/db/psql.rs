@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use clap::builder::NonEmptyStringValueParser;
+
 use super::with_build;
 use crate::{
     commands::{
@@ -20,7 +22,7 @@ pub struct Args {
     #[command(flatten)]
     pub project: Selected,
     /// As root: run the server as this user
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     pub run_as: Option<String>,
     /// psql's own arguments, such as `-c 'select 1'`
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]

@@ -1,5 +1,6 @@
 //! `ampup db start`: a database that stays.
 
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use crate::{
@@ -22,7 +23,7 @@ pub struct Args {
     #[arg(long)]
     pub ephemeral: bool,
     /// As root: run the server as this user
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     pub run_as: Option<String>,
     /// Listen on a port of 127.0.0.1 too, with a password: for programs that cannot use a socket
     #[arg(long)]

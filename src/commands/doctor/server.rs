@@ -8,7 +8,7 @@ use super::{Finding, refused};
 #[cfg(unix)]
 use crate::doctor::rehearsal;
 use crate::{
-    commands::{Error, Session, advice::remedy_of_end},
+    commands::{Error, Session, advice::remedy_of_end, database},
     doctor::{Level, client_rules::refusal, complaint, recovery},
     fs::{atomic, link},
     locate::{self, Located},
@@ -83,7 +83,10 @@ fn does_not_run(postgres: &Program<'_>, programs: &Located, session: &Session) -
     let damages = check::check(&session.layout, component, name);
     Some(match damages.first() {
         Some(damage) => damaged(format!("does not run: {damage}")),
-        None => refused("components", &Error::from(ClusterError::from(error))),
+        None => {
+            let error = Error::from(ClusterError::from(error));
+            refused("components", &database::with_remedy(error, session))
+        }
     })
 }
 

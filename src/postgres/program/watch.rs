@@ -175,7 +175,9 @@ pub(super) fn watch(
 
 pub(crate) fn cannot_spawn(program: &Utf8Path, source: io::Error) -> ProgramError {
     let program = program.to_owned();
-    if let Some(failure) = LoadFailure::of_start(&program, &source) {
+    // It is opened before the program is: what is missing may be that.
+    let has_null = !cfg!(unix) || Utf8Path::new("/dev/null").exists();
+    if has_null && let Some(failure) = LoadFailure::of_start(&program, &source) {
         return ProgramError::DoesNotLoad { program, failure };
     }
     ProgramError::Spawn { program, source }

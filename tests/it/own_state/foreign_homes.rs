@@ -141,6 +141,27 @@ fn what_is_put_into_a_home_later_outlives_it() {
     assert!(home.path().join("active").symlink_metadata().is_err());
 }
 
+/// Of a home that cannot be removed, nothing is said to be empty that is not.
+#[test]
+fn a_home_in_a_directory_that_is_not_the_users_is_left_with_what_is_in_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = world();
+    let above = home.path().parent().expect("a directory").to_owned();
+    let close = |mode| fs::set_permissions(&above, std::fs::Permissions::from_mode(mode)).expect("set");
+    every([true, false], |is_mine| {
+        home.ampup(&["install", "tool@1.0.0"]).exits(0);
+        let mine = is_mine.then(|| put(&home, "components/"));
+        close(0o555);
+        let run = home.ampup(&["self", "uninstall", "--yes"]);
+        close(0o755);
+        let is_said = run.stderr.contains("is empty, and stays");
+        assert_eq!(is_said, !is_mine, "{run:?}");
+        run.exits(0);
+        assert!(mine.is_none_or(|path| path.is_file()));
+        fs::remove_dir_all(home.path()).expect("removed");
+    });
+}
+
 /// A mark that was damaged, or that is none, claims nothing.
 #[test]
 fn a_damaged_mark_makes_nothing_ampups() {
@@ -171,7 +192,7 @@ fn a_damaged_mark_makes_nothing_ampups() {
         home.ampup(&["list"]).exits(0).prints_with("tool");
         home.ampup(&["install", "tool@1.0.0"]).exits(0);
         home.ampup(&["self", "uninstall", "--yes"]).exits(0);
-        fs::remove_dir_all(home.path()).expect("it was there before ampup");
+        assert!(!home.path().exists());
     });
 }
 

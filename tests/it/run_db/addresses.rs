@@ -23,6 +23,15 @@ fn what_db_env_prints_leads_a_shells_programs_to_the_database() {
     every(rows, |(shell, begin)| {
         served.ampup(&["db", "env", shell]).exits(0).prints_with(begin);
     });
+    // One that there are no lines for is told so.
+    every(["/bin/tcsh", "/usr/bin/xonsh", "/usr/sbin/nologin"], |shell| {
+        let mut command = served.home.command(&["db", "env"]);
+        command.env("SHELL", shell);
+        finish(command)
+            .exits(0)
+            .prints_with("export PGHOST=")
+            .says("is not supported: what follows is for sh");
+    });
     // What is set and would lead away is unset.
     every(
         [("sh", "sh"), ("fish", "fish"), ("zsh", "zsh"), ("nushell", "nu")],
