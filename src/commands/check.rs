@@ -131,7 +131,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk.extend(lines);
     }
     talk.extend(installed::unknown(&args.names, &inventory, session.registry()?));
-    talk.extend(installed::nothing(&inventory));
+    talk.extend(installed::nothing(&inventory, false));
     let unasked: Vec<&str> = survey.unasked.iter().map(|one| one.why.as_str()).collect();
     let json = json!({ "components": rows, "pins": pins, "not_asked": unasked });
     Ok(Outcome {

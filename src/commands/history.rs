@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Error, Outcome, Session, installed, times};
 use crate::{
     domain::{ActiveSet, ComponentName, Inventory, TreeName, version::local_name},
+    self_install,
     store::generation::{self, Generation},
 };
 
@@ -77,8 +78,9 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
                 .collect::<serde_json::Map<_, _>>(),
         }));
     }
+    let is_listed = inventory.trees.contains_key(&self_install::name());
     Ok(Outcome {
-        talk: installed::nothing(&inventory).into_iter().collect(),
+        talk: installed::nothing(&inventory, is_listed).into_iter().collect(),
         ..Outcome::prose(data, json!({ "generations": rows }))
     })
 }

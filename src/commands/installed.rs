@@ -37,10 +37,11 @@ pub(super) fn installed(session: &Session, component: Option<&ComponentName>) ->
     })
 }
 
-/// Says that nothing is installed but ampup itself, and what to type.
-pub(super) fn nothing(inventory: &Inventory) -> Option<String> {
+/// Says that nothing is installed but ampup itself, which may have been listed before, and what to type.
+pub(super) fn nothing(inventory: &Inventory, is_listed: bool) -> Option<String> {
     let is_empty = inventory.trees.keys().all(|name| *name == self_install::name());
-    is_empty.then(|| "nothing is installed; `ampup install`".to_owned())
+    let other = if is_listed { "nothing else" } else { "nothing" };
+    is_empty.then(|| format!("{other} is installed; `ampup install`"))
 }
 
 /// Names the active components that this registry does not have: of them it knows no newer version.

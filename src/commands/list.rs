@@ -57,7 +57,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut talk: Vec<String> = used.flat_map(|row| concerns::lines(&row.concerns)).collect();
     talk.extend(pinned::talk(is_named, &inventory, session)?);
     if !args.available && args.names.is_empty() {
-        talk.extend(installed::nothing(&inventory));
+        talk.extend(installed::nothing(&inventory, !rows.is_empty()));
     }
     let mut absent = args.names.clone();
     absent.retain(|name| !rows.iter().any(|row| row.name == *name));

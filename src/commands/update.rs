@@ -71,7 +71,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     if plan.groups.is_empty() {
         if talk.is_empty() {
-            talk.extend(installed::nothing(&inventory));
+            talk.extend(installed::nothing(&inventory, false));
         }
         return Ok(Outcome::done(
             talk,

@@ -119,6 +119,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         let state = if is_left { "damaged" } else { "repaired" };
         links.push(json!({"path": fault.path, "what": fault.what, "state": state}));
     }
+    if all && rows.is_empty() {
+        talk.extend(installed::nothing(&inventory, false));
+    }
     let mut exit = Exit::Done;
     if has_damage || !left.is_empty() || !gone.is_empty() {
         exit = Exit::Integrity;

@@ -80,6 +80,14 @@ fn a_second_time_it_changes_nothing() {
     let person = Person::new(Who::Ordinary);
     person.write(".bashrc", "mine");
     person.built(&["init"]).exits(0).says("next: `ampup install`");
+    // ampup itself is something.
+    for arguments in [["list", "--all"].as_slice(), &["history"]] {
+        let run = person
+            .ampup(arguments)
+            .exits(0)
+            .says("nothing else is installed; `ampup install`\n");
+        assert!(run.stdout.contains("ampup"), "{run:#?}");
+    }
     let before = snapshot(&person.directory());
     person.built(&["init"]).exits(0).says("is in place");
     person.ampup(&["init"]).exits(0).says("is in place");
