@@ -1,6 +1,7 @@
 //! The face: reads the command line, shows what happens, prints what comes out. Only this floor prints.
 
 pub mod args;
+mod carried;
 mod handed_on;
 pub mod help;
 #[cfg(unix)]
@@ -50,7 +51,7 @@ fn run(umask: Option<u32>) -> ExitCode {
         Err(refusal) => return ExitCode::from(report::refused(&refusal, &words, &env).code()),
     };
     let interrupt = Interrupt::default();
-    let face = Face::new(&cli.global, &env, &interrupt);
+    let face = Face::new(&cli, &env, &interrupt);
     #[cfg(unix)]
     if let Err(cause) = children::ensure_files() {
         let refused = Error::Host(Hindrance::NoFile(cause));

@@ -327,9 +327,9 @@ pub fn shown_command(words: &[OsString]) -> String {
         if number == 0 {
             let name = word.rsplit(['/', '\\']).next().unwrap_or_default();
             let name = name.trim_end_matches(".exe");
-            shown.push(name.to_owned());
             // The install script runs what it has downloaded under the name of its build.
             let is_ampup = name == "ampup" || name.starts_with("ampup-");
+            shown.push(if is_ampup { "ampup" } else { name }.to_owned());
             if !is_ampup && words.len() > 1 {
                 shown.push("…".to_owned());
                 break;
@@ -359,7 +359,7 @@ const OWN_FLAGS: [&str; 2] = ["--made", "--verify-self"];
 const SECRET_FLAG: &str = "--github-token";
 
 /// An address without what may be a secret in it: user, password, and query.
-fn without_user(word: &str) -> String {
+pub(crate) fn without_user(word: &str) -> String {
     let Some((scheme, rest)) = word.split_once("://") else {
         return word.to_owned();
     };
@@ -435,7 +435,7 @@ mod tests {
         assert_eq!(shown("/bin/ampd --password secret"), "ampd …");
         assert_eq!(
             shown("/t/ampup-x86_64-unknown-linux-musl init -c ampd"),
-            "ampup-x86_64-unknown-linux-musl init -c ampd"
+            "ampup init -c ampd"
         );
         assert_eq!(shown("ampup install a@1.0.0"), "ampup install a@1.0.0");
         assert_eq!(

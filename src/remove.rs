@@ -5,13 +5,14 @@ pub mod needed;
 
 use std::io;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use self::needed::Needed;
 use crate::{
     domain::{ComponentName, Inventory, Tree, TreeName},
     fs::lock::Lock,
     layout::Layout,
+    postgres::Project,
     store::{
         commit::{StoreChange, commit},
         in_use,
@@ -32,6 +33,8 @@ pub enum RemoveError {
         pid: u32,
         /// The program that it runs.
         executable: String,
+        /// The Amp directory of the project whose database it serves, if it does.
+        amp_dir: Option<Utf8PathBuf>,
     },
     /// Projects need it, and no other takes its place.
     #[error("{0}")]
@@ -92,10 +95,18 @@ pub fn ensure_unused(layout: &Layout, doomed: &[(ComponentName, TreeName)]) -> R
                 version: tree.clone(),
                 pid: user.pid,
                 executable: user.executable.to_string(),
+                amp_dir: user.directory.as_deref().and_then(served),
             });
         }
     }
     Ok(())
+}
+
+/// The Amp directory of the project whose cluster this is, with a server in it.
+fn served(directory: &Utf8Path) -> Option<Utf8PathBuf> {
+    let project = Project::at(directory.parent()?).ok()?;
+    let is_served = project.cluster() == directory && directory.join("postmaster.pid").is_file();
+    is_served.then(|| project.amp_dir().to_owned())
 }
 
 /// Removes trees. All are checked before the first is touched. Gives the new generation, where one of them was active.

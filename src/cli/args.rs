@@ -14,6 +14,7 @@ use crate::commands::{
 };
 use crate::commands::{db, requests, run};
 use crate::env::Env;
+use crate::postgres::project::AMP;
 
 /// Installs Amp (ampd, ampctl, PostgreSQL) and runs each project's database.
 #[derive(Debug, Parser)]
@@ -219,6 +220,18 @@ pub enum Command {
     /// Was in ampup 0.1
     #[command(hide = true, disable_help_flag = true)]
     Build(Gone),
+}
+
+impl Command {
+    /// The Amp directory that the command line names.
+    pub(super) fn amp_dir(&self) -> Option<Utf8PathBuf> {
+        match self {
+            Self::Run(args) => args.selected().amp_dir,
+            Self::Db(verb) => verb.selected()?.amp_dir.clone(),
+            Self::Doctor(args) => Some(args.project.as_ref()?.join(AMP)),
+            _ => None,
+        }
+    }
 }
 
 /// The verbs that are about ampup.

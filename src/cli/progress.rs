@@ -209,6 +209,6 @@ impl Reporter for Json {
             Event::Note(text) => json!({"event": "note", "text": text}),
             Event::Warning(text) => json!({"event": "warning", "text": text}),
         };
-        self.0.talk_json(&object);
+        self.0.talk_json(object);
     }
 }

@@ -11,7 +11,8 @@ use clap::{ValueEnum, builder::StyledStr};
 use serde_json::{Value, json};
 
 use super::{
-    args::{Global, Progress, When},
+    args::{Cli, Progress, When},
+    carried::Carried,
     paths::ShortPaths,
     progress::screen::Screen,
     refusal,
@@ -36,6 +37,7 @@ pub(super) struct Face {
     quiet: bool,
     verbose: bool,
     places: ShortPaths,
+    carried: Carried,
     /// Talk, on stderr, is coloured.
     talk_is_coloured: bool,
     /// Data, on stdout, is coloured.
@@ -46,8 +48,10 @@ pub(super) struct Face {
 }
 
 impl Face {
-    pub(super) fn new(global: &Global, env: &Env, interrupt: &Interrupt) -> Self {
+    pub(super) fn new(cli: &Cli, env: &Env, interrupt: &Interrupt) -> Self {
+        let global = &cli.global;
         Self {
+            carried: Carried::of(cli, env),
             quiet: global.quiet,
             verbose: global.verbose,
             interrupt: interrupt.clone(),
@@ -63,6 +67,7 @@ impl Face {
             quiet: false,
             verbose: false,
             places: ShortPaths::of(env),
+            carried: Carried::default(),
             talk_is_coloured: is_coloured(color, io::stderr().is_terminal(), env),
             data_is_coloured: is_coloured(color, io::stdout().is_terminal(), env),
             interrupt: Interrupt::default(),
@@ -99,8 +104,9 @@ impl Face {
     }
 
     /// Writes a line of JSON to stderr.
-    pub(super) fn talk_json(&self, object: &Value) {
+    pub(super) fn talk_json(&self, mut object: Value) {
         if !self.interrupt.is_ending() {
+            self.carried.complete_json(&mut object);
             write_line(&object.to_string());
         }
     }
@@ -114,6 +120,7 @@ impl Face {
             Some(text) => ("warning", text),
             None => ("note", line),
         };
+        let text = self.carried.complete(text);
         write_line(&json!({ "event": event, "text": text }).to_string());
     }
 
@@ -121,9 +128,17 @@ impl Face {
         self.verbose
     }
 
-    /// A line of talk: its paths are short, and `error:`, `warning:` and `hint:` are coloured.
+    /// A line of talk: its paths are short, its commands can be typed as they stand, and `error:`, `warning:` and `hint:` are
+    /// coloured.
     fn line(&self, text: &str) -> String {
-        let text = harmless(&self.places.shorten(text));
+        let text = self.places.shorten(text);
+        // An error tells of the command that was typed, and whom we wait for typed another.
+        let is_advice = !text.starts_with("error:") && !text.starts_with("waiting for ");
+        let text = match is_advice {
+            true => self.carried.complete(&text),
+            false => text,
+        };
+        let text = harmless(&text);
         let paints = [("error:", "1;31"), ("warning:", "1;33"), ("hint:", "1;36")];
         for (word, paint) in paints {
             if let Some(rest) = text.strip_prefix(word)
@@ -150,9 +165,11 @@ impl Face {
         let data = if self.json && outcome.json.is_null() {
             String::new()
         } else if self.json {
-            let mut object =
-                json!({ "schema": SCHEMA, "exit": outcome.exit.code(), "messages": outcome.talk });
+            let talk = outcome.talk.iter();
+            let talk: Vec<_> = talk.map(|line| self.carried.complete(line)).collect();
+            let mut object = json!({ "schema": SCHEMA, "exit": outcome.exit.code(), "messages": talk });
             merge(&mut object, &outcome.json);
+            self.carried.complete_json(&mut object);
             pretty(&object)
         } else {
             self.data(outcome)
@@ -177,7 +194,7 @@ impl Face {
         if !outcome.is_prose {
             return outcome.data.clone();
         }
-        let data = self.places.shorten(&outcome.data);
+        let data = self.carried.complete(&self.places.shorten(&outcome.data));
         if self.data_is_coloured { data } else { plain(&data) }
     }
 
@@ -194,7 +211,7 @@ impl Face {
     pub(super) fn interrupted(&self, signal: &str, left: &str) {
         let mut message = format!("interrupted by {signal}");
         if !left.is_empty() {
-            message += &format!("; {left}");
+            message += &format!("; {}", self.carried.complete(left));
         }
         let failure = json!({ "message": message, "causes": [], "hint": null });
         if self.json {
@@ -210,16 +227,17 @@ impl Face {
 
     fn error(&self, error: &Error) {
         if self.json {
-            let object = json!({
+            let mut object = json!({
                 "schema": SCHEMA, "exit": error.exit_code().code(),
                 "error": error.json(),
             });
+            self.carried.complete_json(&mut object);
             // Nobody is left to be told that this failed.
             let _ = print(&pretty(&object));
             return;
         }
         if self.is_talk_json {
-            return self.talk_json(&event_of(error.json()));
+            return self.talk_json(event_of(error.json()));
         }
         for line in error.lines() {
             self.talk(&line);

@@ -71,9 +71,9 @@ pub enum Db {
 }
 
 impl Db {
-    /// The Amp directory of the project that it is about, if it is about one.
-    pub fn amp_dir(&self, env: &Env) -> Option<Utf8PathBuf> {
-        let selected = match self {
+    /// The words that say which project it is about, if it is about one.
+    pub fn selected(&self) -> Option<&Selected> {
+        Some(match self {
             Self::Start(args) => &args.project,
             Self::Stop(args) => &args.project,
             Self::Status(args) => &args.project,
@@ -89,8 +89,12 @@ impl Db {
             Self::Import(args) => &args.which,
             Self::Upgrade(args) => &args.which,
             Self::List(_) => return None,
-        };
-        let (project, _) = enclosing::find(env, selected.amp_dir.as_deref()).ok()?;
+        })
+    }
+
+    /// The Amp directory of the project that it is about, if it is about one.
+    pub fn amp_dir(&self, env: &Env) -> Option<Utf8PathBuf> {
+        let (project, _) = enclosing::find(env, self.selected()?.amp_dir.as_deref()).ok()?;
         Some(project.amp_dir().to_owned())
     }
 }

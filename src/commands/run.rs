@@ -37,6 +37,16 @@ pub struct Args {
     pub command: Vec<OsString>,
 }
 
+impl Args {
+    /// The project that is named, to ampup or to ampd.
+    pub fn selected(&self) -> Selected {
+        let named = self.project.amp_dir.clone();
+        Selected {
+            amp_dir: named.or_else(|| to_ampd(&self.command, "--amp-dir")),
+        }
+    }
+}
+
 /// Starts the project's database, which is made on first use, runs the command with `AMP_CONFIG_METADATA_DB__URL`,
 /// `AMP_DIR`, `PGHOST`, `PGPORT`, `PGUSER` and `PGDATABASE` set, and stops the database when the command ends, unless others
 /// use it. Ends as the command does.
@@ -44,14 +54,7 @@ pub struct Args {
 /// # Errors
 /// When the command is not found, or the database does not serve; the command is then not run.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let selected = Selected {
-        amp_dir: args
-            .project
-            .amp_dir
-            .clone()
-            .or(to_ampd(&args.command, "--amp-dir")),
-    };
-    let project = match selected.find(session) {
+    let project = match args.selected().find(session) {
         // Without a database, a command needs no project.
         Err(Error::Cluster(ClusterError::Project(ProjectError::NoWorkingDirectory))) if args.no_db => None,
         found => Some(found?),

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The name of the Amp directory in a project.
-pub(super) const AMP: &str = ".amp";
+pub(crate) const AMP: &str = ".amp";
 
 /// The file of a project's pins, beside it.
 pub(super) const PINS: &str = "ampup.toml";

@@ -40,6 +40,8 @@ mod further;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod generator;
 #[cfg(target_os = "linux")]
+mod hints;
+#[cfg(target_os = "linux")]
 mod hosts;
 #[cfg(unix)]
 mod house;

@@ -27,6 +27,13 @@ impl RemoveError {
     /// The next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::InUse {
+                amp_dir: Some(amp_dir),
+                ..
+            } => Some(format!(
+                "`ampup db stop --amp-dir {}`, then run the same command again",
+                shell::typed(amp_dir.as_str())
+            )),
             Self::InUse { pid, .. } | Self::Running { pid, .. } => {
                 Some(format!("end process {pid} and run the same command again"))
             }

@@ -1,0 +1,260 @@
+//! The options of this command line that the commands in our messages need too: typed without them, they would be about
+//! another home, another database or another registry. What a variable or a file says holds for the next command as well.
+
+use camino::Utf8Path;
+use clap::CommandFactory as _;
+
+use super::args::{Cli, Command, Global};
+use crate::{
+    env::{Env, without_user},
+    shell,
+};
+
+/// Commands that no home has a say in.
+const WITHOUT_HOME: [&str; 3] = ["completions", "registry", "version"];
+
+/// Commands that ask the registry; some only with a certain option.
+const OF_REGISTRY: [(&str, &str); 13] = [
+    ("check", ""),
+    ("info", ""),
+    ("init", ""),
+    ("install", ""),
+    ("link", ""),
+    ("list", "--available"),
+    ("mirror", ""),
+    ("pin", ""),
+    ("run", "--with"),
+    ("search", ""),
+    ("update", ""),
+    ("use", ""),
+    ("verify", ""),
+];
+
+/// Commands that download.
+const DOWNLOADING: [&str; 5] = ["init", "install", "self update", "update", "verify"];
+
+/// The beginnings of a command in a message.
+const BEGINNINGS: [&str; 2] = ["`ampup ", "$(ampup "];
+
+/// The options that were given, each as it is typed, with a space before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Carried {
+    home: Option<String>,
+    amp_dir: Option<String>,
+    registry: Option<String>,
+    mirror: Option<String>,
+}
+
+impl Carried {
+    pub(super) fn of(cli: &Cli, env: &Env) -> Self {
+        let Global { home, mirror, .. } = &cli.global;
+        let absolute = |path: &Utf8Path| {
+            env.current_dir()
+                .map_or_else(|| path.to_owned(), |here| here.join(path))
+        };
+        let usual = env.ampup_home().ok();
+        let home = home.as_deref().map(absolute);
+        let home = home.filter(|home| Some(home) != usual.as_ref());
+        let mirror = mirror.as_deref();
+        let mirror = mirror.filter(|mirror| env.var("AMPUP_MIRROR") != Some(mirror));
+        let amp_dir = cli.command.as_ref().and_then(Command::amp_dir);
+        Self {
+            // The next command may be typed elsewhere.
+            home: home.map(|home| format!(" --home {}", path(&home, env))),
+            amp_dir: amp_dir.map(|amp_dir| format!(" --amp-dir {}", path(&amp_dir, env))),
+            registry: registry(&cli.global, absolute, env),
+            mirror: mirror.map(|mirror| format!(" --mirror {}", shell::typed(&without_user(mirror)))),
+        }
+    }
+
+    /// The text with these options in each command of it that depends on them.
+    pub(super) fn complete(&self, text: &str) -> String {
+        if *self == Self::default() {
+            return text.to_owned();
+        }
+        let mut told = String::new();
+        let mut rest = text;
+        let next = |rest: &str| {
+            let found = |beginning: &&str| Some((rest.find(beginning)?, beginning.len()));
+            BEGINNINGS.iter().filter_map(found).min()
+        };
+        while let Some((at, length)) = next(rest) {
+            let (before, command) = rest.split_at(at + length);
+            let end = command.find(['`', ')']).into_iter().chain(command.find("$("));
+            let (command, after) = command.split_at(end.min().unwrap_or(command.len()));
+            told += before;
+            told += &match is_record(&told, after) {
+                true => command.to_owned(),
+                false => self.with_options(command),
+            };
+            rest = after;
+        }
+        told + rest
+    }
+
+    /// The same for what programs read of such texts.
+    pub(super) fn complete_json(&self, value: &mut serde_json::Value) {
+        use serde_json::Value;
+        match value {
+            Value::Array(values) => values.iter_mut().for_each(|value| self.complete_json(value)),
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    match field {
+                        Value::String(text) if ["hint", "remedy", "text"].contains(&name.as_str()) => {
+                            *text = self.complete(text);
+                        }
+                        field => self.complete_json(field),
+                    }
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    /// A command, without the program's name.
+    fn with_options(&self, command: &str) -> String {
+        let grammar = Cli::command();
+        let (mut verb, mut path) = (&grammar, Vec::new());
+        for word in command.split(' ') {
+            match verb.find_subcommand(word) {
+                Some(below) => verb = below,
+                None => break,
+            }
+            path.push(word);
+        }
+        let path = path.join(" ");
+        let first = path.split(' ').next().unwrap_or_default();
+        let has = |option: &str| command.split([' ', '=']).any(|word| word == option);
+        let is_of_registry = OF_REGISTRY
+            .iter()
+            .any(|(of, with)| *of == path && (with.is_empty() || has(with)));
+        let takes_project = verb
+            .get_arguments()
+            .any(|argument| argument.get_id() == "amp_dir");
+        let option = |carried: &Option<String>, name: &str, is_needed: bool| {
+            let carried = carried.as_deref().filter(|_| is_needed && !has(name));
+            carried.unwrap_or_default().to_owned()
+        };
+        let is_verb = !path.is_empty();
+        let home = option(&self.home, "--home", is_verb && !WITHOUT_HOME.contains(&first));
+        let registry = option(&self.registry, "--registry", is_of_registry);
+        let mirror = option(&self.mirror, "--mirror", DOWNLOADING.contains(&path.as_str()));
+        let amp_dir = option(&self.amp_dir, "--amp-dir", takes_project);
+        let options = format!("{home}{registry}{mirror}");
+        let options = options.strip_prefix(' ').map(|options| format!("{options} "));
+        let rest = &command[path.len()..];
+        format!("{}{path}{amp_dir}{rest}", options.unwrap_or_default())
+    }
+}
+
+/// A command that was typed, here or elsewhere, and is not advised.
+fn is_record(before: &str, after: &str) -> bool {
+    let before = BEGINNINGS
+        .iter()
+        .find_map(|beginning| before.strip_suffix(beginning));
+    before.is_some_and(|before| before.ends_with("by ") || before.ends_with('(') && after.starts_with("`)"))
+}
+
+/// The registry of the command line, with its key.
+fn registry(
+    global: &Global,
+    absolute: impl Fn(&Utf8Path) -> camino::Utf8PathBuf,
+    env: &Env,
+) -> Option<String> {
+    let named = global.registry.as_deref();
+    let named = named.filter(|named| env.var("AMPUP_REGISTRY") != Some(named))?;
+    let place = match named.contains("://") {
+        true => shell::typed(&without_user(named)),
+        false => path(&absolute(named.into()), env),
+    };
+    let key = global.registry_key.as_deref().map(absolute);
+    let key = key.map(|key| format!(" --registry-key {}", path(&key, env)));
+    Some(format!(" --registry {place}{}", key.unwrap_or_default()))
+}
+
+/// A path as it is typed: with `~` where no quotes are needed.
+fn path(path: &Utf8Path, env: &Env) -> String {
+    let typed = shell::typed(path.as_str());
+    match typed == path.as_str() && cfg!(unix) {
+        true => env.short_path(path),
+        false => typed,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::table::every;
+
+    #[test]
+    fn a_command_gets_the_options_that_it_depends_on_and_no_others() {
+        let told = |line: &str, text: &str| {
+            let variables = [("HOME", "/u"), ("AMPUP_MIRROR", "https://m.example/known")];
+            let env = Env::from_variables(variables, "/u/w");
+            let cli = Cli::try_parse_from(line.split(' ')).expect("a command line");
+            Carried::of(&cli, &env).complete(text)
+        };
+        let everywhere = "ampup --home /u/h --registry r.json --mirror file:///m install x";
+        let project = "ampup --home h db status --amp-dir p/.amp";
+        let rows = [
+            ("ampup list", "`ampup install x`", "`ampup install x`"),
+            (
+                "ampup --home /u/.ampup list",
+                "`ampup install`",
+                "`ampup install`",
+            ),
+            (
+                "ampup --mirror https://m.example/known install x",
+                "`ampup install x`",
+                "`ampup install x`",
+            ),
+            (
+                everywhere,
+                "`ampup install x`, then `ampup list --available`, or `ampup list`",
+                "`ampup --home ~/h --registry ~/w/r.json --mirror file:///m install x`, then `ampup --home ~/h --registry \
+                 ~/w/r.json list --available`, or `ampup --home ~/h list`",
+            ),
+            (
+                everywhere,
+                "`ampup self update`; `ampup completions sh`; `ampup --help`",
+                "`ampup --home ~/h --mirror file:///m self update`; `ampup completions sh`; `ampup --help`",
+            ),
+            (
+                "ampup --mirror https://u:secret@m/x?t=secret install x",
+                "`ampup update`",
+                "`ampup --mirror 'https://…@m/x?…' update`",
+            ),
+            (
+                project,
+                "`ampup db psql -c 'select 1'`; `ampup run ampd solo`; `ampup db list`",
+                "`ampup --home ~/w/h db psql --amp-dir p/.amp -c 'select 1'`; `ampup --home ~/w/h run --amp-dir p/.amp ampd \
+                 solo`; `ampup --home ~/w/h db list`",
+            ),
+            (
+                project,
+                "`ampup db import \"$(ampup db url --amp-dir q/.amp)\"`",
+                "`ampup --home ~/w/h db import --amp-dir p/.amp \"$(ampup --home ~/w/h db url --amp-dir q/.amp)\"`",
+            ),
+            (
+                "ampup run ampd solo --amp-dir p/.amp",
+                "`ampup db stop`",
+                "`ampup db stop --amp-dir p/.amp`",
+            ),
+            (
+                "ampup --home /u/h history",
+                "1  tool  (`ampup install tool`)\nmade by `ampup init`\n(`ampup prune` removes some)",
+                "1  tool  (`ampup install tool`)\nmade by `ampup init`\n(`ampup --home ~/h prune` removes some)",
+            ),
+            (
+                "ampup --home /a'b list",
+                "`ampup undo`",
+                "`ampup --home '/a'\\''b' undo`",
+            ),
+        ];
+        every(rows, |(line, text, expected)| {
+            assert_eq!(told(line, text), expected)
+        });
+    }
+}
