@@ -144,10 +144,11 @@ pub enum AttemptError {
     Accept(#[from] AcceptError),
 }
 
-/// Says in a line who was asked in vain and why: hosts, proxies and package clients, each once. `None` where all of them
-/// answered.
+/// Says in a line who was asked in vain and why, and who was not asked: hosts, proxies and package clients, each once. `None`
+/// where all of them answered.
 pub fn out_of_reach(attempts: &[Attempt]) -> Option<String> {
     let mut asked: Vec<String> = Vec::new();
+    let mut unasked: Vec<String> = Vec::new();
     for attempt in attempts {
         let AttemptError::Fetch(error) = &attempt.error else {
             continue;
@@ -156,13 +157,30 @@ pub fn out_of_reach(attempts: &[Attempt]) -> Option<String> {
             FetchError::Unreachable { at, why } => format!("{at} ({why})"),
             FetchError::NoClient { client } => format!("{client} (not on this machine)"),
             FetchError::Client { client, why } => format!("{client} ({why})"),
+            FetchError::Offline { host, .. } => {
+                unasked.push(format!("`{host}`"));
+                continue;
+            }
             _ => continue,
         };
-        if !asked.contains(&who) {
-            asked.push(who);
-        }
+        asked.push(who);
     }
-    (!asked.is_empty()).then(|| format!("out of reach: {}", asked.join(", ")))
+    let lists = [
+        ("out of reach", asked),
+        ("not asked, because `--offline` is set", unasked),
+    ];
+    let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    let lines = lists.map(|(what, list)| {
+        let once: Vec<_> = list
+            .iter()
+            .enumerate()
+            .filter(|(number, who)| !list[..*number].contains(who))
+            .map(|(_, who)| who.as_str())
+            .collect();
+        format!("{what}: {}", once.join(", "))
+    });
+    let lines: Vec<String> = lines.collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
 }
 
 impl Attempt {
