@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     domain::{ComponentName, Inventory, version::local_name},
-    locate, resolve, self_install,
+    locate::{self, Locator},
+    resolve, self_install,
     shell::{Shell, foreign::AnyShell, quote},
 };
 
@@ -52,6 +53,32 @@ pub(super) fn refused_here(installed: &[ComponentName], session: &Session) -> Ve
 /// Returns true if the working directory is a project's: it pins versions, or has a database.
 fn is_in_project(session: &Session) -> bool {
     session.pins().is_ok_and(|pins| pins.is_some()) || pinned::database_here(session).is_some()
+}
+
+/// Says which command works on what the project's database holds now: ampd where there is one to run, else psql.
+pub(super) fn after_import(session: &Session) -> Option<&'static str> {
+    if has_ampd(session) {
+        return Some("next: `ampup run ampd solo` uses what was copied");
+    }
+    let is_there = has_psql(session) || is_on_path("psql", session);
+    is_there.then_some("next: `ampup db psql` shows what was copied")
+}
+
+/// Returns true if `ampup run` finds an ampd: an active one, a pinned one, or one on PATH.
+pub(super) fn has_ampd(session: &Session) -> bool {
+    let name: ComponentName = "ampd".parse().expect("a valid name");
+    let is_pinned = || {
+        let inventory = session.inventory().ok();
+        let chosen = inventory.and_then(|inventory| pinned::installed(&inventory, session).ok());
+        chosen.is_some_and(|(chosen, _)| chosen.iter().any(|chosen| chosen.component == name))
+    };
+    Locator::new(session.layout.home()).active(&name).is_ok() || is_pinned() || is_on_path("ampd", session)
+}
+
+fn is_on_path(program: &str, session: &Session) -> bool {
+    let file = format!("{program}{}", std::env::consts::EXE_SUFFIX);
+    let path = session.env.search_path();
+    path.iter().any(|directory| directory.join(&file).is_file())
 }
 
 /// Says what this project uses in place of the versions of these components that became active: what it pins, and for a

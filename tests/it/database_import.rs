@@ -67,9 +67,12 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
         .says("--replace");
     elsewhere.dump(&home, "--format=custom", "custom.dump");
     elsewhere.dump(&home, "--format=plain", "plain.sql");
+    fs::remove_file(home.work().join(".amp/config.toml")).expect("removed");
+    // There is no ampd to run.
     home.db(&["import", "--replace", "custom.dump"])
         .exits(0)
-        .says("2 tables with 3000 rows");
+        .says("2 tables with 3000 rows")
+        .says("next: `ampup db psql` shows what was copied\n");
     assert_eq!(ask(&home, rows), "3000");
     assert_eq!(home.in_amp("metadb.old-").len(), 1);
 

@@ -8,7 +8,7 @@ use super::{
     Error, Session, agreement, with_build,
 };
 use crate::{
-    commands::{Outcome, pinned},
+    commands::{Outcome, next, pinned},
     event::counted,
     import::{self, ImportSource, Importer, Present},
     postgres::Cluster,
@@ -77,7 +77,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     talk.extend(change.iter().cloned());
     if change.is_empty() {
-        talk.push("next: `ampup run ampd solo` uses what was copied".to_owned());
+        talk.extend(next::after_import(session).map(str::to_owned));
     }
     let json = json!({
         "tables": imported.tables, "rows": imported.rows, "compared": imported.is_compared, "kept": imported.kept,

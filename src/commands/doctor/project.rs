@@ -9,6 +9,7 @@ use crate::{
         Error, Session, database,
         external::External,
         installed::{inactive_with, usable_name},
+        next,
         pinned::{self, Chosen, PlainWord},
     },
     doctor::Level,
@@ -92,21 +93,7 @@ fn is_known(name: &ComponentName, session: &Session) -> bool {
 /// There is an ampd to run.
 fn daemon(session: &Session) -> Option<Finding> {
     let name: ComponentName = "ampd".parse().expect("a valid name");
-    let file = format!("ampd{}", std::env::consts::EXE_SUFFIX);
-    let is_on_path = || {
-        session
-            .env
-            .search_path()
-            .iter()
-            .any(|directory| directory.join(&file).is_file())
-    };
-    let is_pinned = || {
-        let inventory = session.inventory().ok();
-        let chosen = inventory.and_then(|inventory| pinned::installed(&inventory, session).ok());
-        chosen.is_some_and(|(chosen, _)| chosen.iter().any(|chosen| chosen.component == name))
-    };
-    let locator = Locator::new(session.layout.home());
-    if !is_known(&name, session) || locator.active(&name).is_ok() || is_pinned() || is_on_path() {
+    if !is_known(&name, session) || next::has_ampd(session) {
         return None;
     }
     let inventory = session.inventory().ok();
