@@ -7,12 +7,16 @@ use crate::event::{Event, Reporter};
 /// A person sees no more than about ten changes a second.
 const PACE: Duration = Duration::from_millis(100);
 
+/// So many bytes are told of at once: they may be the last for a while.
+const STRIDE: u64 = 256 << 10;
+
 /// Tells how one download goes. Dropped before it is finished, it tells that the download stopped.
 pub(super) struct Telling<'a> {
     reporter: &'a dyn Reporter,
     name: &'a str,
     is_running: bool,
     last_report: Instant,
+    reported: u64,
 }
 
 impl<'a> Telling<'a> {
@@ -22,6 +26,7 @@ impl<'a> Telling<'a> {
             name,
             is_running: false,
             last_report: Instant::now(),
+            reported: 0,
         }
     }
 
@@ -37,6 +42,7 @@ impl<'a> Telling<'a> {
     fn began(&mut self, source: String, total: Option<u64>, resumed: u64, is_measured: bool) {
         self.is_running = true;
         self.last_report = Instant::now();
+        self.reported = resumed;
         let name = self.name.to_owned();
         self.reporter.report(Event::DownloadStarted {
             name,
@@ -48,8 +54,9 @@ impl<'a> Telling<'a> {
     }
 
     pub(super) fn progress(&mut self, received: u64) {
-        if self.last_report.elapsed() >= PACE {
+        if self.last_report.elapsed() >= PACE || received.saturating_sub(self.reported) >= STRIDE {
             self.last_report = Instant::now();
+            self.reported = received;
             let name = self.name.to_owned();
             self.reporter.report(Event::DownloadProgress { name, received });
         }

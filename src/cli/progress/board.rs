@@ -13,6 +13,9 @@ use crate::{
 /// The time over which a rate is measured.
 const WINDOW: Duration = Duration::from_secs(10);
 
+/// A download of which nothing comes for so long is told of as such.
+const STALL: Duration = Duration::from_secs(5);
+
 /// The work that is under way, by its name.
 #[derive(Debug, Default)]
 pub(super) struct Board(pub(super) BTreeMap<String, Work>);
@@ -42,6 +45,8 @@ pub(super) struct Download {
     pub(super) received: u64,
     pub(super) total: Option<u64>,
     samples: VecDeque<(Instant, u64)>,
+    /// When the last byte came.
+    grew: Instant,
 }
 
 impl Download {
@@ -75,7 +80,15 @@ impl Download {
         }
     }
 
+    /// The time in which nothing has come, where that is worth a word.
+    pub(super) fn stalled(&self, now: Instant) -> Option<Duration> {
+        Some(now - self.grew).filter(|silence| *silence >= STALL)
+    }
+
     fn sample(&mut self, received: u64, now: Instant) {
+        if received > self.received {
+            self.grew = now;
+        }
         self.received = received;
         self.samples.push_back((now, received));
         while self.samples.len() > 2 && self.samples.front().is_some_and(|first| now - first.0 > WINDOW) {
@@ -113,6 +126,7 @@ impl Board {
                     received: 0,
                     total: *total,
                     samples: VecDeque::new(),
+                    grew: now,
                 };
                 download.sample(*resumed, now);
                 (name, Doing::Download(download))
@@ -166,8 +180,12 @@ impl Board {
             let lasting = lasting(now - work.since);
             signs.push(match &work.doing {
                 Doing::Download(download) => {
-                    let rate = download.rate().map(|rate| format!(", {}/s", sized(rate)));
-                    format!("{name}: {}{}", download.amount(), rate.unwrap_or_default())
+                    let pace = match (download.stalled(now), download.rate()) {
+                        (Some(silence), _) => format!(", nothing came for {}", self::lasting(silence)),
+                        (None, Some(rate)) => format!(", {}/s", sized(rate)),
+                        (None, None) => String::new(),
+                    };
+                    format!("{name}: {}{pace}", download.amount())
                 }
                 Doing::Unmeasured { client, size } => {
                     format!("{name}: {client} is still downloading {size}, and shows no progress ({lasting})")
@@ -222,6 +240,8 @@ mod tests {
             ]
         );
         assert!(board.signs(silence, at(11)).is_empty(), "told already");
+        let signs = board.signs(silence, at(22));
+        assert_eq!(signs[1], "postgres 18.4: 10/22 MiB, nothing came for 12 s");
         let step = |phase| Event::Step {
             name: "postgres 18.4".to_owned(),
             phase,

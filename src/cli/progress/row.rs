@@ -29,27 +29,41 @@ fn short(name: &str) -> &str {
 
 fn row(name: &str, work: &Work, width: usize, beat: usize, now: Instant) -> String {
     let spinner = SPINNER[beat % SPINNER.len()];
-    let words = match &work.doing {
-        Doing::Download(download) => return bar(name, download, width, spinner),
-        Doing::Unmeasured { client, size } => format!("{client} downloads {size}, progress unknown"),
-        Doing::Step(words) => (*words).to_owned(),
-    };
     let lasted = now - work.since;
     let lasted = if lasted < Duration::from_secs(5) {
         String::new()
     } else {
         format!(", {}", lasting(lasted))
     };
-    format!("{name}  {spinner} {words}{lasted}")
+    let begin = format!("{name}  {spinner}");
+    match &work.doing {
+        Doing::Download(download) => bar(name, download, width, spinner, now),
+        Doing::Unmeasured { client, size } => {
+            let words = [
+                format!("{client} downloads {size}, progress unknown{lasted}"),
+                format!("{client}, progress unknown{lasted}"),
+                format!("progress unknown{lasted}"),
+                "progress unknown".to_owned(),
+                "unknown".to_owned(),
+            ];
+            let room = width.saturating_sub(begin.chars().count() + 1);
+            let words = words.iter().find(|words| words.chars().count() <= room);
+            // As wide as the share of others.
+            format!("{begin} {}", words.map_or("?%", String::as_str))
+        }
+        Doing::Step(words) => format!("{begin} {words}{lasted}"),
+    }
 }
 
 /// The columns of a download, as many as there is room for: the share first, then the bar, bytes, rate and time left.
-fn bar(name: &str, download: &Download, width: usize, spinner: char) -> String {
-    let rate = download.rate();
+fn bar(name: &str, download: &Download, width: usize, spinner: char, now: Instant) -> String {
+    let stalled = download.stalled(now);
+    let stalled = stalled.map(|silence| format!("stalled {}", lasting(silence)));
+    let rate = download.rate().filter(|_| stalled.is_none());
     let speed = rate.map(|rate| format!("{}/s", sized(rate))).unwrap_or_default();
     let amount = download.amount();
     let Some(total) = download.total.filter(|total| *total > 0) else {
-        return format!("{name}  {spinner} {amount}  {speed}");
+        return format!("{name}  {spinner} {amount}  {}", stalled.unwrap_or(speed));
     };
     let received = download.received.min(total);
     let left = match rate {
@@ -67,7 +81,13 @@ fn bar(name: &str, download: &Download, width: usize, spinner: char) -> String {
     let amount = takes(15).then(|| format!("  {amount:>13}"));
     let speed = takes(12).then(|| format!("  {speed:>10}"));
     let left = takes(8).then(|| format!("  {left:>6}"));
-    let drawn = has_bar.then(|| drawn(received, total, (8 + room).min(WIDEST)));
+    let cells = (8 + room).min(WIDEST);
+    let drawn = has_bar.then(|| match &stalled {
+        // In the place of the bar, which would not move.
+        Some(words) if words.len() <= cells + 2 => format!("  {words:width$}", width = cells + 2),
+        Some(_) => format!("  {:width$}", "stalled", width = cells + 2),
+        None => drawn(received, total, cells),
+    });
     let columns = [drawn, share, amount, speed, left];
     columns
         .into_iter()
@@ -104,7 +124,10 @@ fn cut(text: &str, columns: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, Phase};
+    use crate::{
+        event::{Event, Phase},
+        table::every,
+    };
 
     fn board(start: Instant) -> Board {
         let mut board = Board::default();
@@ -146,6 +169,37 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_move_says_so_at_every_width() {
+        let start = Instant::now();
+        let row = |name: &str, width: usize, seconds: u64| {
+            let rows = rows(&board(start), width - 1, 1, start + Duration::from_secs(seconds));
+            rows.into_iter().find(|row| row.starts_with(name)).expect("a row")
+        };
+        let table = [
+            ("postgres", 80, 19, "stalled 15 s"),
+            ("postgres", 50, 19, "stalled"),
+            ("ampd", 100, 19, "npm downloads it, progress unknown, 19 s"),
+            ("ampd", 80, 19, "npm downloads it, progress unknown, 19 s"),
+            ("ampd", 60, 19, "progress unknown, 19 s"),
+            ("ampd", 44, 19, "unknown"),
+        ];
+        every(table, |(name, width, seconds, words)| {
+            let row = row(name, width, seconds);
+            assert!(row.contains(words), "{width}: `{row}`");
+        });
+        let mut board = board(start);
+        board.0.retain(|name, _| name.starts_with("ampd"));
+        let pip = board.0.pop_first().expect("one").1;
+        board.0.insert("postgres 18.6".to_owned(), pip);
+        let now = start + Duration::from_secs(19);
+        assert_eq!(
+            rows(&board, 39, 1, now),
+            ["postgres 18.6  / progress unknown, 19 s"]
+        );
+        assert_eq!(rows(&board, 19, 1, now), ["postgres 18.6  / ?%"]);
+    }
+
+    #[test]
     fn columns_are_aligned_and_versions_short() {
         let start = Instant::now();
         let now = start + Duration::from_secs(7);
@@ -154,7 +208,7 @@ mod tests {
         assert_eq!(
             seen,
             [
-                "ampctl v0.0.36-nightly.20260313  / 0 bytes",
+                "ampctl v0.0.36-nightly.20260313  / 0 bytes  stalled 7 s",
                 "ampd v0.0.36-nightly.20260313    / npm downloads it, progress unknown, 7 s",
                 "postgres 18.4                    [=====>      ]  46%      10/21 MiB     2 MiB/s",
             ]

@@ -46,6 +46,25 @@ fn silence_and_crawling_end() {
 }
 
 #[test]
+fn what_came_before_a_silence_is_told() {
+    let bytes = content(3_000_000);
+    let served = bytes.clone();
+    let server = Server::start(move |_, _| Reply::whole(&served).ending(End::SilentAfter(2_500_000)));
+    let world = impatient();
+    unreachable(
+        world
+            .fetch(&sized(server.url("/thing"), &bytes))
+            .expect_err("silent"),
+    );
+    let told = world.events().into_iter().filter_map(|event| match event {
+        Event::DownloadProgress { received, .. } => Some(received),
+        _ => None,
+    });
+    let last = told.max().unwrap_or(0);
+    assert!(last > 2_000_000, "{last} bytes");
+}
+
+#[test]
 fn what_is_slow_but_moves_is_waited_for() {
     let bytes = content(40);
     let served = bytes.clone();
