@@ -80,8 +80,17 @@ function Get-ReleaseFile([string] $Name) {
         $response = $_.Exception.PSObject.Properties['Response']
         $status = if ($response -and $response.Value) { [int] $response.Value.StatusCode } else { 0 }
         $isMissing = ($status -in @(404, 410)) -or ($_.Exception -is [System.Management.Automation.ItemNotFoundException])
+        if ($isMissing -and $mirrored.StartsWith('file:///') -and -not (Test-Path -LiteralPath ([Uri] $mirrored).LocalPath)) {
+            Stop-Install 5 "$mirrored does not exist" '-Mirror takes another place'
+        }
         if ($isMissing -and $wanted) {
-            Stop-Install 3 "there is no ampup $wanted for $target in $base" "leave -Version out for the newest; $Releases lists them all"
+            $hint = "$Releases lists them all"
+            if ($Version -or $env:AMPUP_VERSION) {
+                $hint = "leave -Version out for the newest; $hint"
+            } elseif ($mirrored) {
+                $hint = '-Mirror takes another place'
+            }
+            Stop-Install 3 "there is no ampup $wanted for $target in $base" $hint
         }
         if ($isMissing -and $status) { Stop-Install 5 "$address was not found ($status)" }
         if ($isMissing) { Stop-Install 5 "$address does not exist" '-Mirror takes another place' }

@@ -274,17 +274,19 @@ fetch() {
     address=$base/$1
     code=0
     answer=''
-    quiet='--silent'
-    if [ -t 2 ] && [ "$1" = "$asset" ]; then quiet='--progress-bar'; fi
+    rm -f "$work/said"
     case $client in
         copy)
             [ -e "${address#file://}" ] || answer=none
-            if [ -z "$answer" ]; then cp "${address#file://}" "$into" || code=$?; else code=1; fi
+            if [ -z "$answer" ]; then cp "${address#file://}" "$into" 2>"$work/said" || code=$?; else code=1; fi
             ;;
         curl)
-            answer=$(curl --proto "$protocol" --proto-redir "$protocol" --tlsv1.2 --fail --location --max-redirs 5 $quiet \
-                --show-error --connect-timeout 10 --retry 3 --speed-limit 1024 --speed-time 60 \
-                --max-filesize 209715200 --write-out '%{http_code}' --output "$into" "$address") || code=$?
+            if [ -t 2 ] && [ "$1" = "$asset" ]; then with_curl --progress-bar || code=$?; else code=1; fi
+            # Without the bar, which comes where curl says why it failed.
+            if [ "$code" -ne 0 ]; then
+                code=0
+                with_curl --silent --retry 3 2>"$work/said" || code=$?
+            fi
             # 23: what came could not be written.
             [ "$code" -ne 23 ] || unwritable "$into"
             ;;
@@ -295,7 +297,6 @@ fetch() {
             case $code:$(cat "$work/said") in
                 0:*) ;;
                 8:*' 404'* | 8:*' 410'*) answer=404 ;;
-                *) cat "$work/said" >&2 ;;
             esac
             # 3: a file error.
             [ "$code" -ne 3 ] || unwritable "$into"
@@ -309,21 +310,60 @@ fetch() {
                     ;;
             esac
             # No -T: with it, the wget of busybox 1.35 crashes.
-            wget -q -O "$into" "$address" || code=$?
+            wget -q -O "$into" "$address" 2>"$work/said" || code=$?
+            case $code:$(cat "$work/said") in
+                0:*) ;;
+                *' 404'* | *' 410'*) answer=404 ;;
+            esac
             ;;
     esac
     if [ "$code" -ne 0 ] || [ ! -s "$into" ]; then
         has_room || unwritable "$into"
         case $answer:$1 in
             404:"$asset" | 410:"$asset" | none:"$asset" | 404:"$asset.sha256" | 410:"$asset.sha256" | none:"$asset.sha256")
-                [ -z "$version" ] || fail 3 "there is no ampup $version for $target in $base" \
-                    "leave \`--version\` out for the newest; $RELEASES lists them all"
-                [ "$answer" != none ] || fail 5 "\`${address#file://}\` does not exist" "\`--mirror URL\` takes another place"
-                fail 5 "\`$address\` was not found ($answer)"
+                not_there
                 ;;
         esac
-        fail 5 "cannot download $address" "check the address in a browser; behind a proxy, set \`https_proxy\`; \`--mirror URL\` takes another place"
+        fail 5 "cannot download $address$(why)" "check the address in a browser; behind a proxy, set \`https_proxy\`; \`--mirror URL\` takes another place"
     fi
+}
+
+# with_curl OPTION...: one download. Sets `answer` to the status.
+with_curl() {
+    answer=$(curl --proto "$protocol" --proto-redir "$protocol" --tlsv1.2 --fail --location --max-redirs 5 --show-error \
+        --connect-timeout 10 --speed-limit 1024 --speed-time 60 --max-filesize 209715200 \
+        --write-out '%{http_code}' --output "$into" "$@" "$address")
+}
+
+# Ends with what is not at $address: the whole mirror, this version in it, or the file.
+not_there() {
+    place=${mirror#file://}
+    if [ "$answer" = none ] && [ ! -d "$place" ]; then
+        fail 5 "\`$place\` does not exist" "\`--mirror URL\` takes another place"
+    fi
+    if [ -n "$version" ]; then
+        hint="$RELEASES lists them all"
+        if [ -n "$asked" ]; then
+            hint="leave \`--version\` out for the newest; $hint"
+        elif [ -n "$mirror" ]; then
+            hint="\`--mirror URL\` takes another place"
+        fi
+        fail 3 "there is no ampup $version for $target in $base" "$hint"
+    fi
+    [ "$answer" != none ] || fail 5 "\`${address#file://}\` does not exist" "\`--mirror URL\` takes another place"
+    fail 5 "\`$address\` was not found ($answer)"
+}
+
+# The last words of the program that downloads, in brackets.
+why() {
+    [ -r "$work/said" ] || return 0
+    said=''
+    while read -r line || [ -n "$line" ]; do
+        [ -z "$line" ] || said=$line
+    done <"$work/said"
+    said=${said#"curl: ("[0-9]*") "}
+    said=${said#wget: }
+    [ -z "$said" ] || printf ' (%s)' "$said"
 }
 
 # Whether a small file can still be written.

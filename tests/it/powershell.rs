@@ -110,3 +110,20 @@ fn what_profiles_read_is_powershell() {
     }
     assert_eq!(faults(Completing::PowerShell.script()), [""; 0]);
 }
+
+/// As install.sh: whoever named no version is not told to leave it out, and a mirror that is not there is called that.
+#[test]
+fn install_ps1_hints_at_an_option_that_was_given() {
+    let (_, rest) = SCRIPT
+        .split_once("leave -Version out")
+        .expect("the hint of a missing version");
+    assert!(!rest.contains("leave -Version out"), "once");
+    let before = &SCRIPT[..SCRIPT.len() - rest.len()];
+    let condition = before.lines().rev().nth(1).expect("the line above");
+    assert_eq!(condition.trim(), "if ($Version -or $env:AMPUP_VERSION) {");
+    let mirror = before.find("\"$mirrored does not exist\"").expect("told");
+    assert!(
+        mirror < before.find("there is no ampup").unwrap_or(usize::MAX),
+        "before the version"
+    );
+}

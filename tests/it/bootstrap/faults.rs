@@ -112,6 +112,41 @@ fn a_directory_that_lacks_the_file_is_told_without_a_status() {
         run.assert_failed(5, "does not exist", shell);
         assert!(!run.stderr.contains("404"), "{}", run.stderr);
     });
+    // A release's script asks for its own version, which nobody has named.
+    let empty = machine.world.join("empty");
+    fs_err::create_dir(&empty).expect("made");
+    let mirror_of = |place: &Utf8Path| format!("file://{place}");
+    let rows = [
+        (
+            machine.world.join("nowhere"),
+            [].as_slice(),
+            5,
+            "/nowhere` does not exist\nhint: `--mirror URL`",
+        ),
+        (
+            machine.world.join("nowhere"),
+            &["--version", "1.2.3"],
+            5,
+            "/nowhere` does not exist\nhint: `--mirror URL`",
+        ),
+        (
+            empty.clone(),
+            &[],
+            3,
+            "/empty\nhint: `--mirror URL` takes another place\n",
+        ),
+        (
+            empty,
+            &["--version", "1.2.3"],
+            3,
+            "/empty/v1.2.3\nhint: leave `--version` out",
+        ),
+    ];
+    every(rows, |(place, arguments, code, words)| {
+        let mirror = mirror_of(&place);
+        let arguments = [["--mirror", &mirror].as_slice(), arguments].concat();
+        machine.fails_in_every_shell(&arguments, code, words);
+    });
 }
 
 #[test]
@@ -129,6 +164,14 @@ fn without_a_network_it_says_what_could_not_be_had() {
             return;
         };
         run.assert_failed(5, "cannot download http://127.0.0.1:9/", shell);
+        // Once, with the reason, and nothing else.
+        let lines: Vec<_> = run
+            .stderr
+            .lines()
+            .skip_while(|line| !line.starts_with("  from "))
+            .collect();
+        assert_eq!(lines.len(), 3, "{}", run.stderr);
+        assert!(lines[1].to_lowercase().contains("connect"), "{}", lines[1]);
     });
     machine.fails_in_every_shell(&["--version", "1.2.3"], 3, "there is no ampup 1.2.3 for");
 }
@@ -156,13 +199,7 @@ fn wget_does_as_well_as_curl() {
             run.assert_done(shell);
             assert!(run.stdout.contains("<init>"), "{shell:?}");
         });
-        // busybox's says no more than that it failed.
-        let (code, says) = if busybox {
-            (5, "/download/v1.2.3/")
-        } else {
-            (3, "there is no ampup 1.2.3 for")
-        };
-        machine.fails_in_every_shell(&["--version", "1.2.3"], code, says);
+        machine.fails_in_every_shell(&["--version", "1.2.3"], 3, "there is no ampup 1.2.3 for");
     }
 }
 
