@@ -80,7 +80,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             value.escape_debug()
         ));
     }
-    let lines = intent.summary();
+    // What does not exist is told once ampup is in place.
+    let downloads = installation::downloads(&args.components, session).unwrap_or_default();
+    let lines = intent.summary(&downloads);
     if !lines.is_empty() {
         match session.ask(&format!("{}\n\nContinue?", lines.join("\n")), true) {
             Some(true) => {}

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     domain::{ComponentName, ComponentSpec, Provider, TreeName, version::local_name},
+    event::sized,
     exit::Exit,
     host::Host,
     install::{
@@ -57,6 +58,36 @@ pub(super) fn install(
         plan = plan.beside_the_active();
     }
     perform(&plan, how, &registry, session)
+}
+
+/// Lists what would be downloaded, each with its size and where it comes from first. Nobody is asked.
+///
+/// # Errors
+/// When something does not exist, or the home cannot be read.
+pub(super) fn downloads(specs: &[ComponentSpec], session: &Session) -> Result<Vec<String>, Error> {
+    let (registry, inventory) = (session.registry()?, session.inventory()?);
+    let host = Host::probe(resolve::needs(registry, &inventory, &Host::kind(), specs)?);
+    let plan = resolve::install(registry, &inventory, &host, specs)?;
+    let mirror = session.mirror()?;
+    let first = plan.groups.iter().filter_map(|group| group.candidates.first());
+    let mut lines = Vec::new();
+    for step in first.flat_map(|candidate| &candidate.steps) {
+        if let Action::Acquire(artifacts) = &step.action
+            && let Some(artifact) = artifacts.first()
+        {
+            let version = session.style(&step.component)?.show(&step.version);
+            let size = artifact.size.map(|size| format!(", {}", sized(size)));
+            let place = mirror
+                .as_ref()
+                .map_or(artifact.source.place(), |mirror| mirror.as_str());
+            lines.push(format!(
+                "{} {version}{} from {place}",
+                step.component,
+                size.unwrap_or_default()
+            ));
+        }
+    }
+    Ok(lines)
 }
 
 /// Carries out a plan that was made from `registry`, or shows it.

@@ -96,8 +96,8 @@ impl Intent {
         }
     }
 
-    /// The same in a line for each place. Empty if nothing is to be done.
-    pub(super) fn summary(&self) -> Vec<String> {
+    /// The same in a line for each place, and what is downloaded afterwards. Empty if there is nothing to agree to.
+    pub(super) fn summary(&self, downloads: &[String]) -> Vec<String> {
         let mut lines = Vec::new();
         if let SelfInstall::Installation { .. } = &self.self_install {
             lines.push(format!(
@@ -116,6 +116,10 @@ impl Intent {
                 Action::ByHand(_) | Action::Failed(..) => continue,
             };
             touched.push(format!("  {what} `{}`", change.file.path));
+        }
+        if (!lines.is_empty() || !touched.is_empty()) && !downloads.is_empty() {
+            lines.push("It downloads and installs too:".to_owned());
+            lines.extend(downloads.iter().map(|one| format!("  {one}")));
         }
         if !touched.is_empty() {
             lines.push("So that the shells of this machine find it:".to_owned());

@@ -152,6 +152,14 @@ fn a_no_changes_nothing() {
         2,
         "{run:#?}"
     );
+    let run = answer(built, "init --component postgres@18.4.0", "n\n").exits(1);
+    let asked = run.stdout.split("Continue?").next().unwrap_or_default();
+    let download = asked.lines().find(|line| line.starts_with("  postgres 18.4, "));
+    let download = download.unwrap_or_else(|| panic!("{run:#?}"));
+    assert!(
+        download.trim_end().ends_with(" MiB from github.com"),
+        "{download}"
+    );
     assert_eq!(snapshot(&person.directory()), before);
     let run = answer(built, "init", "what?\n\n").exits(0);
     let asked = run.stdout.matches("Continue?").count();
