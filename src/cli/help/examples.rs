@@ -105,6 +105,14 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         ],
     ),
     (
+        "db",
+        &[
+            ("ampup db psql", "open the project's database"),
+            ("ampup db backup", "copy it into a file"),
+            ("ampup db import dump.sql", "bring rows along"),
+        ],
+    ),
+    (
         "db start",
         &[
             ("ampup db start", "it runs until `ampup db stop`"),
@@ -299,10 +307,24 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         ],
     ),
     (
+        "registry",
+        &[
+            ("ampup registry check manifest.json", "name every mistake"),
+            ("ampup --registry manifest.json list --available", "what it has"),
+        ],
+    ),
+    (
         "registry check",
         &[
             ("ampup registry check manifest.json", "name every mistake"),
             ("ampup --registry manifest.json install", "install from it"),
+        ],
+    ),
+    (
+        "self",
+        &[
+            ("ampup self update", "to the newest version"),
+            ("ampup self uninstall", "remove ampup; projects stay"),
         ],
     ),
     (
