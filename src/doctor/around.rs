@@ -184,7 +184,10 @@ pub(super) fn project(env: &Env) -> Vec<Finding> {
             format!("`{amp_dir}` holds `{evidence}`: it is the home of ampup 0.1, not a project's directory"),
             "work in another directory, and keep projects out of it: whoever removes it removes their database",
         ));
-    } else if env.var("AMP_DIR").is_none() && here.is_some() && here == env.user_home() {
+    } else if env.var("AMP_DIR").is_none()
+        && let (Some(here), Some(home)) = (here, env.user_home())
+        && is_same(here, home)
+    {
         findings.push(Finding::note(
             "project",
             format!("a project here would have its database in `{amp_dir}`, in your home directory"),

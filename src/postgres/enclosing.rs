@@ -86,6 +86,8 @@ mod tests {
         let world = tempfile::tempdir().expect("a directory");
         let top = Utf8Path::from_path(world.path()).expect("UTF-8");
         let top = link::real(top).expect("there");
+        fs::create_dir(top.join("u")).expect("made");
+        link::directory(&top.join("u"), &top.join("link")).expect("made");
         for directory in directories {
             fs::create_dir_all(top.join(directory)).expect("made");
         }
@@ -163,6 +165,38 @@ mod tests {
                 "u/a",
                 &home,
                 ("u/a/.amp", None),
+            ),
+            (
+                "above a link to the home directory",
+                &["u/a"],
+                &["u/.amp/metadb/PG_VERSION"],
+                "u/a",
+                &[(HOME, "link")],
+                ("u/a/.amp", None),
+            ),
+            (
+                "above the home directory that we are in",
+                &[],
+                &["ampup.toml"],
+                "u",
+                &home,
+                ("u/.amp", None),
+            ),
+            (
+                "above one by a link",
+                &[],
+                &[".amp/metadb/PG_VERSION"],
+                "u",
+                &[(HOME, "link")],
+                ("u/.amp", None),
+            ),
+            (
+                "without a home directory",
+                &["u/a"],
+                &["u/ampup.toml"],
+                "u/a",
+                &[],
+                ("u/.amp", above),
             ),
             (
                 "an older ampup's home",
