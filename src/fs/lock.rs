@@ -2,7 +2,9 @@
 //!
 //! A lock ends with its process, however that ends. It is not inherited, because the standard library opens files
 //! close-on-exec, unless a child is given a `handle`: then it lasts as long as the last process that has one. The holder
-//! writes its process id, host and command into the file, so that whoever waits can say for whom.
+//! writes down who it is (`lock/holder.rs`), so that whoever waits can say for whom.
+
+mod holder;
 
 use std::{
     fs::TryLockError,
@@ -14,6 +16,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+pub use self::holder::{holder, holder_is_gone, holders, is_held};
 use super::link::ForeignEntry;
 
 /// A lock that is held until this value is dropped.
@@ -33,7 +36,7 @@ pub enum LockError {
     Busy {
         /// The lock file.
         path: Utf8PathBuf,
-        /// The process id and command of the holder, as it wrote them.
+        /// The holder, in words.
         holder: String,
         /// The time that was waited.
         seconds: u64,
@@ -100,7 +103,7 @@ impl Lock {
     pub fn try_acquire(path: &Utf8Path) -> Result<Option<Self>, LockError> {
         let taken = Self::try_lock(path, std::fs::File::try_lock)?;
         if let Some(lock) = &taken {
-            lock.name_holder(std::process::id(), &command_line());
+            lock.name_holder(std::process::id(), &holder::command_line());
         }
         Ok(taken)
     }
@@ -184,7 +187,7 @@ impl Lock {
         let write = |mut file: &fs::File| {
             file.set_len(0)?;
             file.rewind()?;
-            file.write_all(format!("{pid} {} {command}\n", host_name()).as_bytes())
+            file.write_all(holder::record(pid, command).as_bytes())
         };
         let _: io::Result<()> = write(&self.file);
     }
@@ -299,103 +302,6 @@ fn close_to_others(file: &fs::File) {
     let _ = file;
 }
 
-/// This process's command, for whoever waits.
-fn command_line() -> String {
-    let words: Vec<_> = std::env::args_os().take(12).collect();
-    crate::env::shown_command(&words)
-}
-
-/// Process ids mean nothing on another machine or in another container, and those have names of their own.
-fn host_name() -> String {
-    #[cfg(unix)]
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    #[cfg(not(unix))]
-    let name = String::new();
-    if name.is_empty() || name.contains(char::is_whitespace) {
-        "localhost".to_owned()
-    } else {
-        name
-    }
-}
-
-/// Returns true if the process that is recorded as the holder is gone, as far as this machine can tell.
-pub fn holder_is_gone(path: &Utf8Path) -> bool {
-    let text = super::atomic::read(path, 4096).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let mut words = text.split_whitespace();
-    let (Some(Ok(pid)), Some(host)) = (words.next().map(str::parse::<i32>), words.next()) else {
-        return false;
-    };
-    #[cfg(unix)]
-    {
-        use rustix::process::{Pid, test_kill_process};
-        let gone = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
-        host == host_name() && Pid::from_raw(pid).is_some_and(gone)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = (pid, host);
-        false
-    }
-}
-
-/// The holder's process id, host and command, as it wrote them.
-pub fn holder(path: &Utf8Path) -> String {
-    let text = super::atomic::read(path, 4096)
-        .ok()
-        .and_then(|text| String::from_utf8(text).ok())
-        .unwrap_or_default();
-    let mut words = text.trim().splitn(3, ' ');
-    match (words.next(), words.next(), words.next()) {
-        (Some(pid), Some(host), Some(command)) => {
-            let on = if host == host_name() {
-                String::new()
-            } else {
-                format!(" on `{}`", host.escape_debug())
-            };
-            format!(
-                "process {}{on} (`{}`)",
-                pid.escape_debug(),
-                command.escape_debug()
-            )
-        }
-        _ => "another process".to_owned(),
-    }
-}
-
-/// Returns true if somebody holds or shares the lock, without touching it: trying it would make others believe that it
-/// is held. `None` if the system does not say.
-pub fn is_held(path: &Utf8Path) -> Option<bool> {
-    holders(path).map(|holders| !holders.is_empty())
-}
-
-/// The processes that hold or share the lock, without touching it: 0 stands for one that is not seen from here. `None` if
-/// the system does not say.
-pub fn holders(path: &Utf8Path) -> Option<Vec<u32>> {
-    #[cfg(target_os = "linux")]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let inode = match fs::metadata(path) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Some(Vec::new()),
-            found => found.ok()?.ino(),
-        };
-        // `1: FLOCK ADVISORY READ 1234 08:01:5678 0 EOF` (proc(5)). The device is left out: an overlay has another there.
-        let locks = fs::read_to_string("/proc/locks").ok()?;
-        let suffix = format!(":{inode}");
-        let holder = |line: &str| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let is_ours = words.get(1) == Some(&"FLOCK") && words.get(5)?.ends_with(&suffix);
-            is_ours.then(|| words[4].parse().unwrap_or(0))
-        };
-        Some(locks.lines().filter_map(holder).collect())
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = path;
-        None
-    }
-}
-
 fn has_no_locks(cause: &io::Error) -> bool {
     #[cfg(unix)]
     {
@@ -426,6 +332,30 @@ mod tests {
                 .contains(&format!("process {}", std::process::id())),
             "{refused}"
         );
+        #[cfg(unix)]
+        {
+            let named = || holder(&path);
+            let me = std::process::id();
+            let record = |pid| holder::record(pid, "ampup run");
+            let rows = [
+                (record(me), true),
+                // As an older ampup wrote it.
+                (record(me).lines().take(1).collect(), true),
+                (record(i32::MAX.cast_unsigned()), false),
+                (String::new(), false),
+                #[cfg(target_os = "linux")]
+                // Another process has its id since.
+                (record(me).replacen('\n', "\n1", 1), false),
+                #[cfg(target_os = "linux")]
+                // It lives, and the lock is not its any more.
+                (record(std::os::unix::process::parent_id()), false),
+            ];
+            for (record, is_named) in rows {
+                fs::write(&path, &record).expect("written");
+                assert_eq!(named().starts_with("process "), is_named, "{record:?}");
+                assert_eq!(named() == "another process", !is_named, "{record:?}");
+            }
+        }
         drop(first);
         assert!(Lock::try_acquire(&path).expect("opened").is_some());
         assert!(path.exists(), "lock files are never deleted");
