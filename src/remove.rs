@@ -12,7 +12,10 @@ use crate::{
     domain::{ComponentName, Inventory, Tree, TreeName},
     fs::lock::Lock,
     layout::Layout,
-    postgres::Project,
+    postgres::{
+        Project,
+        projects::{Projects, UnreadRecord},
+    },
     store::{
         commit::{StoreChange, commit},
         in_use,
@@ -39,6 +42,9 @@ pub enum RemoveError {
     /// Projects need it, and no other takes its place.
     #[error("{0}")]
     Needed(Needed),
+    /// A record of projects cannot be read, one of which may need it.
+    #[error("cannot tell which projects need what would be removed: {0}")]
+    Unknown(UnreadRecord),
     /// A process runs from the home that is to go.
     #[error("process {pid} runs from ampup's home (`{executable}`)")]
     Running {
@@ -61,6 +67,15 @@ pub enum RemoveError {
     /// The home cannot be written.
     #[error("cannot change ampup's home")]
     Store(#[from] io::Error),
+}
+
+/// Ensures that every project of this user's is known, so that what it needs can be told.
+///
+/// # Errors
+/// `Unknown`, with the first record that cannot be read.
+pub fn ensure_projects_known(projects: &Projects) -> Result<(), RemoveError> {
+    let unread = projects.unread().into_iter().next();
+    unread.map_or(Ok(()), |unread| Err(RemoveError::Unknown(unread)))
 }
 
 /// The tree that becomes active when this one goes: the newest other one of the same major version. To another major, a

@@ -160,15 +160,10 @@ pub fn ensure_no_downgrade(cluster: &Cluster, from: u64, to: u64) -> Result<(), 
     if to >= from {
         return Ok(());
     }
-    Err(DumpError::Refused {
-        message: format!("the database was created by PostgreSQL {from} and cannot be downgraded to {to}"),
-        hint: match cluster.locator().postgres(Some(from)) {
-            Ok(_) => format!(
-                "nothing needs to be done: PostgreSQL {from} serves it, whatever is active; `ampup db import` copies what \
-                 `pg_dump` writes of it into another project"
-            ),
-            Err(_) => format!("`ampup install postgres@{from}`: it is served by its own major"),
-        },
+    Err(DumpError::Downgrade {
+        from,
+        to,
+        is_served: cluster.locator().postgres(Some(from)).is_ok(),
     })
 }
 

@@ -25,6 +25,7 @@ pub(super) use self::postgres::remedy_of_end;
 
 use std::io;
 
+pub(super) use self::remove::mended;
 use crate::fs::{is_disk_failure, is_out_of_files, link::ForeignEntry};
 
 /// The remedy where a disk fails at its work.

@@ -4,13 +4,13 @@ use std::{sync::mpsc, thread, time::Duration};
 
 use camino::Utf8PathBuf;
 
-use super::{Error, Session, pinned, requests, unbuilt};
+use super::{Error, Session, advice::mended, pinned, requests, unbuilt};
 use crate::{
     backup::BackupError,
     domain::component::Acceptance,
     dump::DumpError,
     event::{Event, Reporter},
-    fs::link,
+    fs::{identity::is_same, link},
     hindrance::{self, Hindrance},
     locate::{self, LocateError, Locator},
     postgres::{
@@ -18,6 +18,7 @@ use crate::{
         enclosing::{self, Surprise},
         observe::purpose::StartedBy,
         program::ProgramError,
+        projects::Projects,
         user::OsUser,
     },
 };
@@ -103,6 +104,16 @@ pub(super) fn open(project: &Project, session: &Session) -> Cluster {
         .interrupted_by(&session.options.interrupt)
 }
 
+/// The projects that are known, with a warning for each record of them that cannot be read.
+pub(super) fn projects(session: &Session) -> Projects {
+    let projects = Projects::new(&session.layout, &session.env);
+    for unread in projects.unread().iter().filter(|unread| !unread.is_closed) {
+        session.warn(format!("{unread}; the projects that it names are not known"));
+        session.note(mended(unread));
+    }
+    projects
+}
+
 /// The user of this name.
 ///
 /// # Errors
@@ -144,7 +155,8 @@ pub(super) fn start(
 /// Warns of a database that was made in the user's home directory itself, where nobody keeps a project.
 pub(super) fn warn_of_home(server: &Server, cluster: &Cluster, session: &Session) {
     let evidence = server.evidence();
-    let is_home = Some(cluster.project().directory()) == session.env.user_home();
+    let home = session.env.user_home();
+    let is_home = home.is_some_and(|home| is_same(home, cluster.project().directory()));
     if evidence.made.is_some() && is_home {
         session.warn(format!(
             "`{}` is in your home directory itself; change to a project's directory first, if you meant one",
@@ -205,6 +217,11 @@ pub(super) fn with_remedy(error: Error, session: &Session) -> Error {
         | Error::Backup(BackupError::Cluster(error)) => {
             missing_major(error).and_then(|major| unbuilt::hint(major, session))
         }
+        Error::Dump(DumpError::Downgrade {
+            from,
+            is_served: false,
+            ..
+        }) => unbuilt::hint(*from, session),
         Error::Backup(BackupError::OtherMajor { source, .. }) => {
             not_installed(source).and_then(|major| unbuilt::hint_to_restore(major, session))
         }

@@ -9,13 +9,19 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Error, Outcome, RegistrySource, Session, client, paint, pinned, requests, session::absolute};
+use super::{
+    Error, Outcome, RegistrySource, Session, advice::mended, client, paint, pinned, requests,
+    session::absolute,
+};
 use crate::{
     doctor::{self, Advice, Finding, InUse, Level},
     event::counted,
     exit::Exit,
     hindrance::Hindrance,
-    postgres::access::AccessError,
+    postgres::{
+        access::AccessError,
+        projects::{Projects, UnreadRecord},
+    },
     store::check::{self, Damage},
 };
 
@@ -97,6 +103,7 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
             on_access: AccessError::hint,
         },
     ));
+    findings.extend(records(session));
     findings.extend(pins(session));
     findings.extend(psql(session));
     findings.extend(project::check(session));
@@ -218,6 +225,17 @@ fn psql(session: &Session) -> Option<Finding> {
         unloadable.text(),
         unloadable.hint().unwrap_or_else(otherwise),
     ))
+}
+
+/// The records of projects that cannot be read, so that nothing of what they name is spared or listed.
+fn records(session: &Session) -> Vec<Finding> {
+    let unread = Projects::new(&session.layout, &session.env).unread();
+    let ours = unread.iter().filter(|unread| !unread.is_closed);
+    let finding = |unread: &UnreadRecord| {
+        let text = format!("{unread}; the projects that it names are not known");
+        Finding::warning("home", text, mended(unread))
+    };
+    ours.map(finding).collect()
 }
 
 /// The pins of the project here.

@@ -49,7 +49,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             });
         }
     }
-    let projects = Projects::new(&session.layout, &session.env);
+    let projects = database::projects(session);
+    if !args.names.is_empty() {
+        remove::ensure_projects_known(&projects)?;
+    }
     let amp_dirs = known(&projects, session);
     let ours = prune::of_this_user(&amp_dirs);
     let mut kept = prune::kept(&ours);
@@ -84,6 +87,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
         removal.outcome()
     };
+    if is_nothing && !forgotten.is_empty() {
+        outcome.talk = vec!["nothing else to remove".to_owned()];
+    }
     outcome.json["forgotten"] = json!(forgotten);
     outcome.json["kept"] = kept.iter().map(row).collect();
     Ok(outcome)

@@ -15,7 +15,10 @@ use crate::{
     },
     layout::Layout,
     postgres::projects::Projects,
-    remove::home::{self, Estate, Left},
+    remove::{
+        self,
+        home::{self, Estate, Left},
+    },
     self_install::{self, Whence},
     setup::{
         self,
@@ -264,7 +267,9 @@ pub(super) fn returns(session: &Session) -> Result<Vec<Return>, Error> {
 
 /// A project's data outlives everything: nobody should keep one in ampup's home, and if somebody does, it stays.
 fn ensure_no_projects(estate: &Estate, session: &Session) -> Result<(), Error> {
-    let projects = Projects::new(&session.layout, &session.env).read();
+    let record = Projects::new(&session.layout, &session.env);
+    remove::ensure_projects_known(&record)?;
+    let projects = record.read();
     let is_doomed = |project: &&Utf8PathBuf| estate.ours.iter().any(|path| project.starts_with(path));
     let there = |project: &&Utf8PathBuf| project.symlink_metadata().is_ok();
     if let Some(project) = projects.iter().filter(is_doomed).find(there) {

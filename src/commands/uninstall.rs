@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     domain::{ComponentName, ComponentSpec, Inventory, Tree, TreeName, version::local_name},
+    postgres::projects::Projects,
     remove::{self, RemoveError, needed::Needed},
     self_install,
 };
@@ -85,9 +86,15 @@ fn doomed(
         });
     }
     let needed = pinned::needed(inventory, &doomed, session)?;
+    if args.force {
+        return Ok((doomed, needed));
+    }
     match needed.first() {
-        Some(first) if !args.force => Err(RemoveError::Needed(first.clone()).into()),
-        Some(_) | None => Ok((doomed, needed)),
+        Some(first) => Err(RemoveError::Needed(first.clone()).into()),
+        None => {
+            remove::ensure_projects_known(&Projects::new(&session.layout, &session.env))?;
+            Ok((doomed, needed))
+        }
     }
 }
 

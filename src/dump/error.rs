@@ -32,6 +32,16 @@ pub enum DumpError {
         /// Where they are not.
         searched: Vec<Utf8PathBuf>,
     },
+    /// No major reads what a later one wrote.
+    #[error("the database was created by PostgreSQL {from} and cannot be downgraded to {to}")]
+    Downgrade {
+        /// The major that it is of.
+        from: u64,
+        /// The major that was asked for.
+        to: u64,
+        /// True if the one that it is of is installed.
+        is_served: bool,
+    },
     /// A program cannot be run.
     #[error("cannot run `{program}`")]
     Spawn {

@@ -1,18 +1,20 @@
 //! The projects that have a cluster or pins, so that `ampup db list` can name their databases, and what they need is spared.
-//! Only a memory aid: whether there is a cluster, and what it is, is looked at.
+//! Only a memory aid: whether there is a cluster, and what it is, is looked at. A record that cannot be read is never written
+//! over, and whoever relies on it is told.
 
-use std::{collections::BTreeSet, io, time::Duration};
+use std::{collections::BTreeSet, fmt, io, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     env::Env,
-    fs::{atomic, entries, lock::Lock},
+    fs::{atomic, entries, identity::FileIdentity, lock::Lock},
     layout::Layout,
     postgres::{
         observe::decide::OLD,
         project::{AMP, PINS},
+        user::current_uid,
     },
     store::{claim, directories, shared_home},
 };
@@ -22,11 +24,31 @@ const LIMIT: u64 = 16 << 20;
 /// Another ampup holds its lock for the time of one small write.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The version of the record that is understood.
+const SCHEMA: u32 = 1;
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Document {
     schema: u32,
     /// Amp directories.
     projects: BTreeSet<Utf8PathBuf>,
+}
+
+/// A record that is there and cannot be read: nobody knows which projects it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadRecord {
+    /// The file.
+    pub file: Utf8PathBuf,
+    /// The reason, as it follows the file's name.
+    pub why: String,
+    /// True if it is another user's, who has closed it, as root does in a home that others may use.
+    pub is_closed: bool,
+}
+
+impl fmt::Display for UnreadRecord {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}` {}", self.file, self.why)
+    }
 }
 
 /// A cluster that needs a PostgreSQL of its major.
@@ -72,15 +94,19 @@ impl Projects {
 
     /// Every Amp directory that was written down, whether it is still there or not.
     pub fn read(&self) -> BTreeSet<Utf8PathBuf> {
-        self.files.iter().flat_map(|file| read(file)).collect()
+        self.files.iter().flat_map(|file| known(file)).collect()
     }
 
-    /// Every Amp directory that was written down and is not there any more, nor its project's pins.
+    /// The records that are there and cannot be read: of what they name, `read` gives nothing.
+    pub fn unread(&self) -> Vec<UnreadRecord> {
+        self.files.iter().filter_map(|file| read(file).err()).collect()
+    }
+
+    /// Every Amp directory that was written down and has no database any more, in use or kept, nor its project pins.
     pub fn gone(&self) -> BTreeSet<Utf8PathBuf> {
-        self.read()
-            .into_iter()
-            .filter(|amp_dir| is_gone(amp_dir) && is_gone(&amp_dir.with_file_name(PINS)))
-            .collect()
+        let is_gone =
+            |amp_dir: &Utf8PathBuf| !has_databases(amp_dir) && is_gone(&amp_dir.with_file_name(PINS));
+        self.read().into_iter().filter(is_gone).collect()
     }
 
     /// Drops Amp directories from the record.
@@ -89,7 +115,7 @@ impl Projects {
     /// When a file that has one of them cannot be written.
     pub fn forget(&self, amp_dirs: &BTreeSet<Utf8PathBuf>) -> io::Result<()> {
         for (number, file) in self.files.iter().enumerate() {
-            if !read(file).is_disjoint(amp_dirs) {
+            if !known(file).is_disjoint(amp_dirs) {
                 change(file, number > 0, |projects| {
                     projects.retain(|project| !amp_dirs.contains(project));
                 })?;
@@ -140,7 +166,7 @@ impl Projects {
         self.add(project.amp_dir())
     }
 
-    /// Writes an Amp directory down. ampup's home is not made for it.
+    /// Writes an Amp directory down, in the first place that takes it. ampup's home is not made for it.
     ///
     /// # Errors
     /// When none of the places can be written to.
@@ -190,13 +216,45 @@ fn begins_with_time(text: &str) -> bool {
     text.len() >= LIKE.len() && text.bytes().zip(LIKE.iter().copied()).all(is_like)
 }
 
-/// A file that is missing or damaged names no projects: they are found again when they are used.
-fn read(file: &Utf8Path) -> BTreeSet<Utf8PathBuf> {
-    atomic::read(file, LIMIT)
-        .ok()
-        .and_then(|content| serde_json::from_slice::<Document>(&content).ok())
-        .map(|document| document.projects)
-        .unwrap_or_default()
+/// The projects that a record names, as far as it can be read.
+fn known(file: &Utf8Path) -> BTreeSet<Utf8PathBuf> {
+    read(file).unwrap_or_default()
+}
+
+/// Reads a record; one that is missing names no projects.
+fn read(file: &Utf8Path) -> Result<BTreeSet<Utf8PathBuf>, UnreadRecord> {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    let unread = |why: String, is_closed| UnreadRecord {
+        file: file.to_owned(),
+        why,
+        is_closed,
+    };
+    let content = match atomic::read(file, LIMIT) {
+        Err(cause) if matches!(cause.kind(), NotFound | NotADirectory) => return Ok(BTreeSet::new()),
+        Err(cause) => {
+            let is_ours = FileIdentity::at(file).is_ok_and(|found| found.uid == current_uid());
+            let is_closed = cause.kind() == PermissionDenied && !is_ours;
+            return Err(unread(format!("cannot be read: {cause}"), is_closed));
+        }
+        Ok(content) => content,
+    };
+    match serde_json::from_slice::<Document>(&content) {
+        Ok(document) if document.schema == SCHEMA => Ok(document.projects),
+        Ok(document) => Err(unread(
+            format!(
+                "is of another ampup: it has schema {}, and this one reads {SCHEMA}",
+                document.schema
+            ),
+            false,
+        )),
+        Err(cause) => Err(unread(format!("is damaged: {cause}"), false)),
+    }
+}
+
+/// Returns true if an Amp directory may have a database: one in use, one that is being exchanged, or one that was kept.
+pub fn has_databases(amp_dir: &Utf8Path) -> bool {
+    let places = ["metadb", "metadb.next", "backups"];
+    places.iter().any(|name| !is_gone(&amp_dir.join(name))) || !kept_clusters(amp_dir).is_empty()
 }
 
 /// Returns true if nothing has that name. One that cannot be looked at may be there.
@@ -215,9 +273,14 @@ fn change(
     let parent = file.parent().expect("a file in a directory");
     // In the home it is `staging/` that is swept.
     is_beside.then_some(parent).into_iter().for_each(atomic::sweep);
-    let mut projects = read(file);
+    // What is in one that cannot be read may be mended, unless it is written over.
+    let unread = |unread: UnreadRecord| io::Error::new(io::ErrorKind::InvalidData, unread.to_string());
+    let mut projects = read(file).map_err(unread)?;
     change(&mut projects);
-    let document = Document { schema: 1, projects };
+    let document = Document {
+        schema: SCHEMA,
+        projects,
+    };
     let text = serde_json::to_vec_pretty(&document).map_err(io::Error::other)?;
     let layout = Layout::new(parent);
     match directories::foreign_entry(&layout.staging(), &layout) {
@@ -256,13 +319,31 @@ mod tests {
         );
         let all: Vec<_> = projects.read().into_iter().collect();
         assert_eq!(all, ["/a/.amp", "/b/.amp", "/d/.amp"]);
-        fs::write(layout.projects(), "{").expect("damaged");
-        projects.add("/c/.amp".into()).expect("written");
-        assert_eq!(projects.read().len(), 3);
+        for damaged in ["{", "", "x", r#"{"schema":9,"projects":[]}"#] {
+            fs::write(layout.projects(), damaged).expect("damaged");
+            projects.add("/c/.amp".into()).expect("written beside it");
+            // The one in the damaged file is not known now.
+            assert_eq!(projects.read().len(), 3);
+            let unread = projects.unread();
+            let files: Vec<_> = unread.iter().map(|unread| &unread.file).collect();
+            assert_eq!(files, [&layout.projects()], "{damaged}");
+            assert_eq!(
+                fs::read_to_string(layout.projects()).expect("read"),
+                damaged,
+                "it is never written over"
+            );
+        }
+        fs::remove_file(layout.projects()).expect("removed");
+        projects.add("/b/.amp".into()).expect("written");
+        assert_eq!(projects.unread(), []);
+        // One without a database is as good as gone.
         let there = world.join("there");
-        fs::create_dir(&there).expect("made");
+        fs::create_dir_all(there.join("log")).expect("made");
         projects.add(&there).expect("written");
-        assert_eq!(projects.gone().len(), 3);
+        assert_eq!(projects.gone().len(), 5);
+        fs::create_dir(there.join("metadb.old-20260101T000000Z")).expect("made");
+        projects.add(&there).expect("written");
+        assert_eq!(projects.gone().len(), 4);
         projects
             .forget(&projects.gone())
             .expect("forgotten in both files");

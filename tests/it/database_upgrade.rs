@@ -236,6 +236,7 @@ fn a_cluster_of_a_major_without_builds_is_moved_with_the_systems_programs() {
         "{run:#?}"
     );
     fs::remove_file(&pins).expect("removed");
+    majors_that_nobody_builds(&home);
     home.db(&["upgrade"])
         .exits(0)
         .says("5002 rows")
@@ -286,4 +287,37 @@ fn first_role_after_upgrade(login: &str) -> String {
     let first = sql(&url, "select rolname from pg_roles where oid = 10").expect("answered");
     server.release(&Silent).expect("stopped");
     first
+}
+
+/// Nothing is hinted that does not exist, whatever major a cluster says that it is of.
+fn majors_that_nobody_builds(home: &Home) {
+    let file = home.cluster().project().cluster().join("PG_VERSION");
+    let whole = fs::read(&file).expect("read");
+    let newer = "hint: `ampup self update` may know a build of it";
+    let rows = [
+        ("19", &["upgrade"][..], "cannot be downgraded to 18", newer),
+        (
+            "19",
+            &["upgrade", "--to", "18"],
+            "cannot be downgraded to 18",
+            newer,
+        ),
+        (
+            "99",
+            &["upgrade", "--dry-run"],
+            "cannot be downgraded to 18",
+            newer,
+        ),
+        (
+            "14",
+            &["upgrade", "--to", "15"],
+            "PostgreSQL 15 is not installed, and there is no build of it to install",
+            "hint: `ampup info postgres` lists every version; `ampup db upgrade` moves the database to the active one",
+        ),
+    ];
+    every(rows, |(major, words, what, hint)| {
+        fs::write(&file, format!("{major}\n")).expect("written");
+        home.db(words).exits(3).says(what).says(hint);
+    });
+    fs::write(&file, whole).expect("written");
 }

@@ -88,6 +88,21 @@ impl DumpError {
                 Some("nothing was changed; end what writes to it and run the same command again".to_owned())
             }
             Self::NoRoom { .. } => Some(MAKE_ROOM.to_owned()),
+            Self::Downgrade {
+                from,
+                is_served: true,
+                ..
+            } => Some(format!(
+                "nothing needs to be done: PostgreSQL {from} serves it, whatever is active; `ampup db import` copies what \
+                 `pg_dump` writes of it into another project"
+            )),
+            Self::Downgrade {
+                from,
+                is_served: false,
+                ..
+            } => Some(format!(
+                "`ampup install postgres@{from}`: it is served by its own major"
+            )),
             Self::Refused { hint, .. } => Some(hint.clone()),
         }
     }
@@ -102,7 +117,9 @@ impl DumpError {
             Self::Failed { last_lines, .. } if is_of_login(last_lines) => Exit::Failed,
             Self::Failed { last_lines, .. } if is_of_network(last_lines) => Exit::Network,
             Self::Silent { .. } | Self::Lost { .. } => Exit::Network,
-            Self::Failed { .. } | Self::Uncounted { .. } | Self::Refused { .. } => Exit::Failed,
+            Self::Failed { .. } | Self::Uncounted { .. } | Self::Downgrade { .. } | Self::Refused { .. } => {
+                Exit::Failed
+            }
             Self::RowsDiffer { .. } => Exit::Integrity,
             Self::NoRoom { .. } => Exit::Disk,
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,

@@ -4,6 +4,7 @@ use super::hint_of_io;
 use crate::{
     exit::Exit,
     hindrance::Hindrance,
+    postgres::projects::UnreadRecord,
     remove::{
         RemoveError,
         needed::{Need, Needed},
@@ -18,6 +19,7 @@ impl RemoveError {
             Self::InUse { .. }
             | Self::Running { .. }
             | Self::Unlisted(_)
+            | Self::Unknown(_)
             | Self::Needed(_)
             | Self::AtWork { .. } => Exit::Busy,
             Self::Store(source) => Exit::of_io(source),
@@ -39,6 +41,7 @@ impl RemoveError {
             }
             Self::Unlisted(_) if cfg!(target_os = "linux") => Hindrance::NoProc.hint(),
             Self::Unlisted(_) => None,
+            Self::Unknown(unread) => Some(mended(unread)),
             Self::Needed(needed) => Some(way_out(needed)),
             Self::AtWork { .. } => {
                 Some("wait for that process, or end it, and run the same command again".to_owned())
@@ -65,4 +68,16 @@ fn way_out(needed: &Needed) -> String {
         [Need::Pin { .. }] => format!("{force}, if that project is not needed any more"),
         _ => format!("{force}, if none of them is needed any more"),
     }
+}
+
+/// The remedy for a record of projects that cannot be read.
+pub(crate) fn mended(unread: &UnreadRecord) -> String {
+    if unread.is_closed {
+        return "run this as the user who owns it".to_owned();
+    }
+    format!(
+        "put it back from a backup, or remove it: `rm {}`; a project is known again once `ampup run` or `ampup db start` was used \
+         in it",
+        shell::typed(unread.file.as_str())
+    )
 }

@@ -9,11 +9,10 @@ use super::status::{described, state, version};
 use crate::{
     commands::{Error, Outcome, Session, database},
     event::sized,
-    locate::Locator,
     postgres::{
-        Project, enclosing,
+        Contents, Project, enclosing,
         identity::{Process, servers_of_removed},
-        projects::{Projects, is_gone},
+        projects::has_databases,
     },
 };
 
@@ -28,14 +27,14 @@ pub struct Args {}
 /// # Errors
 /// None: what cannot be looked at is listed so.
 pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
-    let locator = Locator::new(session.layout.home());
-    let mut known = Projects::new(locator.layout(), &session.env).read();
+    let mut known = database::projects(session).read();
     if let Ok((here, _)) = enclosing::find(&session.env, None)
         && here.cluster().symlink_metadata().is_ok()
     {
         known.insert(here.amp_dir().to_owned());
     }
-    let (gone, there): (Vec<_>, Vec<_>) = known.into_iter().partition(|amp_dir| is_gone(amp_dir));
+    // One that has only what was kept is listed, because it can be restored.
+    let (gone, there): (Vec<_>, Vec<_>) = known.into_iter().partition(|amp_dir| !has_databases(amp_dir));
     let clusters: Vec<_> = gone
         .iter()
         .chain(&there)
@@ -113,6 +112,9 @@ fn row(amp_dir: &Utf8Path, left: Option<&Process>, session: &Session) -> Row {
                         "removed, and its server (process {}) ends within a minute",
                         server.pid
                     )
+                }
+                None if matches!(status.contents, Contents::Absent | Contents::Empty) => {
+                    "none; `ampup db restore` there lists what was kept".to_owned()
                 }
                 None if status.is_ephemeral => format!("{}, ephemeral", state(&status)),
                 None => state(&status),

@@ -7,6 +7,7 @@ use crate::{
     commands::{
         Outcome,
         pinned::{self, PostgresPin},
+        unbuilt,
     },
     event::{counted, sized},
     postgres::{Cluster, Contents},
@@ -34,6 +35,7 @@ pub struct Args {
 /// is too little room, or it is in use.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
+    ensure_obtainable(args.to, &cluster, session)?;
     let to = destination(args.to, &cluster, session)?;
     if args.dry_run {
         return plan(&cluster, &to, session);
@@ -131,6 +133,21 @@ fn already_there(major: u64, session: &Session) -> Result<Vec<String>, Error> {
         talk.extend(pin.holds_back(session)?);
     }
     Ok(talk)
+}
+
+/// Ensures that the major to upgrade to is installed, or can be.
+fn ensure_obtainable(to: Option<u64>, cluster: &Cluster, session: &Session) -> Result<(), Error> {
+    if let (Some(to), Contents::Cluster { major }) = (to, cluster.contents()?)
+        && to > major
+        && cluster.locator().postgres(Some(to)).is_err()
+        && unbuilt::is_so(to, session)
+    {
+        return Err(Error::NotFound {
+            message: format!("PostgreSQL {to} is not installed, and there is no build of it to install"),
+            hint: "`ampup info postgres` lists every version; `ampup db upgrade` moves the database to the active one".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// The PostgreSQL to upgrade to: of the major that is named, which the pin must serve; else the pinned version.
