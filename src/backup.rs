@@ -142,15 +142,24 @@ pub fn back_up(
 /// # Errors
 /// When there is no cluster, somebody uses it, or something is in the file's place.
 pub fn ensure_possible(cluster: &Cluster, file: Option<&Utf8Path>) -> Result<u64, BackupError> {
-    let Contents::Cluster { major } = cluster.contents()? else {
-        return Err(BackupError::NoCluster(cluster.project().cluster()));
+    let major = match cluster.contents()? {
+        Contents::Cluster { major } => major,
+        Contents::Damaged { lacks } => {
+            let cluster = cluster.project().cluster();
+            return Err(ClusterError::Damaged { cluster, lacks }.into());
+        }
+        _ => return Err(BackupError::NoCluster(cluster.project().cluster())),
     };
     cluster.run_as(None)?;
     if let Some(path) = file {
         if path.symlink_metadata().is_ok() {
             return Err(BackupError::Exists(path.to_owned()));
         }
-        let parent = path.parent().and_then(|parent| link::real(parent).ok());
+        let directory = path.parent().filter(|parent| !parent.as_str().is_empty());
+        if let Some(missing) = directory.filter(|directory| !directory.is_dir()) {
+            return Err(BackupError::NoDirectory(missing.to_owned()));
+        }
+        let parent = directory.and_then(|parent| link::real(parent).ok());
         if parent.is_some_and(|parent| parent.starts_with(cluster.project().cluster())) {
             return Err(BackupError::Inside(path.to_owned()));
         }

@@ -187,9 +187,10 @@ enum Decoder {
 impl Read for Decoder {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match self {
-            Self::Zstd(decoder) => decoder.read(buffer)?,
-            Self::Gzip(decoder) => decoder.read(buffer)?,
+            Self::Zstd(decoder) => decoder.read(buffer),
+            Self::Gzip(decoder) => decoder.read(buffer),
         };
+        let count = count.map_err(in_our_words)?;
         if count == 0 && !buffer.is_empty() {
             let rest = match self {
                 Self::Zstd(decoder) => decoder.get_mut(),
@@ -204,6 +205,17 @@ impl Read for Decoder {
         }
         Ok(count)
     }
+}
+
+/// The fault of a file in our words, where a decoder has its own; the system's are left as they are.
+fn in_our_words(cause: io::Error) -> io::Error {
+    let why = match cause.kind() {
+        _ if cause.raw_os_error().is_some() => return cause,
+        io::ErrorKind::Interrupted => return cause,
+        io::ErrorKind::UnexpectedEof => "it was cut off",
+        _ => "a part of it was changed",
+    };
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 /// The data that another thread reads ahead. An empty chunk is the end.
@@ -275,7 +287,14 @@ mod tests {
                 let whole = fs::read(&path).expect("read");
                 assert_eq!(whole.starts_with(&[0x1f, 0x8b]), name.ends_with("gz"), "{name}");
                 fs::write(&path, &whole[..whole.len() - 1]).expect("written");
-                assert!(read(&path).is_err(), "{name}: its last byte is missing");
+                let refused = read(&path).expect_err("its last byte is missing");
+                assert_eq!(refused.to_string(), "it was cut off", "{name}");
+                let mut flipped = whole.clone();
+                let last = flipped.len() - 1;
+                flipped[last] ^= 1;
+                fs::write(&path, flipped).expect("written");
+                let refused = read(&path).expect_err("its checksum is wrong").to_string();
+                assert_eq!(refused, "a part of it was changed", "{name}");
                 for more in [&b"\0"[..], b"evil", &whole] {
                     fs::write(&path, [&whole, more].concat()).expect("written");
                     let refused = read(&path).expect_err("something follows").to_string();

@@ -24,6 +24,9 @@ pub enum BackupError {
     /// Nothing is written over.
     #[error("`{0}` already exists")]
     Exists(Utf8PathBuf),
+    /// It would lie in a directory that is not there.
+    #[error("there is no directory `{0}`")]
+    NoDirectory(Utf8PathBuf),
     /// It would be a part of what is copied.
     #[error("`{0}` is inside the database itself")]
     Inside(Utf8PathBuf),

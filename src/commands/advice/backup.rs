@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{MAKE_ROOM, hint_of_room};
-use crate::{backup::BackupError, exit::Exit};
+use crate::{backup::BackupError, exit::Exit, shell};
 
 /// The command that shows what there is.
 const LISTS: &str = "`ampup db restore` without a file lists what could be restored";
@@ -18,13 +18,24 @@ impl BackupError {
             }
             Self::NotKept(_) => Some(LISTS.to_owned()),
             Self::Exists(_) | Self::Inside(_) => Some("name another file, or none".to_owned()),
+            Self::NoDirectory(directory) => Some(format!(
+                "`mkdir -p {}`, or name another file, or none",
+                shell::typed(directory.as_str())
+            )),
             Self::Outside(_) => {
                 Some("copy it with `pg_dumpall`, or move the tablespace back into the cluster".to_owned())
             }
             Self::Damaged { .. } => Some(LISTS.to_owned()),
             Self::OtherMajor { source, .. } => source.hint(),
             Self::NoRoom { .. } => Some(MAKE_ROOM.to_owned()),
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(LISTS.to_owned()),
+            Self::Io { action, source, .. } if is_unknown(action, source) => Some(LISTS.to_owned()),
+            Self::Io {
+                action: "write",
+                source,
+                ..
+            } if source.kind() == io::ErrorKind::NotFound => {
+                Some("no file can be made in that directory: name another file, or none".to_owned())
+            }
             Self::Io { source, .. } => hint_of_room(source),
         }
     }
@@ -37,9 +48,14 @@ impl BackupError {
             Self::Exists(_) | Self::Inside(_) | Self::Outside(_) => Exit::Failed,
             Self::Damaged { .. } => Exit::Integrity,
             Self::OtherMajor { source, .. } => source.exit_code(),
-            Self::NoRoom { .. } => Exit::Disk,
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
+            Self::NoRoom { .. } | Self::NoDirectory(_) => Exit::Disk,
+            Self::Io { action, source, .. } if is_unknown(action, source) => Exit::NotFound,
             Self::Io { source, .. } => Exit::of_io(source),
         }
     }
+}
+
+/// Returns true if the backup that was named is not there.
+fn is_unknown(action: &str, cause: &io::Error) -> bool {
+    action == "read" && cause.kind() == io::ErrorKind::NotFound
 }

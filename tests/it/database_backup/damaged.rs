@@ -54,6 +54,17 @@ fn what_is_no_whole_backup_changes_nothing() {
         .exits(4)
         .says("`text` is not a complete backup: it was not made by `ampup db backup`");
     home.db(&["restore", "absent"]).exits(3).says("absent");
+    // What a backup would be written into.
+    for words in [&["backup", "no dir/x"][..], &["backup", "no dir/x", "--dry-run"]] {
+        home.db(words)
+            .exits(7)
+            .says("there is no directory `no dir`")
+            .says("hint: `mkdir -p 'no dir'`, or name another file");
+    }
+    home.db(&["backup", "/proc/x"])
+        .exits(1)
+        .says("cannot write `/proc/x`")
+        .says("hint: no file can be made in that directory: name another file, or none");
     home.db(&["restore", "."])
         .exits(3)
         .says("there is no database")
