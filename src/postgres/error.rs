@@ -66,7 +66,13 @@ pub enum ClusterError {
         /// The cluster.
         cluster: Utf8PathBuf,
         /// The missing part.
-        lacks: &'static str,
+        lacks: String,
+    },
+    /// Its users dropped the database that every client is led to.
+    #[error("the database `postgres`, which clients are led to, was dropped from `{cluster}`")]
+    Dropped {
+        /// The cluster.
+        cluster: Utf8PathBuf,
     },
     /// A file operation.
     #[error("cannot {action} `{path}`")]

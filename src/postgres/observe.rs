@@ -1,6 +1,8 @@
 //! Reading what a cluster is and what its server does, and deciding from that. Nothing is changed here.
 
 pub(super) mod address;
+mod catalogs;
+mod control;
 pub mod decide;
 pub mod endpoint;
 pub mod files;

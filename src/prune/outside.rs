@@ -37,7 +37,7 @@ pub fn leftovers(layout: &Layout, env: &Env, amp_dirs: &BTreeSet<Utf8PathBuf>) -
 }
 
 /// Lists root's homes below `/var/lib/ampup` whose link was removed, so that no command finds them. They go only if they are
-/// named.
+/// named, by root.
 pub fn gone_homes(env: &Env) -> Vec<Waste> {
     let of_user = env.user_home().map(|home| home.join(".ampup"));
     let root = user::home_directory(0).ok().flatten();
@@ -48,7 +48,8 @@ pub fn gone_homes(env: &Env) -> Vec<Waste> {
         .chain(shared_home::links())
         .collect();
     let left = homes.iter().filter_map(|home| shared_home::left_of(home));
-    left.map(|path| Waste::new(path, "home whose link was removed"))
+    left.filter(|path| is_directory_of_ours(path))
+        .map(|path| Waste::new(path, "home whose link was removed"))
         .collect()
 }
 

@@ -1,5 +1,7 @@
 //! Which build is taken: the next one when one does not run here, is out of reach or is gone; none when bytes are wrong.
 
+mod record;
+
 use fs_err as fs;
 use serde_json::{Value, json};
 
@@ -8,10 +10,7 @@ use ampup::{
     domain::Digest,
 };
 
-use crate::support::{
-    home::{Home, TARGET, sha256},
-    table::every,
-};
+use crate::support::home::{Home, TARGET, sha256};
 
 /// A tar.gz of executable scripts in `bin/`, below `top/`.
 fn archive(home: &Home, name: &str, scripts: &[(&str, &str)]) -> Value {
@@ -449,54 +448,10 @@ fn a_major_that_a_projects_cluster_needs_stays() {
     home.ampup(&[&force[..], &["--dry-run"]].concat())
         .exits(0)
         .says(&format!("postgres 17.10 is {all}"));
-    assert_eq!(home.store(), before);
-    a_damaged_record_disarms_no_guard(&home);
+    record::a_damaged_one_disarms_no_guard(&home);
     assert_eq!(home.store(), before);
     home.ampup(&force)
         .exits(0)
         .says(&format!("postgres 17.10 was {all}"));
     home.ampup(&["list"]).exits(0).prints("postgres 18.4 (active)\n");
-}
-
-/// Whoever cannot know what a project needs removes nothing, and everybody says so.
-fn a_damaged_record_disarms_no_guard(home: &Home) {
-    let record = home.path().join("projects.json");
-    let whole = fs::read_to_string(&record).expect("read");
-    let damages = [
-        (&whole[..whole.len() - 3], "is damaged: "),
-        ("", "is damaged: "),
-        (
-            r#"{"schema":9,"projects":[]}"#,
-            "is of another ampup: it has schema 9",
-        ),
-    ];
-    every(damages, |(damaged, why)| {
-        fs::write(&record, damaged).expect("written");
-        let guarded = [
-            &["uninstall", "postgres@17"][..],
-            &["uninstall", "postgres@17", "--dry-run"],
-            &["prune", "postgres"],
-            &["self", "uninstall", "--dry-run"],
-        ];
-        for words in guarded {
-            home.ampup(words)
-                .exits(6)
-                .says("cannot tell which projects need what would be removed: `~/.ampup/projects.json` ")
-                .says(why)
-                .says("hint: put it back from a backup, or remove it: `rm ");
-        }
-        for words in [&["db", "list"][..], &["prune", "--dry-run"]] {
-            home.ampup(words)
-                .exits(0)
-                .says(&format!("warning: `~/.ampup/projects.json` {why}"));
-        }
-        let found = home.ampup(&["doctor"]);
-        assert!(found.stdout.contains(why), "{found:#?}");
-        assert_eq!(
-            fs::read_to_string(&record).expect("read"),
-            damaged,
-            "it is never written over"
-        );
-    });
-    fs::write(&record, whole).expect("written");
 }

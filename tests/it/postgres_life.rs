@@ -4,7 +4,9 @@ use std::{thread, time::Duration};
 
 use ampup::{
     event::Silent,
-    postgres::{Force, Purpose, Released, ServerOrigin, StartOptions, Stopped, run::create::Made},
+    postgres::{
+        Force, Purpose, Released, ServerOrigin, ServerState, StartOptions, Stopped, run::create::Made,
+    },
 };
 use fs_err as fs;
 
@@ -118,6 +120,11 @@ fn a_server_that_is_full_for_a_moment_is_waited_for() {
             .expect("a hint")
             .contains("close some of its sessions"),
         "{refused}"
+    );
+    let status = project.cluster(18).status().expect("looked at");
+    assert!(
+        matches!(status.server, ServerState::Busy { is_full: true, .. }),
+        "{status:?}"
     );
     project.cluster(18).stop(Force::No, &Silent).expect("stopped");
     for session in sessions {

@@ -154,10 +154,11 @@ fn a_server_that_does_not_stop_is_killed_by_force_alone() {
         served.ampup(command).exits(6).says(&suspended).says(&resume);
     }
     served.ampup(&["doctor"]).exits(1).prints_with(&suspended);
-    served
+    let forced = served
         .ampup(&["db", "stop", "--force"])
         .exits(0)
         .says("stopped the database");
+    assert!(forced.stderr.matches("is suspended").count() <= 1, "{forced:#?}");
     assert!(!served.is_running());
     assert_eq!(served.sql("select sum(x) from t"), "3");
 }

@@ -113,14 +113,97 @@ fn what_a_killed_first_start_of_ampd_left_is_made_again() {
     // One that lost the database which clients are led to is nobody's to move.
     served.ampup(&["db", "start"]).exits(0);
     let url = served.ampup(&["db", "url"]).exits(0).stdout;
-    let first = url.trim().replace("/postgres?", "/template1?");
-    sql(&first, "drop database postgres").expect("dropped");
+    let in_database = |name: &str| url.trim().replace("/postgres?", &format!("/{name}?"));
+    sql(&in_database("template1"), "create database x").expect("made");
+    sql(&in_database("x"), "create table t as select 7 as n").expect("written");
+    sql(&in_database("template1"), "drop database postgres").expect("dropped");
+    let is_told = |words: &[&str]| {
+        served
+            .ampup(words)
+            .exits(1)
+            .says("the database `postgres`, which clients are led to, was dropped from `.amp/metadb`")
+            .says("hint: `ampup db start` makes it again, empty, and leaves the others as they are");
+    };
+    is_told(&["run", "--", "true"]);
     served.ampup(&["db", "stop"]).exits(0);
+    is_told(&["run", "--", "true"]);
+    is_told(&["db", "psql", "-c", "select 1"]);
+    served
+        .ampup(&["db", "start"])
+        .exits(0)
+        .says("the database `postgres` was dropped: it is made again");
+    served.ampup(&["run", "--", "true"]).exits(0);
+    assert_eq!(sql(&in_database("x"), "select n from t").expect("read"), "7");
+    served.ampup(&["db", "stop"]).exits(0);
+}
+
+#[test]
+fn a_cluster_that_lost_a_file_is_made_again_only_where_nothing_was_ever_made_in_it() {
+    let served = Served::new();
+    // A start by itself makes nothing.
+    served.ampup(&["run", "--", "true"]).exits(0);
+    let data = served.data();
+    let files = [
+        "global/pg_filenode.map",
+        "global/1260",
+        "global/1262",
+        "base/5/PG_VERSION",
+        "base/5/pg_filenode.map",
+        "base/5/1259",
+    ];
+    let without = |file: &str, then: &dyn Fn()| {
+        let aside = data.with_file_name("aside");
+        fs::rename(data.join(file), &aside).expect("taken away");
+        then();
+        fs::rename(&aside, data.join(file)).expect("put back");
+    };
+    every(files, |file| {
+        without(file, &|| {
+            served
+                .ampup(&["db", "status"])
+                .exits(0)
+                .says("was not finished when it was made");
+        });
+    });
+    // A function has no file of its own.
+    served.sql("create function f() returns int language sql as 'select 7'");
+    every(files, |file| {
+        without(file, &|| {
+            let what = format!("the cluster `.amp/metadb` is damaged: it lacks `{file}`");
+            for words in [&["run", "--", "true"][..], &["db", "start"], &["db", "backup"]] {
+                served.ampup(words).exits(1).says(&what).says(
+                    "hint: restore a backup with `ampup db restore`, or start over with `ampup db reset`",
+                );
+            }
+            served
+                .ampup(&["db", "status"])
+                .exits(0)
+                .says(&what)
+                .prints_with("damaged");
+            let found = served.ampup(&["doctor"]);
+            assert!(found.stdout.contains(&format!("it lacks `{file}`")), "{found:#?}");
+        });
+    });
+    assert_eq!(served.sql("select f()"), "7");
+    served.ampup(&["db", "reset", "work"]).exits(0);
+    served.ampup(&["run", "--", "true"]).exits(0);
+    fs::remove_file(data.join("global/1262")).expect("removed");
     served
         .ampup(&["run", "--", "true"])
-        .exits(1)
-        .says("database \"postgres\" does not exist")
-        .says("`ampup db reset`");
+        .exits(0)
+        .says("an unfinished cluster, in which no data can be, was moved to")
+        .says("created the database");
+    // What is in the place of a server's own file.
+    let pid_file = data.join("postmaster.pid");
+    fs::create_dir(&pid_file).expect("made");
+    served.ampup(&["run", "--", "true"]).exits(0);
+    fs::write(&pid_file, "").expect("written");
+    fs::set_permissions(&pid_file, std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("closed");
+    served
+        .ampup(&["run", "--", "true"])
+        .exits(7)
+        .says("hint: as its owner, `chmod 600 .amp/metadb/postmaster.pid`");
+    fs::remove_file(&pid_file).expect("removed");
 }
 
 /// ampd's server as a killed ampd leaves it.

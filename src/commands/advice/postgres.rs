@@ -13,7 +13,7 @@ use crate::{
         host_fault::HostFault,
         loading::LoadFailure,
         observe::{
-            files,
+            files, pid_file,
             sql_session::{
                 DISK_FULL, NO_DATABASE, NO_ENTRY, NO_FILE, TOO_MANY, WRONG_PASSWORD, is_unknown_role,
             },
@@ -22,6 +22,7 @@ use crate::{
         project::ProjectError,
         user::UserError,
     },
+    shell,
 };
 
 impl ProjectError {
@@ -102,6 +103,12 @@ impl ClusterError {
                 None => disk_in(last_lines).and_then(|refusal| hint_of_database(&refusal)),
             }
             Self::Program(cause) => cause.hint(),
+            Self::Io { action: pid_file::READ, path, source } if source.kind() == io::ErrorKind::PermissionDenied => Some(
+                format!("as its owner, `chmod 600 {}`", shell::typed(path.join(pid_file::NAME).as_str())),
+            ),
+            Self::Io { action: pid_file::REMOVE, source, .. } if source.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                Some("move `postmaster.pid` away: it is a directory, and no server's".to_owned())
+            }
             Self::Io { source, .. } => hint_of_database(source),
             Self::NotWhole { .. } => Some("`ampup verify --repair postgres`".to_owned()),
             Self::MajorDiffers { data, .. } => Some(format!(
@@ -114,6 +121,7 @@ impl ClusterError {
             Self::Foreign { .. } => {
                 Some("move it away, or set `AMP_DIR` to another directory: it is never written over".to_owned())
             }
+            Self::Dropped { .. } => Some("`ampup db start` makes it again, empty, and leaves the others as they are".to_owned()),
             Self::Damaged { .. } => Some(files::BRINGS_BACK.to_owned()),
             Self::EarlyEnd { status, last_lines, .. } => remedy_of_end(*status, last_lines)
                 .or_else(|| Some("mend what it names, then run the same command again; `ampup doctor` says more".to_owned())),
@@ -159,6 +167,7 @@ impl ClusterError {
             | Self::MajorDiffers { .. }
             | Self::Foreign { .. }
             | Self::Damaged { .. }
+            | Self::Dropped { .. }
             | Self::EarlyEnd { .. }
             | Self::Refused { .. }
             | Self::NoPassword { .. }

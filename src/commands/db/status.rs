@@ -94,6 +94,7 @@ pub(super) fn state(status: &Status) -> String {
             "running, left behind by a run that was killed; the next takes it over".to_owned()
         }
         (ServerState::Serves(_), _) => "running".to_owned(),
+        (ServerState::Busy { is_full: true, .. }, _) => "running; all its connections are taken".to_owned(),
         (ServerState::Busy { message, .. }, _) => format!("not serving: {message}"),
         (ServerState::OutOfReach { holder }, _) => {
             format!("held by {holder}, which cannot be seen from here")

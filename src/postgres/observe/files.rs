@@ -17,6 +17,7 @@ use crate::{
         observe::decide::{Contents, Databases, FIRST_OF_USERS, Listing, contents},
         observe::endpoint::Socket,
         observe::pid_file::{self, PidFile},
+        observe::{catalogs, control},
         user::current_uid,
     },
 };
@@ -53,9 +54,11 @@ fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
     let control = beginning(&global.join("pg_control"))?;
     listing.has_control = !control.is_empty();
     listing.lacks = NEVER_EMPTY.into_iter().find(|name| is_gone(&cluster.join(name)));
-    listing.is_open = control.get(STATE).is_some_and(|state| state != SHUT_DOWN);
+    listing.is_open = control::is_open(&control);
+    listing.is_pristine = control::is_pristine(&control);
     let base = cluster.join("base");
     let mut databases = numbers(&base)?;
+    listing.lacks_catalog = catalogs::lacking(cluster, &databases)?;
     let is_users = |number: &u64| *number >= FIRST_OF_USERS;
     listing.has_users_objects = databases.iter().any(is_users);
     let places = databases.iter().map(|database| base.join(database.to_string()));
@@ -75,10 +78,6 @@ fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
     Ok(listing)
 }
 
-/// The place of a cluster's state in `pg_control`, and the state after a shutdown (`ControlFileData` in PostgreSQL's
-/// `pg_control.h`, the same in every version that is in use).
-const STATE: std::ops::Range<usize> = 16..20;
-const SHUT_DOWN: [u8; 4] = 1u32.to_ne_bytes();
 /// The file of the table `pg_database` as initdb makes it, and a name in it.
 const LIST_OF_DATABASES: &str = "global/1262";
 const LAST_DATABASE: &[u8] = b"postgres\0";
@@ -165,11 +164,10 @@ const MAY_BE_EMPTY: [&str; 14] = [
     "pg_wal/archive_status",
 ];
 
-/// Directories that always hold something, and a file: a server does not start without them, or takes no session.
-const NEVER_EMPTY: [&str; 9] = [
+/// Directories that always hold something: a server does not start without them.
+const NEVER_EMPTY: [&str; 8] = [
     "base",
     "global",
-    "global/pg_filenode.map",
     "pg_multixact",
     "pg_multixact/members",
     "pg_multixact/offsets",

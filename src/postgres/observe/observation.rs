@@ -12,7 +12,7 @@ use crate::{
             address,
             decide::{Seen, SocketAnswer},
             endpoint::Socket,
-            files,
+            files, pid_file,
             roles::roles,
             sql_session::{self, Answer, NO_ENTRY, SqlSession},
         },
@@ -52,7 +52,7 @@ pub(crate) fn observe(cluster: &ClusterContext, lock_is_ours: bool) -> Result<Ob
     let directory = &cluster.directory;
     // The process list comes first: a server that ends while we look is then still seen, and waited for.
     let processes = cluster.servers()?;
-    let pid_file = files::pid_file(directory).map_err(cluster.failed("read the pid file of"))?;
+    let pid_file = files::pid_file(directory).map_err(cluster.failed(pid_file::READ))?;
     let owner = files::owner(directory).unwrap_or_else(|_| current_uid());
     let mut found = None;
     let mut candidates = address::candidates(cluster, &pid_file, owner).into_iter();

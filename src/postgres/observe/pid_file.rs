@@ -6,6 +6,10 @@
 
 /// The lock file of a data directory.
 pub const NAME: &str = "postmaster.pid";
+/// The words for reading it, as an error has them.
+pub(crate) const READ: &str = "read the pid file of";
+/// The words for removing one that is nobody's.
+pub(crate) const REMOVE: &str = "remove a stale lock file of";
 
 /// The content of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

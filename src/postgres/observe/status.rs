@@ -23,7 +23,7 @@ use crate::{
             programs::contents,
             purpose::{Purpose, purpose},
             roles::superuser,
-            sql_session::{DURABLE, SqlSession, WireError},
+            sql_session::{DURABLE, SqlSession, TOO_MANY, WireError},
         },
     },
 };
@@ -81,6 +81,8 @@ pub enum ServerState {
         pid: Option<u32>,
         /// The message of the server.
         message: String,
+        /// True if it serves others: all its connections are taken.
+        is_full: bool,
     },
     /// Somebody holds its lock where we see no process.
     OutOfReach {
@@ -225,19 +227,22 @@ fn server_state(cluster: &ClusterContext, look: &mut Observation) -> Result<Serv
                 return Ok(ServerState::Busy {
                     pid,
                     message: cause.to_string(),
+                    is_full: false,
                 });
             }
             Ok(ServerState::Serves(serving))
         }
-        (Err(Refusal { message, .. }), SocketAnswer::Serves | SocketAnswer::NotYet) => {
+        (Err(Refusal { code, message }), SocketAnswer::Serves | SocketAnswer::NotYet) => {
             Ok(ServerState::Busy {
                 pid,
                 message: message.clone(),
+                is_full: code == TOO_MANY,
             })
         }
         (Err(_), SocketAnswer::Nobody) if pid.is_some() => Ok(ServerState::Busy {
             pid,
             message: "the server does not answer on its socket".to_owned(),
+            is_full: false,
         }),
         (Err(_), SocketAnswer::Nobody) => {
             let path = cluster.project.lock();

@@ -37,7 +37,13 @@ pub(crate) fn remove_stale(cluster: &Utf8Path, socket: &Socket) -> io::Result<bo
         return Ok(false);
     }
     for file in paths {
-        match fs::remove_file(file) {
+        // A directory in its place goes if nothing is in it.
+        let is_directory = file.symlink_metadata().is_ok_and(|found| found.is_dir());
+        let removed = match is_directory {
+            true => fs::remove_dir(file),
+            false => fs::remove_file(file),
+        };
+        match removed {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
             removed => removed?,
         }

@@ -1,6 +1,7 @@
 //! Starting: what is made sure of beforehand, one attempt (`attempt.rs`), and what is written down when it succeeded.
 
 mod attempt;
+mod dropped;
 
 use camino::Utf8Path;
 

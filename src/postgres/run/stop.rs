@@ -84,11 +84,12 @@ pub(crate) fn stop(
         Force::No => &[Signal::INT],
         Force::Yes => &[Signal::INT, Signal::QUIT, Signal::KILL],
     };
+    let mut is_told = false;
     for (step, signal) in signals.iter().enumerate() {
         send(cluster, *signal)?;
         let is_last = step + 1 == signals.len();
         let timeout = if force == Force::Yes { FORCED } else { STANDSTILL };
-        match until_ended(cluster, timeout, child.as_mut(), reporter) {
+        match until_ended(cluster, timeout, child.as_mut(), &mut is_told, reporter) {
             Err(ClusterError::Stuck { .. } | ClusterError::Suspended { .. }) if !is_last => {}
             answer => return answer.map(|()| Stopped::Stopped { pid }),
         }
@@ -121,6 +122,7 @@ fn until_ended(
     cluster: &ClusterContext,
     standstill: Duration,
     mut child: Option<&mut Child>,
+    is_told: &mut bool,
     reporter: &dyn Reporter,
 ) -> Result<(), ClusterError> {
     let log = Log::of(&cluster.project);
@@ -147,13 +149,18 @@ fn until_ended(
         };
         match wait.pause(mark, standstill) {
             WaitStep::LookAgain => {}
-            WaitStep::Tell => reporter.report(Event::Note(match suspended {
-                Some(pid) => format!(
-                    "the server of the project's database (process {pid}) is suspended: it ends once it is resumed \
-                     (`kill -CONT {pid}`)"
-                ),
-                None => "waiting for the server of the project's database to end".to_owned(),
-            })),
+            // Once, whatever signals follow.
+            WaitStep::Tell if *is_told => {}
+            WaitStep::Tell => {
+                *is_told = true;
+                reporter.report(Event::Note(match suspended {
+                    Some(pid) => format!(
+                        "the server of the project's database (process {pid}) is suspended: it ends once it is resumed \
+                         (`kill -CONT {pid}`)"
+                    ),
+                    None => "waiting for the server of the project's database to end".to_owned(),
+                }));
+            }
             WaitStep::GiveUp => {
                 if let Some(pid) = suspended {
                     return Err(ClusterError::Suspended {

@@ -55,11 +55,11 @@ fn what_is_no_whole_backup_changes_nothing() {
         .says("`text` is not a complete backup: it was not made by `ampup db backup`");
     home.db(&["restore", "absent"]).exits(3).says("absent");
     // What a backup would be written into.
-    for words in [&["backup", "no dir/x"][..], &["backup", "no dir/x", "--dry-run"]] {
+    for words in [&["backup", "nodir/x"][..], &["backup", "nodir/x", "--dry-run"]] {
         home.db(words)
             .exits(7)
-            .says("there is no directory `no dir`")
-            .says("hint: `mkdir -p 'no dir'`, or name another file");
+            .says("there is no directory `nodir`")
+            .says("hint: `mkdir -p nodir`, or name another file");
     }
     home.db(&["backup", "/proc/x"])
         .exits(1)

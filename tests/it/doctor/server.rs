@@ -150,11 +150,6 @@ const ROWS: &[Row] = &[
     // Files.
     ("rm -r pg_wal", Both, "lacks `pg_wal`"),
     ("rm -r pg_xact", Both, "lacks `pg_xact`"),
-    (
-        "rm global/pg_filenode.map",
-        Both,
-        "lacks `global/pg_filenode.map`",
-    ),
     ("rm -r pg_multixact/offsets", Both, "lacks `pg_multixact/offsets`"),
     ("rm pg_wal/0*", Both, "from which its server would recover"),
     (

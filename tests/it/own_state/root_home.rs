@@ -209,6 +209,17 @@ fn a_home_whose_link_was_removed_is_known_to_prune() {
         .exits(0)
         .says(&format!("home whose link was removed  `{place}`"));
     assert!(place.is_dir());
+    if run_as().is_some() {
+        let mut of_another = home.command(&["prune"]);
+        of_another
+            .env("HOME", &another)
+            .env("AMPUP_HOME", another.join("ampup"));
+        let run = finish(of_another).exits(0);
+        assert!(
+            !run.stderr.contains("/var/lib/ampup"),
+            "only root can remove it: {run:#?}"
+        );
+    }
     elsewhere(&["prune", "--remove", name]).exits(0);
     assert!(!place.exists());
 }

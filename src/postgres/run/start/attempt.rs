@@ -1,12 +1,16 @@
 //! One attempt to have a cluster served: look at what is there, decide, do one thing, and look again.
 
 use std::{
+    io,
     process::Child,
     thread,
     time::{Duration, Instant},
 };
 
-use super::StartOptions;
+use super::{
+    StartOptions,
+    dropped::{is_dropped, make_again},
+};
 use crate::{
     event::{Event, Reporter},
     fs::{lock, lock::Lock},
@@ -20,9 +24,10 @@ use crate::{
             decide::{Contents, Next, Seen, WaitFor, next},
             files,
             observation::{Observation, Refusal, observe},
+            pid_file,
             programs::{self, contents, template},
             purpose::{Purpose, StartedBy, is_of_ampup, is_without_fsync, started_by},
-            sql_session::TOO_MANY,
+            sql_session::{NO_DATABASE, TOO_MANY},
             status::SESSIONS,
         },
         program::ProgramError,
@@ -125,6 +130,21 @@ impl Starting<'_> {
                     // Whoever started it on a cluster that was never finished cannot use it either.
                     Err(_) if self.child.is_none() && contents(self.cluster)? == Contents::Unfinished => {
                         stop(self.cluster, Force::No, None, self.reporter)?;
+                    }
+                    Err(Refusal { code, .. })
+                        if code == NO_DATABASE && is_dropped(&look.socket, &look.role) =>
+                    {
+                        if self.options.purpose != Purpose::Stay {
+                            let cluster = self.cluster.directory.clone();
+                            return Err(ClusterError::Dropped { cluster });
+                        }
+                        make_again(&look.socket, &look.role).map_err(|cause| {
+                            let action = "make the database `postgres` again in";
+                            self.cluster.failed(action)(io::Error::other(cause))
+                        })?;
+                        self.reporter.report(Event::Note(
+                            "the database `postgres` was dropped: it is made again, empty; the others are as they were".to_owned(),
+                        ));
                     }
                     Err(Refusal { code, message }) => {
                         return Err(ClusterError::Refused {
@@ -273,7 +293,7 @@ impl Starting<'_> {
         }
         if clear_lock_files
             && !lock_files::remove_stale(&cluster.directory, &socket)
-                .map_err(cluster.failed("remove a stale lock file of"))?
+                .map_err(cluster.failed(pid_file::REMOVE))?
         {
             // Looked at again.
             thread::sleep(Duration::from_millis(50));
