@@ -196,7 +196,7 @@ fn a_damaged_mark_makes_nothing_ampups() {
     });
 }
 
-/// What repairs, installs, removes or drops old generations leaves what has no record of ampup's.
+/// Repairs, installations, removals and the dropping of old generations leave what has no record of ampup's.
 #[test]
 fn what_has_a_number_or_a_version_and_no_record_stays() {
     let mut home = world();
