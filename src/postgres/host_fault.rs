@@ -13,6 +13,16 @@ const NO_SOCKETS: [&str; 4] = [
     ": Invalid argument",
 ];
 
+/// The system's texts where a sandbox forbids a call.
+const FORBIDDEN: [&str; 2] = [": Operation not permitted", ": Function not implemented"];
+/// The beginnings of lines on calls that a system allows everybody.
+const CALLS: [&str; 4] = [
+    "could not create shared memory segment: ",
+    "could not get shared memory segment: ",
+    "could not create semaphores: ",
+    "could not fork ",
+];
+
 /// Something other than the disk that the host refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HostFault {
@@ -42,6 +52,10 @@ pub(crate) enum HostFault {
     Stack,
     /// A directory that is closed to others: the file system keeps no permissions.
     Permissions,
+    /// A time zone, of which the host has no file.
+    TimeZone,
+    /// A system call that a sandbox forbids.
+    Forbidden,
 }
 
 impl HostFault {
@@ -97,6 +111,7 @@ impl HostFault {
             let of_kernel = format!("Failed system call was {name}(");
             after.iter().take(2).any(|detail| detail.contains(&of_kernel))
         };
+        let is_forbidden = FORBIDDEN.iter().any(|text| line.trim_end().ends_with(text));
         // POSIX names begin with a slash; those of files in the cluster do not, and there the disk is meant.
         if line.contains("shared memory segment \"/PostgreSQL.") {
             Some(Self::DevShm)
@@ -115,6 +130,8 @@ impl HostFault {
             && NO_SOCKETS.iter().any(|text| line.trim_end().ends_with(text))
         {
             Some(Self::Socket)
+        } else if is_forbidden && CALLS.iter().any(|text| line.contains(text)) {
+            Some(Self::Forbidden)
         } else if line.contains("could not create shared memory segment: ")
             || line.contains("could not get shared memory segment: ")
             || call("shmget")
@@ -133,6 +150,11 @@ impl HostFault {
                 && line.trim_end().ends_with(": Operation not permitted")
         {
             Some(Self::Permissions)
+        } else if ["TimeZone", "log_timezone"]
+            .iter()
+            .any(|name| line.contains(&format!("invalid value for parameter \"{name}\"")))
+        {
+            Some(Self::TimeZone)
         } else {
             by_signal()
         }
@@ -183,6 +205,14 @@ impl HostFault {
                 "this file system keeps no permissions, as PostgreSQL wants them: choose a directory on a file system of this system's \
                  own, with `AMP_DIR` or `--amp-dir`"
             }
+            Self::Forbidden => {
+                "a sandbox forbids this system call: for a container, a newer container engine, `--security-opt seccomp=unconfined`, or a \
+                 profile that allows it"
+            }
+            Self::TimeZone => {
+                "this host has no such time zone: install its time zones (the package `tzdata`), or set another one in the cluster's \
+                 `postgresql.conf`"
+            }
         }
     }
 }
@@ -213,6 +243,20 @@ mod tests {
                  DETAIL:  Failed system call was shmget(key=1, size=56, 03600).",
                 Some(HostFault::MemoryId),
             ),
+            (
+                "FATAL:  could not create shared memory segment: Operation not permitted\n\
+                 DETAIL:  Failed system call was shmget(key=1, size=56, 03600).",
+                Some(HostFault::Forbidden),
+            ),
+            (
+                "LOG:  could not fork checkpointer process: Function not implemented",
+                Some(HostFault::Forbidden),
+            ),
+            (
+                "LOG:  invalid value for parameter \"TimeZone\": \"Etc/UTC\"\nFATAL:  configuration file contains errors",
+                Some(HostFault::TimeZone),
+            ),
+            ("LOG:  invalid value for parameter \"work_mem\": \"UTC\"", None),
             (
                 "FATAL:  could not create semaphores: No space left on device\n\
                  DETAIL:  Failed system call was semget(1, 17, 03600).",

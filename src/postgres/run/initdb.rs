@@ -44,7 +44,12 @@ pub fn initdb(
     // initdb looks whether it can have a segment of shared memory, and not whether there is room for one.
     for memory in INSTEAD {
         match &made {
-            Err(failed) if matches!(failed.host_fault(), Some(HostFault::DevShm | HostFault::MemoryId)) => {
+            Err(failed)
+                if matches!(
+                    failed.host_fault(),
+                    Some(HostFault::DevShm | HostFault::MemoryId | HostFault::Forbidden)
+                ) =>
+            {
                 made = run(initdb, directory, superuser, flush, Some(memory));
             }
             _ => break,

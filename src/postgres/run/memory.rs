@@ -23,7 +23,7 @@ impl SharedMemory {
         let is_missed = match HostFault::find(last_lines) {
             Some(HostFault::DevShm) => true,
             // The ids that stood in for it.
-            Some(HostFault::MemoryId) => self.tried > 0,
+            Some(HostFault::MemoryId | HostFault::Forbidden) => self.tried > 0,
             _ => false,
         };
         let takes = is_missed && self.tried < INSTEAD.len();
