@@ -142,14 +142,7 @@ pub fn back_up(
 /// # Errors
 /// When there is no cluster, somebody uses it, or something is in the file's place.
 pub fn ensure_possible(cluster: &Cluster, file: Option<&Utf8Path>) -> Result<u64, BackupError> {
-    let major = match cluster.contents()? {
-        Contents::Cluster { major } => major,
-        Contents::Damaged { lacks } => {
-            let cluster = cluster.project().cluster();
-            return Err(ClusterError::Damaged { cluster, lacks }.into());
-        }
-        _ => return Err(BackupError::NoCluster(cluster.project().cluster())),
-    };
+    let major = major(cluster, BackupError::NoCluster)?;
     cluster.run_as(None)?;
     if let Some(path) = file {
         if path.symlink_metadata().is_ok() {
@@ -166,6 +159,22 @@ pub fn ensure_possible(cluster: &Cluster, file: Option<&Utf8Path>) -> Result<u64
     }
     lease::ensure_unused(cluster)?;
     Ok(major)
+}
+
+/// The major of a cluster that can be copied. A copy of a damaged one would take the place of a good backup.
+fn major(cluster: &Cluster, absent: fn(Utf8PathBuf) -> BackupError) -> Result<u64, BackupError> {
+    let directory = cluster.project().cluster();
+    match cluster.contents()? {
+        Contents::Cluster { major } => Ok(major),
+        Contents::Damaged { lacks } => Err(ClusterError::Damaged {
+            cluster: directory,
+            lacks,
+        }
+        .into()),
+        Contents::Absent | Contents::Empty | Contents::Unfinished | Contents::Foreign { .. } => {
+            Err(absent(directory))
+        }
+    }
 }
 
 /// The header of a backup, or of a cluster that was put aside.

@@ -2,12 +2,12 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{BackupError, Made, Restored, back_up, ensure_takes, failed, restore};
+use super::{BackupError, Made, Restored, back_up, ensure_takes, failed, major, restore};
 use crate::{
     event::Reporter,
     fs::{atomic, lock::Lock},
     postgres::{
-        Cluster, ClusterError, Contents,
+        Cluster, ClusterError,
         change::{lease, swap},
         left::{is_free, named},
     },
@@ -49,9 +49,7 @@ impl Drop for Copy {
 /// When there is no cluster there, its programs are not installed, there is too little room, or somebody uses one of the two.
 pub fn ensure_forkable(there: &Cluster, here: &Cluster) -> Result<(u64, u64), BackupError> {
     let from = there.project().cluster();
-    let Contents::Cluster { major } = there.contents()? else {
-        return Err(BackupError::NoOther(from));
-    };
+    let major = major(there, BackupError::NoOther)?;
     there.run_as(None)?;
     lease::ensure_unused(there)?;
     let bytes = there.size();

@@ -92,18 +92,37 @@ fn what_was_backed_up_is_restored_and_nothing_is_lost() {
         assert!(!left.exists());
         sql(&url, "select 1").expect("it runs again");
     }
-    let backups = home
-        .work()
-        .join(".amp/backups")
-        .read_dir_utf8()
-        .expect("listed")
-        .count();
-    assert_eq!(backups, 3);
+    assert_eq!(listed(&home).len(), 3);
     home.db(&["restore", "b.tar.gz"]).exits(0);
     assert_eq!(
         sql(&url, "select count(*) from t").expect("it runs again"),
         "1000"
     );
+
+    // A copy of what does not start is no backup, and takes the place of none.
+    home.db(&["stop"]).exits(0);
+    let before = listed(&home);
+    fs::rename(home.work().join(".amp/metadb/base"), home.work().join("base")).expect("moved");
+    for arguments in [&["backup"][..], &["backup", "c.tar.gz"]] {
+        home.db(arguments)
+            .exits(1)
+            .says("is damaged: it lacks `base`")
+            .says("restore a backup with `ampup db restore`");
+    }
+    assert_eq!(listed(&home), before);
+    assert!(!home.work().join("c.tar.gz").exists());
+    home.db(&["restore", "b.tar.gz"]).exits(0);
+    assert_eq!(ask(&home, "select count(*) from t"), "1000");
+}
+
+/// The names of the backups in the default place.
+fn listed(home: &Home) -> Vec<String> {
+    let directory = home.work().join(".amp/backups").read_dir_utf8().expect("listed");
+    let mut names: Vec<String> = directory
+        .map(|entry| entry.expect("an entry").file_name().to_owned())
+        .collect();
+    names.sort();
+    names
 }
 
 /// On a small file system, which only root can make.
