@@ -1,10 +1,6 @@
 //! Gives the program its registry without indentation, which is a quarter of it: each command that needs the registry passes over
 //! every byte.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "cargo is told on stdout, and asked by the environment"
-)]
+#![expect(clippy::disallowed_methods, reason = "cargo is asked by the environment")]
 
 use std::{env, fs, path::Path};
 
