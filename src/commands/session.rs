@@ -220,17 +220,13 @@ impl Session {
     /// When it is no address.
     pub fn mirror(&self) -> Result<Option<Url>, Error> {
         let flag = self.options.mirror.as_deref();
-        let mut variables = self.env.variables();
-        let variable = variables.find(|(name, _)| *name == "AMPUP_MIRROR");
-        let variable = variable.map(|(_, value)| value.to_string_lossy());
-        let Some(named) = flag.or(variable.as_deref()).or(self.settings.mirror.as_deref()) else {
+        // An empty variable is none: a workflow sets it so where nobody configured one.
+        let variable = self.env.var("AMPUP_MIRROR");
+        let Some(named) = flag.or(variable).or(self.settings.mirror.as_deref()) else {
             return Ok(None);
         };
         let refused = |why: &str| Error::Usage {
-            message: match (flag, named) {
-                (None, "") => "`AMPUP_MIRROR` is empty".to_owned(),
-                _ => format!("the mirror `{named}` {why}"),
-            },
+            message: format!("the mirror `{named}` {why}"),
             hint: "`--mirror https://mirror.example/amp`, or `file:///…`".to_owned(),
         };
         let mirror = Url::parse(named).map_err(|cause| refused(&format!("is not an address: {cause}")))?;

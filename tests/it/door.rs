@@ -164,12 +164,12 @@ fn an_empty_path_and_a_relative_one_in_the_environment_are_usage_errors() {
             wrong.push(format!("{variable}=`{value}` {arguments:?}: {run:?}"));
         }
     }
-    // A mirror is an address.
-    for value in ["", "mirror"] {
+    // A mirror is an address; an empty variable is none, as for the scripts.
+    for (value, code) in [("mirror", 2), ("", 0)] {
         let mut command = home.command(&["list"]);
         command.env("AMPUP_MIRROR", value);
         let run = finish(command);
-        if run.code != 2 || !run.stderr.contains("irror") {
+        if run.code != code || run.stderr.contains("the mirror `mirror`") != (code == 2) {
             wrong.push(format!("AMPUP_MIRROR=`{value}`: {run:?}"));
         }
     }
