@@ -166,8 +166,8 @@ pub fn out_of_reach(attempts: &[Attempt]) -> Option<String> {
         asked.push(who);
     }
     let lists = [
-        ("out of reach", asked),
-        ("not asked, because `--offline` is set", unasked),
+        ("out of reach: ", asked),
+        ("not asked, because `--offline` is set: ", unasked),
     ];
     let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
     let lines = lists.map(|(what, list)| {
@@ -177,7 +177,7 @@ pub fn out_of_reach(attempts: &[Attempt]) -> Option<String> {
             .filter(|(number, who)| !list[..*number].contains(who))
             .map(|(_, who)| who.as_str())
             .collect();
-        format!("{what}: {}", once.join(", "))
+        format!("{what}{}", once.join(", "))
     });
     let lines: Vec<String> = lines.collect();
     (!lines.is_empty()).then(|| lines.join("; "))
