@@ -340,7 +340,9 @@ fn a_component_of_another_registry_takes_no_executable_of_an_active_one() {
         with(words)
             .exits(1)
             .says("mine has an executable `tool`, and so has tool, which is active")
-            .says("hint: `ampup uninstall tool` first, or `ampup install --no-activate mine`");
+            .says(&format!(
+                "hint: `ampup uninstall tool` first, or `ampup --registry {path} install --no-activate mine`"
+            ));
         assert_eq!(home.store(), before, "{words:?}");
     }
     with(&["install", "--no-activate", "mine"]).exits(0);

@@ -197,7 +197,10 @@ fn what_is_in_a_mirror_is_installed_without_any_other_source() {
             "error: could not install tool\n  the mirror `{}` has no tool 2.0.0 (it has 1.0.0)\n",
             kept.url()
         ))
-        .says("hint: `ampup install tool@1.0.0` takes what the mirror has");
+        .says(&format!(
+            "hint: `ampup --mirror {} install tool@1.0.0` takes what the mirror has",
+            kept.url()
+        ));
 
     let kept = Kept::new();
     kept.mirror(&["tool"]).exits(0);

@@ -105,9 +105,9 @@ fn no_database_is_made_in_ampups_own_home() {
         |(place, words)| {
             let mut command = served.home.command(words);
             command.current_dir(place);
-            finish(command).exits(1).says(
-                "is inside ampup's home, where no project belongs\nhint: `cd` into a project's directory",
-            );
+            finish(command)
+                .exits(1)
+                .says("no project can be in ampup's home, `~/.ampup`\nhint: `cd` into a project's directory");
             assert!(!place.join(".amp").exists(), "nothing was made");
         },
     );
@@ -155,7 +155,7 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
     served
         .ampup(&["db", "restore", "--amp-dir", "elsewhere/.amp"])
         .exits(0)
-        .says("there is nothing to restore in `elsewhere/.amp`; `ampup db backup` makes a backup");
+        .says("there is nothing to restore in `elsewhere/.amp`; `ampup db backup --amp-dir elsewhere/.amp` makes a backup");
     served.sql("create table other as select 1 as x");
     let run = served.ampup(&["db", "restore", kept.as_str()]).exits(0);
     assert!(run.stderr.starts_with("restored the database of 2"), "{run:#?}");

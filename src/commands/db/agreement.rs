@@ -18,14 +18,17 @@ pub(super) fn ensure_agreed(
     if session.options.yes {
         return Ok(());
     }
-    // What is refused anyway is no question.
-    lease::ensure_unused(cluster).map_err(|error| match (error, instead) {
-        (error @ ClusterError::InUse { .. }, Some(instead)) => Error::Busy {
-            error,
-            hint: format!("end that first, then run the same command again; {instead}"),
-        },
-        (error, _) => error.into(),
-    })?;
+    match (lease::ensure_unused(cluster), instead) {
+        (Ok(()), _) => {}
+        (Err(error @ ClusterError::InUse { .. }), Some(instead)) => {
+            return Err(Error::Busy {
+                error,
+                hint: format!("end that first, then run the same command again; {instead}"),
+            });
+        }
+        // What is refused anyway is no question: the command says so, after what ends it for good.
+        (Err(_), _) => return Ok(()),
+    }
     let sessions = cluster.sessions()?;
     if sessions.is_empty() {
         return Ok(());

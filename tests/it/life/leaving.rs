@@ -51,8 +51,11 @@ fn home_is_as_it_was_after_install_and_uninstall_for_every_shell() {
                     "{shown}: {after:#?}"
                 );
                 // As `ampup run` leaves it.
-                for file in ["projects.json", "projects.json.lock"] {
-                    fs::write(person.home.path().join(file), "").expect("written");
+                for (file, content) in [
+                    ("projects.json", r#"{"schema":1,"projects":[]}"#),
+                    ("projects.json.lock", ""),
+                ] {
+                    fs::write(person.home.path().join(file), content).expect("written");
                 }
                 let ampup = person.home.path().join("bin/ampup");
                 run(person.command(&ampup, &["self", "uninstall", "--yes"])).exits(0);

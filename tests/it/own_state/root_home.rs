@@ -63,8 +63,13 @@ fn it_is_one_link_and_goes_with_what_it_leads_to() {
         assert_eq!(mode & 0o777, 0o755, "{name} {mode:o}");
     });
     // As they were in root's own directory.
-    for name in ["config.toml", "trust.json", "projects.json"] {
-        fs::write(link.join(name), "").expect("written");
+    let projects = r#"{"schema":1,"projects":[]}"#;
+    for (name, content) in [
+        ("config.toml", ""),
+        ("trust.json", ""),
+        ("projects.json", projects),
+    ] {
+        fs::write(link.join(name), content).expect("written");
     }
     ampup(&home, &["install", "tool@1.0.0"]).exits(0);
     let rows = [
