@@ -92,6 +92,11 @@ pub fn seen(place: &Utf8Path, acceptance: Acceptance) -> Vec<Hindrance> {
             place: place.to_owned(),
         });
     }
+    // Before what else fails for it, as a thread does whose stack is more than may be had.
+    #[cfg(unix)]
+    if acceptance == Acceptance::Postgres {
+        found.extend(limits::low().map(Hindrance::Limit));
+    }
     found.extend(children::ensure_thread().err().map(Hindrance::NoProcess));
     if acceptance == Acceptance::Postgres {
         found.extend(of_path(place));
@@ -149,7 +154,6 @@ fn of_postgres() -> Vec<Hindrance> {
     if cfg!(target_os = "linux") && fs_err::read_link("/proc/self/exe").is_err() {
         found.push(Hindrance::NoProc);
     }
-    found.extend(limits::low().map(Hindrance::Limit));
     if let Err(cause) = ensure_null() {
         found.push(Hindrance::NoNull(cause));
         return found;

@@ -21,8 +21,8 @@ use is_executable::is_executable;
 use self::signals::{Signal, Signals, asks_to_end, ended_by, number, pass_on};
 use super::{
     Error, Session, client, database,
-    error::Inactive,
-    installed::{damaged, ensure_there, inactive_with, usable_name},
+    error::Unused,
+    installed::{damaged, ensure_there, unused_with, usable_name},
     variables,
 };
 use crate::{
@@ -148,18 +148,17 @@ fn nowhere(name: &OsStr, session: &Session) -> Error {
         gone.filter(|_| link::read(&session.layout.tree(component, tree).join("bin").join(&name)).is_ok())
     });
     gone.next().unwrap_or_else(|| {
-        let inactive = inventory
-            .as_ref()
-            .and_then(|inventory| inactive_with(&name, inventory, session));
+        let unused = inventory.as_ref().and_then(|inventory| {
+            let (component, tree) = unused_with(&name, inventory, session)?;
+            Some(Unused {
+                component: component.clone(),
+                name: usable_name(tree),
+                is_active: inventory.is_active(component, tree),
+            })
+        });
         let kind = io::ErrorKind::NotFound;
-        let source = match inactive {
-            Some((component, tree)) => io::Error::new(
-                kind,
-                Inactive {
-                    component: component.clone(),
-                    name: usable_name(tree),
-                },
-            ),
+        let source = match unused {
+            Some(unused) => io::Error::new(kind, unused),
             None => io::Error::new(kind, format!("neither on PATH nor in `{}`", session.layout.bin())),
         };
         Error::NoCommand {

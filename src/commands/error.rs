@@ -29,13 +29,31 @@ use crate::{
     setup::SetupError,
 };
 
-/// An executable is installed, in a version that is not active.
+/// An executable is installed, in a version that is not active, or that the project's pin passes over.
 #[derive(Debug, thiserror::Error)]
-#[error("it is in {component} {name}, which is not active")]
-pub(super) struct Inactive {
+#[error("it is in {component} {name}, {}", self.standing())]
+pub(super) struct Unused {
     pub component: ComponentName,
     /// The version, as `ampup use` takes it.
     pub name: String,
+    pub is_active: bool,
+}
+
+impl Unused {
+    pub(super) fn standing(&self) -> &'static str {
+        match self.is_active {
+            true => "which this project does not use",
+            false => "which is not active",
+        }
+    }
+
+    pub(super) fn hint(&self) -> String {
+        let Self { component, name, .. } = self;
+        match self.is_active {
+            true => format!("`ampup why {component}` says which version it uses instead"),
+            false => format!("`ampup use {component}@{name}`"),
+        }
+    }
 }
 
 /// The reason a command failed.
@@ -284,8 +302,8 @@ fn hint_of_command(command: &str, cause: &io::Error) -> Option<String> {
     if let Some(failure) = inner.and_then(|inner| inner.downcast_ref::<LoadFailure>()) {
         return failure.hint(&os_release());
     }
-    if let Some(Inactive { component, name }) = inner.and_then(|inner| inner.downcast_ref()) {
-        return Some(format!("`ampup use {component}@{name}`"));
+    if let Some(unused) = inner.and_then(|inner| inner.downcast_ref::<Unused>()) {
+        return Some(unused.hint());
     }
     match (cause.kind(), command) {
         (io::ErrorKind::NotFound, "ampd" | "ampctl") => Some(format!("`ampup install {command}`")),

@@ -109,8 +109,8 @@ pub(super) fn executable_in(tree: &Utf8Path, name: &str) -> Option<Utf8PathBuf> 
     path.is_file().then_some(path)
 }
 
-/// The newest installed version that has an executable of this name, and is not active.
-pub(super) fn inactive_with<'i>(
+/// The newest installed version that has an executable of this name, for whoever found none in what is used.
+pub(super) fn unused_with<'i>(
     executable: &str,
     inventory: &'i Inventory,
     session: &Session,

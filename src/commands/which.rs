@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::{
     Error, Outcome, Session,
-    installed::{damaged, ensure_there, executable_in, inactive_with, is_linked, usable_name},
+    error::Unused,
+    installed::{damaged, ensure_there, executable_in, is_linked, unused_with, usable_name},
     pinned::{self, Chooser},
 };
 use crate::{
@@ -91,16 +92,21 @@ fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome
         }
         searched.push(format!("`{}`", tree.join("bin")));
     }
-    if let Some((component, tree)) = inactive_with(&args.executable, inventory, session) {
+    if let Some((component, tree)) = unused_with(&args.executable, inventory, session) {
         ensure_there(component, tree, session)?;
         let shown = session.style(component)?.show(tree.version());
-        let named = usable_name(tree);
+        let unused = Unused {
+            component: component.clone(),
+            name: usable_name(tree),
+            is_active: inventory.is_active(component, tree),
+        };
         return Err(Error::NotFound {
             message: format!(
-                "`{}` is in {component} {shown}, which is not active",
-                args.executable
+                "`{}` is in {component} {shown}, {}",
+                args.executable,
+                unused.standing()
             ),
-            hint: format!("`ampup use {component}@{named}`"),
+            hint: unused.hint(),
         });
     }
     let message = if searched.is_empty() {

@@ -255,6 +255,20 @@ fn which_why_check_and_doctor_name_file_and_line() {
 }
 
 #[test]
+fn what_only_an_active_version_has_is_no_reason_to_activate_it() {
+    let home = home();
+    let bin = home.path().join("components/tool/2.0.0/bin");
+    fs::copy(bin.join("tool"), bin.join("extra")).expect("copied");
+    let why = "tool 2.0.0, which this project does not use\nhint: `ampup why tool` says which version it uses instead";
+    home.ampup(&["run", "--no-db", "extra"])
+        .exits(127)
+        .says(&format!("it is in {why}"));
+    home.ampup(&["which", "extra"])
+        .exits(3)
+        .says(&format!("`extra` is in {why}"));
+}
+
+#[test]
 fn a_setting_is_explained_with_what_it_wins_over() {
     let home = home();
     let mut command = home.command(&["why", "mirror", "--mirror", "https://flag.example/"]);

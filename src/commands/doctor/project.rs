@@ -8,7 +8,7 @@ use crate::{
     commands::{
         Error, Session, database,
         external::External,
-        installed::{inactive_with, usable_name},
+        installed::{unused_with, usable_name},
         next,
         pinned::{self, Chosen, PlainWord},
     },
@@ -99,7 +99,7 @@ fn daemon(session: &Session) -> Option<Finding> {
     let inventory = session.inventory().ok();
     let inactive = inventory
         .as_ref()
-        .and_then(|inventory| inactive_with(name.as_str(), inventory, session));
+        .and_then(|inventory| unused_with(name.as_str(), inventory, session));
     if let Some((component, tree)) = inactive {
         let shown = session
             .style(component)
