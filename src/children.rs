@@ -10,7 +10,7 @@ use std::{
     process::{Child, Command},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -25,6 +25,8 @@ struct Shared {
     known: Mutex<Known>,
     /// The number of `Unfinished` values.
     unfinished: AtomicUsize,
+    /// The user is asked something.
+    is_asking: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +93,20 @@ impl Interrupt {
     /// Returns true if there is something to put back.
     pub fn is_unfinished(&self) -> bool {
         self.0.unfinished.load(Ordering::Acquire) > 0
+    }
+
+    /// Waits for the answer to a question, before which nothing was begun.
+    pub fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
+        self.0.is_asking.store(true, Ordering::Release);
+        let answer = ask();
+        self.0.is_asking.store(false, Ordering::Release);
+        answer
+    }
+
+    /// Returns true while the user is asked something.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals there"))]
+    pub fn is_asking(&self) -> bool {
+        self.0.is_asking.load(Ordering::Acquire)
     }
 
     /// Returns true if we are ending, so that nothing is begun any more and the end of a child needs no message.

@@ -147,14 +147,10 @@ fn ask(env: &Env, question: &str, enter: bool) -> bool {
     let choices = if enter { "[Y/n]" } else { "[y/N]" };
     let mut question = ShortPaths::of(env).shorten(question);
     loop {
-        let mut stderr = io::stderr().lock();
-        let _ = write!(stderr, "{question} {choices} ").and_then(|()| stderr.flush());
-        let mut answer = String::new();
-        match io::stdin().read_line(&mut answer) {
-            Ok(0) | Err(_) => return false,
-            Ok(_) => {}
-        }
-        match answer.trim().to_lowercase().as_str() {
+        let Some(answer) = ask_for(&format!("{question} {choices}")) else {
+            return false;
+        };
+        match answer.to_lowercase().as_str() {
             "" => return enter,
             "y" | "yes" => return true,
             "n" | "no" => return false,
@@ -163,10 +159,9 @@ fn ask(env: &Env, question: &str, enter: bool) -> bool {
     }
 }
 
-/// Asks on stderr for a word.
+/// Asks on stderr for a word, and reads it from stdin. stderr is not held meanwhile: who interrupts the question is told so there.
 fn ask_for(question: &str) -> Option<String> {
-    let mut stderr = io::stderr().lock();
-    let _ = write!(stderr, "{question} ").and_then(|()| stderr.flush());
+    let _ = write!(io::stderr(), "{question} ");
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer);
     read.is_ok_and(|bytes| bytes > 0)

@@ -139,7 +139,14 @@ fn meant_verb(grammar: &Command, group: &Command, at: usize, words: &[String]) -
     let own: Vec<&str> = names(group).collect();
     let known = SYNONYMS.iter().find(|(words, _)| words.contains(&wrong));
     if let Some((_, right)) = known.filter(|(_, right)| own.contains(right)) {
-        return meant_exactly(wrong, right, words);
+        return Some(match (wrong, words.get(at + 1)) {
+            // Another database of the same server.
+            ("create" | "new", Some(name)) if !name.starts_with('-') => {
+                let statement = shell::typed(&format!("create database {name}"));
+                format!("did you mean `ampup db psql -c {statement}`?")
+            }
+            _ => did_you_mean(&[&words[1..at], &[(*right).to_owned()], &words[at + 1..]].concat()),
+        });
     }
     let is_top = group.get_name() == grammar.get_name();
     if !is_top {
@@ -370,6 +377,10 @@ mod tests {
             (
                 "ampup db upgrade 17",
                 "error: unexpected argument `17` found\nhint: did you mean `ampup db upgrade --to 17`?",
+            ),
+            (
+                "ampup db create shop",
+                "error: there is no command `ampup db create`\nhint: did you mean `ampup db psql -c 'create database shop'`?",
             ),
             (
                 "ampup db create",

@@ -206,9 +206,12 @@ impl Face {
         }
     }
 
-    /// Prints that a signal ended the run.
+    /// Prints that a signal ended the run, on a line of its own also where a question was open.
     #[cfg(unix)]
-    pub(super) fn interrupted(&self, signal: &str, left: &str) {
+    pub(super) fn interrupted(&self, signal: &str, left: &str, is_asking: bool) {
+        if is_asking {
+            write_line("");
+        }
         let mut message = format!("interrupted by {signal}");
         if !left.is_empty() {
             message += &format!("; {}", self.carried.complete(left));

@@ -111,15 +111,18 @@ impl Listener {
                 () = second(began, &mut listening) => {}
             }
         });
+        let is_asking = interrupt.is_asking();
         let left = if interrupt.is_unfinished() {
             format!("{left}; its server may be stopped: `ampup db start`")
+        } else if is_asking {
+            "nothing was changed".to_owned()
         } else {
             left
         };
         for _ in 0..100 {
             if let Ok(_last_word) = last_word.try_lock() {
                 face.clear();
-                face.interrupted(name, &left);
+                face.interrupted(name, &left, is_asking);
                 std::process::exit(128 + kind.as_raw_value());
             }
             thread::sleep(Duration::from_millis(10));

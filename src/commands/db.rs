@@ -52,7 +52,7 @@ pub enum Db {
     Psql(psql::Args),
     /// Print the server's log
     Logs(logs::Args),
-    /// List the databases of all known projects
+    /// List the databases of the projects in which ampup was used
     List(list::Args),
     /// Free the disk space of deleted rows
     Compact(compact::Args),

@@ -296,7 +296,15 @@ impl Session {
         if self.options.yes {
             return Some(true);
         }
-        self.options.ask.map(|ask| ask(&self.env, question, enter))
+        let ask = self.options.ask?;
+        let interrupt = &self.options.interrupt;
+        Some(interrupt.asking(|| ask(&self.env, question, enter)))
+    }
+
+    /// Asks for a word; `None` where there is no answer.
+    pub fn ask_for(&self, question: &str) -> Option<String> {
+        let ask_for = self.options.ask_for?;
+        self.options.interrupt.asking(|| ask_for(question))
     }
 
     /// The command line's own definition.

@@ -44,6 +44,17 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, DumpError> {
             &format!("`ampup run -- pg_restore --file {text} {name}`, then `ampup db import {text}`"),
         ));
     }
+    if found.is_dir()
+        && [path.join("metadb"), path.join(".amp/metadb")]
+            .iter()
+            .any(|cluster| cluster.is_dir())
+    {
+        let name = shell::typed(path.as_str());
+        return Err(refused(
+            "is a project's directory",
+            &format!("`ampup db fork {name}` copies its database"),
+        ));
+    }
     if !found.is_file() {
         let hint = "write it with `pg_dump --format=custom`, into one file";
         return Err(refused("is not a file", hint));

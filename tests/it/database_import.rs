@@ -317,6 +317,11 @@ fn every_kind_of_dump_is_read_or_told_how_to_write_another() {
         .exits(1)
         .says("is a dump in a directory")
         .says("hint: `ampup run -- pg_restore --file directory.sql directory`");
+    home.db(&["import", "--replace", "."])
+        .exits(1)
+        .says("is a project's directory")
+        .says("hint: `ampup db fork ")
+        .says("copies its database");
     let status = Command::new(format!("{DEBIAN}/bin/pg_restore"))
         .args(["--file", &format!("{directory}.sql"), directory.as_str()])
         .status();

@@ -25,6 +25,9 @@ use crate::{
     shell,
 };
 
+/// Where a project's database can be.
+const OTHER_DIRECTORY: &str = "`cd` into a project's directory, which you can write to, or name another place for its database with `AMP_DIR` or `--amp-dir`";
+
 impl ProjectError {
     /// The next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
@@ -47,7 +50,7 @@ impl ProjectError {
                 Some("move it away, or name another directory with `AMP_DIR` or `--amp-dir`".to_owned())
             }
             Self::Make { source, .. } if source.kind() == io::ErrorKind::StorageFull => hint_of_database(source),
-            Self::Make { .. } => Some("choose a directory that you can write to, with `AMP_DIR` or `--amp-dir`".to_owned()),
+            Self::Make { .. } => Some(OTHER_DIRECTORY.to_owned()),
         }
     }
 
@@ -331,7 +334,7 @@ fn hint_of_database(cause: &io::Error) -> Option<String> {
             "a volume that is mounted at `metadb` cannot be exchanged for another cluster: mount it at `.amp` instead".to_owned(),
         ),
         PermissionDenied | ReadOnlyFilesystem | Unsupported => {
-            Some("choose a directory that you can write to, with `AMP_DIR` or `--amp-dir`".to_owned())
+            Some(OTHER_DIRECTORY.to_owned())
         }
         NotADirectory => Some(
             "`.amp`, and `metadb` in it, must be directories: move the file away, or name another directory with `AMP_DIR` or \

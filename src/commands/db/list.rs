@@ -1,4 +1,4 @@
-//! `ampup db list`: the databases of all known projects.
+//! `ampup db list`: the databases of the projects in which ampup was used.
 
 use std::fmt::Write as _;
 

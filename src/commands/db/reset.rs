@@ -96,7 +96,7 @@ fn ensure_meant(args: &Args, name: &str, session: &Session) -> Result<(), Error>
     let given = match (&args.name, session.options.ask_for) {
         (Some(given), _) => Some(given.clone()),
         (None, Some(_)) if args.dry_run => return Ok(()),
-        (None, ask_for) => ask_for.and_then(|ask_for| ask_for(&question)),
+        (None, _) => session.ask_for(&question),
     };
     match given {
         Some(given) if given == name => Ok(()),

@@ -1,6 +1,7 @@
 //! Signals in each phase: the code that a shell shows, one line that tells it, no child left, the store as it was.
 
 use std::{
+    io::Write as _,
     process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
@@ -243,6 +244,39 @@ fn a_signal_that_was_ignored_stays_so() {
         run.join().expect("no panic")
     });
     child.exits(0);
+}
+
+/// Ctrl-C at a question ends it at once, and says that nothing was begun.
+#[test]
+fn a_question_is_interrupted_by_ctrl_c() {
+    let Some(program) = crate::support::programs::find("script") else {
+        return;
+    };
+    if !is_heard(Signal::SIGINT as i32) {
+        return;
+    }
+    let mut home = Home::new();
+    home.offer("tool", "1.0.0");
+    home.ampup(&["install", "tool"]).exits(0);
+    let before = Store::read(&home.path());
+    let shown = home.work().join("shown");
+    let mut command = home.other_program(&program);
+    let line = format!("{} self uninstall", crate::support::home::program());
+    let mut child = command
+        .args(["-qefc", &line, shown.as_str()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("started");
+    let text = || fs::read_to_string(&shown).unwrap_or_default();
+    wait_until(|| text().contains("[y/N]"));
+    let mut keys = child.stdin.take().expect("piped");
+    keys.write_all(b"\x03").expect("typed");
+    assert_eq!(child.wait().expect("ended").code(), Some(130), "{}", text());
+    let is_told =
+        |line: &str| line.ends_with("interrupted by SIGINT; nothing was changed") && !line.contains("[y/N]");
+    assert!(text().lines().any(is_told), "{}", text());
+    assert_eq!(Store::read(&home.path()), before);
 }
 
 /// Bars are taken off, the cursor is there, and the settings of the terminal are what they were.
