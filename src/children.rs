@@ -104,7 +104,7 @@ impl Interrupt {
     }
 
     /// Returns true while the user is asked something.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals there"))]
+    #[cfg(unix)]
     pub fn is_asking(&self) -> bool {
         self.0.is_asking.load(Ordering::Acquire)
     }

@@ -6,10 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Finding, refused};
 #[cfg(unix)]
-use crate::doctor::rehearsal;
+use crate::doctor::{Level, rehearsal};
 use crate::{
     commands::{Error, Session, advice::remedy_of_end, database},
-    doctor::{Level, client_rules::refusal, complaint, recovery},
+    doctor::{client_rules::refusal, complaint, recovery},
     fs::{atomic, link},
     locate::{self, Located},
     postgres::{

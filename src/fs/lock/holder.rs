@@ -3,8 +3,6 @@
 //! The record is two lines: the process id, host and command, and the time at which that process started. It outlives its process,
 //! and whoever takes the lock by other means (`flock`) writes none; so it counts only while that process lives and has the lock.
 
-use std::io;
-
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
@@ -87,7 +85,7 @@ pub fn holders(path: &Utf8Path) -> Option<Vec<u32>> {
     {
         use std::os::unix::fs::MetadataExt as _;
         let inode = match fs::metadata(path) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Some(Vec::new()),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Some(Vec::new()),
             found => found.ok()?.ino(),
         };
         // `1: FLOCK ADVISORY READ 1234 08:01:5678 0 EOF` (proc(5)). The device is left out: an overlay has another there.
