@@ -43,6 +43,7 @@ pub(crate) fn certified(
 }
 
 /// A certificate and its key, as PEM.
+#[cfg(target_os = "linux")]
 pub(crate) fn pem() -> (String, String) {
     let key = KeyPair::generate().expect("a key");
     let certificate = CertificateParams::default().self_signed(&key).expect("signed");
