@@ -17,7 +17,7 @@ use crate::support::{
     database::Build,
     home::{Home, Run, finish},
     table::every,
-    world::{write, write_program},
+    world::write,
 };
 
 /// A home in which PostgreSQL 17 and 18 and a daemon are installed, as on a healthy host.
@@ -71,7 +71,7 @@ const AMPD: &str = r#"
     postgres -D "$D" -k "$D" -h '' -c autovacuum=off -c fsync=off -c full_page_writes=off \
         -c synchronous_commit=off >>log 2>&1 &
     server=$!
-    for _ in $(seq 40); do
+    for _ in $(seq 200); do
         [ -S "$D/.s.PGSQL.5432" ] && break
         kill -0 $server 2>/dev/null || exit 1
         sleep 0.05
@@ -85,9 +85,8 @@ const AMPD: &str = r#"
 
 /// Runs them in a project; true if they work.
 fn ampd_works(home: &Home, project: &str, change: impl FnOnce(&mut Command)) -> bool {
-    let script = home.directory("scripts").join("ampd.sh");
-    write_program(&script, format!("#!/bin/sh\n{AMPD}"));
-    let mut command = within(home, home.as_the_user(&script), project);
+    let mut command = within(home, home.as_the_user("/bin/sh".into()), project);
+    command.args(["-c", AMPD]);
     let data = home.directory(project).join(".amp/metadb");
     fs::create_dir_all(data.parent().expect("a parent")).expect("made");
     home.give(data.parent().expect("a parent"));

@@ -1,9 +1,12 @@
 //! A home of its own for each test, and the program run in it as an ordinary user would run it.
 
 use std::{
+    io,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     process::{Command, Stdio},
     sync::OnceLock,
+    thread,
+    time::Duration,
 };
 
 use ampup::{
@@ -345,12 +348,18 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     digest.to_string()
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end. A program that a test has just written may be busy for a moment: a child that another test starts
+/// meanwhile holds it open until it becomes its own program.
 #[track_caller]
 pub(crate) fn finish(mut command: Command) -> Run {
-    let output = command
-        .output()
-        .unwrap_or_else(|cause| panic!("{command:?}: {cause}"));
+    let output = loop {
+        match command.output() {
+            Err(cause) if cause.kind() == io::ErrorKind::ExecutableFileBusy => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            ended => break ended.unwrap_or_else(|cause| panic!("{command:?}: {cause}")),
+        }
+    };
     let place = |path: Option<&std::path::Path>| path.and_then(std::path::Path::to_str).map(str::to_owned);
     let home = command.get_envs().find(|(name, _)| *name == "HOME");
     let home = home.and_then(|(_, value)| place(value.map(std::path::Path::new)));
