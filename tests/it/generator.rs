@@ -14,6 +14,23 @@ use serde_json::{Value, json};
 use crate::support::world::{World, write};
 use crate::tool::{self, Answer, Cli, Failure};
 
+/// The beginning of a recipe: the component, before its origins.
+const COMPONENT: &str = r#"
+component = "tool"
+summary = "A tool"
+homepage = "https://tool.example"
+group = "tool"
+default_install = false
+version_style = "plain"
+acceptance = "version"
+executables = ["tool"]
+
+[default]
+channel = "stable"
+
+[versions]
+"#;
+
 /// A registry's directory.
 struct Directory {
     world: World,

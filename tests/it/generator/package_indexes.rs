@@ -17,20 +17,6 @@ use crate::{
 };
 
 const RECIPE: &str = r#"
-component = "tool"
-summary = "A tool"
-homepage = "https://tool.example"
-group = "tool"
-default_install = false
-version_style = "plain"
-acceptance = "version"
-executables = ["tool"]
-
-[default]
-channel = "stable"
-
-[versions]
-
 [[origin]]
 provider = "acme"
 source = "{kind}"
@@ -61,7 +47,9 @@ fn directory(kind: &str, package: &str, root: &str, server: &Server) -> Option<D
             path.find(has_pip)?;
         }
     }
-    let recipe = RECIPE.replace("{kind}", kind).replace("{package}", package);
+    let recipe = format!("{COMPONENT}{RECIPE}")
+        .replace("{kind}", kind)
+        .replace("{package}", package);
     let mut directory = Directory::new(&recipe.replace("{root}", root));
     let home = directory.world.join("user");
     fs::create_dir_all(&home).expect("made");

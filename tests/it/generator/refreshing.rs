@@ -20,20 +20,6 @@ struct Repository {
 }
 
 const RECIPE: &str = r#"
-component = "tool"
-summary = "A tool"
-homepage = "https://tool.example"
-group = "tool"
-default_install = false
-version_style = "plain"
-acceptance = "version"
-executables = ["tool"]
-
-[default]
-channel = "stable"
-
-[versions]
-
 [[origin]]
 provider = "acme"
 source = "https"
@@ -115,7 +101,7 @@ impl Repository {
     /// A registry whose recipe names it.
     fn directory(&self) -> Directory {
         let base = self.server.url("");
-        let mut directory = Directory::new(&RECIPE.replace("{base}", &base));
+        let mut directory = Directory::new(&format!("{COMPONENT}{RECIPE}").replace("{base}", &base));
         directory.variables = tls::trusting(directory.world.path());
         directory
     }
