@@ -55,7 +55,7 @@ use self::{
 pub use self::{
     error::{FetchError, Verdict},
     fault::Fault,
-    options::{FetchContext, FetchOptions, Limits, PinnedBy, Secret},
+    options::{FetchContext, FetchOptions, Limits, Secret},
     packages::PackageClient,
     published::{of_checksum_file, of_github_release},
 };
@@ -360,12 +360,14 @@ impl Wire {
     /// The host of an address.
     fn host_of(&self, url: &Url) -> Fault {
         let mirror = self.options.mirror.as_ref();
-        Fault::of_host(url, mirror.is_some_and(|mirror| mirror.origin() == url.origin()))
+        let is_mirror = mirror.is_some_and(|mirror| mirror.origin() == url.origin());
+        Fault::of_host(url, is_mirror.then_some(self.options.mirror_by))
     }
 
     fn ensure_online(&self, name: &str, host: &str) -> Result<(), FetchError> {
-        if self.options.offline {
+        if let Some(by) = self.options.offline {
             return Err(FetchError::Offline {
+                by,
                 name: name.to_owned(),
                 host: host.to_owned(),
             });

@@ -1,6 +1,6 @@
 //! The user's settings in `config.toml`.
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, fmt, io};
 
 use camino::Utf8Path;
 use toml::{Spanned, Value};
@@ -23,6 +23,37 @@ pub struct Settings {
     pub jobs: Option<usize>,
     /// Seconds to wait for another ampup.
     pub lock_timeout: Option<u64>,
+}
+
+/// The place where the user settled something, as messages name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetBy {
+    /// A flag of the command line.
+    Flag(&'static str),
+    /// A variable of the environment.
+    Variable(&'static str),
+    /// A key of `config.toml`.
+    Setting(&'static str),
+}
+
+impl SetBy {
+    /// The commands by which the next run goes without it.
+    pub fn removal(self) -> String {
+        match self {
+            Self::Flag(_) => format!("run the same command without {self}"),
+            Self::Variable(name) => format!("`unset {name}`, then run the same command again"),
+            Self::Setting(_) => format!("remove {self}, then run the same command again"),
+        }
+    }
+}
+
+impl fmt::Display for SetBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) | Self::Variable(name) => write!(f, "`{name}`"),
+            Self::Setting(name) => write!(f, "`{name}` in `config.toml`"),
+        }
+    }
 }
 
 /// The keys, and what each takes.

@@ -25,7 +25,7 @@ use crate::{
     registry::manifest::ManifestError,
     remove::RemoveError,
     resolve::{PassedOver, ResolveError},
-    settings::SettingsError,
+    settings::{SetBy, SettingsError},
     setup::SetupError,
 };
 
@@ -113,6 +113,13 @@ pub enum Error {
     /// A file that the user named.
     #[error("cannot read `{path}`")]
     File { path: Utf8PathBuf, source: io::Error },
+    /// The manifest that the user named as the registry.
+    #[error("cannot read the registry `{path}`")]
+    NamedRegistry {
+        path: Utf8PathBuf,
+        by: SetBy,
+        source: io::Error,
+    },
     /// The command line is wrong in a way that only the command knows.
     #[error("{message}")]
     Usage { message: String, hint: String },
@@ -154,9 +161,10 @@ impl Error {
             Self::NoCommand { source, .. } => Exit::of_start(source),
             Self::NoRoom { .. } => Exit::Disk,
             Self::Store { source, .. } if is_damage(source) => Exit::Integrity,
-            Self::Store { source, .. } | Self::NotRemoved { source, .. } | Self::File { source, .. } => {
-                Exit::of_io(source)
-            }
+            Self::Store { source, .. }
+            | Self::NotRemoved { source, .. }
+            | Self::File { source, .. }
+            | Self::NamedRegistry { source, .. } => Exit::of_io(source),
             Self::Damaged { .. } => Exit::Integrity,
             Self::NotFound { .. } => Exit::NotFound,
             Self::Refused { .. } => Exit::Failed,
@@ -199,6 +207,10 @@ impl Error {
                 Some("make it removable and run `ampup self uninstall` again".to_owned())
             }
             Self::File { source, .. } => hint_of_room(source),
+            Self::NamedRegistry { by, .. } => Some(format!(
+                "correct the path; or, to use the default registry, {}",
+                by.removal()
+            )),
             Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
             Self::Setup(error) => error.hint(),
             Self::Mirror(error) => error.hint(),

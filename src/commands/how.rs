@@ -1,7 +1,7 @@
 //! The options that every installation has. Not a verb itself.
 
 use super::{Error, Session};
-use crate::fetch::{PinnedBy, Secret};
+use crate::{fetch::Secret, settings::SetBy};
 
 /// The options of every installation, for `install` and `update`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -31,12 +31,12 @@ pub struct How {
 
 impl How {
     /// The option, or the setting, by which only digests are taken that the registry itself states.
-    pub(super) fn pinned_by(&self, session: &Session) -> Option<PinnedBy> {
+    pub(super) fn pinned_by(&self, session: &Session) -> Option<SetBy> {
         if self.is_locked {
-            return Some(PinnedBy::Locked);
+            return Some(SetBy::Flag("--locked"));
         }
-        let by_setting = session.settings.require_pinned.then_some(PinnedBy::Setting);
-        self.require_pinned.then_some(PinnedBy::Flag).or(by_setting)
+        let by_flag = self.require_pinned.then_some(SetBy::Flag("--require-pinned"));
+        by_flag.or_else(|| session.require_pinned())
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     refresh::{self, Answer, Kept, Loaded, Newer, Provenance},
     registry::keys::{Keyring, RegistryOrigin},
     self_install,
+    settings::SetBy,
     store::directories,
 };
 
@@ -40,6 +41,15 @@ impl Session {
     /// The file that the user named.
     pub(super) fn named_registry(&self) -> Option<&str> {
         self.named().filter(|named| !is_address(named))
+    }
+
+    /// Where the registry is named.
+    pub(super) fn registry_by(&self) -> SetBy {
+        match (&self.flags.registry, &self.options.registry) {
+            (Some(_), _) => SetBy::Flag("--registry"),
+            (None, Some(_)) => SetBy::Variable("AMPUP_REGISTRY"),
+            (None, None) => SetBy::Setting("registry"),
+        }
     }
 
     /// The file of the public key that the user named.
@@ -90,10 +100,8 @@ impl Session {
                 "the registry `{address}` is believed only with the public key of whoever signs it"
             ))
         })?;
-        let bytes = atomic::read(&path, KEY).map_err(|source| Error::File {
-            path: path.clone(),
-            source,
-        })?;
+        let bytes = atomic::read(&path, KEY)
+            .map_err(|cause| usage(format!("cannot read the public key `{path}`: {cause}")))?;
         let text = String::from_utf8_lossy(&bytes);
         let keyring = Keyring::new(&[&text], "")
             .map_err(|_| usage(format!("`{path}` is not a public key of minisign's")))?;

@@ -14,12 +14,12 @@ use crate::{
     children::{self, Interrupt},
     env::Env,
     event::{Event, Reporter},
-    fetch::{self, PinnedBy, Secret, Wire},
+    fetch::{self, Secret, Wire},
     hindrance::Hindrance,
     layout::Layout,
     pins::Pins,
     registry::{Registry, keys::RegistryOrigin},
-    settings::{Settings, is_mirror},
+    settings::{SetBy, Settings, is_mirror},
 };
 
 /// Seconds to wait for another ampup.
@@ -96,7 +96,7 @@ pub struct Session {
     pub(super) registry: OnceCell<(Registry, RegistrySource)>,
     pins: OnceCell<Option<Pins>>,
     /// The reason that there may be newer versions than this run knows, as the rest of a sentence.
-    doubt: OnceCell<&'static str>,
+    doubt: OnceCell<String>,
 }
 
 impl Session {
@@ -169,7 +169,12 @@ impl Session {
     pub fn in_directory(&self, directory: &Utf8Path) -> Result<Self, Error> {
         Self::new(
             self.env.clone().in_directory(directory),
-            self.options.clone(),
+            Options {
+                // What a variable says, it says there too.
+                offline: self.flags.offline,
+                registry: self.options.registry.clone().filter(|_| self.flags.registry.is_some()),
+                ..self.options.clone()
+            },
             self.reporter.clone(),
             self.command.clone(),
         )
@@ -182,15 +187,15 @@ impl Session {
     pub fn wire(
         &self,
         github_token: Option<Secret>,
-        require_pinned: Option<PinnedBy>,
+        require_pinned: Option<SetBy>,
     ) -> Result<Wire, Error> {
         self.warn_of_missing_mirror()?;
-        let by_setting = self.settings.require_pinned.then_some(PinnedBy::Setting);
         let settings = fetch::FetchOptions {
-            offline: self.is_offline(),
+            offline: self.offline_by(),
             mirror: self.mirror()?,
+            mirror_by: self.mirror_by(),
             github_token,
-            require_pinned: require_pinned.or(by_setting),
+            require_pinned: require_pinned.or_else(|| self.require_pinned()),
             interrupt: self.options.interrupt.clone(),
             ..fetch::FetchOptions::default()
         };
@@ -239,6 +244,15 @@ impl Session {
         Ok(Some(mirror))
     }
 
+    /// Where the mirror is named.
+    fn mirror_by(&self) -> SetBy {
+        match (&self.options.mirror, self.env.var("AMPUP_MIRROR")) {
+            (Some(_), _) => SetBy::Flag("--mirror"),
+            (None, Some(_)) => SetBy::Variable("AMPUP_MIRROR"),
+            (None, None) => SetBy::Setting("mirror"),
+        }
+    }
+
     /// Warns of a mirror in a directory that is not there, as one of a disk that is not mounted: every file would only be
     /// missing.
     fn warn_of_missing_mirror(&self) -> Result<(), Error> {
@@ -258,6 +272,21 @@ impl Session {
     /// Returns true if the network must not be used.
     pub fn is_offline(&self) -> bool {
         self.options.offline
+    }
+
+    /// Where it is said that the network must not be used, if it is.
+    pub(super) fn offline_by(&self) -> Option<SetBy> {
+        let by = match self.flags.offline {
+            true => SetBy::Flag("--offline"),
+            false => SetBy::Variable("AMPUP_OFFLINE"),
+        };
+        self.is_offline().then_some(by)
+    }
+
+    /// The setting by which only digests are taken that the registry itself states, if it says so.
+    pub(super) fn require_pinned(&self) -> Option<SetBy> {
+        let by = SetBy::Setting("require_pinned");
+        self.settings.require_pinned.then_some(by)
     }
 
     /// The pins of the project that the working directory lies in, if it has any.

@@ -19,24 +19,22 @@ use crate::{
     },
     domain::{ComponentName, ComponentSpec, Inventory, Requirement},
     event::Silent,
-    fetch::{FetchOptions, Limits, PinnedBy, Wire},
+    fetch::{FetchOptions, Limits, Wire},
     host,
     install::{Done, Effect},
     registry::{Registry, concern::Concern},
     resolve::ResolveError,
+    settings::SetBy,
     store::{claim, directories, receipt::Receipt},
 };
 
 /// Ensures that `--upstream` does not contradict what was settled otherwise.
 pub(super) fn ensure_allowed(how: &How, session: &Session) -> Result<(), Error> {
-    let against = if !how.upstream {
-        return Ok(());
-    } else if session.is_offline() {
-        "the network may not be used (`--offline`, or `AMPUP_OFFLINE`)"
-    } else if is_pinned(how, session) {
-        "only digests that the registry states are taken (`require_pinned`)"
-    } else {
-        return Ok(());
+    let against = match (session.offline_by(), how.pinned_by(session)) {
+        _ if !how.upstream => return Ok(()),
+        (Some(by), _) => format!("the network may not be used ({by})"),
+        (None, Some(by)) => format!("only digests that the registry states are taken ({by})"),
+        (None, None) => return Ok(()),
     };
     Err(Error::Usage {
         message: format!("`--upstream` asks the builders' own servers, and {against}"),
@@ -100,17 +98,12 @@ pub(super) fn unasked(error: ResolveError, specs: &[ComponentSpec], how: &How, s
     else {
         return error.into();
     };
-    let not_asked = |why: &str| Error::NotFound {
-        message: format!("{error}; its builders were not asked for it ({why})"),
+    let not_asked = |by: SetBy| Error::NotFound {
+        message: format!("{error}; its builders were not asked for it ({by})"),
         hint: format!("`ampup info {name}` lists every version; `ampup install {spec}` without it asks them"),
     };
-    if session.is_offline() {
-        return not_asked("`--offline`, or `AMPUP_OFFLINE`");
-    }
-    match how.pinned_by(session) {
-        Some(PinnedBy::Locked) => not_asked("`--locked`"),
-        Some(PinnedBy::Flag) => not_asked("`--require-pinned`"),
-        Some(PinnedBy::Setting) => not_asked("`require_pinned`"),
+    match session.offline_by().or_else(|| how.pinned_by(session)) {
+        Some(by) => not_asked(by),
         None if how.upstream || requirement.is_exact() => error.into(),
         None => Error::NotFound {
             hint: format!("`ampup install {spec} --upstream` asks its builders for it"),
@@ -222,12 +215,8 @@ pub(super) fn news<'a>(
     let Some(target) = target.filter(|_| !wanted.is_empty()) else {
         return Ok(Survey::default());
     };
-    if session.is_offline() {
-        session.is_in_doubt("its builders were not asked (`--offline`, or `AMPUP_OFFLINE`)");
-        return Ok(Survey::default());
-    }
-    if is_pinned(how, session) {
-        session.is_in_doubt("its builders are not asked (`require_pinned`)");
+    if let Some(by) = session.offline_by().or_else(|| how.pinned_by(session)) {
+        session.is_in_doubt(format!("its builders were not asked ({by})"));
         return Ok(Survey::default());
     }
     let (wire, memory) = (wire(how, session), memory(session, how.dry_run));

@@ -5,8 +5,8 @@ use std::io;
 use camino::Utf8PathBuf;
 use url::Url;
 
-use super::{Fault, PackageClient, PinnedBy, authority};
-use crate::{domain::Source, fs::space::sized, verify::VerifyError};
+use super::{Fault, PackageClient, authority};
+use crate::{domain::Source, fs::space::sized, settings::SetBy, verify::VerifyError};
 
 /// The reason an artifact, or a small file, could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -62,12 +62,14 @@ pub enum FetchError {
         is_web_page: bool,
     },
     /// The network may not be used.
-    #[error("{name} must be downloaded from `{host}`, and `--offline` is set")]
+    #[error("{name} must be downloaded from `{host}`, and {by} is set")]
     Offline {
         /// The name of the artifact.
         name: String,
         /// Which host would have been asked.
         host: String,
+        /// Where that is said.
+        by: SetBy,
     },
     /// The publisher states no digest that can be used.
     #[error("`{origin}` states no digest: {why}")]
@@ -83,7 +85,7 @@ pub enum FetchError {
         /// The name of the artifact.
         name: String,
         /// The option that refuses it.
-        by: PinnedBy,
+        by: SetBy,
     },
     /// An address that is never asked.
     #[error("`{address}` is not asked: {why}")]

@@ -5,6 +5,7 @@ use std::fmt;
 use url::Url;
 
 use super::{authority, proxy::Proxy};
+use crate::settings::SetBy;
 
 /// Who is at fault when no answer comes. As text it is the subject of the sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +14,8 @@ pub enum Fault {
     Host {
         /// Its name.
         name: String,
-        /// The mirror that a person named is meant.
-        is_mirror: bool,
+        /// Where it is named as the mirror, if it is one.
+        mirror: Option<SetBy>,
         /// A proxy would have been asked for it, had its name been known here.
         is_proxied: bool,
     },
@@ -45,10 +46,10 @@ impl Fault {
     }
 
     /// A host that is asked without a proxy.
-    pub(super) fn of_host(url: &Url, is_mirror: bool) -> Self {
+    pub(super) fn of_host(url: &Url, mirror: Option<SetBy>) -> Self {
         Self::Host {
             name: authority::host(url),
-            is_mirror,
+            mirror,
             is_proxied: false,
         }
     }
@@ -76,7 +77,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Host {
                 name,
-                is_mirror: true,
+                mirror: Some(_),
                 ..
             } => write!(f, "the mirror `{name}`"),
             Self::Host { name, .. } => write!(f, "`{name}`"),

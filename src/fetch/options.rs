@@ -5,7 +5,7 @@ use std::{fmt, fs::File, io, time::Duration};
 use camino::Utf8Path;
 use url::Url;
 
-use crate::{children::Interrupt, verify::Verified};
+use crate::{children::Interrupt, settings::SetBy, verify::Verified};
 
 /// The directories of a fetch, and the reader of wheels.
 #[derive(Debug, Clone, Copy)]
@@ -18,39 +18,20 @@ pub struct FetchContext<'a> {
     pub open_wheel: fn(&Verified, &mut File) -> io::Result<()>,
 }
 
-/// The option by which only digests are taken that the manifest itself states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PinnedBy {
-    /// `--locked`
-    Locked,
-    /// `--require-pinned`
-    Flag,
-    /// The setting `require_pinned`.
-    Setting,
-}
-
-impl fmt::Display for PinnedBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Locked => "`--locked`",
-            Self::Flag => "`--require-pinned`",
-            Self::Setting => "`require_pinned` in `config.toml`",
-        })
-    }
-}
-
 /// The options that a person may set.
 #[derive(Debug, Clone)]
 pub struct FetchOptions {
-    /// No network at all.
-    pub offline: bool,
+    /// No network at all, because of this.
+    pub offline: Option<SetBy>,
     /// Asked first for everything that is on the web: `https://host/path` is `<mirror>/host/path`. Its bytes are proven
     /// by digest and need no trust; digests never come from it. `https`, `http` or `file`.
     pub mirror: Option<Url>,
+    /// Where the mirror is named.
+    pub mirror_by: SetBy,
     /// Sent to `token_origin`, never across a redirect.
     pub github_token: Option<Secret>,
     /// Refuse artifacts whose digest is not in the manifest itself, because of this.
-    pub require_pinned: Option<PinnedBy>,
+    pub require_pinned: Option<SetBy>,
     /// The handle that ends the clients of package registries.
     pub interrupt: Interrupt,
     /// Where GitHub's API is. Tests have their own.
@@ -62,8 +43,9 @@ pub struct FetchOptions {
 impl Default for FetchOptions {
     fn default() -> Self {
         Self {
-            offline: false,
+            offline: None,
             mirror: None,
+            mirror_by: SetBy::Flag("--mirror"),
             github_token: None,
             require_pinned: None,
             interrupt: Interrupt::default(),

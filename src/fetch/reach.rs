@@ -54,7 +54,7 @@ impl Wire {
         for place in places {
             let answer = match place.scheme() {
                 "file" => local::look(&place),
-                _ if self.options.offline => return Ok(false),
+                _ if self.options.offline.is_some() => return Ok(false),
                 _ => self.ensure_answers(&place).await,
             };
             if answer.is_ok() {

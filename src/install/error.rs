@@ -15,6 +15,7 @@ use crate::{
     },
     hindrance::Hindrance,
     resolve::PassedOver,
+    settings::SetBy,
     unpack::UnpackError,
 };
 
@@ -149,6 +150,7 @@ pub enum AttemptError {
 pub fn out_of_reach(attempts: &[Attempt]) -> Option<String> {
     let mut asked: Vec<String> = Vec::new();
     let mut unasked: Vec<String> = Vec::new();
+    let mut offline = None;
     for attempt in attempts {
         let AttemptError::Fetch(error) = &attempt.error else {
             continue;
@@ -157,7 +159,8 @@ pub fn out_of_reach(attempts: &[Attempt]) -> Option<String> {
             FetchError::Unreachable { at, why } => format!("{at} ({why})"),
             FetchError::NoClient { client } => format!("{client} (not on this machine)"),
             FetchError::Client { client, why } => format!("{client} ({why})"),
-            FetchError::Offline { host, .. } => {
+            FetchError::Offline { host, by, .. } => {
+                offline = Some(*by);
                 unasked.push(format!("`{host}`"));
                 continue;
             }
@@ -165,10 +168,8 @@ pub fn out_of_reach(attempts: &[Attempt]) -> Option<String> {
         };
         asked.push(who);
     }
-    let lists = [
-        ("out of reach: ", asked),
-        ("not asked, because `--offline` is set: ", unasked),
-    ];
+    let offline = offline.map_or_else(String::new, |by: SetBy| format!("not asked, because {by} is set: "));
+    let lists = [("out of reach: ".to_owned(), asked), (offline, unasked)];
     let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
     let lines = lists.map(|(what, list)| {
         let once: Vec<_> = list

@@ -226,7 +226,7 @@ fn no_builder_is_asked_where_only_the_registry_may_be_believed() {
     };
     in_doubt(&["--offline"], "were not asked");
     for (flag, why) in [
-        ("--offline", "`--offline`, or"),
+        ("--offline", "`--offline`"),
         ("--require-pinned", "`--require-pinned`"),
         ("--locked", "`--locked`"),
     ] {
@@ -243,7 +243,7 @@ fn no_builder_is_asked_where_only_the_registry_may_be_believed() {
     }
     fs::write(home.path().join("config.toml"), "require_pinned = true\n").expect("written");
     home.give(&home.path());
-    in_doubt(&[], "are not asked (`require_pinned`)");
+    in_doubt(&[], "were not asked (`require_pinned` in `config.toml`)");
     home.ampup(&["install", "tool@2.0.0"]).exits(3);
     assert_eq!(builder.asked(), 0);
     assert!(kept(&home).is_empty());

@@ -20,6 +20,7 @@ use ampup::{
     env::Env,
     event::{Event, Reporter},
     fetch::{FetchContext, FetchError, FetchOptions, Limits, Wire},
+    settings::SetBy,
     verify::{Verified, digest_of},
 };
 use camino::{Utf8Path, Utf8PathBuf};

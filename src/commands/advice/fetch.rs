@@ -3,7 +3,8 @@
 use super::hint_of_io;
 use crate::{
     exit::Exit,
-    fetch::{Fault, FetchError, PackageClient, PinnedBy, TLS_PREFIX},
+    fetch::{Fault, FetchError, PackageClient, TLS_PREFIX},
+    settings::SetBy,
 };
 
 impl FetchError {
@@ -59,9 +60,9 @@ impl FetchError {
             Self::WrongBytes { .. } | Self::TooLarge { .. } => {
                 "run the same command again; if it fails again, report it: nothing was installed"
             }
-            Self::Offline { .. } => "run the same command without `--offline`",
+            Self::Offline { by, .. } => return Some(by.removal()),
             Self::Unpinned {
-                by: PinnedBy::Setting,
+                by: SetBy::Setting(_),
                 ..
             } => "set `require_pinned = false`: an exact version is the same every time without it",
             Self::Unpinned { by, .. } => {
@@ -99,7 +100,7 @@ fn hint_of_fault(at: &Fault, why: &str) -> String {
             "ask whoever runs the proxy to allow it, or name a mirror with `--mirror`".to_owned()
         }
         Fault::Host { is_proxied: true, .. } => "name a mirror with `--mirror`".to_owned(),
-        Fault::Host { is_mirror: true, .. } => "check the address that `--mirror` names".to_owned(),
+        Fault::Host { mirror: Some(by), .. } => format!("check the address that {by} names"),
         Fault::Host { .. } => {
             "connect to a network; set `https_proxy` if yours has a proxy, or name a mirror with `--mirror`"
                 .to_owned()

@@ -1,6 +1,6 @@
 //! The registry of a run, and what it says of this machine and of a component.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 
 use super::Session;
@@ -43,10 +43,7 @@ impl Session {
             let found = match self.named_registry() {
                 Some(path) => {
                     let path = Utf8PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
-                    let document = atomic::read(&path, manifest::LIMIT).map_err(|source| Error::File {
-                        path: path.clone(),
-                        source,
-                    })?;
+                    let document = self.read_named(&path)?;
                     (Registry::parse(&document)?, RegistrySource::Named(path))
                 }
                 None if self.is_further() => self.settled(self.load_further()?),
@@ -65,15 +62,20 @@ impl Session {
     pub fn registry_document(&self) -> Result<(Vec<u8>, Option<Vec<u8>>), Error> {
         let (registry, source) = self.registry_and_source()?;
         if let RegistrySource::Named(path) = source {
-            let document = atomic::read(path, manifest::LIMIT).map_err(|source| Error::File {
-                path: path.clone(),
-                source,
-            })?;
-            return Ok((document, None));
+            return Ok((self.read_named(path)?, None));
         }
         Ok(match refresh::kept(self.publisher()?, &self.layout) {
             Some(kept) if kept.serial >= registry.serial => (kept.document, Some(kept.pointer)),
             _ => (manifest::embedded().to_vec(), None),
+        })
+    }
+
+    /// Reads the manifest that the user named.
+    fn read_named(&self, path: &Utf8Path) -> Result<Vec<u8>, Error> {
+        atomic::read(path, manifest::LIMIT).map_err(|source| Error::NamedRegistry {
+            path: path.to_owned(),
+            by: self.registry_by(),
+            source,
         })
     }
 
@@ -110,8 +112,8 @@ impl Session {
     }
 
     /// Remembers that there may be newer versions than this run knows, for a reason that was told.
-    pub(crate) fn is_in_doubt(&self, why: &'static str) {
-        let _ = self.doubt.set(why);
+    pub(crate) fn is_in_doubt(&self, why: impl Into<String>) {
+        let _ = self.doubt.set(why.into());
     }
 
     /// The reason that nobody can say here that a version is the newest, as the rest of a sentence. `warn_of_age`, or
@@ -121,7 +123,7 @@ impl Session {
     /// As `registry`.
     pub(crate) fn doubt(&self) -> Result<Option<String>, Error> {
         if let Some(why) = self.doubt.get() {
-            return Ok(Some((*why).to_owned()));
+            return Ok(Some(why.clone()));
         }
         let registry = self.registry()?;
         let age = trust::age_warning(&registry.issued, Timestamp::now());

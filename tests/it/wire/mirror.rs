@@ -82,7 +82,7 @@ fn what_a_mirror_has_by_digest_needs_no_other_source() {
         fs_err::create_dir_all(file.parent().expect("a parent")).expect("made");
         fs_err::write(&file, &bytes).expect("written");
         world.settings.mirror = url::Url::from_directory_path(world.path()).ok();
-        world.settings.offline = true;
+        world.settings.offline = Some(SetBy::Flag("--offline"));
         assert_eq!(read(&world.fetch(&artifact).expect("from the stick")), bytes);
     }
 }
@@ -187,7 +187,7 @@ fn a_mirror_can_be_a_directory_also_without_a_network() {
     fs_err::write(&file, &bytes).expect("written");
     let mirror = url::Url::from_directory_path(world.path().join("mirror dir")).expect("absolute");
     world.settings.mirror = Some(mirror);
-    world.settings.offline = true;
+    world.settings.offline = Some(SetBy::Flag("--offline"));
     let artifact = sized("https://nowhere.invalid/a/thing%201", &bytes);
     assert_eq!(read(&world.fetch(&artifact).expect("fetched")), bytes);
 
@@ -241,7 +241,7 @@ fn a_digest_never_comes_from_the_mirror() {
 fn a_file_is_used_where_it_lies() {
     let bytes = content(10_000);
     let mut world = World::new();
-    world.settings.offline = true;
+    world.settings.offline = Some(SetBy::Flag("--offline"));
     let path = world.path().join("a file");
     fs_err::write(&path, &bytes).expect("written");
     let at = |path: &Utf8Path| Artifact {
@@ -268,7 +268,7 @@ fn a_file_is_used_where_it_lies() {
 fn offline_touches_no_network() {
     let server = Server::start(|_, _| Reply::whole(b"abc"));
     let mut world = World::new();
-    world.settings.offline = true;
+    world.settings.offline = Some(SetBy::Flag("--offline"));
     world.settings.mirror = Some(server.url("/mirror").parse().expect("an address"));
     let web = artifact(server.url("/thing"), b"abc");
     let published = Artifact {

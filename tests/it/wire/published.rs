@@ -2,7 +2,7 @@
 
 use ampup::{
     domain::Integrity,
-    fetch::{FetchError, PinnedBy, Verdict},
+    fetch::{FetchError, Verdict},
 };
 
 use super::*;
@@ -115,7 +115,7 @@ fn without_a_digest_nothing_is_fetched() {
 fn require_pinned_refuses_what_only_the_publisher_states() {
     let server = Server::start(|_, _| Reply::whole(b"abc"));
     let mut world = World::new();
-    world.settings.require_pinned = Some(PinnedBy::Flag);
+    world.settings.require_pinned = Some(SetBy::Flag("--require-pinned"));
     for artifact in [beside(&server, Algorithm::Sha256), of_release(&server, "one")] {
         let error = world.fetch(&artifact).expect_err("not pinned");
         assert!(matches!(&error, FetchError::Unpinned { .. }), "{error}");

@@ -25,7 +25,7 @@ fn a_download_is_verified_kept_and_not_asked_for_again() {
     drop(verified);
 
     let mut world = world;
-    world.settings.offline = true;
+    world.settings.offline = Some(SetBy::Flag("--offline"));
     assert_eq!(read(&world.fetch(&artifact).expect("here")), bytes);
     let asked = server.requests();
     assert_eq!(asked.len(), 1);
