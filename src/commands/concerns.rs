@@ -32,10 +32,13 @@ pub(super) fn of_tree(
 ) -> Result<Vec<Concern>, Error> {
     let origin = inventory.tree(name, tree).and_then(|tree| tree.origin.as_ref());
     let version = origin.map_or(tree.version(), |origin| &origin.version);
-    let mut concerns = of_version(name, version, session)?;
-    if inventory.is_active(name, tree)
-        && let Some(component) = session.registry()?.component(name)
-    {
+    let Some(component) = session.registry()?.component(name) else {
+        return Ok(Vec::new());
+    };
+    let concerns = concern::of_version(component, version, &today()).into_iter();
+    let installed = inventory.trees(name);
+    let mut concerns: Vec<Concern> = concerns.map(|concern| concern.among(component, installed)).collect();
+    if inventory.is_active(name, tree) {
         let request = inventory.active.requests.get(name);
         concerns.extend(held_back(component, version, request, inventory));
     }

@@ -1,5 +1,6 @@
 //! `ampup update`: the newest that each installation asked for.
 
+use semver::Version;
 use serde_json::json;
 
 use super::{
@@ -128,6 +129,35 @@ fn survey<'a>(
     upstream::news(&staying, inventory, how, session)
 }
 
+/// Says what makes another major version than the active one active: `ampup use` where one is installed.
+fn of_newer_major(
+    newer: &Version,
+    name: &ComponentName,
+    active: &Version,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<String, Error> {
+    let style = session.style(name)?;
+    let origins = inventory.trees(name).iter().rev();
+    let mut versions = origins.filter_map(|tree| Some(&tree.origin.as_ref()?.version));
+    let installed = versions.find(|version| version.major > active.major);
+    // Of its major alone, so that `update` goes on within that.
+    let use_it = |version: &Version| format!("`ampup use {name}@{}` activates", version.major);
+    let remedy = match installed {
+        Some(installed) if installed == newer => format!("it is installed, and {} it", use_it(installed)),
+        installed => {
+            let update = format!("`ampup update {name} --allow-major` installs and activates it");
+            let instead =
+                installed.map(|one| format!(", {} {}, which is installed", use_it(one), style.show(one)));
+            format!("{update}{}", instead.unwrap_or_default())
+        }
+    };
+    let shown = style.show(newer);
+    Ok(format!(
+        "{name} {shown} is another major version than the active one; {remedy}"
+    ))
+}
+
 /// Explains why components stay as they are.
 fn unchanged(
     update: &Update,
@@ -156,11 +186,7 @@ fn unchanged(
         };
         talk.push(format!("{name} {} {state}", style.show(version)));
         if let Some(newer) = newer_major {
-            talk.push(format!(
-                "{name} {} is another major version than the active one; `ampup update {name} --allow-major` installs and \
-                 activates it",
-                style.show(newer)
-            ));
+            talk.push(of_newer_major(newer, name, version, inventory, session)?);
         }
         talk.extend(found.lines());
     }

@@ -52,8 +52,12 @@ pub enum Concern {
         what: String,
         /// Since when.
         since: String,
+        /// The line's major version.
+        major: u64,
         /// The command to type.
         remedy: String,
+        /// True if it activates what is installed.
+        is_installed: bool,
     },
 }
 
@@ -174,6 +178,8 @@ fn end_of_life(component: &Component, version: &Version, today: &str) -> Option<
     Some(Concern::EndOfLife {
         what: format!("{} {}", component.title(), line.major),
         since: since.to_owned(),
+        major: line.major,
+        is_installed: false,
         remedy: format!("`ampup update {} --allow-major`", component.name),
     })
 }
@@ -182,7 +188,7 @@ fn end_of_life(component: &Component, version: &Version, today: &str) -> Option<
 const NAMED: usize = 3;
 
 impl Concern {
-    /// The same, judged by what is installed of the component: a newer release that is there is only to be activated.
+    /// The same, judged by what is installed of the component: a newer version that is there is only to be activated.
     pub fn among(self, component: &Component, installed: &[Tree]) -> Self {
         match self {
             Self::HeldBack {
@@ -200,6 +206,24 @@ impl Concern {
                     by,
                     remedy,
                     is_installed,
+                }
+            }
+            Self::EndOfLife {
+                what,
+                since,
+                major,
+                remedy,
+                ..
+            } => {
+                let origins = installed.iter().filter_map(|tree| tree.origin.as_ref());
+                let majors = origins.map(|origin| origin.version.major);
+                let newer = majors.max().filter(|newer| *newer > major);
+                Self::EndOfLife {
+                    what,
+                    since,
+                    major,
+                    remedy: newer.map_or(remedy, |newer| format!("`ampup use {}@{newer}`", component.name)),
+                    is_installed: newer.is_some(),
                 }
             }
             other => other,
@@ -285,10 +309,19 @@ impl fmt::Display for Concern {
                     "{what} is released{fixes}, and nobody has built it for ampup yet; `ampup check` tells once somebody has"
                 )
             }
-            Self::EndOfLife { what, since, remedy } => write!(
-                f,
-                "{what} has had no fixes since {since}: {remedy} installs a newer major version"
-            ),
+            Self::EndOfLife {
+                what,
+                since,
+                remedy,
+                is_installed,
+                ..
+            } => {
+                let verb = if *is_installed { "activates" } else { "installs" };
+                write!(
+                    f,
+                    "{what} has had no fixes since {since}: {remedy} {verb} a newer major version"
+                )
+            }
         }
     }
 }

@@ -428,6 +428,12 @@ fn a_major_that_a_projects_cluster_needs_stays() {
     home.ampup(&["list"])
         .exits(0)
         .prints("postgres 18.4  (active)\npostgres 17.10\n");
+    home.ampup(&["use", "postgres@17"]).exits(0);
+    home.ampup(&["update"]).exits(0).says(
+        "postgres 18.4 is another major version than the active one; it is installed, and `ampup use postgres@18` \
+         activates it\n",
+    );
+    home.ampup(&["use", "postgres@18"]).exits(0);
 
     // All who need it are named, however it goes.
     let second = home.directory("second/.amp/metadb");

@@ -156,6 +156,16 @@ fn what_nobody_has_built_and_what_is_not_maintained_is_told() {
         kinds(&home.ampup(&["check", "--json"])),
         ["unbuilt", "end-of-life"]
     );
+    // What is installed already is only to be activated.
+    home.offer("tool", "2.0.0");
+    home.ampup(&["install", "tool@2.0.0"]).exits(0);
+    home.ampup(&["use", "tool@1.0.0"]).exits(0);
+    amend(&home, |registry| {
+        registry["components"]["tool"]["lines"] = json!([{"major": 1, "end_of_life": "2020-01-02"}]);
+    });
+    home.ampup(&["update"])
+        .exits(0)
+        .says("has had no fixes since 2020-01-02: `ampup use tool@2` activates a newer major version\n");
 }
 
 #[test]
