@@ -267,7 +267,6 @@ fn cannot_run(program: &Path, cause: io::Error) -> Error {
 /// Gives the command the way to the database, and takes from it what would lead it elsewhere. psql without an address finds
 /// it too, and so does a driver that knows no `host=` in an address.
 fn equip(command: &mut Command, server: HandedOn<'_>, cluster: &Cluster, session: &Session) {
-    database::warn_of_home(&server, cluster, session);
     let amp_dir = cluster.project().amp_dir();
     let ours = variables::of_the_server(server.evidence(), server.url(), amp_dir);
     let is_ours = |name: &str, value: &OsStr| {

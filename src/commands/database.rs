@@ -69,6 +69,17 @@ impl Selected {
         Ok(cluster.expect("one was given"))
     }
 
+    /// Ensures that the database is meant, where the command would make one.
+    ///
+    /// # Errors
+    /// When it would be in the user's home directory, which nobody named, and is not meant.
+    pub(super) fn ensure_meant(&self, cluster: &Cluster, session: &Session) -> Result<(), Error> {
+        if self.amp_dir.is_some() || session.env.path("AMP_DIR")?.is_some() {
+            return Ok(());
+        }
+        ensure_meant_in_home_directory(cluster, session)
+    }
+
     /// Its cluster, as it is.
     ///
     /// # Errors
@@ -77,6 +88,38 @@ impl Selected {
         let cluster = open(&self.find(session)?, session);
         ensure_outside_of_home(&cluster, session)?;
         Ok(cluster)
+    }
+}
+
+/// Ensures that a database that would be made in the user's home directory itself, where a terminal begins and nobody keeps a
+/// project, is meant there. Where nobody is there to answer, it is said.
+fn ensure_meant_in_home_directory(cluster: &Cluster, session: &Session) -> Result<(), Error> {
+    let project = cluster.project();
+    let home = session.env.user_home();
+    let is_home = home.is_some_and(|home| is_same(home, project.directory()));
+    let is_new = matches!(
+        cluster.contents()?,
+        Contents::Absent | Contents::Empty | Contents::Unfinished
+    );
+    // Who pins versions there means a project.
+    if !is_home || !is_new || session.pins()?.is_some() {
+        return Ok(());
+    }
+    let place = project.cluster();
+    let question =
+        format!("This is your home directory, not a project's. Create a database in it, `{place}`?");
+    match session.ask(&question, false) {
+        Some(true) => Ok(()),
+        Some(false) => Err(Error::Refused {
+            message: "no database was created in your home directory".to_owned(),
+            hint: "`cd` into a project's directory".to_owned(),
+        }),
+        None => {
+            session.warn(format!(
+                "creating a database in your home directory itself, `{place}`; `cd` into a project's directory first, if you meant one"
+            ));
+            Ok(())
+        }
     }
 }
 
@@ -150,19 +193,6 @@ pub(super) fn start(
         reporter.report(event);
     }
     Ok(server)
-}
-
-/// Warns of a database that was made in the user's home directory itself, where nobody keeps a project.
-pub(super) fn warn_of_home(server: &Server, cluster: &Cluster, session: &Session) {
-    let evidence = server.evidence();
-    let home = session.env.user_home();
-    let is_home = home.is_some_and(|home| is_same(home, cluster.project().directory()));
-    if evidence.made.is_some() && is_home {
-        session.warn(format!(
-            "`{}` is in your home directory itself; change to a project's directory first, if you meant one",
-            evidence.data_directory
-        ));
-    }
 }
 
 /// The events worth a line about a server that serves now.

@@ -54,7 +54,8 @@ impl Args {
 /// # Errors
 /// When the command is not found, or the database does not serve; the command is then not run.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let project = match args.selected().find(session) {
+    let selected = args.selected();
+    let project = match selected.find(session) {
         // Without a database, a command needs no project.
         Err(Error::Cluster(ClusterError::Project(ProjectError::NoWorkingDirectory))) if args.no_db => None,
         found => Some(found?),
@@ -80,6 +81,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         ephemeral: args.ephemeral,
         ..StartOptions::default()
     };
+    selected.ensure_meant(&cluster, session)?;
     let with = child::With {
         cluster: &cluster,
         start: &start,

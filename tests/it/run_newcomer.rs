@@ -79,6 +79,48 @@ fn a_run_says_one_line_and_means_the_project_that_its_user_does() {
         .prints_with("until        the last `ampup run` or `ampup db psql` that uses it ends\n");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_database_in_the_home_directory_itself_is_asked_about() {
+    let served = Served::new();
+    let user = served.home.directory("user");
+    let place = user.join(".amp");
+    let in_user = |mut command: std::process::Command| {
+        command.current_dir(&user);
+        finish(command)
+    };
+    let on_a_terminal = |words: &str, answer: &str| {
+        let mut command = served.home.as_the_user("sh".into());
+        let line = format!("printf '{answer}\\n' | script -qec '{} {words}' /dev/null", program());
+        command.args(["-c", &line]).env("TERM", "xterm");
+        in_user(command)
+    };
+    let question = "This is your home directory, not a project's. Create a database in it, `~/.amp/metadb`? [y/N]";
+    every(["run true", "db psql -c \"select 1\"", "db start"], |words| {
+        on_a_terminal(words, "n")
+            .exits(1)
+            .prints_with(question)
+            .prints_with("no database was created in your home directory");
+        assert!(!place.join("metadb").exists(), "nothing was made");
+    });
+    on_a_terminal("run true", "y").exits(0).prints_with(question);
+    assert!(place.join("metadb").exists());
+    // It is there now.
+    let run = on_a_terminal("run true", "n").exits(0);
+    assert!(!run.stdout.contains("home directory"), "{run:#?}");
+
+    // Where nobody answers, it is said before; not of one that was named.
+    fs::remove_dir_all(&place).expect("removed");
+    let named = ["run", "--amp-dir", place.as_str(), "true"];
+    let run = in_user(served.home.command(&named)).exits(0);
+    assert!(!run.stderr.contains("home directory"), "{run:#?}");
+    fs::remove_dir_all(&place).expect("removed");
+    let run = in_user(served.home.command(&["run", "true"])).exits(0);
+    let warned = run.stderr.find("warning: creating a database in your home directory itself, `~/.amp/metadb`;");
+    assert!(warned < run.stderr.find("created the database"), "{run:#?}");
+    assert!(warned.is_some(), "{run:#?}");
+}
+
 #[test]
 fn no_database_is_made_in_ampups_own_home() {
     let served = Served::new();

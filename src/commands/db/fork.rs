@@ -43,6 +43,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if args.dry_run {
         return plan(&there, &here);
     }
+    args.which.ensure_meant(&here, session)?;
     agreement::ensure_agreed(&here, None, session)?;
     let (made, restored) = backup::fork(&there, &here, session.reporter.as_ref())?;
     let from = there.project().cluster();

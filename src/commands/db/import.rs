@@ -57,6 +57,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             .map_err(|error| with_build(error, session))?;
         return planned(&cluster, &source);
     }
+    args.which.ensure_meant(&cluster, session)?;
     agreement::ensure_agreed(&cluster, None, session)?;
     let imported =
         import::import(&source, importer, env, reporter).map_err(|error| with_build(error, session))?;

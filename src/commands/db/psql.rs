@@ -54,6 +54,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         run_as: database::user(args.run_as.as_deref())?,
         ..StartOptions::default()
     };
+    args.project.ensure_meant(&cluster, session)?;
     let with = child::With {
         cluster: &cluster,
         start: &start,

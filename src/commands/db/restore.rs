@@ -47,6 +47,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if args.dry_run {
         return plan(&cluster, &file);
     }
+    args.which.ensure_meant(&cluster, session)?;
     agreement::ensure_agreed(&cluster, None, session)?;
     let restored = backup::restore(&cluster, &file, session.reporter.as_ref())?;
     let mut talk = vec![format!(

@@ -55,9 +55,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         purpose: Purpose::Stay,
         tcp: args.tcp,
     };
+    args.project.ensure_meant(&cluster, session)?;
     let server = database::start(&cluster, &start, session.reporter.as_ref())?;
     let evidence = server.evidence();
-    database::warn_of_home(&server, &cluster, session);
     let json = json!({
         "url": server.url(), "version": evidence.version, "pid": evidence.pid, "socket": evidence.socket.path(),
         "address": evidence.socket.address(),
