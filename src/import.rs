@@ -167,7 +167,10 @@ pub fn import(
 }
 
 /// Ensures that the cluster may be put aside: nothing of the user's is in it, or that was said.
-fn ensure_replaceable(cluster: &Cluster, present: Present) -> Result<(), DumpError> {
+///
+/// # Errors
+/// When the user's tables are in it, or it cannot be looked at.
+pub fn ensure_replaceable(cluster: &Cluster, present: Present) -> Result<(), DumpError> {
     let place = cluster.project().cluster();
     let has_tables = matches!(cluster.contents()?, Contents::Cluster { .. })
         && files::has_users_objects(&place).map_err(|source| ClusterError::Io {

@@ -61,13 +61,16 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
     );
 
     // What is there is put aside only when asked.
+    let settings = home.work().join(".amp/config.toml");
+    // Before anything else is looked at.
+    fs::write(&settings, "[").expect("damaged");
     home.db(&["import", &elsewhere.address])
         .exits(1)
         .says("holds tables already")
         .says("--replace");
     elsewhere.dump(&home, "--format=custom", "custom.dump");
     elsewhere.dump(&home, "--format=plain", "plain.sql");
-    fs::remove_file(home.work().join(".amp/config.toml")).expect("removed");
+    fs::remove_file(settings).expect("removed");
     // There is no ampd to run.
     home.db(&["import", "--replace", "custom.dump"])
         .exits(0)

@@ -37,6 +37,11 @@ pub struct Args {
 /// When the source cannot be read, programs are missing, the project has tables already, or not every row came.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
+    let present = match args.replace {
+        true => Present::IsPutAside,
+        false => Present::Stays,
+    };
+    import::ensure_replaceable(&cluster, present)?;
     // Asked before: what ampd could not read is told while nothing is done yet.
     let change = to_change(&cluster, session)?;
     let source = ImportSource::parse(&args.source, session.env.current_dir());
@@ -44,11 +49,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let pinned = pinned::postgres(&chosen, session)?.map(|(programs, _)| programs);
     let importer = Importer {
         cluster: &cluster,
-        present: if args.replace {
-            Present::IsPutAside
-        } else {
-            Present::Stays
-        },
+        present,
         maker: pinned.as_ref(),
     };
     let (env, reporter) = (&session.env, session.reporter.as_ref());
