@@ -143,7 +143,10 @@ fn named(path: &Utf8Path, session: &Session) -> Utf8PathBuf {
 /// Says where the database is that was there before, and how it comes back.
 fn kept(aside: &Utf8Path, which: &Selected) -> String {
     let restore = restore_command(aside, which);
-    format!("the database that was there is kept: `{restore}` brings it back")
+    let path = shell::typed(aside.as_str());
+    format!(
+        "the database that was there is kept: `{restore}` brings it back, `ampup prune --remove {path}` deletes it"
+    )
 }
 
 /// The command that restores a backup, or a database that was put aside, in the project that was named.

@@ -70,7 +70,8 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut talk = Vec::new();
     if rows.is_empty() {
         talk.push(
-            "no database is known in this home; one is listed once `ampup run` or `ampup db start` used it"
+            "no project's database is known in this home; one is listed once `ampup run` or `ampup db psql` has used it since \
+             ampup was installed"
                 .to_owned(),
         );
     }
