@@ -37,7 +37,9 @@ pub(super) fn of_tree(
     };
     let concerns = concern::of_version(component, version, &today()).into_iter();
     let installed = inventory.trees(name);
-    let mut concerns: Vec<Concern> = concerns.map(|concern| concern.among(component, installed)).collect();
+    let mut concerns: Vec<Concern> = concerns
+        .map(|concern| concern.among(component, installed))
+        .collect();
     if inventory.is_active(name, tree) {
         let request = inventory.active.requests.get(name);
         concerns.extend(held_back(component, version, request, inventory));

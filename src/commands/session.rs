@@ -172,7 +172,11 @@ impl Session {
             Options {
                 // What a variable says, it says there too.
                 offline: self.flags.offline,
-                registry: self.options.registry.clone().filter(|_| self.flags.registry.is_some()),
+                registry: self
+                    .options
+                    .registry
+                    .clone()
+                    .filter(|_| self.flags.registry.is_some()),
                 ..self.options.clone()
             },
             self.reporter.clone(),
@@ -184,11 +188,7 @@ impl Session {
     ///
     /// # Errors
     /// When the mirror that the user named is no address.
-    pub fn wire(
-        &self,
-        github_token: Option<Secret>,
-        require_pinned: Option<SetBy>,
-    ) -> Result<Wire, Error> {
+    pub fn wire(&self, github_token: Option<Secret>, require_pinned: Option<SetBy>) -> Result<Wire, Error> {
         self.warn_of_missing_mirror()?;
         let settings = fetch::FetchOptions {
             offline: self.offline_by(),

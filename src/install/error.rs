@@ -168,7 +168,9 @@ pub fn out_of_reach(attempts: &[Attempt]) -> Option<String> {
         };
         asked.push(who);
     }
-    let offline = offline.map_or_else(String::new, |by: SetBy| format!("not asked, because {by} is set: "));
+    let offline = offline.map_or_else(String::new, |by: SetBy| {
+        format!("not asked, because {by} is set: ")
+    });
     let lists = [("out of reach: ".to_owned(), asked), (offline, unasked)];
     let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
     let lines = lists.map(|(what, list)| {

@@ -309,12 +309,17 @@ fn a_manifest_for_a_newer_ampup_says_so() {
     };
     for (command, removal) in [
         (by_flag(), "run the same command without `--registry`"),
-        (by_variable(), "`unset AMPUP_REGISTRY`, then run the same command again"),
+        (
+            by_variable(),
+            "`unset AMPUP_REGISTRY`, then run the same command again",
+        ),
     ] {
         finish(command)
             .exits(1)
             .says("cannot read the registry `/surely/not/here`")
-            .says(&format!("hint: correct the path; or, to use the default registry, {removal}\n"));
+            .says(&format!(
+                "hint: correct the path; or, to use the default registry, {removal}\n"
+            ));
     }
     // It is no file of the home.
     fs::set_permissions(&manifest, std::os::unix::fs::PermissionsExt::from_mode(0o200)).expect("set");

@@ -91,11 +91,15 @@ fn a_database_in_the_home_directory_itself_is_asked_about() {
     };
     let on_a_terminal = |words: &str, answer: &str| {
         let mut command = served.home.as_the_user("sh".into());
-        let line = format!("printf '{answer}\\n' | script -qec '{} {words}' /dev/null", program());
+        let line = format!(
+            "printf '{answer}\\n' | script -qec '{} {words}' /dev/null",
+            program()
+        );
         command.args(["-c", &line]).env("TERM", "xterm");
         in_user(command)
     };
-    let question = "This is your home directory, not a project's. Create a database in it, `~/.amp/metadb`? [y/N]";
+    let question =
+        "This is your home directory, not a project's. Create a database in it, `~/.amp/metadb`? [y/N]";
     every(["run true", "db psql -c \"select 1\"", "db start"], |words| {
         on_a_terminal(words, "n")
             .exits(1)
@@ -116,7 +120,9 @@ fn a_database_in_the_home_directory_itself_is_asked_about() {
     assert!(!run.stderr.contains("home directory"), "{run:#?}");
     fs::remove_dir_all(&place).expect("removed");
     let run = in_user(served.home.command(&["run", "true"])).exits(0);
-    let warned = run.stderr.find("warning: creating a database in your home directory itself, `~/.amp/metadb`;");
+    let warned = run
+        .stderr
+        .find("warning: creating a database in your home directory itself, `~/.amp/metadb`;");
     assert!(warned < run.stderr.find("created the database"), "{run:#?}");
     assert!(warned.is_some(), "{run:#?}");
 }
