@@ -28,6 +28,7 @@ mod reach;
 mod retry;
 mod telling;
 mod tls;
+mod tunnel;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -59,7 +60,12 @@ pub use self::{
     packages::PackageClient,
     published::{of_checksum_file, of_github_release},
 };
-pub(crate) use self::{packages::ROOM, tls::PREFIX as TLS_PREFIX};
+pub(crate) use self::{
+    https::CONNECT_PREFIX,
+    npm::OF_OPTIONS,
+    packages::ROOM,
+    tls::{NO_TLS, PREFIX as TLS_PREFIX},
+};
 use crate::{
     domain::{Artifact, Digest, Format, Integrity, Source},
     env::Env,

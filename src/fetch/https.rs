@@ -14,7 +14,11 @@ use super::{
     proxy::Proxy,
     retry::{Failed, retry_after},
     tls,
+    tunnel::{self, Answered},
 };
+
+/// The beginning of the reason where a proxy made no tunnel; its answer follows.
+pub(crate) const CONNECT_PREFIX: &str = "the proxy answered CONNECT with ";
 
 /// More than any honest server needs (SECURITY.md, promise 6).
 const REDIRECTS: usize = 5;
@@ -91,13 +95,20 @@ impl Wire {
         match timeout(limits.connect + limits.first_byte, request.send()).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(cause)) => {
+                let cause = cause.without_url();
+                let address = proxy.and_then(|proxy| proxy.address.as_ref().ok());
+                let answered = match address.filter(|_| is_without_tunnel(&cause)) {
+                    Some(address) => tunnel::ask(address, url, limits.connect).await,
+                    None => None,
+                };
                 let asked = Asked {
                     url,
                     proxy,
+                    answered,
                     at,
                     host: self.host_of(url),
                 };
-                Err(sort(asked, &cause.without_url(), limits.connect))
+                Err(sort(asked, &cause, limits.connect))
             }
             Err(_) => Err(Failed::Unreachable {
                 at,
@@ -238,6 +249,8 @@ fn wants_password(proxy: &Proxy) -> Failed {
 struct Asked<'a> {
     url: &'a Url,
     proxy: Option<&'a Proxy>,
+    /// The answer of that proxy, where it made no tunnel.
+    answered: Option<Answered>,
     /// Who is at fault, unless something says that it is another.
     at: Fault,
     /// The host alone.
@@ -246,7 +259,13 @@ struct Asked<'a> {
 
 /// Sorts a question that got no answer.
 fn sort(asked: Asked<'_>, cause: &reqwest::Error, connect: Duration) -> Failed {
-    let Asked { url, proxy, at, host } = asked;
+    let Asked {
+        url,
+        proxy,
+        answered,
+        at,
+        host,
+    } = asked;
     let chain = chain(cause);
     let texts: Vec<String> = chain.iter().map(ToString::to_string).collect();
     let says = |text: &str| texts.iter().any(|one| one.contains(text));
@@ -287,14 +306,45 @@ fn sort(asked: Asked<'_>, cause: &reqwest::Error, connect: Duration) -> Failed {
                 innermost(cause).trim_start_matches("failed to lookup address information: ")
             ),
         },
-        (None, Some(_)) if says("unsuccessful") => Failed::Again {
-            at: way,
-            why: "the proxy answered CONNECT with an error".to_owned(),
-            after: None,
-        },
+        (None, Some(proxy)) if says(UNSUCCESSFUL) => without_tunnel(way, proxy, answered),
         (None, _) => Failed::Again {
             at,
             why: innermost(cause),
+            after: None,
+        },
+    }
+}
+
+/// The http client's word for an answer to CONNECT, whatever it is.
+const UNSUCCESSFUL: &str = "unsuccessful";
+
+fn is_without_tunnel(cause: &reqwest::Error) -> bool {
+    chain(cause)
+        .iter()
+        .any(|cause| cause.to_string().contains(UNSUCCESSFUL))
+}
+
+/// The failure that a proxy's answer to CONNECT means.
+fn without_tunnel(way: Fault, proxy: &Proxy, answered: Option<Answered>) -> Failed {
+    match answered {
+        Some(Answered::Status(407, _)) => wants_password(proxy),
+        Some(Answered::NoHttp(begin)) => Failed::Unreachable {
+            at: Fault::of_proxy(proxy),
+            why: format!("it is no HTTP proxy: it answers `{begin}`"),
+        },
+        // Asking once more changes none of these.
+        Some(Answered::Status(300..=407 | 409..=428 | 430..=499 | 511, status)) => Failed::Unreachable {
+            at: way,
+            why: format!("{CONNECT_PREFIX}{status}"),
+        },
+        Some(Answered::Status(_, status)) => Failed::Again {
+            at: way,
+            why: format!("{CONNECT_PREFIX}{status}"),
+            after: None,
+        },
+        None => Failed::Again {
+            at: way,
+            why: format!("{CONNECT_PREFIX}an error"),
             after: None,
         },
     }

@@ -84,7 +84,7 @@ impl Wire {
         if output.status.success() {
             packages::only_file(&out)
         } else {
-            Err(failure(&self.npm_cache(room, own_cache), &output))
+            Err(self.failure(&self.npm_cache(room, own_cache), &output))
         }
     }
 
@@ -97,7 +97,7 @@ impl Wire {
         if output.status.success() {
             Ok(output.stdout)
         } else {
-            Err(failure(&self.npm_cache(room, own_cache), &output))
+            Err(self.failure(&self.npm_cache(room, own_cache), &output))
         }
     }
 
@@ -149,6 +149,30 @@ impl Wire {
         }
         Ok(command)
     }
+
+    /// npm's failure. `cache` is named where npm does not say which file the disk refused it.
+    fn failure(&self, cache: &Utf8Path, output: &Output) -> Failure {
+        let (code, summary) = said(&output.stdout, &output.stderr);
+        let why = match (code.as_str(), summary.as_str()) {
+            ("", "") => match last_words(&output.stderr) {
+                Some(words) if self.env.var_os("NODE_OPTIONS").is_some() => format!("{words}{OF_OPTIONS}"),
+                Some(words) => words,
+                None => format!("{}, and it did not say why", output.status),
+            },
+            (code, "") => code.to_owned(),
+            ("", summary) => summary.to_owned(),
+            (code, summary) => format!("{code}: {summary}"),
+        };
+        let call = detail(&output.stderr, "syscall ");
+        match (code.as_str(), of_disk(&code, call.as_deref())) {
+            ("E404" | "E410" | "ETARGET" | "ENOVERSIONS", _) => Failure::Gone(why),
+            (_, Some(kind)) => Failure::Disk {
+                path: detail(&output.stderr, "path ").map_or_else(|| cache.to_owned(), Utf8PathBuf::from),
+                source: io::Error::new(kind, why),
+            },
+            _ => Failure::Other(why),
+        }
+    }
 }
 
 /// Returns true if a variable names the workspaces of the npm that runs us, which cannot be unset on npm's command line.
@@ -190,24 +214,27 @@ fn has_answer(stderr: &[u8]) -> bool {
     })
 }
 
-/// npm's failure. `cache` is named where npm does not say which file the disk refused it.
-fn failure(cache: &Utf8Path, output: &Output) -> Failure {
-    let (code, summary) = said(&output.stdout, &output.stderr);
-    let why = match (code.as_str(), summary.as_str()) {
-        ("", "") => format!("{}, and it did not say why", output.status),
-        (code, "") => code.to_owned(),
-        ("", summary) => summary.to_owned(),
-        (code, summary) => format!("{code}: {summary}"),
+/// The end of what Node says where its user told it what to load.
+pub(crate) const OF_OPTIONS: &str = " (`NODE_OPTIONS` is set)";
+
+/// Node's own reason where npm did not come so far as to say one: the error that it names, else its last line.
+fn last_words(stderr: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(stderr);
+    let begins = |line: &str, words: &[&str]| words.iter().any(|word| line.starts_with(word));
+    let is_said = |line: &&str| {
+        !begins(
+            line,
+            &["npm ", "at ", "Node.js v", "node:internal", "- ", "^", "}"],
+        )
     };
-    let call = detail(&output.stderr, "syscall ");
-    match (code.as_str(), of_disk(&code, call.as_deref())) {
-        ("E404" | "E410" | "ETARGET" | "ENOVERSIONS", _) => Failure::Gone(why),
-        (_, Some(kind)) => Failure::Disk {
-            path: detail(&output.stderr, "path ").map_or_else(|| cache.to_owned(), Utf8PathBuf::from),
-            source: io::Error::new(kind, why),
-        },
-        _ => Failure::Other(why),
-    }
+    let lines = || {
+        text.lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .filter(is_said)
+    };
+    let named = lines().find(|line| begins(line, &["Error: ", "node: "]) || line.contains("Error: "));
+    named.or_else(|| lines().next_back()).map(quoted)
 }
 
 /// The code and the first line of what npm said: as JSON on stdout, or, where it failed too early, on stderr.
@@ -335,6 +362,20 @@ mod tests {
             );
         });
         assert_eq!(said(b"{}", b"Segmentation fault"), (String::new(), String::new()));
+        let node = "node:internal/modules/cjs/loader:1228\n  throw err;\n  ^\n\nError: Cannot find module '/nowhere.js'\n\
+                    Require stack:\n- internal/preload\n    at Module._load (node:internal/x:1)\n}\n\nNode.js v20.19.2\n";
+        let words = [
+            (node, Some("Error: Cannot find module '/nowhere.js'")),
+            (
+                "node: --x is not allowed in NODE_OPTIONS\n",
+                Some("node: --x is not allowed in NODE_OPTIONS"),
+            ),
+            ("npm http fetch\nSegmentation fault\n", Some("Segmentation fault")),
+            ("npm http fetch\n", None),
+        ];
+        for (text, expected) in words {
+            assert_eq!(last_words(text.as_bytes()).as_deref(), expected, "{text}");
+        }
         let refused =
             b"npm http fetch\nnpm error code EACCES\nnpm error syscall open\nnpm error path /u/.npm/a b\n";
         assert_eq!(detail(refused, "path ").as_deref(), Some("/u/.npm/a b"));

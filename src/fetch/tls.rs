@@ -17,6 +17,9 @@ use crate::{env::Env, fs::atomic};
 /// The prefix of every reason that is about TLS.
 pub(crate) const PREFIX: &str = "TLS: ";
 
+/// The reason where something else answers.
+pub(crate) const NO_TLS: &str = "the answer is not TLS";
+
 /// A bundle of the whole world's roots has some 200 KiB.
 const BUNDLE_LIMIT: u64 = 16 << 20;
 
@@ -236,6 +239,7 @@ pub(super) fn explain(cause: &(dyn Error + 'static)) -> Option<String> {
             CertificateError::Other(OtherError(other)) => other.to_string(),
             _ => cause.to_string(),
         },
+        rustls::Error::InvalidMessage(_) => NO_TLS.to_owned(),
         _ => cause.to_string(),
     };
     Some(format!("{PREFIX}{why}"))

@@ -3,7 +3,7 @@
 use super::hint_of_io;
 use crate::{
     exit::Exit,
-    fetch::{Fault, FetchError, PackageClient, TLS_PREFIX},
+    fetch::{CONNECT_PREFIX, Fault, FetchError, NO_TLS, OF_OPTIONS, PackageClient, TLS_PREFIX},
     settings::SetBy,
 };
 
@@ -35,6 +35,9 @@ impl FetchError {
         let hint = match self {
             Self::NoClient { client } => {
                 return Some(format!("install {client}, or name a mirror with `--mirror`"));
+            }
+            Self::Client { why, .. } if why.ends_with(OF_OPTIONS) => {
+                "`unset NODE_OPTIONS`, or set it to what Node finds from every directory"
             }
             Self::Client {
                 client: PackageClient::Npm,
@@ -92,18 +95,39 @@ fn hint_of_fault(at: &Fault, why: &str) -> String {
         Fault::Proxy { variable, .. } => {
             format!("set `{variable}` to your network's proxy, `http://host:port`, or unset it")
         }
+        _ if why.starts_with(TLS_PREFIX) && why.ends_with(NO_TLS) => {
+            "if your network wants you to sign in, do so in a browser; or name a mirror with `--mirror`"
+                .to_owned()
+        }
         _ if why.starts_with(TLS_PREFIX) => {
             "if your network inspects TLS, put its certificate in a file and name it in `SSL_CERT_FILE`"
                 .to_owned()
         }
-        Fault::Through { .. } => {
+        Fault::Through { variable, .. } => hint_of_answer(why, variable).unwrap_or_else(|| {
             "ask whoever runs the proxy to allow it, or name a mirror with `--mirror`".to_owned()
-        }
+        }),
         Fault::Host { is_proxied: true, .. } => "name a mirror with `--mirror`".to_owned(),
         Fault::Host { mirror: Some(by), .. } => format!("check the address that {by} names"),
         Fault::Host { .. } => {
             "connect to a network; set `https_proxy` if yours has a proxy, or name a mirror with `--mirror`"
                 .to_owned()
         }
+    }
+}
+
+/// The remedy after this answer of a proxy to CONNECT.
+fn hint_of_answer(why: &str, variable: &str) -> Option<String> {
+    let code: u16 = why.strip_prefix(CONNECT_PREFIX)?.get(..3)?.parse().ok()?;
+    match code {
+        401 => Some(format!("set the user and the password in `{variable}`: `http://user:password@host:port`")),
+        // As a web server does.
+        200..=400 | 404 | 405 | 501 => Some(format!(
+            "it makes no tunnels: set `{variable}` to your network's proxy, `http://host:port`, or unset it"
+        )),
+        511 => Some("sign in to your network in a browser and run the same command again".to_owned()),
+        408 | 429 | 500.. => Some(
+            "the proxy does not reach that host now: run the same command again later, or name a mirror with `--mirror`".to_owned(),
+        ),
+        _ => None,
     }
 }

@@ -3,6 +3,7 @@
 use super::hint_of_io;
 use crate::{
     exit::Exit,
+    fetch::{FetchError, OF_OPTIONS},
     install::{AttemptError, InstallError},
     resolve::PassedOver,
 };
@@ -73,7 +74,11 @@ impl InstallError {
                                 offer.wanted
                             ))
                         }
-                        None => attempts.first()?.error.hint(),
+                        // Where a client of this machine does not start, that is sooner mended than a network.
+                        None => {
+                            let broken = attempts.iter().find(|attempt| is_broken_client(&attempt.error));
+                            broken.or(attempts.first())?.error.hint()
+                        }
                     },
                 }
             }
@@ -87,4 +92,8 @@ impl InstallError {
             Self::InUse { .. } => Some("end that process and run the same command again".to_owned()),
         }
     }
+}
+
+fn is_broken_client(error: &AttemptError) -> bool {
+    matches!(error, AttemptError::Fetch(FetchError::Client { why, .. }) if why.ends_with(OF_OPTIONS))
 }

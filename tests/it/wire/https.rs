@@ -155,8 +155,25 @@ fn certificates_that_do_not_hold_are_told_apart_and_not_tried_again() {
 fn a_server_that_speaks_no_tls_is_out_of_reach() {
     let server = Server::start(|_, _| Reply::whole(b"abc"));
     let url = server.url("/thing").replace("http:", "https:");
-    let why = why(quick(|| trusting().fetch(&artifact(url, b"abc"))));
-    assert!(why.to_lowercase().starts_with("tls"), "{why}");
+    let said = why(quick(|| trusting().fetch(&artifact(url, b"abc"))));
+    assert!(said.to_lowercase().starts_with("tls"), "{said}");
+
+    // As a network's page for those who have not signed in.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("https://{}/thing", listener.local_addr().expect("bound"));
+    let answering = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut client, _) = listener.accept().expect("a client");
+        client.read_exact(&mut [0]).expect("asked");
+        let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        // Closed by whoever asked.
+        let _ = client.read_to_end(&mut Vec::new());
+    });
+    let error = quick(|| trusting().fetch(&artifact(url, b"abc"))).expect_err("no TLS");
+    answering.join().expect("answered");
+    let hint = error.hint().unwrap_or_default();
+    assert!(hint.contains("wants you to sign in"), "{hint}");
+    assert_eq!(why(Err(error)), "TLS: the answer is not TLS");
 }
 
 #[test]

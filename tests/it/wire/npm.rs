@@ -57,9 +57,11 @@ fn whatever_npm_says_is_quoted_and_the_next_source_is_tried() {
             r#"echo '{"error":{"code":"EINTEGRITY","summary":"a\u001b[2Jb"}}'"#,
             r"npm failed: EINTEGRITY: a\u{1b}[2Jb",
         ),
+        ("true", "npm failed: exit status: 1, and it did not say why"),
+        ("echo broken >&2", "npm failed: broken"),
         (
-            "echo broken >&2",
-            "npm failed: exit status: 1, and it did not say why",
+            "printf 'node:internal/x:1\\n  throw err;\\n\\nError: Cannot find module\\n    at x\\n\\nNode.js v20.1.0\\n' >&2; exit 1",
+            "npm failed: Error: Cannot find module",
         ),
     ];
     every(rows, |(said, text)| {

@@ -57,8 +57,8 @@ fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
     let proxy = |host: String| format!("the proxy `{host}` (`VARIABLE`) is out of reach (");
     let through =
         |host: String| format!("`a.example` through the proxy `{host}` (`VARIABLE`) is out of reach (");
-    // The http client does not tell its status.
-    let refused = |host: String| through(host) + "the proxy answered CONNECT with an error";
+    let refused =
+        |host: String, status: &str| format!("{}the proxy answered CONNECT with {status}", through(host));
     let cases = [
         (
             "proxy.invalid:3128".to_owned(),
@@ -77,11 +77,11 @@ fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
         ),
         (
             format!("http://user:secret@{}", forbidding.host()),
-            refused(forbidding.host()),
+            refused(forbidding.host(), "403 X"),
         ),
-        (bad_gateway.host(), refused(bad_gateway.host())),
+        (bad_gateway.host(), refused(bad_gateway.host(), "502 X")),
         (breaking.host(), through(breaking.host())),
-        (failing.host(), refused(failing.host())),
+        (failing.host(), refused(failing.host(), "500 X")),
         (silent.host(), proxy(silent.host()) + "no connection within"),
         // It speaks no TLS.
         (format!("https://{}", asking.host()), proxy(asking.host())),
@@ -120,6 +120,53 @@ fn a_proxy_that_is_at_fault_is_named_with_its_variable() {
     let has_password =
         |request: &crate::support::server::Request| request.header("Proxy-Authorization").is_some();
     assert!(asking.requests().iter().any(has_password));
+}
+
+/// The http client hides the answer of a proxy that makes no tunnel; whoever is told of it knows what helps.
+#[test]
+fn the_answer_of_a_proxy_that_makes_no_tunnel_is_told() {
+    let allow = "ask whoever runs the proxy to allow it";
+    let later = "run the same command again later";
+    let other = "set `https_proxy` to your network's proxy";
+    let rows = [
+        ("HTTP/1.1 403 Forbidden\r\n\r\n", "with 403 Forbidden)", allow),
+        ("HTTP/1.1 451 X\r\n\r\n", "with 451 X)", allow),
+        (
+            "HTTP/1.1 401 X\r\n\r\n",
+            "with 401 X)",
+            "set the user and the password in `https_proxy`",
+        ),
+        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "with 502 Bad Gateway)", later),
+        ("HTTP/1.0 503 X\r\n\r\n", "with 503 X)", later),
+        ("HTTP/1.1 504 X\r\n\r\n", "with 504 X)", later),
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", "with 400 Bad Request)", other),
+        ("HTTP/1.1 405 X\r\n\r\n", "with 405 X)", other),
+        ("HTTP/1.1 511 X\r\n\r\n", "with 511 X)", "sign in to your network"),
+        (
+            "SSH-2.0-OpenSSH_9.2\r\n",
+            "it is no HTTP proxy: it answers `SSH-2.0-OpenSSH_9.2`)",
+            other,
+        ),
+        (
+            "<html>\r\n\r\n",
+            "it is no HTTP proxy: it answers `<html>`)",
+            other,
+        ),
+        (
+            "\u{1}\u{2}\r\n\r\n",
+            "it is no HTTP proxy: it answers `\\u{1}\\u{2}`)",
+            other,
+        ),
+    ];
+    every(rows, |(answer, says, remedy)| {
+        let server = Server::start(move |_, _| Reply::raw(answer));
+        let mut world = World::new();
+        world.variables.insert("https_proxy".to_owned(), server.host());
+        let error =
+            quick(|| world.fetch(&artifact("https://a.example/thing", b"abc"))).expect_err("no tunnel");
+        let (text, hint) = (error.to_string(), error.hint().unwrap_or_default());
+        assert!(text.contains(says) && hint.contains(remedy), "{text}\n{hint}");
+    });
 }
 
 /// A proxy of http answers for the host; 407 alone is surely its own.
