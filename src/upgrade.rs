@@ -321,12 +321,11 @@ fn copy(
             // Each database in its own encoding, which the dump names: one without may hold bytes that are no UTF-8.
             dump.env_remove("PGCLIENTENCODING");
         }
-        dump::pipe(
-            From::Program(dump),
-            clients.psql(to, "postgres"),
-            &mut edit,
-            clients.interrupt(),
-        )?;
+        let mut load = clients.psql(to, "postgres");
+        // Of the statement that failed only one about privileges is told, which holds no secret.
+        load.arg("--echo-errors");
+        dump::pipe(From::Program(dump), load, &mut edit, clients.interrupt())
+            .map_err(DumpError::with_privilege_back)?;
         let databases = "select datname from pg_catalog.pg_database where datallowconn order by 1;";
         let mut rows = 0;
         for database in clients.ask(&from, "postgres", databases)?.lines() {

@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use crate::{
     event::sized,
     postgres::{ClusterError, observe::sql_session::WireError},
+    shell,
 };
 
 /// The reason rows were not moved.
@@ -131,6 +132,24 @@ impl DumpError {
         }
     }
 
+    /// The same error; with the statement that helps, where a privilege is on what the newer PostgreSQL does not have.
+    pub(crate) fn with_privilege_back(self) -> Self {
+        let Self::Failed { last_lines, .. } = &self else {
+            return self;
+        };
+        match privilege_back(last_lines) {
+            Some(statement) => Self::Refused {
+                message: self.to_string(),
+                hint: format!(
+                    "the newer PostgreSQL has it with other arguments, or not at all: `ampup db psql -c {}` takes the privilege \
+                     back (with `-d NAME` where it is in another database), then run the same command again",
+                    shell::typed(&statement)
+                ),
+            },
+            None => self,
+        }
+    }
+
     /// The failure of a program that was connected to a server of somebody else's.
     pub(crate) fn failed_at(host: &str, program: String, status: ExitStatus, said: &str) -> Self {
         if LOST.iter().any(|words| said.contains(words)) {
@@ -168,6 +187,24 @@ fn last_lines(said: &str) -> Vec<String> {
     // What is said again and again hides the reason.
     lines.dedup();
     lines.into_iter().take(8).map(str::to_owned).collect()
+}
+
+/// The statement that takes back a privilege on what is not there.
+fn privilege_back(last_lines: &[String]) -> Option<String> {
+    let is_missing = last_lines.iter().any(|line| line.contains("does not exist"));
+    let (_, statement) = last_lines
+        .last()
+        .filter(|_| is_missing)?
+        .split_once("STATEMENT:  ")?;
+    let statement = statement.trim_end().trim_end_matches(';');
+    let ways = [
+        ("GRANT ", " TO ", "REVOKE ", " FROM "),
+        ("REVOKE ", " FROM ", "GRANT ", " TO "),
+    ];
+    ways.into_iter().find_map(|(begin, middle, other, towards)| {
+        let (what, whom) = statement.strip_prefix(begin)?.rsplit_once(middle)?;
+        Some(format!("{other}{what}{towards}{whom}"))
+    })
 }
 
 /// The beginnings of statements about privileges, as psql says which one failed.

@@ -45,6 +45,19 @@ fn what_fails_on_the_way_leaves_the_old_cluster_running() {
     home.db(&["upgrade"]).exits(1).says("no_such_function");
     is_as_before(&home, &url);
     sql(&url, "drop function g()").expect("dropped");
+    // One of PostgreSQL's own that has other arguments there.
+    for statement in [
+        "set allow_system_table_mods = on; create function pg_catalog.gone() returns int language sql as 'select 1'",
+        "revoke execute on function pg_catalog.gone() from public",
+    ] {
+        sql(&url, statement).expect("made");
+    }
+    home.db(&["upgrade"])
+        .exits(1)
+        .says("function pg_catalog.gone() does not exist")
+        .says("or not at all: `ampup db psql -c 'GRANT ALL ON FUNCTION pg_catalog.gone() TO PUBLIC'` takes");
+    is_as_before(&home, &url);
+    sql(&url, "grant all on function pg_catalog.gone() to public").expect("taken back");
 
     // Programs that fail: at once, in the middle of what they write, and in the middle of what they read. One that does not
     // even say its version is passed over.
