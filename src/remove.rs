@@ -12,6 +12,7 @@ use crate::{
     domain::{ComponentName, Inventory, Tree, TreeName},
     fs::lock::Lock,
     layout::Layout,
+    pins::PinsError,
     postgres::{
         Project,
         projects::{Projects, UnreadRecord},
@@ -45,6 +46,9 @@ pub enum RemoveError {
     /// A record of projects cannot be read, one of which may need it.
     #[error("cannot tell which projects need what would be removed: {0}")]
     Unknown(UnreadRecord),
+    /// A project's pins cannot be read, one of which may mean it.
+    #[error("cannot tell which versions each project pins")]
+    UnreadPins(#[source] Box<PinsError>),
     /// A process runs from the home that is to go.
     #[error("process {pid} runs from ampup's home (`{executable}`)")]
     Running {

@@ -2,14 +2,14 @@
 
 mod chooser;
 mod judged;
+mod known;
 mod plain;
 mod postgres;
-
-use std::collections::BTreeMap;
 
 pub(super) use self::{
     chooser::Chooser,
     judged::all_concerns,
+    known::{ensure_known, needed},
     plain::PlainWord,
     postgres::{PostgresPin, database_here},
 };
@@ -19,9 +19,8 @@ use crate::{
     host,
     locate::{self, Located, Locator},
     pins::{Pin, Pins},
-    postgres::{Cluster, ClusterError, Contents, projects::Projects},
+    postgres::{Cluster, ClusterError, Contents},
     registry::concern::{self, Concern},
-    remove::needed::{self, Needed},
     resolve,
 };
 
@@ -332,40 +331,6 @@ pub(super) fn ensure_active(
         });
     }
     Ok(())
-}
-
-/// Those of these trees that known projects cannot do without: for their databases, for clusters that they keep, or for their
-/// pins.
-///
-/// # Errors
-/// When the registry cannot be read.
-pub(super) fn needed(
-    inventory: &Inventory,
-    doomed: &[(ComponentName, TreeName)],
-    session: &Session,
-) -> Result<Vec<Needed>, Error> {
-    let projects = Projects::new(&session.layout, &session.env);
-    let mut found = needed::by_clusters(inventory, doomed, &projects);
-    let every = of_every_project(&projects, session);
-    if !every.is_empty() {
-        found.extend(needed::by_pins(inventory, doomed, &every, session.registry()?));
-    }
-    Ok(needed::gathered(found))
-}
-
-/// The pins of the project here and of every one that is known, each file once. What cannot be read pins nothing.
-fn of_every_project(projects: &Projects, session: &Session) -> Vec<Pins> {
-    let amp_dirs = projects.read();
-    let directories = amp_dirs.iter().filter_map(|amp_dir| amp_dir.parent());
-    let known = directories.filter_map(|directory| {
-        Pins::find(&session.env.clone().in_directory(directory))
-            .ok()
-            .flatten()
-    });
-    let here = session.pins().ok().flatten().cloned();
-    let every = here.into_iter().chain(known);
-    let by_file: BTreeMap<_, _> = every.map(|pins| (pins.path.clone(), pins)).collect();
-    by_file.into_values().collect()
 }
 
 /// The commands after which a database and the PostgreSQL that was chosen for it fit together.

@@ -52,6 +52,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let projects = database::projects(session);
     if !args.names.is_empty() {
         remove::ensure_projects_known(&projects)?;
+        pinned::ensure_known(session)?;
     }
     let amp_dirs = known(&projects, session);
     let ours = prune::of_this_user(&amp_dirs);

@@ -93,6 +93,7 @@ fn doomed(
         Some(first) => Err(RemoveError::Needed(first.clone()).into()),
         None => {
             remove::ensure_projects_known(&Projects::new(&session.layout, &session.env))?;
+            pinned::ensure_known(session)?;
             Ok((doomed, needed))
         }
     }

@@ -20,6 +20,7 @@ impl RemoveError {
             | Self::Running { .. }
             | Self::Unlisted(_)
             | Self::Unknown(_)
+            | Self::UnreadPins(_)
             | Self::Needed(_)
             | Self::AtWork { .. } => Exit::Busy,
             Self::Store(source) => Exit::of_io(source),
@@ -42,6 +43,9 @@ impl RemoveError {
             Self::Unlisted(_) if cfg!(target_os = "linux") => Hindrance::NoProc.hint(),
             Self::Unlisted(_) => None,
             Self::Unknown(unread) => Some(mended(unread)),
+            Self::UnreadPins(_) => Some(
+                "mend that file, or remove a version whatever it says: `ampup uninstall NAME@VERSION --force`".to_owned(),
+            ),
             Self::Needed(needed) => Some(way_out(needed)),
             Self::AtWork { .. } => {
                 Some("wait for that process, or end it, and run the same command again".to_owned())

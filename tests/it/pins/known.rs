@@ -71,3 +71,34 @@ fn what_a_project_pins_is_neither_pruned_nor_uninstalled() {
     home.ampup(&["uninstall", "tool@2.0.0"]).exits(6);
     home.ampup(&["uninstall", "tool@2.0.0", "--force"]).exits(0);
 }
+
+/// A file that cannot be read may pin anything.
+#[test]
+fn a_malformed_file_of_another_project_disarms_no_guard() {
+    let home = home();
+    let elsewhere = home.directory("elsewhere");
+    home.give(&elsewhere);
+    let typed_elsewhere = |words: &[&str]| {
+        let mut command = home.command(words);
+        command.current_dir(&elsewhere);
+        finish(command)
+    };
+    home.ampup(&["install"]).exits(0);
+    let rows = [
+        ("[components\ntool = 1", "work/ampup.toml` is malformed"),
+        ("[components]\ntool = 1\n", "work/ampup.toml`, line 2: "),
+    ];
+    every(rows, |(text, why)| {
+        pin(&home, text);
+        for words in [&["uninstall", "tool@1.0.0"][..], &["prune", "tool"]] {
+            for more in [&["--dry-run"][..], &[]] {
+                typed_elsewhere(&[words, more].concat())
+                    .exits(6)
+                    .says("cannot tell which versions each project pins")
+                    .says(why)
+                    .says("hint: mend that file");
+            }
+        }
+    });
+    typed_elsewhere(&["uninstall", "tool@1.0.0", "--force"]).exits(0);
+}
