@@ -30,7 +30,7 @@ use crate::{
     dump::DumpError,
     env::Env,
     fs::link,
-    postgres::{Cluster, Contents, enclosing},
+    postgres::{Cluster, Contents, enclosing, observe::files},
     resolve, shell,
 };
 
@@ -144,9 +144,18 @@ fn named(path: &Utf8Path, session: &Session) -> Utf8PathBuf {
 fn kept(aside: &Utf8Path, which: &Selected) -> String {
     let restore = restore_command(aside, which);
     let path = shell::typed(aside.as_str());
-    format!(
-        "the database that was there is kept: `{restore}` brings it back, `ampup prune --remove {path}` deletes it"
-    )
+    let deletes = format!("`ampup prune --remove {path}` deletes it");
+    match files::look(aside) {
+        Ok(Contents::Unfinished) => {
+            format!("what was there was unfinished, and no data can be in it: {deletes}")
+        }
+        Ok(Contents::Damaged { .. }) => {
+            format!("the damaged database that was there is kept as `{aside}`: {deletes}")
+        }
+        Ok(_) | Err(_) => {
+            format!("the database that was there is kept: `{restore}` brings it back, {deletes}")
+        }
+    }
 }
 
 /// The command that restores a backup, or a database that was put aside, in the project that was named.

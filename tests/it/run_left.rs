@@ -187,7 +187,18 @@ fn a_cluster_that_lost_a_file_is_made_again_only_where_nothing_was_ever_made_in_
     assert_eq!(served.sql("select f()"), "7");
     served.ampup(&["db", "reset", "work"]).exits(0);
     served.ampup(&["run", "--", "true"]).exits(0);
-    fs::remove_file(data.join("global/1262")).expect("removed");
+    let lose = || fs::remove_file(data.join("global/1262")).expect("removed");
+    lose();
+    // A restore of it would be refused.
+    let reset = served.ampup(&["db", "reset", "work"]).exits(0);
+    let kept = reset.stderr.split_once("ampup prune --remove ").expect("named").1;
+    let kept = kept.split('`').next().expect("a path");
+    served
+        .ampup(&["prune", "--remove", kept])
+        .exits(0)
+        .says("removed `");
+    served.ampup(&["run", "--", "true"]).exits(0);
+    lose();
     served
         .ampup(&["run", "--", "true"])
         .exits(0)
