@@ -98,6 +98,23 @@ pub fn is_out_of_files(cause: &io::Error) -> bool {
     }
 }
 
+/// Returns true if a call failed that everybody may make, where a sandbox forbids it. (A file is refused with EACCES.)
+pub fn is_forbidden_call(cause: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let number = os_error(cause);
+        [Errno::PERM, Errno::NOSYS]
+            .iter()
+            .any(|errno| number == Some(errno.raw_os_error()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = cause;
+        false
+    }
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;

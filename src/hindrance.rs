@@ -167,7 +167,9 @@ fn of_postgres() -> Vec<Hindrance> {
     match shell {
         Ok(status) if status.success() => {}
         Ok(status) => found.push(Hindrance::NoShell(io::Error::other(status.to_string()))),
-        Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => found.push(Hindrance::NoProcess(cause)),
+        Err(cause) if cause.kind() == io::ErrorKind::WouldBlock || crate::fs::is_forbidden_call(&cause) => {
+            found.push(Hindrance::NoProcess(cause));
+        }
         Err(cause) if crate::fs::is_out_of_files(&cause) => found.push(Hindrance::NoFile(cause)),
         Err(cause) => found.push(Hindrance::NoShell(cause)),
     }

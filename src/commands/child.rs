@@ -29,7 +29,7 @@ use crate::{
     children,
     domain::{ComponentName, TreeName},
     event::{Event, Reporter},
-    fs::link,
+    fs::{is_forbidden_call, link},
     hindrance::Hindrance,
     postgres::{Cluster, HandedOn, Server, StartOptions, loading::LoadFailure},
     store::receipt::Receipt,
@@ -251,7 +251,8 @@ fn explain(program: &Path, session: &Session) {
 
 /// The error of a command that does not start. The system says "No such file or directory" of a script's interpreter, too.
 fn cannot_run(program: &Path, cause: io::Error) -> Error {
-    if cause.kind() == io::ErrorKind::WouldBlock {
+    let is_forbidden = is_forbidden_call(&cause) && children::ensure_thread().is_err();
+    if cause.kind() == io::ErrorKind::WouldBlock || is_forbidden {
         return Hindrance::NoProcess(cause).into();
     }
     let failure = Utf8Path::from_path(program).and_then(|program| LoadFailure::of_start(program, &cause));

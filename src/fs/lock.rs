@@ -65,7 +65,7 @@ impl Lock {
     /// Takes the lock, waiting for at most `timeout`. `waiting` is called once, with the holder, when that takes
     /// longer than a second.
     ///
-    /// Where the file system has no locks (ENOLCK, ENOSYS, EOPNOTSUPP), a lock that holds nothing is given, with a
+    /// Where the file system has no locks (ENOLCK, ENOSYS, EOPNOTSUPP, EINVAL), a lock that holds nothing is given, with a
     /// `warning`.
     ///
     /// # Errors
@@ -306,7 +306,7 @@ fn has_no_locks(cause: &io::Error) -> bool {
     #[cfg(unix)]
     {
         use rustix::io::Errno;
-        [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP]
+        [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL]
             .iter()
             .any(|errno| cause.raw_os_error() == Some(errno.raw_os_error()))
     }

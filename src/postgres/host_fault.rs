@@ -79,6 +79,7 @@ impl HostFault {
     /// Finds it in the system's refusal to start a program.
     pub(crate) fn of_start(cause: &io::Error) -> Option<Self> {
         match cause.kind() {
+            _ if crate::fs::is_forbidden_call(cause) => Some(Self::Forbidden),
             io::ErrorKind::WouldBlock => Some(Self::Process),
             io::ErrorKind::OutOfMemory => Some(Self::Memory),
             _ => crate::fs::is_out_of_files(cause).then_some(Self::OpenFile),

@@ -3,7 +3,12 @@
 use super::OPEN_FILES;
 #[cfg(unix)]
 use crate::hindrance::Limited;
-use crate::{exit::Exit, fs::is_out_of_files, hindrance::Hindrance};
+use crate::{
+    exit::Exit,
+    fs::{is_forbidden_call, is_out_of_files},
+    hindrance::Hindrance,
+    postgres::host_fault::HostFault,
+};
 
 impl Hindrance {
     /// The exit code of a command that fails so.
@@ -36,6 +41,7 @@ impl Hindrance {
             Self::NoNull(_) => "as root: `rm -f /dev/null && mknod -m 666 /dev/null c 1 3`".to_owned(),
             Self::NoShell(_) => "install a shell as `/bin/sh`, or choose an image that has one".to_owned(),
             Self::NoProc => "as root: `mount -t proc proc /proc`".to_owned(),
+            Self::NoProcess(cause) if is_forbidden_call(cause) => HostFault::Forbidden.hint().to_owned(),
             Self::NoProcess(_) => {
                 "end some processes, or raise the limit: `ulimit -u`, or the container's `--pids-limit`"
                     .to_owned()

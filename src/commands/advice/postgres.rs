@@ -284,13 +284,13 @@ impl ProgramError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::DoesNotLoad { failure, .. } => failure.hint(&os_release()),
-            Self::Spawn { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => None,
-            Self::Spawn { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                Some("`ampup verify` says what is gone, and what helps".to_owned())
-            }
-            Self::Spawn { source, .. } => match self.host_fault() {
-                Some(fault) => Some(fault.hint().to_owned()),
-                None => hint_of_io(source),
+            Self::Spawn { source, .. } => match (self.host_fault(), source.kind()) {
+                (Some(fault), _) => Some(fault.hint().to_owned()),
+                (None, io::ErrorKind::PermissionDenied) => None,
+                (None, io::ErrorKind::NotFound) => {
+                    Some("`ampup verify` says what is gone, and what helps".to_owned())
+                }
+                (None, _) => hint_of_io(source),
             },
             Self::Failed {
                 status, last_lines, ..

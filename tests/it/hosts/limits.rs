@@ -10,7 +10,8 @@ use crate::support::{
     database::{Build, Ends},
     home::{Home, finish},
     postgres::run_as,
-    tracer::{Deed, trace},
+    table::every,
+    tracer::{Call, Deed, trace},
 };
 
 #[test]
@@ -51,6 +52,49 @@ fn a_file_system_without_sockets_has_its_socket_in_the_runtime_directory() {
     // As everywhere else, once it can.
     home.ampup(&["run", "--", "true"]).exits(0);
     home.db(&["url"]).exits(0).prints_with("/.amp/metadb&");
+}
+
+/// An older container engine answers EPERM to calls that it does not know, and others leave some out.
+#[test]
+fn a_call_that_a_sandbox_forbids_is_done_without_or_named() {
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    let user = run_as().map(|user| (user.uid, user.gid));
+    let sandbox = "--security-opt seccomp=unconfined";
+    let run = &["run", "--", "true"][..];
+    let rows = [
+        ("syncfs", Errno::ENOSYS, run, 0, ""),
+        ("syncfs", Errno::EINVAL, run, 0, ""),
+        ("flock", Errno::EINVAL, run, 0, "has no locks"),
+        ("clone3", Errno::EPERM, run, 1, sandbox),
+        ("clone3", Errno::EPERM, &["db", "start"], 1, sandbox),
+        ("clone3", Errno::EPERM, &["doctor"], 1, sandbox),
+        (
+            "clone3",
+            Errno::EPERM,
+            &["run", "--no-db", "--", "true"],
+            1,
+            sandbox,
+        ),
+    ];
+    every(rows, |(name, errno, words, code, text)| {
+        let _ = fs::remove_dir_all(home.work().join(".amp"));
+        let deed = Deed::FailAt {
+            name,
+            path: "",
+            errno,
+        };
+        let traced = trace(&home.command_as_we_are(words), user, deed);
+        let said = format!("{}{}", traced.stdout, traced.stderr);
+        assert!(traced.calls.iter().any(|call| call.failed), "{traced:#?}");
+        assert!(traced.code == Some(code) && said.contains(text), "{traced:#?}");
+        assert!(!said.contains("/bin/sh") && !said.contains("ulimit"), "{said}");
+        let is_flushed = |call: &Call| call.name == "fsync" && call.text.contains("/metadb.new-");
+        assert!(
+            name != "syncfs" || traced.calls.iter().filter(|call| is_flushed(call)).count() > 500,
+            "every file of the new cluster"
+        );
+    });
 }
 
 #[test]

@@ -112,10 +112,12 @@ enum Form {
     Open(usize),
     /// The address of a socket. One that has no path is of no interest, and none is counted.
     Address,
+    /// No path: it makes a thread or a process.
+    Child,
 }
 
 fn form(number: i64) -> Option<(&'static str, Form)> {
-    use Form::{Address, Descriptor, Open, Paths, Write};
+    use Form::{Address, Child, Descriptor, Open, Paths, Write};
     #[cfg(target_arch = "x86_64")]
     {
         let old = match number {
@@ -165,6 +167,7 @@ fn form(number: i64) -> Option<(&'static str, Form)> {
         libc::SYS_bind => ("bind", Address),
         libc::SYS_connect => ("connect", Address),
         libc::SYS_flock => ("flock", Descriptor),
+        libc::SYS_clone3 => ("clone3", Child),
         libc::SYS_fallocate => ("fallocate", Descriptor),
         libc::SYS_sendfile => ("sendfile", Descriptor),
         libc::SYS_copy_file_range => ("copy_file_range", Descriptor),
@@ -202,6 +205,7 @@ pub(super) fn read(pid: Pid, registers: &Registers) -> Option<Call> {
             }
             (path, false)
         }
+        Form::Child => (String::new(), false),
         Form::Write => {
             let target = descriptor(pid, arguments[0]);
             let is_file = target.starts_with("/")
