@@ -30,6 +30,11 @@ pub fn entries(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
     paths
 }
 
+/// Returns true for a directory with nothing in it.
+fn is_empty(directory: &Utf8Path) -> bool {
+    fs_err::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 /// Removes a directory, unless something is in it: that is somebody's.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ mod verify;
 
 pub(super) use self::postgres::remedy_of_end;
 
-use std::io;
+use std::{error::Error, io};
 
 pub(super) use self::remove::mended;
 use crate::fs::{is_disk_failure, is_out_of_files, link::ForeignEntry};
@@ -41,8 +41,7 @@ const FILE_SIZE: &str =
 /// Returns the command to type after a failed file operation in ampup's home, if the kind of failure tells it.
 pub(super) fn hint_of_io(cause: &io::Error) -> Option<String> {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, Unsupported};
-    let inner = cause.get_ref();
-    if let Some(entry) = inner.and_then(|inner| inner.downcast_ref::<ForeignEntry>()) {
+    if let Some(entry) = foreign_entry(cause) {
         return Some(entry.remedy());
     }
     match cause.kind() {
@@ -54,6 +53,25 @@ pub(super) fn hint_of_io(cause: &io::Error) -> Option<String> {
         }
         _ => hint_of_room(cause),
     }
+}
+
+/// The entry that is in the way of a file operation; the failure may be that of a cause further down, as a lock's is.
+fn foreign_entry(cause: &io::Error) -> Option<&ForeignEntry> {
+    let mut error = inner_of(cause);
+    while let Some(one) = error {
+        if let Some(entry) = one.downcast_ref() {
+            return Some(entry);
+        }
+        error = match one.downcast_ref() {
+            Some(cause) => inner_of(cause),
+            None => one.source(),
+        };
+    }
+    None
+}
+
+fn inner_of(cause: &io::Error) -> Option<&(dyn Error + 'static)> {
+    cause.get_ref().map(|inner| inner as _)
 }
 
 /// The remedy where a disk is full that need not be the home's: nothing of ampup's may be on it.

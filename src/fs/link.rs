@@ -35,13 +35,21 @@ impl ForeignEntry {
     /// Returns the command to type, so that ampup makes its own in that place. The target of a link is left alone.
     pub fn remedy(&self) -> String {
         let path = &self.path;
-        // PowerShell has its own way to write one.
-        let quote = if cfg!(windows) { "''" } else { r"'\''" };
-        let quoted = path.as_str().replace('\'', quote);
+        let quoted = |path: &str| {
+            let is_plain = |letter: char| letter.is_alphanumeric() || "-_./+@:".contains(letter);
+            if path.chars().all(is_plain) {
+                return path.to_owned();
+            }
+            // PowerShell has its own way to write one.
+            let quote = if cfg!(windows) { "''" } else { r"'\''" };
+            format!("'{}'", path.replace('\'', quote))
+        };
+        let typed = quoted(path.as_str());
         match path.symlink_metadata() {
             Ok(metadata) if metadata.is_symlink() && cfg!(windows) => format!("`rmdir \"{path}\"`"),
-            Ok(metadata) if metadata.is_symlink() => format!("`rm '{quoted}'`"),
-            _ => format!("`mv '{quoted}' '{quoted}.old'`"),
+            Ok(metadata) if metadata.is_symlink() => format!("`rm {typed}`"),
+            Ok(metadata) if metadata.is_dir() && super::is_empty(path) => format!("`rmdir {typed}`"),
+            _ => format!("`mv {typed} {}`", quoted(&format!("{path}.old"))),
         }
     }
 }

@@ -25,6 +25,16 @@ pub enum AccessError {
         /// We.
         us: u32,
     },
+    /// A volume in the cluster's place that is another's, and that only its owner can close.
+    #[error("the volume `{volume}` belongs to user {owner}, and PostgreSQL wants one of user {us}'s own")]
+    Volume {
+        /// Where it is mounted.
+        volume: Utf8PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// We.
+        us: u32,
+    },
     /// The server would run as one user on a cluster of another.
     #[error("`{cluster}` belongs to user {owner}, so the server cannot run as user {asked}")]
     OwnerDiffers {

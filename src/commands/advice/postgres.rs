@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitStatus};
 
-use super::hint_of_io;
+use super::{foreign_entry, hint_of_io};
 use crate::{
     distributions::{Distributions, os_release},
     exit::Exit,
@@ -230,6 +230,10 @@ impl AccessError {
             Self::OfAnother { owner, .. } => Some(format!(
                 "run this as user {owner}, or set `AMP_DIR` to a directory of your own"
             )),
+            Self::Volume { volume, us, .. } => Some(format!(
+                "as root, `chown {us} {}`, or mount a volume of yours at `.amp` instead",
+                shell::typed(volume.as_str())
+            )),
             Self::OfRoot {
                 cluster,
                 wanted: Some(user),
@@ -268,6 +272,7 @@ impl AccessError {
         match self {
             Self::NotRoot | Self::AsRoot => Exit::Usage,
             Self::OfAnother { .. }
+            | Self::Volume { .. }
             | Self::OwnerDiffers { .. }
             | Self::OfRoot { .. }
             | Self::SudoForAnother { .. }
@@ -329,6 +334,9 @@ fn hint_of_database(cause: &io::Error) -> Option<String> {
         CrossesDevices, NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, ResourceBusy,
         StorageFull, Unsupported,
     };
+    if let Some(entry) = foreign_entry(cause) {
+        return Some(entry.remedy());
+    }
     match cause.kind() {
         ResourceBusy | CrossesDevices => Some(
             "a volume that is mounted at `metadb` cannot be exchanged for another cluster: mount it at `.amp` instead".to_owned(),

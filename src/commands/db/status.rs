@@ -43,7 +43,17 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         Ok((_, served)) => (served.unwrap_or(cluster), None),
         Err(error) => (cluster, Some(database::with_remedy(error, session))),
     };
-    let mut problems = problems(&cluster, &status, refusal.as_ref(), session);
+    let refused_start = refused_start(&cluster, &status);
+    let state = match (&refused_start, &status.contents) {
+        (Some(_), Contents::Absent | Contents::Empty) => "none yet".to_owned(),
+        _ => state(&status),
+    };
+    let mut problems = problems(
+        &cluster,
+        &status,
+        [refusal, refused_start.map(Error::from)],
+        session,
+    );
     let concerns = concerns(&cluster, &status, session)?;
     let remedy = format!("`ampup check {}` says what brings the fixes", locate::postgres());
     problems.extend(concerns.iter().map(|concern| {
@@ -52,6 +62,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }));
     let size = cluster.size();
     let mut json = described(&cluster, &status, size);
+    json["described"] = state.clone().into();
     json["external"] = External::tell(&cluster, session)
         .map(|external| external.to_string())
         .into();
@@ -60,7 +71,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .iter()
         .map(|(problem, hint)| json!({ "problem": problem, "hint": hint }))
         .collect();
-    let mut outcome = Outcome::prose(text(&cluster, &status, size), json);
+    let mut outcome = Outcome::prose(text(&cluster, &status, &state, size), json);
     for (problem, hint) in problems {
         outcome.talk.push(format!("warning: {problem}"));
         outcome.talk.extend(hint.map(|hint| format!("hint: {hint}")));
@@ -166,13 +177,13 @@ fn port(url: &str) -> Option<u16> {
     Url::parse(url).ok()?.port()
 }
 
-fn text(cluster: &Cluster, status: &Status, size: u64) -> String {
+fn text(cluster: &Cluster, status: &Status, state: &str, size: u64) -> String {
     let mut text = String::new();
     let mut line = |key: &str, value: &str| {
         let _ = writeln!(text, "{key:<12} {value}");
     };
     line("database", cluster.project().cluster().as_str());
-    line("state", &state(status));
+    line("state", state);
     if let Some(version) = version(status) {
         line("PostgreSQL", &version);
     }
@@ -228,18 +239,30 @@ fn durable(serving: &Serving, status: &Status) -> &'static str {
     }
 }
 
+/// The reason that the database cannot be started, or made, as far as that is seen without writing.
+fn refused_start(cluster: &Cluster, status: &Status) -> Option<ClusterError> {
+    let prepared = match status.server {
+        ServerState::Stopped => cluster.project().ensure_preparable(),
+        _ => Ok(()),
+    };
+    let refused = cluster.run_as(None).err();
+    refused.or_else(|| prepared.err().map(ClusterError::from))
+}
+
+/// An error as a problem, with what helps.
+fn told(error: &Error) -> (String, Option<String>) {
+    let text = std::iter::once(error.to_string()).chain(error.causes());
+    (text.collect::<Vec<_>>().join(": "), error.hint())
+}
+
 /// Lists the problems, each with the command that solves it.
 fn problems(
     cluster: &Cluster,
     status: &Status,
-    refusal: Option<&Error>,
+    [refusal, refused_start]: [Option<Error>; 2],
     session: &Session,
 ) -> Vec<(String, Option<String>)> {
-    let mut problems = Vec::new();
-    if let Some(error) = refusal {
-        let text = std::iter::once(error.to_string()).chain(error.causes());
-        problems.push((text.collect::<Vec<_>>().join(": "), error.hint()));
-    }
+    let mut problems: Vec<_> = refusal.iter().map(told).collect();
     let mut refused =
         |error: ClusterError| problems.push((error.to_string(), database::hint(&error, session)));
     // A server that serves needs nothing of this now; its next start does.
@@ -248,9 +271,9 @@ fn problems(
     {
         refused(error);
     }
-    if let Err(error) = cluster.run_as(None) {
-        refused(error);
-    }
+    problems.extend(refused_start.iter().map(told));
+    let mut refused =
+        |error: ClusterError| problems.push((error.to_string(), database::hint(&error, session)));
     if let ServerState::Busy { pid: Some(pid), .. } = status.server
         && is_suspended(pid)
     {

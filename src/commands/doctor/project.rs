@@ -19,6 +19,7 @@ use crate::{
         Cluster, ClusterError, Contents, Project, ServerState, enclosing,
         identity::{is_suspended, servers_of},
         observe::{files, pid_file::PidFile},
+        project::ProjectError,
         user::current_uid,
     },
 };
@@ -33,7 +34,8 @@ pub(super) fn check(session: &Session) -> Vec<Finding> {
             return findings;
         }
     };
-    let is_in_the_way = project.amp_dir().exists() && !project.amp_dir().is_dir();
+    // A file there is told with the file system.
+    let is_in_the_way = project.amp_dir().symlink_metadata().is_ok() && !project.amp_dir().is_dir();
     if is_in_the_way || !is_known(&locate::postgres(), session) {
         return findings;
     }
@@ -123,6 +125,9 @@ fn daemon(session: &Session) -> Option<Finding> {
 
 /// Looks for what keeps `ampup run` from serving the database.
 fn served(cluster: &Cluster, session: &Session) -> Vec<Finding> {
+    if let Err(error @ ProjectError::NoDirectory { .. }) = cluster.project().ensure_preparable() {
+        return vec![refused("project", &ClusterError::from(error).into())];
+    }
     match cluster.programs() {
         Ok(programs) => server::check(cluster, &programs, session),
         Err(error) => {

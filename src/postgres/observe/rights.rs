@@ -2,12 +2,15 @@
 
 use camino::Utf8Path;
 
-use crate::postgres::{
-    access::{self, AccessError, Asking, RunAs},
-    context::ClusterContext,
-    error::ClusterError,
-    observe::{decide::Contents, files, programs::contents},
-    user::{OsUser, current_uid},
+use crate::{
+    fs::mounts,
+    postgres::{
+        access::{self, AccessError, Asking, RunAs},
+        context::ClusterContext,
+        error::ClusterError,
+        observe::{decide::Contents, files, programs::contents},
+        user::{OsUser, current_uid},
+    },
 };
 
 /// The user that a cluster's server runs as (`None`: ourselves), after everything that forbids it was looked for.
@@ -28,9 +31,17 @@ pub(crate) fn run_as(
     } else {
         Contents::Absent
     };
+    let us = current_uid();
+    if us != 0 && matches!(found, Contents::Empty | Contents::Unfinished) && mounts::is_mount(directory) {
+        let owner = files::owner(directory).map_err(&failed)?;
+        if owner != us {
+            let volume = directory.clone();
+            return Err(AccessError::Volume { volume, owner, us }.into());
+        }
+    }
     let is_cluster = !matches!(found, Contents::Absent | Contents::Empty);
     let asking = Asking {
-        us: current_uid(),
+        us,
         sudo_caller: cluster.sudo_caller,
         requested: requested.map(|user| user.uid),
         project: (amp_dir, files::project_owner(amp_dir).map_err(&failed)?),

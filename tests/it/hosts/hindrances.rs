@@ -8,7 +8,7 @@ use fs_err as fs;
 use super::within;
 use crate::support::{
     database::{Build, Ends},
-    home::{Home, finish, program},
+    home::{Home, Run, finish, program},
     postgres::{done, run_as},
     table::every,
 };
@@ -113,6 +113,135 @@ fn a_file_system_on_which_no_program_runs_is_named_by_init() {
         .exits(7)
         .says("keeps no permission to run programs")
         .says("hint: choose a home on a file system of this system's own");
+}
+
+/// Told by `db status` and `doctor` as by `run`, where it is seen without writing.
+#[test]
+fn what_is_in_the_place_of_a_cluster_or_of_its_directory_is_named() {
+    if run_as().is_none() {
+        return;
+    }
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let rows = [
+        (
+            "mkdir -p .amp/metadb",
+            "mount -t tmpfs -o mode=777 none .amp/metadb && mkdir .amp/metadb/lost+found",
+            (1, true),
+            "it holds `lost+found`",
+            "mount the volume at `.amp` instead",
+        ),
+        (
+            "mkdir -p .amp/metadb && mount -t tmpfs -o mode=777,nr_inodes=100 none .amp/metadb",
+            "true",
+            (7, false),
+            "No space left on device",
+            "df -i",
+        ),
+        (
+            "mkdir -p .amp/metadb",
+            "mount -t tmpfs -o mode=755 none .amp/metadb",
+            (7, true),
+            "the volume `.amp/metadb` belongs to user 0",
+            "as root, `chown ",
+        ),
+        (
+            "mkdir -p .amp/metadb",
+            "mount -t tmpfs -o mode=755 none .amp/metadb && mkdir .amp/metadb/base",
+            (7, true),
+            "the volume `.amp/metadb` belongs to user 0",
+            "mount a volume of yours at `.amp` instead",
+        ),
+        (
+            "ln -s nowhere .amp",
+            "true",
+            (7, true),
+            "`.amp` is a link to `nowhere`",
+            "rm .amp",
+        ),
+        (
+            "mkdir .amp; touch .amp/log",
+            "true",
+            (7, true),
+            "`.amp/log` is no directory",
+            "move it away",
+        ),
+        (
+            "mkdir .amp",
+            "chown 0:0 .amp && chmod 755 .amp",
+            (7, true),
+            "cannot make the Amp directory `.amp`",
+            "`cd` into a project's directory",
+        ),
+        (
+            "touch .amp",
+            "true",
+            (7, true),
+            "Not a directory",
+            "must be directories",
+        ),
+        (
+            "mkdir .amp; touch .amp/metadb",
+            "true",
+            (7, true),
+            "Not a directory",
+            "must be directories",
+        ),
+        (
+            "mkdir .amp; ln -s nowhere .amp/metadb.lock",
+            "true",
+            (7, true),
+            "`.amp/metadb.lock` is a link to `nowhere`",
+            "`rm .amp/metadb.lock`",
+        ),
+        (
+            "mkdir -p .amp/metadb.lock",
+            "true",
+            (7, true),
+            "`.amp/metadb.lock` is not a file",
+            "`rmdir .amp/metadb.lock`",
+        ),
+        (
+            "mkdir -p .amp/metadb.lock; touch .amp/metadb.lock/mine",
+            "true",
+            (7, true),
+            "`.amp/metadb.lock` is not a file",
+            "`mv .amp/metadb.lock .amp/metadb.lock.old`",
+        ),
+        (
+            "mkdir -p .amp/metadb.users",
+            "true",
+            (7, false),
+            "`.amp/metadb.users` is not a file",
+            "`rmdir .amp/metadb.users`",
+        ),
+    ];
+    every(rows, |(setup, after, (code, is_seen), text, hint)| {
+        let setup = format!(
+            "rm -rf .amp && {setup} && chmod -R a+rwX . && chown -hR {} . && {after}",
+            run_as().expect("root").uid
+        );
+        let within = |words: &[&str]| finish(within(&home, &setup, words).expect("root"));
+        let is_hint = |line: &str| line.starts_with("hint: ") && line.contains(hint);
+        let told = |run: &Run| {
+            assert!(
+                run.stderr.contains(text) && run.stderr.lines().any(is_hint),
+                "{run:?}"
+            );
+        };
+        let run = within(&["run", "--", "true"]).exits(code);
+        told(&run);
+        if !is_seen {
+            return;
+        }
+        let status = within(&["db", "status"]);
+        told(&status);
+        assert!(!status.stdout.contains("create it"), "{status:?}");
+        let doctor = within(&["doctor"]).exits(1);
+        assert!(
+            doctor.stdout.contains("problem project: ") || doctor.stdout.contains("problem database: "),
+            "{doctor:?}"
+        );
+    });
 }
 
 /// A missing `/dev/null` is not a missing loader.

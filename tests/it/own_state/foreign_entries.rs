@@ -147,7 +147,7 @@ impl Scene {
             .ampup(&["doctor"])
             .exits(1)
             .prints_with(&link)
-            .prints_with(&format!("`rm '{path}'`"));
+            .prints_with(&format!("`rm {}`", self.home.shown(path)));
     }
 }
 
@@ -160,10 +160,9 @@ fn explains(run: &Run, path: &Utf8Path, what: &str) {
                 .contains(&run.shown(&format!("`{path}` is a link to `"))),
             "{what}: {run:#?}"
         );
-        assert!(
-            run.stderr.contains(&format!("hint: `rm '{path}'`")),
-            "{what}: {run:#?}"
-        );
+        let shown = run.shown(&format!("`{path}`"));
+        let hint = format!("hint: `rm {}", &shown[1..]);
+        assert!(run.stderr.contains(&hint), "{what}: {run:#?}");
     }
 }
 
@@ -237,11 +236,12 @@ fn what_is_in_the_place_of_a_directory_and_is_none_is_named() {
             if file {
                 fs::remove_file(&path).expect("removed");
                 fs::write(&path, "").expect("written");
+                let shown = scene.home.shown(&path);
                 scene
                     .home
                     .ampup(&["install", "tool@3.0.0"])
                     .exits(7)
-                    .says(&format!("hint: `mv '{path}' '{path}.old'`"));
+                    .says(&format!("hint: `mv {shown} {shown}.old`"));
             }
             scene
                 .home
@@ -265,12 +265,13 @@ fn what_is_in_the_place_of_a_lock_is_named() {
     for name in ["locks/store", "locks/tool-3.0.0"] {
         for directory in [false, true] {
             let path = scene.with_link(name, &scene.outside.join("store"));
+            let shown = scene.home.shown(&path);
             let remedy = if directory {
                 fs::remove_file(&path).expect("removed");
                 fs::create_dir(&path).expect("made");
-                format!("`mv '{path}' '{path}.old'`")
+                format!("`rmdir {shown}`")
             } else {
-                format!("`rm '{path}'`")
+                format!("`rm {shown}`")
             };
             scene
                 .home
@@ -307,14 +308,18 @@ fn a_number_that_a_stranger_has_is_passed_over() {
         .ampup(&["verify"])
         .exits(4)
         .prints_with(&format!("`{file}` is not a directory"));
-    scene.home.ampup(&["verify", "--repair"]).exits(4).says(&format!(
-        "`{file}` is not a directory: `mv '{file}' '{file}.old'`"
-    ));
+    let shown = scene.home.shown(&file);
+    scene
+        .home
+        .ampup(&["verify", "--repair"])
+        .exits(4)
+        .says(&format!("`{shown}` is not a directory: `mv {shown} {shown}.old`"));
     let tool = scene.home.path().join("components/tool/1.0.0/bin/tool");
     let whole = fs::read(&tool).expect("read");
     fs::write(&tool, "x").expect("written");
     scene.home.ampup(&["verify"]).exits(4).says(&format!(
-        "hint: `rm '{path}'`; then `ampup verify --repair` repairs the damage"
+        "hint: `rm {}`; then `ampup verify --repair` repairs the damage",
+        scene.home.shown(&path)
     ));
     fs::write(&tool, whole).expect("written");
     scene.home.ampup(&["use", "tool@2.0.0"]).exits(0);
