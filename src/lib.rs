@@ -5,7 +5,7 @@
 //! network client and no async runtime in its dependency tree.
 //!
 //! ```toml
-//! ampup = { version = "0.2", default-features = false }
+//! ampup = { git = "https://github.com/edgeandnode/ampup", default-features = false }
 //! ```
 //!
 //! # A daemon

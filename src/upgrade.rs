@@ -108,10 +108,7 @@ pub fn decide(
     let Contents::Cluster { major: from } = cluster.contents()? else {
         // Decided once more for its error.
         cluster.programs()?;
-        return Err(DumpError::Refused {
-            message: format!("there is no database in `{}`", cluster.project().cluster()),
-            hint: "`ampup db start` makes one".to_owned(),
-        });
+        return Err(DumpError::NoDatabase(cluster.project().cluster()));
     };
     // Said before that the lower one is not installed: that would not help.
     if let Destination::Major(major) = to {

@@ -22,8 +22,8 @@ use crate::postgres::project::AMP;
     name = "ampup",
     version,
     max_term_width = 100,
-    after_help = "Exit codes: 0 done, 1 failed or does not run here, 2 usage, 3 no such component or version, or not \
-                  installed, 4 integrity, 5 network, 6 busy or in use, 7 disk, 100 updates available (`check`); \
+    after_help = "Exit codes: 0 done, 1 failed or does not run here, 2 usage, 3 no such component, version, database or \
+                  file, or not installed, 4 integrity, 5 network, 6 busy or in use, 7 disk, 100 updates available (`check`); \
                   `run` and `db psql` end as their command does."
 )]
 pub struct Cli {

@@ -125,8 +125,12 @@ fn talk(back: &WayBack, inventory: &Inventory, session: &Session) -> Result<Vec<
             true => ", serves the databases of its major",
             false => "",
         };
+        let registry = match session.registry()?.component(component) {
+            Some(_) => "",
+            None => " with `--registry` and the registry that has it",
+        };
         talk.push(format!(
-            "{component} is no longer active; it is still installed{serves}, and `ampup use {component}@{tree}` activates it"
+            "{component} is no longer active; it is still installed{serves}, and `ampup use {component}@{tree}`{registry} activates it"
         ));
     }
     if talk.len() == 1 {

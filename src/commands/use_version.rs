@@ -132,6 +132,14 @@ fn wanted(args: &Args, session: &Session) -> Result<Wanted, Error> {
     let trees = inventory.trees(&spec.name);
     if trees.is_empty() {
         session.component(&spec.name)?;
+    } else if session.registry()?.component(&spec.name).is_none() {
+        return Err(Error::NotFound {
+            message: format!(
+                "{} is installed, and the registry that is used does not have it",
+                spec.name
+            ),
+            hint: format!("name the registry that has it: `ampup use {spec} --registry FILE`"),
+        });
     }
     let request = spec.requirement.clone();
     match (&request, trees) {

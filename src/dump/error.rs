@@ -16,6 +16,9 @@ pub enum DumpError {
     /// A cluster.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// There is no cluster.
+    #[error("there is no database in `{0}`")]
+    NoDatabase(Utf8PathBuf),
     /// Not every build of PostgreSQL has its client programs.
     #[error(
         "no {names}{}{} is installed or in PATH{}",

@@ -51,6 +51,7 @@ fn the_readmes_registry_is_copied_changed_and_installed() {
         .replace("x86_64-unknown-linux-gnu", TARGET);
     fs::write(world.join("registry.json"), &registry).expect("written");
 
+    home.ampup(&["init", "--yes", "--no-modify-path"]).exits(0);
     for line in install.lines() {
         let words: Vec<&str> = line
             .split('#')
@@ -75,6 +76,15 @@ fn the_readmes_registry_is_copied_changed_and_installed() {
             run.says("the registry `mine`, number 1, has no mistake: 1 component, 1 release, 1 artifact");
         }
     }
+
+    // Of what another registry has, everything but the registry itself is known.
+    home.ampup(&["undo"])
+        .exits(0)
+        .says("`ampup use hello@1.0.0` with `--registry` and the registry that has it activates it");
+    home.ampup(&["use", "hello@1.0.0"])
+        .exits(3)
+        .says("hello is installed, and the registry that is used does not have it")
+        .says("hint: name the registry that has it: `ampup use hello@1.0.0 --registry FILE`");
 
     // A slip of the pen is told where it is.
     let slip = registry

@@ -16,6 +16,7 @@ impl DumpError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Cluster(error) => error.hint(),
+            Self::NoDatabase(_) => Some("`ampup db start` makes one".to_owned()),
             // The command knows the registry, and says which build has them.
             Self::NoClients { majors, .. } => Some(match *majors.end() {
                 u64::MAX => "install PostgreSQL's client programs, on PATH".to_owned(),
@@ -111,7 +112,7 @@ impl DumpError {
     pub fn exit_code(&self) -> Exit {
         match self {
             Self::Cluster(error) => error.exit_code(),
-            Self::NoClients { .. } => Exit::NotFound,
+            Self::NoDatabase(_) | Self::NoClients { .. } => Exit::NotFound,
             Self::Spawn { source, .. } => Exit::of_io(source),
             Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Exit::Disk,
             Self::Failed { last_lines, .. } if is_of_login(last_lines) => Exit::Failed,

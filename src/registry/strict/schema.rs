@@ -245,7 +245,7 @@ fn scalar_fault(value: &Value, rules: &Map<String, Value>) -> Option<String> {
 fn about(rules: &Map<String, Value>) -> String {
     let description = rules.get("description").and_then(Value::as_str);
     description
-        .map(|description| format!(". ({description})"))
+        .map(|description| format!(" ({description})"))
         .unwrap_or_default()
 }
 

@@ -85,7 +85,10 @@ const CODES: &[(u8, &str)] = &[
     (0, "done"),
     (1, "failed, or does not run on this host"),
     (2, "usage"),
-    (3, "no such component or version, or not installed"),
+    (
+        3,
+        "no such component, version, database or file, or not installed",
+    ),
     (
         4,
         "integrity: a checksum or a signature does not match, or `verify` found damage",
