@@ -39,6 +39,7 @@ use crate::{
         observe::files,
         user::OsUser,
     },
+    shell,
     upgrade::{ensure_space, fill, step},
 };
 
@@ -327,9 +328,12 @@ impl Importing<'_> {
         }
         if let Some(too_much) = said.too_much {
             return Err(DumpError::Refused {
-                message: format!("`{path}` {too_much}, and a project has one"),
-                hint: "`pg_dump --format=custom DATABASE > FILE` dumps one, for `ampup db import FILE`"
-                    .to_owned(),
+                message: format!("`{path}` {too_much}, and an import copies one"),
+                hint: format!(
+                    "`ampup db psql -f {}` loads all of it into an empty database; or \
+                     `pg_dump --format=custom DATABASE > FILE` dumps one, for `ampup db import FILE`",
+                    shell::typed(path.as_str())
+                ),
             });
         }
         icu::ensure(self.programs, said.icu.as_deref())?;

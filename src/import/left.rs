@@ -1,4 +1,4 @@
-//! Properties that the dump of one database leaves out, in words: the settings of the database and of roles, those that `alter
+//! Properties that the dump of one database leaves out, in words: the other databases of its server, the settings of the database and of roles, those that `alter
 //! system` wrote, the database's comment, locale, connection limit and privileges, those on parameters, the comments and attributes of roles, and the places of tables. They are reported, so
 //! that the user can bring them over.
 
@@ -23,6 +23,9 @@ const LINES: &str = "select pg_catalog.translate(line, E'\\n', ' ') from ( \
         and datcollate not in ('C', 'POSIX', 'C.UTF-8', 'C.utf8') \
     union all select 'comments on roles: ' || pg_catalog.string_agg(r.rolname, ', ' order by r.rolname) \
         from pg_catalog.pg_roles r where pg_catalog.shobj_description(r.oid, 'pg_authid') is not null having count(*) > 0 \
+    union all select 'other databases of the server: ' || pg_catalog.string_agg(datname, ', ' order by datname) \
+        from pg_catalog.pg_database where not datistemplate and datname not in (pg_catalog.current_database(), 'postgres') \
+        having count(*) > 0 \
     union all select 'tablespaces: ' || pg_catalog.string_agg(spcname, ', ' order by spcname) \
         from pg_catalog.pg_tablespace where spcname !~ '^pg_' having count(*) > 0 \
     union all select 'privileges on the database: ' || pg_catalog.array_to_string(datacl, ', ') \

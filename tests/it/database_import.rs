@@ -147,6 +147,7 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
     home.give(&fast);
     for statement in [
         &format!("create tablespace fast location '{fast}'"),
+        "create database shop",
         "alter database postgres connection limit 70",
         "alter system set work_mem = '6MB'",
         "select pg_reload_conf()",
@@ -207,6 +208,7 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
             run.says("connecting to 127.0.0.1:")
                 .says("not copied, because a dump of one database does not hold it:")
                 .says("the comment on the database: mine")
+                .says("other databases of the server: shop")
                 .says("logins and memberships of roles: app, ")
                 .says("comments on roles: app")
                 .says("privileges on the parameter log_statement: ")
@@ -307,7 +309,9 @@ fn every_kind_of_dump_is_read_or_told_how_to_write_another() {
         home.db(&["import", "--replace", name])
             .exits(1)
             .says(said)
-            .says("hint: `pg_dump --format=custom DATABASE > FILE`");
+            .says(&format!(
+                "hint: `ampup db psql -f {name}` loads all of it into an empty database; or `pg_dump --format"
+            ));
     });
     let directory = home.work().join("directory");
     elsewhere.write(

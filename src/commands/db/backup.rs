@@ -37,7 +37,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     agreement::ensure_agreed(
         &cluster,
-        Some("`ampup run -- pg_dump -Fc -f my.dump` copies it while it is used"),
+        Some("`ampup run -- pg_dumpall -f all.sql` copies it while it is used"),
         session,
     )?;
     let made = backup::back_up(&cluster, file.as_deref(), session.reporter.as_ref())?;

@@ -94,7 +94,7 @@ fn ensure_idle(there: &Cluster) -> Result<(), Error> {
         },
         hint: format!(
             "end that first: its server is stopped for the copy; or `ampup db import \"$(ampup db url --amp-dir {amp_dir})\"`, \
-             which copies it while it is used"
+             which copies its database `postgres` while it is used"
         ),
     })
 }
