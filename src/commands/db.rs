@@ -20,6 +20,7 @@ pub mod url;
 use std::ops::RangeInclusive;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use semver::Version;
 
 use super::{
     Error, Outcome, Session,
@@ -210,7 +211,14 @@ fn complete_build(majors: &RangeInclusive<u64>, session: &Session) -> Option<Str
         Some((&release.version, &build.needs))
     });
     let builds: Vec<_> = builds.collect();
-    let install = |version| format!("`ampup install postgres@{version}+{COMPLETE}`");
+    let inventory = session.inventory().ok()?;
+    let active = inventory.active.components.get(&crate::locate::postgres());
+    let install = |version: &Version| {
+        // Another major than the active one is for this alone.
+        let is_other = active.is_some_and(|active| active.version().major != version.major);
+        let beside = if is_other { "--no-activate " } else { "" };
+        format!("`ampup install {beside}postgres@{version}+{COMPLETE}`")
+    };
     if let Some((version, _)) = builds.iter().find(|(_, needs)| host.lacks(needs).is_empty()) {
         return Some(install(version));
     }

@@ -102,7 +102,7 @@ impl DumpError {
                 is_served: false,
                 ..
             } => Some(format!(
-                "`ampup install postgres@{from}`: it is served by its own major"
+                "`ampup install --no-activate postgres@{from}`: it is served by its own major"
             )),
             Self::Refused { hint, .. } => Some(hint.clone()),
         }

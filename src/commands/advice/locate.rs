@@ -26,8 +26,13 @@ impl LocateError {
             Self::NotInstalled {
                 component,
                 major: Some(major),
+                active,
                 ..
-            } => Some(format!("`ampup install {component}@{major}`")),
+            } => {
+                // It is for this data alone: what is active stays so.
+                let beside = active.as_ref().map_or("", |_| "--no-activate ");
+                Some(format!("`ampup install {beside}{component}@{major}`"))
+            }
             Self::NotActive { component, name } => {
                 Some(format!("`ampup use {component}@{}`", shown(component, name)))
             }

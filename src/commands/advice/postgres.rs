@@ -115,7 +115,7 @@ impl ClusterError {
             Self::Io { source, .. } => hint_of_database(source),
             Self::NotWhole { .. } => Some("`ampup verify --repair postgres`".to_owned()),
             Self::MajorDiffers { data, .. } => Some(format!(
-                "`ampup install postgres@{data}` brings the programs of that data; both can be installed"
+                "`ampup install --no-activate postgres@{data}` brings the programs of that data, beside the active ones"
             )),
             Self::Foreign { entry, .. } if entry == "lost+found" => Some(
                 "that is the volume's own and stays: mount the volume at `.amp` instead, or set `AMP_DIR` to a directory in it"
