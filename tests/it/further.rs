@@ -173,7 +173,8 @@ fn a_registry_at_an_address_that_is_not_proven_is_not_used() {
     publisher
         .ampup(&["install", "tool"])
         .exits(4)
-        .says("it calls itself `amp`, which is the default registry");
+        .says("it calls itself `amp`, which is the default registry")
+        .says("hint: whoever publishes it gives it an id of its own");
     publisher.ampup(&["install", "tool", "--offline"]).exits(5);
     assert!(!publisher.home.path().join("trust.json").exists());
     // Another registry by the same key does not take the place of the one that was accepted.

@@ -35,11 +35,13 @@ impl TrustError {
             | Self::Comment(_)
             | Self::Forged(_)
             | Self::OtherRegistry { .. }
-            | Self::DefaultId(_)
             | Self::Disagrees { .. }
             | Self::Lower { .. }
             | Self::SameOtherBytes { .. } => {
                 "the registry in use keeps working; run `ampup update` again later, and report it if this stays"
+            }
+            Self::DefaultId(_) => {
+                "whoever publishes it gives it an id of its own: `registry` in the document, and `registry=ID` where it is signed"
             }
             Self::Manifest(error) => return error.hint(),
         };

@@ -49,7 +49,9 @@ fn own_component(manifest: &Value, mistakes: &mut Vec<Mistake>) {
     if !is_ours && components(manifest).any(|(name, _)| name == "ampup") {
         mistakes.push(Mistake::at(
             "$.components.ampup",
-            format!("only the registry `{OURS}` provides ampup; give the component another name"),
+            format!(
+                "only the registry `{OURS}` provides ampup: remove this component, or give it another name"
+            ),
         ));
     }
 }

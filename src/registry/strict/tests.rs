@@ -183,7 +183,9 @@ fn what_no_schema_says_is_told_too() {
     ours["components"] = json!({"ampup": component});
     assert_eq!(
         of(&ours),
-        ["$.components.ampup: only the registry `amp` provides ampup; give the component another name"]
+        [
+            "$.components.ampup: only the registry `amp` provides ampup: remove this component, or give it another name"
+        ]
     );
     // What is wrong with a root is said once.
     let mut rooted = right();
