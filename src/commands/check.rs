@@ -132,6 +132,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     talk.extend(installed::unknown(&args.names, &inventory, session.registry()?));
     talk.extend(installed::nothing(&inventory, false));
+    // Those who could not be asked were told of.
+    if session.is_offline() || session.require_pinned().is_some() {
+        talk.extend(survey.unasked.iter().map(|one| one.why.clone()));
+    }
     let unasked: Vec<&str> = survey.unasked.iter().map(|one| one.why.as_str()).collect();
     let json = json!({ "components": rows, "pins": pins, "not_asked": unasked });
     Ok(Outcome {

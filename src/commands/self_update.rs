@@ -1,7 +1,8 @@
 //! `ampup self update`: the component flow for ampup itself.
 
-use super::{Error, Outcome, Session, how::How, installation::perform, upstream};
+use super::{Error, Outcome, Session, how::How, installation::perform, standing, upstream};
 use crate::{
+    discover::survey::Survey,
     domain::{ComponentSpec, Inventory, Requirement},
     exit::Exit,
     registry::Registry,
@@ -47,12 +48,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         Some(version) => upstream::for_install(&[exactly(version)], &inventory, &args.how, session)?,
     };
     let Some(plan) = plan(args, &registry, &inventory)? else {
-        let state = match session.doubt()? {
-            Some(doubt) => format!("stays: no newer version is known, and {doubt}"),
-            None => "is up to date".to_owned(),
-        };
         return Ok(Outcome::done(
-            vec![format!("ampup v{} {state}", self_install::version())],
+            unchanged(&args.how, &inventory, session)?,
             serde_json::json!({ "components": [], "generation": null }),
         ));
     };
@@ -63,6 +60,21 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             .push("`ampup undo --include-ampup` goes back".to_owned());
     }
     Ok(outcome)
+}
+
+/// Says whether this is the newest, as far as its builder could be asked.
+fn unchanged(how: &How, inventory: &Inventory, session: &Session) -> Result<Vec<String>, Error> {
+    let name = self_install::name();
+    // With `--upstream` it was asked, and what it has is in the registry of this run.
+    let survey = match how.upstream {
+        true => Survey::default(),
+        false => upstream::news(std::slice::from_ref(&name), inventory, how, session)?,
+    };
+    let version = self_install::version();
+    let found = standing::of_active(&name, &version, &survey, inventory, session)?;
+    let mut talk = vec![format!("ampup v{version} {}", found.standing.told())];
+    talk.extend(found.lines());
+    Ok(talk)
 }
 
 /// Returns the plan of the update, or `None` if there is nothing newer.

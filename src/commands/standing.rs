@@ -20,6 +20,17 @@ pub(super) enum Standing {
     Unknown(String),
 }
 
+impl Standing {
+    /// The same behind a component's name and version.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::Newest => "is up to date".to_owned(),
+            Self::HeldBack => "is held back".to_owned(),
+            Self::Unknown(doubt) => format!("stays: no newer version is known, and {doubt}"),
+        }
+    }
+}
+
 /// The findings about an active component.
 pub(super) struct Findings {
     /// The standing.

@@ -4,12 +4,7 @@ use semver::Version;
 use serde_json::json;
 
 use super::{
-    Error, Outcome, Session,
-    how::How,
-    installation::perform,
-    installed, pinned, requests,
-    standing::{self, Standing},
-    upstream,
+    Error, Outcome, Session, how::How, installation::perform, installed, pinned, requests, standing, upstream,
 };
 use crate::{
     discover::survey::Survey,
@@ -178,11 +173,9 @@ fn unchanged(
     for name in components {
         let style = session.style(name)?;
         let found = standing::of_active(name, version, survey, inventory, session)?;
-        let state = match &found.standing {
-            _ if is_pinned => "stays: this exact version was requested".to_owned(),
-            Standing::HeldBack => "is held back".to_owned(),
-            Standing::Unknown(doubt) => format!("stays: no newer version is known, and {doubt}"),
-            Standing::Newest => "is up to date".to_owned(),
+        let state = match is_pinned {
+            true => "stays: this exact version was requested".to_owned(),
+            false => found.standing.told(),
         };
         talk.push(format!("{name} {} {state}", style.show(version)));
         if let Some(newer) = newer_major {

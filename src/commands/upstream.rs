@@ -217,7 +217,9 @@ pub(super) fn news<'a>(
     };
     if let Some(by) = session.offline_by().or_else(|| how.pinned_by(session)) {
         session.is_in_doubt(format!("its builders were not asked ({by})"));
-        return Ok(Survey::default());
+        return Ok(Survey::of_nobody(format!(
+            "no builder was asked for newer versions ({by})"
+        )));
     }
     let (wire, memory) = (wire(how, session), memory(session, how.dry_run));
     let asker = Asker::new(&wire, Some(target), memory.as_ref());

@@ -80,6 +80,18 @@ pub struct Survey<'a> {
 }
 
 impl Survey<'_> {
+    /// One for which nobody was asked, for this reason.
+    pub fn of_nobody(why: String) -> Self {
+        let unasked = vec![Unasked {
+            why,
+            is_without_client: false,
+        }];
+        Self {
+            unasked,
+            ..Self::default()
+        }
+    }
+
     /// The newest release of a component that takes the place of a version, and who builds it.
     pub fn newest(&self, component: &ComponentName, than: &Version) -> Option<(&Listed, Vec<&News<'_>>)> {
         let newer = |news: &&News<'_>| {

@@ -225,6 +225,10 @@ fn no_builder_is_asked_where_only_the_registry_may_be_believed() {
             ));
     };
     in_doubt(&["--offline"], "were not asked");
+    let check = home.ampup(&["--offline", "check", "--json"]).exits(0);
+    let why = "no builder was asked for newer versions (`--offline`)";
+    assert_eq!(check.json()["not_asked"], json!([why]));
+    home.ampup(&["--offline", "check"]).exits(0).says(why);
     for (flag, why) in [
         ("--offline", "`--offline`"),
         ("--require-pinned", "`--require-pinned`"),

@@ -35,6 +35,20 @@ fn self_update_installs_the_newer_release_and_undo_goes_back() {
     for who in Who::all() {
         let (mut person, publisher) = installed(who);
         person.ampup(&["self", "update"]).exits(0).says("is up to date");
+        // Where its builder might have a newer one, nobody says so who has not asked.
+        let registry = person.home.registry();
+        let mut manifest: Value = serde_json::from_slice(&fs::read(&registry).expect("read")).expect("JSON");
+        manifest["components"]["ampup"]["origins"] = json!([{
+            "provider": "amp", "format": "raw", "targets": {TARGET: {"platform": "here"}},
+            "index": {
+                "kind": "github", "releases": "https://builder.invalid/releases", "tag": "v{version}", "asset": "ampup-{platform}",
+            },
+        }]);
+        fs::write(&registry, manifest.to_string()).expect("written");
+        person
+            .ampup(&["self", "update", "--offline"])
+            .exits(0)
+            .says("stays: no newer version is known, and its builders were not asked (`--offline`)");
         publisher.publish_next();
         offer(&mut person, &publisher, NEXT);
         person.ampup(&["check", "ampup"]).exits(100);
