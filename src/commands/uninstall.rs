@@ -158,6 +158,10 @@ fn active_now(
         None if local_name(tree.version()).is_some() => {
             format!("{component} is no longer active; `ampup link {component} PATH` brings it back")
         }
+        // Another registry has it, which this line did not name.
+        None if session.registry()?.component(component).is_none() => {
+            format!("{component} is no longer active")
+        }
         None => format!("{component} is no longer active; `ampup install {component}` brings it back"),
     })
 }

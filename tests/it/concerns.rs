@@ -363,4 +363,8 @@ fn a_component_of_another_registry_takes_no_executable_of_an_active_one() {
     home.ampup(&["uninstall", "tool"]).exits(0);
     with(&["use", "mine@1.0.0"]).exits(0);
     home.ampup(&["install", "tool"]).exits(1).says("so has mine");
+    // This registry has none that could be installed again.
+    home.ampup(&["uninstall", "mine"])
+        .exits(0)
+        .says("mine is no longer active\n");
 }
