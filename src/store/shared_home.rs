@@ -9,7 +9,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 
 #[cfg(feature = "cli")]
-pub use self::making::{keep_private, left_of, links, make, remove};
+pub use self::making::{is_due, keep_private, left_of, links, make, remove};
 use crate::{
     domain::{Algorithm, digest::Hasher},
     fs::{atomic, link},

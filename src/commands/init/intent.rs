@@ -9,7 +9,7 @@ use crate::{
     self_install::{self, SelfInstall},
     setup::{self, Action, FileChange},
     shell::{Setting, Shell},
-    store::directories,
+    store::{directories, shared_home},
 };
 
 /// The way to install ampup and to change none of the user's own files.
@@ -31,6 +31,8 @@ pub(super) struct Intent {
     /// The directories above the home that were made for it, parents first.
     pub parents: Vec<Utf8PathBuf>,
     home: Utf8PathBuf,
+    /// The directory that the home becomes a link to.
+    lies_in: Option<Utf8PathBuf>,
 }
 
 impl Intent {
@@ -70,6 +72,7 @@ impl Intent {
             .map(|(_, path)| path.to_owned())
             .collect();
         parents.reverse();
+        let is_due = shared_home::is_due(layout, session.env.user_home()).map_err(failed)?;
         Ok(Self {
             program,
             self_install,
@@ -78,7 +81,17 @@ impl Intent {
             left: Vec::new(),
             parents,
             home: layout.home().to_owned(),
+            lies_in: is_due.then(|| shared_home::directory_of(layout.home())),
         })
+    }
+
+    /// Says that the home becomes a link, where others cannot enter root's own directory.
+    fn link(&self) -> Option<String> {
+        let place = self.lies_in.as_ref()?;
+        Some(format!(
+            "`{}` becomes a link to `{place}`, which the user that runs PostgreSQL for root can enter",
+            self.home
+        ))
     }
 
     /// Leaves the user's own files as they are, where there is something to change.
@@ -105,6 +118,7 @@ impl Intent {
                 self_install::version(),
                 self.home
             ));
+            lines.extend(self.link());
         }
         let mut touched = Vec::new();
         for change in self.changes.iter().flatten() {
@@ -153,6 +167,7 @@ impl Intent {
         let version = self_install::version();
         if let SelfInstall::Installation { .. } = &self.self_install {
             lines.push(format!("put ampup v{version} into `{}`", self.home));
+            lines.extend(self.link());
         }
         for path in self.own_files() {
             lines.push(format!("write `{path}`"));

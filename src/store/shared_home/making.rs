@@ -19,26 +19,15 @@ use crate::{
 /// When one of them cannot be made, or something that is not root's is in the way.
 pub fn make(layout: &Layout, user_home: Option<&Utf8Path>) -> io::Result<()> {
     let home = layout.home();
-    let Some(user_home) = user_home.filter(|user_home| user_home.join(".ampup") == home) else {
-        return Ok(());
-    };
-    if !is_roots(user_home) {
-        return Ok(());
-    }
-    if is_shared(layout) {
+    if is_shared(layout) && of_root(layout, user_home).is_some() {
         return make_directory_of(home);
     }
-    match home.symlink_metadata() {
-        // An empty directory, such as `mkdir` makes, has nothing that could be lost; a mount point stays.
-        Ok(found) if found.is_dir() && is_closed(user_home)? && is_empty(home) => {
-            if fs::remove_dir(home).is_err() {
-                return Ok(());
-            }
-        }
-        Ok(_) => return Ok(()),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound && is_closed(user_home)? => {}
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(cause) => return Err(cause),
+    if !is_due(layout, user_home)? {
+        return Ok(());
+    }
+    // A mount point stays.
+    if home.is_dir() && fs::remove_dir(home).is_err() {
+        return Ok(());
     }
     make_directory_of(home)?;
     match link::directory(&directory_of(home), home) {
@@ -46,6 +35,29 @@ pub fn make(layout: &Layout, user_home: Option<&Utf8Path>) -> io::Result<()> {
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made,
     }
+}
+
+/// Returns true if the first command that writes makes the home such a link.
+///
+/// # Errors
+/// When the home or root's own directory cannot be looked at.
+pub fn is_due(layout: &Layout, user_home: Option<&Utf8Path>) -> io::Result<bool> {
+    let Some(user_home) = of_root(layout, user_home) else {
+        return Ok(false);
+    };
+    let home = layout.home();
+    match home.symlink_metadata() {
+        // An empty directory, such as `mkdir` makes, has nothing that could be lost.
+        Ok(found) => Ok(found.is_dir() && is_closed(user_home)? && is_empty(home)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => is_closed(user_home),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// Root's own directory, if the home is at its default place in it.
+fn of_root<'a>(layout: &Layout, user_home: Option<&'a Utf8Path>) -> Option<&'a Utf8Path> {
+    let user_home = user_home.filter(|user_home| user_home.join(".ampup") == layout.home())?;
+    is_roots(user_home).then_some(user_home)
 }
 
 fn make_directory_of(home: &Utf8Path) -> io::Result<()> {

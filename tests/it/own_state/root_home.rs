@@ -53,6 +53,9 @@ fn it_is_one_link_and_goes_with_what_it_leads_to() {
     let Some(home) = closed() else { return };
     let (link, place) = (home.path(), directory_of(&home.path()));
     fs::create_dir(&link).expect("an empty directory may be there");
+    ampup(&home, &["init", "--dry-run"])
+        .exits(0)
+        .prints_with(&format!("becomes a link to `{place}`"));
     ampup(&home, &["install", "tool"]).exits(0);
     assert_eq!(link.read_link_utf8().expect("a link"), place);
     ampup(&home, &["self", "uninstall", "--dry-run"])
