@@ -58,8 +58,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         _ => directory,
     };
     if args.dry_run {
-        let line = format!("would link `{linked}` as {} {name}", component.name);
-        return Ok(Outcome::done(vec![line], data));
+        let line = format!("link `{linked}` as {} {name}", component.name);
+        return Ok(Outcome::planned(vec![line], data));
     }
     let printed = installation::at_work(&How::default(), session.registry()?, session, |context| {
         install::link(&build, context)

@@ -19,6 +19,25 @@ pub struct Outcome {
     pub json: Value,
 }
 
+/// The tense of what is told: a dry run shows the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tense {
+    /// It would be done.
+    Planned,
+    /// It was done.
+    Done,
+}
+
+impl Tense {
+    /// The word for this tense.
+    pub(super) fn of<'w>(self, planned: &'w str, done: &'w str) -> &'w str {
+        match self {
+            Self::Planned => planned,
+            Self::Done => done,
+        }
+    }
+}
+
 impl Outcome {
     /// An answer to a question.
     pub fn answer(data: impl Into<String>, json: Value) -> Self {

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{
     Error, Outcome, Session, history,
     installed::{damaged, ensure_there},
+    outcome::Tense,
 };
 use crate::{
     domain::{ActiveSet, ComponentName, Inventory, TreeName},
@@ -40,7 +41,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if args.dry_run {
         let back = way_back(args, &inventory, active, session)?;
         return Ok(Outcome::planned(
-            talk(&back, &inventory, session)?,
+            talk(&back, Tense::Planned, &inventory, session)?,
             json!({ "from": active, "generation": back.number, "undone": back.undone }),
         ));
     }
@@ -57,7 +58,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         commit::activate(&session.layout, &back.set, &session.command, before).map_err(failed)?
     };
     Ok(Outcome::done(
-        talk(&back, &inventory, session)?,
+        talk(&back, Tense::Done, &inventory, session)?,
         json!({ "from": active, "generation": reached, "undone": back.undone }),
     ))
 }
@@ -105,18 +106,22 @@ fn way_back(args: &Args, inventory: &Inventory, active: u64, session: &Session) 
     Ok(back)
 }
 
-fn talk(back: &WayBack, inventory: &Inventory, session: &Session) -> Result<Vec<String>, Error> {
+fn talk(
+    back: &WayBack,
+    tense: Tense,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<String>, Error> {
     let set = &back.set;
     let mut talk = vec![match &back.undone {
-        Some(command) => format!("undid `{command}`"),
-        None => "went back one more step".to_owned(),
+        Some(command) => format!("{} `{command}`", tense.of("undo", "undid")),
+        None => format!("{} back one more step", tense.of("go", "went")),
     }];
     for (component, tree) in &set.components {
         if inventory.active.components.get(component) != Some(tree) {
-            talk.push(format!(
-                "{component} {} is active again",
-                session.style(component)?.show(tree.version())
-            ));
+            let shown = session.style(component)?.show(tree.version());
+            let becomes = tense.of("becomes", "is");
+            talk.push(format!("{component} {shown} {becomes} active again"));
         }
     }
     let gone = inventory.active.components.iter();
@@ -129,8 +134,10 @@ fn talk(back: &WayBack, inventory: &Inventory, session: &Session) -> Result<Vec<
             Some(_) => "",
             None => " with `--registry` and the registry that has it",
         };
+        let ceases = tense.of("becomes inactive", "is no longer active");
+        let stays = tense.of("stays", "is still");
         talk.push(format!(
-            "{component} is no longer active; it is still installed{serves}, and `ampup use {component}@{tree}`{registry} activates it"
+            "{component} {ceases}; it {stays} installed{serves}, and `ampup use {component}@{tree}`{registry} activates it"
         ));
     }
     if talk.len() == 1 {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     Error, Outcome, Session,
     installed::{installed, is_meant, usable_name},
+    outcome::Tense,
     pinned,
     requests::{self, Request},
 };
@@ -49,8 +50,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if args.dry_run {
         ensure_unused(&doomed, session)?;
         let rows = rows(&doomed);
-        let mut talk = talk("remove", &doomed, &inventory, session)?;
-        talk.extend(left_without(&needed, "is"));
+        let mut talk = talk(Tense::Planned, &doomed, &inventory, session)?;
+        talk.extend(left_without(&needed, Tense::Planned));
         return Ok(Outcome::planned(
             talk,
             json!({ "removed": rows, "generation": null }),
@@ -60,8 +61,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let inventory = session.inventory()?;
     let (doomed, needed) = self::doomed(args, &specs, &inventory, session)?;
     let generation = remove::remove(&session.layout, &inventory, &doomed, &session.command, &store)?;
-    let mut talk = talk("removed", &doomed, &inventory, session)?;
-    talk.extend(left_without(&needed, "was"));
+    let mut talk = talk(Tense::Done, &doomed, &inventory, session)?;
+    talk.extend(left_without(&needed, Tense::Done));
     Ok(Outcome::done(
         talk,
         json!({ "removed": rows(&doomed), "generation": generation }),
@@ -100,8 +101,10 @@ fn doomed(
 }
 
 /// A line for each version that projects cannot do without.
-fn left_without(needed: &[Needed], verb: &str) -> impl Iterator<Item = String> {
-    needed.iter().map(move |needed| needed.told(verb))
+fn left_without(needed: &[Needed], tense: Tense) -> impl Iterator<Item = String> {
+    needed
+        .iter()
+        .map(move |needed| needed.told(tense.of("is", "was")))
 }
 
 /// Ensures that no process runs from what would go.
@@ -110,7 +113,7 @@ fn ensure_unused(doomed: &[(ComponentName, TreeName)], session: &Session) -> Res
 }
 
 fn talk(
-    verb: &str,
+    tense: Tense,
     doomed: &[(ComponentName, TreeName)],
     inventory: &Inventory,
     session: &Session,
@@ -118,9 +121,10 @@ fn talk(
     let mut talk = Vec::new();
     for (component, tree) in doomed {
         let shown = session.style(component)?.show(tree.version());
+        let verb = tense.of("remove", "removed");
         talk.push(format!("{verb} {component} {shown}"));
         if inventory.is_active(component, tree) {
-            talk.push(active_now(component, tree, doomed, inventory, session)?);
+            talk.push(active_now((component, tree), tense, doomed, inventory, session)?);
         }
     }
     Ok(talk)
@@ -135,8 +139,8 @@ fn rows(doomed: &[(ComponentName, TreeName)]) -> Vec<Value> {
 
 /// Says what is active in the place of a version that was.
 fn active_now(
-    component: &ComponentName,
-    tree: &TreeName,
+    (component, tree): (&ComponentName, &TreeName),
+    tense: Tense,
     doomed: &[(ComponentName, TreeName)],
     inventory: &Inventory,
     session: &Session,
@@ -144,25 +148,25 @@ fn active_now(
     let style = session.style(component)?;
     if let Some(next) = remove::successor(inventory, component, tree, doomed) {
         return Ok(format!(
-            "{component} {} is active now",
-            style.show(next.version())
+            "{component} {} {}",
+            style.show(next.version()),
+            tense.of("becomes active", "is active now")
         ));
     }
+    let ceases = tense.of("becomes inactive", "is no longer active");
     let is_left = |other: &&Tree| !doomed.contains(&(component.clone(), other.name.clone()));
     let others = inventory.trees(component).iter().filter(is_left);
     Ok(match others.map(|other| &other.name).max() {
         Some(other) => format!(
-            "{component} is no longer active; `ampup use {component}@{}` activates another version",
+            "{component} {ceases}; `ampup use {component}@{}` activates another version",
             style.show(other.version())
         ),
         None if local_name(tree.version()).is_some() => {
-            format!("{component} is no longer active; `ampup link {component} PATH` brings it back")
+            format!("{component} {ceases}; `ampup link {component} PATH` brings it back")
         }
         // Another registry has it, which this line did not name.
-        None if session.registry()?.component(component).is_none() => {
-            format!("{component} is no longer active")
-        }
-        None => format!("{component} is no longer active; `ampup install {component}` brings it back"),
+        None if session.registry()?.component(component).is_none() => format!("{component} {ceases}"),
+        None => format!("{component} {ceases}; `ampup install {component}` brings it back"),
     })
 }
 

@@ -36,7 +36,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let host = session.host()?;
     // A first look, so that a question about nothing makes no home.
     let inventory = session.inventory()?;
-    let (set, talk) = choose(&wanted, &inventory, &host, session)?;
+    let (set, talk) = choose(&wanted, "becomes active", &inventory, &host, session)?;
     if args.dry_run {
         let json = json!({ "generation": null });
         return Ok(if set == inventory.active {
@@ -47,7 +47,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     let _lock = session.lock_store()?;
     let inventory = session.inventory()?;
-    let (set, mut talk) = choose(&wanted, &inventory, &host, session)?;
+    let (set, mut talk) = choose(&wanted, "is active now", &inventory, &host, session)?;
     let mut number = inventory.generation;
     if set != inventory.active {
         let made = commit::activate(&session.layout, &set, &session.command, inventory.generation);
@@ -72,6 +72,7 @@ struct Wanted {
 /// Chooses the versions to activate, and the messages about them.
 fn choose(
     wanted: &Wanted,
+    becomes_active: &str,
     inventory: &Inventory,
     host: &Host,
     session: &Session,
@@ -100,12 +101,12 @@ fn choose(
             };
             ensure_there(&step.component, tree, session)?;
             let shown = session.style(&step.component)?.show(tree.version());
-            let already = if inventory.is_active(&step.component, tree) {
-                "already"
+            let state = if inventory.is_active(&step.component, tree) {
+                "is active already"
             } else {
-                "now"
+                becomes_active
             };
-            talk.push(format!("{} {shown} is active {already}", step.component));
+            talk.push(format!("{} {shown} {state}", step.component));
             set.components.insert(step.component.clone(), tree.clone());
             if let Some(request) = &wanted.request {
                 let component = session.registry()?.component(&step.component);

@@ -38,7 +38,7 @@ fn a_build_is_accepted_switched_to_and_never_removed() {
     let file = built.join("tool");
     home.ampup(&["link", "tool", built.as_str(), "--dry-run"])
         .exits(0)
-        .says(&format!("would link `{}` as tool local-", home.shown(&file)));
+        .says(&format!("link `{}` as tool local-", home.shown(&file)));
     assert_eq!(home.store(), before);
     home.ampup(&["link", "tool", file.as_str()])
         .exits(0)

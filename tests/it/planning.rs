@@ -11,13 +11,16 @@ fn what_would_be_done_is_said_and_nothing_is_done() {
     home.ampup(&["install", "tool@1.0.0"]).exits(0);
     home.ampup(&["install", "tool@2.0.0"]).exits(0);
     let rows: &[(&[&str], &str)] = &[
-        (&["use", "tool@1.0.0"], "tool 1.0.0 is active now"),
+        (&["use", "tool@1.0.0"], "tool 1.0.0 becomes active"),
         (&["uninstall", "tool@1.0.0"], "remove tool 1.0.0"),
         (
             &["use", "tool@2.0.0"],
             "nothing would be done:\n  tool 2.0.0 is active already",
         ),
-        (&["undo"], "tool 1.0.0 is active"),
+        (
+            &["undo"],
+            "undo `ampup install tool@2.0.0`\n  tool 1.0.0 becomes active again",
+        ),
     ];
     let mut wrong = Vec::new();
     for (verb, said) in rows {
