@@ -13,7 +13,7 @@ use super::{
     installed, upstream,
 };
 use crate::{
-    domain::{ComponentName, ComponentSpec, Provider, TreeName, version::local_name},
+    domain::{ActiveSet, ComponentName, ComponentSpec, Provider, TreeName, version::local_name},
     event::sized,
     exit::Exit,
     host::Host,
@@ -49,7 +49,11 @@ pub(super) fn install(
     session: &Session,
 ) -> Result<Outcome, Error> {
     session.warn_of_age()?;
-    let inventory = session.inventory()?;
+    let mut inventory = session.inventory()?;
+    if activation == Activation::Keep {
+        // What is active has no precedence where it stays: as for `run`, the highest will do.
+        inventory.active = ActiveSet::default();
+    }
     let registry = upstream::for_install(specs, &inventory, how, session)?;
     let host = Host::probe(resolve::needs(&registry, &inventory, &Host::kind(), specs)?);
     let mut plan = resolve::install(&registry, &inventory, &host, specs)

@@ -95,6 +95,17 @@ fn installing_in_a_project_takes_what_is_pinned_and_leaves_what_is_active() {
     home.ampup(&["install", "--dry-run"])
         .exits(0)
         .prints("keep tool 1.0.0\n");
+    // Where several will do, it is the one that `run` takes: the highest, whatever is active.
+    home.ampup(&["use", "tool@1.0.0"]).exits(0);
+    pin(&home, "[components]\ntool = \">=1\"\n");
+    home.ampup(&["run", "--no-db", "tool", "--version"])
+        .exits(0)
+        .prints_with("2.0.0");
+    home.ampup(&["install"])
+        .exits(0)
+        .says("tool 2.0.0 is already installed");
+    home.ampup(&["use", "tool@2.0.0"]).exits(0);
+    pin(&home, "[components]\ntool = \"1\"\n");
     home.withdraw("other", "1.0.0");
     home.offer("other", "3.0.0");
     home.ampup(&["install", "--no-activate", "other@3"]).exits(0);
