@@ -6,6 +6,10 @@ mod around;
 pub(crate) mod client_rules;
 pub(crate) mod complaint;
 mod file_system;
+pub(crate) mod lost_files;
+pub(crate) mod named_settings;
+#[cfg(unix)]
+pub(crate) mod owners;
 mod ports;
 pub(crate) mod recovery;
 #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 pub(super) mod address;
 mod catalogs;
-mod control;
+pub(crate) mod control;
 pub mod decide;
 pub mod endpoint;
 pub mod files;

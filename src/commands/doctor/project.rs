@@ -4,6 +4,8 @@ use camino::Utf8Path;
 use fs_err as fs;
 
 use super::{Finding, refused, server};
+#[cfg(unix)]
+use crate::doctor::owners;
 use crate::{
     commands::{
         Error, Session, database,
@@ -54,6 +56,11 @@ pub(super) fn check(session: &Session) -> Vec<Finding> {
                 external.removal(),
             )
         });
+        return findings;
+    }
+    #[cfg(unix)]
+    if let Some(finding) = owners::finding(&used.project().cluster()) {
+        findings.push(finding);
         return findings;
     }
     let (chosen, found) = match pinned::chosen_for(Some(used.clone()), &[], session) {

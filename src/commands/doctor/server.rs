@@ -1,6 +1,9 @@
 //! The server that `ampup run` would start: its programs are asked whether they run here, and whether they take the settings of
-//! the project's cluster. `postgres -C` reads them as a start does, takes no lock, and writes nothing; what is read later in a
-//! start, a rehearsal goes through.
+//! the project's cluster. `postgres -C` reads them as a start does, takes no lock, and writes nothing; it is asked for what the
+//! cluster's files set. What is read later in a start, a rehearsal goes through.
+
+#[cfg(unix)]
+use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -9,7 +12,7 @@ use super::{Finding, refused};
 use crate::doctor::{Level, rehearsal};
 use crate::{
     commands::{Error, Session, advice::remedy_of_end, database},
-    doctor::{client_rules::refusal, complaint, recovery},
+    doctor::{client_rules::refusal, complaint, lost_files, named_settings::NamedSettings, recovery},
     fs::{atomic, link},
     locate::{self, Located},
     postgres::{
@@ -36,22 +39,22 @@ pub(super) fn check(cluster: &Cluster, programs: &Located, session: &Session) ->
         run_as: run_as.as_ref(),
         interrupt: &session.options.interrupt,
     };
-    if let Some(finding) = does_not_run(&postgres, programs, session) {
+    if let Some(finding) = lost(programs, session) {
         return vec![finding];
     }
     // What cannot be looked at is told elsewhere.
-    let Ok(status) = cluster.status() else {
-        return Vec::new();
+    let stopped = cluster.status().ok().filter(|status| {
+        matches!(status.server, ServerState::Stopped) && matches!(status.contents, Contents::Cluster { .. })
+    });
+    let Some(status) = stopped else {
+        return does_not_run(&postgres, programs, session).into_iter().collect();
     };
-    if !matches!(status.server, ServerState::Stopped) || !matches!(status.contents, Contents::Cluster { .. })
-    {
-        return Vec::new();
-    }
     let directory = cluster.project().cluster();
     let settings = Settings {
         postgres,
         major: programs.major(),
         cluster: &directory,
+        named: NamedSettings::of(&directory),
     };
     let mut findings: Vec<Finding> = status
         .socket
@@ -63,31 +66,38 @@ pub(super) fn check(cluster: &Cluster, programs: &Located, session: &Session) ->
         Ok(found) => findings.extend(found),
         // One that another program started meanwhile is no fault.
         Err(_) if !is_stopped(cluster) => {}
-        Err(error) => findings.push(does_not_start(&directory, error)),
+        Err(error) => match does_not_run(&postgres, programs, session) {
+            Some(finding) => return vec![finding],
+            None => findings.push(does_not_start(&directory, error)),
+        },
     }
     findings
 }
 
-/// The version's own files: what is gone, or the reason that it does not run. Where files are damaged, that is why.
+/// A directory of the version's own files that is gone.
+fn lost(programs: &Located, session: &Session) -> Option<Finding> {
+    let lost = check::lost_directory(&session.layout, &programs.component, &programs.name)?;
+    Some(damaged(programs, &format!("lacks its `{lost}/`")))
+}
+
+/// The reason that the version does not run. Where files are damaged, that is why.
 fn does_not_run(postgres: &Program<'_>, programs: &Located, session: &Session) -> Option<Finding> {
-    let (component, name) = (&programs.component, &programs.name);
-    let shown = locate::shown(component, name);
-    let damaged = |what: String| {
-        let remedy = format!("`ampup verify --repair {component}`");
-        Finding::problem("components", format!("{component} {shown} {what}"), remedy)
-    };
-    if let Some(lost) = check::lost_directory(&session.layout, component, name) {
-        return Some(damaged(format!("lacks its `{lost}/`")));
-    }
     let error = postgres.version().err()?;
-    let damages = check::check(&session.layout, component, name);
+    let damages = check::check(&session.layout, &programs.component, &programs.name);
     Some(match damages.first() {
-        Some(damage) => damaged(format!("does not run: {damage}")),
+        Some(damage) => damaged(programs, &format!("does not run: {damage}")),
         None => {
             let error = Error::from(ClusterError::from(error));
             refused("components", &database::with_remedy(error, session))
         }
     })
+}
+
+fn damaged(programs: &Located, what: &str) -> Finding {
+    let component = &programs.component;
+    let shown = locate::shown(component, &programs.name);
+    let remedy = format!("`ampup verify --repair {component}`");
+    Finding::problem("components", format!("{component} {shown} {what}"), remedy)
 }
 
 fn is_stopped(cluster: &Cluster) -> bool {
@@ -135,14 +145,19 @@ struct Settings<'a> {
     #[cfg_attr(not(unix), expect(dead_code, reason = "nothing is rehearsed there"))]
     major: u64,
     cluster: &'a Utf8Path,
+    named: NamedSettings,
 }
 
 impl Settings<'_> {
     /// # Errors
     /// When no server starts with them.
     fn findings(&self, roles: &[&str]) -> Result<Vec<Finding>, ProgramError> {
-        let mut findings = self.rules(&self.path("hba_file")?, roles);
+        // A build may have another one of its own. Whether the settings can be read is seen here, too.
         let port = self.value("port")?;
+        let rules = self
+            .path("hba_file")?
+            .unwrap_or_else(|| self.cluster.join("pg_hba.conf"));
+        let mut findings = self.rules(&rules, roles);
         if port != PORT.to_string() {
             findings.push(Finding::warning(
                 "database",
@@ -154,7 +169,7 @@ impl Settings<'_> {
             ));
         }
         findings.extend(self.elsewhere()?);
-        if self.value("default_transaction_read_only")? == "on" {
+        if self.set("default_transaction_read_only")?.as_deref() == Some("on") {
             findings.push(Finding::problem(
                 "database",
                 format!(
@@ -168,6 +183,9 @@ impl Settings<'_> {
         findings.extend(recovery::finding(self.cluster, || {
             self.value("restore_command").unwrap_or_default()
         }));
+        findings.extend(lost_files::finding(self.cluster).filter(|_| findings.is_empty()));
+        #[cfg(unix)]
+        findings.extend(self.socket()?);
         #[cfg(unix)]
         if findings.iter().all(|finding| finding.level < Level::Problem) {
             rehearsal::rehearse(&self.postgres, self.major, self.cluster, &self.libraries()?)?;
@@ -177,10 +195,10 @@ impl Settings<'_> {
 
     /// A log of the server's own that plain ampd's could not write; `ampup run` has it write elsewhere.
     fn log(&self) -> Result<Option<Finding>, ProgramError> {
-        if self.value("logging_collector")? != "on" {
+        if self.set("logging_collector")?.as_deref() != Some("on") {
             return Ok(None);
         }
-        let directory = self.path("log_directory")?;
+        let directory = self.cluster.join(self.value("log_directory")?);
         // PostgreSQL makes the directory itself, and none above it.
         let place = if directory.exists() {
             Some(directory.as_path())
@@ -202,7 +220,9 @@ impl Settings<'_> {
 
     /// The data that the settings name, where that is not the cluster's.
     fn elsewhere(&self) -> Result<Option<Finding>, ProgramError> {
-        let named = self.path("data_directory")?;
+        let Some(named) = self.path("data_directory")? else {
+            return Ok(None);
+        };
         let is_same =
             matches!((link::real(&named), link::real(self.cluster)), (Ok(one), Ok(other)) if one == other);
         Ok((!is_same).then(|| {
@@ -221,16 +241,56 @@ impl Settings<'_> {
     #[cfg(unix)]
     fn libraries(&self) -> Result<String, ProgramError> {
         let of_sessions = [
-            self.value("session_preload_libraries")?,
-            self.value("local_preload_libraries")?,
+            self.set("session_preload_libraries")?,
+            self.set("local_preload_libraries")?,
         ];
-        if of_sessions.iter().all(String::is_empty) {
+        if of_sessions.iter().all(Option::is_none) {
             return Ok(String::new());
         }
-        let mut all = vec![self.value("shared_preload_libraries")?];
+        let mut all = vec![self.set("shared_preload_libraries")?];
         all.extend(of_sessions);
-        all.retain(|names| !names.is_empty());
+        let all: Vec<String> = all.into_iter().flatten().collect();
         Ok(all.join(","))
+    }
+
+    /// A socket that is closed to whoever starts the server, or that the server could not give to the group that is named.
+    #[cfg(unix)]
+    fn socket(&self) -> Result<Option<Finding>, ProgramError> {
+        let problem = |what: String, setting: &str| {
+            let text = format!("the settings of `{}` have {what}", self.cluster);
+            Finding::problem(
+                "database",
+                text,
+                format!("remove `{setting}` from its `postgresql.conf`"),
+            )
+        };
+        // `-C` prints it as any other number.
+        let permissions = self
+            .set("unix_socket_permissions")?
+            .and_then(|mode| mode.parse().ok());
+        let is_closed = |mode: &u32| mode & 0o200 == 0;
+        if let Some(mode) = permissions.filter(|mode| current_uid() != 0 && is_closed(mode)) {
+            let what = format!("`unix_socket_permissions = {mode:04o}`: its own user cannot open a session");
+            return Ok(Some(problem(what, "unix_socket_permissions")));
+        }
+        let Some(group) = self.set("unix_socket_group")? else {
+            return Ok(None);
+        };
+        let is_a_member = is_member(&group, self.postgres.run_as);
+        Ok((is_a_member == Some(false)).then(|| {
+            let what = format!(
+                "`unix_socket_group = {group}`, to which its user does not belong: it does not start"
+            );
+            problem(what, "unix_socket_group")
+        }))
+    }
+
+    /// The value that the cluster's files give a setting, if they do, and it is not empty.
+    fn set(&self, name: &str) -> Result<Option<String>, ProgramError> {
+        if !self.named.may_have(name) {
+            return Ok(None);
+        }
+        Ok(Some(self.value(name)?).filter(|value| !value.is_empty()))
     }
 
     fn value(&self, name: &str) -> Result<String, ProgramError> {
@@ -239,8 +299,8 @@ impl Settings<'_> {
         self.postgres.run(command, "").map(|line| line.trim().to_owned())
     }
 
-    fn path(&self, name: &str) -> Result<Utf8PathBuf, ProgramError> {
-        Ok(self.cluster.join(self.value(name)?))
+    fn path(&self, name: &str) -> Result<Option<Utf8PathBuf>, ProgramError> {
+        Ok(self.set(name)?.map(|value| self.cluster.join(value)))
     }
 
     /// The rules that decide who is let in.
@@ -270,4 +330,30 @@ impl Settings<'_> {
         });
         finding.into_iter().collect()
     }
+}
+
+/// Returns true if whoever the server runs as belongs to a group, by name or number; `None` where nobody can say.
+#[cfg(unix)]
+fn is_member(group: &str, run_as: Option<&OsUser>) -> Option<bool> {
+    // As somebody else it has that user's own group alone.
+    let (names, numbers) = match run_as {
+        Some(user) => (vec!["-gn", &user.name], vec!["-g", &user.name]),
+        None => (vec!["-Gn"], vec!["-G"]),
+    };
+    let mut known = Vec::new();
+    for arguments in [names, numbers] {
+        let asked = Command::new("id")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .ok()?;
+        // Without a name for each, names stand for nothing.
+        if !asked.status.success() {
+            return None;
+        }
+        let words = String::from_utf8_lossy(&asked.stdout).into_owned();
+        known.extend(words.split_whitespace().map(str::to_owned));
+    }
+    let is_one_word = !group.contains(char::is_whitespace);
+    is_one_word.then(|| known.iter().any(|one| one == group))
 }

@@ -13,11 +13,16 @@ const VERSION: usize = 8;
 const STATE: usize = 16;
 /// Where the last checkpoint has the number that the next object gets, as far as numbers were reserved.
 const NEXT_OBJECT: usize = 72;
+/// Where it has the bounds of the transactions and multixacts that are recorded: the next of each, and the oldest.
+#[cfg(feature = "cli")]
+const TRANSACTIONS: (usize, usize) = (64, 84);
+#[cfg(feature = "cli")]
+const MULTIXACTS: (usize, usize) = (76, 92);
 /// The state after a shutdown in good order, be it a server's or initdb's.
 const SHUT_DOWN: u32 = 1;
 
 /// Returns true if it does not say that its last user, which may be initdb, shut down in good order.
-pub(super) fn is_open(control: &[u8]) -> bool {
+pub(crate) fn is_open(control: &[u8]) -> bool {
     number(control, STATE).is_some_and(|state| state != SHUT_DOWN)
 }
 
@@ -29,6 +34,38 @@ pub(super) fn is_pristine(control: &[u8]) -> bool {
     is_known
         && number(control, STATE) == Some(SHUT_DOWN)
         && next.is_some_and(|next| (1..FIRST_OF_USERS).contains(&next))
+}
+
+/// Numbers that a log has something about: the oldest of them, and the one after the last.
+#[cfg(feature = "cli")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub oldest: u32,
+    pub next: u32,
+}
+
+/// What the last checkpoint says of the logs of transactions.
+#[cfg(feature = "cli")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Logs {
+    pub transactions: Span,
+    pub multixacts: Span,
+}
+
+/// The bounds of the logs of transactions; `None` where the file is none that we know.
+#[cfg(feature = "cli")]
+pub(crate) fn logs(control: &[u8]) -> Option<Logs> {
+    let version = number(control, VERSION)?;
+    let span = |(next, oldest)| {
+        let (next, oldest) = (number(control, next)?, number(control, oldest)?);
+        // Neither is 0 in a file that is whole.
+        (next != 0 && oldest != 0).then_some(Span { oldest, next })
+    };
+    Some(Logs {
+        transactions: span(TRANSACTIONS)?,
+        multixacts: span(MULTIXACTS)?,
+    })
+    .filter(|_| KNOWN.contains(&version))
 }
 
 fn number(control: &[u8], at: usize) -> Option<u32> {

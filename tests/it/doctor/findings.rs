@@ -10,6 +10,7 @@ use crate::support::{
     home::{Home, Run, finish},
     postgres::run_as,
     programs,
+    table::every,
     world::write,
 };
 
@@ -49,6 +50,27 @@ fn what_is_anothers_or_read_only_or_full_is_one_problem_with_a_remedy_for_that_p
     let foreign = home.directory("foreign");
     home.give(&foreign);
     finish(within(&home, home.command(&["run", "true"]), "foreign")).exits(0);
+    // One file of it, as `sudo` leaves it.
+    let cluster = foreign.join(".amp/metadb");
+    every(
+        [
+            "postgresql.conf",
+            "global/1262",
+            "base/5/1259",
+            "pg_xact/0000",
+            "base/5",
+        ],
+        |name| {
+            own("54321", &cluster.join(name));
+            let (text, remedy) = only(&home, "foreign");
+            assert!(
+                text.contains(&format!("{name}` belongs to user 54321, and the server")),
+                "{text}"
+            );
+            assert!(remedy.starts_with("as root, `chown -R "), "{remedy}");
+            home.give(&foreign);
+        },
+    );
     own("54321", &foreign);
     let (text, remedy) = only(&home, "foreign");
     assert!(text.contains("belongs to user 54321"), "{text}");
