@@ -143,14 +143,15 @@ def session(program, place):
     files, home = release(program, place), place / "you"
     home.mkdir()
     place.chmod(0o755)
-    environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "TERM": "xterm-256color", "LANG": "C.UTF-8", "PAGER": "cat"}
+    environment = {"HOME": str(home), "SHELL": "/bin/bash", "PATH": "/usr/bin:/bin", "TERM": "xterm-256color", "LANG": "C.UTF-8", "PAGER": "cat"}
     environment |= {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy") or name.startswith(("PIP_", "SSL_"))}
     if (path := registry(place)) is not None:
         environment["AMPUP_REGISTRY"] = str(path)
     script = ""
     for command in commands():
         script += "printf '\\033[2m$\\033[0m \\033[1m%s\\033[0m\\n' " + f"'{quoted(command)}'\n"
-        run = re.sub(r"^curl .*/install\.sh \| sh", f"sh -s -- --mirror file://{files} < {files}/install.sh", command)
+        # As a variable: what is told next would name the option.
+        run = re.sub(r"^curl .*/install\.sh \| sh", f"AMPUP_MIRROR=file://{files} sh < {files}/install.sh", command)
         script += f"eval '{quoted(run)}'\n"
     words = ["bash", "--noprofile", "--norc", "-c", script]
     if os.geteuid() == 0:
