@@ -13,6 +13,7 @@ use crate::{
         external::External,
         pinned,
     },
+    doctor::lost_files,
     event::sized,
     locate,
     postgres::{
@@ -305,6 +306,11 @@ fn problems(
             format!("the database {lost}"),
             Some("`ampup db start` makes them".to_owned()),
         ));
+    }
+    if let (Contents::Cluster { .. }, ServerState::Stopped) = (&status.contents, &status.server)
+        && let Some(lost) = lost_files::finding(&cluster.project().cluster())
+    {
+        problems.push((lost.text, lost.remedy));
     }
     if let Some(kind) = &status.network {
         problems.push((

@@ -52,25 +52,16 @@ fn what_is_anothers_or_read_only_or_full_is_one_problem_with_a_remedy_for_that_p
     finish(within(&home, home.command(&["run", "true"]), "foreign")).exits(0);
     // One file of it, as `sudo` leaves it.
     let cluster = foreign.join(".amp/metadb");
-    every(
-        [
-            "postgresql.conf",
-            "global/1262",
-            "base/5/1259",
-            "pg_xact/0000",
-            "base/5",
-        ],
-        |name| {
-            own("54321", &cluster.join(name));
-            let (text, remedy) = only(&home, "foreign");
-            assert!(
-                text.contains(&format!("{name}` belongs to user 54321, and the server")),
-                "{text}"
-            );
-            assert!(remedy.starts_with("as root, `chown -R "), "{remedy}");
-            home.give(&foreign);
-        },
-    );
+    every(["postgresql.conf", "base/5/1259", "base/5"], |name| {
+        own("54321", &cluster.join(name));
+        let (text, remedy) = only(&home, "foreign");
+        assert!(
+            text.contains(&format!("{name}` belongs to user 54321, and the server")),
+            "{text}"
+        );
+        assert!(remedy.starts_with("as root, `chown -R "), "{remedy}");
+        home.give(&foreign);
+    });
     own("54321", &foreign);
     let (text, remedy) = only(&home, "foreign");
     assert!(text.contains("belongs to user 54321"), "{text}");
@@ -176,6 +167,12 @@ fn what_keeps_a_server_from_starting_is_told_with_what_brings_the_database_back(
         .says(remedy);
     ampup(&["db", "restore", "b.tar.zst"]).exits(0);
     ampup(&["run", "true"]).exits(0);
+    fs_err::remove_dir_all(cluster.join("base/5")).expect("removed");
+    ampup(&["db", "status"])
+        .exits(0)
+        .prints_with("stopped")
+        .says("lacks the database `postgres`")
+        .says("hint: `ampup db start` makes it again, empty, if it was dropped");
     // One that only the server itself can tell.
     write(&cluster.join("global/pg_control"), vec![0; 8192]);
     home.give(&cluster);
