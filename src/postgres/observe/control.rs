@@ -44,7 +44,7 @@ pub(crate) struct Span {
     pub next: u32,
 }
 
-/// What the last checkpoint says of the logs of transactions.
+/// The bounds of the logs of transactions, as of the last checkpoint.
 #[cfg(feature = "cli")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Logs {
@@ -52,7 +52,7 @@ pub(crate) struct Logs {
     pub multixacts: Span,
 }
 
-/// The bounds of the logs of transactions; `None` where the file is none that we know.
+/// Reads the bounds of those logs; `None` where the file is none that we know.
 #[cfg(feature = "cli")]
 pub(crate) fn logs(control: &[u8]) -> Option<Logs> {
     let version = number(control, VERSION)?;
