@@ -122,7 +122,7 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     // Several checks may stumble over the same.
     let mut known = BTreeSet::new();
-    findings.retain(|finding| known.insert((finding.about, finding.text.clone())));
+    findings.retain(|finding| known.insert(finding.text.clone()));
     let mut data = String::new();
     let mut rows = Vec::new();
     for finding in &findings {

@@ -127,7 +127,10 @@ fn problem(hindrance: &Hindrance, advice: Advice) -> Finding {
         _ => "host",
     };
     let cause = std::error::Error::source(hindrance).map(|cause| format!(": {cause}"));
-    let text = format!("{hindrance}{}", cause.unwrap_or_default());
+    // As every other error is told.
+    let cause = cause.unwrap_or_default();
+    let cause = cause.split(" (os error ").next().unwrap_or_default();
+    let text = format!("{hindrance}{cause}");
     Finding::problem(
         about,
         text,

@@ -21,6 +21,8 @@ pub enum Limited {
     OpenFiles,
     /// The size of a file (`ulimit -f`).
     FileSize,
+    /// The stack of each process (`ulimit -s`).
+    Stack,
 }
 
 impl fmt::Display for Limited {
@@ -31,6 +33,7 @@ impl fmt::Display for Limited {
             Self::GroupMemory => "the memory of this container or service",
             Self::OpenFiles => "the number of open files of a process",
             Self::FileSize => "the size of a file",
+            Self::Stack => "the stack of a process",
         })
     }
 }
@@ -48,6 +51,8 @@ impl Limited {
             Self::OpenFiles => 64,
             // A segment of the write-ahead log.
             Self::FileSize => 16 << 20,
+            // The lowest `max_stack_depth`, and what it keeps beside (`STACK_DEPTH_SLOP`).
+            Self::Stack => (100 + 512) << 10,
         }
     }
 
@@ -57,6 +62,7 @@ impl Limited {
             Self::Data => getrlimit(Resource::Data).current,
             Self::OpenFiles => getrlimit(Resource::Nofile).current,
             Self::FileSize => getrlimit(Resource::Fsize).current,
+            Self::Stack => getrlimit(Resource::Stack).current,
             Self::GroupMemory => {
                 let groups = fs_err::read_to_string("/proc/self/cgroup").ok()?;
                 of_group(&groups, |file| fs_err::read_to_string(file).ok())
@@ -67,7 +73,7 @@ impl Limited {
     fn shown(self, number: u64) -> String {
         match self {
             Self::OpenFiles => number.to_string(),
-            Self::Memory | Self::Data | Self::GroupMemory | Self::FileSize => sized(number),
+            Self::Memory | Self::Data | Self::GroupMemory | Self::FileSize | Self::Stack => sized(number),
         }
     }
 }
@@ -100,6 +106,7 @@ pub(super) fn low() -> impl Iterator<Item = LowLimit> {
         Limited::GroupMemory,
         Limited::OpenFiles,
         Limited::FileSize,
+        Limited::Stack,
     ];
     all.into_iter().filter_map(|what| {
         let limit = what.current().filter(|limit| *limit < what.least())?;

@@ -114,6 +114,12 @@ fn what_hinders_every_build_is_named_before_one_is_fetched() {
             "ulimit -f",
         ),
         (
+            "ulimit -s 64",
+            1,
+            "the stack of a process is limited to 64 KiB, and PostgreSQL needs at least 612 KiB",
+            "ulimit -s 8192",
+        ),
+        (
             "mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir /sys/fs/cgroup/memory && cd /sys/fs/cgroup && \
              echo 8388608 | tee memory.max memory/memory.limit_in_bytes >/dev/null && cd - >/dev/null",
             1,

@@ -56,6 +56,7 @@ impl Hindrance {
                 }
                 Limited::OpenFiles => OPEN_FILES.to_owned(),
                 Limited::FileSize => "`ulimit -f unlimited`".to_owned(),
+                Limited::Stack => HostFault::Stack.hint().to_owned(),
             },
             Self::User(cause) => return cause.hint(),
         };

@@ -2,11 +2,13 @@
 
 use std::{io, process::ExitStatus};
 
+use camino::Utf8Path;
+
 use super::{foreign_entry, hint_of_io};
 use crate::{
     distributions::{Distributions, os_release},
     exit::Exit,
-    fs::lock::LockError,
+    fs::{identity::FileIdentity, lock::LockError},
     postgres::{
         ClusterError,
         access::{AccessError, project_name},
@@ -20,7 +22,7 @@ use crate::{
         },
         program::{ProgramError, disk_in},
         project::ProjectError,
-        user::UserError,
+        user::{UserError, current_uid},
     },
     shell,
 };
@@ -50,7 +52,15 @@ impl ProjectError {
                 Some("move it away, or name another directory with `AMP_DIR` or `--amp-dir`".to_owned())
             }
             Self::Make { source, .. } if source.kind() == io::ErrorKind::StorageFull => hint_of_database(source),
-            Self::Make { .. } => Some(OTHER_DIRECTORY.to_owned()),
+            Self::Make { amp_dir, source } => Some(match source.kind() {
+                // Such as a volume, as a container's engine makes it.
+                io::ErrorKind::PermissionDenied if is_of_another(amp_dir) => format!(
+                    "as root, `chown {} {}`; or name another place for the database with `AMP_DIR` or `--amp-dir`",
+                    current_uid(),
+                    shell::typed(amp_dir.as_str())
+                ),
+                _ => OTHER_DIRECTORY.to_owned(),
+            }),
         }
     }
 
@@ -63,6 +73,10 @@ impl ProjectError {
             Self::Make { source, .. } => Exit::of_io(source),
         }
     }
+}
+
+fn is_of_another(directory: &Utf8Path) -> bool {
+    FileIdentity::of(directory).is_ok_and(|found| found.uid != current_uid())
 }
 
 impl UserError {

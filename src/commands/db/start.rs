@@ -10,7 +10,7 @@ use crate::{
         external::External,
     },
     locate,
-    postgres::{Cluster, ClusterError, Contents, Purpose, ServerOrigin, ServerState, StartOptions},
+    postgres::{Cluster, Contents, Purpose, ServerOrigin, ServerState, StartOptions},
 };
 
 /// Arguments of `ampup db start`.
@@ -83,10 +83,7 @@ fn plan(cluster: &Cluster, tcp: bool) -> Result<Outcome, Error> {
     let place = cluster.project().cluster();
     let programs = cluster.programs()?;
     cluster.run_as(None)?;
-    cluster
-        .project()
-        .ensure_preparable()
-        .map_err(ClusterError::from)?;
+    cluster.ensure_startable()?;
     let runs = matches!(cluster.status()?.server, ServerState::Serves(_));
     let is_new = matches!(
         cluster.contents()?,

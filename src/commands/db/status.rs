@@ -242,12 +242,11 @@ fn durable(serving: &Serving, status: &Status) -> &'static str {
 
 /// The reason that the database cannot be started, or made, as far as that is seen without writing.
 fn refused_start(cluster: &Cluster, status: &Status) -> Option<ClusterError> {
-    let prepared = match status.server {
-        ServerState::Stopped => cluster.project().ensure_preparable(),
-        _ => Ok(()),
-    };
     let refused = cluster.run_as(None).err();
-    refused.or_else(|| prepared.err().map(ClusterError::from))
+    refused.or_else(|| match status.server {
+        ServerState::Stopped => cluster.ensure_startable().err(),
+        _ => None,
+    })
 }
 
 /// An error as a problem, with what helps.

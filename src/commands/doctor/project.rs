@@ -132,8 +132,10 @@ fn daemon(session: &Session) -> Option<Finding> {
 
 /// Looks for what keeps `ampup run` from serving the database.
 fn served(cluster: &Cluster, session: &Session) -> Vec<Finding> {
-    if let Err(error @ ProjectError::NoDirectory { .. }) = cluster.project().ensure_preparable() {
-        return vec![refused("project", &ClusterError::from(error).into())];
+    match cluster.ensure_startable() {
+        // What is closed is told with the file system.
+        Ok(()) | Err(ClusterError::Project(ProjectError::Make { .. })) => {}
+        Err(error) => return vec![refused("project", &error.into())],
     }
     match cluster.programs() {
         Ok(programs) => server::check(cluster, &programs, session),

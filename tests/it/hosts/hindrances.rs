@@ -170,7 +170,7 @@ fn what_is_in_the_place_of_a_cluster_or_of_its_directory_is_named() {
             "chown 0:0 .amp && chmod 755 .amp",
             (7, true),
             "cannot make the Amp directory `.amp`",
-            "`cd` into a project's directory",
+            "as root, `chown ",
         ),
         (
             "touch .amp",
@@ -210,7 +210,7 @@ fn what_is_in_the_place_of_a_cluster_or_of_its_directory_is_named() {
         (
             "mkdir -p .amp/metadb.users",
             "true",
-            (7, false),
+            (7, true),
             "`.amp/metadb.users` is not a file",
             "`rmdir .amp/metadb.users`",
         ),

@@ -89,6 +89,7 @@ fn a_call_that_a_sandbox_forbids_is_done_without_or_named() {
         assert!(traced.calls.iter().any(|call| call.failed), "{traced:#?}");
         assert!(traced.code == Some(code) && said.contains(text), "{traced:#?}");
         assert!(!said.contains("/bin/sh") && !said.contains("ulimit"), "{said}");
+        assert!(said.matches("no further process").count() < 2, "{said}");
         let is_flushed = |call: &Call| call.name == "fsync" && call.text.contains("/metadb.new-");
         assert!(
             name != "syncfs" || traced.calls.iter().filter(|call| is_flushed(call)).count() > 500,
