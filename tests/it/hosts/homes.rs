@@ -87,7 +87,7 @@ fn a_home_that_cannot_be_read_is_a_finding() {
     command.env("AMPUP_REGISTRY", "/nowhere/manifest.json");
     finish(command)
         .exits(1)
-        .prints_with("problem registry: cannot read `/nowhere/manifest.json`")
+        .prints_with("problem registry: cannot read the registry `/nowhere/manifest.json`")
         .says("no registry can be read");
     let away = home.path().with_file_name("away");
     fs::rename(home.path(), &away).expect("moved");
