@@ -14,12 +14,22 @@ use crate::{
     fs::space,
     postgres::{
         ClusterError, Evidence, StartOptions,
-        observe::sql_session::{self, Answer, NOT_NOW, WireError},
+        observe::{
+            endpoint::DATABASE,
+            sql_session::{self, Answer, NOT_NOW, SqlSession, WireError},
+        },
     },
 };
 
 /// A table is rewritten without a word in between.
 const TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The server's databases, but for the templates of others.
+const EACH: &str = "pg_database where datallowconn and not datistemplate";
+
+/// The size of the largest table of a database, of which there is a copy for a while.
+const LARGEST: &str =
+    "select coalesce(max(pg_total_relation_size(oid)), 0) from pg_class where relkind in ('r', 'm')";
 
 /// Arguments of `ampup db compact`.
 #[derive(Debug, Clone, clap::Args)]
@@ -35,7 +45,7 @@ pub struct Args {
     pub run_as: Option<String>,
 }
 
-/// Rewrites every table without its deleted rows, and counts anew what the planner goes by. Tables are locked meanwhile.
+/// Rewrites every table of every database without its deleted rows, and counts anew what the planner goes by. Tables are locked meanwhile.
 ///
 /// # Errors
 /// When there is no database, no room for a copy of its largest table, or the server refuses.
@@ -86,23 +96,31 @@ fn compact(evidence: &Evidence, session: &Session) -> Result<(u64, u64), Error> 
             source,
         }),
     };
-    let mut wire = match sql_session::connect(&evidence.socket, &evidence.user, TIMEOUT) {
-        Answer::Ready(wire) => wire,
-        Answer::Refused { code, message } => return Err(refused(message, code)),
-        Answer::NotYet(message) => return Err(refused(message, NOT_NOW.to_owned())),
-        Answer::Nobody => return Err(refused("no server is listening".to_owned(), "08006".to_owned())),
-    };
-    let mut number = |statement: &str| {
-        let answer = wire.value(statement);
+    let connected =
+        |database: &str| match sql_session::connect_to(database, &evidence.socket, &evidence.user, TIMEOUT) {
+            Answer::Ready(session) => Ok(session),
+            Answer::Refused { code, message } => Err(refused(message, code)),
+            Answer::NotYet(message) => Err(refused(message, NOT_NOW.to_owned())),
+            Answer::Nobody => Err(refused("no server is listening".to_owned(), "08006".to_owned())),
+        };
+    let number = |session: &mut SqlSession, statement: &str| {
+        let answer = session.value(statement);
         answer
             .map(|text| text.parse::<u64>().unwrap_or_default())
             .map_err(failed)
     };
-    const SIZE: &str = "select pg_database_size(current_database())";
-    let before = number(SIZE)?;
-    let largest = number(
-        "select coalesce(max(pg_total_relation_size(oid)), 0) from pg_class where relkind in ('r', 'm')",
-    )?;
+    let mut first = connected(DATABASE)?;
+    let names = first.query(&format!("select datname from {EACH} order by 1"));
+    let names = names.map_err(failed)?.into_iter().flatten().flatten();
+    let mut sessions = names
+        .map(|name| connected(&name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let size = format!("select sum(pg_database_size(oid)) from {EACH}");
+    let before = number(&mut first, &size)?;
+    let mut largest = 0;
+    for session in &mut sessions {
+        largest = largest.max(number(session, LARGEST)?);
+    }
     let room = space::free(&evidence.data_directory).ok().flatten();
     if room.is_some_and(|room| room < largest) {
         return Err(Error::NoRoom {
@@ -111,7 +129,9 @@ fn compact(evidence: &Evidence, session: &Session) -> Result<(u64, u64), Error> 
         });
     }
     session.note("compacting: its tables are locked one after the other");
-    wire.query("vacuum (full, analyze)").map_err(failed)?;
-    let after = wire.value(SIZE).ok().and_then(|text| text.parse().ok());
+    for session in &mut sessions {
+        session.query("vacuum (full, analyze)").map_err(failed)?;
+    }
+    let after = first.value(&size).ok().and_then(|text| text.parse().ok());
     Ok((before, after.unwrap_or(before)))
 }
