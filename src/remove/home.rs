@@ -95,9 +95,10 @@ fn sort(path: &Utf8Path, names: &BTreeSet<String>, layout: &Layout, estate: &mut
             "generations" if found.is_dir() => {
                 return below(path, estate, |path| one(path, is_generation(path)));
             }
+            "locks" if found.is_dir() => return below(path, estate, |path| one(path, is_file(path))),
             "share" if found.is_dir() => return manual(path, layout, estate),
             "active" | "bin" => found.is_symlink(),
-            "cache" | "locks" | "staging" => found.is_dir() && !found.is_symlink(),
+            "cache" | "staging" => found.is_dir() && !found.is_symlink(),
             _ => found.is_file(),
         }
     } else {
@@ -167,6 +168,10 @@ fn is_unfinished_work(path: &Utf8Path) -> bool {
 
 fn is_directory(path: &Utf8Path) -> bool {
     path.symlink_metadata().is_ok_and(|found| found.is_dir())
+}
+
+fn is_file(path: &Utf8Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_file())
 }
 
 /// The manual's pages: other programs may have theirs beside them.

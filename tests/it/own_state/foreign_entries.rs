@@ -285,8 +285,16 @@ fn what_is_in_the_place_of_a_lock_is_named() {
                 .exits(7)
                 .says(&scene.home.shown(&path))
                 .says(&format!("hint: {remedy}"));
+            if directory {
+                fs::write(path.join("mine"), "precious").expect("written");
+            }
             scene.home.ampup(&["self", "uninstall", "--yes"]).exits(0);
             assert_eq!(scene.outside(), before, "{name}");
+            // A lock is a file: a directory is somebody's.
+            assert_eq!(path.join("mine").exists(), directory, "{name}");
+            if directory {
+                fs::remove_dir_all(scene.home.path()).expect("removed");
+            }
         }
     }
 }
