@@ -84,7 +84,9 @@ pub(super) fn error(refusal: &clap::Error, words: &[OsString]) -> Error {
         (ErrorKind::ValueValidation, _, Some(argument)) if !argument.starts_with('-') => {
             let word = context(ContextKind::InvalidValue);
             word.and_then(|word| {
-                unwanted_version(word, &path, &words).or_else(|| program_of_component(word, &words))
+                unwanted_version(word, &path, &words)
+                    .or_else(|| program_of_component(word, &words))
+                    .or_else(|| item_to_remove(word, &path, &words))
             })
             .unwrap_or_else(usual)
         }
@@ -137,9 +139,13 @@ fn meant_verb(grammar: &Command, group: &Command, at: usize, words: &[String]) -
         return Some((*instead).to_owned());
     }
     let own: Vec<&str> = names(group).collect();
-    let known = SYNONYMS.iter().find(|(words, _)| words.contains(&wrong));
-    if let Some((_, right)) = known.filter(|(_, right)| own.contains(right)) {
+    let mut known = SYNONYMS.iter();
+    if let Some((_, right)) = known.find(|(words, right)| words.contains(&wrong) && own.contains(right)) {
         return Some(match (wrong, words.get(at + 1)) {
+            (_, None) if *right == "restore" => {
+                let line = did_you_mean(&[&words[1..at], &[(*right).to_owned()]].concat());
+                format!("{}, which lists what can be brought back?", line.trim_end_matches('?'))
+            }
             // Another database of the same server.
             ("create" | "new", Some(name)) if !name.starts_with('-') => {
                 let statement = shell::typed(&format!("create database {name}"));
@@ -191,16 +197,24 @@ const INSTEAD: &[(&str, &str)] = &[(
     "to remove a pin, delete its line in the project's `ampup.toml`",
 )];
 
-/// Words of other programs for a verb of `ampup db`.
+/// Words of other programs for a verb, and verbs of ampup for the one of `ampup db` that does the same to a database.
 const SYNONYMS: &[(&[&str], &str)] = &[
     (&["create", "init", "new", "up"], "start"),
     (&["down", "kill", "shutdown"], "stop"),
     (&["connect", "console", "open", "shell", "sql"], "psql"),
     (&["dump", "export", "save", "snapshot"], "backup"),
-    (&["backups", "list-backups", "rollback"], "restore"),
-    (&["clear", "delete", "drop", "remove", "wipe"], "reset"),
+    (
+        &["backups", "history", "list-backups", "revert", "rollback", "undo"],
+        "restore",
+    ),
+    (&["revert", "rollback"], "undo"),
+    (
+        &["clear", "delete", "drop", "remove", "rm", "uninstall", "wipe"],
+        "reset",
+    ),
     (&["clone", "copy"], "fork"),
-    (&["info", "show"], "status"),
+    (&["info", "show", "version"], "status"),
+    (&["update"], "upgrade"),
 ];
 
 fn names(group: &Command) -> impl Iterator<Item = &str> {
@@ -258,6 +272,16 @@ fn program_of_component(word: &str, words: &[String]) -> Option<Error> {
     Some(Error::Usage {
         message: format!("there is no component `{word}`; it is a program of postgres"),
         hint: meant_exactly(word, "postgres", words)?,
+    })
+}
+
+/// The refusal of a path, behind `ampup prune`, which takes those of items after an option.
+fn item_to_remove(word: &str, path: &str, words: &[String]) -> Option<Error> {
+    (path == "ampup prune" && word.contains(['.', '/'])).then_some(())?;
+    let at = words.iter().position(|one| one == word)?;
+    Some(Error::Usage {
+        message: format!("`{word}` is not the name of a component"),
+        hint: did_you_mean(&[&words[1..at], &["--remove".to_owned()], &words[at..]].concat()),
     })
 }
 
@@ -387,8 +411,24 @@ mod tests {
                 "error: there is no command `ampup db create`\nhint: did you mean `ampup db start`?",
             ),
             (
-                "ampup db list-backups",
-                "error: there is no command `ampup db list-backups`\nhint: did you mean `ampup db restore`?",
+                "ampup db undo",
+                "error: there is no command `ampup db undo`\nhint: did you mean `ampup db restore`, which lists what can be brought back?",
+            ),
+            (
+                "ampup db rollback before.tar.zst",
+                "error: there is no command `ampup db rollback`\nhint: did you mean `ampup db restore before.tar.zst`?",
+            ),
+            (
+                "ampup rollback",
+                "error: there is no command `ampup rollback`\nhint: did you mean `ampup undo`?",
+            ),
+            (
+                "ampup db uninstall",
+                "error: there is no command `ampup db uninstall`\nhint: did you mean `ampup db reset`?",
+            ),
+            (
+                "ampup prune .amp/metadb.old-1 .amp/metadb.old-2",
+                "error: `.amp/metadb.old-1` is not the name of a component\nhint: did you mean `ampup prune --remove .amp/metadb.old-1 .amp/metadb.old-2`?",
             ),
             (
                 "ampup list --fast",
