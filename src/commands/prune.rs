@@ -24,8 +24,8 @@ pub struct Args {
     #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
     /// Remove this too: an old database (one that a restore, an upgrade or a reset put aside), backup or log of a project, or
-    /// a home whose link was removed, by its path or by its name, such as `metadb.old-20260101T000000Z`
-    #[arg(long = "remove", alias = "kept", value_name = "NAME", value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
+    /// a home whose link was removed, by its path or by its name, such as `metadb.old-20260101T000000Z`; several may follow
+    #[arg(long = "remove", alias = "kept", value_name = "NAME", num_args = 1.., value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
     pub kept: Vec<Utf8PathBuf>,
     /// Show what would be removed, and remove nothing
     #[arg(long)]
@@ -70,9 +70,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         session.note(format!("kept: {needed}"));
     }
     // Whoever names one has seen them.
-    if args.kept.is_empty() {
-        tell_of_kept(&kept, session);
-    }
+    let is_told = args.kept.is_empty() && tell_of_kept(&kept, session);
     let forgotten = forget(&projects, args.dry_run, session);
     let is_nothing = waste.is_empty() && trees.is_empty() && outside.is_empty() && unsettled.is_empty();
     let mut outcome = if args.dry_run || is_nothing {
@@ -88,7 +86,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
         removal.outcome()
     };
-    if is_nothing && !forgotten.is_empty() {
+    if is_nothing && (is_told || !forgotten.is_empty()) {
         outcome.talk = vec!["nothing else to remove".to_owned()];
     }
     outcome.json["forgotten"] = json!(forgotten);
@@ -242,6 +240,10 @@ fn find(name: &Utf8Path, known: &[Waste], session: &Session) -> Result<Waste, Er
         .collect();
     match of_name[..] {
         [one] => Ok(one.clone()),
+        [] if name.as_str().parse::<ComponentName>().is_ok() => Err(Error::Usage {
+            message: format!("`{name}` is not an old database, backup or log of a known project"),
+            hint: "a component stands before the option: `ampup prune NAME --remove …`".to_owned(),
+        }),
         [] => Err(Error::NotFound {
             message: format!("`{name}` is not an old database, backup or log of a known project"),
             hint: "`ampup prune --dry-run` lists them".to_owned(),
@@ -272,10 +274,10 @@ fn removal(waste: &Waste) -> String {
     format!("`ampup prune --remove {}`", shell::typed(waste.path.as_str()))
 }
 
-/// Lists what is kept and nobody named.
-fn tell_of_kept(kept: &[Waste], session: &Session) {
-    let Some(first) = kept.first() else { return };
-    session.note("kept, because only what is named of these is removed:".to_owned());
+/// Lists what is kept and nobody named. Gives `false` where there is nothing of it.
+fn tell_of_kept(kept: &[Waste], session: &Session) -> bool {
+    let Some(first) = kept.first() else { return false };
+    session.note("removed only if you name them:".to_owned());
     let width = kept.iter().map(|waste| waste.what.len()).max().unwrap_or(0);
     for waste in kept {
         let (size, what) = (sized(waste.bytes), waste.what);
@@ -283,6 +285,7 @@ fn tell_of_kept(kept: &[Waste], session: &Session) {
     }
     let which = if kept.len() > 1 { "the first" } else { "it" };
     session.note(format!("{} removes {which}", removal(first)));
+    true
 }
 
 /// Installed versions.

@@ -141,7 +141,7 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     }
     home.ampup(&["prune", "postgres", "--dry-run"])
         .exits(0)
-        .says("nothing to remove");
+        .says("nothing else to remove");
     // It goes when it is named, and nothing else does.
     home.ampup(&["prune"]).exits(0).says(&home.shown(&kept[0]));
     assert!(kept[0].exists());
