@@ -28,6 +28,7 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
     let chain = chain(inventory.generation, session).map_err(failed)?;
     let mut data = String::new();
     let mut rows = Vec::new();
+    let mut told = BTreeSet::new();
     for number in generation::numbers(&session.layout)
         .map_err(failed)?
         .into_iter()
@@ -67,8 +68,12 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
             changes.join(", ")
         );
         for one in &missing {
-            let completes = completing(std::slice::from_ref(one));
-            let _ = writeln!(data, "      incomplete; {completes} completes it");
+            let shown = session.style(&one.0)?.show(one.1.version());
+            let back = match told.insert(one.clone()) {
+                true => format!("; {} brings it back", completing(std::slice::from_ref(one))),
+                false => String::new(),
+            };
+            let _ = writeln!(data, "      {} {shown} was removed since{back}", one.0);
         }
         rows.push(json!({
             "number": number, "active": active, "undone": !chain.contains(&number), "made": generation.record.made, "command": generation.record.command,
@@ -100,9 +105,19 @@ fn chain(active: Option<u64>, session: &Session) -> io::Result<BTreeSet<u64>> {
     Ok(chain)
 }
 
+/// Says what updates follow from a generation on, where it changed nothing else.
+pub(super) fn followed(generation: u64, session: &Session) -> Option<String> {
+    let now = generation::read(&session.layout, generation).ok()?;
+    let before = generation::read(&session.layout, now.record.before?).ok()?;
+    let is_only_asked = before.set.components == now.set.components && before.set.requests != now.set.requests;
+    let changes = is_only_asked.then(|| changes(Some(&before.set), &now.set, session));
+    let changes = changes?.ok()?.join(", ");
+    Some(format!("{changes} from now on; `ampup undo` takes that back"))
+}
+
 /// Lists what one active set has that the one before had not; all of it where nobody knows that one any more. Where the
 /// versions are the same, what is asked for differs.
-fn changes(before: Option<&ActiveSet>, now: &ActiveSet, session: &Session) -> Result<Vec<String>, Error> {
+pub(super) fn changes(before: Option<&ActiveSet>, now: &ActiveSet, session: &Session) -> Result<Vec<String>, Error> {
     let nothing = ActiveSet::default();
     let requests = &before.unwrap_or(&nothing).requests;
     let before = &before.unwrap_or(&nothing).components;

@@ -70,6 +70,11 @@ pub(super) fn commit(
             }
         }
     }
+    // Where a part failed and no version changed, what was asked for before still counts.
+    let is_partial = groups.iter().any(|group| matches!(group, GroupReport::Failed { .. }));
+    if is_partial && set.components == before.active.components {
+        set = before.active.clone();
+    }
     let is_damaged = !plan.keeps_active && !links::is_bin_whole(context.layout);
     let is_first = !plan.keeps_active && before.generation.is_none();
     let is_new = set != before.active || is_first || is_damaged;

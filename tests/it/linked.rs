@@ -228,7 +228,7 @@ fn a_build_that_is_gone_is_named() {
         .says("hint: `ampup link tool PATH`, with the path of the build");
     home.ampup(&["history"])
         .exits(0)
-        .prints_with("incomplete; `ampup link tool PATH`, with the path of the build, completes it");
+        .prints_with("was removed since; `ampup link tool PATH`, with the path of the build, brings it back");
     home.ampup(&["doctor"])
         .prints_with("1 installed version, all complete");
     home.ampup(&["verify"]).exits(0);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::{Error, Outcome, Session, client, concerns, next, pinned, upstream},
+    super::{Error, Outcome, Session, client, concerns, history, next, pinned, upstream},
     planned,
 };
 use crate::{
@@ -58,6 +58,7 @@ pub(in super::super) fn of_report(plan: &Plan, report: Report, session: &Session
             GroupReport::Failed { components, error } => failures.push((components, Error::from(error))),
         }
     }
+    talk.extend(report.generation.and_then(|number| history::followed(number, session)));
     let is_all = json.is_empty();
     talk.extend(next::in_this_project(&activated, session)?);
     talk.extend(next::refused_here(&settled, session));

@@ -285,7 +285,7 @@ fn undo_to_a_removed_version_names_the_command_that_completes_it() {
         .says("hint: `ampup install tool@1.0.0`");
     let history = home.ampup(&["history"]).exits(0).stdout;
     assert!(
-        history.contains("incomplete; `ampup install tool@1.0.0` completes it"),
+        history.contains("tool 1.0.0 was removed since; `ampup install tool@1.0.0` brings it back"),
         "{history}"
     );
 }
