@@ -84,7 +84,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             let found = standing::of_active(name, from, &survey, &inventory, session)?;
             let word = match (word, &found.standing) {
                 ("up to date", Standing::HeldBack) => "held back",
-                ("up to date", Standing::Unknown(_)) => "no newer version known",
+                ("up to date", Standing::Unknown(_)) => UNKNOWN,
                 (word, _) => word,
             };
             data += &match to {
@@ -99,7 +99,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                         ""
                     }
                 ),
-                None => format!("{name} - {word}: {}\n", style.show(from)),
+                None => {
+                    // "no newer version known: 18.6" would be said of 18.6 itself.
+                    let than = if word == UNKNOWN { " than" } else { ":" };
+                    format!("{name} - {word}{than} {}\n", style.show(from))
+                }
             };
             talk.extend(found.lines());
             let beyond = found.beyond.as_ref().map(|(_, json)| json);
@@ -144,6 +148,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         ..Outcome::prose(data, json)
     })
 }
+
+/// The word for a component of which somebody who may have a newer version was not asked.
+const UNKNOWN: &str = "no newer version known";
 
 /// Returns true if an update would fetch nothing.
 fn is_here(update: &Update) -> bool {

@@ -415,7 +415,7 @@ fn what_a_stale_registry_knows_is_not_called_up_to_date() {
     assert_eq!(updated, "tool 1.0.0 is up to date");
     let in_doubt = |what: &str, session: &Session, why: &str| {
         let (checked, updated) = answers(session);
-        assert_eq!(checked, "tool - no newer version known: 1.0.0\n", "{what}");
+        assert_eq!(checked, "tool - no newer version known than 1.0.0\n", "{what}");
         assert_eq!(
             updated,
             format!("tool 1.0.0 stays: no newer version is known, and {why}"),

@@ -217,7 +217,7 @@ fn no_builder_is_asked_where_only_the_registry_may_be_believed() {
     let in_doubt = |arguments: &[&str], why: &str| {
         home.ampup(&[&["check"], arguments].concat())
             .exits(0)
-            .prints("tool - no newer version known: 1.0.0\n");
+            .prints("tool - no newer version known than 1.0.0\n");
         home.ampup(&[&["update"], arguments].concat())
             .exits(0)
             .says(&format!(
@@ -276,7 +276,7 @@ fn a_builder_that_is_out_of_reach_or_wrong_changes_nothing() {
     let run = home
         .ampup(&["check"])
         .exits(0)
-        .prints("tool - no newer version known: 1.0.0\n")
+        .prints("tool - no newer version known than 1.0.0\n")
         .says("not every builder could be asked for newer versions: ");
     assert_eq!(run.stderr.lines().count(), 1, "{run:#?}");
     home.ampup(&["update", "--upstream"])
@@ -298,7 +298,7 @@ fn a_named_registry_that_is_old_is_said_to_be() {
     home.ampup(&["install", "tool"]).exits(0).says(old);
     home.ampup(&["check"])
         .exits(0)
-        .prints("tool - no newer version known: 1.0.0\n")
+        .prints("tool - no newer version known than 1.0.0\n")
         .says(old);
     home.ampup(&["update"])
         .exits(0)
