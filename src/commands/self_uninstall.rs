@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::{Error, Outcome, Session, env};
 use crate::{
-    event::counted,
     exit::Exit,
     fs::{
         link::{self, ForeignEntry},
@@ -101,7 +100,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         action: "remove",
         source,
     })?;
-    let question = format!("{}\n\nRemove all of this?", lines.join("\n"));
+    let question = format!(
+        "{}\n\nThe databases stay. Remove ampup and all that it installed?",
+        lines.join("\n")
+    );
     match session.ask(&question, false) {
         Some(true) => {}
         Some(false) => {
@@ -324,10 +326,7 @@ fn lines(returns: &[Return], estate: &Estate, session: &Session) -> Vec<String> 
     }
     let databases = databases(session);
     if !databases.is_empty() {
-        lines.push(format!(
-            "leave the databases of {}:",
-            counted(databases.len(), "project")
-        ));
+        lines.push("leave the databases of all projects, known are:".to_owned());
         lines.extend(databases.iter().map(|place| format!("    `{place}`")));
     }
     lines
