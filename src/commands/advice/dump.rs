@@ -94,8 +94,7 @@ impl DumpError {
                 is_served: true,
                 ..
             } => Some(format!(
-                "nothing needs to be done: PostgreSQL {from} serves it, whatever is active; `ampup db import` copies what \
-                 `pg_dump` writes of it into another project"
+                "nothing needs to be done: PostgreSQL {from} serves it, whatever is active"
             )),
             Self::Downgrade {
                 from,

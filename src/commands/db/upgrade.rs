@@ -152,11 +152,19 @@ fn ensure_obtainable(to: Option<u64>, cluster: &Cluster, session: &Session) -> R
 
 /// The PostgreSQL to upgrade to: of the major that is named, which the pin must serve; else the pinned version.
 fn destination(to: Option<u64>, cluster: &Cluster, session: &Session) -> Result<Destination, Error> {
-    // No other pin would help with that.
+    let pin = PostgresPin::of_project(session)?;
+    // No other pin would help with that; but with this one nothing may serve the database.
     if let (Some(to), Contents::Cluster { major }) = (to, cluster.contents()?) {
-        upgrade::ensure_no_downgrade(cluster, major, to)?;
+        let refused = upgrade::ensure_no_downgrade(cluster, major, to);
+        refused.map_err(|error| match pin.as_ref().and_then(|pin| pin.lets_serve(major, session)) {
+            Some(hint) => Error::Refused {
+                message: error.to_string(),
+                hint,
+            },
+            None => error.into(),
+        })?;
     }
-    if let (Some(to), Some(pin)) = (to, PostgresPin::of_project(session)?) {
+    if let (Some(to), Some(pin)) = (to, &pin) {
         pin.ensure_serves(to, "ampup db upgrade", session)?;
     }
     let chosen = match to {

@@ -141,6 +141,14 @@ impl PostgresPin {
         }))
     }
 
+    /// The command after which PostgreSQL of this major serves the project's database; `None` where the pin already allows that.
+    pub(in super::super) fn lets_serve(&self, major: u64, session: &Session) -> Option<String> {
+        (self.major != major).then(|| {
+            let repinned = self.by.repinned(major, session);
+            format!("`ampup pin {repinned}` lets PostgreSQL {major} serve it again")
+        })
+    }
+
     /// The commands that move the pin to another major, and then run a command that needs that.
     fn changed_to(&self, major: u64, command: &str, session: &Session) -> String {
         format!(
