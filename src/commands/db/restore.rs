@@ -10,7 +10,7 @@ use crate::{
     backup::{self, Header},
     commands::{Outcome, pinned::PostgresPin, requests, times},
     event::sized,
-    postgres::{Cluster, projects::kept_clusters},
+    postgres::{Cluster, observe::files, projects::kept_clusters},
 };
 
 /// Arguments of `ampup db restore`.
@@ -85,16 +85,19 @@ fn list(cluster: &Cluster, which: &Selected) -> Outcome {
         let major = header.major;
         let _ = writeln!(data, "{made}  PostgreSQL {major}  {size:>8}  {what:12}  {path}");
     }
-    // What was put aside last is what somebody wanted to be rid of.
     let newest = found.iter().rfind(|(_, _, what)| *what == BACKUP);
-    let talk = match newest.or(found.last()) {
+    let last = found.last();
+    let talk = match last.filter(|last| is_wanted(last, &found, cluster)).or(newest).or(last) {
         Some((_, path, BACKUP)) => {
             format!(
                 "`{}` restores the newest backup",
                 super::restore_command(path, which)
             )
         }
-        Some((_, path, _)) => format!("`{}` brings it back", super::restore_command(path, which)),
+        Some((_, path, _)) => format!(
+            "`{}` brings back what was put aside last",
+            super::restore_command(path, which)
+        ),
         None => format!("there is nothing to restore in `{amp_dir}`; `ampup db backup` makes a backup"),
     };
     let row = |(header, path, what): &(Header, Utf8PathBuf, &str)| {
@@ -107,6 +110,19 @@ fn list(cluster: &Cluster, which: &Selected) -> Outcome {
         talk: vec![talk],
         ..Outcome::prose(data, json)
     }
+}
+
+/// Returns true if this is a database that an empty or another one took the place of. Where a copy of itself did, or of
+/// another one that is kept, somebody restored that to be rid of this.
+fn is_wanted(
+    (_, _, what): &(Header, Utf8PathBuf, &str),
+    found: &[(Header, Utf8PathBuf, &str)],
+    cluster: &Cluster,
+) -> bool {
+    let now = files::identifier(&cluster.project().cluster());
+    let mut others = found.iter().filter(|(_, _, what)| *what != BACKUP);
+    let is_of_kept = |now| others.any(|(_, other, _)| files::identifier(other) == Some(now));
+    *what != BACKUP && !now.is_some_and(is_of_kept)
 }
 
 /// The plan, in words.

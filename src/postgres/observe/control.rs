@@ -68,6 +68,13 @@ pub(crate) fn logs(control: &[u8]) -> Option<Logs> {
     .filter(|_| KNOWN.contains(&version))
 }
 
+/// The number that initdb gave to the cluster, which its copies share.
+#[cfg(feature = "cli")]
+pub(super) fn identifier(control: &[u8]) -> Option<u64> {
+    let bytes = control.get(..VERSION)?;
+    Some(u64::from_ne_bytes(bytes.try_into().ok()?))
+}
+
 fn number(control: &[u8], at: usize) -> Option<u32> {
     let bytes = control.get(at..at + 4)?;
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))

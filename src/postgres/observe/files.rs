@@ -41,6 +41,12 @@ pub fn look(cluster: &Utf8Path) -> io::Result<Contents> {
     }
 }
 
+/// The number that initdb gave to the cluster, which its copies share; `None` where it cannot be read.
+#[cfg(feature = "cli")]
+pub fn identifier(cluster: &Utf8Path) -> Option<u64> {
+    control::identifier(&beginning(&cluster.join("global/pg_control")).ok()?)
+}
+
 fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for entry in entries {
