@@ -4,7 +4,8 @@ use super::{
     Error, Outcome, Session,
     how::How,
     installation::{self, Activation},
-    pinned::{Chooser, PlainWord, PostgresPin},
+    installed::usable_name,
+    pinned::{self, Chooser, PlainWord, PostgresPin},
     requests::{self, Request},
 };
 use crate::{
@@ -57,7 +58,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         return installation::install(&named, activation(args.no_activate), &how, session);
     }
     match session.pins()?.filter(|pins| !pins.pins.is_empty()) {
-        Some(pins) => pinned(pins, args, &how, session),
+        Some(pins) => of_project(pins, args, &how, session),
         None if args.locked => Err(Error::NotFound {
             message: "no `ampup.toml` here or above says which versions to take".to_owned(),
             hint: "`ampup pin` writes one with the versions that are active".to_owned(),
@@ -76,7 +77,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 }
 
 /// Installs what the project pins.
-fn pinned(pins: &Pins, args: &Args, how: &How, session: &Session) -> Result<Outcome, Error> {
+fn of_project(pins: &Pins, args: &Args, how: &How, session: &Session) -> Result<Outcome, Error> {
     let specs: Vec<ComponentSpec> = pins.pins.iter().map(|pin| pin.spec()).collect();
     let path = &pins.path;
     ensure_exact(args, &specs, &format!("`{path}`"), "ampup pin", session)
@@ -87,15 +88,33 @@ fn pinned(pins: &Pins, args: &Args, how: &How, session: &Session) -> Result<Outc
     if !how.dry_run {
         // Only a memory aid, as for a database.
         let _ = Projects::new(&session.layout, &session.env).add_pinned(path);
-        outcome.talk.push(
-            "`ampup run` uses these versions in this project; what is active stayed as it was".to_owned(),
-        );
+        outcome.talk.push(format!(
+            "`ampup run` uses these versions in this project; {}",
+            outside(session)?
+        ));
         // Where the pin cannot serve the database, that was told.
         if PostgresPin::refusal_here(session).is_none() {
             outcome.talk.extend(PlainWord::of_pins(pins, session));
         }
     }
     Ok(outcome)
+}
+
+/// Says what projects without a pin use: what is active, or of what is pinned here what could be.
+fn outside(session: &Session) -> Result<String, Error> {
+    let inventory = session.inventory()?;
+    let (chosen, _) = pinned::installed(&inventory, session)?;
+    let inactive = chosen
+        .iter()
+        .filter(|one| !inventory.active.components.contains_key(&one.component));
+    let uses: Vec<String> = inactive
+        .map(|one| format!("`ampup use {}@{}`", one.component, usable_name(&one.tree)))
+        .collect();
+    Ok(if uses.is_empty() {
+        "what is active stayed as it was".to_owned()
+    } else {
+        format!("for the others: {}", uses.join(", "))
+    })
 }
 
 /// The error of a pin that the registry cannot answer, with its line.
