@@ -370,10 +370,10 @@ fn what_next(args: &Args, intent: &Intent, by_hand: &[Utf8PathBuf], session: &Se
         lines.push(match env::usual(session) {
             Usual::Known(AnyShell::Own(shell)) => {
                 // sh reads a file of the user's when it logs in alone.
-                let rest = match (is_found_by(shell, intent, by_hand), shell) {
+                let rest = match (intent.is_found_by(shell, by_hand), shell) {
                     (true, Shell::Sh) => "; new login shells find it by themselves",
                     (true, _) => "; new shells find it by themselves",
-                    (false, _) => "",
+                    (false, _) => ", and in each new one: no startup file of yours does it",
                 };
                 let reading = next::reading(session).unwrap_or_default();
                 format!("in this shell: `{reading}`{rest}")
@@ -392,20 +392,19 @@ fn what_next(args: &Args, intent: &Intent, by_hand: &[Utf8PathBuf], session: &Se
             }
         });
     }
+    // This shell may have it from its parent, or from an ampup that was here before.
+    if session.env.search_path().contains(&bin)
+        && let Usual::Known(AnyShell::Own(shell)) = env::usual(session)
+        && !intent.is_found_by(shell, by_hand)
+        && !cfg!(windows)
+    {
+        let reading = next::reading(session).unwrap_or_default();
+        lines.push(format!("in each new shell: `{reading}`; no startup file of yours does it"));
+    }
     if args.components.is_empty() {
         lines.push("next: `ampup install`; PostgreSQL alone: `ampup install postgres`".to_owned());
     }
     lines
-}
-
-/// Returns true if every new shell of this kind reads a line of ampup's, logged in or not.
-fn is_found_by(shell: Shell, intent: &Intent, by_hand: &[Utf8PathBuf]) -> bool {
-    let reads_profile = matches!(shell, Shell::Sh | Shell::Bash);
-    let reads = |change: &&setup::FileChange| {
-        change.file.shell == shell || reads_profile && change.file.shell == Shell::Sh
-    };
-    let mut read = intent.changes.iter().flatten().filter(reads).peekable();
-    read.peek().is_some() && read.all(|change| !by_hand.contains(&change.file.path))
 }
 
 /// The user whose files are changed, and the shells of this machine.

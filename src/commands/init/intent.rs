@@ -26,6 +26,8 @@ pub(super) struct Intent {
     pub setting: Setting,
     /// The changes to the user's own files; `None` where they are left alone.
     pub changes: Option<Vec<FileChange>>,
+    /// The same as if they were not left alone.
+    possible: Vec<FileChange>,
     /// The changes that nobody has agreed to.
     pub left: Vec<FileChange>,
     /// The directories above the home that were made for it, parents first.
@@ -57,12 +59,9 @@ impl Intent {
                 path: program.clone(),
                 source,
             })?;
-        let user = if args.no_modify_path || cfg!(windows) {
-            None
-        } else {
-            shells(session)
-        };
-        let changes = user.map(|user| setup::plan(&user, &setting, layout));
+        let user = shells(session).filter(|_| !cfg!(windows));
+        let possible = user.map(|user| setup::plan(&user, &setting, layout));
+        let changes = possible.clone().filter(|_| !args.no_modify_path);
         let mut parents: Vec<Utf8PathBuf> = layout
             .home()
             .ancestors()
@@ -77,6 +76,7 @@ impl Intent {
             program,
             self_install,
             setting,
+            possible: possible.unwrap_or_default(),
             changes,
             left: Vec::new(),
             parents,
@@ -92,6 +92,20 @@ impl Intent {
             "`{}` becomes a link to `{place}`, which the user that runs PostgreSQL for root can enter",
             self.home
         ))
+    }
+
+    /// Returns true if every new shell of this kind reads a line of ampup's, logged in or not; what is in `by_hand` has none.
+    pub(super) fn is_found_by(&self, shell: Shell, by_hand: &[Utf8PathBuf]) -> bool {
+        let reads_profile = matches!(shell, Shell::Sh | Shell::Bash);
+        let reads = |change: &&FileChange| {
+            change.file.shell == shell || reads_profile && change.file.shell == Shell::Sh
+        };
+        let has_line = |change: &FileChange| match change.action {
+            Action::Nothing => true,
+            _ => self.changes.is_some() && !by_hand.contains(&change.file.path),
+        };
+        let mut read = self.possible.iter().filter(reads).peekable();
+        read.peek().is_some() && read.all(has_line)
     }
 
     /// Leaves the user's own files as they are, where there is something to change.
