@@ -42,6 +42,7 @@ use crate::{
         keys::{Keyring, RegistryOrigin},
         trust,
     },
+    self_install,
     store::{self, check, directories, links},
 };
 
@@ -331,7 +332,11 @@ fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
     if findings.is_empty() {
         let text = match count {
             0 => "nothing is installed".to_owned(),
-            count => format!("{}, all complete", counted(count, "installed version")),
+            count => {
+                let is_own_there = inventory.trees.contains_key(&self_install::name());
+                let own = if is_own_there { ", one of them ampup's own" } else { "" };
+                format!("{}{own}, all complete", counted(count, "installed version"))
+            }
         };
         findings.push(Finding::fine("components", text));
     }
@@ -377,11 +382,11 @@ fn concerns(inventory: &Inventory, registry: &Registry, now: Timestamp) -> Vec<F
                 Concern::EndOfLife { remedy, .. } => {
                     Finding::warning("security", concern.to_string(), remedy.clone())
                 }
-                Concern::HeldBack { .. } | Concern::Unbuilt { .. } => Finding::note(
-                    "releases",
-                    concern.to_string(),
-                    "`ampup check` tells when it is there",
-                ),
+                // It says itself what tells of it.
+                Concern::HeldBack { .. } | Concern::Unbuilt { .. } => Finding {
+                    remedy: None,
+                    ..Finding::note("releases", concern.to_string(), "")
+                },
             });
         }
         if let Some(Concern::HeldBack { shown, by, .. }) = &held_back {
@@ -430,7 +435,7 @@ fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Find
     };
     let mut text = format!("{source}, of {issued}");
     if keyring.is_empty() {
-        text += "; newer ones come with `ampup self update`, because this ampup has no key to check one with";
+        text += "; `ampup self update` brings a newer one, inside a newer ampup";
     }
     match trust::age_warning(&registry.issued, now) {
         None => Finding::fine("registry", text),
