@@ -183,7 +183,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         "db reset",
         &[
             ("ampup db reset", "asks for the project's name first"),
-            ("ampup db reset shop", "the project in a directory `shop`"),
+            ("ampup db reset shop", "in the directory `shop`: without the question"),
         ],
     ),
     (
@@ -260,7 +260,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
             ("ampup pin", "everything that is active"),
             (
                 "ampup pin postgres@18 0.0.35",
-                "these; to remove a pin, delete its line",
+                "these; a version alone is ampd's and ampctl's",
             ),
         ],
     ),

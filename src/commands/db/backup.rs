@@ -42,9 +42,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     )?;
     let made = backup::back_up(&cluster, file.as_deref(), session.reporter.as_ref())?;
     let mut talk = vec![format!(
-        "a copy of the files of PostgreSQL {} ({}), each compared with its original; pg_dump makes one that other majors read",
+        "a copy of the files of PostgreSQL {} ({}, in a file of {}), each compared with its original; `ampup run -- pg_dump -Fc -f \
+         my.dump` makes one that other majors read",
         made.header.major,
-        sized(made.header.bytes)
+        sized(made.header.bytes),
+        sized(made.bytes)
     )];
     talk.extend(
         made.removed

@@ -36,6 +36,9 @@ pub struct Args {
 /// The commands to type next.
 const NEXT: &str = "it runs until `ampup db stop`; `ampup db psql` opens it";
 
+/// For whoever writes the address down.
+const PORT: &str = "a start without `--tcp`, as by `ampup run`, changes the port: read it from `ampup db url --tcp`";
+
 /// Starts the database, which is made on first use, and leaves it running.
 ///
 /// # Errors
@@ -73,7 +76,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut json = json;
     json["tcp_url"] = url.clone().into();
     Ok(Outcome {
-        talk: vec![NEXT.to_owned()],
+        talk: vec![NEXT.to_owned(), PORT.to_owned()],
         ..Outcome::answer(format!("{url}\n"), json)
     })
 }
