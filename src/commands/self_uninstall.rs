@@ -187,7 +187,8 @@ fn remove(
         ));
     }
     if !databases.is_empty() {
-        let places: Vec<String> = databases.iter().map(|place| format!("`{place}`")).collect();
+        let shown = |place: &Utf8PathBuf| format!("`{}`", session.env.short_path(place));
+        let places: Vec<String> = databases.iter().map(shown).collect();
         talk.push(format!(
             "the databases stay, each in its project's `.amp`: {}",
             places.join(", ")
@@ -327,7 +328,8 @@ fn lines(returns: &[Return], estate: &Estate, session: &Session) -> Vec<String> 
     let databases = databases(session);
     if !databases.is_empty() {
         lines.push("leave the databases of all projects, known are:".to_owned());
-        lines.extend(databases.iter().map(|place| format!("    `{place}`")));
+        let shown = |place: &Utf8PathBuf| format!("    `{}`", session.env.short_path(place));
+        lines.extend(databases.iter().map(shown));
     }
     lines
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Error, Outcome, Session, concerns,
+    Error, Outcome, Session, concerns, history,
     installed::{damaged, ensure_own_executables, ensure_there, installed, is_meant, usable_name},
     next,
     requests::{self, Request},
@@ -51,10 +51,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut number = inventory.generation;
     if set != inventory.active {
         let made = commit::activate(&session.layout, &set, &session.command, inventory.generation);
-        number = Some(made.map_err(|source| Error::Store {
+        let made = made.map_err(|source| Error::Store {
             action: "change",
             source,
-        })?);
+        })?;
+        talk.extend(history::followed(made, session));
+        number = Some(made);
     }
     let activated: Vec<ComponentName> = set.components.into_keys().collect();
     talk.extend(next::in_this_project(&activated, session)?);

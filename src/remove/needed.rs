@@ -47,8 +47,15 @@ impl Needed {
     /// The sentence about it; `verb` is "is", or "was" once it is gone.
     pub fn told(&self, verb: &str) -> String {
         let shown = locate::shown(&self.component, &self.version);
-        let uses = uses(&self.by).join(", and that ");
-        format!("{} {shown} {verb} the last one that {uses}", self.component)
+        let is_pin = |need: &Need| matches!(need, Need::Pin { .. });
+        let (pins, others): (Vec<Need>, Vec<Need>) = self.by.iter().cloned().partition(is_pin);
+        let (uses, pins) = match others.is_empty() {
+            true => (uses(&pins), None),
+            false => (uses(&others), pinned(&pins, "pins it", "pin it")),
+        };
+        let uses = uses.join(", and that ");
+        let pins = pins.map_or_else(String::new, |pins| format!("; {pins}"));
+        format!("{} {shown} {verb} the last one that {uses}{pins}", self.component)
     }
 }
 
@@ -69,10 +76,6 @@ pub fn uses(by: &[Need]) -> Vec<String> {
         Need::OldDatabase(path) => Some(format!("`{path}`")),
         Need::Database(_) | Need::Pin { .. } => None,
     });
-    let pins = named(|need| match need {
-        Need::Pin { file, line } => Some(format!("line {line} of `{file}`")),
-        Need::Database(_) | Need::OldDatabase(_) => None,
-    });
     let serves = match &databases[..] {
         [] => None,
         [one] => Some(format!("can serve the database of {one}")),
@@ -83,12 +86,22 @@ pub fn uses(by: &[Need]) -> Vec<String> {
         [one] => Some(format!("can read the old database {one}")),
         more => Some(format!("can read {}", listed(more, "old databases"))),
     };
-    let is_pinned = match &pins[..] {
-        [] => None,
-        [one] => Some(format!("{one} pins")),
-        more => Some(listed(more, "projects pin")),
-    };
+    let is_pinned = pinned(by, "pins", "pin");
     [serves, reads, is_pinned].into_iter().flatten().collect()
+}
+
+/// The lines that pin a version: "line 2 of `~/shop/ampup.toml` pins it", with the verbs for one and for several.
+fn pinned(by: &[Need], pins: &str, pin: &str) -> Option<String> {
+    let lines = by.iter().filter_map(|need| match need {
+        Need::Pin { file, line } => Some(format!("line {line} of `{file}`")),
+        Need::Database(_) | Need::OldDatabase(_) => None,
+    });
+    let lines: Vec<String> = lines.collect();
+    match &lines[..] {
+        [] => None,
+        [one] => Some(format!("{one} {pins}")),
+        more => Some(listed(more, &format!("projects {pin}"))),
+    }
 }
 
 /// Their number, and the first of them by name.
@@ -211,12 +224,12 @@ mod tests {
             ),
             (
                 vec![project(1), old(1), pin(2)],
-                "can serve the database of `/p/1`, and that can read the old database `/p/.amp/metadb.old-1`, and that line 2 of \
-                 `/p/ampup.toml` pins",
+                "can serve the database of `/p/1`, and that can read the old database `/p/.amp/metadb.old-1`; line 2 of \
+                 `/p/ampup.toml` pins it",
             ),
             (
                 vec![old(1), old(2), pin(2), pin(3)],
-                "can read 2 old databases: `/p/.amp/metadb.old-1`, `/p/.amp/metadb.old-2`, and that 2 projects pin: line 2 of \
+                "can read 2 old databases: `/p/.amp/metadb.old-1`, `/p/.amp/metadb.old-2`; 2 projects pin it: line 2 of \
                  `/p/ampup.toml`, line 3 of `/p/ampup.toml`",
             ),
         ];

@@ -248,7 +248,14 @@ fn no_modify_path_leaves_the_shells_alone() {
     let person = Person::new(Who::Ordinary);
     person.write(".bashrc", "mine\n");
     let before = snapshot(&person.directory());
-    person.built(&["init", "--no-modify-path"]).exits(0);
+    let in_each = |path: &str| {
+        let mut command = person.command(crate::support::home::program(), &["init", "--no-modify-path"]);
+        command.env("SHELL", "/bin/bash").env("PATH", path);
+        crate::support::home::finish(command).exits(0)
+    };
+    in_each("/usr/bin:/bin").says("/env`, and in each new one: no startup file of yours does it\n");
+    let bin = person.home.path().join("bin");
+    in_each(&format!("{bin}:/usr/bin:/bin")).says("/env`; no startup file of yours does it\n");
     let ours = |line: &String| line.starts_with(".ampup/");
     let rest: Vec<String> = snapshot(&person.directory())
         .into_iter()

@@ -74,7 +74,10 @@ fn installing_in_a_project_takes_what_is_pinned_and_leaves_what_is_active() {
         .prints("")
         .says("other is not installed; `ampup install other`");
     // In a home where nothing is active, nothing becomes so.
-    home.ampup(&["install"]).exits(0).says("installed tool 1.0.0");
+    home.ampup(&["install"])
+        .exits(0)
+        .says("installed tool 1.0.0")
+        .says("`ampup run` uses these versions in this project; for the others: `ampup use tool@1.0.0`\n");
     assert!(!home.path().join("active").exists());
     home.ampup(&["list"])
         .exits(0)
@@ -90,7 +93,8 @@ fn installing_in_a_project_takes_what_is_pinned_and_leaves_what_is_active() {
     let before = home.store();
     home.ampup(&["install"])
         .exits(0)
-        .says("tool 1.0.0 is already installed");
+        .says("tool 1.0.0 is already installed")
+        .says("; what is active stayed as it was\n");
     assert_eq!(home.store(), before);
     home.ampup(&["install", "--dry-run"])
         .exits(0)

@@ -178,8 +178,24 @@ fn the_socket_of_a_server_stays_until_that_ends_and_a_name_is_enough() {
         .exits(2)
         .says("2 items are called");
     assert!(kept.exists());
+    served
+        .ampup(&["prune"])
+        .exits(0)
+        .says("removed only if you name them:\n")
+        .says("` removes the first\nnothing else to remove\n");
     let rows = served.ampup(&["prune", "--json"]).exits(0).json()["kept"].clone();
     assert_eq!(rows.as_array().map(Vec::len), Some(2), "{rows}");
+    // As a shell writes it for a pattern.
+    let of_other = served.amp_dir().join(name);
+    served
+        .ampup(&["prune", "--remove", kept.as_str(), "postgres"])
+        .exits(2)
+        .says("hint: a component stands before the option: `ampup prune NAME --remove …`");
+    served
+        .ampup(&["prune", "--remove", kept.as_str(), of_other.as_str()])
+        .exits(0)
+        .says("removed 2 unused items");
+    assert!(!kept.exists() && !of_other.exists());
 }
 
 #[test]

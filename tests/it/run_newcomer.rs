@@ -184,6 +184,13 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
         .exits(0)
         .prints_with("ampup db psql");
 
+    served
+        .ampup(&["db", "backup"])
+        .exits(0)
+        .says(" MiB, in a file of ")
+        .says("; `ampup run -- pg_dump -Fc -f my.dump` makes one that other majors read\n");
+    // The database is newer than its backup.
+    served.sql("select 1");
     served.ampup(&["db", "reset", "work"]).exits(0);
     let kept = served.home.in_amp("metadb.old-");
     let [kept] = kept.as_slice() else {
@@ -196,10 +203,11 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
         .says("`.amp/metadb.old-");
     // What could come back is listed.
     let listed = served.ampup(&["db", "restore"]).exits(0);
-    assert_eq!(listed.stdout.lines().count(), 1, "{listed:#?}");
+    assert_eq!(listed.stdout.lines().count(), 2, "{listed:#?}");
     listed
         .prints_with("  PostgreSQL 18  ")
-        .says("`ampup db restore .amp/metadb.old-");
+        .says("`ampup db restore .amp/metadb.old-")
+        .says("` brings back what was put aside last\n");
     served
         .ampup(&["db", "restore", "--amp-dir", "elsewhere/.amp"])
         .exits(0)
@@ -209,6 +217,11 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
     assert!(run.stderr.starts_with("restored the database of 2"), "{run:#?}");
     assert_eq!(served.sql("select x from t"), "7");
     assert!(kept.exists(), "it is a copy");
+    // What that put aside is what somebody wanted to be rid of.
+    served
+        .ampup(&["db", "restore"])
+        .exits(0)
+        .says("` restores the newest backup\n");
     let run = served.ampup(&["db", "reset", "work"]).exits(0);
     assert!(
         run.stderr.contains("ampup db restore .amp/metadb.old-"),

@@ -168,7 +168,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
     (
         "db list",
         &[
-            ("ampup db list", "the databases of all projects"),
+            ("ampup db list", "of projects used since ampup was installed"),
             ("ampup db list --json", "the same for programs"),
         ],
     ),
@@ -244,6 +244,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         &[
             ("ampup prune --dry-run", "list what is unused"),
             ("ampup prune", "remove it"),
+            ("ampup prune --remove .amp/metadb.old-*", "and these old databases"),
             ("ampup prune postgres", "also the inactive versions of PostgreSQL"),
         ],
     ),
@@ -260,7 +261,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
             ("ampup pin", "everything that is active"),
             (
                 "ampup pin postgres@18 0.0.35",
-                "these; a version alone is ampd's and ampctl's",
+                "0.0.35 is ampd's; to remove a pin, delete its line",
             ),
         ],
     ),

@@ -35,7 +35,7 @@ pub(super) fn ensure_agreed(
     }
     let holder = sessions.join(", ");
     let question = format!(
-        "The database is in use by {holder}. Its server is stopped for this, and they end. Continue?"
+        "The database is in use by {holder}. Its server is stopped for this, which ends its sessions. Continue?"
     );
     if session.ask(&question, false) == Some(true) {
         return Ok(());

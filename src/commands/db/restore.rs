@@ -83,7 +83,8 @@ fn list(cluster: &Cluster, which: &Selected) -> Outcome {
     for (header, path, what) in &found {
         let (made, size) = (times::local(&header.created), sized(header.bytes));
         let major = header.major;
-        let _ = writeln!(data, "{made}  PostgreSQL {major}  {size:>8}  {what:12}  {path}");
+        let what = format!("{what}{}", packed(path));
+        let _ = writeln!(data, "{made}  PostgreSQL {major}  {size:>8}  {what:22}  {path}");
     }
     let newest = found.iter().rfind(|(_, _, what)| *what == BACKUP);
     let last = found.last();
@@ -109,6 +110,14 @@ fn list(cluster: &Cluster, which: &Selected) -> Outcome {
     Outcome {
         talk: vec![talk],
         ..Outcome::prose(data, json)
+    }
+}
+
+/// The size of the file, where a backup is packed in one.
+fn packed(path: &Utf8Path) -> String {
+    match path.metadata() {
+        Ok(found) if found.is_file() => format!(", packed {}", sized(found.len())),
+        _ => String::new(),
     }
 }
 

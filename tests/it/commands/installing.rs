@@ -119,6 +119,10 @@ fn what_fails_leaves_its_group_alone_and_the_others_are_done() {
         "{run:#?}"
     );
     home.ampup(&["list"]).exits(0).prints("tool 1.0.0 (active)\n");
+    // Where nothing else changes, updates go on following what was asked for before.
+    let before = home.store();
+    home.ampup(&["install", "tool@1", "broken"]).exits(1);
+    assert_eq!(home.store(), before);
     assert_eq!(
         fs::read_dir(home.path().join("staging")).expect("listed").count(),
         0

@@ -242,6 +242,20 @@ fn undo_goes_back_step_by_step_and_history_shows_it() {
         "{history}"
     );
     home.ampup(&["undo"]).exits(3).says("there is nothing to undo");
+    // A step that changes no version says what it changes.
+    home.ampup(&["use", "tool@2.0.0"]).exits(0);
+    home.ampup(&["install", "tool"])
+        .exits(0)
+        .says("updates of tool follow its default from now on; `ampup undo` takes that back\n");
+    home.ampup(&["use", "tool@2.0.0"])
+        .exits(0)
+        .says("updates of tool follow `tool@2.0.0` from now on; `ampup undo` takes that back\n");
+    home.ampup(&["undo"]).exits(0);
+    home.ampup(&["undo"]).exits(0).says(
+        "undid `ampup install tool`\nthe active versions are the same; updates of tool follow `tool@2.0.0` again\n\
+         `ampup undo` once more takes back `ampup use tool@2.0.0`\n",
+    );
+    assert_eq!(active(&home, "tool"), "2.0.0");
 }
 
 #[test]

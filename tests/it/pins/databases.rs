@@ -157,6 +157,11 @@ fn a_database_that_is_imported_upgraded_or_restored_is_one_that_the_pin_serves()
         .says("was created by PostgreSQL 18 and cannot be downgraded to 17")
         .says("hint: nothing needs to be done");
     home.ampup(&["run", "true"]).exits(0);
+    pin(&home, "[components]\npostgres = \"17.10.0\"\n");
+    home.db(&["upgrade", "--to", "17"])
+        .exits(1)
+        .says("hint: `ampup pin postgres@18.4.0` lets PostgreSQL 18 serve it again");
+    pin(&home, "[components]\npostgres = \"18.4.0\"\n");
     let copy = home.directory("copy");
     fs::write(copy.join("ampup.toml"), "[components]\npostgres = \"17.10.0\"\n").expect("written");
     home.give(&copy);
