@@ -334,7 +334,11 @@ fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
             0 => "nothing is installed".to_owned(),
             count => {
                 let is_own_there = inventory.trees.contains_key(&self_install::name());
-                let own = if is_own_there { ", one of them ampup's own" } else { "" };
+                let own = if is_own_there {
+                    ", one of them ampup's own"
+                } else {
+                    ""
+                };
                 format!("{}{own}, all complete", counted(count, "installed version"))
             }
         };

@@ -144,7 +144,10 @@ fn meant_verb(grammar: &Command, group: &Command, at: usize, words: &[String]) -
         return Some(match (wrong, words.get(at + 1)) {
             (_, None) if *right == "restore" => {
                 let line = did_you_mean(&[&words[1..at], &[(*right).to_owned()]].concat());
-                format!("{}, which lists what can be brought back?", line.trim_end_matches('?'))
+                format!(
+                    "{}, which lists what can be brought back?",
+                    line.trim_end_matches('?')
+                )
             }
             // Another database of the same server.
             ("create" | "new", Some(name)) if !name.starts_with('-') => {

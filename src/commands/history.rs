@@ -109,7 +109,8 @@ fn chain(active: Option<u64>, session: &Session) -> io::Result<BTreeSet<u64>> {
 pub(super) fn followed(generation: u64, session: &Session) -> Option<String> {
     let now = generation::read(&session.layout, generation).ok()?;
     let before = generation::read(&session.layout, now.record.before?).ok()?;
-    let is_only_asked = before.set.components == now.set.components && before.set.requests != now.set.requests;
+    let is_only_asked =
+        before.set.components == now.set.components && before.set.requests != now.set.requests;
     let changes = is_only_asked.then(|| changes(Some(&before.set), &now.set, session));
     let changes = changes?.ok()?.join(", ");
     Some(format!("{changes} from now on; `ampup undo` takes that back"))
@@ -117,7 +118,11 @@ pub(super) fn followed(generation: u64, session: &Session) -> Option<String> {
 
 /// Lists what one active set has that the one before had not; all of it where nobody knows that one any more. Where the
 /// versions are the same, what is asked for differs.
-pub(super) fn changes(before: Option<&ActiveSet>, now: &ActiveSet, session: &Session) -> Result<Vec<String>, Error> {
+pub(super) fn changes(
+    before: Option<&ActiveSet>,
+    now: &ActiveSet,
+    session: &Session,
+) -> Result<Vec<String>, Error> {
     let nothing = ActiveSet::default();
     let requests = &before.unwrap_or(&nothing).requests;
     let before = &before.unwrap_or(&nothing).components;

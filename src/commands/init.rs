@@ -399,7 +399,9 @@ fn what_next(args: &Args, intent: &Intent, by_hand: &[Utf8PathBuf], session: &Se
         && !cfg!(windows)
     {
         let reading = next::reading(session).unwrap_or_default();
-        lines.push(format!("in each new shell: `{reading}`; no startup file of yours does it"));
+        lines.push(format!(
+            "in each new shell: `{reading}`; no startup file of yours does it"
+        ));
     }
     if args.components.is_empty() {
         lines.push("next: `ampup install`; PostgreSQL alone: `ampup install postgres`".to_owned());

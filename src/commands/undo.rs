@@ -142,7 +142,10 @@ fn talk(
     }
     if talk.len() == 1 {
         let follows = history::changes(Some(&inventory.active), set, session)?;
-        talk.push(format!("the active versions are the same; {} again", follows.join(", ")));
+        talk.push(format!(
+            "the active versions are the same; {} again",
+            follows.join(", ")
+        ));
         let earlier = &back.target.record;
         if earlier.before.is_some() && !earlier.command.starts_with("ampup undo") {
             talk.push(format!("`ampup undo` once more takes back `{}`", earlier.command));

@@ -71,7 +71,9 @@ pub(super) fn commit(
         }
     }
     // Where a part failed and no version changed, what was asked for before still counts.
-    let is_partial = groups.iter().any(|group| matches!(group, GroupReport::Failed { .. }));
+    let is_partial = groups
+        .iter()
+        .any(|group| matches!(group, GroupReport::Failed { .. }));
     if is_partial && set.components == before.active.components {
         set = before.active.clone();
     }

@@ -183,7 +183,10 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         "db reset",
         &[
             ("ampup db reset", "asks for the project's name first"),
-            ("ampup db reset shop", "in the directory `shop`: without the question"),
+            (
+                "ampup db reset shop",
+                "in the directory `shop`: without the question",
+            ),
         ],
     ),
     (
@@ -244,8 +247,11 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         &[
             ("ampup prune --dry-run", "list what is unused"),
             ("ampup prune", "remove it"),
-            ("ampup prune --remove .amp/metadb.old-*", "and these old databases"),
-            ("ampup prune postgres", "also the inactive versions of PostgreSQL"),
+            (
+                "ampup prune --remove .amp/metadb.old-*",
+                "and these old databases",
+            ),
+            ("ampup prune postgres", "also PostgreSQL's inactive versions"),
         ],
     ),
     (
@@ -261,7 +267,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
             ("ampup pin", "everything that is active"),
             (
                 "ampup pin postgres@18 0.0.35",
-                "0.0.35 is ampd's; to remove a pin, delete its line",
+                "0.0.35 is ampd's; unpin by deleting a line",
             ),
         ],
     ),

@@ -88,7 +88,11 @@ fn list(cluster: &Cluster, which: &Selected) -> Outcome {
     }
     let newest = found.iter().rfind(|(_, _, what)| *what == BACKUP);
     let last = found.last();
-    let talk = match last.filter(|last| is_wanted(last, &found, cluster)).or(newest).or(last) {
+    let talk = match last
+        .filter(|last| is_wanted(last, &found, cluster))
+        .or(newest)
+        .or(last)
+    {
         Some((_, path, BACKUP)) => {
             format!(
                 "`{}` restores the newest backup",

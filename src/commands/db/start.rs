@@ -37,7 +37,8 @@ pub struct Args {
 const NEXT: &str = "it runs until `ampup db stop`; `ampup db psql` opens it";
 
 /// For whoever writes the address down.
-const PORT: &str = "a start without `--tcp`, as by `ampup run`, changes the port: read it from `ampup db url --tcp`";
+const PORT: &str =
+    "a start without `--tcp`, as by `ampup run`, changes the port: read it from `ampup db url --tcp`";
 
 /// Starts the database, which is made on first use, and leaves it running.
 ///

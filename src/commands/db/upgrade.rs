@@ -156,13 +156,15 @@ fn destination(to: Option<u64>, cluster: &Cluster, session: &Session) -> Result<
     // No other pin would help with that; but with this one nothing may serve the database.
     if let (Some(to), Contents::Cluster { major }) = (to, cluster.contents()?) {
         let refused = upgrade::ensure_no_downgrade(cluster, major, to);
-        refused.map_err(|error| match pin.as_ref().and_then(|pin| pin.lets_serve(major, session)) {
-            Some(hint) => Error::Refused {
-                message: error.to_string(),
-                hint,
+        refused.map_err(
+            |error| match pin.as_ref().and_then(|pin| pin.lets_serve(major, session)) {
+                Some(hint) => Error::Refused {
+                    message: error.to_string(),
+                    hint,
+                },
+                None => error.into(),
             },
-            None => error.into(),
-        })?;
+        )?;
     }
     if let (Some(to), Some(pin)) = (to, &pin) {
         pin.ensure_serves(to, "ampup db upgrade", session)?;

@@ -58,7 +58,11 @@ pub(in super::super) fn of_report(plan: &Plan, report: Report, session: &Session
             GroupReport::Failed { components, error } => failures.push((components, Error::from(error))),
         }
     }
-    talk.extend(report.generation.and_then(|number| history::followed(number, session)));
+    talk.extend(
+        report
+            .generation
+            .and_then(|number| history::followed(number, session)),
+    );
     let is_all = json.is_empty();
     talk.extend(next::in_this_project(&activated, session)?);
     talk.extend(next::refused_here(&settled, session));

@@ -173,7 +173,11 @@ fn a_no_changes_nothing() {
     let before = snapshot(&person.directory());
     let own = person.home.path().join("bin/ampup");
     let run = answer(&own, "self uninstall", "\n").exits(1);
-    assert!(run.stdout.contains("Remove ampup and all that it installed? [y/N]"), "{run:#?}");
+    assert!(
+        run.stdout
+            .contains("Remove ampup and all that it installed? [y/N]"),
+        "{run:#?}"
+    );
     assert_eq!(snapshot(&person.directory()), before);
     // Nobody to ask: nothing is removed without a word.
     person.ampup(&["self", "uninstall"]).exits(2).says("--yes");
