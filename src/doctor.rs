@@ -333,12 +333,8 @@ fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
         let text = match count {
             0 => "nothing is installed".to_owned(),
             count => {
-                let is_own_there = inventory.trees.contains_key(&self_install::name());
-                let own = if is_own_there {
-                    ", one of them ampup's own"
-                } else {
-                    ""
-                };
+                let own = inventory.trees.contains_key(&self_install::name());
+                let own = own.then_some(", one of them ampup's own").unwrap_or_default();
                 format!("{}{own}, all complete", counted(count, "installed version"))
             }
         };

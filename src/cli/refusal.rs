@@ -366,10 +366,6 @@ mod tests {
                 "error: there is no command `ampup unpin`\nhint: to remove a pin, delete its line in the project's `ampup.toml`",
             ),
             (
-                "ampup psql",
-                "error: there is no command `ampup psql`\nhint: did you mean `ampup db psql`?",
-            ),
-            (
                 "ampup info postgres@18",
                 "error: `ampup info` takes the name of a component without a version\nhint: did you mean `ampup info postgres`?",
             ),
