@@ -303,10 +303,11 @@ fn home_links(layout: &Layout) -> Vec<Finding> {
 
 fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut count = 0;
+    let (ampup, trees) = (self_install::name(), inventory.trees.iter());
+    let listed = trees.filter(|(name, _)| **name != ampup);
+    let count = listed.map(|(_, trees)| trees.len()).sum();
     for (component, trees) in &inventory.trees {
         for tree in trees {
-            count += 1;
             if tree.origin.is_none() {
                 findings.push(Finding::problem(
                     "components",
@@ -332,11 +333,7 @@ fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
     if findings.is_empty() {
         let text = match count {
             0 => "nothing is installed".to_owned(),
-            count => {
-                let own = inventory.trees.contains_key(&self_install::name());
-                let own = own.then_some(", one of them ampup's own").unwrap_or_default();
-                format!("{}{own}, all complete", counted(count, "installed version"))
-            }
+            count => format!("{}, all complete", counted(count, "installed version")),
         };
         findings.push(Finding::fine("components", text));
     }
