@@ -240,13 +240,13 @@ fn find(name: &Utf8Path, known: &[Waste], session: &Session) -> Result<Waste, Er
         .collect();
     match of_name[..] {
         [one] => Ok(one.clone()),
-        [] if name.as_str().parse::<ComponentName>().is_ok() => Err(Error::Usage {
-            message: format!("`{name}` is not an old database, backup or log of a known project"),
-            hint: "a component stands before the option: `ampup prune NAME --remove …`".to_owned(),
-        }),
         [] => Err(Error::NotFound {
             message: format!("`{name}` is not an old database, backup or log of a known project"),
-            hint: "`ampup prune --dry-run` lists them".to_owned(),
+            hint: if name.as_str().parse::<ComponentName>().is_ok() {
+                "a component stands before the option: `ampup prune NAME --remove …`".to_owned()
+            } else {
+                "`ampup prune --dry-run` lists them".to_owned()
+            },
         }),
         [first, ..] => Err(Error::Usage {
             message: format!("{} are called `{name}`", counted(of_name.len(), "item")),

@@ -35,7 +35,10 @@ fn the_active_version_or_the_highest_of_another_major_is_found() {
     assert_eq!(found(Some(18)), "18.3.0", "the active one wins over a higher one");
     assert_eq!(found(Some(16)), "16.14.0", "numbers, not text");
     let missing = locator.postgres(Some(17)).expect_err("a beta is not meant");
-    assert_eq!(missing.hint().as_deref(), Some("`ampup install --no-activate postgres@17`"));
+    assert_eq!(
+        missing.hint().as_deref(),
+        Some("`ampup install --no-activate postgres@17`")
+    );
     let tree = locator.active(&postgres()).expect("found").tree;
     assert!(tree.ends_with("components/postgres/18.3.0"), "{tree}");
 }
@@ -85,7 +88,10 @@ fn what_is_missing_is_said_with_the_command_that_brings_it() {
         missing.to_string(),
         "PostgreSQL 18 is not installed (active: postgres 17.1)"
     );
-    assert_eq!(missing.hint().as_deref(), Some("`ampup install --no-activate postgres@18`"));
+    assert_eq!(
+        missing.hint().as_deref(),
+        Some("`ampup install --no-activate postgres@18`")
+    );
     let (_world, locator) = home(&["17.1.0"], Some("18.4.0"));
     let gone = locator.postgres(None).expect_err("the tree is gone");
     assert!(matches!(gone, LocateError::Gone { .. }), "{gone}");
