@@ -1,7 +1,8 @@
 //! `ampup registry check`: a manifest read strictly, for whoever writes one.
 
 use camino::Utf8PathBuf;
-use serde_json::json;
+use serde_json::{Value, json};
+use url::Url;
 
 use super::{Error, Outcome, Session, requests};
 use crate::{
@@ -43,13 +44,8 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         source,
     })?;
     let mut mistakes = strict::mistakes(&document);
+    mistakes.extend(other_sizes(&document));
     let registry = Registry::parse(&document);
-    if let (true, Err(why)) = (mistakes.is_empty(), &registry) {
-        mistakes.push(Mistake {
-            path: "$".to_owned(),
-            text: why.to_string(),
-        });
-    }
     let data: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
     let rows: Vec<_> = mistakes
         .iter()
@@ -67,6 +63,28 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         talk: vec![sentence],
         ..Outcome::answer(data, json!({ "mistakes": rows }))
     })
+}
+
+/// Files of this machine whose size is another than the manifest says. One that is not there may be on another machine.
+fn other_sizes(document: &[u8]) -> Vec<Mistake> {
+    let manifest: Value = serde_json::from_slice(document).unwrap_or_default();
+    let fault = |(path, artifact): (String, &Value)| {
+        let stated = artifact.get("size")?.as_u64()?;
+        let url = artifact.pointer("/source/url")?.as_str()?;
+        let file = Url::parse(url).ok()?.to_file_path().ok()?;
+        let found = fs_err::metadata(file)
+            .ok()
+            .filter(std::fs::Metadata::is_file)?
+            .len();
+        (found != stated).then(|| Mistake {
+            path: format!("{path}.size"),
+            text: format!(
+                "it is {stated}, and the file `{url}` has {}",
+                counted(usize::try_from(found).unwrap_or(usize::MAX), "byte")
+            ),
+        })
+    };
+    strict::artifacts(&manifest).filter_map(fault).collect()
 }
 
 /// The same error, with this check as its hint where it may come from a mistake in the registry's file that the user named:
@@ -94,7 +112,7 @@ pub fn with_mistakes(error: Error, session: &Session) -> Error {
             .and_then(|path| path.strip_prefix(&about));
         rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-'))
     };
-    if !strict::mistakes(&document).iter().any(is_about_it) {
+    if !strict::mistakes_that_hide(&document).iter().any(is_about_it) {
         return error;
     }
     let hint = format!(

@@ -330,7 +330,8 @@ fn escaped(value: Value) -> Value {
     }
 }
 
-fn is_harmful(letter: char) -> bool {
+/// Returns true of what would move the cursor, change colours or turn the direction of writing.
+pub(super) fn is_harmful(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -2,8 +2,11 @@
 //! and skip what they do not know; here nothing is skipped. The rules are those of `registry/schema.json`, and the few that
 //! it cannot say.
 
+mod days;
 mod meaning;
+mod releases;
 mod schema;
+mod skipped;
 #[cfg(test)]
 mod tests;
 
@@ -30,21 +33,72 @@ impl fmt::Display for Mistake {
 
 /// Every mistake of a manifest; none when it is right.
 pub fn mistakes(document: &[u8]) -> Vec<Mistake> {
-    let top = |text: String| vec![Mistake::at("$", text)];
-    let document = match std::str::from_utf8(document) {
-        Ok(document) => document,
-        Err(cause) => return top(format!("it is not JSON: {cause}")),
+    let (text, manifest) = match read(document) {
+        Ok(read) => read,
+        Err(mistake) => return vec![mistake],
     };
-    if let Err(cause) = unique::ensure_unique(document) {
-        return top(format!("it is not JSON that every reader reads alike: {cause}"));
-    }
-    let manifest: Value = match serde_json::from_str(document) {
-        Ok(manifest) => manifest,
-        Err(cause) => return top(format!("it is not JSON: {cause}")),
-    };
-    let mut mistakes = schema::mistakes(&manifest);
-    mistakes.extend(meaning::mistakes(&manifest));
+    let mut mistakes = losing(text, &manifest);
+    let harmless = [releases::mistakes(&manifest), days::mistakes(&manifest)].concat();
+    add(harmless, &mut mistakes);
     mistakes
+}
+
+/// The mistakes for which a client may leave something out, or take another version than was meant.
+pub fn mistakes_that_hide(document: &[u8]) -> Vec<Mistake> {
+    match read(document) {
+        Ok((text, manifest)) => losing(text, &manifest),
+        Err(mistake) => vec![mistake],
+    }
+}
+
+fn losing(text: &str, manifest: &Value) -> Vec<Mistake> {
+    let mut mistakes = schema::mistakes(manifest);
+    add(meaning::mistakes(manifest), &mut mistakes);
+    let skipped = skipped::mistakes(text, manifest, &mistakes);
+    mistakes.extend(skipped);
+    mistakes
+}
+
+/// Adds those of places of which nothing is said yet.
+fn add(more: Vec<Mistake>, mistakes: &mut Vec<Mistake>) {
+    let is_new = |one: &Mistake| mistakes.iter().all(|other| other.path != one.path);
+    let more: Vec<Mistake> = more.into_iter().filter(is_new).collect();
+    mistakes.extend(more);
+}
+
+fn read(document: &[u8]) -> Result<(&str, Value), Mistake> {
+    let top = |text: String| Mistake::at("$", text);
+    let text = std::str::from_utf8(document).map_err(|cause| top(format!("it is not JSON: {cause}")))?;
+    unique::ensure_unique(text)
+        .map_err(|cause| top(format!("it is not JSON that every reader reads alike: {cause}")))?;
+    let manifest = serde_json::from_str(text).map_err(|cause| top(format!("it is not JSON: {cause}")))?;
+    Ok((text, manifest))
+}
+
+/// The artifacts of a manifest, each with its JSON path.
+pub fn artifacts(manifest: &Value) -> impl Iterator<Item = (String, &Value)> {
+    components(manifest).flat_map(|(name, component)| {
+        let releases = list(component, "releases").enumerate();
+        releases.flat_map(move |(number, release)| {
+            let artifacts = list(release, "artifacts").enumerate();
+            artifacts.map(move |(index, artifact)| {
+                let path = format!("$.components.{name}.releases[{number}].artifacts[{index}]");
+                (path, artifact)
+            })
+        })
+    })
+}
+
+fn components(manifest: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let components = manifest.get("components").and_then(Value::as_object);
+    components
+        .into_iter()
+        .flatten()
+        .map(|(name, component)| (name.as_str(), component))
+}
+
+fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(field).and_then(Value::as_array).into_iter().flatten()
 }
 
 impl Mistake {

@@ -97,4 +97,14 @@ fn the_readmes_registry_is_copied_changed_and_installed() {
         .exits(1)
         .prints_with("$.components.hello.sumary: the field `sumary` is not known; did you mean `summary`?\n")
         .prints_with(".needs.glib: the field `glib` is not known; did you mean `glibc`?\n");
+
+    // A file that is here is not of another size.
+    let sized = registry.replace("\"format\"", "\"size\": 7, \"format\"");
+    fs::write(world.join("registry.json"), sized).expect("written");
+    let mut command = home.command(&["registry", "check", "registry.json"]);
+    command.current_dir(&world);
+    finish(command)
+        .exits(1)
+        .prints_with("$.components.hello.releases[0].artifacts[0].size: it is 7, and the file `file:///")
+        .prints_with(&format!("hello-1.0.0.tar.gz` has {} bytes\n", archive.len()));
 }

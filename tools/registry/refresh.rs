@@ -87,6 +87,7 @@ pub(crate) fn run(args: &Args, directory: &Utf8Path, env: &Env) -> Result<Answer
             "an origin states another digest than the one that was published; nothing is written:\n  {lines}"
         )));
     }
+    document.drop_overtaken();
     let is_new = document != before;
     if is_new {
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();

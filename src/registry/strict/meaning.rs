@@ -1,10 +1,15 @@
-//! Checks of a manifest that a schema cannot express.
+//! Checks of components, and of every text, that a schema cannot express.
 
 use std::collections::BTreeMap;
 
+use semver::Version;
 use serde_json::Value;
 
-use super::Mistake;
+use super::{Mistake, components, list};
+use crate::{
+    domain::{Channel, Requirement},
+    registry::manifest,
+};
 
 /// The registry that ampup itself comes from.
 const OURS: &str = "amp";
@@ -14,9 +19,9 @@ pub(super) fn mistakes(manifest: &Value) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     executables(manifest, &mut mistakes);
     own_component(manifest, &mut mistakes);
+    acceptances(manifest, &mut mistakes);
     defaults(manifest, &mut mistakes);
-    releases(manifest, &mut mistakes);
-    controls(manifest, "$", &mut mistakes);
+    texts(manifest, "$", &mut mistakes);
     mistakes
 }
 
@@ -56,119 +61,100 @@ fn own_component(manifest: &Value, mistakes: &mut Vec<Mistake>) {
     }
 }
 
-/// Without a version, somebody gets a release of the default channel.
+/// The acceptance of PostgreSQL makes a cluster and starts it.
+fn acceptances(manifest: &Value, mistakes: &mut Vec<Mistake>) {
+    let of_postgres = components(manifest).filter(|(_, component)| component["acceptance"] == "postgres");
+    for (name, component) in of_postgres {
+        for program in ["initdb", "postgres"] {
+            if !list(component, "executables").any(|one| one == program) {
+                mistakes.push(Mistake::at(
+                    &format!("$.components.{name}.executables"),
+                    format!("the acceptance `postgres` runs `{program}`, which is missing here"),
+                ));
+            }
+        }
+    }
+}
+
+/// Without a version, somebody gets a release of the default channel that meets the default requirement.
 fn defaults(manifest: &Value, mistakes: &mut Vec<Mistake>) {
     for (name, component) in components(manifest) {
+        let path = format!("$.components.{name}.default");
         let default = component.pointer("/default/channel").and_then(Value::as_str);
         let mut channels: Vec<&str> = list(component, "releases")
             .filter_map(|release| release.get("channel")?.as_str())
             .collect();
         channels.sort_unstable();
         channels.dedup();
-        if let Some(default) = default.filter(|default| !channels.is_empty() && !channels.contains(default)) {
+        let is_released = default.is_some_and(|default| channels.contains(&default));
+        if let Some(default) = default.filter(|_| !channels.is_empty() && !is_released) {
             mistakes.push(Mistake::at(
-                &format!("$.components.{name}.default.channel"),
+                &format!("{path}.channel"),
                 format!(
                     "no release is of the channel `{default}`; there is `{}`",
                     channels.join("`, `")
                 ),
             ));
         }
+        let requirement = component.pointer("/default/requirement").and_then(Value::as_str);
+        let Some(requirement) = requirement else { continue };
+        let fault = match requirement.parse::<Requirement>() {
+            Err(cause) => Some(cause.to_string()),
+            Ok(wanted) => default
+                .filter(|_| is_released)
+                .and_then(|channel| unmet(&wanted, channel.parse().ok()?, component)),
+        };
+        mistakes.extend(fault.map(|fault| Mistake::at(&format!("{path}.requirement"), fault)));
     }
 }
 
-/// Text is shown on terminals, which control characters would command.
-fn controls(value: &Value, path: &str, mistakes: &mut Vec<Mistake>) {
+/// Says that no release of the default channel meets the default requirement, where none does.
+fn unmet(wanted: &Requirement, channel: Channel, component: &Value) -> Option<String> {
+    let mut newest: Option<Version> = None;
+    for release in list(component, "releases").filter(|release| release["channel"] == channel.as_str()) {
+        let version: Version = release["version"].as_str()?.parse().ok()?;
+        let tags = list(release, "tags").filter_map(|tag| tag.as_str().map(str::to_owned));
+        if wanted.matches(&version, channel, &tags.collect::<Vec<_>>(), channel) {
+            return None;
+        }
+        newest = newest.max(Some(version));
+    }
+    let newest = newest?;
+    Some(format!(
+        "no release of the channel `{channel}` is `{wanted}`; the newest is `{newest}`"
+    ))
+}
+
+/// Text is shown on terminals, which control characters would command, and an address is read by everybody who has the registry.
+fn texts(value: &Value, path: &str, mistakes: &mut Vec<Mistake>) {
     match value {
         Value::String(text) => {
-            if let Some(sign) = text.chars().find(|sign| sign.is_control()) {
+            if let Some(sign) = text.chars().find(|sign| manifest::is_harmful(*sign)) {
                 mistakes.push(Mistake::at(
                     path,
                     format!("it holds the control character `{}`", sign.escape_unicode()),
                 ));
             }
+            let authority = text
+                .strip_prefix("https://")
+                .and_then(|rest| rest.split(['/', '?', '#']).next());
+            if authority.is_some_and(|authority| authority.contains('@')) {
+                mistakes.push(Mistake::at(
+                    path,
+                    "it holds a user name or a password, which everybody reads who has the registry; leave out all from `//` to `@`",
+                ));
+            }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                controls(item, &format!("{path}[{index}]"), mistakes);
+                texts(item, &format!("{path}[{index}]"), mistakes);
             }
         }
         Value::Object(fields) => {
             for (name, field) in fields {
-                controls(field, &format!("{path}.{name}"), mistakes);
+                texts(field, &format!("{path}.{name}"), mistakes);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
-}
-
-/// A version is there once, and so is an artifact of one target, provider and kind of source.
-fn releases(manifest: &Value, mistakes: &mut Vec<Mistake>) {
-    for (name, component) in components(manifest) {
-        let mut versions = Vec::new();
-        for (index, release) in list(component, "releases").enumerate() {
-            let path = format!("$.components.{name}.releases[{index}]");
-            let version = release.get("version");
-            if versions.contains(&version) {
-                mistakes.push(Mistake::at(
-                    &format!("{path}.version"),
-                    "this version is there already",
-                ));
-            }
-            versions.push(version);
-            artifacts(release, component, &path, mistakes);
-        }
-    }
-}
-
-fn artifacts(release: &Value, component: &Value, path: &str, mistakes: &mut Vec<Mistake>) {
-    let mut known = Vec::new();
-    for (index, artifact) in list(release, "artifacts").enumerate() {
-        let path = format!("{path}.artifacts[{index}]");
-        let key = ["/target", "/provider", "/source/kind"].map(|part| artifact.pointer(part));
-        if known.contains(&key) {
-            mistakes.push(Mistake::at(
-                &path,
-                "an artifact of this target, provider and kind of source is there already",
-            ));
-        }
-        known.push(key);
-        let root = artifact.get("root").and_then(Value::as_str);
-        // One that is no directory in an archive is a mistake of its own.
-        let root = root.filter(|root| !root.is_empty() && !root.starts_with('/'));
-        let bin = artifact.get("bin").and_then(Value::as_object);
-        for (executable, at) in bin.into_iter().flatten() {
-            let at = at.as_str().unwrap_or_default();
-            let is_below =
-                root.is_none_or(|root| at.strip_prefix(root).is_some_and(|rest| rest.starts_with('/')));
-            let inner = format!("{path}.bin.{executable}");
-            if !is_below {
-                let root = root.unwrap_or_default();
-                mistakes.push(Mistake::at(
-                    &inner,
-                    format!("`{at}` lies outside the root `{root}`; it is `{root}/…`"),
-                ));
-            }
-            if !list(component, "executables").any(|one| one == executable.as_str()) {
-                mistakes.push(Mistake::at(
-                    &inner,
-                    format!(
-                        "`{executable}` is not among the component's `executables`, so it cannot be found"
-                    ),
-                ));
-            }
-        }
-    }
-}
-
-fn components(manifest: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    let components = manifest.get("components").and_then(Value::as_object);
-    components
-        .into_iter()
-        .flatten()
-        .map(|(name, component)| (name.as_str(), component))
-}
-
-fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
-    value.get(field).and_then(Value::as_array).into_iter().flatten()
 }

@@ -38,6 +38,7 @@ fn our_own_manifest_and_a_right_one_have_no_mistake() {
 #[test]
 fn every_mistake_is_told_where_it_is_and_with_what_would_be_right() {
     let hello = "/components/hello";
+    let release = "/components/hello/releases/0";
     let artifact = "/components/hello/releases/0/artifacts/0";
     let cases = [
         (
@@ -138,6 +139,111 @@ fn every_mistake_is_told_where_it_is_and_with_what_would_be_right() {
             "$.components.hello.summary: it holds the control character `\\u{1b}`",
         ),
         (
+            hello,
+            "acceptance",
+            json!("postgres"),
+            "$.components.hello.executables: the acceptance `postgres` runs `initdb`, which is missing here",
+        ),
+        (
+            hello,
+            "default",
+            json!({"channel": "stable", "requirement": "2"}),
+            "$.components.hello.default.requirement: no release of the channel `stable` is `2`; the newest is `1.0.0`",
+        ),
+        (
+            hello,
+            "lines",
+            json!([{"major": 1}, {"major": 1}]),
+            "$.components.hello.lines[1].major: the line of 1 is there already",
+        ),
+        (
+            hello,
+            "lines",
+            json!([{"major": 1, "upstream": {"version": "2.0.0"}}]),
+            "$.components.hello.lines[0].upstream.version: `2.0.0` is not of the line of 1",
+        ),
+        (
+            hello,
+            "lines",
+            json!([{"major": 1, "upstream": {"version": "1.0.0-rc.1"}}]),
+            "$.components.hello.lines[0].upstream.version: `1.0.0-rc.1` is older than the release `1.0.0`",
+        ),
+        (
+            hello,
+            "lines",
+            json!([{"major": 1, "end_of_life": "2026-13-45"}]),
+            "$.components.hello.lines[0].end_of_life: there is no such day as `2026-13-45`",
+        ),
+        (
+            hello,
+            "lines",
+            json!([{"major": 1, "end_of_life": "soon"}]),
+            "$.components.hello.lines[0].end_of_life: `soon` does not match",
+        ),
+        (
+            release,
+            "published",
+            json!("2026-02-31"),
+            "$.components.hello.releases[0].published: there is no such day as `2026-02-31`",
+        ),
+        (
+            "",
+            "issued",
+            json!("2026-02-31T25:61:00Z"),
+            "$.issued: there is no such time as `2026-02-31T25:61:00Z`",
+        ),
+        (
+            release,
+            "tags",
+            json!(["stable"]),
+            "$.components.hello.releases[0].tags[0]: a request for `stable` means the channel `stable`",
+        ),
+        (
+            release,
+            "tags",
+            json!(["v1.0.0", "1.0.0"]),
+            "$.components.hello.releases[0].tags[1]: it is the version itself",
+        ),
+        (
+            release,
+            "tags",
+            json!(["2.0.0"]),
+            "tags[0]: a request for `2.0.0` means the version 2.0.0",
+        ),
+        (
+            artifact,
+            "needs",
+            json!({"macos": "12.0"}),
+            "artifacts[0].needs.macos: only a target `…-apple-darwin` has it, and this is `x86_64-unknown-linux-gnu`",
+        ),
+        (
+            artifact,
+            "target",
+            json!("aarch64-apple-darwin"),
+            "artifacts[0].needs.glibc: only a target `…-linux-gnu` has it, and this is `aarch64-apple-darwin`",
+        ),
+        (
+            artifact,
+            "source",
+            json!({"kind": "https", "url": "https://me:secret@hello.example/hello.tar.gz"}),
+            "artifacts[0].source.url: it holds a user name or a password",
+        ),
+        (
+            release,
+            "version",
+            json!("99999999999999999999.0.0"),
+            "$.components.hello.releases[0].version: a client cannot read this release, and skips it: ",
+        ),
+        (
+            hello,
+            "origins",
+            json!([{
+                "provider": "me", "index": {"kind": "npm", "package": "hello", "version": "{version}"}, "format": "tar.gz",
+                "targets": {"x86_64-unknown-linux-gnu": {}}, "excluded": [{"versions": "the first"}],
+            }]),
+            "$.components.hello.origins[0]: a client cannot read this origin, and skips it: ",
+        ),
+        (
             "",
             "serial",
             json!(null),
@@ -156,6 +262,27 @@ fn every_mistake_is_told_where_it_is_and_with_what_would_be_right() {
     assert!(silent.is_empty(), "{}", silent.join("\n"));
 }
 
+/// A client drops the whole component: the field is named, and nothing else is said.
+#[test]
+fn a_default_that_is_no_request_is_named() {
+    for requirement in ["two", "1.x", "*", " 1", "1.0.0.0"] {
+        let mut wrong = right();
+        wrong["components"]["hello"]["default"]["requirement"] = json!(requirement);
+        let found = of(&wrong);
+        let expected =
+            format!("$.components.hello.default.requirement: `{requirement}` is not a version (such as `18`");
+        assert!(
+            matches!(&found[..], [one] if one.starts_with(&expected)),
+            "{found:#?}"
+        );
+    }
+    for requirement in ["1", "1.0", "1.0.0", ">=1", "latest", "stable"] {
+        let mut fine = right();
+        fine["components"]["hello"]["default"]["requirement"] = json!(requirement);
+        assert_eq!(of(&fine), [""; 0], "{requirement}");
+    }
+}
+
 #[test]
 fn what_no_schema_says_is_told_too() {
     let mut doubled = right();
@@ -167,6 +294,19 @@ fn what_no_schema_says_is_told_too() {
     assert_eq!(
         of(&doubled),
         ["$.components.hello.releases[1].version: this version is there already"]
+    );
+    // The newest stands first, and a tag names one release.
+    let mut later = doubled;
+    let releases = &mut later["components"]["hello"]["releases"];
+    releases[0]["tags"] = json!(["stable-one"]);
+    releases[1]["tags"] = json!(["stable-one"]);
+    releases[1]["version"] = json!("1.1.0");
+    assert_eq!(
+        of(&later),
+        [
+            "$.components.hello.releases[1].version: `1.1.0` stands below `1.0.0`, which is older; the newest release comes first",
+            "$.components.hello.releases[1].tags[0]: `1.0.0` has this tag already; a tag names one release",
+        ]
     );
     let mut two = right();
     let mut other = two["components"]["hello"].clone();

@@ -39,6 +39,10 @@ targets = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 glibc = "2.99"
 files = ["/usr/share/zoneinfo"]
 
+[[line]]
+major = 1
+upstream = { version = "1.0.1" }
+
 [[excluded]]
 version = "0.9.0"
 provider = "acme"
@@ -169,10 +173,18 @@ fn a_refresh_adds_what_is_new_and_with_nothing_new_changes_no_byte() {
     assert_eq!(answer.json["serial"], 1009);
     let gone = lines_without(&written, &directory.text());
     assert!(
-        gone.iter()
-            .all(|line| line.contains("\"serial\"") || line.contains("\"issued\"")),
+        gone.iter().all(|line| ["serial", "issued", "major", "upstream"]
+            .iter()
+            .any(|name| line.contains(&format!("\"{name}\"")))),
         "{gone:#?}"
     );
+    // The makers' newest version is no news once a newer one is built.
+    let lines = |manifest: &Value| manifest["components"]["tool"]["lines"].clone();
+    assert_eq!(
+        lines(&manifest),
+        json!([{"major": 1, "upstream": {"version": "1.0.1"}}])
+    );
+    assert_eq!(lines(&directory.manifest()), json!([{"major": 1}]));
     assert_eq!(
         directory.manifest()["components"]["tool"]["releases"][0]["version"],
         "1.1.0"

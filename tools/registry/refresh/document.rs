@@ -88,6 +88,27 @@ impl Document {
         Ok(())
     }
 
+    /// Leaves out what a recipe says of its makers' newest version where a newer one is built.
+    pub(super) fn drop_overtaken(&mut self) {
+        let components = self.0["components"].as_object_mut();
+        for component in components
+            .into_iter()
+            .flat_map(|components| components.values_mut())
+        {
+            let releases = component.get("releases").and_then(Value::as_array);
+            let versions = releases.into_iter().flatten();
+            let releases: Vec<Version> = versions
+                .filter_map(|release| release["version"].as_str()?.parse().ok())
+                .collect();
+            let lines = component.get_mut("lines").and_then(Value::as_array_mut);
+            for line in lines.into_iter().flatten() {
+                if is_overtaken(line, &releases) {
+                    line.as_object_mut().map(|fields| fields.remove("upstream"));
+                }
+            }
+        }
+    }
+
     fn releases(&mut self, component: &str) -> Option<&mut Vec<Value>> {
         self.0["components"][component]["releases"].as_array_mut()
     }
@@ -199,6 +220,16 @@ impl Document {
             });
         }
     }
+}
+
+/// Returns true if a release of a line is newer than what it calls the newest version of its makers.
+fn is_overtaken(line: &Value, releases: &[Version]) -> bool {
+    let upstream = line["upstream"]["version"].as_str();
+    let upstream: Option<Version> = upstream.and_then(|text| text.parse().ok());
+    upstream.is_some_and(|upstream| {
+        let mut of_line = releases.iter().filter(|release| release.major == upstream.major);
+        of_line.any(|release| release.pre.is_empty() && *release > upstream)
+    })
 }
 
 /// The file that an artifact is, and the digests that state the identity of its bytes: its own, and that of the wheel
