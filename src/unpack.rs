@@ -5,6 +5,7 @@
 //! breaks a rule leaves nothing behind.
 
 mod census;
+mod contents;
 mod fault;
 mod limits;
 mod linked;
@@ -36,6 +37,7 @@ use self::{
     tree::Tree,
 };
 pub use self::{
+    contents::installs,
     fault::{Fault, Refusal},
     linked::linked,
     wheel::open_wheel,

@@ -27,17 +27,19 @@ pub struct Args {
 
 /// One line for each active component: up to date as far as everybody could be asked, or what `update` would install. Exit
 /// code 100 exactly when `update` would change something; like that, it asks for a newer registry first. What `update` could
-/// not install is held back, and the reason is told; so is what the builders have that the registry does not have yet.
+/// not install is held back, and the reason is told; so is what the builders have that the registry does not have yet. A
+/// registry that is not proven is a warning: `update` ends with it, and what is known already is told here.
 ///
 /// # Errors
-/// When the registry that comes is not proven, or a named component is not installed.
+/// When there is no registry, or a named component is not installed.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     // In a home that is not ours nothing can be kept, and `update` would fail.
-    if directories::ensure_writable(&session.layout).is_ok() {
-        session.refresh()?;
+    let refused = if directories::ensure_writable(&session.layout).is_ok() {
+        session.refresh_or_warn()?
     } else {
         session.skip_refresh()?;
-    }
+        None
+    };
     session.warn_of_age()?;
     let inventory = session.inventory()?;
     pinned::ensure_active(&args.names, &inventory, session)?;
@@ -65,7 +67,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                 let is_hindered = hindered
                     .iter()
                     .any(|(components, _)| components.contains(&plan.components[0]));
-                let word = if is_hindered {
+                let word = if is_hindered || refused.is_some() {
                     "held back"
                 } else {
                     exit = Exit::UpdatesAvailable;
@@ -108,9 +110,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             talk.extend(found.lines());
             let beyond = found.beyond.as_ref().map(|(_, json)| json);
             let reason = hindered.iter().find(|(components, _)| components.contains(name));
+            let reason = reason.map(|(_, error)| error);
+            let reason = reason.or(refused.as_ref().filter(|_| to.is_some()));
             rows.push(json!({
                 "name": name, "state": word, "version": from, "available": to, "concerns": concerns::json(&found.concerns),
-                "reason": reason.map(|(_, error)| error.json()), "upstream": beyond,
+                "reason": reason.map(Error::json), "upstream": beyond,
             }));
         }
     }
@@ -134,6 +138,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         lines[0] = lines[0].replacen("error: ", "held back: ", 1);
         talk.extend(lines);
     }
+    let advice = refused.as_ref().and_then(Error::hint);
+    talk.extend(advice.map(|hint| format!("hint: {hint}")));
     talk.extend(installed::unknown(&args.names, &inventory, session.registry()?));
     talk.extend(installed::nothing(&inventory, false));
     // Those who could not be asked were told of.

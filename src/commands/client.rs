@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// Said of a build without clients.
+pub(super) const INCOMPLETE: &str = "this build has no psql, pg_dump or pg_upgrade";
+
 /// A program that does not load here.
 pub(super) struct Unloadable {
     name: String,

@@ -18,7 +18,7 @@ use crate::{
     exit::Exit,
     fs::lock::LockError,
     hindrance::Hindrance,
-    install::{InstallError, in_one_line, out_of_reach},
+    install::{Attempt, InstallError, in_one_line, out_of_reach},
     mirror::MirrorError,
     pins::PinsError,
     refresh::RefreshError,
@@ -239,7 +239,7 @@ impl Error {
             let causes = offer
                 .iter()
                 .map(ToString::to_string)
-                .chain(out_of_reach(attempts));
+                .chain(out_of_reach(attempts.iter().filter_map(Attempt::fetch_error)));
             let mut causes: Vec<String> = causes.chain(answered).chain(told).collect();
             // A mirror has one copy, whatever sources an artifact has.
             causes.dedup();

@@ -1,10 +1,11 @@
 //! `ampup mirror`: a static tree from which everything can be installed where there is no other source.
 
+mod filled;
+
 use std::fmt::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde_json::{Value, json};
-use url::Url;
+use serde_json::json;
 
 use super::{
     Error, Outcome, Session,
@@ -16,10 +17,7 @@ use crate::{
     domain::Target,
     event::{counted, sized},
     exit::Exit,
-    mirror::{
-        ArtifactEntry, Build, Builds, Effect, Failure, Finding, Itself, Mirror, MirrorContext, NotCarried,
-        RegistryEntry, Wanted,
-    },
+    mirror::{ArtifactEntry, Finding, Mirror, MirrorContext, Wanted},
     self_install, shell,
 };
 
@@ -65,7 +63,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         return check(&mirror, session);
     }
     if !args.dry_run {
-        session.refresh()?;
+        session.refresh_or_warn()?;
     }
     session.warn_of_age()?;
     let specs = requests::specs(&args.what, session)?;
@@ -122,7 +120,7 @@ fn fill(
     for wanted in wanted {
         filled.push((wanted, mirror.carry(wanted, context)?));
     }
-    outcome_of(mirror, &filled, &itself, &registry, session)
+    filled::outcome(mirror, &filled, &itself, &registry, session)
 }
 
 /// The kinds of host that ampup itself is carried for: hosts with an old glibc take the static build.
@@ -144,194 +142,6 @@ fn own_targets(targets: &[Target], session: &Session) -> Result<Vec<Target>, Err
     all.sort();
     all.dedup();
     Ok(all)
-}
-
-/// Says what the mirror has now, and what it has not.
-fn outcome_of(
-    mirror: &Mirror,
-    filled: &[(&Wanted, Builds)],
-    itself: &[Result<Itself, NotCarried>],
-    registry: &RegistryEntry,
-    session: &Session,
-) -> Result<Outcome, Error> {
-    let mut talk = Vec::new();
-    let (mut rows, mut absent) = (Vec::new(), Vec::new());
-    let mut exit = Exit::Done;
-    for (wanted, builds) in filled {
-        for build in &builds.carried {
-            talk.push(sentence(build, session)?);
-            rows.push(row(build));
-        }
-        for failure in &builds.failed {
-            talk.push(format!("not in the mirror: {}", failed(failure, session)?));
-            absent.push(json!({
-                "name": failure.component, "version": failure.version, "target": failure.target,
-                "provider": failure.provider, "why": failure.error.to_string(),
-            }));
-        }
-        exit = worst(exit, exit_of(wanted, builds));
-        let lacking: Vec<String> = builds.lacking(wanted).map(ToString::to_string).collect();
-        if !lacking.is_empty() {
-            let hint = builds.failed.iter().find_map(|failure| failure.error.hint());
-            talk.push(format!(
-                "error: no build of {} for {} could be had",
-                lacking.join(" and "),
-                wanted.target
-            ));
-            talk.extend(hint.map(|hint| format!("hint: {hint}")));
-        }
-    }
-    let mut own = Vec::new();
-    for one in itself {
-        match one {
-            Ok(one) => {
-                talk.push(own_sentence(one));
-                own.push(json!({
-                    "version": one.version, "target": one.target, "digest": one.digest, "effect": one.effect.as_str(),
-                    "release": one.is_release,
-                }));
-            }
-            Err(NotCarried { target, why }) => {
-                talk.push(format!("not in the mirror: ampup for {target}: {why}"));
-                absent.push(json!({"name": "ampup", "target": target, "why": why}));
-            }
-        }
-    }
-    talk.push(about_registry(registry));
-    if exit == Exit::Done {
-        talk.extend(use_of(mirror, itself));
-    }
-    let json = json!({
-        "mirror": mirror.directory(), "registry": registry_row(registry), "artifacts": rows, "ampup": own,
-        "not_carried": absent,
-    });
-    Ok(Outcome {
-        exit,
-        ..Outcome::done(talk, json)
-    })
-}
-
-/// Says how to install from the mirror, and what is to be done first for hosts of a kind that ampup itself is not there for.
-fn use_of(mirror: &Mirror, itself: &[Result<Itself, NotCarried>]) -> Vec<String> {
-    let mut talk = Vec::new();
-    let lacking = itself.iter().filter_map(|one| Some(one.as_ref().err()?.target));
-    let lacking: Vec<_> = lacking.collect();
-    let names = |form: fn(&Target) -> String| lacking.iter().map(form).collect::<Vec<_>>().join(" and ");
-    let mut except = String::new();
-    if !lacking.is_empty() {
-        let targets = names(ToString::to_string);
-        let files = names(|target| {
-            let file = crate::mirror::asset(*target);
-            format!("`{file}` and `{file}.sha256`")
-        });
-        talk.push(format!(
-            "on {targets} ampup itself must come from elsewhere: put {files} of a release beside `install.sh`"
-        ));
-        except = format!(" where ampup is, so not yet on {targets}");
-    }
-    if let Ok(url) = Url::from_directory_path(mirror.directory()) {
-        let url = shell::typed(url.as_str().trim_end_matches('/'));
-        talk.push(format!(
-            "to install from it{except}: `--mirror {url}`; to check every file: `ampup mirror {} --check`",
-            typed(mirror)
-        ));
-    }
-    talk
-}
-
-/// Wrong bytes say more than that something could not be had.
-fn worst(one: Exit, other: Exit) -> Exit {
-    match (one, other) {
-        (Exit::Integrity, _) | (_, Exit::Integrity) => Exit::Integrity,
-        (Exit::Done, other) => other,
-        (one, _) => one,
-    }
-}
-
-/// The exit code of what was wanted: that of its failures where nothing could be had, and of wrong bytes always.
-fn exit_of(wanted: &Wanted, builds: &Builds) -> Exit {
-    let codes = || builds.failed.iter().map(|failure| failure.error.exit_code());
-    let is_lacking = builds.lacking(wanted).next().is_some();
-    codes()
-        .filter(|code| is_lacking || *code == Exit::Integrity)
-        .find(|code| *code != Exit::Network)
-        .or_else(|| codes().next().filter(|_| is_lacking))
-        .unwrap_or(if is_lacking { Exit::Failed } else { Exit::Done })
-}
-
-fn sentence(build: &Build, session: &Session) -> Result<String, Error> {
-    let entry = &build.entry;
-    let shown = session.style(&entry.component)?.show(&entry.version);
-    let verb = match build.effect {
-        Effect::Added => "added",
-        Effect::Present => "already in the mirror:",
-    };
-    let mut text = format!(
-        "{verb} {} {shown} for {}, built by {} ({})",
-        entry.component,
-        entry.target,
-        entry.provider,
-        sized(entry.size)
-    );
-    if let Some(address) = &entry.stated_at {
-        let _ = write!(
-            text,
-            "; the registry does not state its digest: installing it needs `{address}` too"
-        );
-    }
-    Ok(text)
-}
-
-fn failed(failure: &Failure, session: &Session) -> Result<String, Error> {
-    let shown = session.style(&failure.component)?.show(&failure.version);
-    Ok(format!(
-        "{} {shown} for {}, built by {}: {}",
-        failure.component,
-        failure.target,
-        failure.provider,
-        crate::install::in_one_line(&failure.error)
-    ))
-}
-
-fn own_sentence(one: &Itself) -> String {
-    let verb = match one.effect {
-        Effect::Added => "added",
-        Effect::Present => "already in the mirror:",
-    };
-    let whence = if one.is_release {
-        ""
-    } else {
-        ": the running program, which is no release that the registry knows"
-    };
-    format!("{verb} ampup v{} for {}{whence}", one.version, one.target)
-}
-
-fn about_registry(registry: &RegistryEntry) -> String {
-    let RegistryEntry {
-        id, serial, issued, ..
-    } = registry;
-    let signed = if registry.is_signed {
-        "signed"
-    } else {
-        "not signed, so used only with `--registry`"
-    };
-    let day = issued.split('T').next().unwrap_or(issued);
-    format!("it holds number {serial} of the registry `{id}`, of {day} ({signed})")
-}
-
-fn row(build: &Build) -> Value {
-    let entry = &build.entry;
-    json!({
-        "name": entry.component, "version": entry.version, "target": entry.target, "provider": entry.provider,
-        "digest": entry.digest, "size": entry.size, "path": entry.digest.blob(), "effect": build.effect.as_str(),
-        "digest_stated_at": entry.stated_at,
-    })
-}
-
-fn registry_row(registry: &RegistryEntry) -> Value {
-    json!({
-        "id": registry.id, "serial": registry.serial, "issued": registry.issued, "signed": registry.is_signed,
-    })
 }
 
 /// Shows which builds a run would look for; the first version that can be had is taken.

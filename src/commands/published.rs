@@ -12,10 +12,14 @@ use super::{
 };
 use crate::{
     event::Event,
+    exit::Exit,
     fetch::Wire,
     fs::atomic,
-    refresh::{self, Answer, Kept, Loaded, Newer, Provenance},
-    registry::keys::{Keyring, RegistryOrigin},
+    refresh::{self, Answer, Kept, Loaded, Newer, Provenance, RefreshError},
+    registry::{
+        keys::{Keyring, RegistryOrigin},
+        trust::TrustError,
+    },
     self_install,
     settings::SetBy,
     store::directories,
@@ -139,7 +143,7 @@ impl Session {
             }
             // In a home of another user it is used once.
             Answer::Newer(newer) => Ok(without_ampup(newer.into_loaded())),
-            Answer::OutOfReach(error) => Err(refresh::RefreshError::Fetch(error).into()),
+            Answer::OutOfReach(error) => Err(RefreshError::Fetch(error).into()),
             Answer::NoKey | Answer::Unchanged => Err(Error::NotFound {
                 message: format!("there is no registry `{}`", origin.id),
                 hint: "`ampup doctor` shows the registry in use".to_owned(),
@@ -160,7 +164,20 @@ impl Session {
         let origin = self.publisher()?;
         // A mirror has the default registry.
         let mirror = self.mirror()?.filter(|_| origin.is_default());
-        Ok(refresh::ask(origin, loaded, wire, mirror.as_ref()).await?)
+        let answer = refresh::ask(origin, loaded, wire, mirror.as_ref()).await;
+        answer.map_err(|error| match error {
+            // The default registry's keys come with ampup, and a further one's from whoever publishes it.
+            RefreshError::Refused {
+                source: TrustError::UnknownKey(key),
+                address,
+            } if !origin.is_default() => Error::Integrity {
+                message: format!(
+                    "the registry of `{address}` is refused: it is signed by the key {key}, which is not the one that you named"
+                ),
+                hint: "get the publisher's new public key, and name it with `--registry-key FILE`".to_owned(),
+            },
+            error => error.into(),
+        })
     }
 
     /// Keeps what was fetched.
@@ -232,6 +249,30 @@ impl Session {
             let _ = self.registry.set(self.settled(loaded));
         }
         Ok(())
+    }
+}
+
+impl Session {
+    /// Does what `refresh` does, for a command that changes nothing: where what comes is not proven, that is a warning, and the
+    /// registry that is here goes on. Gives the error that `update` would end with.
+    ///
+    /// # Errors
+    /// When there is no other registry, or the newer one cannot be kept.
+    pub(super) fn refresh_or_warn(&self) -> Result<Option<Error>, Error> {
+        let Err(error) = self.refresh() else {
+            return Ok(None);
+        };
+        let is_of_publisher = matches!(error.exit_code(), Exit::Integrity | Exit::Network);
+        if !is_of_publisher || self.registry().is_err() {
+            return Err(error);
+        }
+        self.reporter.report(Event::Warning(format!(
+            "{}; continuing with number {}",
+            error.in_one_line(),
+            self.registry()?.serial
+        )));
+        self.is_in_doubt(NOT_REFRESHED);
+        Ok(Some(error))
     }
 }
 

@@ -153,7 +153,8 @@ pub(super) fn build(
 /// Says why a component did not come from where it was looked for first; where nothing came, the error says so. Who is out
 /// of reach is told in one line, and of all components that meet the same, only the first says so.
 pub(super) fn tell(name: &str, source: Option<&Source>, attempts: &[Attempt], context: &InstallContext<'_>) {
-    if let Some(who) = error::out_of_reach(attempts).filter(|who| context.wire.is_news(who)) {
+    let errors = attempts.iter().filter_map(Attempt::fetch_error);
+    if let Some(who) = error::out_of_reach(errors).filter(|who| context.wire.is_news(who)) {
         let text = match source {
             Some(source) => format!(
                 "{who}; {name} came from {} instead, with the same checks",

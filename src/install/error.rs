@@ -147,14 +147,11 @@ pub enum AttemptError {
 
 /// Says in a line who was asked in vain and why, and who was not asked: hosts, proxies and package clients, each once. `None`
 /// where all of them answered.
-pub fn out_of_reach(attempts: &[Attempt]) -> Option<String> {
+pub fn out_of_reach<'a>(errors: impl IntoIterator<Item = &'a FetchError>) -> Option<String> {
     let mut asked: Vec<String> = Vec::new();
     let mut unasked: Vec<String> = Vec::new();
     let mut offline = None;
-    for attempt in attempts {
-        let AttemptError::Fetch(error) = &attempt.error else {
-            continue;
-        };
+    for error in errors {
         let who = match error {
             FetchError::Unreachable { at, why } => format!("{at} ({why})"),
             FetchError::NoClient { client } => format!("{client} (not on this machine)"),
@@ -187,9 +184,17 @@ pub fn out_of_reach(attempts: &[Attempt]) -> Option<String> {
 }
 
 impl Attempt {
+    /// The failure of the wire, if it is one.
+    pub fn fetch_error(&self) -> Option<&FetchError> {
+        match &self.error {
+            AttemptError::Fetch(error) => Some(error),
+            AttemptError::Unpack(_) | AttemptError::Accept(_) => None,
+        }
+    }
+
     /// Returns true if nobody answered.
     pub fn is_out_of_reach(&self) -> bool {
-        out_of_reach(std::slice::from_ref(self)).is_some()
+        out_of_reach(self.fetch_error()).is_some()
     }
 
     /// Returns true if it was not to be had, whatever was wrong with who was asked.

@@ -13,12 +13,12 @@ use super::{ArtifactEntry, Effect, Mirror, MirrorContext, MirrorError, NEW, open
 use crate::{
     domain::{Artifact, ComponentName, ComponentSpec, Digest, Integrity, Inventory, Provider, Target},
     fetch::{FetchContext, FetchError},
-    fs::atomic,
+    fs::{atomic, space::SpaceNeed},
     host::Host,
     registry::Registry,
     resolve::{self, Action, Candidate, GroupPlan, ResolveError},
-    unpack,
-    verify::Verified,
+    unpack::{self, Shape},
+    verify::{self, Verified},
 };
 
 /// Components that move together, for one target, and the versions that would do.
@@ -63,6 +63,8 @@ pub fn wanted(
 pub struct Build {
     /// Which one.
     pub entry: ArtifactEntry,
+    /// The artifact that the registry states.
+    pub artifact: Artifact,
     /// The effect of carrying it.
     pub effect: Effect,
 }
@@ -161,7 +163,12 @@ impl Mirror {
                         stated_at: stated_at(&artifact.integrity).map(str::to_owned),
                     };
                     self.change(context, |index| index.add(entry.clone()))?;
-                    return Ok(Ok(Build { entry, effect }));
+                    let artifact = artifact.clone();
+                    return Ok(Ok(Build {
+                        entry,
+                        artifact,
+                        effect,
+                    }));
                 }
                 Err(error) => failures.push(Failure {
                     component: component.clone(),
@@ -234,6 +241,16 @@ impl Mirror {
         copy.persist(path).map_err(|cause| cause.error)?;
         open_to_all(path)?;
         atomic::sync_directory(path.parent().expect("below the mirror"))
+    }
+
+    /// Returns true if a build in the mirror installs a file at this path of its tree; `None` where it cannot be read.
+    pub fn installs(&self, build: &Build, path: &str) -> Option<bool> {
+        let Build { entry, artifact, .. } = build;
+        let place = self.directory.join(entry.digest.blob());
+        let file = File::open(&place).ok()?;
+        let archive = verify::verify(file, &place, place.as_str(), &entry.digest, None).ok()?;
+        let shape = Shape::of(&entry.component, artifact, SpaceNeed::default());
+        unpack::installs(&archive, &shape, path).ok()
     }
 
     /// Returns true if a build of `artifacts` is in the mirror.

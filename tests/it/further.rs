@@ -168,7 +168,8 @@ fn a_registry_at_an_address_that_is_not_proven_is_not_used() {
     publisher
         .ampup(&["install", "tool"])
         .exits(4)
-        .says("which this ampup does not know");
+        .says("which is not the one that you named")
+        .says("hint: get the publisher's new public key, and name it with `--registry-key FILE`");
     publisher.publish_as("amp", 1, "1.0.0", &publisher.signer);
     publisher
         .ampup(&["install", "tool"])

@@ -1,5 +1,6 @@
 //! `ampup mirror`: what it puts into a directory, what `--check` finds there, and that everything comes from it again.
 
+mod fallback;
 mod itself;
 mod killed;
 #[cfg(target_arch = "x86_64")]

@@ -428,4 +428,16 @@ fn what_a_stale_registry_knows_is_not_called_up_to_date() {
     in_doubt("offline", &offline, "the registry was not refreshed");
     publish(1008, -100 * 24);
     in_doubt("old", &publisher.session(), "the registry is 100 days old");
+    // What `update` would end with holds back what is known already.
+    home.offer("tool", "2.0.0");
+    let text = fs::read_to_string(home.registry()).expect("read");
+    let mut newer: Value = serde_json::from_str(&text).expect("JSON");
+    (newer["registry"], newer["serial"]) = ("amp".into(), 1009.into());
+    publisher.publish_document(1009, newer.to_string().into_bytes());
+    let checked = || check::run(&check::Args { names: Vec::new() }, &publisher.session()).expect("checked");
+    assert_eq!(checked().exit, Exit::UpdatesAvailable);
+    publisher.site.put("registry.minisig", Page::Status(404));
+    let checked = checked();
+    assert_eq!(checked.exit, Exit::Done);
+    assert!(checked.data.contains("held back"), "{}", checked.data);
 }

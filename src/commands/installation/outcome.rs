@@ -129,7 +129,7 @@ fn shortcomings(done: &Done, plan: &Plan, session: &Session) -> Vec<String> {
         let tree = session.layout.tree(&done.component, &done.tree);
         let psql = format!("psql{}", std::env::consts::EXE_SUFFIX);
         if !tree.join("bin").join(psql).exists() {
-            lines.push("this build has no psql, pg_dump or pg_upgrade".to_owned());
+            lines.push(client::INCOMPLETE.to_owned());
         }
         lines.extend(client::psql(&tree, session).map(|unloadable| unloadable.in_one_line()));
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ampup::{
-    commands::{Error, Options, Outcome, RegistrySource, Session, update},
+    commands::{Error, Options, Outcome, RegistrySource, Session, check, update},
     env::Env,
     event::{Event, Reporter},
     exit::Exit,
@@ -226,7 +226,8 @@ impl Publisher {
             .collect()
     }
 
-    /// Fails the test unless `update` fails with exit 4, keeps what was kept, and the one before goes on.
+    /// Fails the test unless `update` fails with exit 4, keeps what was kept, and the one before goes on, which `check` does
+    /// with a warning.
     #[track_caller]
     pub(super) fn refuses(&self, what: &str) {
         let (kept, in_use) = (self.kept(), self.in_use());
@@ -235,5 +236,15 @@ impl Publisher {
         assert_eq!(self.kept(), kept, "{what}");
         assert_eq!(self.in_use(), in_use, "{what}");
         assert!(error.hint().is_some(), "{what}");
+        self.lines();
+        let checked = check::run(&check::Args { names: Vec::new() }, &self.session()).expect(what);
+        assert_eq!(checked.exit, Exit::Done, "{what}");
+        let told = self.lines();
+        let goes_on = format!("; continuing with number {}", in_use.0);
+        assert!(
+            told.iter().any(|line| line.ends_with(&goes_on)),
+            "{what}: {told:?}"
+        );
+        assert_eq!((self.kept(), self.in_use()), (kept, in_use), "{what}");
     }
 }
