@@ -415,7 +415,7 @@ fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Find
     let registry = in_use.registry;
     let issued = registry.issued.split('T').next().unwrap_or_default();
     if let Some(path) = in_use.named {
-        let text = format!("the one in `{path}`, which you named");
+        let text = format!("number {}, in `{path}`, which you named", registry.serial);
         return match trust::age_warning(&registry.issued, now) {
             None => Finding::fine("registry", text),
             Some(age) => Finding::note(
@@ -430,7 +430,7 @@ fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Find
     } else {
         "the one that is part of this ampup"
     };
-    let mut text = format!("{source}, of {issued}");
+    let mut text = format!("{source}, number {} of {issued}", registry.serial);
     if keyring.is_empty() {
         text += "; `ampup self update` brings a newer one, inside a newer ampup";
     }

@@ -98,8 +98,19 @@ impl Carried {
         match value {
             Value::Array(values) => values.iter_mut().for_each(|value| self.complete_json(value)),
             Value::Object(fields) => {
+                // A command that is advised stands in the text beside it; one that was typed is a record.
+                let advised = fields
+                    .get("text")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned();
                 for (name, field) in fields {
                     match field {
+                        Value::String(command)
+                            if name == "command" && advised.contains(&format!("`{command}`")) =>
+                        {
+                            *command = self.complete(&format!("`{command}`")).replace('`', "");
+                        }
                         Value::String(text) if ["hint", "remedy", "text"].contains(&name.as_str()) => {
                             *text = self.complete(text);
                         }
@@ -184,6 +195,7 @@ fn path(path: &Utf8Path, env: &Env) -> String {
 #[cfg(all(test, unix))]
 mod tests {
     use clap::Parser as _;
+    use serde_json::json;
 
     use super::*;
     use crate::table::every;
@@ -256,5 +268,24 @@ mod tests {
         every(rows, |(line, text, expected)| {
             assert_eq!(told(line, text), expected)
         });
+    }
+
+    #[test]
+    fn a_command_beside_its_text_gets_them_too_and_one_that_was_typed_does_not() {
+        let cli = Cli::try_parse_from(["ampup", "--registry", "r.json", "check"]).expect("a command line");
+        let env = Env::from_variables([("HOME", "/u")], "/u/w");
+        let mut value = json!([
+            {"command": "ampup update x --upstream", "text": "`ampup update x --upstream` takes it"},
+            {"command": "ampup update x"},
+        ]);
+        Carried::of(&cli, &env).complete_json(&mut value);
+        let command = "ampup --registry ~/w/r.json update x --upstream";
+        assert_eq!(
+            value,
+            json!([
+                {"command": command, "text": format!("`{command}` takes it")},
+                {"command": "ampup update x"},
+            ])
+        );
     }
 }

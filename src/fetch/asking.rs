@@ -14,7 +14,8 @@ impl Wire {
     /// When there is no npm, or it has no answer.
     pub async fn view_npm(&self, package: &str, fields: &[&str]) -> Result<Vec<u8>, FetchError> {
         let words = [&[package][..], fields].concat();
-        self.ask_client(PackageClient::Npm, package, async |room| {
+        let origin = format!("npm {package}");
+        self.ask_client(PackageClient::Npm, &origin, async |room| {
             self.view(&words, room).await
         })
         .await
@@ -30,7 +31,8 @@ impl Wire {
         words: &[&str],
         platform: &str,
     ) -> Result<Vec<u8>, FetchError> {
-        self.ask_client(PackageClient::Pip, package, async |room| {
+        let origin = format!("PyPI {package}");
+        self.ask_client(PackageClient::Pip, &origin, async |room| {
             // It is asked for nothing else.
             room.write(REQUIREMENTS, "")?;
             self.run_pip(words, &[package], platform, room).await
@@ -41,16 +43,15 @@ impl Wire {
     async fn ask_client(
         &self,
         client: PackageClient,
-        package: &str,
+        origin: &str,
         ask: impl AsyncFnOnce(&Room) -> Result<Vec<u8>, Failure>,
     ) -> Result<Vec<u8>, FetchError> {
-        self.ensure_online(&format!("`{package}`"), &client.to_string())?;
+        self.ensure_online(&format!("`{origin}`"), &client.to_string())?;
         if let Some(why) = locked(&self.failed_clients).get(&client) {
             return Err(super::packages::of_client(client, why.clone()));
         }
         let room = Room::temporary()?;
-        let origin = format!("{client} {package}");
         let answer = ask(&room).await;
-        answer.map_err(|failure| self.of_failure(client, &origin, failure))
+        answer.map_err(|failure| self.of_failure(client, origin, failure))
     }
 }

@@ -1,6 +1,6 @@
 //! `ampup db psql`: the project's database in psql.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::builder::NonEmptyStringValueParser;
 
@@ -12,7 +12,7 @@ use crate::{
     },
     dump::DumpError,
     locate::Located,
-    postgres::StartOptions,
+    postgres::{Cluster, StartOptions},
 };
 
 /// Arguments of `ampup db psql`.
@@ -36,16 +36,7 @@ pub struct Args {
 /// When there is no psql, or the database does not serve.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.served(session)?;
-    let programs = cluster.programs();
-    let own = programs.as_ref().ok().map(|programs| programs.program("psql"));
-    let program = match own.filter(|program| program.is_file()) {
-        Some(program) => program.into_std_path_buf(),
-        None => match child::find(&["psql".into()], &[], session) {
-            Ok(program) => program,
-            Err(Error::NoCommand { .. }) => return Err(missing(&programs?, session)),
-            Err(error) => return Err(error),
-        },
-    };
+    let program = find(&cluster, session)?;
     if asks_for_nothing_else(&args.words) {
         let command = child::Command::new(program, &args.words);
         return child::run(&command, None, session).map(Outcome::of_command);
@@ -61,6 +52,22 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     };
     let command = child::Command::new(program, &args.words).for_libpq();
     child::run(&command, Some(&with), session).map(Outcome::of_command)
+}
+
+/// The psql of the component, else the one on PATH.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn find(cluster: &Cluster, session: &Session) -> Result<PathBuf, Error> {
+    let programs = cluster.programs();
+    let own = programs.as_ref().ok().map(|programs| programs.program("psql"));
+    match own.filter(|program| program.is_file()) {
+        Some(program) => Ok(program.into_std_path_buf()),
+        None => match child::find(&["psql".into()], &[], session) {
+            Err(Error::NoCommand { .. }) => Err(missing(&programs?, session)),
+            found => found,
+        },
+    }
 }
 
 /// Returns true for psql's own help or version, which need no database.

@@ -3,6 +3,7 @@
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
+use super::psql;
 use crate::{
     commands::{
         Error, Outcome, Session,
@@ -33,8 +34,14 @@ pub struct Args {
     pub dry_run: bool,
 }
 
-/// The commands to type next.
-const NEXT: &str = "it runs until `ampup db stop`; `ampup db psql` opens it";
+/// The commands to type next: psql where there is one, of the build or on PATH.
+fn next(cluster: &Cluster, session: &Session) -> String {
+    let opens = match psql::find(cluster, session) {
+        Ok(_) => "`ampup db psql` opens it",
+        Err(_) => "there is no psql to open it; `ampup db url` prints its address",
+    };
+    format!("it runs until `ampup db stop`; {opens}")
+}
 
 /// For whoever writes the address down.
 const PORT: &str =
@@ -69,7 +76,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         "started": evidence.origin == ServerOrigin::Started, "made": evidence.made.is_some(),
     });
     if !args.tcp || evidence.socket.path().is_none() {
-        return Ok(Outcome::done(vec![NEXT.to_owned()], json));
+        return Ok(Outcome::done(vec![next(&cluster, session)], json));
     }
     let Some(url) = cluster.status()?.tcp_url else {
         return Err(without_port(&cluster));
@@ -77,7 +84,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut json = json;
     json["tcp_url"] = url.clone().into();
     Ok(Outcome {
-        talk: vec![NEXT.to_owned(), PORT.to_owned()],
+        talk: vec![next(&cluster, session), PORT.to_owned()],
         ..Outcome::answer(format!("{url}\n"), json)
     })
 }

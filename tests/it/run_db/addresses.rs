@@ -101,6 +101,12 @@ fn psql_is_the_components_or_the_systems_and_else_is_named() {
             .says("no psql of PostgreSQL 18 is installed or in PATH")
     };
     without(&served).says("hint: `ampup install postgres@18.6.0+theseus`");
+    let mut command = served.home.command(&["db", "start"]);
+    command.env("PATH", &empty);
+    finish(command)
+        .exits(0)
+        .says("there is no psql to open it; `ampup db url` prints its address");
+    served.ampup(&["db", "stop"]).exits(0);
     // No build of this registry has it.
     served.home.offer("tool", "1.0.0");
     without(&served).says("hint: install the client programs of PostgreSQL 18");
