@@ -3,6 +3,7 @@
 use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use url::Url;
 
 use crate::{
     env::Env,
@@ -73,6 +74,16 @@ impl External {
         match &self.place {
             Location::Environment => format!("unset `{URL}`"),
             Location::File(key, path) => format!("remove `{key}` from `{path}`"),
+        }
+    }
+
+    /// The reason that this is the address of no PostgreSQL server, if it is none
+    /// (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS>).
+    pub(crate) fn fault(&self) -> Option<String> {
+        match Url::parse(&self.url) {
+            Ok(url) if ["postgres", "postgresql"].contains(&url.scheme()) => None,
+            Ok(url) => Some(format!("its scheme is `{}`, and not `postgresql`", url.scheme())),
+            Err(cause) => Some(cause.to_string()),
         }
     }
 

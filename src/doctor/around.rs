@@ -245,12 +245,18 @@ pub(super) fn variables(env: &Env) -> Vec<Finding> {
         ),
         (
             "PGUSER",
-            |value| !value.is_empty() && OsUser::current().is_ok_and(|user| user.name != value),
+            // ampd's client sends an empty name, too.
+            |value| OsUser::current().is_ok_and(|user| user.name != value),
             "ampd connects as this user, whom its cluster does not have",
         ),
         (
             "PGSSLMODE",
-            |value| matches!(value, "require" | "verify-ca" | "verify-full"),
+            // ampd's client takes them in any letters.
+            |value| {
+                ["require", "verify-ca", "verify-full"]
+                    .iter()
+                    .any(|mode| value.eq_ignore_ascii_case(mode))
+            },
             "ampd's cluster has no TLS",
         ),
         (
@@ -292,6 +298,8 @@ mod tests {
         ]));
         assert_eq!(findings.len(), 3);
         assert!(findings.iter().all(|finding| finding.level == Level::Warning));
+        let findings = variables(&env(&[("PGUSER", ""), ("PGSSLMODE", "Verify-Full")]));
+        assert_eq!(findings.len(), 2, "{findings:#?}");
     }
 
     #[cfg(unix)]

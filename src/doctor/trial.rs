@@ -38,6 +38,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A server's next word is waited for as long.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// What ampd does first in a new database, in short.
+const MIGRATION: &str = "create table tried (number int)";
+
 /// The socket where ampd waits for its server, whatever PGPORT says.
 const SOCKET: &str = ".s.PGSQL.5432";
 
@@ -69,7 +72,7 @@ pub(super) fn check(amp_dir: &Utf8Path, layout: &Layout, env: &Env, interrupt: &
             Failure::Session(why) if !trial.options.is_empty() => Finding::warning(
                 "PGOPTIONS",
                 format!(
-                    "it is set to `{}`: ampd's sessions begin with these options, and none opens: {why}",
+                    "it is set to `{}`: ampd's sessions begin with these options, and none can work: {why}",
                     trial.options.escape_debug()
                 ),
                 "`unset PGOPTIONS`, or `ampup run ampd solo`",
@@ -115,7 +118,7 @@ enum Failure {
     Spawn(Utf8PathBuf, String),
     /// The server makes no socket.
     Silent(Utf8PathBuf),
-    /// No session opens.
+    /// No session opens, or it can make no table.
     Session(String),
 }
 
@@ -239,13 +242,16 @@ impl Trial<'_> {
         failed
     }
 
-    /// Waits until a server takes a session as ampd's.
+    /// Waits until a server takes a session as ampd's, and does ampd's first work in it.
     fn until_served(&self, server: &mut Child, cluster: &Utf8Path, log: &Utf8Path) -> Option<Failure> {
         let socket = Socket::new(cluster.to_owned());
         let until = Instant::now() + TIMEOUT;
         loop {
             match connect_with(self.options, &socket, &self.user.name, ANSWER) {
-                Answer::Ready(_) => return None,
+                Answer::Ready(mut session) => {
+                    let made = session.query(MIGRATION);
+                    return made.err().map(|cause| Failure::Session(cause.to_string()));
+                }
                 Answer::Refused { message, .. } => return Some(Failure::Session(message)),
                 Answer::NotYet(_) | Answer::Nobody => {}
             }

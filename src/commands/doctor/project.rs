@@ -48,6 +48,11 @@ pub(super) fn check(session: &Session) -> Vec<Finding> {
     let external = External::find(used.project(), None, &session.env).ok().flatten();
     let is_led_there = external.as_ref().is_some_and(|external| external.is_of(&used));
     if let Some(external) = external.filter(|_| !is_led_there) {
+        if let Some(fault) = external.fault() {
+            let text = format!("ampd takes {external} for an address, and it is none: {fault}");
+            findings.push(Finding::problem("database", text, external.removal()));
+            return findings;
+        }
         findings.push(Finding {
             level: Level::Note,
             ..Finding::warning(

@@ -40,9 +40,25 @@ const FAULTS: &[Fault] = &[
         ByCommandLines,
     ),
     (
+        // A temporary table can be made all the same.
+        &[("PGOPTIONS", "-c default_transaction_read_only=on")],
+        "",
+        ("warning", "PGOPTIONS: "),
+        ByAmpd,
+    ),
+    (
         &[("PGSSLMODE", "require")],
         "",
         ("warning", "PGSSLMODE: "),
+        ByAmpd,
+    ),
+    (
+        &[("AMP_CONFIG_METADATA_DB__URL", "notaurl")],
+        "",
+        (
+            "problem",
+            "database: ampd takes `AMP_CONFIG_METADATA_DB__URL` for an address",
+        ),
         ByAmpd,
     ),
     (
