@@ -86,10 +86,14 @@ impl Reading<'_> {
 
     /// Reads a part of the manifest, which a client that cannot read it skips.
     fn part<T: DeserializeOwned>(&mut self, value: Option<&Value>, path: &str, what: &str) -> Option<T> {
-        match serde_json::from_value(value?.clone()) {
+        // From text, as a client does: the same from values would be in the program twice.
+        match serde_json::from_str(&value?.to_string()) {
             Ok(part) => Some(part),
             Err(cause) => {
-                self.skipped(path, what, Some(cause.to_string()));
+                let why = cause.to_string();
+                // The line is that of this text.
+                let why = why.split(" at line ").next().unwrap_or_default();
+                self.skipped(path, what, Some(why.to_owned()));
                 None
             }
         }
