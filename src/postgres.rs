@@ -48,6 +48,8 @@ mod parts {
     pub mod run;
     #[cfg(feature = "cli")]
     pub mod single_user;
+    #[cfg(feature = "cli")]
+    pub(crate) mod startable;
     pub mod user;
 }
 

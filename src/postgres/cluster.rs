@@ -94,28 +94,6 @@ impl Cluster {
         rights::run_as(&self.context, requested)
     }
 
-    /// Ensures that nothing is in the place of what a start makes in the Amp directory, as far as that is seen without writing.
-    ///
-    /// # Errors
-    /// As `start`.
-    #[cfg(feature = "cli")]
-    pub(crate) fn ensure_startable(&self) -> Result<(), ClusterError> {
-        use crate::fs::{link::ForeignEntry, lock::LockError};
-        let project = self.project();
-        project.ensure_preparable()?;
-        let foreign = [project.lock(), project.users()]
-            .iter()
-            .find_map(|path| ForeignEntry::instead_of_file(path));
-        match foreign {
-            Some(entry) => Err(LockError::Io {
-                path: entry.path.clone(),
-                source: entry.into(),
-            }
-            .into()),
-            None => Ok(()),
-        }
-    }
-
     /// Looks at the cluster and its server, and changes nothing.
     ///
     /// # Errors

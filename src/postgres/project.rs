@@ -33,7 +33,7 @@ const OURS: &[&str] = &[
 ];
 
 /// The directories in it that ampd and the server need.
-const DIRECTORIES: [&str; 4] = ["data", "providers", "manifests", "log"];
+pub(super) const DIRECTORIES: [&str; 4] = ["data", "providers", "manifests", "log"];
 
 /// The paths of one project's Amp directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,31 +218,6 @@ impl Project {
         Ok(())
     }
 
-    /// Ensures that `prepare` would find what it needs or could make it, as far as that is seen without writing.
-    ///
-    /// # Errors
-    /// As `prepare`.
-    #[cfg(feature = "cli")]
-    pub(crate) fn ensure_preparable(&self) -> Result<(), ProjectError> {
-        let is_there = |path: &Utf8Path| path.symlink_metadata().is_ok();
-        let directories = DIRECTORIES.map(|name| self.amp_dir.join(name));
-        let mut all = std::iter::once(&self.amp_dir).chain(&directories);
-        if let Some(other) = all.find(|path| is_there(path) && !path.is_dir()) {
-            return Err(ProjectError::NoDirectory {
-                target: other.read_link_utf8().ok(),
-                path: other.clone(),
-            });
-        }
-        if directories.iter().all(|path| is_there(path)) {
-            return Ok(());
-        }
-        let nearest = self.amp_dir.ancestors().find(|path| is_there(path));
-        match nearest.is_none_or(is_open) {
-            true => Ok(()),
-            false => Err(self.failed()(io::ErrorKind::PermissionDenied.into())),
-        }
-    }
-
     /// Returns true if the Amp directory holds only files of ampd and ampup: one that holds anything else, such as a
     /// project's sources, must not be ignored by git.
     fn is_ours_alone(&self) -> bool {
@@ -321,12 +296,6 @@ impl Project {
             source,
         }
     }
-}
-
-/// Returns true if this user can make something in a directory.
-#[cfg(feature = "cli")]
-fn is_open(directory: &Utf8Path) -> bool {
-    directory.is_dir() && crate::store::directories::is_open(directory)
 }
 
 fn other_than_directory(target: &Option<Utf8PathBuf>) -> String {

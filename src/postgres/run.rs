@@ -5,7 +5,7 @@ pub mod initdb;
 pub mod listen;
 mod lock_files;
 pub mod log;
-pub(super) mod memory;
+pub(crate) mod memory;
 pub(super) mod pending_swap;
 pub mod server;
 #[cfg(any(windows, test))]

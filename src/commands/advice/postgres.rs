@@ -22,6 +22,7 @@ use crate::{
         },
         program::{ProgramError, disk_in},
         project::ProjectError,
+        run::log,
         user::{UserError, current_uid},
     },
     shell,
@@ -113,7 +114,8 @@ impl ClusterError {
             Self::Locate(cause) => cause.hint(),
             Self::Access(cause) => cause.hint(),
             Self::User(cause) => cause.hint(),
-            Self::Lock(LockError::Io { source, .. }) => hint_of_database(source),
+            Self::Lock(LockError::Io { path, source })
+            | Self::Io { action: log::OPEN, path, source } => opening(path, source).or_else(|| hint_of_database(source)),
             Self::Lock(cause) => cause.hint(),
             Self::Program(ProgramError::Failed { status, last_lines, .. }) => match HostFault::of_end(*status, last_lines) {
                 Some(fault) => Some(fault.hint().to_owned()),
@@ -340,6 +342,27 @@ fn is_full(cause: &io::Error) -> bool {
         cause.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
+}
+
+/// The command that opens a file of a project to this user, or the directory that it is in.
+fn opening(file: &Utf8Path, cause: &io::Error) -> Option<String> {
+    if cause.kind() != io::ErrorKind::PermissionDenied {
+        return None;
+    }
+    let us = current_uid();
+    let places = [(file.parent()?, 0o700, "rwx"), (file, 0o600, "rw")];
+    let found = places
+        .into_iter()
+        .filter_map(|(place, mode, word)| Some((place, FileIdentity::at(place).ok()?, mode, word)));
+    let others = found.clone().find(|(_, found, ..)| found.uid != us);
+    if let Some((place, ..)) = others {
+        let place = shell::typed(place.as_str());
+        return Some(format!("as root, `chown -R {us} {place}`"));
+    }
+    let (place, _, _, word) = found
+        .clone()
+        .find(|(_, found, mode, _)| found.mode & mode != *mode)?;
+    Some(format!("`chmod u+{word} {}`", shell::typed(place.as_str())))
 }
 
 /// The same about a project's database, which is not in ampup's home.

@@ -137,10 +137,13 @@ fn daemon(session: &Session) -> Option<Finding> {
 
 /// Looks for what keeps `ampup run` from serving the database.
 fn served(cluster: &Cluster, session: &Session) -> Vec<Finding> {
-    match cluster.ensure_startable() {
-        // What is closed is told with the file system.
-        Ok(()) | Err(ClusterError::Project(ProjectError::Make { .. })) => {}
-        Err(error) => return vec![refused("project", &error.into())],
+    // Who may not serve it at all is told with the server.
+    if cluster.run_as(None).is_ok() {
+        match cluster.ensure_startable() {
+            // What is closed is told with the file system.
+            Ok(()) | Err(ClusterError::Project(ProjectError::Make { .. })) => {}
+            Err(error) => return vec![refused("project", &error.into())],
+        }
     }
     match cluster.programs() {
         Ok(programs) => server::check(cluster, &programs, session),

@@ -14,7 +14,9 @@ use crate::postgres::{
 
 /// A log of this size is put aside when a server starts. Not every start gets a file of its own: `ampup run` starts one
 /// many times a day.
-const FULL: u64 = 1 << 20;
+pub(crate) const FULL: u64 = 1 << 20;
+/// The action that fails where it cannot be opened.
+pub(crate) const OPEN: &str = "open the log";
 /// The size of the end that is read for an error message.
 const END: u64 = 16 << 10;
 

@@ -15,7 +15,10 @@ use crate::{
         },
         program::{Program, cannot_spawn},
         project::Project,
-        run::{log::Log, tether::Tether},
+        run::{
+            log::{self, Log},
+            tether::Tether,
+        },
         user::OsUser,
     },
 };
@@ -53,7 +56,7 @@ pub(crate) fn spawn(launch: &Launch<'_>, lock: &Lock) -> Result<(Child, Log), Cl
         let path = path.to_owned();
         move |source| ClusterError::Io { action, path, source }
     };
-    let (log, file) = Log::begin(project, launch.run_as).map_err(failed("open the log", &project.log()))?;
+    let (log, file) = Log::begin(project, launch.run_as).map_err(failed(log::OPEN, &project.log()))?;
     let host = launch.socket.host.as_str();
     let (addresses, directories) = match &launch.socket.password {
         Some(_) => (host, ""),

@@ -214,6 +214,28 @@ fn what_is_in_the_place_of_a_cluster_or_of_its_directory_is_named() {
             "`.amp/metadb.users` is not a file",
             "`rmdir .amp/metadb.users`",
         ),
+        // As `sudo` leaves them.
+        (
+            "mkdir .amp; touch .amp/metadb.users",
+            "chown 0 .amp/metadb.users && chmod 600 .amp/metadb.users",
+            (7, true),
+            "cannot lock `.amp/metadb.users`",
+            ".amp/metadb.users`",
+        ),
+        (
+            "mkdir -p .amp/log; touch .amp/log/postgres.log",
+            "chown 0 .amp/log/postgres.log && chmod 600 .amp/log/postgres.log",
+            (7, true),
+            "cannot open the log `.amp/log/postgres.log`",
+            "as root, `chown -R ",
+        ),
+        (
+            "mkdir -p .amp/log; touch .amp/log/postgres.log",
+            "chown -R 0 .amp/log && chmod 755 .amp/log && chmod 600 .amp/log/postgres.log",
+            (7, true),
+            "cannot open the log `.amp/log/postgres.log`",
+            ".amp/log`",
+        ),
     ];
     every(rows, |(setup, after, (code, is_seen), text, hint)| {
         let setup = format!(
