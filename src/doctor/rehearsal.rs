@@ -14,6 +14,7 @@ use crate::{
         observe::{files, pid_file},
         ownership::give_all,
         program::{Program, ProgramError},
+        run::memory::SharedMemory,
     },
 };
 
@@ -43,7 +44,24 @@ pub(crate) fn rehearse(
     if link_all(cluster, &scratch, postgres).is_err() {
         return Ok(());
     }
-    let view = scratch.cluster();
+    // A start, too, takes another kind of shared memory where that of the settings does not work.
+    let mut memory = SharedMemory::default();
+    loop {
+        match attempt(postgres, cluster, &scratch.cluster(), libraries, memory.kind()) {
+            Err(ProgramError::Failed { last_lines, .. }) if memory.is_other_after(&last_lines) => {}
+            tried => return tried,
+        }
+    }
+}
+
+/// One start in a directory of links, `view`, with this kind of shared memory.
+fn attempt(
+    postgres: &Program<'_>,
+    cluster: &Utf8Path,
+    view: &Utf8Path,
+    libraries: &str,
+    memory: Option<&str>,
+) -> Result<(), ProgramError> {
     // `data_directory` decides over `-D`, which says where the settings are.
     let started = |first: &[&str]| -> Command {
         let mut command = postgres.command();
@@ -52,6 +70,9 @@ pub(crate) fn rehearse(
             .args(["-D", cluster.as_str(), "-c"])
             .arg(format!("data_directory={view}"))
             .args(["-c", "logging_collector=off", "-c", "log_destination=stderr"]);
+        if let Some(memory) = memory {
+            command.args(["-c", &format!("dynamic_shared_memory_type={memory}")]);
+        }
         #[cfg(target_os = "linux")]
         command.env("LD_LIBRARY_PATH", postgres.tree.join("lib"));
         command

@@ -67,6 +67,16 @@ fn a_cluster_is_served_without_dev_shm_also_one_of_a_template() {
             wrong.push(format!("{setup}: {run:?}"));
         }
     }
+    // What doctor tries takes what a start does.
+    let closed = "mount -t tmpfs -o mode=755 tmpfs /dev/shm";
+    let run = finish(within(&home, closed, &["doctor"]).expect("root"));
+    if run.code != 0
+        || !run
+            .stdout
+            .contains("warning host: `/dev/shm` is missing or closed")
+    {
+        wrong.push(format!("doctor: {run:?}"));
+    }
     // A restored cluster is asked whether it lets its owner in.
     home.db(&["backup", "cluster.tar.zst"]).exits(0);
     let without = "mount -t tmpfs -o ro tmpfs /dev/shm";
