@@ -6,6 +6,7 @@ mod around;
 pub(crate) mod client_rules;
 pub(crate) mod complaint;
 mod file_system;
+pub(crate) mod installed;
 pub(crate) mod lost_files;
 pub(crate) mod named_settings;
 #[cfg(unix)]
@@ -18,6 +19,8 @@ pub(crate) mod rehearsal;
 mod scratch;
 #[cfg(unix)]
 mod trial;
+#[cfg(unix)]
+mod watchdog;
 
 #[cfg(unix)]
 pub use self::scratch::abandoned as abandoned_trials;
@@ -30,7 +33,7 @@ use crate::children::Interrupt;
 use crate::{
     domain::{Component, Inventory},
     env::Env,
-    event::{counted, sized},
+    event::sized,
     fs::{identity::FileIdentity, link, lock::Lock, space},
     hindrance::Hindrance,
     host,
@@ -42,8 +45,7 @@ use crate::{
         keys::{Keyring, RegistryOrigin},
         trust,
     },
-    self_install,
-    store::{self, check, directories, links},
+    store::{self, directories, links},
 };
 
 /// Less room than this is too little for another PostgreSQL (22 MiB to fetch, 63 MiB unpacked, 40 MiB for its proof).
@@ -151,7 +153,7 @@ pub fn examine(
         findings.extend(home_links(layout));
         match store::inventory::read(layout) {
             Ok(inventory) => {
-                findings.extend(receipts(&inventory, layout));
+                findings.extend(installed::findings(&inventory, layout));
                 if let Some(in_use) = registry {
                     findings.extend(concerns(&inventory, in_use.registry, now));
                 }
@@ -299,55 +301,6 @@ fn home_links(layout: &Layout) -> Vec<Finding> {
         )
     };
     faults.into_iter().map(finding).collect()
-}
-
-fn receipts(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let (ampup, trees) = (self_install::name(), inventory.trees.iter());
-    let listed = trees.filter(|(name, _)| **name != ampup);
-    let count = listed.map(|(_, trees)| trees.len()).sum();
-    for (component, trees) in &inventory.trees {
-        for tree in trees {
-            if tree.origin.is_none() {
-                findings.push(Finding::problem(
-                    "components",
-                    format!(
-                        "`{}` may be incomplete: its `.receipt.json` cannot be read",
-                        layout.tree(component, &tree.name)
-                    ),
-                    format!("`ampup verify --repair {component}`"),
-                ));
-            }
-        }
-    }
-    findings.extend(broken_links(inventory, layout));
-    for (component, tree) in &inventory.active.components {
-        if inventory.tree(component, tree).is_none() {
-            findings.push(Finding::problem(
-                "components",
-                format!("{component} {tree} is active and not installed"),
-                format!("`ampup install {component}@{tree}`"),
-            ));
-        }
-    }
-    if findings.is_empty() {
-        let text = match count {
-            0 => "nothing is installed".to_owned(),
-            count => format!("{}, all complete", counted(count, "installed version")),
-        };
-        findings.push(Finding::fine("components", text));
-    }
-    findings
-}
-
-/// The local builds that are gone from where they were linked, a finding each.
-fn broken_links(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
-    let trees = inventory.trees.iter();
-    let trees = trees.flat_map(|(component, trees)| trees.iter().map(move |tree| (component, &tree.name)));
-    trees
-        .filter_map(|(component, tree)| check::gone(layout, component, tree))
-        .map(|gone| Finding::problem("components", gone.to_string(), gone.remedy()))
-        .collect()
 }
 
 /// Lists the concerns about installed versions: vulnerabilities, requests that hold a newer version back, releases that

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     domain::{ComponentSpec, Requirement},
+    exit::Exit,
     pins::Pins,
     postgres::projects::Projects,
 };
@@ -88,6 +89,8 @@ fn of_project(pins: &Pins, args: &Args, how: &How, session: &Session) -> Result<
     if !how.dry_run {
         // Only a memory aid, as for a database.
         let _ = Projects::new(&session.layout, &session.env).add_pinned(path);
+    }
+    if !how.dry_run && outcome.exit == Exit::Done {
         outcome.talk.push(format!(
             "`ampup run` uses these versions in this project; {}",
             outside(session)?

@@ -42,23 +42,26 @@ pub(super) fn search_path(layout: &Layout, env: &Env) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     for program in &programs {
+        if !is_executable(bin.join(program)) {
+            findings.push(Finding::warning(
+                "PATH",
+                format!("`{bin}/{program}` leads to no program: plain `ampd solo` does not find it"),
+                "`ampup verify --repair` repairs what can be repaired",
+            ));
+            continue;
+        }
         let first = path
             .iter()
             .map(|entry| (entry, entry.join(program)))
             .find(|(_, file)| is_executable(file));
-        match first {
-            // `ampup run` puts a version's own programs first.
-            Some((entry, _)) if is_same(entry, &bin) || is_within(entry, &layout.components()) => {}
-            Some((entry, file)) => findings.push(Finding::warning(
+        // `ampup run` puts a version's own programs first.
+        let is_ours = |entry: &Utf8Path| is_same(entry, &bin) || is_within(entry, &layout.components());
+        if let Some((entry, file)) = first.filter(|(entry, _)| !is_ours(entry)) {
+            findings.push(Finding::warning(
                 "PATH",
                 format!("`{file}` comes before ampup's `{program}`: plain `ampd solo` takes that"),
                 format!("put `{bin}` before `{entry}` on PATH"),
-            )),
-            None => findings.push(Finding::warning(
-                "PATH",
-                format!("`{bin}/{program}` leads to no program: plain `ampd solo` does not find it"),
-                "`ampup verify --repair` repairs what can be repaired",
-            )),
+            ));
         }
     }
     let older = |entry: &&Utf8PathBuf| entry.ends_with(".amp/bin") && entry.join("ampup").is_file();

@@ -13,7 +13,7 @@ use crate::{
         space::{self, SpaceNeed},
     },
     layout::Layout,
-    postgres::{access::AccessError, user::current_uid},
+    postgres::{Project, access::AccessError, user::current_uid},
     store::directories,
 };
 
@@ -88,10 +88,14 @@ fn closed(place: &Utf8Path, amp_dir: &Utf8Path) -> Option<Finding> {
             "mount it writable, or work in another directory".to_owned(),
         )
     } else if owner.is_ok_and(|owner| owner == current_uid()) {
-        (
-            format!("`{place}` is yours and closed to you"),
-            format!("`chmod u+rwx {place}`"),
-        )
+        let remedy = format!("`chmod u+rwx {place}`");
+        if place == amp_dir && Project::at(amp_dir).is_ok_and(|project| project.is_made()) {
+            let text = format!(
+                "nothing can be made in `{place}`: `ampup run` works, and `ampup db start`, which writes there, does not"
+            );
+            return Some(Finding::warning("project", text, remedy));
+        }
+        (format!("`{place}` is yours and closed to you"), remedy)
     } else if FileIdentity::at(&amp_dir.join("metadb")).is_ok_and(|found| found.uid != current_uid()) {
         // Told with the database.
         return None;

@@ -13,6 +13,7 @@ use is_executable::is_executable;
 use super::{
     Finding, complaint,
     scratch::{self, Scratch},
+    watchdog::Watchdog,
 };
 use crate::{
     children::Interrupt,
@@ -27,7 +28,6 @@ use crate::{
             sql_session::{Answer, connect_with},
         },
         program::bare_command,
-        run::tether::Tether,
         user::{OsUser, current_uid},
     },
 };
@@ -128,8 +128,10 @@ impl Trial<'_> {
     fn failure(&self, surroundings: Surroundings) -> Option<Failure> {
         let scratch = Scratch::make(self.place)?;
         let cluster = scratch.cluster();
-        self.try_initdb(&cluster, surroundings)
-            .or_else(|| self.try_postgres(&cluster, surroundings))
+        // Nothing is tried where it could not be tied to us.
+        let mut watchdog = Watchdog::over(scratch.path()).ok()?;
+        self.try_initdb(&cluster, surroundings, &mut watchdog)
+            .or_else(|| self.try_postgres(&cluster, surroundings, &mut watchdog))
     }
 
     /// The failure in words, with what mends it.
@@ -172,7 +174,7 @@ impl Trial<'_> {
         if output.contains("program \"postgres\" is needed by") {
             let mut version = Command::new(&self.postgres);
             version.arg("--version");
-            let answer = self.run(&mut version);
+            let answer = self.run(&mut version, None);
             let said = answer.map(|answer| String::from_utf8_lossy(&answer.stderr).into_owned());
             if let Some(failure) = said.ok().and_then(|said| LoadFailure::find(&said)) {
                 return failure.to_string();
@@ -187,16 +189,28 @@ impl Trial<'_> {
             .unwrap_or_else(|| "it ended without a word".to_owned())
     }
 
-    fn run(&self, command: &mut Command) -> std::io::Result<Output> {
+    fn run(&self, command: &mut Command, mut watchdog: Option<&mut Watchdog>) -> std::io::Result<Output> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let (child, _enlisted) = self.interrupt.start(command)?;
-        child.wait_with_output()
+        if let Some(watchdog) = &mut watchdog {
+            watchdog.watch(Some(child.id()));
+        }
+        let output = child.wait_with_output();
+        if let Some(watchdog) = watchdog {
+            watchdog.watch(None);
+        }
+        output
     }
 
-    fn try_initdb(&self, cluster: &Utf8Path, surroundings: Surroundings) -> Option<Failure> {
+    fn try_initdb(
+        &self,
+        cluster: &Utf8Path,
+        surroundings: Surroundings,
+        watchdog: &mut Watchdog,
+    ) -> Option<Failure> {
         let program = || self.initdb.clone();
         let mut command = surroundings.command(&self.initdb);
         command.args(["-D", cluster.as_str()]).args([
@@ -205,7 +219,7 @@ impl Trial<'_> {
             "--auth=trust",
             "--no-sync",
         ]);
-        match self.run(&mut command) {
+        match self.run(&mut command, Some(watchdog)) {
             Ok(output) if output.status.success() => None,
             Ok(output) => Some(Failure::Ended(
                 program(),
@@ -215,31 +229,34 @@ impl Trial<'_> {
         }
     }
 
-    /// Starts a server on it, waits until it takes a session, and stops it. Nothing is tried where it could not be tied to us.
-    fn try_postgres(&self, cluster: &Utf8Path, surroundings: Surroundings) -> Option<Failure> {
+    /// Starts a server on it, waits until it takes a session, and stops it.
+    fn try_postgres(
+        &self,
+        cluster: &Utf8Path,
+        surroundings: Surroundings,
+        watchdog: &mut Watchdog,
+    ) -> Option<Failure> {
         let log = cluster.join("log.txt");
         let file = fs::File::create(&log).ok()?;
-        let tether = Tether::new(cluster, None).ok()?;
         let mut command = surroundings.command(&self.postgres);
         command
             .args(["-D", cluster.as_str(), "-k", cluster.as_str(), "-h", ""])
             .args(["-c", "autovacuum=off", "-c", "fsync=off"])
             .args(["-c", "full_page_writes=off", "-c", "synchronous_commit=off"])
-            .args(["-c", tether.setting()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::from(file.into_parts().0));
         let program = || self.postgres.clone();
-        let failed = match self.interrupt.start(&mut command) {
+        match self.interrupt.start(&mut command) {
             Ok((mut server, _enlisted)) => {
+                watchdog.watch(Some(server.id()));
                 let failed = self.until_served(&mut server, cluster, &log);
                 stop(&mut server);
+                watchdog.watch(None);
                 failed
             }
             Err(cause) => Some(Failure::Spawn(program(), cause.to_string())),
-        };
-        tether.release();
-        failed
+        }
     }
 
     /// Waits until a server takes a session as ampd's, and does ampd's first work in it.

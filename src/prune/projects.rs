@@ -19,8 +19,11 @@ use crate::{
 /// The projects of this user's; root's are all. What is another's can be neither measured nor removed.
 pub fn of_this_user(amp_dirs: &BTreeSet<Utf8PathBuf>) -> BTreeSet<Utf8PathBuf> {
     let us = current_uid();
-    let is_ours =
-        |amp_dir: &&Utf8PathBuf| us == 0 || FileIdentity::of(amp_dir).is_ok_and(|found| found.uid == us);
+    // Before the Amp directory is made, doctor tries beside it.
+    let is_ours = |amp_dir: &&Utf8PathBuf| {
+        let there = amp_dir.ancestors().take(2).find(|path| path.exists());
+        us == 0 || there.is_some_and(|path| FileIdentity::of(path).is_ok_and(|found| found.uid == us))
+    };
     amp_dirs.iter().filter(is_ours).cloned().collect()
 }
 

@@ -119,16 +119,19 @@ pub fn check(layout: &Layout, component: &ComponentName, name: &TreeName) -> Vec
     damages
 }
 
-/// A directory of a tree's that is gone with all that was in it, such as `lib`. Nothing is read but the list of its files.
-pub fn lost_directory(layout: &Layout, component: &ComponentName, name: &TreeName) -> Option<Utf8PathBuf> {
+/// A directory of a tree's that is gone with all that was in it, such as `lib/`, or else a program in `bin`. Nothing is read but
+/// the list of its files.
+pub fn lost(layout: &Layout, component: &ComponentName, name: &TreeName) -> Option<String> {
     let tree = layout.tree(component, name);
     let list = list(&tree).ok()?;
-    let files = list.iter().map(|(path, _)| path);
-    let tops = files.filter_map(|path| path.ancestors().skip(1).filter(|above| *above != "").last());
+    let files = || list.iter().map(|(path, _)| path);
+    let tops = files().filter_map(|path| path.ancestors().skip(1).filter(|above| *above != "").last());
     let tops: BTreeSet<&Utf8Path> = tops.collect();
-    tops.into_iter()
-        .find(|top| !tree.join(top).is_dir())
-        .map(Utf8Path::to_owned)
+    if let Some(top) = tops.into_iter().find(|top| !tree.join(top).is_dir()) {
+        return Some(format!("{top}/"));
+    }
+    let is_lost = |path: &Utf8Path| path.starts_with("bin") && tree.join(path).symlink_metadata().is_err();
+    files().find(|path| is_lost(path)).map(ToString::to_string)
 }
 
 fn list(tree: &Utf8Path) -> io::Result<FileList> {

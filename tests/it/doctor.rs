@@ -201,6 +201,11 @@ fn what_is_not_installed_is_a_problem_and_damaged_files_are_found_on_request() {
         command.arg("--files");
     });
     run.exits(1).prints_with("bin/ampd` was altered");
+    fs::remove_file(home.path().join("components/postgres/18.4.0/bin/initdb")).expect("removed");
+    doctor(&home, "empty", |_| {})
+        .exits(1)
+        .prints_with("postgres 18.4 lacks its `bin/initdb`")
+        .prints_with("bin/initdb` leads to no program");
 }
 
 #[test]

@@ -130,6 +130,14 @@ fn what_killed_commands_left_goes_and_nothing_else_does() {
         assert!(path.exists(), "{path}");
     }
     assert_eq!(served.sql("select x from t"), "7");
+    // Before there is an Amp directory, doctor tries beside it.
+    let bare = served.home.directory("bare");
+    write(&bare.join(".apW/ampup-doctor"), "");
+    served.home.give(&bare);
+    let mut in_bare = served.home.command(&["prune"]);
+    in_bare.current_dir(&bare).env("XDG_RUNTIME_DIR", &runtime);
+    finish(in_bare).exits(0);
+    assert!(!bare.join(".apW").exists());
 }
 
 #[test]

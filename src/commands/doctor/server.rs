@@ -12,7 +12,9 @@ use super::{Finding, refused};
 use crate::doctor::{Level, rehearsal};
 use crate::{
     commands::{Error, Session, advice::remedy_of_end, database},
-    doctor::{client_rules::refusal, complaint, lost_files, named_settings::NamedSettings, recovery},
+    doctor::{
+        client_rules::refusal, complaint, installed, lost_files, named_settings::NamedSettings, recovery,
+    },
     fs::{atomic, link},
     locate::{self, Located},
     postgres::{
@@ -39,7 +41,7 @@ pub(super) fn check(cluster: &Cluster, programs: &Located, session: &Session) ->
         run_as: run_as.as_ref(),
         interrupt: &session.options.interrupt,
     };
-    if let Some(finding) = lost(programs, session) {
+    if let Some(finding) = installed::lacking(&programs.component, &programs.name, &session.layout) {
         return vec![finding];
     }
     // What cannot be looked at is told elsewhere.
@@ -72,12 +74,6 @@ pub(super) fn check(cluster: &Cluster, programs: &Located, session: &Session) ->
         },
     }
     findings
-}
-
-/// A directory of the version's own files that is gone.
-fn lost(programs: &Located, session: &Session) -> Option<Finding> {
-    let lost = check::lost_directory(&session.layout, &programs.component, &programs.name)?;
-    Some(damaged(programs, &format!("lacks its `{lost}/`")))
 }
 
 /// The reason that the version does not run. Where files are damaged, that is why.

@@ -166,6 +166,12 @@ const FAULTS: &[Fault] = &[
         ("warning", "database: a server of "),
         ByAmpd,
     ),
+    (
+        &[],
+        "ampup run true; chmod 0500 .amp",
+        ("warning", "project: nothing can be made in "),
+        ByAmpd,
+    ),
     (&[], "echo 'a = ' >ampup.toml", ("problem", "pins: "), ByAmpd),
     (
         &[],

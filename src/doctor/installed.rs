@@ -1,0 +1,81 @@
+//! Installed versions: is each of them whole, as far as that is seen without reading its files?
+
+use super::Finding;
+use crate::{
+    domain::{ComponentName, Inventory, TreeName},
+    event::counted,
+    layout::Layout,
+    locate, self_install,
+    store::check,
+};
+
+/// Looks for versions that are not whole: the receipt, the directories and the programs of each.
+pub(super) fn findings(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let (ampup, trees) = (self_install::name(), inventory.trees.iter());
+    let listed = trees.filter(|(name, _)| **name != ampup);
+    let count = listed.map(|(_, trees)| trees.len()).sum();
+    for (component, trees) in &inventory.trees {
+        for tree in trees {
+            if tree.origin.is_none() {
+                findings.push(Finding::problem(
+                    "components",
+                    format!(
+                        "`{}` may be incomplete: its `.receipt.json` cannot be read",
+                        layout.tree(component, &tree.name)
+                    ),
+                    format!("`ampup verify --repair {component}`"),
+                ));
+            }
+        }
+    }
+    findings.extend(broken_links(inventory, layout));
+    findings.extend(lost(inventory, layout));
+    for (component, tree) in &inventory.active.components {
+        if inventory.tree(component, tree).is_none() {
+            findings.push(Finding::problem(
+                "components",
+                format!("{component} {tree} is active and not installed"),
+                format!("`ampup install {component}@{tree}`"),
+            ));
+        }
+    }
+    if findings.is_empty() {
+        let text = match count {
+            0 => "nothing is installed".to_owned(),
+            count => format!("{}, all complete", counted(count, "installed version")),
+        };
+        findings.push(Finding::fine("components", text));
+    }
+    findings
+}
+
+/// The local builds that are gone from where they were linked, a finding each.
+fn broken_links(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
+    let trees = inventory.trees.iter();
+    let trees = trees.flat_map(|(component, trees)| trees.iter().map(move |tree| (component, &tree.name)));
+    trees
+        .filter_map(|(component, tree)| check::gone(layout, component, tree))
+        .map(|gone| Finding::problem("components", gone.to_string(), gone.remedy()))
+        .collect()
+}
+
+/// The versions that lack a directory or a program of theirs, a finding each.
+fn lost(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
+    let trees = inventory.trees.iter();
+    let trees = trees.flat_map(|(component, trees)| trees.iter().map(move |tree| (component, &tree.name)));
+    trees
+        .filter_map(|(component, tree)| lacking(component, tree, layout))
+        .collect()
+}
+
+/// A version that lacks a directory or a program of its own.
+pub(crate) fn lacking(component: &ComponentName, tree: &TreeName, layout: &Layout) -> Option<Finding> {
+    let lost = check::lost(layout, component, tree)?;
+    let text = format!(
+        "{component} {} lacks its `{lost}`",
+        locate::shown(component, tree)
+    );
+    let remedy = format!("`ampup verify --repair {component}`");
+    Some(Finding::problem("components", text, remedy))
+}
