@@ -130,8 +130,12 @@ impl Trial<'_> {
         let cluster = scratch.cluster();
         // Nothing is tried where it could not be tied to us.
         let mut watchdog = Watchdog::over(scratch.path()).ok()?;
-        self.try_initdb(&cluster, surroundings, &mut watchdog)
-            .or_else(|| self.try_postgres(&cluster, surroundings, &mut watchdog))
+        let failure = self
+            .try_initdb(&cluster, surroundings, &mut watchdog)
+            .or_else(|| self.try_postgres(&cluster, surroundings, &mut watchdog));
+        // Should we end meanwhile, the watchdog goes on with it.
+        drop(scratch);
+        failure
     }
 
     /// The failure in words, with what mends it.

@@ -24,6 +24,7 @@ use crate::{
         project::ProjectError,
         user::current_uid,
     },
+    store::directories,
 };
 
 /// Looks at what the project here would be served by, and at its database.
@@ -137,11 +138,13 @@ fn daemon(session: &Session) -> Option<Finding> {
 
 /// Looks for what keeps `ampup run` from serving the database.
 fn served(cluster: &Cluster, session: &Session) -> Vec<Finding> {
+    let amp_dir = cluster.project().amp_dir();
     // Who may not serve it at all is told with the server.
     if cluster.run_as(None).is_ok() {
         match cluster.ensure_startable() {
             // What is closed is told with the file system.
             Ok(()) | Err(ClusterError::Project(ProjectError::Make { .. })) => {}
+            Err(_) if amp_dir.is_dir() && !directories::is_open(amp_dir) => {}
             Err(error) => return vec![refused("project", &error.into())],
         }
     }
