@@ -38,7 +38,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A server's next word is waited for as long.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// What ampd does first in a new database, in short.
+/// The first work of ampd in a new database, in short.
 const MIGRATION: &str = "create table tried (number int)";
 
 /// The socket where ampd waits for its server, whatever PGPORT says.

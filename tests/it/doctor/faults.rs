@@ -33,6 +33,8 @@ const FAULTS: &[Fault] = &[
     (&[("PGPORT", "5433")], "", ("warning", "PGPORT: "), ByCommandLines),
     (&[("PGPORT", "")], "", ("warning", "PGPORT: "), ByCommandLines),
     (&[("PGUSER", "zzz")], "", ("warning", "PGUSER: "), ByCommandLines),
+    // ampd's client (sqlx 0.8.6) sends the empty name; psql takes it for none.
+    (&[("PGUSER", "")], "", ("warning", "PGUSER: "), ByAmpd),
     (
         &[("PGOPTIONS", "-c nonsense=on")],
         "",

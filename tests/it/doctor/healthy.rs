@@ -15,7 +15,7 @@ type Healthy = (
 
 /// Healthy hosts and projects: a name, which is the project's directory, variables (`-` unsets one), and a shell's lines
 /// that are run in the project before, with `ampup` on PATH.
-const HEALTHY: [Healthy; 51] = [
+const HEALTHY: [Healthy; 50] = [
     ("plain", &[], ""),
     ("größe", &[], ""),
     ("with space", &[], ""),
@@ -36,7 +36,6 @@ const HEALTHY: [Healthy; 51] = [
     ("tls disable", &[("PGSSLMODE", "disable")], ""),
     ("tls empty", &[("PGSSLMODE", "")], ""),
     ("default port", &[("PGPORT", "5432")], ""),
-    ("no user", &[("PGUSER", "")], ""),
     ("options", &[("PGOPTIONS", "-c work_mem=64MB")], ""),
     ("named session", &[("PGAPPNAME", "x")], ""),
     ("host", &[("PGHOST", "db.example.com")], ""),
