@@ -6,6 +6,7 @@ mod commit;
 mod error;
 mod link;
 mod locks;
+mod one_line;
 mod rebuild;
 mod rehearse;
 
@@ -34,8 +35,8 @@ pub use rehearse::{Rehearsal, Stage, rehearse};
 
 use locks::Locks;
 
-pub use acquire::in_one_line;
 pub use error::{Attempt, AttemptError, InstallError, MirrorOffer, out_of_reach};
+pub use one_line::in_one_line;
 
 /// The context of an installation.
 pub struct InstallContext<'a> {

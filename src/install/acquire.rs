@@ -8,6 +8,7 @@ use super::{
     InstallContext, Member,
     error::{self, Attempt, AttemptError, InstallError},
     locks::{Locks, lock_store},
+    one_line::in_one_line,
 };
 use crate::{
     accept::{AcceptError, Accepted, Expected, ProvenCluster, accept, ensure_open},
@@ -186,34 +187,6 @@ pub(super) fn tell(name: &str, source: Option<&Source>, attempts: &[Attempt], co
             )),
         });
     }
-}
-
-/// An error with its causes; a transparent error's text is not repeated. A fault of the disk keeps its whole path: it says
-/// which disk.
-pub fn in_one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut is_of_disk = false;
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        is_of_disk |= inner.is::<std::io::Error>();
-        let more = inner.to_string();
-        let more = more.split(" (os error ").next().unwrap_or_default();
-        if !text.contains(more) {
-            text = format!("{text}: {more}");
-        }
-        cause = inner.source();
-    }
-    if is_of_disk { text } else { without_staging(&text) }
-}
-
-/// The text with the files of a staged tree as they are called in it: where it was staged is nobody's concern.
-fn without_staging(text: &str) -> String {
-    const TREE: &str = "/tree/tree/";
-    let words = text.split('`').map(|word| match word.split_once(TREE) {
-        Some((place, file)) if place.contains("/staging/") => file,
-        _ => word,
-    });
-    words.collect::<Vec<_>>().join("`")
 }
 
 fn hinted(error: &AttemptError, context: &InstallContext<'_>) -> String {

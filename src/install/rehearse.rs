@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
-    acquire::{check_room, in_one_line},
+    acquire::check_room,
     error::{Attempt, AttemptError, InstallError},
+    one_line::in_one_line,
 };
 use crate::{
     domain::{Artifact, ComponentName},
