@@ -73,51 +73,39 @@ pub fn os_error(cause: &io::Error) -> Option<i32> {
     None
 }
 
+/// The system's numbers of the failures that are told by a number. Windows tells none of them by one of these.
+#[cfg(unix)]
+mod numbers {
+    use rustix::io::Errno;
+
+    pub(super) const OF_DISK: &[i32] = &[Errno::IO.raw_os_error()];
+    pub(super) const OF_FILES: &[i32] = &[Errno::MFILE.raw_os_error(), Errno::NFILE.raw_os_error()];
+    pub(super) const OF_CALLS: &[i32] = &[Errno::PERM.raw_os_error(), Errno::NOSYS.raw_os_error()];
+}
+#[cfg(not(unix))]
+mod numbers {
+    pub(super) const OF_DISK: &[i32] = &[];
+    pub(super) const OF_FILES: &[i32] = &[];
+    pub(super) const OF_CALLS: &[i32] = &[];
+}
+
+fn is_one_of(cause: &io::Error, numbers: &[i32]) -> bool {
+    os_error(cause).is_some_and(|number| numbers.contains(&number))
+}
+
 /// Returns true if the disk, or whatever a network file system has behind it, failed at its work.
 pub fn is_disk_failure(cause: &io::Error) -> bool {
-    #[cfg(unix)]
-    {
-        os_error(cause) == Some(rustix::io::Errno::IO.raw_os_error())
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = cause;
-        false
-    }
+    is_one_of(cause, numbers::OF_DISK)
 }
 
 /// Returns true if no further file can be opened, by this process or on this host.
 pub fn is_out_of_files(cause: &io::Error) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::io::Errno;
-        let number = os_error(cause);
-        [Errno::MFILE, Errno::NFILE]
-            .iter()
-            .any(|errno| number == Some(errno.raw_os_error()))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = cause;
-        false
-    }
+    is_one_of(cause, numbers::OF_FILES)
 }
 
 /// Returns true if a call failed that everybody may make, where a sandbox forbids it. (A file is refused with EACCES.)
 pub fn is_forbidden_call(cause: &io::Error) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::io::Errno;
-        let number = os_error(cause);
-        [Errno::PERM, Errno::NOSYS]
-            .iter()
-            .any(|errno| number == Some(errno.raw_os_error()))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = cause;
-        false
-    }
+    is_one_of(cause, numbers::OF_CALLS)
 }
 
 #[cfg(all(test, unix))]
