@@ -6,10 +6,12 @@
 
 use std::{
     io::{self, Write as _},
-    process::{Child, Command, Stdio},
+    process::Child,
 };
 
 use camino::Utf8Path;
+
+use crate::postgres::run::tether::watching_shell;
 
 /// The script of the watching shell: `$1` is the scratch directory. What is asked to end, and does not, is killed.
 const WATCH: &str = r#"
@@ -38,19 +40,7 @@ pub(super) struct Watchdog {
 impl Watchdog {
     /// Watches over a scratch directory.
     pub(super) fn over(scratch: &Utf8Path) -> io::Result<Self> {
-        use std::os::unix::process::CommandExt as _;
-
-        let shell = Command::new("/bin/sh")
-            .args(["-c", WATCH, "ampup", scratch.as_str()])
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // Ctrl-C is for us, and the shell must outlive us.
-            .process_group(0)
-            .spawn()?;
+        let shell = watching_shell(WATCH, &[scratch.as_str()]).spawn()?;
         Ok(Self { shell })
     }
 

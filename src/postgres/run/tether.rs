@@ -82,19 +82,29 @@ impl Drop for Tether {
 fn watch(cluster: &Utf8Path, setting: &str, run_as: Option<&OsUser>) -> io::Result<Child> {
     use std::os::unix::process::CommandExt as _;
 
+    let mut command = watching_shell(WATCH, &[cluster.as_str(), setting]);
+    if let Some(user) = run_as {
+        command.uid(user.uid).gid(user.gid);
+    }
+    command.spawn()
+}
+
+/// A shell that outlives us and learns of our end: its input is a pipe that nobody else holds.
+#[cfg(unix)]
+pub(crate) fn watching_shell(script: &str, arguments: &[&str]) -> Command {
+    use std::os::unix::process::CommandExt as _;
+
     let mut command = Command::new("/bin/sh");
     command
-        .args(["-c", WATCH, "ampup", cluster.as_str(), setting])
+        .args(["-c", script, "ampup"])
+        .args(arguments)
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // Ctrl-C is for us, and the shell must outlive us.
+        // Ctrl-C is for us.
         .process_group(0);
-    if let Some(user) = run_as {
-        command.uid(user.uid).gid(user.gid);
-    }
-    command.spawn()
+    command
 }
