@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::{
-    domain::{ComponentName, Inventory, TreeName},
+    domain::{ComponentName, Inventory, Tree, TreeName},
     event::counted,
     layout::Layout,
     locate, self_install,
@@ -16,21 +16,8 @@ pub(super) fn findings(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
     let listed = trees.filter(|(name, _)| **name != ampup);
     let count = listed.map(|(_, trees)| trees.len()).sum();
     for (component, trees) in &inventory.trees {
-        for tree in trees {
-            if tree.origin.is_none() {
-                findings.push(Finding::problem(
-                    "components",
-                    format!(
-                        "`{}` may be incomplete: its `.receipt.json` cannot be read",
-                        layout.tree(component, &tree.name)
-                    ),
-                    format!("`ampup verify --repair {component}`"),
-                ));
-            }
-        }
+        findings.extend(trees.iter().filter_map(|tree| damaged(component, tree, layout)));
     }
-    findings.extend(broken_links(inventory, layout));
-    findings.extend(lost(inventory, layout));
     for (component, tree) in &inventory.active.components {
         if inventory.tree(component, tree).is_none() {
             findings.push(Finding::problem(
@@ -50,23 +37,20 @@ pub(super) fn findings(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
     findings
 }
 
-/// The local builds that are gone from where they were linked, a finding each.
-fn broken_links(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
-    let trees = inventory.trees.iter();
-    let trees = trees.flat_map(|(component, trees)| trees.iter().map(move |tree| (component, &tree.name)));
-    trees
-        .filter_map(|(component, tree)| check::gone(layout, component, tree))
-        .map(|gone| Finding::problem("components", gone.to_string(), gone.remedy()))
-        .collect()
-}
-
-/// The versions that lack a directory or a program of theirs, a finding each.
-fn lost(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
-    let trees = inventory.trees.iter();
-    let trees = trees.flat_map(|(component, trees)| trees.iter().map(move |tree| (component, &tree.name)));
-    trees
-        .filter_map(|(component, tree)| lacking(component, tree, layout))
-        .collect()
+/// What a version lacks: its receipt; of a local build, the tree that it was linked from; a directory or a program.
+fn damaged(component: &ComponentName, tree: &Tree, layout: &Layout) -> Option<Finding> {
+    if tree.origin.is_none() {
+        let text = format!(
+            "`{}` may be incomplete: its `.receipt.json` cannot be read",
+            layout.tree(component, &tree.name)
+        );
+        let remedy = format!("`ampup verify --repair {component}`");
+        return Some(Finding::problem("components", text, remedy));
+    }
+    match check::gone(layout, component, &tree.name) {
+        Some(gone) => Some(Finding::problem("components", gone.to_string(), gone.remedy())),
+        None => lacking(component, &tree.name, layout),
+    }
 }
 
 /// A version that lacks a directory or a program of its own.
