@@ -12,7 +12,8 @@ use crate::{
             address,
             decide::{Seen, SocketAnswer},
             endpoint::Socket,
-            files, pid_file,
+            files,
+            pid_file::{self, PidFile},
             roles::roles,
             sql_session::{self, Answer, NO_ENTRY, SqlSession},
         },
@@ -56,12 +57,11 @@ pub(crate) fn observe(cluster: &ClusterContext, lock_is_ours: bool) -> Result<Ob
     let owner = files::owner(directory).unwrap_or_else(|_| current_uid());
     let mut found = None;
     let mut candidates = address::candidates(cluster, &pid_file, owner).into_iter();
-    // One that is suspended would be waited for in vain.
-    if let Some(pid) = suspended(&processes)
+    if let Some(silent) = unasked(&processes, &pid_file)
         && let Some(candidate) = candidates.next()
     {
         candidates = Vec::new().into_iter();
-        found = Some((candidate, Found::suspended(pid)));
+        found = Some((candidate, silent));
     }
     for candidate in candidates {
         if let Some(answer) = ask(cluster, &candidate, owner, &processes)? {
@@ -89,14 +89,25 @@ pub(crate) fn observe(cluster: &ClusterContext, lock_is_ours: bool) -> Result<Ob
     })
 }
 
+/// The answer of a server that need not be asked: one that is suspended would be waited for in vain, and one that says that it
+/// is starting would only write into its log that it refused.
+fn unasked(processes: &[Process], pid_file: &PidFile) -> Option<Found> {
+    if let Some(pid) = suspended(processes) {
+        return Some(Found::not_yet(format!("its server (process {pid}) is suspended")));
+    }
+    let entry = pid_file.entry().filter(|entry| entry.is_starting)?;
+    let is_its = postmaster(processes).is_some_and(|process| process.pid == entry.pid);
+    is_its.then(|| Found::not_yet("the database system is starting up".to_owned()))
+}
+
 impl Found {
-    fn suspended(pid: u32) -> Self {
+    fn not_yet(message: String) -> Self {
         Self {
             answer: SocketAnswer::NotYet,
             role: String::new(),
             session: Err(Refusal {
                 code: String::new(),
-                message: format!("its server (process {pid}) is suspended"),
+                message,
             }),
         }
     }

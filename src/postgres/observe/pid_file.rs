@@ -37,6 +37,8 @@ pub struct PidFileEntry {
     pub socket_directory: Option<String>,
     /// The address that it listens on, if it listens on one.
     pub address: Option<String>,
+    /// It says that it is starting: it recovers the cluster, and refuses every session with a line in its log.
+    pub is_starting: bool,
 }
 
 impl PidFile {
@@ -64,6 +66,7 @@ impl PidFile {
             port: line(4).and_then(|text| text.parse().ok()),
             socket_directory: line(5).map(str::to_owned),
             address: line(6).map(str::to_owned),
+            is_starting: line(8) == Some("starting"),
         })
     }
 
@@ -90,7 +93,9 @@ mod tests {
         assert_eq!((entry.pid, entry.single, entry.port), (4711, false, Some(5432)));
         assert_eq!(entry.started, Some(1_790_000_000));
         assert_eq!(entry.socket_directory.as_deref(), Some("/p/.amp/metadb"));
-        assert_eq!(entry.address, None);
+        assert_eq!((entry.address, entry.is_starting), (None, false));
+        let starting = PidFile::parse(&whole.replace("ready   ", "starting"));
+        assert_eq!(starting.entry().map(|entry| entry.is_starting), Some(true));
         let on_loopback = "4711\n/p\n1790000000\n49152\n\n127.0.0.1\n";
         assert_eq!(
             PidFile::parse(on_loopback)

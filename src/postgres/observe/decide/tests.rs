@@ -214,6 +214,7 @@ fn lock_files_are_cleared_only_where_nobody_is_and_they_are_in_the_way() {
         port: None,
         socket_directory: None,
         address: None,
+        is_starting: false,
     });
     let clears = |pid_file: &PidFile, named_process_exists, lock_is_ours| {
         let seen = Seen {
