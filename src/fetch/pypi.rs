@@ -5,7 +5,7 @@
 
 mod uv;
 
-use std::{fs::File, io, process::Output};
+use std::{fs::File, io, pin::pin, process::Output, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -26,8 +26,8 @@ use crate::{
 const PYTHON: &str = "3.99";
 pub(super) const REQUIREMENTS: &str = "requirements.txt";
 const LOG: &str = "pip.log";
-/// Python that prints whether pip is there. To start pip for nothing takes ten times as long.
-const HAS_PIP: &str = "import importlib.util; print(importlib.util.find_spec('pip') is not None)";
+/// The time in which a Python that has no pip has said so: nobody is told of a download before.
+const NO_PIP: Duration = Duration::from_millis(300);
 
 /// A wheel of a Python package index.
 #[derive(Debug, Clone, Copy)]
@@ -67,21 +67,17 @@ impl Wire {
         room: &Room,
         start: &mut Start<'_>,
     ) -> Result<Utf8PathBuf, Failure> {
-        let mut question = self.command(&self.python().ok_or(Failure::Missing)?, room);
-        question.args(["-c", HAS_PIP]);
-        let answer = packages::run(question, None, &self.options.interrupt).await?;
-        if answer.stdout.trim_ascii() == b"False" {
-            return Err(Failure::Missing);
-        }
-        start.with(PackageClient::Pip)?;
         let out = room.empty("out")?;
-        self.run_pip(
-            &["download", "--no-deps"],
-            &["--dest", out.as_str()],
-            wheel.platform,
-            room,
-        )
-        .await?;
+        let end = ["--dest", out.as_str()];
+        let mut download = pin!(self.run_pip(&["download", "--no-deps"], &end, wheel.platform, room));
+        let ended = tokio::time::timeout(NO_PIP, &mut download).await;
+        if !matches!(ended, Ok(Err(Failure::Missing))) {
+            start.with(PackageClient::Pip)?;
+        }
+        match ended {
+            Ok(ended) => ended?,
+            Err(_) => download.await?,
+        };
         packages::only_file(&out)
     }
 
