@@ -8,8 +8,9 @@ use std::{
 
 use super::{BUFFER, tree::read_some};
 
-/// Buffers that wait to be read. With the one that is filled and the one that is read they are all that is held.
-const WAITING: usize = 4;
+/// Buffers that wait to be read, 8 MiB. With the one that is filled and the one that is read they are all that is held. Many small
+/// files are written more slowly than they are decoded, and a large one faster: this much evens it out.
+const WAITING: usize = 64;
 
 /// The content of an entry, which can be read on any thread.
 pub(super) type Content<'c> = dyn Read + Send + 'c;
