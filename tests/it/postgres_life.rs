@@ -32,6 +32,12 @@ fn a_database_is_there_when_it_is_needed_and_keeps_what_it_was_given() {
     assert_eq!(sql(server.url(), "select x from t").expect("read"), "42");
     server.release(&Silent).expect("stopped");
     assert!(!project.project().cluster().join("postmaster.pid").exists());
+    // Nobody was refused on the way.
+    let log = fs::read_to_string(project.project().log()).expect("a log");
+    assert!(
+        log.contains("ready to accept connections") && !log.contains("FATAL"),
+        "{log}"
+    );
 }
 
 #[test]

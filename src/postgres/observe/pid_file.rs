@@ -66,7 +66,8 @@ impl PidFile {
             port: line(4).and_then(|text| text.parse().ok()),
             socket_directory: line(5).map(str::to_owned),
             address: line(6).map(str::to_owned),
-            is_starting: line(8) == Some("starting"),
+            // The seventh line is written before the socket is there, the eighth just after.
+            is_starting: line(8).map_or(line(7).is_some(), |status| status == "starting"),
         })
     }
 
@@ -94,8 +95,17 @@ mod tests {
         assert_eq!(entry.started, Some(1_790_000_000));
         assert_eq!(entry.socket_directory.as_deref(), Some("/p/.amp/metadb"));
         assert_eq!((entry.address, entry.is_starting), (None, false));
-        let starting = PidFile::parse(&whole.replace("ready   ", "starting"));
-        assert_eq!(starting.entry().map(|entry| entry.is_starting), Some(true));
+        for begun in [
+            whole.replace("ready   ", "starting"),
+            whole.replace("ready   \n", ""),
+        ] {
+            let starting = PidFile::parse(&begun);
+            assert_eq!(
+                starting.entry().map(|entry| entry.is_starting),
+                Some(true),
+                "{begun}"
+            );
+        }
         let on_loopback = "4711\n/p\n1790000000\n49152\n\n127.0.0.1\n";
         assert_eq!(
             PidFile::parse(on_loopback)
