@@ -56,7 +56,7 @@ impl Purpose {
 
 /// The purpose of the server that runs now.
 pub(crate) fn purpose(cluster: &ClusterContext) -> Result<Purpose, ClusterError> {
-    if Purpose::of(&last_options(cluster)?) == Purpose::Stay {
+    if is_started_to_stay(cluster)? {
         return Ok(Purpose::Stay);
     }
     let kept = kept(cluster);
@@ -70,6 +70,11 @@ pub(crate) fn purpose(cluster: &ClusterContext) -> Result<Purpose, ClusterError>
 /// Returns true if the server stays when its last user leaves.
 pub(crate) fn stays(cluster: &ClusterContext) -> Result<bool, ClusterError> {
     Ok(purpose(cluster)? == Purpose::Stay)
+}
+
+/// Returns true if the last server was started to stay, by ampup or by another program.
+pub(crate) fn is_started_to_stay(cluster: &ClusterContext) -> Result<bool, ClusterError> {
+    Ok(Purpose::of(&last_options(cluster)?) == Purpose::Stay)
 }
 
 /// Returns true if the last server ran to be read for a change.

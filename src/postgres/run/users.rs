@@ -8,7 +8,7 @@ use crate::{
     postgres::{
         context::ClusterContext,
         error::ClusterError,
-        observe::purpose::{Purpose, kept, running_server},
+        observe::purpose::{Purpose, is_started_to_stay, kept, running_server},
         ownership::put,
         run::wait::{Wait, WaitStep},
     },
@@ -44,8 +44,11 @@ pub(crate) fn join(
     }
 }
 
-/// Writes down that the server that runs now stays, also if it was started for a session.
+/// Writes down that the server that runs now stays, if it was started for a session.
 pub(crate) fn keep(cluster: &ClusterContext) -> Result<(), ClusterError> {
+    if is_started_to_stay(cluster)? {
+        return Ok(());
+    }
     let server = running_server(cluster)?;
     if kept(cluster) == server {
         return Ok(());

@@ -157,7 +157,11 @@ impl Starting<'_> {
                 // It was started a moment ago and has not reached its directory yet.
                 Next::Start { .. } if self.child.is_some() => self.pause(&mut wait, &look, None)?,
                 Next::Start { clear_lock_files } => match (&programs, missing.take()) {
-                    (Some(programs), _) => self.launch(programs, clear_lock_files)?,
+                    (Some(programs), _) => {
+                        self.launch(programs, clear_lock_files)?;
+                        // The making of the cluster is over: the server is waited for from here on.
+                        wait = Wait::begin();
+                    }
                     (None, Some(missing)) => return Err(missing),
                     (None, None) => self.pause(&mut wait, &look, None)?,
                 },
