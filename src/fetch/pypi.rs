@@ -27,7 +27,7 @@ const PYTHON: &str = "3.99";
 pub(super) const REQUIREMENTS: &str = "requirements.txt";
 const LOG: &str = "pip.log";
 /// The time in which a Python that has no pip has said so: nobody is told of a download before.
-const NO_PIP: Duration = Duration::from_millis(300);
+const NO_PIP: Duration = Duration::from_millis(500);
 
 /// A wheel of a Python package index.
 #[derive(Debug, Clone, Copy)]

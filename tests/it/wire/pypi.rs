@@ -299,7 +299,11 @@ fn where_uv_is_and_pip_is_not_uv_is_asked_with_the_same_restrictions() {
                 .variables
                 .insert("PATH".to_owned(), format!("{}:/bin", world.path().join("bin")));
             let world = match world.path().join("/bin/python3").exists() {
-                true => with_program(world, "python3", "echo False"),
+                true => with_program(
+                    world,
+                    "python3",
+                    "echo 'python3: No module named pip' >&2; exit 1",
+                ),
                 false => world,
             };
             let outcome = world.fetch(&artifact_in(b"wheel", &bytes));
