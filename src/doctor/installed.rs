@@ -37,7 +37,7 @@ pub(super) fn findings(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
     findings
 }
 
-/// What a version lacks: its receipt; of a local build, the tree that it was linked from; a directory or a program.
+/// The damage of a version: no receipt; of a local build, no tree that it was linked from; no directory or program of its own.
 fn damaged(component: &ComponentName, tree: &Tree, layout: &Layout) -> Option<Finding> {
     if tree.origin.is_none() {
         let text = format!(
