@@ -5,10 +5,12 @@ pub mod above;
 pub mod acl;
 pub mod atomic;
 pub mod directory;
+pub mod flush;
 pub mod identity;
 pub mod link;
 pub mod lock;
 pub mod mounts;
+mod named;
 #[cfg(unix)]
 pub mod sockets;
 pub mod space;

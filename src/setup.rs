@@ -13,7 +13,7 @@ use fs_err as fs;
 
 use crate::{
     domain::digest::{Algorithm, Hasher},
-    fs::{atomic, link},
+    fs::{atomic, flush, link},
     layout::Layout,
     shell::{
         Setting, Shell,
@@ -352,7 +352,7 @@ fn rewrite(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
         // Ours to write, and not to give to its owner; or its directory is not ours.
         Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => rewrite_in_place(&path, content),
         Err(cause) => Err(cause),
-        Ok(()) => atomic::sync_directory(path.parent().expect("a file lies in a directory")),
+        Ok(()) => flush::sync_directory(path.parent().expect("a file lies in a directory")),
     }
 }
 

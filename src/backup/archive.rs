@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     children::Interrupt,
-    fs::{atomic, directory::Directory},
+    fs::{directory::Directory, flush},
     postgres::{
         ownership::{give_all, give_file},
         run::create,
@@ -133,7 +133,7 @@ pub(super) fn publish(
         .persist_noclobber(path)
         .map_err(|cause| failed("write", path)(cause.error))?;
     if let Some(directory) = path.parent().filter(|parent| !parent.as_str().is_empty()) {
-        atomic::sync_directory(directory).map_err(failed("flush", directory))?;
+        flush::sync_directory(directory).map_err(failed("flush", directory))?;
     }
     Ok(header)
 }

@@ -313,13 +313,9 @@ fn write_manual(session: &Session) -> Result<(), Error> {
         session.warn(format!("{entry}; the manual is not written"));
         return Ok(());
     }
-    let written = atomic::make_directories(&directory).and_then(|()| {
-        manual::pages(session.grammar())
-            .iter()
-            .try_for_each(|(name, page)| {
-                atomic::write_through(&session.layout.staging(), &directory.join(name), page)
-            })
-    });
+    let pages = manual::pages(session.grammar());
+    let written = atomic::make_directories(&directory)
+        .and_then(|()| atomic::write_many_through(&session.layout.staging(), &directory, &pages));
     written.map_err(|source| Error::Store {
         action: "write",
         source,

@@ -8,7 +8,9 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::space::sized;
+#[cfg(feature = "cli")]
+use super::flush::sync_tree;
+use super::{flush::sync_directory, named::named, space::sized};
 
 /// Replaces (or makes) a file: written beside it under a random name, flushed, renamed, the directory flushed.
 ///
@@ -69,38 +71,77 @@ pub fn write_through(staging: &Utf8Path, path: &Utf8Path, content: &[u8]) -> io:
     replace_through(staging, path, content, 0o644)
 }
 
-fn replace_through(staging: &Utf8Path, path: &Utf8Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let beside = || {
-        if mode == 0o600 {
-            write_private(path, content)
-        } else {
-            write(path, content)
-        }
+/// Replaces (or makes) many files of one directory as `write_through` does, and flushes them together: after a power cut there may
+/// be some of them, each whole.
+///
+/// # Errors
+/// As `write`.
+#[cfg(feature = "cli")]
+pub fn write_many_through(
+    staging: &Utf8Path,
+    directory: &Utf8Path,
+    files: &[(String, Vec<u8>)],
+) -> io::Result<()> {
+    let paths = || {
+        files
+            .iter()
+            .map(|(name, content)| (directory.join(name), content))
     };
-    match prepared(staging, path, content, mode) {
-        Ok(made) => match made.persist(path) {
-            Ok(_) => sync_directory(directory_of(path)),
-            // `staging/` is a mount point; or another command swept it, which cannot know who we are.
-            Err(cause)
-                if matches!(
-                    cause.error.kind(),
-                    io::ErrorKind::CrossesDevices | io::ErrorKind::NotFound
-                ) =>
-            {
-                beside()
-            }
-            Err(cause) => Err(named(cause.error, "replace", path)),
-        },
-        // No home yet, or one that is not ours.
+    let made = paths().map(|(path, content)| {
+        let made = unflushed(staging, &path, content, 0o644)?;
+        Ok(made.into_temp_path())
+    });
+    let made = match made.collect::<io::Result<Vec<_>>>() {
+        Ok(made) => made,
+        Err(cause) if is_no_staging(&cause) => {
+            return paths().try_for_each(|(path, content)| write(&path, content));
+        }
+        Err(cause) => return Err(cause),
+    };
+    sync_tree(staging)?;
+    for ((path, content), made) in paths().zip(made) {
+        if !is_put(made, &path)? {
+            write(&path, content)?;
+        }
+    }
+    sync_directory(directory)
+}
+
+fn replace_through(staging: &Utf8Path, path: &Utf8Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let is_done = match prepared(staging, path, content, mode) {
+        Ok(made) => is_put(made.into_temp_path(), path)?,
+        Err(cause) if is_no_staging(&cause) => false,
+        Err(cause) => return Err(cause),
+    };
+    match (is_done, mode) {
+        (true, _) => sync_directory(directory_of(path)),
+        (false, 0o600) => write_private(path, content),
+        (false, _) => write(path, content),
+    }
+}
+
+/// No home yet, or one that is not ours.
+fn is_no_staging(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+    )
+}
+
+/// Puts a file that was made in `staging/` in its place. False where it cannot come from there: `staging/` is a mount point; or
+/// another command swept it, which cannot know who we are.
+fn is_put(made: tempfile::TempPath, path: &Utf8Path) -> io::Result<bool> {
+    match made.persist(path) {
+        Ok(()) => Ok(true),
         Err(cause)
             if matches!(
-                cause.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+                cause.error.kind(),
+                io::ErrorKind::CrossesDevices | io::ErrorKind::NotFound
             ) =>
         {
-            beside()
+            Ok(false)
         }
-        Err(cause) => Err(cause),
+        Err(cause) => Err(named(cause.error, "replace", path)),
     }
 }
 
@@ -139,6 +180,20 @@ fn prepared(
     content: &[u8],
     mode: u32,
 ) -> io::Result<tempfile::NamedTempFile> {
+    let made = unflushed(directory, path, content, mode)?;
+    made.as_file()
+        .sync_all()
+        .map_err(|cause| named(cause, "flush", path))?;
+    Ok(made)
+}
+
+/// The content of `path` in a file in `directory`.
+fn unflushed(
+    directory: &Utf8Path,
+    path: &Utf8Path,
+    content: &[u8],
+    mode: u32,
+) -> io::Result<tempfile::NamedTempFile> {
     let mut beside = tempfile::Builder::new()
         .prefix(UNFINISHED)
         .tempfile_in(directory)
@@ -153,10 +208,6 @@ fn prepared(
         .write_all(content)
         .map_err(|cause| named(cause, "write", path))?;
     set_mode(beside.as_file(), mode).map_err(|cause| named(cause, "write", path))?;
-    beside
-        .as_file()
-        .sync_all()
-        .map_err(|cause| named(cause, "flush", path))?;
     Ok(beside)
 }
 
@@ -247,70 +298,6 @@ fn read_opened(file: fs::File, path: &Utf8Path, limit: u64) -> io::Result<Vec<u8
 fn room_for(metadata: &std::fs::Metadata, limit: u64) -> Vec<u8> {
     const OF_PROC: u64 = 2047;
     Vec::with_capacity(metadata.len().max(OF_PROC).min(limit) as usize + 1)
-}
-
-/// Puts a directory's own entries on disk.
-///
-/// # Errors
-/// When the directory cannot be opened or flushed. On Windows directories cannot be flushed and this does nothing.
-pub fn sync_directory(directory: &Utf8Path) -> io::Result<()> {
-    #[cfg(unix)]
-    fs::File::open(directory)?.sync_all()?;
-    #[cfg(not(unix))]
-    let _ = directory;
-    Ok(())
-}
-
-/// Asks the system to begin to put a file on disk, and does not wait: when the tree is flushed, less is left to do.
-pub fn begin_to_flush(file: &fs::File) {
-    // Linux begins to write what it may soon forget (mm/fadvise.c), and keeps what is being written.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::fs::fadvise(file.file(), 0, None, rustix::fs::Advice::DontNeed);
-    #[cfg(not(target_os = "linux"))]
-    let _ = file;
-}
-
-/// Puts a whole tree on disk: on Linux the file system that holds it, elsewhere, and where that cannot be asked for, each file,
-/// then directories bottom-up.
-///
-/// # Errors
-/// When anything below cannot be opened or flushed.
-pub fn sync_tree(top: &Utf8Path) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::io::Errno;
-        let file = fs::File::open(top)?;
-        match rustix::io::retry_on_intr(|| rustix::fs::syncfs(&file)) {
-            // A sandbox, or a kernel that is none of Linux', has no such call; a disk never answers so.
-            Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM) => sync_each(top),
-            flushed => flushed.map_err(|cause| named(cause.into(), "flush", top)),
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    sync_each(top)
-}
-
-/// Puts each file of a tree on disk, then its directories bottom-up.
-fn sync_each(top: &Utf8Path) -> io::Result<()> {
-    for entry in fs::read_dir(top)? {
-        let entry = entry?;
-        let path = Utf8PathBuf::from_path_buf(entry.path()).map_err(|path| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("`{}` is not UTF-8", path.display()),
-            )
-        })?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            sync_each(&path)?;
-        } else if kind.is_file() {
-            // Windows flushes only what was opened to be written.
-            let mut options = fs::OpenOptions::new();
-            options.read(true).write(cfg!(windows));
-            options.open(&path)?.sync_all()?;
-        }
-    }
-    sync_directory(top)
 }
 
 /// Renames a directory or a file and puts both parents' entries on disk. What `from` names must be flushed before.
@@ -424,24 +411,4 @@ fn set_mode(file: &std::fs::File, mode: u32) -> io::Result<()> {
 #[cfg(not(unix))]
 fn set_mode(_: &std::fs::File, _: u32) -> io::Result<()> {
     Ok(())
-}
-
-/// The same kind of error, saying what could not be done to which path.
-pub(super) fn named(cause: io::Error, action: &str, path: &Utf8Path) -> io::Error {
-    io::Error::new(
-        cause.kind(),
-        NamedError {
-            action: action.to_owned(),
-            path: path.to_owned(),
-            cause,
-        },
-    )
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {action} `{path}`: {cause}")]
-struct NamedError {
-    action: String,
-    path: Utf8PathBuf,
-    cause: io::Error,
 }

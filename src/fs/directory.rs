@@ -19,7 +19,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::atomic::named;
+use super::named::named;
 
 /// A directory that we made, or read from.
 #[derive(Debug)]

@@ -169,7 +169,7 @@ pub fn replace_directory(target: &Utf8Path, link: &Utf8Path, scratch: &Utf8Path)
             _ => directory(target, link)?,
         }
     }
-    super::atomic::sync_directory(parent)
+    super::flush::sync_directory(parent)
 }
 
 /// Where a link points, as it is written (on Windows: absolute).

@@ -16,7 +16,7 @@ use crate::{
     event::{Event, Phase},
     fetch::{FetchContext, FetchError, Verdict},
     fs::{
-        atomic,
+        flush,
         lock::Lock,
         space::{self, SpaceNeed},
     },
@@ -305,7 +305,7 @@ pub(super) fn seal(accepted: &Accepted, receipt: &Receipt) -> std::io::Result<()
 /// Keeps the cluster that proved a PostgreSQL, for new projects. Without it they only start more slowly.
 fn keep_template(cluster: &ProvenCluster, digest: &Digest, context: &InstallContext<'_>) {
     let template = context.layout.template(digest, &cluster.user);
-    if template.symlink_metadata().is_err() && atomic::sync_tree(&cluster.path).is_ok() {
+    if template.symlink_metadata().is_err() && flush::sync_tree(&cluster.path).is_ok() {
         let _ = fs::rename(&cluster.path, &template);
     }
 }

@@ -13,7 +13,7 @@ use super::{ArtifactEntry, Effect, Mirror, MirrorContext, MirrorError, NEW, open
 use crate::{
     domain::{Artifact, ComponentName, ComponentSpec, Digest, Integrity, Inventory, Provider, Target},
     fetch::{FetchContext, FetchError},
-    fs::{atomic, space::SpaceNeed},
+    fs::{atomic, flush, space::SpaceNeed},
     host::Host,
     registry::Registry,
     resolve::{self, Action, Candidate, GroupPlan, ResolveError},
@@ -240,7 +240,7 @@ impl Mirror {
         copy.as_file().sync_all()?;
         copy.persist(path).map_err(|cause| cause.error)?;
         open_to_all(path)?;
-        atomic::sync_directory(path.parent().expect("below the mirror"))
+        flush::sync_directory(path.parent().expect("below the mirror"))
     }
 
     /// Returns true if a build in the mirror installs a file at this path of its tree; `None` where it cannot be read.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{pointer, receipt::Receipt};
 use crate::{
     domain::{ComponentName, TreeName, checked},
-    fs::{atomic, link::ForeignEntry},
+    fs::{atomic, flush, link::ForeignEntry},
     layout::{Layout, RECEIPT},
 };
 
@@ -136,7 +136,7 @@ fn write(layout: &Layout, found: bool, link: Option<&Utf8Path>) -> io::Result<()
     // Windows flushes no file that was opened for reading alone.
     let mark = fs::OpenOptions::new().write(true).open(layout.mark())?;
     mark.sync_all()?;
-    atomic::sync_directory(layout.home())
+    flush::sync_directory(layout.home())
 }
 
 /// Returns true if the home's directory was there before it became one.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     domain::{ActiveSet, ComponentName, TreeName},
-    fs::{atomic, link::ForeignEntry},
+    fs::{atomic, flush, link::ForeignEntry},
     layout::Layout,
 };
 
@@ -170,7 +170,7 @@ fn claim(
 fn publish(layout: &Layout, sealed: &Utf8Path, component: &ComponentName, name: &TreeName) -> io::Result<()> {
     let directory = layout.component(component);
     match atomic::make_directory(&directory) {
-        Ok(()) => atomic::sync_directory(&layout.components())?,
+        Ok(()) => flush::sync_directory(&layout.components())?,
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
         Err(cause) => return Err(cause),
     }

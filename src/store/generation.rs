@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{ActiveSet, ComponentName, Requirement, TreeName, checked},
-    fs::{atomic, link},
+    fs::{atomic, flush, link},
     layout::Layout,
 };
 
@@ -187,8 +187,8 @@ pub(super) fn fill(
         }
     }
     atomic::write(&directory.join(RECORD), &checked::written(record))?;
-    atomic::sync_directory(&bin)?;
-    atomic::sync_directory(directory)
+    flush::sync_directory(&bin)?;
+    flush::sync_directory(directory)
 }
 
 /// The generations beyond the newest that are kept; never the active one, and never what `undo` can go to from there.

@@ -9,7 +9,7 @@ use fs_err as fs;
 use super::{directories, journal, receipt::Receipt};
 use crate::{
     fs::{
-        atomic,
+        atomic, flush,
         lock::{Lock, LockError},
     },
     layout::{FILES, Layout, RECEIPT},
@@ -79,7 +79,7 @@ impl Staging {
         let path = std::mem::take(&mut self.path);
         clear(&path);
         match path.parent() {
-            Some(root) => atomic::sync_directory(root),
+            Some(root) => flush::sync_directory(root),
             None => Ok(()),
         }
     }
@@ -106,7 +106,7 @@ impl Drop for Staging {
 pub fn seal(tree: &Utf8Path, files: &[u8], receipt: &Receipt) -> io::Result<()> {
     atomic::write_unflushed(&tree.join(FILES), files)?;
     atomic::write_unflushed(&tree.join(RECEIPT), &receipt.to_json())?;
-    atomic::sync_tree(tree)
+    flush::sync_tree(tree)
 }
 
 /// Removes a directory of the home: out of sight by one rename where that is possible, so that nobody ever sees half of it,

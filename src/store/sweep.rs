@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     fs::{
-        atomic,
+        flush,
         lock::{self, Lock},
     },
     layout::Layout,
@@ -34,7 +34,7 @@ pub(super) fn sweep(layout: &Layout) -> io::Result<()> {
     }
     for root in directories::staging_roots(layout) {
         // A note that was settled must not come back with a power cut, when another generation is active.
-        atomic::sync_directory(&root)?;
+        flush::sync_directory(&root)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use fs_err as fs;
 use super::{BUFFER, census::Link, fault::Failure};
 use crate::{
     domain::{Algorithm, FileList, FileRecord, digest::Hasher},
-    fs::{atomic, directory::Directory, link},
+    fs::{directory::Directory, flush, link},
 };
 
 /// Modes are set and not left to the umask: the tree must be the same whoever installs it.
@@ -117,7 +117,7 @@ impl Tree {
             size += count as u64;
         }
         if size >= FLUSHED_EARLY {
-            atomic::begin_to_flush(&file);
+            flush::begin_to_flush(&file);
         }
         self.records.insert(
             path.to_owned(),

@@ -13,6 +13,7 @@ use crate::{
     fs::{
         atomic,
         directory::{self, Directory},
+        flush,
         mounts::{self, Lack},
     },
     postgres::{
@@ -259,7 +260,7 @@ fn close(volume: &Utf8Path, owner: Option<&OsUser>) -> io::Result<()> {
 }
 
 fn publish(directory: &Utf8Path, cluster: &Utf8Path) -> io::Result<()> {
-    atomic::sync_tree(directory)?;
+    flush::sync_tree(directory)?;
     if directory.parent() == Some(cluster) {
         return move_into(cluster, directory);
     }
@@ -278,7 +279,7 @@ fn move_into(volume: &Utf8Path, directory: &Utf8Path) -> io::Result<()> {
             )?;
         }
     }
-    atomic::sync_directory(volume)?;
+    flush::sync_directory(volume)?;
     atomic::rename(&directory.join(LAST), &volume.join(LAST))?;
     // An empty directory does no harm where it stays.
     let _ = fs::remove_dir(directory);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     children::Unfinished,
     event::{Event, Reporter},
-    fs::{atomic, identity::FileIdentity, lock, lock::Lock},
+    fs::{atomic, flush, identity::FileIdentity, lock, lock::Lock},
     postgres::{
         context::ClusterContext,
         error::ClusterError,
@@ -70,7 +70,7 @@ impl PendingSwap {
         let project = &self.cluster.project;
         let new = &self.next.directory;
         let failed = |action| self.cluster.failed(action);
-        atomic::sync_tree(new).map_err(failed("flush the successor of"))?;
+        flush::sync_tree(new).map_err(failed("flush the successor of"))?;
         let aside = unused(project.amp_dir());
         let ready = Ready {
             inode: FileIdentity::of(new)
