@@ -98,7 +98,11 @@ impl Wire {
                 let cause = cause.without_url();
                 let address = proxy.and_then(|proxy| proxy.address.as_ref().ok());
                 let answered = match address.filter(|_| is_without_tunnel(&cause)) {
-                    Some(address) => tunnel::ask(address, url, limits.connect).await,
+                    Some(address) => {
+                        // What of the environment cannot be used was said when the client was made.
+                        let tls = || tls::config(&self.env, |_| ());
+                        tunnel::ask(address, url, limits.connect, tls).await
+                    }
                     None => None,
                 };
                 let asked = Asked {

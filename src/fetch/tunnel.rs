@@ -1,14 +1,16 @@
 //! Asking a proxy once more why it made no tunnel: the http client does not tell its answer. Nothing is sent through one.
 
-use std::time::Duration;
+use std::{io, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use percent_encoding::percent_decode_str;
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::{Host, Url};
 
 /// No status line that says something is longer, in bytes.
@@ -25,22 +27,50 @@ pub(super) enum Answered {
     NoHttp(String),
 }
 
-/// Asks the proxy for a tunnel to the host of `url`. `None` where it says nothing within `limit`, or is spoken to by TLS.
-pub(super) async fn ask(proxy: &Url, url: &Url, limit: Duration) -> Option<Answered> {
-    if proxy.scheme() != "http" {
-        return None;
-    }
-    let answer = timeout(limit, first_line(proxy, url)).await.ok()?.ok()?;
-    read(&answer)
+/// Asks the proxy for a tunnel to the host of `url`. `None` where it says nothing within `limit`, or is spoken to by SOCKS. `tls` is
+/// for a proxy that is spoken to by TLS itself.
+pub(super) async fn ask(
+    proxy: &Url,
+    url: &Url,
+    limit: Duration,
+    tls: impl FnOnce() -> ClientConfig,
+) -> Option<Answered> {
+    let answer = async {
+        match proxy.scheme() {
+            "http" => first_line(connected(proxy).await?, proxy, url).await,
+            "https" => first_line(secured(proxy, tls()).await?, proxy, url).await,
+            other => Err(io::Error::new(io::ErrorKind::Unsupported, other)),
+        }
+    };
+    read(&timeout(limit, answer).await.ok()?.ok()?)
 }
 
-async fn first_line(proxy: &Url, url: &Url) -> std::io::Result<Vec<u8>> {
-    let host = match proxy.host() {
+async fn connected(proxy: &Url) -> io::Result<TcpStream> {
+    TcpStream::connect((host(proxy), proxy.port_or_known_default().unwrap_or(80))).await
+}
+
+async fn secured(proxy: &Url, config: ClientConfig) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(host(proxy)).map_err(io::Error::other)?;
+    let connection = connected(proxy).await?;
+    TlsConnector::from(Arc::new(config))
+        .connect(name, connection)
+        .await
+}
+
+/// The host of a proxy, an address of IPv6 without its brackets.
+fn host(proxy: &Url) -> String {
+    match proxy.host() {
         Some(Host::Ipv6(address)) => address.to_string(),
         Some(host) => host.to_string(),
         None => String::new(),
-    };
-    let mut connection = TcpStream::connect((host, proxy.port_or_known_default().unwrap_or(80))).await?;
+    }
+}
+
+async fn first_line(
+    mut connection: impl AsyncRead + AsyncWrite + Unpin,
+    proxy: &Url,
+    url: &Url,
+) -> io::Result<Vec<u8>> {
     connection.write_all(request(proxy, url).as_bytes()).await?;
     let mut answer = Vec::new();
     while answer.len() < LINE && !answer.contains(&b'\n') && connection.read_buf(&mut answer).await? > 0 {}

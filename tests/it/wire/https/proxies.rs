@@ -159,13 +159,16 @@ fn the_answer_of_a_proxy_that_makes_no_tunnel_is_told() {
         ),
     ];
     every(rows, |(answer, says, remedy)| {
-        let server = Server::start(move |_, _| Reply::raw(answer));
-        let mut world = World::new();
-        world.variables.insert("https_proxy".to_owned(), server.host());
-        let error =
-            quick(|| world.fetch(&artifact("https://a.example/thing", b"abc"))).expect_err("no tunnel");
-        let (text, hint) = (error.to_string(), error.hint().unwrap_or_default());
-        assert!(text.contains(says) && hint.contains(remedy), "{text}\n{hint}");
+        let answered = move |_: &_, _| Reply::raw(answer);
+        let secure = Server::start_tls(certified("127.0.0.1", |_| ()), answered);
+        for server in [Server::start(answered), secure] {
+            let mut world = trusting();
+            world.variables.insert("https_proxy".to_owned(), server.url(""));
+            let error =
+                quick(|| world.fetch(&artifact("https://a.example/thing", b"abc"))).expect_err("no tunnel");
+            let (text, hint) = (error.to_string(), error.hint().unwrap_or_default());
+            assert!(text.contains(says) && hint.contains(remedy), "{text}\n{hint}");
+        }
     });
 }
 
