@@ -1,15 +1,18 @@
 //! An error and its causes in one line, for a build that was passed over.
 
-use crate::postgres::program::disk_in;
+use std::{error::Error, io};
 
-/// An error with its causes; a transparent error's text is not repeated. A fault of the disk keeps its whole path: it says
-/// which disk.
-pub fn in_one_line(error: &dyn std::error::Error) -> String {
+use super::error::{Attempt, AttemptError};
+use crate::{accept::AcceptError, postgres::program::ProgramError};
+
+/// An error with its causes; a transparent error's text is not repeated. A fault of the disk, and of a program that ran and failed,
+/// keeps its whole path: it says which disk.
+pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut is_of_disk = false;
+    let mut is_of_place = has_program_failed(error);
     let mut cause = error.source();
     while let Some(inner) = cause {
-        is_of_disk |= inner.is::<std::io::Error>();
+        is_of_place |= inner.is::<io::Error>();
         let more = inner.to_string();
         let more = more.split(" (os error ").next().unwrap_or_default();
         if !text.contains(more) {
@@ -17,9 +20,18 @@ pub fn in_one_line(error: &dyn std::error::Error) -> String {
         }
         cause = inner.source();
     }
-    // PostgreSQL's programs tell of the disk in words alone.
-    is_of_disk |= disk_in(std::slice::from_ref(&text)).is_some();
-    if is_of_disk { text } else { without_staging(&text) }
+    if is_of_place { text } else { without_staging(&text) }
+}
+
+/// Returns true if a program of the tree ran and failed.
+fn has_program_failed(error: &(dyn Error + 'static)) -> bool {
+    let of_attempt = || error.downcast_ref::<Attempt>().map(|attempt| &attempt.error);
+    matches!(
+        error.downcast_ref::<AttemptError>().or_else(of_attempt),
+        Some(AttemptError::Accept(AcceptError::DoesNotRun(
+            ProgramError::Failed { .. } | ProgramError::Silent { .. }
+        )))
+    )
 }
 
 /// The text with the files of a staged tree as they are called in it: where it was staged is nobody's concern.
@@ -32,23 +44,31 @@ fn without_staging(text: &str) -> String {
     words.collect::<Vec<_>>().join("`")
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
-    use super::in_one_line;
+    use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
-    #[derive(Debug, thiserror::Error)]
-    #[error("`/home/ada/.ampup/staging/7/tree/tree/bin/initdb` failed\n  initdb: error: could not {0}")]
-    struct Failed(&'static str);
+    use super::*;
+    use crate::postgres::loading::LoadFailure;
 
-    /// Which disk refused is said by the path; where a program that does not run was staged concerns nobody.
+    /// Which disk refused is said by the path; where a program that does not load was staged concerns nobody.
     #[test]
-    fn the_path_of_a_staged_program_is_told_where_the_disk_refused() {
-        let of_disk = in_one_line(&Failed("write to file \"pg_control\": No space left on device"));
+    fn the_path_of_a_staged_program_is_told_where_it_ran_and_failed() {
+        let program = || "/home/ada/.ampup/staging/7/tree/tree/bin/initdb".into();
+        let of = |error| in_one_line(&AttemptError::from(AcceptError::DoesNotRun(error)));
+        let failed = of(ProgramError::Failed {
+            program: program(),
+            status: ExitStatus::from_raw(1 << 8),
+            last_lines: Vec::new(),
+        });
+        assert!(failed.starts_with(&format!("`{}` failed", program())), "{failed}");
+        let unloaded = of(ProgramError::DoesNotLoad {
+            program: program(),
+            failure: LoadFailure::Other("no".to_owned()),
+        });
         assert!(
-            of_disk.starts_with("`/home/ada/.ampup/staging/7/tree/tree/bin/initdb` failed"),
-            "{of_disk}"
+            unloaded.starts_with("`bin/initdb` does not run here"),
+            "{unloaded}"
         );
-        let other = in_one_line(&Failed("find its messages"));
-        assert!(other.starts_with("`bin/initdb` failed"), "{other}");
     }
 }
