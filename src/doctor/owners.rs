@@ -1,11 +1,11 @@
-//! Files of a cluster that belong to somebody else than the cluster, as `sudo` leaves them: the server could not use them.
+//! Files of a project that belong to somebody else than its cluster, as `sudo` leaves them: the server or ampd could not use them.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Finding;
 use crate::{
     fs::{entries, identity::FileIdentity},
-    postgres::user::OsUser,
+    postgres::{Project, user::OsUser},
 };
 
 /// The directories of a cluster whose files the server reads and writes.
@@ -13,32 +13,48 @@ const OF_DATA: [&str; 5] = ["base", "global", "pg_multixact", "pg_wal", "pg_xact
 /// The levels of directories with data in them: `base/5/1259`.
 const DEPTH: usize = 2;
 
-/// Looks for a file that its server, which runs as the owner of the directory, may not read or write.
-pub(crate) fn finding(cluster: &Utf8Path) -> Option<Finding> {
-    let owner = FileIdentity::of(cluster).ok()?;
-    let top = entries(cluster);
-    let of_data = OF_DATA.iter().map(|name| cluster.join(name));
-    let closed = top.iter().find_map(|path| closed(path, owner)).or_else(|| {
-        of_data
-            .into_iter()
-            .find_map(|directory| closed_in(&directory, owner, DEPTH))
-    })?;
+/// The directories of a project that ampd writes in.
+const OF_AMPD: [&str; 3] = ["data", "manifests", "providers"];
+
+/// Looks for a file that its server, which runs as the owner of the directory, may not read or write; and for a directory that
+/// ampd, which its user starts, may not.
+pub(crate) fn finding(project: &Project) -> Option<Finding> {
+    let cluster = project.cluster();
+    let owner = FileIdentity::of(&cluster).ok()?;
+    let of_server = || Some((closed_to_server(&cluster, owner)?, cluster.clone(), "the server"));
+    let of_ampd = || {
+        let mut directories = OF_AMPD.iter().map(|name| project.amp_dir().join(name));
+        let closed = directories.find_map(|path| closed(&path, owner))?;
+        let place = closed.path.clone();
+        Some((closed, place, "ampd"))
+    };
+    let (closed, place, program) = of_server().or_else(of_ampd)?;
     let name = |uid: u32| {
         OsUser::by_uid(uid).map_or_else(|_| format!("user {uid}"), |user| format!("`{}`", user.name))
     };
     Some(Finding::problem(
         "database",
         format!(
-            "`{}` belongs to {}, and the server, which runs as {}, may not use it",
+            "`{}` belongs to {}, and {program}, which runs as {}, may not use it",
             closed.path,
             name(closed.owner),
             name(owner.uid)
         ),
-        format!("as root, `chown -R {}:{} {cluster}`", owner.uid, owner.gid),
+        format!("as root, `chown -R {}:{} {place}`", owner.uid, owner.gid),
     ))
 }
 
-/// A file that is closed to the server, and its owner.
+fn closed_to_server(cluster: &Utf8Path, owner: FileIdentity) -> Option<Closed> {
+    let top = entries(cluster);
+    let of_data = OF_DATA.iter().map(|name| cluster.join(name));
+    top.iter().find_map(|path| closed(path, owner)).or_else(|| {
+        of_data
+            .into_iter()
+            .find_map(|directory| closed_in(&directory, owner, DEPTH))
+    })
+}
+
+/// A file that is closed to whoever needs it, and its owner.
 struct Closed {
     path: Utf8PathBuf,
     owner: u32,

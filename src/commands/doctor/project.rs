@@ -65,7 +65,7 @@ pub(super) fn check(session: &Session) -> Vec<Finding> {
         return findings;
     }
     #[cfg(unix)]
-    if let Some(finding) = owners::finding(&used.project().cluster()) {
+    if let Some(finding) = owners::finding(used.project()) {
         findings.push(finding);
         return findings;
     }

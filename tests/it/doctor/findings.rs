@@ -62,6 +62,17 @@ fn what_is_anothers_or_read_only_or_full_is_one_problem_with_a_remedy_for_that_p
         assert!(remedy.starts_with("as root, `chown -R "), "{remedy}");
         home.give(&foreign);
     });
+    every(["data", "manifests", "providers"], |name| {
+        let place = foreign.join(".amp").join(name);
+        own("54321", &place);
+        let (text, remedy) = only(&home, "foreign");
+        assert!(
+            text.contains("belongs to user 54321, and ampd, which runs as"),
+            "{text}"
+        );
+        assert!(remedy.ends_with(&format!(" {place}`")), "{remedy}");
+        home.give(&foreign);
+    });
     own("54321", &foreign);
     let (text, remedy) = only(&home, "foreign");
     assert!(text.contains("belongs to user 54321"), "{text}");
