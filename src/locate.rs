@@ -64,7 +64,7 @@ pub enum LocateError {
         name: TreeName,
     },
     /// It is active, but its tree was removed.
-    #[error("the active {component} {name} is gone from `{place}`")]
+    #[error("the active {component} {} is gone from `{place}`", shown(.component, .name))]
     Gone {
         /// Which component.
         component: ComponentName,
@@ -140,8 +140,8 @@ impl Locator {
             .ok_or_else(|| self.not_active(component, None))
     }
 
-    /// PostgreSQL of this major: the active version if it is of it, else the highest that is installed. Without a
-    /// major: the active version.
+    /// PostgreSQL of this major: the active version if it is of it, else the highest that is installed, of two builds of it
+    /// the one with the `+`. Without a major: the active version.
     ///
     /// # Errors
     /// When there is none.
@@ -158,7 +158,7 @@ impl Locator {
             (answer, Some(major)) => {
                 let mut names = self.installed(&component)?;
                 names.retain(|name| name.version().major == major && name.version().pre.is_empty());
-                names.sort();
+                names.sort_by(|one, other| one.rank(None).cmp(&other.rank(None)));
                 let found = names
                     .iter()
                     .rev()
@@ -179,14 +179,16 @@ impl Locator {
         }
     }
 
-    /// Every installed PostgreSQL, the highest version first.
+    /// Every installed PostgreSQL, the highest version first; of two builds of it the active one, else the one with the `+`.
     ///
     /// # Errors
     /// When the home cannot be read.
     pub fn every_postgres(&self) -> Result<Vec<Located>, LocateError> {
         let component = postgres();
+        let active = self.try_active(&component).ok().flatten();
+        let active = active.as_ref().map(|active| &active.name);
         let mut names = self.installed(&component)?;
-        names.sort();
+        names.sort_by(|one, other| one.rank(active).cmp(&other.rank(active)));
         Ok(names
             .into_iter()
             .rev()
@@ -333,14 +335,18 @@ pub(crate) fn postgres() -> ComponentName {
     "postgres".parse().expect("a valid name")
 }
 
-/// A version as users write it: what a build of it is called is no part of it.
+/// A version as users write it.
 pub(crate) fn shown(component: &ComponentName, name: &TreeName) -> String {
-    let style = if *component == postgres() {
+    style(component).show(name.version())
+}
+
+/// The style of a component's versions where no registry says it.
+pub(crate) fn style(component: &ComponentName) -> VersionStyle {
+    if *component == postgres() {
         VersionStyle::Postgres
     } else {
         VersionStyle::Plain
-    };
-    style.show(name.version())
+    }
 }
 
 /// ` (active: postgres 17.10)`.

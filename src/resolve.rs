@@ -40,8 +40,7 @@ impl Plan {
     }
 
     /// The same, with everything that is active as it is.
-    #[must_use]
-    pub fn beside_the_active(mut self) -> Self {
+    fn beside_the_active(mut self) -> Self {
         self.keeps_active = true;
         let candidates = self.groups.iter_mut().flat_map(|group| &mut group.candidates);
         for step in candidates.flat_map(|candidate| &mut candidate.steps) {
@@ -192,6 +191,28 @@ pub fn install(
     Ok(Plan::of(plans.collect::<Result<_, _>>()?))
 }
 
+/// Plans an installation of `specs` beside what is active, which stays so: of what is installed the highest version will do,
+/// as for a pin.
+///
+/// # Errors
+/// As `install`.
+pub fn install_beside(
+    registry: &Registry,
+    inventory: &Inventory,
+    host: &Host,
+    specs: &[ComponentSpec],
+) -> Result<Plan, ResolveError> {
+    let groups = asked_for(registry, inventory, host, specs)?.into_iter();
+    let plans = groups.map(|(group, request)| {
+        let group = Group {
+            is_beside: true,
+            ..group
+        };
+        group.install(request)
+    });
+    Ok(Plan::of(plans.collect::<Result<_, _>>()?).beside_the_active())
+}
+
 /// The requirements of the builds among which `install` chooses. Of the host only its kind need be known yet.
 ///
 /// # Errors
@@ -223,6 +244,7 @@ fn asked_for<'a>(
             registry,
             inventory,
             host,
+            is_beside: false,
         };
         (group, request)
     });
@@ -243,16 +265,9 @@ pub fn update(
     allow_major: bool,
 ) -> Result<Vec<Update>, ResolveError> {
     for name in names {
-        registry.require(name)?;
+        let component = registry.require(name)?;
         if !inventory.active.components.contains_key(name) {
-            let component = name.clone();
-            return Err(match inventory.trees(name).last() {
-                Some(tree) => ResolveError::NotActive {
-                    component,
-                    installed: tree.name.clone(),
-                },
-                None => ResolveError::NotInstalled { component },
-            });
+            return Err(ResolveError::not_active(name, component.version_style, inventory));
         }
     }
     let mut updates = Vec::new();
@@ -278,6 +293,7 @@ pub fn update(
                 registry,
                 inventory,
                 host,
+                is_beside: false,
             }
             .update(allow_major)?,
         );

@@ -13,7 +13,7 @@ use super::{
     installed, upstream,
 };
 use crate::{
-    domain::{ActiveSet, ComponentName, ComponentSpec, Provider, TreeName, version::local_name},
+    domain::{ComponentName, ComponentSpec, Provider, TreeName, version::local_name},
     event::sized,
     exit::Exit,
     host::Host,
@@ -49,18 +49,15 @@ pub(super) fn install(
     session: &Session,
 ) -> Result<Outcome, Error> {
     session.warn_of_age()?;
-    let mut inventory = session.inventory()?;
-    if activation == Activation::Keep {
-        // What is active has no precedence where it stays: as for `run`, the highest will do.
-        inventory.active = ActiveSet::default();
-    }
+    let inventory = session.inventory()?;
     let registry = upstream::for_install(specs, &inventory, how, session)?;
     let host = Host::probe(resolve::needs(&registry, &inventory, &Host::kind(), specs)?);
-    let mut plan = resolve::install(&registry, &inventory, &host, specs)
+    let plan = match activation {
+        Activation::Activate => resolve::install,
+        Activation::Keep => resolve::install_beside,
+    };
+    let plan = plan(&registry, &inventory, &host, specs)
         .map_err(|error| upstream::unasked(error, specs, how, session))?;
-    if activation == Activation::Keep {
-        plan = plan.beside_the_active();
-    }
     perform(&plan, how, &registry, session)
 }
 
@@ -141,14 +138,15 @@ fn ensure_pinned(plan: &Plan, registry: &Registry, session: &Session) -> Result<
         if origin.is_some_and(|origin| registry.pins(name, origin)) {
             continue;
         }
-        let shown = session.style(name)?.show(tree.version());
+        let shown = session.shown(name, tree, &inventory)?;
+        let spec = session.typed(name, tree, &inventory)?;
         return Err(Error::Integrity {
             message: format!(
                 "`--locked` takes only what the registry states the digest of, and the {name} {shown} that is installed is not"
             ),
             hint: match local_name(tree.version()) {
                 Some(_) => format!("name a version that others have too: `ampup list --available {name}`"),
-                None => format!("`ampup uninstall {name}@{tree}`, then the same command again"),
+                None => format!("`ampup uninstall {spec}`, then the same command again"),
             },
         });
     }

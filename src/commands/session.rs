@@ -8,6 +8,7 @@ use std::{cell::OnceCell, io, sync::Arc, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 use url::Url;
 
+pub(super) use self::registry::NAMED_REGISTRY;
 pub use self::registry::RegistrySource;
 use super::Error;
 use crate::{

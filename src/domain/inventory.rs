@@ -36,6 +36,16 @@ impl TreeName {
         })
     }
 
+    /// The rank among the versions that would do, of which the highest is taken: by number, and of one version the active
+    /// build, else the one that has its builder in its name.
+    pub(crate) fn rank(&self, active: Option<&Self>) -> (Version, bool, &Self) {
+        let number = Version {
+            build: BuildMetadata::EMPTY,
+            ..self.0.clone()
+        };
+        (number, active == Some(self), self)
+    }
+
     /// The name read as a version: its number is the tree's, its build metadata may be the provider.
     pub fn version(&self) -> &Version {
         &self.0
@@ -109,6 +119,37 @@ impl Inventory {
     /// A tree by name.
     pub fn tree(&self, component: &ComponentName, name: &TreeName) -> Option<&Tree> {
         self.trees(component).iter().find(|tree| tree.name == *name)
+    }
+
+    /// The whole tree that is taken among those of a component whose origin is meant.
+    pub fn best(
+        &self,
+        component: &ComponentName,
+        is_meant: impl Fn(&TreeOrigin) -> bool,
+    ) -> Option<(&Tree, &TreeOrigin)> {
+        let active = self.active.components.get(component);
+        let trees = self.trees(component).iter();
+        let whole = trees.filter_map(|tree| Some((tree, tree.origin.as_ref()?)));
+        whole
+            .filter(|(_, origin)| is_meant(origin))
+            .max_by(|(one, _), (other, _)| one.name.rank(active).cmp(&other.name.rank(active)))
+    }
+
+    /// The name that tells a tree from every other of its component: with its builder where another build of its version is
+    /// installed too.
+    pub fn told_apart(&self, component: &ComponentName, name: &TreeName) -> TreeName {
+        let Some(own) = self.tree(component, name).and_then(|tree| tree.origin.as_ref()) else {
+            return name.clone();
+        };
+        let is_another_build = |tree: &Tree| match &tree.origin {
+            _ if tree.name == *name => false,
+            Some(origin) => origin.version == own.version,
+            None => tree.name.version().cmp_precedence(&own.version).is_eq(),
+        };
+        match self.trees(component).iter().any(is_another_build) {
+            true => TreeName::with_provider(&own.version, &own.provider),
+            false => name.clone(),
+        }
     }
 
     /// Returns true if this tree is the active one of its component.

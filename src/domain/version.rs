@@ -19,17 +19,23 @@ pub enum VersionStyle {
 impl VersionStyle {
     /// The version as a person reads it.
     pub fn show(self, version: &Version) -> String {
+        match self {
+            Self::V if local_name(version).is_none() => format!("v{version}"),
+            Self::Plain | Self::V | Self::Postgres => self.typed(version),
+        }
+    }
+
+    /// The version as a person types it behind `@`.
+    pub fn typed(self, version: &Version) -> String {
         if let Some(name) = local_name(version) {
             return name.to_owned();
         }
         match self {
-            Self::Plain => version.to_string(),
-            Self::V => format!("v{version}"),
             Self::Postgres if version.patch == 0 && version.pre.is_empty() => {
                 let build = if version.build.is_empty() { "" } else { "+" };
                 format!("{}.{}{build}{}", version.major, version.minor, version.build)
             }
-            Self::Postgres => version.to_string(),
+            Self::Plain | Self::V | Self::Postgres => version.to_string(),
         }
     }
 }
@@ -61,5 +67,8 @@ mod tests {
         assert_eq!(show(VersionStyle::V, "v0.5.0"), "v0.5.0");
         assert_eq!(show(VersionStyle::V, "0.0.0-local-0123456"), "local-0123456");
         assert_eq!(show(VersionStyle::Plain, "v0.5.0"), "0.5.0");
+        let typed = |style: VersionStyle, text: &str| style.typed(&parse_full(text).expect("valid"));
+        assert_eq!(typed(VersionStyle::V, "v0.5.0"), "0.5.0");
+        assert_eq!(typed(VersionStyle::Postgres, "18.4.0+theseus"), "18.4+theseus");
     }
 }

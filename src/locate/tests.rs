@@ -44,6 +44,26 @@ fn the_active_version_or_the_highest_of_another_major_is_found() {
 }
 
 #[test]
+fn of_two_builds_of_a_version_the_active_one_is_found_else_the_one_with_the_plus() {
+    let trees = ["17.9.0", "18.4.0", "18.4.0+acme"];
+    let rows = [
+        ("17.9.0", "18.4.0+acme", ["18.4.0+acme", "18.4.0", "17.9.0"]),
+        ("18.4.0", "18.4.0", ["18.4.0", "18.4.0+acme", "17.9.0"]),
+    ];
+    every(rows, |(active, expected, order)| {
+        let (_world, locator) = home(&trees, Some(active));
+        let found = locator.postgres(Some(18)).expect("found");
+        assert_eq!(found.name.to_string(), expected, "{active}");
+        let all = locator.every_postgres().expect("found").into_iter();
+        assert_eq!(
+            all.map(|one| one.name.to_string()).collect::<Vec<_>>(),
+            order,
+            "{active}"
+        );
+    });
+}
+
+#[test]
 fn what_is_installed_and_not_active_is_said_to_be_so() {
     let (_world, locator) = home(&["17.9.0", "18.4.0"], None);
     every([locator.postgres(None), locator.active(&postgres())], |refused| {

@@ -8,7 +8,7 @@ use super::{Action, Candidate, GroupPlan, PassedOver, ResolveError, Step, Update
 use crate::{
     domain::{
         Artifact, Channel, Component, Inventory, Needs, Provider, Requirement, Target, Tree, TreeName,
-        version::local_name,
+        inventory::TreeOrigin, version::local_name,
     },
     host::{Host, Lack},
     registry::Registry,
@@ -45,6 +45,8 @@ pub(super) struct Group<'a> {
     pub registry: &'a Registry,
     pub inventory: &'a Inventory,
     pub host: &'a Host,
+    /// True if what is active has no precedence over a higher version, because it stays active.
+    pub is_beside: bool,
 }
 
 impl<'a> Group<'a> {
@@ -216,7 +218,7 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// The version of `versions` that is installed whole: the active one, else the highest.
+    /// The version of `versions` that is installed whole: the active one, unless that has no precedence, else the highest.
     fn installed(&self, versions: &BTreeSet<Version>, request: Option<&Requirement>) -> Option<Version> {
         let whole = |version: &&Version| {
             self.components
@@ -233,32 +235,17 @@ impl<'a> Group<'a> {
         installed
             .iter()
             .copied()
-            .find(|version| is_active(version))
+            .find(|version| !self.is_beside && is_active(version))
             .or(installed.last().copied())
             .cloned()
     }
 
-    /// The installed tree of a version, by the provider that the request names: the active one, else the first.
+    /// The installed tree of a version, by the provider that the request names.
     fn tree(&self, component: &Component, version: &Version, request: Option<&Requirement>) -> Option<&Tree> {
-        let provider = request.and_then(|request| request.provider(version));
-        let matching = |tree: &&Tree| {
-            tree.origin.as_ref().is_some_and(|origin| {
-                origin.version == *version
-                    && provider
-                        .as_ref()
-                        .is_none_or(|provider| *provider == origin.provider)
-            })
-        };
-        let mut trees = self
-            .inventory
-            .trees(&component.name)
-            .iter()
-            .filter(matching)
-            .peekable();
-        let first = trees.peek().copied();
-        trees
-            .find(|tree| self.inventory.is_active(&component.name, &tree.name))
-            .or(first)
+        let tree = self.inventory.best(&component.name, |origin| {
+            origin.version == *version && is_by_provider(origin, request)
+        });
+        tree.map(|(tree, _)| tree)
     }
 
     fn version_of(&self, component: &Component, tree: &TreeName) -> Version {
@@ -423,6 +410,12 @@ impl<'a> Group<'a> {
             .target
             .map_or_else(|| self.host.description.clone(), |target| target.to_string())
     }
+}
+
+/// Returns true if an installed tree is by the provider that a request names, if it names one.
+pub(super) fn is_by_provider(origin: &TreeOrigin, request: Option<&Requirement>) -> bool {
+    let provider = request.and_then(|request| request.provider(&origin.version));
+    provider.is_none_or(|provider| provider == origin.provider)
 }
 
 /// Returns true if a request for a component means this version, also one that the registry no longer has.

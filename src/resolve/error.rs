@@ -3,7 +3,7 @@
 use semver::Version;
 
 use crate::{
-    domain::{Component, ComponentName, Provider, Requirement, Target, TreeName},
+    domain::{Component, ComponentName, Inventory, Provider, Requirement, Target, VersionStyle},
     nearest::nearest,
     registry::Registry,
 };
@@ -87,12 +87,12 @@ pub enum ResolveError {
         other: Requirement,
     },
     /// It is installed, and no version of it is active: only an active one is updated.
-    #[error("no version of {component} is active; installed: {installed}")]
+    #[error("{component} is installed ({}), and no version of it is active", .installed.join(", "))]
     NotActive {
         /// The component.
         component: ComponentName,
-        /// The highest of its installed versions.
-        installed: TreeName,
+        /// Its installed versions, as they are shown, lowest first.
+        installed: Vec<String>,
     },
     /// Only what is installed can be updated.
     #[error("{component} is not installed")]
@@ -135,6 +135,18 @@ impl ResolveError {
             | Self::NotInstalled { component } => Some(component),
             Self::Contradiction { components, .. } => components.first(),
         }
+    }
+
+    /// No version of a component is active, or even installed.
+    pub fn not_active(name: &ComponentName, style: VersionStyle, inventory: &Inventory) -> Self {
+        let component = name.clone();
+        let trees = inventory.trees(name).iter();
+        let shown = trees.map(|tree| style.show(inventory.told_apart(name, &tree.name).version()));
+        let installed: Vec<String> = shown.collect();
+        if installed.is_empty() {
+            return Self::NotInstalled { component };
+        }
+        Self::NotActive { component, installed }
     }
 
     /// No component has this name.

@@ -104,7 +104,11 @@ fn inventory(lines: &[&str]) -> Inventory {
             provider: words[2].parse().expect("a provider"),
             digest,
         };
-        let tree = TreeName::new(version);
+        let plain = TreeName::new(version);
+        let tree = match inventory.tree(&name, &plain) {
+            Some(_) => TreeName::with_provider(plain.version(), &origin.provider),
+            None => plain,
+        };
         inventory
             .active
             .components
@@ -174,6 +178,40 @@ fn a_provider_is_asked_for_with_a_plus() {
     ));
     let none = planned(&here, &["postgres@18.4.0+acme"]).expect_err("nobody");
     assert!(matches!(none, ResolveError::NoProvider { .. }), "{none}");
+}
+
+#[test]
+fn of_two_builds_of_a_version_the_active_one_is_taken_else_the_one_with_the_plus() {
+    let builds = ["postgres 18.4.0 zonky", "postgres 18.4.0 theseus"];
+    let beside = ["postgres 17.1.0 zonky", builds[0], builds[1]];
+    let [mut second, other] = [&builds[..], &beside].map(inventory);
+    let first = second.clone();
+    let postgres: ComponentName = "postgres".parse().expect("a name");
+    let plus: TreeName = "18.4.0+theseus".parse().expect("a name");
+    second.active.components.insert(postgres, plus);
+    let rows = [
+        (&first, "18.4.0"),
+        (&second, "18.4.0+theseus"),
+        (&other, "18.4.0+theseus"),
+    ];
+    let texts = ["postgres@18", "postgres@18.4", "postgres@18.4.0"];
+    for (here, expected) in rows {
+        every(texts, |text| {
+            let specs = specs(&[text]);
+            let plans = [install, install_beside].map(|plan| plan(&registry(), here, &host(), &specs));
+            for plan in plans {
+                let plan = plan.expect("a plan");
+                let (Action::Keep(tree) | Action::Activate(tree)) =
+                    &plan.groups[0].candidates[0].steps[0].action
+                else {
+                    panic!("{text}: it is installed")
+                };
+                assert_eq!(tree.to_string(), expected, "{text}");
+            }
+            let trees = pinned(&registry(), here, &specs[0]).expect("known");
+            assert_eq!(trees[0].1.to_string(), expected, "{text}");
+        });
+    }
 }
 
 #[test]

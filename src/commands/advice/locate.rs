@@ -36,7 +36,9 @@ impl LocateError {
             Self::NotActive { component, name } => {
                 Some(format!("`ampup use {component}@{}`", shown(component, name)))
             }
-            Self::Gone { component, name, .. } => Some(format!("`ampup install {component}@{name}`")),
+            Self::Gone { component, name, .. } => {
+                Some(format!("`ampup install {component}@{}`", shown(component, name)))
+            }
             Self::Damaged { component, .. } => Some(format!("`ampup verify --repair {component}`")),
             Self::Io { source, .. } => hint_of_io(source),
         }

@@ -46,7 +46,9 @@ impl ResolveError {
             Self::Contradiction { components, one, .. } => {
                 format!("`ampup install {}@{one}`", components.first()?)
             }
-            Self::NotActive { component, installed } => format!("`ampup use {component}@{installed}`"),
+            Self::NotActive { component, installed } => {
+                format!("`ampup use {component}@{}`", installed.last()?)
+            }
             Self::NotInstalled { component } => format!("`ampup install {component}`"),
         })
     }

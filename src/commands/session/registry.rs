@@ -6,13 +6,17 @@ use jiff::Timestamp;
 use super::Session;
 use crate::{
     commands::Error,
-    domain::{Component, ComponentName, VersionStyle},
+    domain::{Component, ComponentName, Inventory, TreeName, VersionStyle},
     event::Event,
     fs::atomic,
     host::Host,
+    locate,
     refresh::{self, Loaded, Provenance},
     registry::{Registry, manifest, trust},
 };
+
+/// The option of a command about a component that the registry in use does not have.
+pub(in super::super) const NAMED_REGISTRY: &str = " --registry FILE";
 
 /// Where the registry of a run came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,15 +150,63 @@ impl Session {
         Host::probe(artifacts.map(|artifact| &artifact.needs))
     }
 
-    /// Returns the style in which versions of a component are shown; plain if this registry does not know it.
+    /// Returns the style in which versions of a component are shown.
     ///
     /// # Errors
     /// When the registry cannot be had.
     pub fn style(&self, component: &ComponentName) -> Result<VersionStyle, Error> {
-        Ok(self
-            .registry()?
-            .component(component)
-            .map_or(VersionStyle::Plain, |component| component.version_style))
+        let known = self.registry()?.component(component);
+        Ok(known.map_or_else(|| locate::style(component), |known| known.version_style))
+    }
+
+    /// An installed version as it is shown: with its builder where another build of it is installed too.
+    ///
+    /// # Errors
+    /// When the registry cannot be had.
+    pub fn shown(
+        &self,
+        component: &ComponentName,
+        tree: &TreeName,
+        inventory: &Inventory,
+    ) -> Result<String, Error> {
+        let tree = inventory.told_apart(component, tree);
+        Ok(self.style(component)?.show(tree.version()))
+    }
+
+    /// The same as a command takes it: `postgres@18.6`.
+    ///
+    /// # Errors
+    /// When the registry cannot be had.
+    pub fn typed(
+        &self,
+        component: &ComponentName,
+        tree: &TreeName,
+        inventory: &Inventory,
+    ) -> Result<String, Error> {
+        let tree = inventory.told_apart(component, tree);
+        Ok(format!(
+            "{component}@{}",
+            self.style(component)?.typed(tree.version())
+        ))
+    }
+
+    /// The command that takes an installed version, in backticks. Where the registry in use does not have the component, it names
+    /// another.
+    ///
+    /// # Errors
+    /// When the registry cannot be had.
+    pub fn use_command(
+        &self,
+        component: &ComponentName,
+        tree: &TreeName,
+        inventory: &Inventory,
+    ) -> Result<String, Error> {
+        let spec = self.typed(component, tree, inventory)?;
+        let registry = match self.registry()?.component(component) {
+            Some(_) => "",
+            None => NAMED_REGISTRY,
+        };
+        Ok(format!("`ampup use {spec}{registry}`"))
     }
 
     /// A component of the registry.
