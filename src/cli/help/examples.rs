@@ -10,7 +10,10 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         &[
             ("ampup install", "ampd, ampctl and PostgreSQL"),
             ("ampup install 0.0.35", "this version of ampd and ampctl"),
-            ("ampup install postgres@17", "the newest PostgreSQL 17"),
+            (
+                "ampup install postgres@17",
+                "the newest PostgreSQL 17, unless one is installed",
+            ),
             ("ampup install --dry-run", "show what would be installed"),
         ],
     ),
