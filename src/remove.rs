@@ -12,6 +12,7 @@ use crate::{
     domain::{ComponentName, Inventory, Tree, TreeName},
     fs::lock::Lock,
     layout::Layout,
+    locate,
     pins::PinsError,
     postgres::{
         Project,
@@ -27,7 +28,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum RemoveError {
     /// A process runs from it, and would break.
-    #[error("{component} {version} is in use by process {pid} (`{executable}`)")]
+    #[error("{component} {} is in use by process {pid} (`{executable}`)", locate::shown(.component, .version))]
     InUse {
         /// The component.
         component: ComponentName,

@@ -22,7 +22,7 @@ use self::signals::{Signal, Signals, asks_to_end, ended_by, number, pass_on};
 use super::{
     Error, Session, client, database,
     error::Unused,
-    installed::{damaged, ensure_there, unused_with, usable_name},
+    installed::{damaged, ensure_there, unused_with},
     variables,
 };
 use crate::{
@@ -152,7 +152,8 @@ fn nowhere(name: &OsStr, session: &Session) -> Error {
             let (component, tree) = unused_with(&name, inventory, session)?;
             Some(Unused {
                 component: component.clone(),
-                name: usable_name(tree),
+                version: session.shown(component, tree, inventory).ok()?,
+                remedy: session.use_command(component, tree, inventory).ok()?,
                 is_active: inventory.is_active(component, tree),
             })
         });

@@ -113,12 +113,12 @@ impl Names {
         }
         let mut installed = BTreeMap::new();
         for (name, trees) in &inventory.trees {
-            let style = session.style(name)?;
-            let versions = trees.iter().rev().map(|tree| style.show(tree.name.version()));
+            let trees = trees.iter().rev();
+            let versions = trees.map(|tree| session.shown(name, &tree.name, &inventory));
             let summary = registry
                 .component(name)
                 .map_or_else(String::new, |component| component.summary.clone());
-            installed.insert(name.to_string(), (versions.collect(), summary));
+            installed.insert(name.to_string(), (versions.collect::<Result<_, _>>()?, summary));
         }
         Ok(Self {
             available,

@@ -217,6 +217,7 @@ fn complete_build(majors: &RangeInclusive<u64>, session: &Session) -> Option<Str
         // Another major than the active one is for this alone.
         let is_other = active.is_some_and(|active| active.version().major != version.major);
         let beside = if is_other { "--no-activate " } else { "" };
+        let version = component.version_style.typed(version);
         format!("`ampup install {beside}postgres@{version}+{COMPLETE}`")
     };
     if let Some((version, _)) = builds.iter().find(|(_, needs)| host.lacks(needs).is_empty()) {

@@ -31,11 +31,13 @@ use crate::{
 
 /// An executable is installed, in a version that is not active, or that the project's pin passes over.
 #[derive(Debug, thiserror::Error)]
-#[error("it is in {component} {name}, {}", self.standing())]
+#[error("it is in {component} {version}, {}", self.standing())]
 pub(super) struct Unused {
     pub component: ComponentName,
-    /// The version, as `ampup use` takes it.
-    pub name: String,
+    /// The version, as it is shown.
+    pub version: String,
+    /// The command that activates it, in backticks.
+    pub remedy: String,
     pub is_active: bool,
 }
 
@@ -48,10 +50,12 @@ impl Unused {
     }
 
     pub(super) fn hint(&self) -> String {
-        let Self { component, name, .. } = self;
         match self.is_active {
-            true => format!("`ampup why {component}` says which version it uses instead"),
-            false => format!("`ampup use {component}@{name}`"),
+            true => format!(
+                "`ampup why {}` says which version it uses instead",
+                self.component
+            ),
+            false => self.remedy.clone(),
         }
     }
 }
@@ -189,6 +193,18 @@ impl Error {
             Self::Pins(error) => error.hint(),
             Self::Manifest(error) => error.hint(),
             Self::Refresh(error) => error.hint(),
+            // One registry is used at a time, and the line may be of another.
+            Self::Pin {
+                error:
+                    ResolveError::UnknownComponent {
+                        program_of: None,
+                        nearest,
+                        ..
+                    },
+                ..
+            } if nearest.is_empty() => {
+                Some("name the registry that has it with `--registry FILE`, or remove that line".to_owned())
+            }
             Self::Resolve(error) | Self::Pin { error, .. } => error.hint(),
             Self::Lock(error) => error.hint(),
             Self::Install(error) => error.hint(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _, io};
 
 use serde_json::json;
 
-use super::{Error, Outcome, Session, installed, times};
+use super::{Error, Outcome, Session, installed, session::NAMED_REGISTRY, times};
 use crate::{
     domain::{ActiveSet, ComponentName, Inventory, TreeName, version::local_name},
     self_install,
@@ -47,10 +47,14 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
             .and_then(|before| generation::read(&session.layout, before).ok());
         let changes = match (&earlier, generation.record.before) {
             // What it was made from was dropped, so that nobody knows what changed.
-            (None, Some(_)) => vec![format!("then active: {}", shown(&generation.set, session)?)],
+            (None, Some(_)) => vec![format!(
+                "then active: {}",
+                shown(&generation.set, &inventory, session)?
+            )],
             _ => changes(
                 earlier.as_ref().map(|earlier| &earlier.set),
                 &generation.set,
+                &inventory,
                 session,
             )?,
         };
@@ -68,9 +72,12 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
             changes.join(", ")
         );
         for one in &missing {
-            let shown = session.style(&one.0)?.show(one.1.version());
+            let shown = session.shown(&one.0, &one.1, &inventory)?;
             let back = match told.insert(one.clone()) {
-                true => format!("; {} brings it back", completing(std::slice::from_ref(one))),
+                true => format!(
+                    "; {} brings it back",
+                    completing(std::slice::from_ref(one), session)?
+                ),
                 false => String::new(),
             };
             let _ = writeln!(data, "      {} {shown} was removed since{back}", one.0);
@@ -111,7 +118,8 @@ pub(super) fn followed(generation: u64, session: &Session) -> Option<String> {
     let before = generation::read(&session.layout, now.record.before?).ok()?;
     let is_only_asked =
         before.set.components == now.set.components && before.set.requests != now.set.requests;
-    let changes = is_only_asked.then(|| changes(Some(&before.set), &now.set, session));
+    let inventory = session.inventory().ok()?;
+    let changes = is_only_asked.then(|| changes(Some(&before.set), &now.set, &inventory, session));
     let changes = changes?.ok()?.join(", ");
     Some(format!("{changes} from now on; `ampup undo` takes that back"))
 }
@@ -121,6 +129,7 @@ pub(super) fn followed(generation: u64, session: &Session) -> Option<String> {
 pub(super) fn changes(
     before: Option<&ActiveSet>,
     now: &ActiveSet,
+    inventory: &Inventory,
     session: &Session,
 ) -> Result<Vec<String>, Error> {
     let nothing = ActiveSet::default();
@@ -129,12 +138,11 @@ pub(super) fn changes(
     let mut changes = Vec::new();
     let names: BTreeSet<_> = before.keys().chain(now.components.keys()).collect();
     for name in names {
-        let style = session.style(name)?;
-        let show = |tree: &TreeName| style.show(tree.version());
+        let show = |tree: &TreeName| session.shown(name, tree, inventory);
         changes.extend(match (before.get(name), now.components.get(name)) {
-            (Some(old), Some(new)) if old != new => Some(format!("{name} {} -> {}", show(old), show(new))),
-            (None, Some(new)) => Some(format!("{name} {}", show(new))),
-            (Some(old), None) => Some(format!("{name} {} removed", show(old))),
+            (Some(old), Some(new)) if old != new => Some(format!("{name} {} -> {}", show(old)?, show(new)?)),
+            (None, Some(new)) => Some(format!("{name} {}", show(new)?)),
+            (Some(old), None) => Some(format!("{name} {} removed", show(old)?)),
             _ => None,
         });
     }
@@ -157,11 +165,11 @@ pub(super) fn changes(
 }
 
 /// An active set in words.
-fn shown(set: &ActiveSet, session: &Session) -> Result<String, Error> {
-    let each = set.components.iter().map(|(name, tree)| {
-        let style = session.style(name)?;
-        Ok(format!("{name} {}", style.show(tree.version())))
-    });
+fn shown(set: &ActiveSet, inventory: &Inventory, session: &Session) -> Result<String, Error> {
+    let each = set
+        .components
+        .iter()
+        .map(|(name, tree)| Ok(format!("{name} {}", session.shown(name, tree, inventory)?)));
     Ok(each.collect::<Result<Vec<_>, Error>>()?.join(", "))
 }
 
@@ -176,20 +184,32 @@ pub(super) fn missing(inventory: &Inventory, generation: &Generation) -> Vec<Mis
         .collect()
 }
 
-/// A missing version as a spec.
-pub(super) fn spec((component, tree): &Missing) -> String {
+/// A missing version as a spec, to the letter: its builders may be all who have it.
+fn spec((component, tree): &Missing) -> String {
     format!("{component}@{tree}")
 }
 
 /// The commands that bring missing versions back. A local build is linked again: nobody else has it.
-pub(super) fn completing(missing: &[Missing]) -> String {
-    let is_local = |(_, tree): &&Missing| local_name(tree.version()).is_some();
-    let (local, released): (Vec<&Missing>, Vec<&Missing>) = missing.iter().partition(is_local);
-    let released: Vec<String> = released.into_iter().map(spec).collect();
-    let install = (!released.is_empty()).then(|| format!("`ampup install {}`", released.join(" ")));
-    let link = local
-        .iter()
-        .map(|(component, _)| format!("`ampup link {component} PATH`, with the path of the build,"));
-    let commands: Vec<String> = install.into_iter().chain(link).collect();
-    commands.join(" and ")
+pub(super) fn completing(missing: &[Missing], session: &Session) -> Result<String, Error> {
+    let registry = session.registry()?;
+    let (mut released, mut elsewhere, mut links) = (Vec::new(), Vec::new(), Vec::new());
+    for one in missing {
+        let (component, version) = (&one.0, one.1.version());
+        match registry.component(component) {
+            _ if local_name(version).is_some() => links.push(format!(
+                "`ampup link {component} PATH`, with the path of the build,"
+            )),
+            Some(known) if known.release(version).is_some() => {
+                released.push(format!("{component}@{}", known.version_style.typed(version)));
+            }
+            Some(_) => released.push(spec(one)),
+            None => elsewhere.push(spec(one)),
+        }
+    }
+    let install = |specs: &[String], option: &str| {
+        (!specs.is_empty()).then(|| format!("`ampup install {}{option}`", specs.join(" ")))
+    };
+    let installs = [install(&released, ""), install(&elsewhere, NAMED_REGISTRY)];
+    let commands: Vec<String> = installs.into_iter().flatten().chain(links).collect();
+    Ok(commands.join(" and "))
 }

@@ -45,10 +45,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         &format!("the newest {} release{requirement}", component.default_channel),
     );
     let active = inventory.active.components.get(&component.name);
-    line(
-        "active",
-        &active.map_or_else(|| "none".to_owned(), |tree| style.show(tree.version())),
-    );
+    let shown = |tree| session.shown(&component.name, tree, &inventory);
+    let none = || "none".to_owned();
+    line("active", &active.map(shown).transpose()?.unwrap_or_else(none));
     if let Some(active) = active {
         line("directory", session.layout.tree(&component.name, active).as_str());
     }
@@ -56,17 +55,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .trees(&component.name)
         .iter()
         .rev()
-        .map(|tree| style.show(tree.name.version()))
-        .collect();
-    line(
-        "installed",
-        if installed.is_empty() {
-            "none".to_owned()
-        } else {
-            installed.join(", ")
-        }
-        .as_str(),
-    );
+        .map(|tree| shown(&tree.name))
+        .collect::<Result<_, _>>()?;
+    let installed = Some(installed.join(", ")).filter(|_| !installed.is_empty());
+    line("installed", &installed.unwrap_or_else(none));
     data += &match (args.all, host.target) {
         (false, Some(target)) => format!(
             "versions for this host ({target}); of several builds, the first that runs here is taken\n"

@@ -4,7 +4,6 @@ use super::{
     Error, Outcome, Session,
     how::How,
     installation::{self, Activation},
-    installed::usable_name,
     pinned::{self, Chooser, PlainWord, PostgresPin},
     requests::{self, Request},
 };
@@ -111,8 +110,8 @@ fn outside(session: &Session) -> Result<String, Error> {
         .iter()
         .filter(|one| !inventory.active.components.contains_key(&one.component));
     let uses: Vec<String> = inactive
-        .map(|one| format!("`ampup use {}@{}`", one.component, usable_name(&one.tree)))
-        .collect();
+        .map(|one| session.use_command(&one.component, &one.tree, &inventory))
+        .collect::<Result<_, _>>()?;
     Ok(if uses.is_empty() {
         "what is active stayed as it was".to_owned()
     } else {

@@ -8,6 +8,7 @@ use crate::{
         Channel, ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName, version::local_name,
     },
     fs::link,
+    locate,
     registry::Registry,
     resolve::Plan,
     self_install,
@@ -17,19 +18,18 @@ use crate::{
 /// The installed versions as specs, in words. Where there are several of one component, it is said which is active.
 pub(super) fn installed(session: &Session, component: Option<&ComponentName>) -> Result<String, Error> {
     let inventory = session.inventory()?;
-    let specs: Vec<String> = inventory
-        .trees
-        .iter()
-        .filter(|(name, _)| component.is_none_or(|component| component == *name))
-        .flat_map(|(name, trees)| {
-            let is_marked = |tree: &Tree| trees.len() > 1 && inventory.is_active(name, &tree.name);
-            let spec = move |tree: &Tree| {
-                let mark = if is_marked(tree) { " (active)" } else { "" };
-                format!("`{name}@{}`{mark}", usable_name(&tree.name))
-            };
-            trees.iter().map(spec).collect::<Vec<_>>()
-        })
-        .collect();
+    let trees = inventory.trees.iter();
+    let mut specs = Vec::new();
+    for (name, trees) in trees.filter(|(name, _)| component.is_none_or(|component| component == *name)) {
+        for tree in trees {
+            let is_marked = trees.len() > 1 && inventory.is_active(name, &tree.name);
+            let mark = if is_marked { " (active)" } else { "" };
+            specs.push(format!(
+                "`{}`{mark}",
+                session.typed(name, &tree.name, &inventory)?
+            ));
+        }
+    }
     Ok(if specs.is_empty() {
         "none".to_owned()
     } else {
@@ -44,6 +44,9 @@ pub(super) fn nothing(inventory: &Inventory, is_listed: bool) -> Option<String> 
     is_empty.then(|| format!("{other} is installed; `ampup install`"))
 }
 
+/// The end of a sentence about a component of another registry.
+pub(super) const OF_ANOTHER_REGISTRY: &str = "this registry has no component of that name";
+
 /// Names the active components that this registry does not have: of them it knows no newer version.
 pub(super) fn unknown(names: &[ComponentName], inventory: &Inventory, registry: &Registry) -> Vec<String> {
     let is_unknown = |name: &ComponentName| {
@@ -52,7 +55,10 @@ pub(super) fn unknown(names: &[ComponentName], inventory: &Inventory, registry: 
     let active = inventory.active.components.iter();
     active
         .filter(|(name, tree)| is_unknown(name) && local_name(tree.version()).is_none())
-        .map(|(name, tree)| format!("{name} {tree} stays: this registry has no component of that name"))
+        .map(|(name, tree)| {
+            let shown = locate::shown(name, tree);
+            format!("{name} {shown} stays: {OF_ANOTHER_REGISTRY}")
+        })
         .collect()
 }
 
@@ -129,11 +135,6 @@ pub(super) fn unused_with<'i>(
 /// Returns true if a tree has a link of this name for an executable, wherever it leads.
 pub(super) fn is_linked(tree: &Utf8Path, executable: &str) -> bool {
     executable.parse::<ComponentName>().is_ok() && link::read(&tree.join("bin").join(executable)).is_ok()
-}
-
-/// A version as `ampup use` takes it.
-pub(super) fn usable_name(tree: &TreeName) -> String {
-    local_name(tree.version()).map_or_else(|| tree.to_string(), str::to_owned)
 }
 
 /// Ensures that nothing that a plan activates brings an executable of another active component: `bin/` has each name once.

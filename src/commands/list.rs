@@ -129,14 +129,13 @@ fn here(args: &Args, session: &Session, inventory: &Inventory) -> Result<Vec<Row
         if is_hidden(name, args) {
             continue;
         }
-        let style = session.style(name)?;
         for tree in trees.iter().rev() {
             let state = match (&tree.origin, inventory.is_active(name, &tree.name)) {
                 (None, _) => Some("damaged"),
                 (Some(_), true) => Some("active"),
                 (Some(_), false) => None,
             };
-            let shown = style.show(tree.name.version());
+            let shown = session.shown(name, &tree.name, inventory)?;
             rows.push(Row {
                 name: name.clone(),
                 shown,
@@ -153,7 +152,7 @@ fn here(args: &Args, session: &Session, inventory: &Inventory) -> Result<Vec<Row
     // The active generation may name a tree that was removed by hand.
     for (name, tree) in &inventory.active.components {
         if inventory.tree(name, tree).is_none() && !is_hidden(name, args) {
-            let shown = session.style(name)?.show(tree.version());
+            let shown = session.shown(name, tree, inventory)?;
             rows.push(Row {
                 name: name.clone(),
                 shown,
@@ -198,13 +197,9 @@ fn available(args: &Args, session: &Session, inventory: &Inventory) -> Result<Ve
             if is_elsewhere && !args.all {
                 continue;
             }
-            let tree = inventory.trees(&component.name).iter().find(|tree| {
-                tree.origin
-                    .as_ref()
-                    .is_some_and(|origin| origin.version == release.version)
-            });
+            let tree = inventory.best(&component.name, |origin| origin.version == release.version);
             let state = match tree {
-                Some(tree) if inventory.is_active(&component.name, &tree.name) => "active",
+                Some((tree, _)) if inventory.is_active(&component.name, &tree.name) => "active",
                 Some(_) => "installed",
                 None => AVAILABLE,
             };

@@ -91,7 +91,7 @@ pub(super) fn in_this_project(activated: &[ComponentName], session: &Session) ->
     for one in &chosen {
         let name = &one.component;
         if activated.contains(name) && !inventory.is_active(name, &one.tree) {
-            let shown = session.style(name)?.show(one.tree.version());
+            let shown = session.shown(name, &one.tree, &inventory)?;
             lines.push(format!("this project keeps using {name} {shown} ({})", one.by));
         }
     }

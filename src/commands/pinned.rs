@@ -67,6 +67,7 @@ impl Chosen {
         let is_allowed =
             releases.any(|release| release.version == newest && component.is_meant(requirement, release));
         Ok(Some(if is_allowed {
+            let newest = component.version_style.typed(&newest);
             format!("`ampup install --no-activate {name}@{newest}`")
         } else {
             format!("`ampup pin {name}@{newest}`, then `ampup install`")
@@ -326,7 +327,7 @@ pub(super) fn ensure_active(
             ),
             hint: match chosen.raised(session)? {
                 Some(raised) => raised,
-                None => format!("`ampup use {name}@{tree}`"),
+                None => session.use_command(name, tree, inventory)?,
             },
         });
     }

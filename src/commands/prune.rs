@@ -170,7 +170,7 @@ impl Removal {
         }
         for (component, tree) in inactive(names, &inventory, session)?.0 {
             let waste = tree_of(&component, &tree, session);
-            let shown = session.style(&component)?.show(tree.version());
+            let shown = session.shown(&component, &tree, &inventory)?;
             let doomed = [(component.clone(), tree)];
             remove::remove(&session.layout, &inventory, &doomed, &session.command, &store)?;
             self.talk.push(format!("removed {component} {shown}"));

@@ -360,8 +360,8 @@ fn installed(session: &Session) -> Vec<String> {
     let mut versions = Vec::new();
     for (name, trees) in &inventory.trees {
         for tree in trees {
-            if let Ok(style) = session.style(name) {
-                versions.push(format!("{name} {}", style.show(tree.name.version())));
+            if let Ok(shown) = session.shown(name, &tree.name, &inventory) {
+                versions.push(format!("{name} {shown}"));
             }
         }
     }

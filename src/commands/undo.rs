@@ -79,16 +79,17 @@ fn way_back(args: &Args, inventory: &Inventory, active: u64, session: &Session) 
     let back = target(args, inventory, active, session)?;
     let missing = history::missing(inventory, &back.target);
     if !missing.is_empty() {
+        let specs = missing
+            .iter()
+            .map(|(component, tree)| session.typed(component, tree, inventory));
         return Err(Error::NotFound {
             message: format!(
                 "{}, which was active before, was removed",
-                missing
-                    .iter()
-                    .map(history::spec)
-                    .collect::<Vec<_>>()
-                    .join(" and ")
+                specs.collect::<Result<Vec<_>, _>>()?.join(" and ")
             ),
-            hint: history::completing(&missing).trim_end_matches(',').to_owned(),
+            hint: history::completing(&missing, session)?
+                .trim_end_matches(',')
+                .to_owned(),
         });
     }
     // What is active already gets no worse.
@@ -119,7 +120,7 @@ fn talk(
     }];
     for (component, tree) in &set.components {
         if inventory.active.components.get(component) != Some(tree) {
-            let shown = session.style(component)?.show(tree.version());
+            let shown = session.shown(component, tree, inventory)?;
             let becomes = tense.of("becomes", "is");
             talk.push(format!("{component} {shown} {becomes} active again"));
         }
@@ -130,18 +131,15 @@ fn talk(
             true => ", serves the databases of its major",
             false => "",
         };
-        let registry = match session.registry()?.component(component) {
-            Some(_) => "",
-            None => " with `--registry` and the registry that has it",
-        };
         let ceases = tense.of("becomes inactive", "is no longer active");
         let stays = tense.of("stays", "is still");
+        let use_it = session.use_command(component, tree, inventory)?;
         talk.push(format!(
-            "{component} {ceases}; it {stays} installed{serves}, and `ampup use {component}@{tree}`{registry} activates it"
+            "{component} {ceases}; it {stays} installed{serves}, and {use_it} activates it"
         ));
     }
     if talk.len() == 1 {
-        let follows = history::changes(Some(&inventory.active), set, session)?;
+        let follows = history::changes(Some(&inventory.active), set, inventory, session)?;
         talk.push(format!(
             "the active versions are the same; {} again",
             follows.join(", ")

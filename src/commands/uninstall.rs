@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::{
     Error, Outcome, Session,
-    installed::{installed, is_meant, usable_name},
+    installed::{installed, is_meant},
     outcome::Tense,
     pinned,
     requests::{self, Request},
 };
 use crate::{
-    domain::{ComponentName, ComponentSpec, Inventory, Tree, TreeName, version::local_name},
+    domain::{ComponentName, ComponentSpec, Inventory, Requirement, Tree, TreeName, version::local_name},
     postgres::projects::Projects,
     remove::{self, RemoveError, needed::Needed},
     self_install,
@@ -120,7 +120,7 @@ fn talk(
 ) -> Result<Vec<String>, Error> {
     let mut talk = Vec::new();
     for (component, tree) in doomed {
-        let shown = session.style(component)?.show(tree.version());
+        let shown = session.shown(component, tree, inventory)?;
         let verb = tense.of("remove", "removed");
         talk.push(format!("{verb} {component} {shown}"));
         if inventory.is_active(component, tree) {
@@ -145,11 +145,10 @@ fn active_now(
     inventory: &Inventory,
     session: &Session,
 ) -> Result<String, Error> {
-    let style = session.style(component)?;
     if let Some(next) = remove::successor(inventory, component, tree, doomed) {
         return Ok(format!(
             "{component} {} {}",
-            style.show(next.version()),
+            session.shown(component, next, inventory)?,
             tense.of("becomes active", "is active now")
         ));
     }
@@ -158,8 +157,8 @@ fn active_now(
     let others = inventory.trees(component).iter().filter(is_left);
     Ok(match others.map(|other| &other.name).max() {
         Some(other) => format!(
-            "{component} {ceases}; `ampup use {component}@{}` activates another version",
-            style.show(other.version())
+            "{component} {ceases}; {} activates another version",
+            session.use_command(component, other, inventory)?
         ),
         None if local_name(tree.version()).is_some() => {
             format!("{component} {ceases}; `ampup link {component} PATH` brings it back")
@@ -205,11 +204,17 @@ fn find(
     }
     let mut found = Vec::new();
     for name in &names {
-        let meant: Vec<&Tree> = inventory
+        let mut meant: Vec<&Tree> = inventory
             .trees(name)
             .iter()
             .filter(|tree| is_meant(spec, tree, name, session))
             .collect();
+        // Nobody knows the builder of one that is damaged: its directory's name means it alone.
+        let is_named =
+            |tree: &Tree| spec.requirement == Some(Requirement::Exact(tree.name.version().clone()));
+        if meant.iter().any(|tree| tree.origin.is_none() && is_named(tree)) {
+            meant.retain(|tree| is_named(tree));
+        }
         if let [first, _, ..] = meant[..] {
             // What is in use is not what goes first.
             let inactive = meant.iter().find(|tree| !inventory.is_active(name, &tree.name));
@@ -219,7 +224,13 @@ fn find(
                     "which version of {name}? Installed: {}",
                     installed(session, Some(name))?
                 ),
-                hint: format!("`ampup uninstall {name}@{}`", usable_name(&suggested.name)),
+                hint: match suggested.origin {
+                    Some(_) => format!(
+                        "`ampup uninstall {}`",
+                        session.typed(name, &suggested.name, inventory)?
+                    ),
+                    None => format!("`ampup uninstall {name}@{}`", suggested.name),
+                },
             });
         }
         found.extend(meant.first().map(|tree| (name.clone(), tree.name.clone())));

@@ -95,7 +95,7 @@ fn kept_for_projects(plan: &Plan, session: &Session) -> Result<Vec<String>, Erro
             if resolve::is_major_bound(component) && group.candidates[0].version.major != major {
                 let by = needed::of_clusters(major, &projects);
                 if !by.is_empty() {
-                    let shown = component.version_style.show(active.version());
+                    let shown = session.shown(name, active, &inventory)?;
                     let uses = needed::uses(&by).join(", and ");
                     talk.push(format!("{name} {shown} stays installed: it {uses}"));
                 }

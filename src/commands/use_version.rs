@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     Error, Outcome, Session, concerns, history,
-    installed::{damaged, ensure_own_executables, ensure_there, installed, is_meant, usable_name},
+    installed::{damaged, ensure_own_executables, ensure_there, installed, is_meant},
     next,
     requests::{self, Request},
 };
@@ -102,7 +102,7 @@ fn choose(
                 return Err(not_installed(spec, format!("`ampup install {spec}`"), session)?);
             };
             ensure_there(&step.component, tree, session)?;
-            let shown = session.style(&step.component)?.show(tree.version());
+            let shown = session.shown(&step.component, tree, inventory)?;
             let state = if inventory.is_active(&step.component, tree) {
                 "is active already"
             } else {
@@ -127,7 +127,7 @@ fn wanted(args: &Args, session: &Session) -> Result<Wanted, Error> {
     let Some(request) = &args.spec else {
         return Err(Error::Usage {
             message: format!("which version? Installed: {}", installed(session, None)?),
-            hint: example(&session.inventory()?),
+            hint: example(session)?,
         });
     };
     let spec = request.spec(session)?;
@@ -165,13 +165,14 @@ fn wanted(args: &Args, session: &Session) -> Result<Wanted, Error> {
                 spec.name,
                 installed(session, Some(&spec.name))?
             ),
-            hint: format!("`ampup use {}@{}`", spec.name, usable_name(&newest.name)),
+            hint: session.use_command(&spec.name, &newest.name, &inventory)?,
         }),
     }
 }
 
 /// A command that activates something: what is not active comes first.
-fn example(inventory: &Inventory) -> String {
+fn example(session: &Session) -> Result<String, Error> {
+    let inventory = session.inventory()?;
     let trees = || {
         let each = inventory.trees.iter().rev();
         let each = each.filter(|(name, _)| **name != self_install::name());
@@ -179,8 +180,8 @@ fn example(inventory: &Inventory) -> String {
     };
     let inactive = trees().find(|(name, tree)| !inventory.is_active(name, tree));
     match inactive.or_else(|| trees().next()) {
-        Some((name, tree)) => format!("`ampup use {name}@{}`", usable_name(tree)),
-        None => "`ampup install`".to_owned(),
+        Some((name, tree)) => session.use_command(name, tree, &inventory),
+        None => Ok("`ampup install`".to_owned()),
     }
 }
 

@@ -90,7 +90,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                 "damaged"
             }
         };
-        let shown = session.style(&component)?.show(tree.version());
+        let shown = session.shown(&component, &tree, &inventory)?;
         let _ = writeln!(data, "{component} {shown} is {}", shown_state(state));
         for damage in damages.iter().take(SHOWN) {
             let _ = writeln!(data, "  {damage}");
@@ -301,12 +301,12 @@ fn rebuild(
     // What came from its builders alone comes from them again.
     let registry = upstream::for_install(&specs, &without, &How::default(), session)?;
     let plan = resolve::install(&registry, &without, &Session::host_for(&registry), &specs)?;
+    let shown = session.shown(component, tree, inventory)?;
     let Some(provider) = installation::rebuild(component, tree, &plan, &registry, session)? else {
         return Err(Error::NotFound {
-            message: format!("the registry no longer has {component} {tree}, so it cannot be repaired"),
-            hint: format!("`ampup uninstall {component}@{tree}`"),
+            message: format!("the registry no longer has {component} {shown}, so it cannot be repaired"),
+            hint: format!("`ampup uninstall {}`", session.typed(component, tree, inventory)?),
         });
     };
-    let shown = session.style(component)?.show(tree.version());
     Ok(format!("repaired {component} {shown}, built by {provider}"))
 }

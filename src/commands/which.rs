@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     Error, Outcome, Session,
     error::Unused,
-    installed::{damaged, ensure_there, executable_in, is_linked, unused_with, usable_name},
+    installed::{damaged, ensure_there, executable_in, is_linked, unused_with},
     pinned::{self, Chooser},
 };
 use crate::{
@@ -69,7 +69,7 @@ fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome
             });
             let pin = match by {
                 Some(by) => {
-                    let shown = session.style(component)?.show(name.version());
+                    let shown = session.shown(component, name, inventory)?;
                     Some(format!("this project uses {component} {shown} ({by})"))
                 }
                 None => None,
@@ -94,16 +94,17 @@ fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome
     }
     if let Some((component, tree)) = unused_with(&args.executable, inventory, session) {
         ensure_there(component, tree, session)?;
-        let shown = session.style(component)?.show(tree.version());
         let unused = Unused {
             component: component.clone(),
-            name: usable_name(tree),
+            version: session.shown(component, tree, inventory)?,
+            remedy: session.use_command(component, tree, inventory)?,
             is_active: inventory.is_active(component, tree),
         };
         return Err(Error::NotFound {
             message: format!(
-                "`{}` is in {component} {shown}, {}",
+                "`{}` is in {component} {}, {}",
                 args.executable,
+                unused.version,
                 unused.standing()
             ),
             hint: unused.hint(),

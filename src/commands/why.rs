@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     domain::{ComponentName, Inventory, TreeName},
+    resolve::ResolveError,
     store::{
         check,
         generation::{self, Generation},
@@ -90,7 +91,6 @@ fn why(
     inventory: &Inventory,
     session: &Session,
 ) -> Result<Outcome, Error> {
-    let style = session.style(name)?;
     let (pinned, missing) = pinned::installed(inventory, session)?;
     let pin = pinned.into_iter().find(|chosen| chosen.component == *name);
     let missing = missing.into_iter().find(|pin| pin.name == *name);
@@ -102,15 +102,15 @@ fn why(
         .trees(name)
         .iter()
         .filter(|other| Some(&other.name) != tree)
-        .map(|other| style.show(other.name.version()))
-        .collect();
+        .map(|other| session.shown(name, &other.name, inventory))
+        .collect::<Result<_, _>>()?;
     let Some(tree) = tree else {
         return Err(match &missing {
             Some(by) => by.not_installed(name),
-            None => not_active(name, &others, session)?,
+            None => not_active(name, inventory, session)?,
         });
     };
-    let shown = style.show(tree.version());
+    let shown = session.shown(name, tree, inventory)?;
     let mut data = match pin {
         Some(_) => format!("{name} {shown} is used in this project\n"),
         None => format!("{name} {shown} is active\n"),
@@ -213,7 +213,7 @@ fn chain(
         "asked for",
         match (pin, inventory.active.components.get(name)) {
             (Some(_), Some(active)) => {
-                let shown = session.style(name)?.show(active.version());
+                let shown = session.shown(name, active, inventory)?;
                 format!("{asked}; {shown} is active outside this project")
             }
             (Some(_), None) => return Ok(chain),
@@ -278,19 +278,15 @@ fn maker(
     Ok(maker)
 }
 
-fn not_active(name: &ComponentName, others: &[String], session: &Session) -> Result<Error, Error> {
-    if let Some(other) = others.last() {
-        return Ok(Error::NotFound {
-            message: format!(
-                "{name} is installed ({}), and no version of it is active",
-                others.join(", ")
-            ),
-            hint: format!("`ampup use {name}@{other}`"),
-        });
-    }
-    session.registry()?.require(name)?;
+fn not_active(name: &ComponentName, inventory: &Inventory, session: &Session) -> Result<Error, Error> {
+    let error = ResolveError::not_active(name, session.style(name)?, inventory);
+    let Some(highest) = inventory.trees(name).last() else {
+        session.registry()?.require(name)?;
+        return Ok(error.into());
+    };
+    // Another registry may have it, unlike for `update`.
     Ok(Error::NotFound {
-        message: format!("{name} is not installed"),
-        hint: format!("`ampup install {name}`"),
+        message: error.to_string(),
+        hint: session.use_command(name, &highest.name, inventory)?,
     })
 }

@@ -22,8 +22,11 @@ pub(super) fn findings(inventory: &Inventory, layout: &Layout) -> Vec<Finding> {
         if inventory.tree(component, tree).is_none() {
             findings.push(Finding::problem(
                 "components",
-                format!("{component} {tree} is active and not installed"),
-                format!("`ampup install {component}@{tree}`"),
+                format!(
+                    "{component} {} is active and not installed",
+                    locate::shown(component, tree)
+                ),
+                format!("`ampup install {component}@{}`", locate::shown(component, tree)),
             ));
         }
     }

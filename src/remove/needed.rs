@@ -37,7 +37,7 @@ pub enum Need {
 pub struct Needed {
     /// The component.
     pub component: ComponentName,
-    /// The version.
+    /// The version, told apart from every other build.
     pub version: TreeName,
     /// Everybody who needs it.
     pub by: Vec<Need>,
@@ -143,7 +143,7 @@ pub fn by_clusters(
         let by = of_clusters(tree.name.version().major, projects);
         (!by.is_empty()).then(|| Needed {
             component: postgres.clone(),
-            version: tree.name.clone(),
+            version: inventory.told_apart(&postgres, &tree.name),
             by,
         })
     });
@@ -175,7 +175,7 @@ pub fn by_pins(
         let version = meant(inventory, pin)?;
         meant(&rest, pin).is_none().then(|| Needed {
             component: pin.name.clone(),
-            version,
+            version: inventory.told_apart(&pin.name, &version),
             by: vec![Need::Pin {
                 file: file.path.clone(),
                 line: pin.line,

@@ -191,7 +191,7 @@ fn without_client_programs_it_says_what_brings_them_and_touches_nothing() {
         let mut command = home.command(words);
         command.env("PATH", "/nonexistent");
         finish(command).exits(3).says(
-            "hint: `ampup install --no-activate postgres@17.11.0+theseus` installs them; or put them on PATH",
+            "hint: `ampup install --no-activate postgres@17.11+theseus` installs them; or put them on PATH",
         );
     }
 }

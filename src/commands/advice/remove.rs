@@ -4,6 +4,7 @@ use super::hint_of_io;
 use crate::{
     exit::Exit,
     hindrance::Hindrance,
+    locate,
     postgres::projects::UnreadRecord,
     remove::{
         RemoveError,
@@ -62,7 +63,8 @@ fn way_out(needed: &Needed) -> String {
         version,
         by,
     } = needed;
-    let force = format!("`ampup uninstall {component}@{version} --force`");
+    let shown = locate::shown(component, version);
+    let force = format!("`ampup uninstall {component}@{shown} --force`");
     match &by[..] {
         [Need::OldDatabase(path)] => format!(
             "`ampup prune --remove {}`, if it is not needed any more, or {force}",

@@ -10,7 +10,6 @@ use crate::{
         database::{self, Selected},
         external::External,
     },
-    locate,
     postgres::{Cluster, Contents, Purpose, ServerOrigin, ServerState, StartOptions},
 };
 
@@ -58,7 +57,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         ensure_port_possible(&cluster)?;
     }
     if args.dry_run {
-        return plan(&cluster, args.tcp);
+        return plan(&cluster, args.tcp, session);
     }
     let start = StartOptions {
         run_as: database::user(args.run_as.as_deref())?,
@@ -90,7 +89,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 }
 
 /// The plan, in words.
-fn plan(cluster: &Cluster, tcp: bool) -> Result<Outcome, Error> {
+fn plan(cluster: &Cluster, tcp: bool, session: &Session) -> Result<Outcome, Error> {
     let place = cluster.project().cluster();
     let programs = cluster.programs()?;
     cluster.run_as(None)?;
@@ -101,7 +100,8 @@ fn plan(cluster: &Cluster, tcp: bool) -> Result<Outcome, Error> {
         Contents::Absent | Contents::Empty | Contents::Unfinished
     );
     let name = &programs.component;
-    let version = format!("{name} {}", locate::shown(name, &programs.name));
+    let shown = session.shown(name, &programs.name, &session.inventory()?)?;
+    let version = format!("{name} {shown}");
     let line = match (runs, is_new) {
         (true, _) => format!("the server of `{place}` runs already, and stays until it is stopped"),
         (false, true) => {

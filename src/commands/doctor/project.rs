@@ -10,7 +10,7 @@ use crate::{
     commands::{
         Error, Session, database,
         external::External,
-        installed::{unused_with, usable_name},
+        installed::unused_with,
         next,
         pinned::{self, Chosen, PlainWord},
     },
@@ -111,20 +111,19 @@ fn daemon(session: &Session) -> Option<Finding> {
     if !is_known(&name, session) || next::has_ampd(session) {
         return None;
     }
-    let inventory = session.inventory().ok();
-    let inactive = inventory
-        .as_ref()
-        .and_then(|inventory| unused_with(name.as_str(), inventory, session));
-    if let Some((component, tree)) = inactive {
-        let shown = session
-            .style(component)
-            .map_or_else(|_| tree.to_string(), |style| style.show(tree.version()));
+    let inactive = session.inventory().ok().and_then(|inventory| {
+        let (component, tree) = unused_with(name.as_str(), &inventory, session)?;
+        let shown = session.shown(component, tree, &inventory).ok()?;
+        Some((
+            format!("{component} {shown}"),
+            session.use_command(component, tree, &inventory).ok()?,
+        ))
+    });
+    if let Some((version, use_it)) = inactive {
         return Some(Finding::problem(
             "ampd",
-            format!(
-                "{component} {shown} is installed and not active: `ampup run ampd solo` does not find it"
-            ),
-            format!("`ampup use {component}@{}`", usable_name(tree)),
+            format!("{version} is installed and not active: `ampup run ampd solo` does not find it"),
+            use_it,
         ));
     }
     // With pins, `ampup install` takes those alone.

@@ -98,7 +98,7 @@ pub(in super::super) fn with_failures(
 }
 
 fn sentence(done: &Done, inventory: &Inventory, session: &Session) -> Result<String, Error> {
-    let shown = session.style(&done.component)?.show(done.tree.version());
+    let shown = session.shown(&done.component, &done.tree, inventory)?;
     let name = &done.component;
     Ok(match &done.effect {
         Effect::None => format!("{name} {shown} is already installed"),

@@ -3,15 +3,19 @@
 use serde_json::{Value, json};
 
 use super::super::{Error, Outcome, Session};
-use crate::resolve::{Action, Candidate, GroupPlan, Plan, Step};
+use crate::{
+    domain::Inventory,
+    resolve::{Action, Candidate, GroupPlan, Plan, Step},
+};
 
 /// Shows a plan as it would run. A person sees the choice that is tried first, and the others with `--verbose`; a program sees
 /// them all.
 pub(super) fn show(plan: &Plan, session: &Session) -> Result<Outcome, Error> {
+    let inventory = session.inventory()?;
     let mut data = String::new();
     let mut groups = Vec::new();
     for group in &plan.groups {
-        data += &lines(group, session)?;
+        data += &lines(group, &inventory, session)?;
         groups.push(json(group));
     }
     let mut json = json!({ "dry_run": true });
@@ -19,9 +23,12 @@ pub(super) fn show(plan: &Plan, session: &Session) -> Result<Outcome, Error> {
     Ok(Outcome::prose(data, json))
 }
 
-fn lines(group: &GroupPlan, session: &Session) -> Result<String, Error> {
+fn lines(group: &GroupPlan, inventory: &Inventory, session: &Session) -> Result<String, Error> {
     let shown = |step: &Step| -> Result<String, Error> {
-        let version = session.style(&step.component)?.show(&step.version);
+        let version = match &step.action {
+            Action::Keep(tree) | Action::Activate(tree) => session.shown(&step.component, tree, inventory)?,
+            Action::Acquire(_) => session.style(&step.component)?.show(&step.version),
+        };
         Ok(format!("{} {version}", step.component))
     };
     let mut text = String::new();

@@ -3,7 +3,10 @@
 use fs_err as fs;
 
 use super::{active, home};
-use crate::support::home::{Home, finish, sha256};
+use crate::support::{
+    home::{Home, finish, sha256},
+    table::every,
+};
 
 #[test]
 fn an_installed_component_runs_from_bin_and_is_listed() {
@@ -201,20 +204,85 @@ fn a_second_build_lies_beside_the_first() {
         })
     };
     let builds = [offer(&mut home, "theseus"), offer(&mut home, "zonky")];
-    home.offer_artifacts("two", "1.0.0", &builds);
-    home.ampup(&["install", "two"]).exits(0).says("built by theseus");
+    home.offer("two", "2.0.0")
+        .offer_artifacts("two", "1.0.0", &builds);
+    home.ampup(&["install", "two@1.0.0"])
+        .exits(0)
+        .says("built by theseus");
+    home.ampup(&["list"]).exits(0).prints("two 1.0.0 (active)\n");
     home.ampup(&["install", "two@1.0.0+zonky"])
         .exits(0)
         .says("built by zonky");
     home.ampup(&["list"])
         .exits(0)
-        .prints("two 1.0.0+zonky (active)\ntwo 1.0.0\n");
-    home.ampup(&["use", "two@1.0.0+theseus"]).exits(0);
+        .prints("two 1.0.0+zonky   (active)\ntwo 1.0.0+theseus\n");
+    home.ampup(&["use", "two@1.0.0+theseus"])
+        .exits(0)
+        .says("two 1.0.0+theseus is active now");
     home.ampup(&["list"])
         .exits(0)
-        .prints("two 1.0.0+zonky\ntwo 1.0.0       (active)\n");
-    home.ampup(&["uninstall", "two@1.0.0+zonky"]).exits(0);
-    home.ampup(&["list"]).exits(0).prints("two 1.0.0 (active)\n");
+        .prints("two 1.0.0+zonky\ntwo 1.0.0+theseus (active)\n");
+    let rows: [(&[&str], &str); 6] = [
+        (
+            &["verify"],
+            "two 1.0.0+theseus is intact\ntwo 1.0.0+zonky is intact\n",
+        ),
+        (&["why", "two"], "two 1.0.0+theseus is active\n"),
+        (&["why", "two"], "beside it   1.0.0+zonky\n"),
+        (&["info", "two"], "installed   1.0.0+zonky, 1.0.0+theseus\n"),
+        (&["history"], "  two 1.0.0+zonky -> 1.0.0+theseus  ("),
+        (&["install", "two@1", "--dry-run"], "keep two 1.0.0+theseus\n"),
+    ];
+    every(rows, |(words, expected)| {
+        home.ampup(words).exits(0).prints_with(expected);
+    });
+    home.ampup(&["uninstall", "two@1.0.0"])
+        .exits(2)
+        .says("which version of two? Installed: `two@1.0.0+theseus` (active), `two@1.0.0+zonky`")
+        .says("hint: `ampup uninstall two@1.0.0+zonky`");
+
+    // Whoever names no builder gets the active build, else the one with the `+`.
+    let pin = |text: &str| {
+        fs::write(home.work().join("ampup.toml"), text).expect("written");
+        home.give(&home.work());
+    };
+    let used = |tree: &str| {
+        let path = format!("/.ampup/components/two/{tree}/bin/two\n");
+        home.ampup(&["which", "two"]).exits(0).prints_with(&path);
+    };
+    home.ampup(&["use", "two@1"])
+        .exits(0)
+        .says("two 1.0.0+theseus is active already");
+    pin("[components]\n");
+    home.ampup(&["pin"]).exits(0).prints("two 1.0.0\n");
+    used("1.0.0");
+    home.ampup(&["use", "two@1.0.0+zonky"]).exits(0);
+    used("1.0.0+zonky");
+    home.ampup(&["install", "two@2"]).exits(0);
+    used("1.0.0+zonky");
+    home.ampup(&["use", "two@1"])
+        .exits(0)
+        .says("two 1.0.0+zonky is active now");
+
+    // The other build is told apart where a pin keeps it, and goes by the name that is told.
+    pin("[components]\ntwo = \"1.0.0+zonky\"\n");
+    home.ampup(&["use", "two@1.0.0+theseus"])
+        .exits(0)
+        .says("this project keeps using two 1.0.0+zonky (line 2 of `");
+    home.ampup(&["uninstall", "two@1.0.0+zonky"])
+        .exits(6)
+        .says("two 1.0.0+zonky is the last one that line 2 of `")
+        .says("hint: `ampup uninstall two@1.0.0+zonky --force`");
+    pin("[components]\n");
+    let receipt = home.path().join("components/two/1.0.0/.receipt.json");
+    fs::write(receipt, "{").expect("written");
+    // What is damaged has the name of its directory alone.
+    home.ampup(&["uninstall", "two@1.0.0"])
+        .exits(0)
+        .says("removed two 1.0.0\n");
+    home.ampup(&["list"])
+        .exits(0)
+        .prints("two 2.0.0\ntwo 1.0.0+zonky (active)\n");
 }
 
 /// Each of two processes holds what the other wants next, if locks are taken as the work comes.

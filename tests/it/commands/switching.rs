@@ -65,6 +65,57 @@ fn a_name_alone_means_the_one_version_that_is_installed() {
 }
 
 #[test]
+fn where_no_version_is_active_all_that_are_installed_are_named() {
+    let home = home();
+    for version in ["tool@1.0.0", "tool@2.0.0"] {
+        home.ampup(&["install", "--no-activate", version]).exits(0);
+    }
+    every(["update", "why"], |verb| {
+        home.ampup(&[verb, "tool"])
+            .exits(3)
+            .says("tool is installed (1.0.0, 2.0.0), and no version of it is active")
+            .says("hint: `ampup use tool@2.0.0`");
+    });
+}
+
+/// PostgreSQL has two numbers, in the commands that are told as in the lists.
+#[test]
+fn commands_that_are_told_spell_a_version_as_lists_do() {
+    let home = home();
+    let mut document: serde_json::Value =
+        serde_json::from_slice(&fs::read(home.registry()).expect("read")).expect("JSON");
+    document["components"]["tool"]["version_style"] = "postgres".into();
+    fs::write(home.registry(), document.to_string()).expect("written");
+    let say = |words: &[&str], exit: i32, said: &str| {
+        home.ampup(words).exits(exit).says(said);
+    };
+    for version in ["tool@1.0", "tool@2.0"] {
+        home.ampup(&["install", "--no-activate", version]).exits(0);
+    }
+    say(&["update", "tool"], 3, "hint: `ampup use tool@2.0`");
+    say(
+        &["use", "tool"],
+        2,
+        "Installed: `tool@1.0`, `tool@2.0`\nhint: `ampup use tool@2.0`",
+    );
+    say(&["use", "tool@1.0"], 0, "tool 1.0 is active now");
+    say(&["use", "tool@2.0"], 0, "tool 2.0 is active now");
+    say(&["uninstall", "tool"], 2, "hint: `ampup uninstall tool@1.0`");
+    say(&["uninstall", "tool@1.0"], 0, "removed tool 1.0\n");
+    say(
+        &["undo"],
+        3,
+        "tool@1.0, which was active before, was removed\nhint: `ampup install tool@1.0`",
+    );
+    say(&["install", "tool@1.0"], 0, "installed tool 1.0 ");
+    say(
+        &["uninstall", "tool@1.0"],
+        0,
+        "tool is no longer active; `ampup use tool@2.0` activates",
+    );
+}
+
+#[test]
 fn a_version_alone_that_is_none_of_the_daemons_names_whose_it_is() {
     let home = home();
     let rows = [

@@ -100,7 +100,7 @@ fn psql_is_the_components_or_the_systems_and_else_is_named() {
             .exits(3)
             .says("no psql of PostgreSQL 18 is installed or in PATH")
     };
-    without(&served).says("hint: `ampup install postgres@18.6.0+theseus`");
+    without(&served).says("hint: `ampup install postgres@18.6+theseus`");
     let mut command = served.home.command(&["db", "start"]);
     command.env("PATH", &empty);
     finish(command)
