@@ -1,9 +1,11 @@
 //! `ampup pin`: the versions that a project uses.
 
+use semver::Version;
 use serde_json::json;
 
 use super::{
     Error, Outcome, Session,
+    installed::OF_ANOTHER_REGISTRY,
     pinned::{self, Chooser, PlainWord},
     requests::{self, Request},
     unbuilt,
@@ -112,6 +114,7 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
     let mut specs = requests::specs(&args.what, session)?;
     let inventory = session.inventory()?;
     if specs.is_empty() {
+        let mut elsewhere = Vec::new();
         for (name, tree) in &inventory.active.components {
             if *name == self_install::name() {
                 continue;
@@ -120,16 +123,36 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
                 session.warn(format!("{name} is not pinned: {}", of_this_machine(name)));
                 continue;
             }
+            if session.registry()?.component(name).is_none() {
+                elsewhere.push(name.as_str());
+                continue;
+            }
             specs.push(ComponentSpec {
                 name: name.clone(),
                 requirement: None,
             });
         }
+        let elsewhere = match &elsewhere[..] {
+            [] => None,
+            [one] => Some(format!("{one} is not pinned: {OF_ANOTHER_REGISTRY}")),
+            more => Some(format!(
+                "{} are not pinned: this registry has no components of those names",
+                more.join(", ")
+            )),
+        };
         if specs.is_empty() {
             return Err(Error::NotFound {
                 message: "nothing is active that could be pinned".to_owned(),
-                hint: "`ampup pin postgres@18`".to_owned(),
+                hint: match elsewhere {
+                    None => "`ampup pin postgres@18`".to_owned(),
+                    Some(_) => {
+                        "name the registry that has what is active: `ampup pin --registry FILE`".to_owned()
+                    }
+                },
             });
+        }
+        if let Some(line) = elsewhere {
+            session.note(line);
         }
     }
     for spec in &mut specs {
@@ -170,8 +193,8 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
             continue;
         }
         let active = inventory.active.components.get(&spec.name);
-        if let Some(tree) = of_database(spec, active, &inventory, session)? {
-            spec.requirement = Some(Requirement::Exact(tree.version().clone()));
+        if let Some(version) = of_database(spec, active, &inventory, session)? {
+            spec.requirement = Some(Requirement::Exact(version));
             continue;
         }
         if active.is_some_and(|tree| local_name(tree.version()).is_some()) {
@@ -202,7 +225,7 @@ fn of_database(
     active: Option<&TreeName>,
     inventory: &Inventory,
     session: &Session,
-) -> Result<Option<TreeName>, Error> {
+) -> Result<Option<Version>, Error> {
     let Some((place, major)) = pinned::database_here(session).filter(|_| spec.name == locate::postgres())
     else {
         return Ok(None);
@@ -210,12 +233,10 @@ fn of_database(
     if active.is_some_and(|active| active.version().major == major) {
         return Ok(None);
     }
-    let trees = inventory.trees(&spec.name).iter();
-    let of_major = trees
-        .filter(|tree| tree.origin.is_some() && local_name(tree.name.version()).is_none())
-        .map(|tree| &tree.name)
-        .filter(|tree| tree.version().major == major);
-    let Some(newest) = of_major.max() else {
+    let newest = inventory.best(&spec.name, |origin| {
+        origin.version.major == major && local_name(&origin.version).is_none()
+    });
+    let Some((tree, newest)) = newest else {
         return Err(Error::Refused {
             message: format!(
                 "the database in `{place}` is of PostgreSQL {major}, of which no version is installed"
@@ -224,11 +245,11 @@ fn of_database(
                 .unwrap_or_else(|| format!("`ampup pin postgres@{major}`, then `ampup install`")),
         });
     };
-    let shown = session.style(&spec.name)?.show(newest.version());
+    let shown = session.shown(&spec.name, &tree.name, inventory)?;
     session.note(format!(
         "postgres {shown} is pinned, because the database in `{place}` is of PostgreSQL {major}"
     ));
-    Ok(Some(newest.clone()))
+    Ok(Some(newest.version.clone()))
 }
 
 fn of_this_machine(name: &ComponentName) -> String {

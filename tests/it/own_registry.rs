@@ -22,7 +22,7 @@ fn blocks(language: &str) -> Vec<String> {
 
 #[test]
 fn the_readmes_registry_is_copied_changed_and_installed() {
-    let home = Home::new();
+    let mut home = Home::new();
     let world = home.registry().parent().expect("a directory").join("newcomer");
     fs::create_dir(&world).expect("made");
     let shell = blocks("sh");
@@ -80,11 +80,54 @@ fn the_readmes_registry_is_copied_changed_and_installed() {
     // Of what another registry has, everything but the registry itself is known.
     home.ampup(&["undo"])
         .exits(0)
-        .says("`ampup use hello@1.0.0` with `--registry` and the registry that has it activates it");
+        .says("and `ampup use hello@1.0.0 --registry FILE` activates it");
+    home.ampup(&["why", "hello"])
+        .exits(3)
+        .says("hint: `ampup use hello@1.0.0 --registry FILE`");
     home.ampup(&["use", "hello@1.0.0"])
         .exits(3)
         .says("hello is installed, and the registry that is used does not have it")
         .says("hint: name the registry that has it: `ampup use hello@1.0.0 --registry FILE`");
+
+    // Each registry pins what it has, and names the rest.
+    let own = world.join("registry.json");
+    let of_own = |home: &Home, words: &[&str]| home.ampup(&[&["--registry", own.as_str()], words].concat());
+    let unknown = "is not pinned: this registry has no component of that name\n";
+    of_own(&home, &["use", "hello@1.0.0"]).exits(0);
+    home.ampup(&["pin"])
+        .exits(3)
+        .says("nothing is active that could be pinned\nhint: name the registry that has what is active: `ampup pin --registry FILE`");
+    home.offer("tool", "1.0.0");
+    home.ampup(&["install", "tool"]).exits(0);
+    home.ampup(&["pin", "--dry-run"])
+        .exits(0)
+        .prints("tool 1.0.0\n")
+        .says(&format!("hello {unknown}"));
+    of_own(&home, &["pin", "--dry-run"])
+        .exits(0)
+        .prints("hello 1.0.0\n")
+        .says(&format!("tool {unknown}"));
+
+    of_own(&home, &["pin"]).exits(0);
+    home.ampup(&["which", "hello"])
+        .exits(3)
+        .says("`: there is no component `hello`\nhint: name the registry that has it with `--registry FILE`, or remove that line");
+    fs::remove_file(home.work().join("ampup.toml")).expect("removed");
+
+    // What leads back to it needs the registry too.
+    let build = home.directory("build");
+    fs::copy(world.join("hello-1.0.0/hello-linux"), build.join("hello")).expect("copied");
+    let mut command = Command::new("chmod");
+    command.args(["755", build.join("hello").as_str()]);
+    finish(command).exits(0);
+    of_own(&home, &["link", "hello", build.as_str()]).exits(0);
+    home.ampup(&["uninstall", "hello@1.0.0"])
+        .exits(0)
+        .says("hello is no longer active; `ampup use hello@local-")
+        .says(" --registry FILE` activates another version");
+    home.ampup(&["history"]).exits(0).prints_with(
+        "hello 1.0.0 was removed since; `ampup install hello@1.0.0 --registry FILE` brings it back",
+    );
 
     // A slip of the pen is told where it is.
     let slip = registry
