@@ -167,7 +167,7 @@ pub fn examine(
         findings.extend(around::search_path(layout, env));
     }
     findings.extend(registry.map(|registry| registry_in_use(registry, &origin.keyring, now)));
-    findings.extend(around::host(layout, advice));
+    findings.extend(around::host(layout, env, advice));
     findings.extend(around::project(env));
     if let Some(amp_dir) = around::amp_dir(env) {
         findings.extend(file_system::check(&amp_dir, layout, env, advice));

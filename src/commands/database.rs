@@ -16,7 +16,7 @@ use crate::{
     postgres::{
         Cluster, ClusterError, Contents, Project, Released, Server, ServerOrigin, StartOptions,
         enclosing::{self, Surprise},
-        observe::purpose::StartedBy,
+        observe::{files, purpose::StartedBy},
         program::ProgramError,
         projects::Projects,
         user::OsUser,
@@ -216,6 +216,9 @@ fn events_of(cluster: &Cluster, start: &StartOptions, server: &Server) -> Vec<Ev
         }
     };
     let mut events = vec![Event::Note(line)];
+    if evidence.made.is_some() && start.run_as.is_none() {
+        events.extend(in_place_of_nameless_owner(cluster));
+    }
     if !evidence.is_durable {
         let why = if start.ephemeral && evidence.made.is_some() {
             "as asked"
@@ -227,6 +230,20 @@ fn events_of(cluster: &Cluster, start: &StartOptions, server: &Server) -> Vec<Ev
         )));
     }
     events
+}
+
+/// Whose a new database is where the project's owner, who would have it, has no name on this system.
+fn in_place_of_nameless_owner(cluster: &Cluster) -> Option<Event> {
+    let user = cluster.run_as(None).ok()??;
+    let project = cluster.project();
+    let owner = files::project_owner(project.amp_dir()).ok()?;
+    (owner != 0 && owner != user.uid).then(|| {
+        Event::Note(format!(
+            "user {owner}, who owns `{}`, has no name on this system: the database belongs to `{}`",
+            project.directory(),
+            user.name
+        ))
+    })
 }
 
 /// The next command to type for an error of a cluster, with what the registry knows.

@@ -10,7 +10,9 @@ use crate::{
     fs::{entries, link},
     hindrance::{self, Hindrance},
     layout::Layout,
+    locate::Locator,
     postgres::{
+        Cluster,
         enclosing::{self, Surprise},
         observe::{decide::Contents, files},
         user::{OsUser, current_uid},
@@ -99,7 +101,7 @@ fn is_within(one: &Utf8Path, other: &Utf8Path) -> bool {
 }
 
 /// Looks for hindrances of this host, and for the user whom PostgreSQL is run as.
-pub(super) fn host(layout: &Layout, advice: Advice) -> Vec<Finding> {
+pub(super) fn host(layout: &Layout, env: &Env, advice: Advice) -> Vec<Finding> {
     let place = layout.staging();
     let place = place.ancestors().find(|path| path.is_dir()).unwrap_or(&place);
     let mut found = hindrance::seen(place, Acceptance::Postgres);
@@ -109,19 +111,30 @@ pub(super) fn host(layout: &Layout, advice: Advice) -> Vec<Finding> {
         found.extend(hindrance::tried(place, Acceptance::Postgres));
     }
     let mut findings: Vec<Finding> = found.iter().map(|found| problem(found, advice)).collect();
-    if let Ok(run_as) = OsUser::for_postgres() {
-        findings.push(Finding::fine(
-            "user",
-            match run_as {
-                None => format!("user {} can run PostgreSQL", current_uid()),
-                Some(user) => format!(
-                    "you are root, whom PostgreSQL refuses: ampup runs it as `{}`",
-                    user.name
-                ),
-            },
-        ));
-    }
+    let text = match OsUser::for_postgres() {
+        Ok(None) => Some(format!("user {} can run PostgreSQL", current_uid())),
+        Ok(Some(user)) => in_place_of_root(user, layout, env).map(|user| {
+            format!(
+                "you are root, whom PostgreSQL refuses: ampup runs it as `{}`",
+                user.name
+            )
+        }),
+        // A hindrance.
+        Err(_) => None,
+    };
+    findings.extend(text.map(|text| Finding::fine("user", text)));
     findings
+}
+
+/// The user whom the server of the project here runs as; `usual` where there is no project, and none where the database says
+/// why nobody can.
+fn in_place_of_root(usual: OsUser, layout: &Layout, env: &Env) -> Option<OsUser> {
+    match enclosing::find(env, None) {
+        Ok((project, _)) => Cluster::open(project, Locator::new(layout.home()), env)
+            .run_as(None)
+            .ok()?,
+        Err(_) => Some(usual),
+    }
 }
 
 fn problem(hindrance: &Hindrance, advice: Advice) -> Finding {

@@ -156,6 +156,8 @@ pub enum RunAs {
     Ourselves,
     /// This user.
     Uid(u32),
+    /// The owner of a project that has no cluster yet; where it has no name here, an ordinary user of the system's.
+    ProjectOwner(u32),
     /// An ordinary user of the system's, whichever there is.
     Unprivileged,
 }
@@ -169,6 +171,11 @@ impl RunAs {
         match self {
             Self::Ourselves => OsUser::current().map(|_| None),
             Self::Uid(uid) => OsUser::by_uid(uid).map(Some),
+            // The files of a host, in a container that does not know its users.
+            Self::ProjectOwner(uid) => match OsUser::by_uid(uid) {
+                Err(UserError::NoEntry(_)) => OsUser::unprivileged().map(Some),
+                answer => answer.map(Some),
+            },
             Self::Unprivileged => OsUser::unprivileged().map(Some),
         }
     }
@@ -219,7 +226,7 @@ pub fn run_as(asking: &Asking<'_>) -> Result<RunAs, AccessError> {
         }),
         (_, Some((_, owner))) => Ok(RunAs::Uid(owner)),
         (Some(asked), None) => Ok(RunAs::Uid(asked)),
-        (None, None) if project_owner != 0 => Ok(RunAs::Uid(project_owner)),
+        (None, None) if project_owner != 0 => Ok(RunAs::ProjectOwner(project_owner)),
         (None, None) => Ok(RunAs::Unprivileged),
     }
 }
@@ -304,7 +311,7 @@ mod tests {
     fn root_serves_as_the_owner_or_as_nobody_in_particular() {
         let cluster = |owner| Some((Utf8Path::new("/p/.amp/metadb"), owner));
         assert_eq!(run_as(&asking(0, 0)), Ok(RunAs::Unprivileged));
-        assert_eq!(run_as(&asking(0, 7)), Ok(RunAs::Uid(7)));
+        assert_eq!(run_as(&asking(0, 7)), Ok(RunAs::ProjectOwner(7)));
         assert_eq!(
             run_as(&Asking {
                 requested: Some(8),
@@ -358,7 +365,7 @@ mod tests {
                 sudo_caller: Some(7),
                 ..asking(0, 7)
             }),
-            Ok(RunAs::Uid(7))
+            Ok(RunAs::ProjectOwner(7))
         );
         assert!(matches!(
             run_as(&Asking {
@@ -367,6 +374,16 @@ mod tests {
             }),
             Err(AccessError::SudoForAnother { .. })
         ));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_owner_without_a_name_is_replaced_where_there_is_no_cluster_yet() {
+        const NAMELESS: u32 = 3_999_999_999;
+        let user = RunAs::ProjectOwner(NAMELESS).user().expect("a user");
+        assert_eq!(user, Some(OsUser::unprivileged().expect("a user")));
+        let refused = RunAs::Uid(NAMELESS).user().expect_err("its cluster");
+        assert!(matches!(refused, UserError::NoEntry(NAMELESS)), "{refused}");
     }
 
     #[test]

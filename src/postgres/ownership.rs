@@ -58,16 +58,11 @@ pub(crate) fn give_all(directory: &Directory, owner: Option<&OsUser>) -> io::Res
     }
 }
 
-/// Lets others pass through a directory that root made under a strict umask: the server runs as one of them.
-pub(super) fn open_way(directory: &Utf8Path) -> io::Result<()> {
+/// Lets others pass through a directory that root made at this path under a strict umask: the server runs as one of them.
+pub(super) fn open_way(made: &Directory, path: &Utf8Path) -> io::Result<()> {
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mut permissions = fs::metadata(directory)?.permissions();
-        permissions.set_mode(permissions.mode() | 0o011);
-        fs::set_permissions(directory, permissions)?;
-    }
+    made.set_mode(identity::FileIdentity::at(path)?.mode | 0o011)?;
     #[cfg(not(unix))]
-    let _ = directory;
+    let _ = (made, path);
     Ok(())
 }

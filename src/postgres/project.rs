@@ -188,24 +188,22 @@ impl Project {
         self.amp_dir.join("config.toml")
     }
 
-    /// Makes the directories that ampd and the server need; does nothing where they are. What root makes in the project of
-    /// whoever the server runs as is theirs; in a project of its own, only the cluster is another's.
+    /// Makes the directories that ampd and the server need; does nothing where they are. What root makes is the project's
+    /// owner's, also where the server runs as somebody else, whose only the cluster is then.
     ///
     /// # Errors
     /// When one cannot be made, or, as root, a link is in its place.
     pub fn prepare(&self, run_as: Option<&OsUser>) -> Result<(), ProjectError> {
         let failed = self.failed();
         let owner = self.owner(run_as)?;
+        let owner = owner.as_ref();
         // The last that is made: whoever is interrupted before it begins again.
         let is_new = self.logs().symlink_metadata().is_err();
         if let Some(parent) = self.amp_dir.parent() {
             fs::create_dir_all(parent).map_err(&failed)?;
         }
-        let is_made = self.amp_dir.symlink_metadata().is_err();
-        self.make(&self.amp_dir, owner)?;
-        if is_made && run_as.is_some() && owner.is_none() {
-            open_way(&self.amp_dir).map_err(&failed)?;
-        }
+        let is_anothers = run_as.is_some_and(|user| owner.is_none_or(|owner| owner.uid != user.uid));
+        self.make(&self.amp_dir, owner, is_anothers)?;
         let ignore = self.amp_dir.join(".gitignore");
         // An empty one was cut between its making and its one line.
         let is_whole = |found: std::fs::Metadata| !found.is_file() || found.len() > 0;
@@ -213,7 +211,7 @@ impl Project {
             put(&ignore, b"*\n", owner).map_err(&failed)?;
         }
         for directory in DIRECTORIES {
-            self.make(&self.amp_dir.join(directory), owner)?;
+            self.make(&self.amp_dir.join(directory), owner, false)?;
         }
         Ok(())
     }
@@ -241,15 +239,22 @@ impl Project {
         match Directory::make(&directory).and_then(|made| give_directory(&made, run_as)) {
             Ok(()) => Ok(directory),
             Err(cause) => self
-                .found(&directory, self.owner(run_as)?, cause)
+                .found(&directory, self.owner(run_as)?.as_ref(), cause)
                 .map(|()| directory),
         }
     }
 
-    fn make(&self, directory: &Utf8Path, owner: Option<&OsUser>) -> Result<(), ProjectError> {
-        let made = fs::create_dir(directory).and_then(|()| match owner {
-            Some(_) => give_directory(&Directory::made(directory)?, owner),
-            None => Ok(()),
+    /// Makes a directory of this owner's; if it `is_way`, somebody else may pass through it.
+    fn make(&self, directory: &Utf8Path, owner: Option<&OsUser>, is_way: bool) -> Result<(), ProjectError> {
+        let made = fs::create_dir(directory).and_then(|()| {
+            if owner.is_none() && !is_way {
+                return Ok(());
+            }
+            let made = Directory::made(directory)?;
+            if is_way {
+                open_way(&made, directory)?;
+            }
+            give_directory(&made, owner)
         });
         made.or_else(|cause| self.found(directory, owner, cause))
     }
@@ -282,11 +287,21 @@ impl Project {
         Err(ProjectError::NoDirectory { path, target })
     }
 
-    /// Who gets what root makes here.
-    fn owner<'u>(&self, run_as: Option<&'u OsUser>) -> Result<Option<&'u OsUser>, ProjectError> {
+    /// Who gets what root makes here, if not root.
+    fn owner(&self, run_as: Option<&OsUser>) -> Result<Option<OsUser>, ProjectError> {
         let Some(user) = run_as else { return Ok(None) };
-        let owner = files::project_owner(&self.amp_dir).map_err(self.failed())?;
-        Ok(Some(user).filter(|user| user.uid == owner))
+        let uid = files::project_owner(&self.amp_dir).map_err(self.failed())?;
+        if uid == user.uid {
+            return Ok(Some(user.clone()));
+        }
+        let mut above = self.amp_dir.ancestors().map(FileIdentity::at);
+        let found = above.find_map(|found| found.ok().filter(|found| found.uid == uid && uid != 0));
+        // Nothing is given to a name.
+        Ok(found.map(|found| OsUser {
+            name: uid.to_string(),
+            uid,
+            gid: found.gid,
+        }))
     }
 
     fn failed(&self) -> impl Fn(io::Error) -> ProjectError {

@@ -108,6 +108,56 @@ fn root_follows_a_link_of_its_own() {
     assert_eq!((uid(&amp), uid(&amp.join("data")), uid(&elsewhere)), (0, 0, 0));
 }
 
+/// A directory of the host's, in a container that does not know its users.
+#[test]
+fn an_owner_without_a_name_keeps_all_but_the_cluster() {
+    if run_as().is_none() {
+        return;
+    }
+    const NAMELESS: u32 = 54321;
+    let home = Home::with_postgres(&[Build::Npm(18)]);
+    let _ends = Ends(&home);
+    let (amp, below) = (home.work().join(".amp"), home.directory("work/below"));
+    let chown = |owner: u32, path: &Utf8Path| {
+        done(Command::new("chown").args(["-R", &format!("{owner}:{owner}"), path.as_str()]));
+    };
+    chown(NAMELESS, &home.work());
+    let other = OsUser::unprivileged().expect("a user");
+    let doctor = || finish(home.command_as_we_are(&["doctor"]));
+    let said = format!(
+        "you are root, whom PostgreSQL refuses: ampup runs it as `{}`",
+        other.name
+    );
+    doctor().prints_with(&said);
+    root(&home, &["start"]).exits(0).says(&format!(
+        "user {NAMELESS}, who owns `{}`, has no name on this system: the database belongs to `{}`",
+        home.work(),
+        other.name
+    ));
+    let theirs = [amp.clone(), amp.join("data"), amp.join("log")].map(|path| uid(&path));
+    assert_eq!((theirs, uid(&amp.join("metadb"))), ([NAMELESS; 3], other.uid));
+    // It is found from below, like that of a user with a name.
+    let mut in_below = home.command_as_we_are(&["db", "url"]);
+    in_below.current_dir(&below);
+    finish(in_below).exits(0).says("using the project in");
+    root(&home, &["backup", "b.tar.gz"]).exits(0);
+    root(&home, &["restore", "b.tar.gz"]).exits(0);
+    root(&home, &["stop"]).exits(0);
+    assert_eq!(uid(&amp.join("metadb")), other.uid);
+    doctor().prints_with(&said);
+
+    // A cluster of theirs is nobody else's to run.
+    chown(NAMELESS, &amp.join("metadb"));
+    root(&home, &["start"])
+        .exits(1)
+        .says("user 54321 has no entry in the passwd database, and PostgreSQL needs one")
+        .says("hint: `echo 'amp:x:54321:0::/tmp:/bin/sh' >> /etc/passwd` as root; a container keeps it if it is a `RUN` line");
+    let run = doctor()
+        .exits(1)
+        .prints_with("problem database: user 54321 has no entry");
+    assert!(!run.stdout.contains("ampup runs it as"), "{run:#?}");
+}
+
 /// The directory of a cluster that is being made: it has this name in the Amp directory, or begins so.
 fn making(home: &Home, begin: &str) -> Option<Utf8PathBuf> {
     let amp = home.work().join(".amp");

@@ -88,7 +88,7 @@ impl UserError {
                 "`useradd --system {name}` makes it, or name another user"
             )),
             Self::NoEntry(uid) => Some(format!(
-                "`echo 'amp:x:{uid}:0::/tmp:/bin/sh' >> /etc/passwd` as root"
+                "`echo 'amp:x:{uid}:0::/tmp:/bin/sh' >> /etc/passwd` as root; a container keeps it if it is a `RUN` line of its Dockerfile"
             )),
             Self::NobodyElse => Some("`useradd --system postgres`".to_owned()),
             Self::Root => Some("choose another user with `--run-as`".to_owned()),
