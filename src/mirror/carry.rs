@@ -99,6 +99,17 @@ impl Builds {
         let has = |name: &ComponentName| self.carried.iter().any(|build| build.entry.component == *name);
         wanted.plan.components.iter().filter(move |name| !has(name))
     }
+
+    /// The names of those among them that nobody needed to fetch, each with that of what it moves with and could not be had.
+    pub fn left_out<'a>(
+        &'a self,
+        wanted: &'a Wanted,
+    ) -> impl Iterator<Item = (&'a ComponentName, &'a ComponentName)> {
+        let has_failed = |name: &ComponentName| self.failed.iter().any(|failure| failure.component == *name);
+        let first = self.failed.first().map(|failure| &failure.component);
+        let left_out = self.lacking(wanted).filter(move |name| !has_failed(name));
+        left_out.filter_map(move |name| Some((name, first?)))
+    }
 }
 
 impl Mirror {

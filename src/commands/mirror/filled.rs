@@ -28,8 +28,7 @@ pub(super) fn outcome(
     session: &Session,
 ) -> Result<Outcome, Error> {
     let mut talk = Vec::new();
-    let (mut rows, mut absent) = (Vec::new(), Vec::new());
-    let mut exit = Exit::Done;
+    let (mut rows, mut absent, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for (wanted, builds) in filled {
         let mut said = Vec::new();
         for build in &builds.carried {
@@ -56,18 +55,22 @@ pub(super) fn outcome(
                 "provider": failure.provider, "why": failure.error.to_string(),
             })
         }));
-        exit = worst(exit, exit_of(wanted, builds));
-        let lacking: Vec<String> = builds.lacking(wanted).map(ToString::to_string).collect();
-        if !lacking.is_empty() {
-            let hint = builds.failed.iter().find_map(|failure| failure.error.hint());
+        for (component, other) in builds.left_out(wanted) {
+            let why = format!("of no use without {other}, with which it moves");
             talk.push(format!(
-                "error: no build of {} for {} could be had",
-                lacking.join(" and "),
+                "not in the mirror: {component} for {}: {why}",
                 wanted.target
             ));
-            talk.extend(hint.map(|hint| format!("hint: {hint}")));
+            absent.push(json!({"name": component, "target": wanted.target, "why": why}));
+        }
+        if let Some(failed) = Failed::of(wanted, builds, session)? {
+            talk.extend(failed.talk());
+            errors.push(failed);
         }
     }
+    // Wrong bytes say more than that something could not be had.
+    errors.sort_by_key(|failed| failed.exit != Exit::Integrity);
+    let exit = errors.first().map_or(Exit::Done, |failed| failed.exit);
     let mut own = Vec::new();
     for one in itself {
         match one {
@@ -88,10 +91,13 @@ pub(super) fn outcome(
     if exit == Exit::Done {
         talk.extend(use_of(mirror, itself));
     }
-    let json = json!({
+    let mut json = json!({
         "mirror": mirror.directory(), "registry": registry_row(registry), "artifacts": rows, "ampup": own,
         "not_carried": absent,
     });
+    if let Some(failed) = errors.first() {
+        json["error"] = failed.json();
+    }
     Ok(Outcome {
         exit,
         ..Outcome::done(talk, json)
@@ -126,12 +132,57 @@ fn use_of(mirror: &Mirror, itself: &[Result<Itself, NotCarried>]) -> Vec<String>
     talk
 }
 
-/// Wrong bytes say more than that something could not be had.
-fn worst(one: Exit, other: Exit) -> Exit {
-    match (one, other) {
-        (Exit::Integrity, _) | (_, Exit::Integrity) => Exit::Integrity,
-        (Exit::Done, other) => other,
-        (one, _) => one,
+/// The reason that the mirror has not all that was wanted.
+struct Failed {
+    exit: Exit,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+    /// There is no build of something.
+    is_lacking: bool,
+}
+
+impl Failed {
+    fn of(wanted: &Wanted, builds: &Builds, session: &Session) -> Result<Option<Self>, Error> {
+        let exit = exit_of(wanted, builds);
+        if exit == Exit::Done {
+            return Ok(None);
+        }
+        let lacking: Vec<String> = builds.lacking(wanted).map(ToString::to_string).collect();
+        let is_lacking = !lacking.is_empty();
+        let mut causes = Vec::new();
+        for failure in &builds.failed {
+            causes.push(failed(failure, session)?);
+        }
+        Ok(Some(Self {
+            exit,
+            message: match is_lacking {
+                true => format!(
+                    "no build of {} for {} could be had",
+                    lacking.join(" and "),
+                    wanted.target
+                ),
+                false => format!("not every build for {} could be had", wanted.target),
+            },
+            causes,
+            hint: builds.failed.iter().find_map(|failure| failure.error.hint()),
+            is_lacking,
+        }))
+    }
+
+    /// The lines for a person, who was told of each build: of what another builder has too, that is enough.
+    fn talk(&self) -> Vec<String> {
+        if !self.is_lacking {
+            return Vec::new();
+        }
+        let hint = self.hint.as_ref().map(|hint| format!("hint: {hint}"));
+        std::iter::once(format!("error: {}", self.message))
+            .chain(hint)
+            .collect()
+    }
+
+    fn json(&self) -> Value {
+        json!({ "message": self.message, "causes": self.causes, "hint": self.hint })
     }
 }
 

@@ -117,4 +117,39 @@ fn what_nobody_answers_for_is_one_line() {
         6,
         "{json}"
     );
+    let message = format!("no build of postgres for {TARGET} could be had");
+    assert_eq!(json["error"]["message"], message, "{json}");
+}
+
+#[test]
+fn what_moves_with_a_build_that_is_not_to_be_had_is_named_too() {
+    let mut home = Home::new();
+    for name in ["ampctl", "ampd"] {
+        let artifact = json!({
+            "target": TARGET, "provider": "acme", "format": "raw",
+            "source": {"kind": "https", "url": "https://127.0.0.1:1/tool"},
+            "integrity": {"kind": "pinned", "digest": sha256(name.as_bytes())},
+        });
+        home.offer_artifacts(name, "1.0.0", &[artifact]);
+    }
+    let kept = Kept {
+        home,
+        content: Vec::new(),
+    };
+    kept.mirror(&["ampd"]).exits(5).says(&format!(
+        "not in the mirror: ampctl for {TARGET}: of no use without ampd, with which it moves\n\
+         error: no build of ampd and ampctl for {TARGET} could be had\n"
+    ));
+    let json = kept.mirror(&["ampd", "--json"]).exits(5).json();
+    let absent = json["not_carried"].as_array().expect("a list").iter();
+    let absent: Vec<_> = absent
+        .filter(|row| row["name"] != "ampup")
+        .map(|row| &row["name"])
+        .collect();
+    assert_eq!(absent, ["ampd", "ampctl"], "{json}");
+    let causes = json["error"]["causes"].as_array().expect("a list");
+    assert!(
+        matches!(&causes[..], [one] if one.as_str().is_some_and(|one| one.starts_with("ampd v1.0.0"))),
+        "{json}"
+    );
 }
