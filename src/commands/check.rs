@@ -6,7 +6,9 @@ use super::{
     Error, Outcome, Session, concerns,
     how::How,
     installation::hindered,
-    installed, paint, pinned, requests,
+    installed, paint,
+    pinned::{self, Chooser},
+    requests,
     standing::{self, Standing},
     upstream,
 };
@@ -120,19 +122,32 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     let is_named = |name: &ComponentName| args.names.is_empty() || args.names.contains(name);
     talk.extend(pinned::talk(is_named, &inventory, session)?);
-    let pins = pinned::all_concerns(is_named, &inventory, session)?;
-    for (chosen, concerns) in &pins {
-        talk.extend(chosen.told(concerns, session)?);
+    let judged = pinned::all_concerns(is_named, &inventory, session)?;
+    let mut pins = Vec::new();
+    for (chosen, concerns) in &judged {
+        let (name, tree) = (&chosen.component, &chosen.tree);
+        // What is active was told.
+        if !inventory.is_active(name, tree) {
+            talk.extend(chosen.told(concerns, session)?);
+        }
+        pins.push(json!({
+            "name": name, "version": tree.to_string(), "pin": chosen.by.json(),
+            "installed": inventory.tree(name, tree).is_some(), "concerns": concerns::json(concerns),
+        }));
     }
-    let pins: Vec<_> = pins
+    // The registry has nothing that these mean.
+    let in_file = session.pins()?;
+    for (file, pin) in in_file
         .iter()
-        .map(|(chosen, concerns)| {
-            json!({
-                "name": chosen.component, "version": chosen.tree.to_string(), "pin": chosen.by.json(),
-                "installed": inventory.tree(&chosen.component, &chosen.tree).is_some(), "concerns": concerns::json(concerns),
-            })
-        })
-        .collect();
+        .flat_map(|file| file.pins.iter().map(move |pin| (file, pin)))
+    {
+        if is_named(&pin.name) && judged.iter().all(|(chosen, _)| chosen.component != pin.name) {
+            pins.push(json!({
+                "name": pin.name, "version": null, "pin": Chooser::of_pin(file, pin).json(), "installed": false,
+                "concerns": [],
+            }));
+        }
+    }
     for (_, error) in &hindered {
         let mut lines = error.lines();
         lines[0] = lines[0].replacen("error: ", "held back: ", 1);

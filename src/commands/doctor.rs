@@ -247,7 +247,7 @@ fn pins(session: &Session) -> Vec<Finding> {
 fn try_pins(session: &Session) -> Result<Vec<Finding>, Error> {
     let inventory = session.inventory()?;
     let lines = pinned::lines(&inventory, session)?;
-    let concerns = pinned::all_concerns(|_| true, &inventory, session)?;
+    let concerns = pinned::further_concerns(|_| true, &inventory, session)?;
     let mut findings = Vec::new();
     for line in lines {
         let concerned = concerns.iter().find(|(chosen, _)| chosen.component == line.name);

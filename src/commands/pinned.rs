@@ -8,7 +8,7 @@ mod postgres;
 
 pub(super) use self::{
     chooser::Chooser,
-    judged::all_concerns,
+    judged::{all_concerns, further_concerns},
     known::{ensure_known, needed},
     plain::PlainWord,
     postgres::{PostgresPin, database_here},

@@ -55,7 +55,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut plan = Plan::default();
     let mut talk = installed::unknown(&args.names, &inventory, &registry);
     let is_named = |name: &ComponentName| args.names.is_empty() || args.names.contains(name);
-    for (chosen, concerns) in pinned::all_concerns(is_named, &inventory, session)? {
+    for (chosen, concerns) in pinned::further_concerns(is_named, &inventory, session)? {
         talk.extend(chosen.told(&concerns, session)?);
     }
     let survey = survey(&updates, &inventory, &args.how, session)?;

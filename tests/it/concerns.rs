@@ -62,6 +62,18 @@ fn a_missed_security_fix_is_told_by_every_command_that_looks() {
         "{lacks}\n        `ampup use tool@2.0.0`, which is installed\n"
     ));
     home.ampup(&["use", "tool@2.0.0"]).exits(0);
+    let pins = || home.ampup(&["check", "--json"]).exits(0).json()["pins"].clone();
+    // Every pin is listed: of what is active, and of what there is nothing.
+    every(
+        [("2", json!("2.0.0")), ("9", json!(null))],
+        |(requirement, version)| {
+            home.ampup(&["pin", "--force", &format!("tool@{requirement}")])
+                .exits(0);
+            let pins = pins();
+            assert_eq!(pins[0]["version"], version, "{pins}");
+            assert_eq!(pins[0]["pin"]["requirement"], requirement, "{pins}");
+        },
+    );
     // What the project uses in place of it is no better for that.
     home.ampup(&["pin", "tool@1.0.0"]).exits(0);
     home.ampup(&["list"]).exits(0).says(lacks);
@@ -72,7 +84,6 @@ fn a_missed_security_fix_is_told_by_every_command_that_looks() {
             "`ampup.toml`): {lacks}\n        `ampup pin tool@2.0.0`, then `ampup install`\n"
         ));
     let remedy = format!("{lacks}\n`ampup pin tool@2.0.0`, then `ampup install`\n");
-    let pins = || home.ampup(&["check", "--json"]).exits(0).json()["pins"].clone();
     every(["check", "update", "install"], |verb| {
         home.ampup(&[verb]).exits(0).says(&remedy);
     });

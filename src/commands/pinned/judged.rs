@@ -9,8 +9,8 @@ use crate::{
     registry::concern::Concern,
 };
 
-/// The concerns about each version that the project pins and that is not active: what is active has its own. Of a pin of
-/// which nothing is installed, the version that `ampup install` takes is judged.
+/// The concerns about each version that the project pins. Of a pin of which nothing is installed, the version that `ampup
+/// install` takes is judged.
 ///
 /// # Errors
 /// As `installed`.
@@ -25,15 +25,27 @@ pub(in super::super) fn all_concerns(
             chosen.extend(to_install(pin, Chooser::of_pin(pins, pin), session)?);
         }
     }
-    let others = chosen.into_iter().filter(|chosen| {
-        is_shown(&chosen.component) && !inventory.is_active(&chosen.component, &chosen.tree)
-    });
-    others
+    let shown = chosen.into_iter().filter(|chosen| is_shown(&chosen.component));
+    shown
         .map(|chosen| {
             let concerns = concerns::of_tree(&chosen.component, &chosen.tree, inventory, session)?;
             Ok((chosen, concerns))
         })
         .collect()
+}
+
+/// Those about what is not active: what is active has its own.
+///
+/// # Errors
+/// As `installed`.
+pub(in super::super) fn further_concerns(
+    is_shown: impl Fn(&ComponentName) -> bool,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<(Chosen, Vec<Concern>)>, Error> {
+    let mut all = all_concerns(is_shown, inventory, session)?;
+    all.retain(|(chosen, _)| !inventory.is_active(&chosen.component, &chosen.tree));
+    Ok(all)
 }
 
 /// The version of which nothing is installed and that a pin will bring; `None` if the registry has none that it means.
