@@ -305,7 +305,9 @@ impl Importing<'_> {
         let (from, said) = match file::kind(path)? {
             Kind::Archive => {
                 let pg_restore = self.dumper(&["pg_restore"], None)?;
-                let said = listed(&pg_restore, &DumpFile::open(path).map_err(failed)?)?;
+                let (version, project) = (pg_restore.version().0, self.programs.major());
+                let said = listed(&pg_restore, &DumpFile::open(path).map_err(failed)?)
+                    .map_err(|error| error.of_pg_restore(version, project))?;
                 let dump = DumpFile::open(path).map_err(failed)?;
                 let mut text = pg_restore.unconnected("pg_restore");
                 text.args(["--no-tablespaces", "--file=-"])

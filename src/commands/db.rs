@@ -177,17 +177,24 @@ fn would_keep(cluster: &Cluster) -> Result<Option<String>, Error> {
 /// The builder whose PostgreSQL has all client programs.
 const COMPLETE: &str = "theseus";
 
-/// Says which build has the programs that are missing, where the registry has one for this host.
+/// Says which build has the programs that are missing or too old, where the registry has one for this host.
 fn with_build(error: DumpError, session: &Session) -> Error {
-    let DumpError::NoClients { majors, .. } = &error else {
+    let (DumpError::NoClients { majors, .. } | DumpError::TooOld { majors, .. }) = &error else {
         return error.into();
     };
-    match complete_build(majors, session) {
-        Some(hint) => Error::NotFound {
-            message: error.to_string(),
-            hint: format!("{hint} installs them; or put them on PATH"),
+    let Some(install) = complete_build(majors, session) else {
+        return error.into();
+    };
+    let message = error.to_string();
+    match error {
+        DumpError::TooOld { .. } => Error::Refused {
+            message,
+            hint: format!("{install} installs a newer one; or put that on PATH"),
         },
-        None => error.into(),
+        _ => Error::NotFound {
+            message,
+            hint: format!("{install} installs them; or put them on PATH"),
+        },
     }
 }
 

@@ -205,6 +205,11 @@ impl Clients {
         })
     }
 
+    /// Their version.
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
     fn ensure_run(&self, names: &[&str]) -> Result<(), DumpError> {
         for name in names {
             let mut command = self.unconnected(name);

@@ -64,6 +64,18 @@ pub enum DumpError {
         /// The last lines of its output.
         last_lines: Vec<String>,
     },
+    /// A dump that this pg_restore does not know.
+    #[error("`{program}` of PostgreSQL {version} is too old for this dump: {said}")]
+    TooOld {
+        /// Which.
+        program: String,
+        /// Its major.
+        version: u64,
+        /// Its words.
+        said: String,
+        /// The majors of those that may know it, and that an import into the project takes.
+        majors: RangeInclusive<u64>,
+    },
     /// A server of somebody else's.
     #[error("no answer from {host} for {seconds} s")]
     Silent {
@@ -126,12 +138,35 @@ pub enum DumpError {
     },
 }
 
+/// The words of pg_restore for an archive that a later pg_dump wrote.
+const UNKNOWN_ARCHIVE: &str = "unsupported version (";
+
 impl DumpError {
     pub(crate) fn failed(program: String, status: ExitStatus, said: &str) -> Self {
         Self::Failed {
             program,
             status,
             last_lines: last_lines(said),
+        }
+    }
+
+    /// The same error, where it is said by a pg_restore of this version which does not know the dump; the project's PostgreSQL
+    /// is of the major `project`.
+    pub(crate) fn of_pg_restore(self, version: u64, project: u64) -> Self {
+        let Self::Failed {
+            program, last_lines, ..
+        } = &self
+        else {
+            return self;
+        };
+        match last_lines.iter().find(|line| line.contains(UNKNOWN_ARCHIVE)) {
+            Some(said) => Self::TooOld {
+                program: program.clone(),
+                version,
+                said: said.trim_start_matches("pg_restore: error: ").to_owned(),
+                majors: version.saturating_add(1)..=project,
+            },
+            None => self,
         }
     }
 

@@ -22,6 +22,16 @@ impl DumpError {
                 u64::MAX => "install PostgreSQL's client programs, on PATH".to_owned(),
                 major => format!("install the client programs of PostgreSQL {major}, on PATH"),
             }),
+            // The command knows which build has one that is new enough.
+            Self::TooOld { majors, .. } if !majors.is_empty() => Some(format!(
+                "install the client programs of PostgreSQL {}, on PATH",
+                majors.end()
+            )),
+            Self::TooOld { .. } => Some(
+                "a later PostgreSQL wrote it: `ampup install postgres` installs the newest, and `ampup db upgrade` moves a database \
+                 that is there to it; then run the same command again"
+                    .to_owned(),
+            ),
             Self::Spawn { source, .. } => hint_of_room(source),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("name a file that is there, or an address `postgresql://…`".to_owned())
@@ -117,9 +127,11 @@ impl DumpError {
             Self::Failed { last_lines, .. } if is_of_login(last_lines) => Exit::Failed,
             Self::Failed { last_lines, .. } if is_of_network(last_lines) => Exit::Network,
             Self::Silent { .. } | Self::Lost { .. } => Exit::Network,
-            Self::Failed { .. } | Self::Uncounted { .. } | Self::Downgrade { .. } | Self::Refused { .. } => {
-                Exit::Failed
-            }
+            Self::Failed { .. }
+            | Self::TooOld { .. }
+            | Self::Uncounted { .. }
+            | Self::Downgrade { .. }
+            | Self::Refused { .. } => Exit::Failed,
             Self::RowsDiffer { .. } => Exit::Integrity,
             Self::NoRoom { .. } => Exit::Disk,
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,

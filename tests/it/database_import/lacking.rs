@@ -1,9 +1,12 @@
 //! Imports of what the PostgreSQL here does not have.
 
+use fs_err as fs;
+use serde_json::json;
+
 use super::Elsewhere;
 use crate::support::{
     database::{Build, Ends},
-    home::Home,
+    home::{Home, TARGET, sha256},
     postgres::sql,
     table::every,
 };
@@ -82,4 +85,47 @@ fn text_that_this_build_cannot_sort_is_seen_before_anything_is_copied() {
     home.db(&["import", &elsewhere.address])
         .exits(0)
         .says("1 table with 0 rows");
+}
+
+/// An archive of a later pg_dump, for the pg_restore of the system.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_dump_that_pg_restore_is_too_old_for_is_told_with_one_that_is_not() {
+    let old = "of PostgreSQL 15 is too old for this dump: unsupported version (1.16) in file header";
+    // No server of theirs is ever started.
+    let mut later = Home::with_postgres(&[Build::Npm(18)]);
+    let same = Home::with_postgres(&[Build::Debian15]);
+    let elsewhere = Elsewhere::start(&later);
+    elsewhere.dump(&later, "--format=custom", "my.dump");
+    let mut dump = fs::read(later.work().join("my.dump")).expect("read");
+    // `PGDMP`, the version's major, its minor.
+    dump[6] = 16;
+    let rows = [
+        (
+            &later,
+            "hint: install the client programs of PostgreSQL 18, on PATH",
+        ),
+        (
+            &same,
+            "hint: a later PostgreSQL wrote it: `ampup install postgres` installs the newest",
+        ),
+    ];
+    for (home, hint) in rows {
+        fs::write(home.work().join("my.dump"), &dump).expect("written");
+        home.db(&["import", "my.dump"]).exits(1).says(old).says(hint);
+    }
+    later.offer_artifacts(
+        "postgres",
+        "18.6.0",
+        &[json!({
+            "target": TARGET, "provider": "theseus", "format": "raw",
+            "source": {"kind": "file", "url": "file:///nowhere"},
+            "integrity": {"kind": "pinned", "digest": sha256(b"nothing")},
+        })],
+    );
+    later
+        .db(&["import", "my.dump"])
+        .exits(1)
+        .says(old)
+        .says("hint: `ampup install postgres@18.6+theseus` installs a newer one");
 }
