@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use fs_err as fs;
 
 use super::{
-    icu,
+    icu, left,
     roles::{self, Roles},
 };
 use crate::{children::Interrupt, dump::DumpError, shell};
@@ -169,7 +169,7 @@ pub(super) fn scan(content: impl Read, interrupt: &Interrupt) -> io::Result<Said
             if is_in_rows {
                 // No row is this: a backslash in one is doubled.
                 is_in_rows = text != "\\.";
-            } else if is_of_database(text) {
+            } else if is_of_database(text) && !is_standard(text) {
                 said.of_database.push(text.trim_end_matches(';').to_owned());
             } else {
                 is_in_rows = text.starts_with("COPY ") && text.ends_with(" FROM stdin;");
@@ -209,6 +209,14 @@ fn is_of_database(line: &str) -> bool {
         || line.starts_with("ALTER DATABASE ")
             && (line.contains(" SET ") || line.contains(" CONNECTION LIMIT = "))
         || line.starts_with("ALTER ROLE ") && line.contains(" IN DATABASE ")
+}
+
+/// Returns true for the comment on a database that is in every cluster from the beginning.
+fn is_standard(line: &str) -> bool {
+    let comment = line
+        .strip_prefix("COMMENT ON DATABASE ")
+        .and_then(|rest| rest.split_once(" IS '"));
+    comment.is_some_and(|(_, text)| left::is_standard_comment(text.trim_end_matches("';")))
 }
 
 #[cfg(test)]
@@ -301,6 +309,8 @@ mod tests {
         let dump = "ALTER TABLE a OWNER TO bob;\nALTER DATABASE d SET work_mem TO '7MB';\n\
             ALTER ROLE bob IN DATABASE d SET x TO '1';\nCOMMENT ON DATABASE d IS 'x';\nGRANT ALL ON DATABASE d TO eve;\n\
             ALTER DATABASE d CONNECTION LIMIT = 7;\n";
+        let standard = "COMMENT ON DATABASE d IS 'default administrative connection database';\n";
+        assert_eq!(said(standard).of_database, [""; 0]);
         let copied = format!("COPY t (x) FROM stdin;\n{dump}\\.\n");
         assert_eq!(said(&copied).of_database, [""; 0]);
         assert_eq!(said(&format!("{copied}{dump}")).of_database.len(), 5);

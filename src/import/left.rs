@@ -13,7 +13,6 @@ const LINES: &str = "select pg_catalog.translate(line, E'\\n', ' ') from ( \
     union all select 'the comment on the database: ' || c.description from pg_catalog.pg_shdescription c \
         join pg_catalog.pg_database d on d.oid = c.objoid and d.datname = pg_catalog.current_database() \
         where c.classoid = 'pg_catalog.pg_database'::regclass \
-            and c.description <> 'default administrative connection database' \
     union all select concat('the connection limit of the database: ', datconnlimit) from pg_catalog.pg_database \
         where datname = pg_catalog.current_database() and datconnlimit >= 0 \
     union all select concat('setting of the server: ', name, ' = ', pg_catalog.current_setting(name), ' (postgresql.auto.conf)') \
@@ -41,6 +40,18 @@ const LINES: &str = "select pg_catalog.translate(line, E'\\n', ' ') from ( \
             or exists (select from pg_catalog.pg_auth_members m where m.member = r.oid)) \
     having count(*) > 0) as lines (line) order by 1;\n";
 
+/// The comments on databases that initdb makes.
+const STANDARD_COMMENTS: [&str; 3] = [
+    "default administrative connection database",
+    "default template for new databases",
+    "unmodifiable empty database",
+];
+
+/// Returns true for the comment on a database that is in every cluster from the beginning.
+pub(super) fn is_standard_comment(text: &str) -> bool {
+    STANDARD_COMMENTS.contains(&text)
+}
+
 /// The first major that has privileges on parameters.
 const WITH_PARAMETERS: u64 = 15;
 /// The same for those, which an older server does not know.
@@ -54,5 +65,10 @@ pub(super) fn behind(from: &Patience<'_>, major: u64) -> Result<Vec<String>, Dum
     if major >= WITH_PARAMETERS {
         lines += &from.ask(OF_PARAMETERS)?;
     }
-    Ok(lines.lines().map(str::to_owned).collect())
+    let comment = |line: &&str| {
+        line.strip_prefix("the comment on the database: ")
+            .map(is_standard_comment)
+    };
+    let told = lines.lines().filter(|line| comment(line) != Some(true));
+    Ok(told.map(str::to_owned).collect())
 }

@@ -74,7 +74,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     )];
     talk.extend(imported.kept.iter().map(|kept| super::kept(kept, &args.which)));
     if !imported.left_behind.is_empty() {
-        talk.push("not copied, because a dump of one database does not hold it:".to_owned());
+        let why = match source {
+            ImportSource::Address(_) => "a dump of one database does not hold it",
+            ImportSource::File(_) => "it is about the database itself, and what is in it was copied",
+        };
+        talk.push(format!("not copied, because {why}:"));
         talk.extend(imported.left_behind.iter().map(|one| format!("  {one}")));
     }
     talk.extend(change.iter().cloned());
