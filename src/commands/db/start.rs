@@ -43,8 +43,8 @@ fn next(cluster: &Cluster, session: &Session) -> String {
 }
 
 /// For whoever writes the address down.
-const PORT: &str =
-    "a start without `--tcp`, as by `ampup run`, changes the port: read it from `ampup db url --tcp`";
+const PORT: &str = "after `ampup db stop`, the next `ampup db start --tcp` keeps this port if it is free, unless the database was \
+    started without `--tcp` in between, as by `ampup run`";
 
 /// Starts the database, which is made on first use, and leaves it running.
 ///

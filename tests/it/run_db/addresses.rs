@@ -172,6 +172,12 @@ fn a_port_is_opened_only_when_asked_for_and_asks_for_a_password() {
     served.ampup(&["db", "backup"]).exits(0);
     assert_eq!(sql(&url, "select 9").expect("let in"), "9");
     served.ampup(&["db", "stop"]).exits(0);
+    served
+        .ampup(&["db", "start", "--tcp"])
+        .exits(0)
+        .prints(&format!("{url}\n"))
+        .says("the next `ampup db start --tcp` keeps this port if it is free, unless");
+    served.ampup(&["db", "stop"]).exits(0);
     served.ampup(&["db", "start"]).exits(0);
     sql(&url, "select 1").expect_err("it was not asked for");
     served
