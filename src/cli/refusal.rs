@@ -1,5 +1,7 @@
 //! The refusal of a command line, in the form of every other error: what is wrong, and the line that was meant.
 
+mod synonyms;
+
 use std::ffi::OsString;
 
 use clap::{
@@ -135,11 +137,11 @@ fn meant_exactly(wrong: &str, right: &str, words: &[String]) -> Option<String> {
 /// The line with the verb that was probably meant by the word at this place: of this group, or of `ampup db` by `ampup status`.
 fn meant_verb(grammar: &Command, group: &Command, at: usize, words: &[String]) -> Option<String> {
     let wrong = words.get(at)?.as_str();
-    if let Some((_, instead)) = INSTEAD.iter().find(|(word, _)| *word == wrong) {
-        return Some((*instead).to_owned());
+    if let Some(instead) = synonyms::instead_of(wrong).or_else(|| programs::meant_by(wrong)) {
+        return Some(instead.to_owned());
     }
     let own: Vec<&str> = names(group).collect();
-    let mut known = SYNONYMS.iter();
+    let mut known = synonyms::SYNONYMS.iter();
     if let Some((_, right)) = known.find(|(words, right)| words.contains(&wrong) && own.contains(right)) {
         return Some(match (wrong, words.get(at + 1)) {
             (_, None) if *right == "restore" => {
@@ -193,32 +195,6 @@ fn did_you_mean(words: &[String]) -> String {
     let line: Vec<String> = words.iter().map(|word| shell::typed(word)).collect();
     format!("did you mean `ampup {}`?", line.join(" "))
 }
-
-/// Verbs of other programs that nothing is to be typed for.
-const INSTEAD: &[(&str, &str)] = &[(
-    "unpin",
-    "to remove a pin, delete its line in the project's `ampup.toml`",
-)];
-
-/// Words of other programs for a verb, and verbs of ampup for the one of `ampup db` that does the same to a database.
-const SYNONYMS: &[(&[&str], &str)] = &[
-    (&["create", "init", "new", "up"], "start"),
-    (&["down", "kill", "shutdown"], "stop"),
-    (&["connect", "console", "open", "shell", "sql"], "psql"),
-    (&["dump", "export", "save", "snapshot"], "backup"),
-    (
-        &["backups", "history", "list-backups", "revert", "rollback", "undo"],
-        "restore",
-    ),
-    (&["revert", "rollback"], "undo"),
-    (
-        &["clear", "delete", "drop", "remove", "rm", "uninstall", "wipe"],
-        "reset",
-    ),
-    (&["clone", "copy"], "fork"),
-    (&["info", "show", "version"], "status"),
-    (&["update"], "upgrade"),
-];
 
 fn names(group: &Command) -> impl Iterator<Item = &str> {
     let verbs = group.get_subcommands().filter(|verb| !verb.is_hide_set());
@@ -328,6 +304,14 @@ mod tests {
             (
                 "ampup ampd solo",
                 "error: there is no command `ampup ampd`\nhint: did you mean `ampup run ampd solo`?",
+            ),
+            (
+                "ampup solo",
+                "error: there is no command `ampup solo`\nhint: `ampup run ampd solo` runs Amp",
+            ),
+            (
+                "ampup amp",
+                "error: there is no command `ampup amp`\nhint: `ampup install` installs Amp: ampd, ampctl and PostgreSQL",
             ),
             (
                 "ampup pg_dump -Fc",

@@ -335,6 +335,7 @@ fn hint_of_command(command: &str, cause: &io::Error) -> Option<String> {
     }
     match (cause.kind(), command) {
         (io::ErrorKind::NotFound, "ampd" | "ampctl") => Some(format!("`ampup install {command}`")),
+        (io::ErrorKind::NotFound, "amp" | "solo") => Some("`ampup run ampd solo` runs Amp".to_owned()),
         (io::ErrorKind::NotFound, _) => Some("name a program that is on PATH, or give its path".to_owned()),
         _ => None,
     }

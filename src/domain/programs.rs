@@ -29,3 +29,15 @@ pub const POSTGRES: &[&str] = &[
     "reindexdb",
     "vacuumdb",
 ];
+
+/// Words that people type for Amp, and that are neither a program nor a component, with what they mean.
+const MEANT: &[(&str, &str)] = &[
+    ("amp", "`ampup install` installs Amp: ampd, ampctl and PostgreSQL"),
+    ("solo", "`ampup run ampd solo` runs Amp"),
+];
+
+/// The command that somebody means by a word for Amp, in words.
+pub fn meant_by(word: &str) -> Option<&'static str> {
+    let found = MEANT.iter().find(|(known, _)| *known == word);
+    found.map(|(_, meaning)| *meaning)
+}

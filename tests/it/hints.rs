@@ -111,3 +111,24 @@ fn who_has_nothing_is_told_what_to_type() {
         "questions make no home"
     );
 }
+
+#[test]
+fn who_names_amp_is_told_what_amp_is() {
+    let mut home = Home::new();
+    for name in ["ampctl", "ampd"] {
+        home.offer(name, "1.0.0");
+    }
+    let (install, solo) = (
+        "hint: `ampup install` installs Amp: ampd, ampctl and PostgreSQL\n",
+        "hint: `ampup run ampd solo` runs Amp\n",
+    );
+    let rows = [
+        (&["install", "amp"][..], 3, install),
+        (&["info", "amp"], 3, install),
+        (&["install", "solo"], 3, solo),
+        (&["run", "--no-db", "solo"], 127, solo),
+    ];
+    every(rows, |(words, code, hint)| {
+        drop(home.ampup(words).exits(code).says(hint));
+    });
+}

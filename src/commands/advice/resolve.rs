@@ -1,6 +1,6 @@
 //! Advice where a request cannot be met.
 
-use crate::{exit::Exit, resolve::ResolveError};
+use crate::{domain::programs, exit::Exit, resolve::ResolveError};
 
 impl ResolveError {
     /// The exit code of a command that fails so.
@@ -21,15 +21,20 @@ impl ResolveError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownComponent {
+                name,
                 program_of,
                 nearest,
                 known,
-                ..
-            } => match program_of.as_ref().or(nearest.first()) {
-                Some(nearest) => format!("did you mean `{nearest}`?"),
-                None if known.is_empty() => "the registry has no components".to_owned(),
-                None => "`ampup list --available` lists the components".to_owned(),
-            },
+            } => {
+                let has_amp = || known.iter().any(|known| programs::AMP.contains(&known.as_str()));
+                let meant = programs::meant_by(name.as_str()).filter(|_| has_amp());
+                match (meant, program_of.as_ref().or(nearest.first())) {
+                    (Some(meant), _) => meant.to_owned(),
+                    (None, Some(nearest)) => format!("did you mean `{nearest}`?"),
+                    (None, None) if known.is_empty() => "the registry has no components".to_owned(),
+                    (None, None) => "`ampup list --available` lists the components".to_owned(),
+                }
+            }
             Self::NoSuchVersion { versions, .. } if versions.is_empty() => {
                 "`ampup update` fetches the current registry".to_owned()
             }
