@@ -13,14 +13,14 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use self::{
-    clients::Running,
-    error::PRIVILEGES,
-    patience::{DumpFile, Heard, Patience, Pulse},
-};
 pub use self::{
     clients::{Clients, Side, Version, Wanted, version_of},
     error::DumpError,
+};
+pub(crate) use self::{
+    clients::{Running, version},
+    error::PRIVILEGES,
+    patience::{DumpFile, Heard, Patience, Pulse},
 };
 
 use crate::{

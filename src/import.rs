@@ -314,6 +314,11 @@ impl Importing<'_> {
                     .stdin(dump.as_input().map_err(failed)?);
                 (From::Archive(text, dump), said)
             }
+            Kind::Directory => {
+                // Where there is none, that is told.
+                self.dumper(&["pg_restore"], None)?;
+                return Err(file::in_directory(path));
+            }
             Kind::Plain => {
                 let said = file::scan(open()?, self.cluster.interrupt()).map_err(failed)?;
                 (From::File(open()?), said)

@@ -23,12 +23,12 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use semver::Version;
 
 use super::{
-    Error, Outcome, Session,
+    Error, Outcome, Session, child,
     database::{self, Selected},
 };
 use crate::{
     domain::{Channel, Release},
-    dump::DumpError,
+    dump::{self, DumpError},
     env::Env,
     fs::link,
     postgres::{Cluster, Contents, enclosing, observe::files},
@@ -176,6 +176,17 @@ fn would_keep(cluster: &Cluster) -> Result<Option<String>, Error> {
 
 /// The builder whose PostgreSQL has all client programs.
 const COMPLETE: &str = "theseus";
+
+/// Returns true if this client program, as `ampup run` finds it, is one for the server of this cluster.
+fn has_clients(name: &str, cluster: &Cluster, session: &Session) -> bool {
+    let Ok(programs) = cluster.programs() else {
+        return false;
+    };
+    let found = child::find(&[name.into()], &[programs.tree.join("bin")], session).ok();
+    let program = found.and_then(|program| Utf8PathBuf::from_path_buf(program).ok());
+    let version = program.and_then(|program| dump::version(&program, cluster.interrupt()));
+    version.is_some_and(|(major, _)| major >= programs.major())
+}
 
 /// Says which build has the programs that are missing or too old, where the registry has one for this host.
 fn with_build(error: DumpError, session: &Session) -> Error {

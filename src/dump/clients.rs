@@ -356,7 +356,7 @@ pub fn version_of(located: &Located) -> Version {
 }
 
 /// Returns the version that a program reports.
-fn version(program: &Utf8Path, interrupt: &Interrupt) -> Option<Version> {
+pub(crate) fn version(program: &Utf8Path, interrupt: &Interrupt) -> Option<Version> {
     let mut command = program::bare_command(program, None);
     command
         .arg("--version")

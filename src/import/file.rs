@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Plain,
     /// `pg_dump --format=custom` or `tar`, which pg_restore reads.
     Archive,
+    /// `pg_dump --format=directory`, which pg_restore turns into a plain one.
+    Directory,
 }
 
 /// The first file of a dump in tar's format, and one of those of a dump in a directory.
@@ -37,12 +39,7 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, DumpError> {
     };
     let found = fs::metadata(path).map_err(failed)?;
     if found.is_dir() && path.join(CONTENTS).is_file() {
-        let name = path.as_str().trim_end_matches(['/', '\\']);
-        let (name, text) = (shell::typed(name), shell::typed(&format!("{name}.sql")));
-        return Err(refused(
-            "is a dump in a directory",
-            &format!("`ampup run -- pg_restore --file {text} {name}`, then `ampup db import {text}`"),
-        ));
+        return Ok(Kind::Directory);
     }
     if found.is_dir()
         && [path.join("metadb"), path.join(".amp/metadb")]
@@ -84,6 +81,16 @@ pub(super) fn kind(path: &Utf8Path) -> Result<Kind, DumpError> {
         ));
     }
     Ok(Kind::Plain)
+}
+
+/// The refusal of a dump in a directory.
+pub(super) fn in_directory(path: &Utf8Path) -> DumpError {
+    let name = path.as_str().trim_end_matches(['/', '\\']);
+    let (name, text) = (shell::typed(name), shell::typed(&format!("{name}.sql")));
+    DumpError::Refused {
+        message: format!("`{path}` is a dump in a directory"),
+        hint: format!("`ampup run -- pg_restore --file {text} {name}`, then `ampup db import {text}`"),
+    }
 }
 
 /// The refusal of a dump that lacks its end.

@@ -3,7 +3,9 @@
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::{super::database::Selected, Error, Session, agreement, named, restore_command};
+use super::{
+    super::database::Selected, Error, Session, agreement, complete_build, has_clients, named, restore_command,
+};
 use crate::{
     backup,
     commands::{Outcome, requests},
@@ -35,18 +37,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if args.dry_run {
         return plan(&cluster, file);
     }
-    agreement::ensure_agreed(
-        &cluster,
-        Some("`ampup run -- pg_dumpall -f all.sql` copies it while it is used"),
-        session,
-    )?;
+    let has_pg_dump = has_clients("pg_dumpall", &cluster, session);
+    let instead = has_pg_dump.then_some("`ampup run -- pg_dumpall -f all.sql` copies it while it is used");
+    agreement::ensure_agreed(&cluster, instead, session)?;
     let made = backup::back_up(&cluster, file.as_deref(), session.reporter.as_ref())?;
     let mut talk = vec![format!(
-        "a copy of the files of PostgreSQL {} ({}, in a file of {}), each compared with its original; `ampup run -- pg_dump -Fc -f \
-         my.dump` makes one that other majors read",
+        "a copy of the files of PostgreSQL {} ({}, in a file of {}), each compared with its original{}",
         made.header.major,
         sized(made.header.bytes),
-        sized(made.bytes)
+        sized(made.bytes),
+        for_other_majors(made.header.major, has_pg_dump, session).unwrap_or_default()
     )];
     talk.extend(
         made.removed
@@ -63,6 +63,17 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk,
         ..Outcome::answer(format!("{}\n", made.path), json)
     })
+}
+
+/// Says how a copy is made that other majors read, as far as it can be made here.
+fn for_other_majors(major: u64, has_pg_dump: bool, session: &Session) -> Option<String> {
+    let brings = match has_pg_dump {
+        true => String::new(),
+        false => format!("after {}, ", complete_build(&(major..=major), session)?),
+    };
+    Some(format!(
+        "; {brings}`ampup run -- pg_dump -Fc -f my.dump` makes one that other majors read"
+    ))
 }
 
 /// The plan, in words.
