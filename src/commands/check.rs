@@ -156,7 +156,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let advice = refused.as_ref().and_then(Error::hint);
     talk.extend(advice.map(|hint| format!("hint: {hint}")));
     talk.extend(installed::unknown(&args.names, &inventory, session.registry()?));
-    talk.extend(installed::nothing(&inventory, false));
+    talk.extend(installed::nothing(&inventory, !updates.is_empty()));
     // Those who could not be asked were told of.
     if session.is_offline() || session.require_pinned().is_some() {
         talk.extend(survey.unasked.iter().map(|one| one.why.clone()));

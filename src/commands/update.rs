@@ -52,6 +52,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         &args.names,
         args.allow_major,
     )?;
+    let is_listed = !updates.is_empty();
     let mut plan = Plan::default();
     let mut talk = installed::unknown(&args.names, &inventory, &registry);
     let is_named = |name: &ComponentName| args.names.is_empty() || args.names.contains(name);
@@ -66,9 +67,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
     }
     if plan.groups.is_empty() {
-        if talk.is_empty() {
-            talk.extend(installed::nothing(&inventory, false));
-        }
+        talk.extend(installed::nothing(&inventory, is_listed));
         return Ok(Outcome::done(
             talk,
             json!({ "components": [], "generation": null }),
