@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use clap::Command;
+use clap::{Arg, Command};
 
 use crate::support::release::repository;
 
@@ -15,9 +15,15 @@ fn arguments(command: &Command, page: &mut String) {
     });
     for argument in shown {
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-        let name = argument.to_string();
-        let _ = writeln!(page, "- `{name}`: {}", help.replace('\n', " "));
+        let _ = writeln!(page, "- {}: {}", name(argument), help.replace('\n', " "));
     }
+}
+
+/// An argument as it is typed: `-j`, `--jobs <N>`.
+fn name(argument: &Arg) -> String {
+    let short = argument.get_short().filter(|_| argument.get_long().is_some());
+    let short = short.map_or_else(String::new, |short| format!("`-{short}`, "));
+    format!("{short}`{argument}`")
 }
 
 /// A verb with its arguments, and the verbs below it.
@@ -58,7 +64,7 @@ fn reference() -> String {
         .filter(|argument| argument.is_global_set())
     {
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(page, "- `{argument}`: {help}");
+        let _ = writeln!(page, "- {}: {help}", name(argument));
     }
     page.push_str(&super::settings::section(&command));
     page.push_str("\n## Exit codes\n\n| code | meaning |\n|---|---|\n");
