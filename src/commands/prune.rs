@@ -66,12 +66,17 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let unsettled = prune::unsettled(&ours);
     let waste = prune::find(&session.layout, &inventory);
     let (trees, needed) = inactive(&args.names, &inventory, session)?;
-    for needed in needed {
-        session.note(format!("kept: {needed}"));
-    }
+    let mut told: Vec<String> = needed.iter().map(|needed| format!("kept: {needed}")).collect();
     // Whoever names one has seen them.
-    let is_told = args.kept.is_empty() && tell_of_kept(&kept, session);
+    let listed = if args.kept.is_empty() {
+        kept_lines(&kept)
+    } else {
+        Vec::new()
+    };
     let forgotten = forget(&projects, args.dry_run, session);
+    let is_told = !listed.is_empty() || !forgotten.is_empty();
+    told.extend(listed);
+    told.extend(forgotten_line(forgotten.len(), args.dry_run));
     let is_nothing = waste.is_empty() && trees.is_empty() && outside.is_empty() && unsettled.is_empty();
     let mut outcome = if args.dry_run || is_nothing {
         let unsettled = unsettled.into_iter().map(|(_, waste)| waste);
@@ -86,9 +91,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         }
         removal.outcome()
     };
-    if is_nothing && (is_told || !forgotten.is_empty()) {
+    if is_nothing && is_told {
         outcome.talk = vec!["nothing else to remove".to_owned()];
     }
+    told.append(&mut outcome.talk);
+    outcome.talk = told;
     outcome.json["forgotten"] = json!(forgotten);
     outcome.json["kept"] = kept.iter().map(row).collect();
     Ok(outcome)
@@ -205,16 +212,25 @@ fn forget(projects: &Projects, dry_run: bool, session: &Session) -> BTreeSet<Utf
     if gone.is_empty() {
         return gone;
     }
-    let number = counted(gone.len(), "removed project");
-    if dry_run {
-        session.note(format!("{number} would be forgotten"));
-    } else if let Err(cause) = projects.forget(&gone) {
+    if !dry_run && let Err(cause) = projects.forget(&gone) {
+        let number = counted(gone.len(), REMOVED_PROJECT);
         session.warn(format!("{number} cannot be forgotten: {cause}"));
         return BTreeSet::new();
-    } else {
-        session.note(format!("{number} forgotten"));
     }
     gone
+}
+
+/// A project whose directory is gone.
+const REMOVED_PROJECT: &str = "removed project";
+
+/// Says how many projects were forgotten, if any.
+fn forgotten_line(number: usize, dry_run: bool) -> Option<String> {
+    let verb = if dry_run {
+        "would be forgotten"
+    } else {
+        "forgotten"
+    };
+    (number > 0).then(|| format!("{} {verb}", counted(number, REMOVED_PROJECT)))
 }
 
 /// The items that the user named by path or by name, each of which must be one that is kept.
@@ -274,18 +290,21 @@ fn removal(waste: &Waste) -> String {
     format!("`ampup prune --remove {}`", shell::typed(waste.path.as_str()))
 }
 
-/// Lists what is kept and nobody named. Gives `false` where there is nothing of it.
-fn tell_of_kept(kept: &[Waste], session: &Session) -> bool {
-    let Some(first) = kept.first() else { return false };
-    session.note("removed only if you name them:".to_owned());
+/// Lists what is kept and nobody named.
+fn kept_lines(kept: &[Waste]) -> Vec<String> {
+    let Some(first) = kept.first() else {
+        return Vec::new();
+    };
     let width = kept.iter().map(|waste| waste.what.len()).max().unwrap_or(0);
-    for waste in kept {
+    let line = |waste: &Waste| {
         let (size, what) = (sized(waste.bytes), waste.what);
-        session.note(format!("  {size:>8}  {what:width$}  `{}`", waste.path));
-    }
+        format!("  {size:>8}  {what:width$}  `{}`", waste.path)
+    };
     let which = if kept.len() > 1 { "the first" } else { "it" };
-    session.note(format!("{} removes {which}", removal(first)));
-    true
+    std::iter::once("removed only if you name them:".to_owned())
+        .chain(kept.iter().map(line))
+        .chain([format!("{} removes {which}", removal(first))])
+        .collect()
 }
 
 /// Installed versions.

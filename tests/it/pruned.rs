@@ -38,7 +38,9 @@ fn what_killed_commands_left_goes_and_nothing_else_does() {
     let prune = |words: &[&str]| {
         let mut command = served.home.command(&[&["--json", "prune"], words].concat());
         command.env("XDG_RUNTIME_DIR", &runtime);
-        finish(command).exits(0).json()
+        let run = finish(command).exits(0);
+        assert_eq!(run.stderr, "");
+        run.json()
     };
     served.sql("create table t as select 7 as x");
     served.ampup(&["db", "start"]).exits(0);
