@@ -356,6 +356,25 @@ mod tests {
                 assert_eq!(named() == "another process", !is_named, "{record:?}");
             }
         }
+        #[cfg(target_os = "linux")]
+        {
+            let mut ended = std::process::Command::new("/bin/sh")
+                .args(["-c", "read line"])
+                .stdin(std::process::Stdio::piped())
+                .spawn()
+                .expect("started");
+            fs::write(&path, holder::record(ended.id(), "sh")).expect("written");
+            assert!(!holder_is_gone(&path));
+            drop(ended.stdin.take());
+            // It stays in the process table until it is waited for.
+            let began = std::time::Instant::now();
+            while !holder_is_gone(&path) {
+                assert!(began.elapsed() < Duration::from_secs(60), "it has ended");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            assert_eq!(holder(&path), "another process");
+            ended.wait().expect("waited for");
+        }
         drop(first);
         assert!(Lock::try_acquire(&path).expect("opened").is_some());
         assert!(path.exists(), "lock files are never deleted");

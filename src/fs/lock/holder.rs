@@ -118,8 +118,13 @@ fn has(pid: u32, path: &Utf8Path) -> bool {
     entries.flatten().any(is_it)
 }
 
-/// Returns true if any process has this id, as far as the system says.
+/// Returns true if a process with this id lives, as far as the system says: one that has ended, and that its parent has not
+/// waited for yet, holds nothing.
 fn exists(pid: u32) -> bool {
+    let has_ended = |fields: Vec<String>| fields.first().is_some_and(|state| state == "Z" || state == "X");
+    if stat(pid).is_some_and(has_ended) {
+        return false;
+    }
     #[cfg(unix)]
     {
         use rustix::process::{Pid, test_kill_process};
@@ -135,13 +140,19 @@ fn exists(pid: u32) -> bool {
 
 /// The time at which a process started, in the system's own measure; `None` where it does not say.
 fn started(pid: u32) -> Option<String> {
+    // The twenty-second field of proc(5).
+    stat(pid)?.into_iter().nth(19)
+}
+
+/// The fields of `/proc/PID/stat` from the third on: the state is the first. `None` where the system has no such file.
+fn stat(pid: u32) -> Option<Vec<String>> {
     if !cfg!(target_os = "linux") {
         return None;
     }
     let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is a name in brackets, which may hold any character; the time is the twenty-second.
+    // The second field is a name in brackets, which may hold any character.
     let (_, fields) = line.rsplit_once(')')?;
-    fields.split_whitespace().nth(19).map(str::to_owned)
+    Some(fields.split_whitespace().map(str::to_owned).collect())
 }
 
 /// Process ids mean nothing on another machine or in another container, and those have names of their own.
