@@ -46,21 +46,28 @@ pub enum Whence {
 
 /// Where the program at `program` lies, seen from a home.
 pub fn whence(program: &Utf8Path, layout: &Layout) -> Whence {
-    let real = |path: Utf8PathBuf| link::real(&path).unwrap_or(path);
-    let program = real(program.to_owned());
-    if program.starts_with(real(layout.component(&name()))) {
+    if is_in(program, &layout.component(&name())) {
         return Whence::Store;
     }
+    let program = real(program);
     let is_download = |directory: &Utf8Path| {
         downloads(layout).any(|(parent, prefix)| {
             let name = directory.file_name().unwrap_or_default();
-            directory.parent() == Some(&real(parent)) && name.starts_with(&prefix)
+            directory.parent() == Some(&real(&parent)) && name.starts_with(&prefix)
         })
     };
     if program.parent().is_some_and(is_download) {
         return Whence::Script;
     }
     Whence::Elsewhere
+}
+
+fn is_in(program: &Utf8Path, directory: &Utf8Path) -> bool {
+    real(program).starts_with(real(directory))
+}
+
+fn real(path: &Utf8Path) -> Utf8PathBuf {
+    link::real(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The work needed to have this program in the store and active.
@@ -91,12 +98,12 @@ pub fn plan(
     allow_downgrade: bool,
 ) -> io::Result<SelfInstall> {
     let whence = whence(program, layout);
-    if whence == Whence::Store {
-        return Ok(SelfInstall::Nothing);
-    }
     let name = name();
     let version = version();
     let active = inventory.active.components.get(&name);
+    if whence == Whence::Store && active.is_some() {
+        return Ok(SelfInstall::Nothing);
+    }
     if let Some(active) = active
         && active.version().cmp_precedence(&version).is_gt()
         && !allow_downgrade
@@ -107,9 +114,10 @@ pub fn plan(
         .parse()
         .expect("a valid name");
     let digest = digest(program)?;
-    let here = inventory.trees(&name).iter().find(|tree| {
-        let origin = tree.origin.as_ref();
-        origin.is_some_and(|origin| origin.version == version && origin.provider == provider)
+    let here = inventory.trees(&name).iter().find(|tree| match &tree.origin {
+        Some(_) if whence == Whence::Store => is_in(program, &layout.tree(&name, &tree.name)),
+        Some(origin) => origin.version == version && origin.provider == provider,
+        None => false,
     });
     let executable = format!("ampup{}", std::env::consts::EXE_SUFFIX);
     let whole = here.filter(|tree| {
@@ -120,6 +128,7 @@ pub fn plan(
     let action = match whole {
         Some(tree) if inventory.is_active(&name, &tree.name) => return Ok(SelfInstall::Nothing),
         Some(tree) => Action::Activate(tree.name.clone()),
+        None if whence == Whence::Store => return Ok(SelfInstall::Nothing),
         None => Action::Acquire(vec![artifact(program, digest, provider, target)?]),
     };
     let instead_of = here.filter(|_| whole.is_none()).map(|tree| tree.name.clone());

@@ -1,12 +1,15 @@
 //! The options of this command line that the commands in our messages need too: typed without them, they would be about
 //! another home, another database or another registry. What a variable or a file says holds for the next command as well.
+//! Where no shell finds this program in its home, its path is typed.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::CommandFactory as _;
 
 use super::args::{Cli, Command, Global};
 use crate::{
     env::{Env, without_user},
+    layout::Layout,
+    self_install::{Whence, whence},
     shell,
 };
 
@@ -36,13 +39,35 @@ const DOWNLOADING: [&str; 5] = ["init", "install", "self update", "update", "ver
 /// The beginnings of a command in a message.
 const BEGINNINGS: [&str; 2] = ["`ampup ", "$(ampup "];
 
-/// The options that were given, each as it is typed, with a space before it.
+/// The options that were given, each as it is typed, with a space before it; and the program, by its path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Carried {
     home: Option<String>,
     amp_dir: Option<String>,
     registry: Option<String>,
     mirror: Option<String>,
+    program: Option<Program>,
+}
+
+/// This program by its path, for as long as the home's directory on PATH leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Program {
+    typed: String,
+    bin: Utf8PathBuf,
+}
+
+impl Program {
+    fn of(layout: &Layout, env: &Env) -> Option<Self> {
+        let program = env.current_exe()?;
+        (whence(program, layout) == Whence::Store).then(|| Self {
+            typed: path(program, env),
+            bin: layout.bin(),
+        })
+    }
+
+    fn is_off_path(&self) -> bool {
+        !self.bin.exists()
+    }
 }
 
 impl Carried {
@@ -54,6 +79,8 @@ impl Carried {
         };
         let usual = env.ampup_home().ok();
         let home = home.as_deref().map(absolute);
+        let program = home.as_ref().or(usual.as_ref());
+        let program = program.and_then(|home| Program::of(&Layout::new(home), env));
         let home = home.filter(|home| Some(home) != usual.as_ref());
         let mirror = mirror.as_deref();
         let mirror = mirror.filter(|mirror| env.var("AMPUP_MIRROR") != Some(mirror));
@@ -64,12 +91,17 @@ impl Carried {
             amp_dir: amp_dir.map(|amp_dir| format!(" --amp-dir {}", path(&amp_dir, env))),
             registry: registry(&cli.global, absolute, env),
             mirror: mirror.map(|mirror| format!(" --mirror {}", shell::typed(&without_user(mirror)))),
+            program,
         }
     }
 
     /// The text with these options in each command of it that depends on them.
     pub(super) fn complete(&self, text: &str) -> String {
-        if *self == Self::default() {
+        let program = self.program.as_ref().filter(|program| program.is_off_path());
+        let has_options = [&self.home, &self.amp_dir, &self.registry, &self.mirror]
+            .iter()
+            .any(|option| option.is_some());
+        if program.is_none() && !has_options {
             return text.to_owned();
         }
         let mut told = String::new();
@@ -83,10 +115,15 @@ impl Carried {
             let end = command.find(['`', ')']).into_iter().chain(command.find("$("));
             let (command, after) = command.split_at(end.min().unwrap_or(command.len()));
             told += before;
-            told += &match is_record(&told, after) {
-                true => command.to_owned(),
-                false => self.with_options(command),
-            };
+            if is_record(&told, after) {
+                told += command;
+            } else {
+                if let Some(program) = program {
+                    told.truncate(told.len() - "ampup ".len());
+                    told += &format!("{} ", program.typed);
+                }
+                told += &self.with_options(command);
+            }
             rest = after;
         }
         told + rest

@@ -96,7 +96,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             None => intent.leave_shells(),
         }
     }
-    let mut talk = put_in_place(&intent, session)?;
+    let mut talk = intent.mend(session)?;
+    talk.extend(put_in_place(&intent, session)?);
     let shells = set_up_shells(&intent, session);
     write_manual(session)?;
     let (mut by_hand, mut about_shells) = shells?;

@@ -59,6 +59,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         Err(_) if all && !faults.is_empty() => inventory::trees(&session.layout).map_err(failed)?,
         inventory => inventory?,
     };
+    if repair && !faults.is_empty() && inventory.generation.is_none() {
+        talk.push(
+            "nothing is active any more: `ampup init` makes ampup active, `ampup use NAME@VERSION` the others"
+                .to_owned(),
+        );
+    }
     let mut data = String::new();
     let mut rows = Vec::new();
     let mut has_damage = false;
@@ -115,7 +121,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     {
         let is_left = left.contains(fault);
         let repaired = if is_left { "" } else { "; it is repaired" };
-        let _ = writeln!(data, "`{}` {}{repaired}", fault.path, fault.what);
+        let _ = writeln!(data, "{fault}{repaired}");
         let state = if is_left { "damaged" } else { "repaired" };
         links.push(json!({"path": fault.path, "what": fault.what, "state": state}));
     }
@@ -230,8 +236,8 @@ fn failed(source: std::io::Error) -> Error {
     }
 }
 
-/// Mends the links without which nobody knows what is active.
-fn mend_pointers(session: &Session) -> Result<(), Error> {
+/// Mends the links without which nobody knows what is active. Gives what was mended.
+pub(super) fn mend_pointers(session: &Session) -> Result<Vec<Fault>, Error> {
     let _lock = session.lock_store()?;
     links::mend(&session.layout).map_err(failed)
 }
@@ -259,7 +265,7 @@ fn mend_links(talk: &mut Vec<String>, session: &Session) -> Result<Vec<Fault>, E
     let left = links::faults(&session.layout);
     for fault in &left {
         let by_hand = fault.by_hand.as_deref().unwrap_or("remove it by hand");
-        talk.push(format!("`{}` {}: {by_hand}", fault.path, fault.what));
+        talk.push(format!("{fault}: {by_hand}"));
     }
     Ok(left)
 }

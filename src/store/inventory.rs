@@ -32,8 +32,20 @@ pub fn read(layout: &Layout) -> io::Result<Inventory> {
 }
 
 fn read_once(layout: &Layout, pending: &Pending) -> io::Result<Inventory> {
-    let mut inventory = trees_without(layout, pending)?;
-    if let Some(number) = pointer::active(layout)? {
+    with_active(trees_without(layout, pending)?, pointer::active(layout)?, layout)
+}
+
+/// The same as `read`, as if this generation were active, or nothing were.
+///
+/// # Errors
+/// When a directory of the home cannot be read.
+#[cfg(feature = "cli")]
+pub fn read_as(active: Option<u64>, layout: &Layout) -> io::Result<Inventory> {
+    with_active(trees(layout)?, active, layout)
+}
+
+fn with_active(mut inventory: Inventory, active: Option<u64>, layout: &Layout) -> io::Result<Inventory> {
+    if let Some(number) = active {
         inventory.generation = Some(number);
         let active = generation::read(layout, number).map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {

@@ -7,7 +7,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{commit, directories, generation, look_again::until_unchanged, pointer, staging::Staging};
 use crate::{
     domain::{ActiveSet, ComponentName, TreeName},
-    fs::link::{self, ForeignEntry},
+    fs::{
+        atomic,
+        link::{self, ForeignEntry},
+    },
     layout::Layout,
 };
 
@@ -20,6 +23,12 @@ pub struct Fault {
     pub what: String,
     /// The command to type, if `verify --repair` cannot repair it.
     pub by_hand: Option<String>,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, text: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(text, "`{}` {}", self.path, self.what)
+    }
 }
 
 /// Every link of the home that is not as ampup makes it.
@@ -67,25 +76,51 @@ fn look(layout: &Layout) -> Vec<Fault> {
     found.0
 }
 
-/// Mends `bin`, and `active` where it is a link that leads to no generation: it gets the newest. What stands in the place
-/// of a link and is none is left alone. The caller holds the store lock.
+/// The faults of `active` and `bin` that `mend` repairs: a link that leads elsewhere, or nowhere. What stands in the place of
+/// a link and is none is not among them.
+pub fn mendable(layout: &Layout) -> Vec<Fault> {
+    let mut found = Found::default();
+    found.active(layout);
+    if layout.active().symlink_metadata().is_ok() {
+        found.exact(&layout.bin(), "active/bin".into());
+    }
+    let is_taken = |path: &Utf8Path| path.symlink_metadata().is_ok() && !is_link(path);
+    // What lies where somebody's link leads may only be away.
+    let is_astray = directories::foreign_entry(&layout.generations(), layout).is_some();
+    let stays = |path: &Utf8Path| is_taken(path) || is_astray && path == layout.active();
+    found.0.retain(|fault| !stays(&fault.path));
+    found.0
+}
+
+/// The generation that `active` leads to once it is mended: the newest, where it leads to none.
+///
+/// # Errors
+/// When the generations cannot be read.
+pub fn to_be_active(layout: &Layout) -> io::Result<Option<u64>> {
+    match Found::default().active(layout) {
+        None if is_link(&layout.active()) => Ok(generation::numbers(layout)?.pop()),
+        active => Ok(active),
+    }
+}
+
+/// Mends `bin`, and `active` where it leads to no generation: it gets the newest, or goes where there is none. Gives what was
+/// mended. The caller holds the store lock.
 ///
 /// # Errors
 /// When a link cannot be replaced.
-pub fn mend(layout: &Layout) -> io::Result<()> {
-    if Found::default().active(layout).is_none()
-        && is_link(&layout.active())
-        && let Some(newest) = generation::numbers(layout)?.pop()
-    {
-        commit::flip(layout, newest)?;
-    }
-    let mut bin = Found::default();
-    bin.exact(&layout.bin(), "active/bin".into());
-    if !bin.0.is_empty() && is_link(&layout.bin()) {
+pub fn mend(layout: &Layout) -> io::Result<Vec<Fault>> {
+    let faults = mendable(layout);
+    for fault in &faults {
         let work = Staging::create_in(&directories::generations_scratch(layout)?)?;
-        link::replace_directory("active/bin".into(), &layout.bin(), work.path())?;
+        if fault.path == layout.bin() {
+            link::replace_directory("active/bin".into(), &layout.bin(), work.path())?;
+        } else if let Some(newest) = to_be_active(layout)? {
+            commit::flip(layout, newest)?;
+        } else {
+            atomic::rename(&layout.active(), &work.path().join("active"))?;
+        }
     }
-    Ok(())
+    Ok(faults)
 }
 
 /// The set that a new generation should hold, where the active one has links that are not ours.

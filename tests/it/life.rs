@@ -232,6 +232,15 @@ fn install_sh_run_twice_says_what_it_does_and_keeps_one_copy() {
             ))
             .says("is in place");
         assert_eq!(snapshot(&person.directory()), before);
+        let active = person.home.path().join("active");
+        fs::remove_file(&active).expect("removed");
+        std::os::unix::fs::symlink("generations/99", &active).expect("linked");
+        person
+            .install(&files, &[])
+            .exits(0)
+            .says("the ampup in ~/.ampup does not run; this repairs it")
+            .says("leads to `generations/99`, which does not exist; it is repaired");
+        assert_eq!(active.read_link_utf8().expect("a link"), "generations/1");
         person
             .ampup(&["list", "--all"])
             .exits(0)

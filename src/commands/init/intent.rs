@@ -5,11 +5,15 @@ use serde_json::{Value, json};
 
 use super::{Args, shells};
 use crate::{
-    commands::{Error, Session, env},
+    commands::{Error, Session, env, verify},
     self_install::{self, SelfInstall},
     setup::{self, Action, FileChange},
     shell::{Setting, Shell},
-    store::{directories, shared_home},
+    store::{
+        directories, inventory,
+        links::{self, Fault},
+        shared_home,
+    },
 };
 
 /// The way to install ampup and to change none of the user's own files.
@@ -30,6 +34,8 @@ pub(super) struct Intent {
     possible: Vec<FileChange>,
     /// The changes that nobody has agreed to.
     pub left: Vec<FileChange>,
+    /// The links of the home that lead nowhere.
+    mends: Vec<Fault>,
     /// The directories above the home that were made for it, parents first.
     pub parents: Vec<Utf8PathBuf>,
     home: Utf8PathBuf,
@@ -53,7 +59,13 @@ impl Intent {
             message: format!("no component is built for {}", host.description),
             hint: "ampup knows Linux and macOS on x86_64 and aarch64, and Windows on x86_64".to_owned(),
         })?;
-        let inventory = session.inventory()?;
+        let mends = links::mendable(layout);
+        let inventory = match mends.is_empty() {
+            true => session.inventory()?,
+            false => links::to_be_active(layout)
+                .and_then(|active| inventory::read_as(active, layout))
+                .map_err(failed)?,
+        };
         let self_install = self_install::plan(&program, layout, &inventory, target, args.allow_downgrade)
             .map_err(|source| Error::File {
                 path: program.clone(),
@@ -79,10 +91,23 @@ impl Intent {
             possible: possible.unwrap_or_default(),
             changes,
             left: Vec::new(),
+            mends,
             parents,
             home: layout.home().to_owned(),
             lies_in: is_due.then(|| shared_home::directory_of(layout.home())),
         })
+    }
+
+    /// Mends the links that lead nowhere, and says which.
+    pub(super) fn mend(&self, session: &Session) -> Result<Vec<String>, Error> {
+        let mended = match self.mends.is_empty() {
+            true => Vec::new(),
+            false => verify::mend_pointers(session)?,
+        };
+        Ok(mended
+            .iter()
+            .map(|fault| format!("{fault}; it is repaired"))
+            .collect())
     }
 
     /// Says that the home becomes a link, where others cannot enter root's own directory.
@@ -177,7 +202,8 @@ impl Intent {
 
     /// Describes the steps, for a person. Empty if nothing is to be done.
     pub(super) fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
+        let repaired = |fault: &Fault| format!("repair `{}`: it {}", fault.path, fault.what);
+        let mut lines: Vec<_> = self.mends.iter().map(repaired).collect();
         let version = self_install::version();
         if let SelfInstall::Installation { .. } = &self.self_install {
             lines.push(format!("put ampup v{version} into `{}`", self.home));

@@ -94,6 +94,73 @@ fn a_damaged_ampup_is_repaired_also_while_one_runs() {
     person.ampup(&["verify"]).exits(0);
 }
 
+/// `bin` leads through `active`: without it no shell finds a program.
+#[test]
+fn links_that_lead_nowhere_are_mended_and_the_program_is_named_by_its_path() {
+    let (person, program) = installed();
+    let home = person.home.path();
+    let (active, bin) = (home.join("active"), home.join("bin"));
+    let by_path = |words: &[&str]| finish(person.command(&program, words));
+    let bend = |link: &Utf8Path, target: &str| {
+        fs::remove_file(link).expect("removed");
+        std::os::unix::fs::symlink(target, link).expect("linked");
+    };
+    let another = crate::support::home::program();
+    let ways = [
+        (another.to_owned(), &["init"][..]),
+        (program.clone(), &["init"]),
+        (program.clone(), &["verify", "--repair"]),
+    ];
+    let rows = [
+        (&active, "generations/99", "which does not exist"),
+        (&active, "/nowhere", "which is no set of active versions"),
+        (&bin, "/nowhere", "not to `active/bin`"),
+    ];
+    for (way, words) in ways {
+        let mend = || finish(person.command(&way, words)).exits(0);
+        every(rows, |(link, target, fault)| {
+            bend(link, target);
+            assert!(!bin.join("ampup").exists(), "{link}");
+            by_path(&["verify"])
+                .exits(4)
+                .says("bin/ampup verify --repair` repairs the damage");
+            by_path(&["init", "--dry-run"]).exits(0).prints_with(&format!(
+                "repair `{}`: it leads to `{target}`, {fault}",
+                person.home.shown(link)
+            ));
+            assert_eq!(link.read_link_utf8().expect("a link"), target);
+            let mended = mend();
+            let said = format!("{}{}", mended.stdout, mended.stderr);
+            assert!(
+                said.contains(fault) && said.contains("; it is repaired\n"),
+                "{way} {words:?}: {said}"
+            );
+            person.ampup(&["verify"]).exits(0);
+        });
+        bend(&active, "generations/99");
+        by_path(&["list"]).exits(4).says(&format!(
+            "hint: `~/.ampup/components/ampup/{NOW}/bin/ampup verify --repair` repairs"
+        ));
+        mend();
+        // Nobody knows what was active: ampup itself is again.
+        fs::remove_dir_all(home.join("generations")).expect("removed");
+        let mended = mend();
+        if words == ["init"] {
+            person
+                .ampup(&["list", "--all"])
+                .exits(0)
+                .prints(&format!("ampup v{NOW} (active)\n"));
+        } else {
+            mended.says(&format!(
+                "nothing is active any more: `~/.ampup/components/ampup/{NOW}/bin/ampup init` makes"
+            ));
+            assert!(active.symlink_metadata().is_err());
+            by_path(&["init"]).exits(0);
+        }
+        person.ampup(&["verify"]).exits(0);
+    }
+}
+
 fn may_mount() -> bool {
     let allowed = std::process::Command::new("unshare")
         .args(["-m", "true"])
