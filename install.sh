@@ -504,7 +504,8 @@ short() {
 
 # in_mib BYTES: with one digit behind the point.
 in_mib() {
-    printf '%s.%s MiB' "$(($1 / 1048576))" "$(($1 % 1048576 * 10 / 1048576))"
+    tenths=$((($1 * 10 + 524288) / 1048576))
+    printf '%s.%s MiB' "$((tenths / 10))" "$((tenths % 10))"
 }
 
 main() {

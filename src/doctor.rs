@@ -33,7 +33,7 @@ use crate::children::Interrupt;
 use crate::{
     domain::{Component, Inventory},
     env::Env,
-    event::sized,
+    event::sized_down,
     fs::{identity::FileIdentity, link, lock::Lock, space},
     hindrance::Hindrance,
     host,
@@ -253,7 +253,7 @@ fn closed(layout: &Layout) -> Finding {
 
 fn room(layout: &Layout) -> Option<Finding> {
     let free = space::free(layout.home()).ok()??;
-    let text = format!("{} are free in `{}`", sized(free), layout.home());
+    let text = format!("{} are free in `{}`", sized_down(free), layout.home());
     Some(if free < LITTLE_ROOM {
         Finding::note(
             "room",
@@ -294,7 +294,7 @@ fn home_links(layout: &Layout) -> Vec<Finding> {
     let finding = |fault: links::Fault| {
         Finding::problem(
             "links",
-            format!("`{}` {}", fault.path, fault.what),
+            fault.to_string(),
             fault
                 .by_hand
                 .unwrap_or_else(|| "`ampup verify --repair` repairs what can be repaired".to_owned()),

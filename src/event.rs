@@ -1,6 +1,6 @@
 //! Events that are reported while ampup works.
 
-pub(crate) use crate::fs::space::sized;
+pub(crate) use crate::fs::space::{sized, sized_down, sized_up};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]

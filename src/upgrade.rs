@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     dump::{self, Clients, DumpError, Edit, From, Side, Wanted, server_settings},
     env::Env,
-    event::{Event, Reporter, sized},
+    event::{Event, Reporter, sized_down},
     fs::space,
     locate::{LocateError, Located},
     postgres::{
@@ -398,7 +398,7 @@ fn with_room(mut error: DumpError, amp_dir: &Utf8Path) -> DumpError {
     {
         last_lines.push(format!(
             "No space left on device: {} are free in `{amp_dir}`",
-            sized(free)
+            sized_down(free)
         ));
     }
     error

@@ -4,7 +4,11 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
-use crate::{event::sized, locate::LocateError, postgres::ClusterError};
+use crate::{
+    event::{sized_down, sized_up},
+    locate::LocateError,
+    postgres::ClusterError,
+};
 
 /// The reason a backup was not made, or not restored.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +56,7 @@ pub enum BackupError {
         source: LocateError,
     },
     /// It would not fit.
-    #[error("the cluster needs {} and `{place}` has {} free", sized(*needed), sized(*free))]
+    #[error("the cluster needs {} and `{place}` has {} free", sized_up(*needed), sized_down(*free))]
     NoRoom {
         /// Where it would go.
         place: Utf8PathBuf,

@@ -14,7 +14,7 @@ use crate::{
 use crate::{
     domain::ComponentName,
     env::{HomeError, PathError, SwitchError},
-    event::sized,
+    event::{sized_down, sized_up},
     exit::Exit,
     fs::lock::LockError,
     hindrance::Hindrance,
@@ -102,7 +102,7 @@ pub enum Error {
     #[error("cannot run `{command}`")]
     NoCommand { command: String, source: io::Error },
     /// A copy of a table needs room.
-    #[error("{} are free, and its largest table has {}", sized(*free), sized(*needed))]
+    #[error("{} are free, and its largest table has {}", sized_down(*free), sized_up(*needed))]
     NoRoom { needed: u64, free: u64 },
     #[error(transparent)]
     Backup(#[from] BackupError),

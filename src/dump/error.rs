@@ -5,7 +5,7 @@ use std::{io, ops::RangeInclusive, process::ExitStatus};
 use camino::Utf8PathBuf;
 
 use crate::{
-    event::sized,
+    event::{sized_down, sized_up},
     postgres::{ClusterError, observe::sql_session::WireError},
     shell,
 };
@@ -111,7 +111,7 @@ pub enum DumpError {
         found: String,
     },
     /// It would not fit.
-    #[error("a second cluster needs about {} and `{amp_dir}` has {} free", sized(*needed), sized(*free))]
+    #[error("a second cluster needs about {} and `{amp_dir}` has {} free", sized_up(*needed), sized_down(*free))]
     NoRoom {
         /// Where it would go.
         amp_dir: Utf8PathBuf,

@@ -19,7 +19,7 @@ use crate::{
     event::{Event, Phase},
     fs::{
         atomic,
-        space::{self, sized, sized_up},
+        space::{self, sized_down, sized_up},
     },
     verify::{self, Verified, VerifyError},
 };
@@ -270,7 +270,11 @@ impl Wire {
 pub(super) fn ensure_space(directory: &Utf8Path, needed: u64) -> Result<(), FetchError> {
     match space::free(directory) {
         Ok(Some(free)) if free < needed => {
-            let text = format!("{} are needed, and {} are free", sized_up(needed), sized(free));
+            let text = format!(
+                "{} are needed, and {} are free",
+                sized_up(needed),
+                sized_down(free)
+            );
             Err(FetchError::disk(directory)(io::Error::new(
                 io::ErrorKind::StorageFull,
                 text,

@@ -30,7 +30,7 @@ impl SpaceNeed {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Lack {
     /// Bytes.
-    #[error("`{place}` has {} free, and {} are needed", sized(*.free), sized_up(*.needed))]
+    #[error("`{place}` has {} free, and {} are needed", sized_down(*.free), sized_up(*.needed))]
     Bytes {
         /// Where they are needed.
         place: Utf8PathBuf,
@@ -115,54 +115,96 @@ pub fn free_entries(path: &Utf8Path) -> io::Result<Option<u64>> {
     }
 }
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
+/// A unit of sizes: its bytes, the parts of it that are told, and its name.
+type Unit = (u128, u128, &'static str);
 
-/// A number of bytes in words, rounded down: `500 bytes`, `5 KiB`, `20.0 GiB`.
+const UNITS: [Unit; 4] = [
+    (1, 1, "bytes"),
+    (1 << 10, 1, "KiB"),
+    (1 << 20, 1, "MiB"),
+    (1 << 30, 10, "GiB"),
+];
+
+/// A way to divide: rounded up, down, or to the nearest.
+type Division = fn(u128, u128) -> u128;
+
+const NEAREST: Division = |bytes, unit| (bytes + unit / 2) / unit;
+
+/// A number of bytes in words, rounded: `500 bytes`, `5 KiB`, `20.0 GiB`.
 pub(crate) fn sized(number: u64) -> String {
-    match number {
-        0..KIB => format!("{number} bytes"),
-        KIB..MIB => format!("{} KiB", number / KIB),
-        MIB..GIB => format!("{} MiB", number / MIB),
-        _ => format!("{}.{} GiB", number / GIB, number % GIB * 10 / GIB),
-    }
+    in_words(number, NEAREST)
 }
 
 /// The same, rounded up: a need, beside a size that is less.
 pub(crate) fn sized_up(number: u64) -> String {
-    match number {
-        0..KIB => sized(number),
-        KIB..MIB => sized(number.next_multiple_of(KIB)),
-        MIB..GIB => sized(number.next_multiple_of(MIB)),
-        _ => {
-            let tenths = (u128::from(number) * 10).div_ceil(u128::from(GIB));
-            format!("{}.{} GiB", tenths / 10, tenths % 10)
-        }
+    in_words(number, u128::div_ceil)
+}
+
+/// The same, rounded down: what is free, beside a need that is more.
+pub(crate) fn sized_down(number: u64) -> String {
+    in_words(number, |bytes, unit| bytes / unit)
+}
+
+/// A part beside its whole, in the unit of that: `10/22 MiB`.
+pub(crate) fn sized_of(part: u64, whole: u64) -> String {
+    let unit = unit_of(whole, NEAREST);
+    format!(
+        "{}/{} {}",
+        in_unit(part, unit, NEAREST),
+        in_unit(whole, unit, NEAREST),
+        unit.2
+    )
+}
+
+fn in_words(number: u64, divide: Division) -> String {
+    let unit = unit_of(number, divide);
+    format!("{} {}", in_unit(number, unit, divide), unit.2)
+}
+
+/// The first unit of which there are not as many as make the next one.
+fn unit_of(number: u64, divide: Division) -> Unit {
+    let fits = |(bytes, ..): &Unit| divide(number.into(), *bytes) < 1024;
+    UNITS.into_iter().find(fits).unwrap_or(UNITS[UNITS.len() - 1])
+}
+
+fn in_unit(number: u64, (bytes, parts, _): Unit, divide: Division) -> String {
+    let number = divide(u128::from(number) * parts, bytes);
+    match parts {
+        1 => number.to_string(),
+        parts => format!("{}.{}", number / parts, number % parts),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::every;
 
     #[test]
     fn sizes_are_for_people_and_a_need_is_never_less_than_it_is() {
-        assert_eq!(
-            [500, 5 << 10, 5 << 20, 1023 << 20, 3 << 29, 20 << 30].map(sized),
-            ["500 bytes", "5 KiB", "5 MiB", "1023 MiB", "1.5 GiB", "20.0 GiB"]
-        );
-        assert_eq!(
-            [
-                500,
-                (5 << 10) + 1,
-                5 << 20,
-                (5 << 20) + 1,
-                (1 << 30) - 1,
-                (3 << 29) + 1
-            ]
-            .map(sized_up),
-            ["500 bytes", "6 KiB", "5 MiB", "6 MiB", "1.0 GiB", "1.6 GiB"]
-        );
+        let rows = [
+            (500, ["500 bytes"; 3]),
+            (5 << 10, ["5 KiB"; 3]),
+            ((5 << 10) + 1, ["5 KiB", "5 KiB", "6 KiB"]),
+            (6_116_803, ["5 MiB", "6 MiB", "6 MiB"]),
+            (5 << 20, ["5 MiB"; 3]),
+            (1023 << 20, ["1023 MiB"; 3]),
+            ((1 << 20) - 1, ["1023 KiB", "1 MiB", "1 MiB"]),
+            ((1 << 30) - 1, ["1023 MiB", "1.0 GiB", "1.0 GiB"]),
+            ((3 << 29) + 1, ["1.5 GiB", "1.5 GiB", "1.6 GiB"]),
+            (20 << 30, ["20.0 GiB"; 3]),
+        ];
+        every(rows, |(number, texts)| {
+            assert_eq!([sized_down(number), sized(number), sized_up(number)], texts);
+        });
+        let rows = [
+            ((0, 500), "0/500 bytes"),
+            ((1, 22 << 20), "0/22 MiB"),
+            ((6_116_803, 6_116_803), "6/6 MiB"),
+            ((3 << 28, 3 << 29), "0.8/1.5 GiB"),
+        ];
+        every(rows, |((part, whole), text)| {
+            assert_eq!(sized_of(part, whole), text)
+        });
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use camino::Utf8Path;
 use rustix::process::{Resource, getrlimit};
 
-use crate::fs::space::sized;
+use crate::fs::space::sized_down;
 
 /// Something that is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,9 @@ impl Limited {
     fn shown(self, number: u64) -> String {
         match self {
             Self::OpenFiles => number.to_string(),
-            Self::Memory | Self::Data | Self::GroupMemory | Self::FileSize | Self::Stack => sized(number),
+            Self::Memory | Self::Data | Self::GroupMemory | Self::FileSize | Self::Stack => {
+                sized_down(number)
+            }
         }
     }
 }

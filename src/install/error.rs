@@ -11,7 +11,7 @@ use crate::{
     fetch::{FetchError, Verdict},
     fs::{
         lock::LockError,
-        space::{sized, sized_up},
+        space::{sized_down, sized_up},
     },
     hindrance::Hindrance,
     resolve::PassedOver,
@@ -38,7 +38,7 @@ pub enum InstallError {
     #[error("could not install {}", .0.name())]
     Fatal(#[source] Box<Attempt>),
     /// There is too little room for it.
-    #[error("`{place}` has {} free, and {component} needs {}", sized(*.free), sized_up(*.needed))]
+    #[error("`{place}` has {} free, and {component} needs {}", sized_down(*.free), sized_up(*.needed))]
     NoRoom {
         /// The component.
         component: ComponentName,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::Format,
-    fs::space::{self, SpaceNeed, sized},
+    fs::space::{self, SpaceNeed, sized_down},
     verify::Verified,
 };
 
@@ -64,8 +64,10 @@ pub(super) fn with_free_space(failure: Failure, into: &Utf8Path) -> Failure {
     let bytes = space::free(into).ok().flatten();
     let entries = space::free_entries(into).ok().flatten();
     let free = match (bytes, entries) {
-        (Some(bytes), Some(entries)) => format!("{} free, and room for {entries} more files", sized(bytes)),
-        (Some(bytes), None) => format!("{} free", sized(bytes)),
+        (Some(bytes), Some(entries)) => {
+            format!("{} free, and room for {entries} more files", sized_down(bytes))
+        }
+        (Some(bytes), None) => format!("{} free", sized_down(bytes)),
         (None, _) => return failure,
     };
     let text = format!("{cause}; `{into}` has {free}");

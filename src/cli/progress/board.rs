@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     event::{Event, Phase},
-    fs::space::sized,
+    fs::space::{sized, sized_of},
 };
 
 /// The time over which a rate is measured.
@@ -60,22 +60,7 @@ impl Download {
     /// `10/22 MiB`, or what is here where nobody knows the size.
     pub(super) fn amount(&self) -> String {
         match self.total {
-            Some(total) => {
-                let (whole, unit) = split(total);
-                let scale = 1u64
-                    << (10
-                        * ["bytes", "KiB", "MiB", "GiB"]
-                            .iter()
-                            .position(|it| *it == unit)
-                            .unwrap_or(0));
-                let received = if whole.contains('.') {
-                    let tenths = self.received.saturating_mul(10) / scale;
-                    format!("{}.{}", tenths / 10, tenths % 10)
-                } else {
-                    (self.received / scale).to_string()
-                };
-                format!("{received}/{whole} {unit}")
-            }
+            Some(total) => sized_of(self.received, total),
             None => sized(self.received),
         }
     }
@@ -95,12 +80,6 @@ impl Download {
             self.samples.pop_front();
         }
     }
-}
-
-fn split(bytes: u64) -> (String, String) {
-    let text = sized(bytes);
-    let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));
-    (number.to_owned(), unit.to_owned())
 }
 
 impl Board {

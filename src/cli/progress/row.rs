@@ -210,7 +210,7 @@ mod tests {
             [
                 "ampctl v0.0.36-nightly.20260313  / 0 bytes  stalled 7 s",
                 "ampd v0.0.36-nightly.20260313    / npm downloads it, progress unknown, 7 s",
-                "postgres 18.4                    [=====>      ]  46%      10/21 MiB     2 MiB/s",
+                "postgres 18.4                    [=====>      ]  46%      10/22 MiB     3 MiB/s",
             ]
         );
         board.take(

@@ -14,7 +14,7 @@ use crate::{
         pinned,
     },
     doctor::lost_files,
-    event::sized,
+    event::{sized, sized_down},
     locate,
     postgres::{
         Cluster, ClusterError, Purpose, ServerState, Serving, Status, identity::is_suspended,
@@ -218,7 +218,7 @@ fn text(cluster: &Cluster, status: &Status, state: &str, size: u64) -> String {
         line("size", &sized(size));
     }
     if let Some(free) = status.free {
-        line("free", &sized(free));
+        line("free", &sized_down(free));
     }
     text
 }
@@ -323,7 +323,7 @@ fn problems(
         && free < LITTLE_ROOM
     {
         problems.push((
-            format!("only {} are free for the database", sized(free)),
+            format!("only {} are free for the database", sized_down(free)),
             Some("free disk space; `ampup db compact` frees that of deleted rows".to_owned()),
         ));
     }

@@ -7,7 +7,7 @@ use camino::Utf8Path;
 
 use self::attempt::Starting;
 use crate::{
-    event::{Event, Reporter, sized},
+    event::{Event, Reporter, sized_down},
     fs::{mounts, space},
     postgres::{
         context::ClusterContext,
@@ -186,7 +186,7 @@ fn warn_of_little_room(amp_dir: &Utf8Path, reporter: &dyn Reporter) {
     {
         reporter.report(Event::Warning(format!(
             "only {} are free for the database in `{amp_dir}`",
-            sized(room)
+            sized_down(room)
         )));
     }
 }

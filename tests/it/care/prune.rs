@@ -26,13 +26,13 @@ fn prune_removes_what_serves_nobody_and_nothing_else() {
     let run = home
         .ampup(&["prune", "--dry-run"])
         .exits(0)
-        .says("would remove 3 unused items (8 KiB)");
+        .says("would remove 3 unused items (9 KiB)");
     assert_eq!(run.stdout.lines().count(), 3, "{run:#?}");
     assert!(waste.iter().all(|name| home.path().join(name).exists()));
     home.ampup(&["prune"])
         .exits(0)
-        .says("removed `~/.ampup/cache/downloads/sha256-00.partial` (download, 2 KiB)\n")
-        .says("removed 3 unused items (8 KiB)");
+        .says("removed `~/.ampup/cache/downloads/sha256-00.partial` (download, 3 KiB)\n")
+        .says("removed 3 unused items (9 KiB)");
     assert!(!waste.iter().any(|name| home.path().join(name).exists()));
     assert_eq!(home.store(), before, "installed versions and generations stay");
 
