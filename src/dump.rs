@@ -47,7 +47,7 @@ const A_DAY: Duration = Duration::from_secs(86_400);
 /// When the server refuses, or ends.
 pub fn count(server: &Side, database: &str) -> Result<Counts, DumpError> {
     let count = || {
-        let mut session = open(server, database)?;
+        let mut session = session_in(database, server)?;
         let mut lines = Counts::new();
         for statement in session.query(COUNT)?.into_iter().flatten().flatten() {
             let rows = session.query(&statement)?;
@@ -65,7 +65,8 @@ pub fn count(server: &Side, database: &str) -> Result<Counts, DumpError> {
     })
 }
 
-fn open(server: &Side, database: &str) -> Result<SqlSession, WireError> {
+/// A session of our own in a database of a server of ours.
+pub(crate) fn session_in(database: &str, server: &Side) -> Result<SqlSession, WireError> {
     let Side::Socket { socket, user } = server else {
         return Err(io::Error::from(io::ErrorKind::Unsupported).into());
     };

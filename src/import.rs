@@ -7,6 +7,7 @@ mod file;
 mod icu;
 mod importer;
 mod left;
+mod present;
 mod roles;
 mod snapshot;
 
@@ -16,13 +17,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 pub(crate) use self::icu::TAKE_ANOTHER;
-pub use self::importer::{Importer, Present};
 use self::{
     address::side,
     edit::Editor,
     file::{Kind, Said},
     snapshot::Snapshot,
 };
+pub use self::{importer::Importer, present::Present};
 use crate::{
     dump::{self, Clients, DumpError, DumpFile, From, Patience, Running, Side, Version, Wanted},
     env::Env,
@@ -34,9 +35,7 @@ use crate::{
             lease::{self, Lease},
             swap::{self, Swap, Swapped},
         },
-        observe::decide::Contents,
         observe::endpoint::DATABASE,
-        observe::files,
         user::OsUser,
     },
     shell,
@@ -93,7 +92,7 @@ pub fn ensure_possible(
     let Importer { cluster, present, .. } = importer;
     let programs = importer.programs()?;
     let run_as = cluster.run_as(None)?;
-    ensure_replaceable(cluster, present)?;
+    present.ensure_still(cluster)?;
     swap::ensure_possible(cluster)?;
     lease::ensure_unused(cluster)?;
     let importing = Importing {
@@ -124,7 +123,7 @@ pub fn import(
     swap::settle(cluster, reporter)?;
     let programs = importer.programs()?;
     let run_as = cluster.run_as(None)?;
-    ensure_replaceable(cluster, present)?;
+    present.ensure_still(cluster)?;
     cluster
         .project()
         .prepare(run_as.as_ref())
@@ -151,7 +150,7 @@ pub fn import(
         }
     };
     // Whoever was there meanwhile may have written.
-    if let Err(error) = ensure_replaceable(cluster, present) {
+    if let Err(error) = present.ensure_still(cluster) {
         swap.abandon(reporter);
         let _ = lease.resume(reporter);
         return Err(error);
@@ -165,27 +164,6 @@ pub fn import(
         kept,
         resumed,
     })
-}
-
-/// Ensures that the cluster may be put aside: nothing of the user's is in it, or that was said.
-///
-/// # Errors
-/// When the user's tables are in it, or it cannot be looked at.
-pub fn ensure_replaceable(cluster: &Cluster, present: Present) -> Result<(), DumpError> {
-    let place = cluster.project().cluster();
-    let has_tables = matches!(cluster.contents()?, Contents::Cluster { .. })
-        && files::has_users_objects(&place).map_err(|source| ClusterError::Io {
-            action: "look at",
-            path: place.clone(),
-            source,
-        })?;
-    if has_tables && present == Present::Stays {
-        return Err(DumpError::Refused {
-            message: format!("`{place}` holds tables already"),
-            hint: "add `--replace`: what is there is put aside, as `metadb.old-<time>`".to_owned(),
-        });
-    }
-    Ok(())
 }
 
 struct Importing<'a> {

@@ -1,5 +1,6 @@
 //! The project that an import is for.
 
+use super::Present;
 use crate::{
     locate::Located,
     postgres::{Cluster, ClusterError, observe::decide::Contents},
@@ -10,8 +11,8 @@ use crate::{
 pub struct Importer<'a> {
     /// Its cluster.
     pub cluster: &'a Cluster,
-    /// The choice whether what is there may be put aside.
-    pub present: Present,
+    /// The reason for which what is there may be put aside.
+    pub present: &'a Present,
     /// The PostgreSQL that makes the new cluster; where none is named, that of the cluster which is there, else the active one.
     pub maker: Option<&'a Located>,
 }
@@ -26,13 +27,4 @@ impl Importer<'_> {
             (Some(maker), _) => Ok(maker.clone()),
         }
     }
-}
-
-/// The choice whether a cluster with tables may be put aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Present {
-    /// It is refused.
-    Stays,
-    /// It is renamed.
-    IsPutAside,
 }

@@ -39,9 +39,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
     let present = match args.replace {
         true => Present::IsPutAside,
-        false => Present::Stays,
+        false => Present::ensure_empty(&cluster, !args.dry_run, session.reporter.as_ref())?,
     };
-    import::ensure_replaceable(&cluster, present)?;
     // Asked before: what ampd could not read is told while nothing is done yet.
     let change = to_change(&cluster, session)?;
     let source = ImportSource::parse(&args.source, session.env.current_dir());
@@ -49,7 +48,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let pinned = pinned::postgres(&chosen, session)?.map(|(programs, _)| programs);
     let importer = Importer {
         cluster: &cluster,
-        present,
+        present: &present,
         maker: pinned.as_ref(),
     };
     let (env, reporter) = (&session.env, session.reporter.as_ref());

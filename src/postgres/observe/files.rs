@@ -56,8 +56,7 @@ fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
     }
     listing.entries.sort();
     listing.version = text(&cluster.join("PG_VERSION"))?;
-    let global = cluster.join("global");
-    let control = beginning(&global.join("pg_control"))?;
+    let control = beginning(&cluster.join("global/pg_control"))?;
     listing.has_control = !control.is_empty();
     listing.lacks = NEVER_EMPTY.into_iter().find(|name| is_gone(&cluster.join(name)));
     listing.is_open = control::is_open(&control);
@@ -65,10 +64,7 @@ fn list(cluster: &Utf8Path, entries: fs::ReadDir) -> io::Result<Listing> {
     let base = cluster.join("base");
     let mut databases = numbers(&base)?;
     listing.lacks_catalog = catalogs::lacking(cluster, &databases)?;
-    let is_users = |number: &u64| *number >= FIRST_OF_USERS;
-    listing.has_users_objects = databases.iter().any(is_users);
-    let places = databases.iter().map(|database| base.join(database.to_string()));
-    for place in places.chain([global, cluster.join("pg_tblspc")]) {
+    for place in numbered_places(cluster)? {
         if !listing.has_users_objects {
             listing.has_users_objects = numbers(&place)?.iter().any(is_users);
         }
@@ -207,12 +203,37 @@ pub fn lost_directories(cluster: &Utf8Path) -> Vec<&'static str> {
     MAY_BE_EMPTY.into_iter().filter(is_lost).collect()
 }
 
-/// Returns true if a cluster holds objects that its users made.
+/// A file of a cluster, or a directory, that has a number as users' databases, tables and tablespaces have: where it lies, and
+/// its number.
+#[cfg(feature = "cli")]
+pub type UsersFile = (Utf8PathBuf, u64);
+
+/// All of these in a cluster. Catalogs that were written anew have such numbers too, and tables that were dropped a while ago.
 ///
 /// # Errors
 /// When it cannot be looked at.
-pub fn has_users_objects(cluster: &Utf8Path) -> io::Result<bool> {
-    Ok(list(cluster, fs::read_dir(cluster)?)?.has_users_objects)
+#[cfg(feature = "cli")]
+pub fn of_users(cluster: &Utf8Path) -> io::Result<BTreeSet<UsersFile>> {
+    let mut found = BTreeSet::new();
+    for place in numbered_places(cluster)? {
+        let numbers = numbers(&place)?.into_iter().filter(is_users);
+        found.extend(numbers.map(|number| (place.clone(), number)));
+    }
+    Ok(found)
+}
+
+/// The directories of a cluster in which names are numbers.
+fn numbered_places(cluster: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
+    let base = cluster.join("base");
+    let databases = numbers(&base)?;
+    let mut places = vec![base.clone(), cluster.join("global"), cluster.join("pg_tblspc")];
+    places.extend(databases.iter().map(|database| base.join(database.to_string())));
+    Ok(places)
+}
+
+/// Returns true if initdb gives no number as high as this.
+fn is_users(number: &u64) -> bool {
+    *number >= FIRST_OF_USERS
 }
 
 /// The names in a directory that begin with a number: databases in `base/`, tables in a database. A directory that is
