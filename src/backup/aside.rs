@@ -15,7 +15,10 @@ use crate::{
     fs::directory::Directory,
     postgres::{
         ClusterError, OsUser, identity,
-        observe::{decide::Contents, files},
+        observe::{
+            decide::{Contents, OLD},
+            files,
+        },
         ownership::give_all,
         run::create,
     },
@@ -34,15 +37,26 @@ pub(super) fn header(kept: &Utf8Path) -> Result<Header, BackupError> {
         }
         .into());
     }
-    // Every server that ends writes it.
-    let written = fs_err::metadata(kept.join("global/pg_control")).and_then(|found| found.modified());
-    let written = written.map_err(failed("read", kept))?;
+    let created = match put_aside(kept) {
+        Some(time) => Ok(time),
+        // Every server that ends writes it.
+        None => fs_err::metadata(kept.join("global/pg_control"))
+            .and_then(|found| found.modified())
+            .map(|written| Timestamp::try_from(written).unwrap_or_default()),
+    };
+    let created = created.map_err(failed("read", kept))?;
     Ok(Header {
         schema: SCHEMA,
         major,
-        created: Timestamp::try_from(written).map_or_else(|_| String::new(), |time| time.to_string()),
+        created: created.to_string(),
         bytes: entries(kept)?.iter().filter_map(|entry| entry.size).sum(),
     })
+}
+
+/// The time in its name, at which it was put aside.
+fn put_aside(kept: &Utf8Path) -> Option<Timestamp> {
+    let time = kept.file_name()?.strip_prefix(OLD)?;
+    time.get(..time.find('Z')? + 1)?.parse().ok()
 }
 
 /// Copies it into a directory that is not there yet. It is ours until it is whole: what root wrote into another user's
@@ -76,4 +90,27 @@ fn entries(kept: &Utf8Path) -> Result<Vec<ClusterEntry>, BackupError> {
     let mut entries = Vec::new();
     list(kept, Utf8Path::new(""), &mut entries)?;
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::every;
+
+    #[test]
+    fn the_time_of_what_was_put_aside_is_that_of_its_name() {
+        let time = Some("2026-11-29T18:36:23Z");
+        let rows = [
+            ("/p/.amp/metadb.old-20261129T183623Z", time),
+            ("/p/.amp/metadb.old-20261129T183623Z-2", time),
+            ("/p/.amp/metadb.old-20261129T183623Z-unfinished", time),
+            ("/p/.amp/metadb.old-20269999T183623Z", None),
+            ("/p/.amp/metadb.old-mine", None),
+            ("/p/.amp/metadb", None),
+        ];
+        every(rows, |(path, time)| {
+            let told = put_aside(path.into()).map(|time| time.to_string());
+            assert_eq!(told.as_deref(), time);
+        });
+    }
 }

@@ -205,6 +205,11 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
         .says("  old database ")
         .says("`.amp/metadb.old-");
     // What could come back is listed.
+    let name = kept.file_name().expect("it has one");
+    let time = name.trim_start_matches("metadb.old-").trim_end_matches('Z');
+    let as_json = served.ampup(&["--json", "db", "restore"]).exits(0).stdout;
+    let digits = as_json.replace([':', '-'], "");
+    assert!(digits.contains(&format!("\"{time}Z\"")), "{name}: {as_json}");
     let listed = served.ampup(&["db", "restore"]).exits(0);
     assert_eq!(listed.stdout.lines().count(), 2, "{listed:#?}");
     listed

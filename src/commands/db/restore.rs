@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{super::database::Selected, Error, Session, agreement, named};
@@ -78,7 +79,9 @@ fn list(cluster: &Cluster, which: &Selected) -> Outcome {
     let mut found: Vec<_> = each
         .filter_map(|(path, what)| Some((backup::header(&path).ok()?, path, what)))
         .collect();
-    found.sort_by(|(one, ..), (other, ..)| one.created.cmp(&other.created));
+    // The name of what was put aside says the second: it is then the last of that second.
+    let second = |header: &Header| header.created.parse().map_or(0, Timestamp::as_second);
+    found.sort_by_key(|(header, _, what)| (second(header), *what != BACKUP));
     let mut data = String::new();
     for (header, path, what) in &found {
         let (made, size) = (times::local(&header.created), sized(header.bytes));
