@@ -106,6 +106,7 @@ fn each_program_finds_what_is_installed_and_says_what_is_missing() {
             finish(nobody).says("set HOME or AMPUP_HOME");
         }
     }
+    what_cannot_be_read_is_not_said_to_be_missing(programs.iter().chain([&start]), &person);
     let ampup = person.home.path().join("bin/ampup");
     let mut install = person.command(&ampup, &["install", "--component", "postgres"]);
     install.env("AMPUP_REGISTRY", registry(&person));
@@ -121,6 +122,25 @@ fn each_program_finds_what_is_installed_and_says_what_is_missing() {
     a_path_that_the_program_cannot_serve_is_refused(&start, &person);
     root_joins_a_server_by_its_owners_name_and_starts_none(&start, &stop, &person);
     typed_by(&person, PAGE);
+}
+
+fn what_cannot_be_read_is_not_said_to_be_missing<'a>(
+    programs: impl Iterator<Item = &'a Program>,
+    person: &Person,
+) {
+    let link = person.home.path().join("active");
+    let target = link.read_link_utf8().expect("a link");
+    let bend = |target: &Utf8Path| {
+        fs::remove_file(&link).expect("removed");
+        fs_err::os::unix::fs::symlink(target, &link).expect("linked");
+    };
+    // It leads to itself: nobody, root neither, reads what is behind it.
+    bend("active".into());
+    for program in programs {
+        let run = program.run(person).exits(1).says("cannot read ampup's home: ");
+        assert!(!run.stderr.contains("ampup install"), "{run:#?}");
+    }
+    bend(&target);
 }
 
 fn the_database_of_the_start_program_is_the_projects(start: &Program, person: &Person) {
@@ -166,7 +186,7 @@ fn the_database_of_the_start_program_is_the_projects(start: &Program, person: &P
 
     assert_eq!(sql(&address(), "select x from t").expect("kept"), "1");
     after_a_crash_each_start_answers(start, &project, person);
-    of_a_number_that_is_another_process_the_remedy_is_named(start, &project, person);
+    of_a_lock_file_that_postgresql_refuses_the_remedy_is_named(start, &project, person);
     ampup(&["db", "stop"]).exits(0).says("stopped the database");
 }
 
@@ -192,26 +212,29 @@ fn after_a_crash_each_start_answers(start: &Program, project: &Utf8Path, person:
     }
 }
 
-/// The number of a process of the same user's that is no server.
-fn of_a_number_that_is_another_process_the_remedy_is_named(
+/// One with the number of a process of the same user's that is no server, and one that is empty.
+fn of_a_lock_file_that_postgresql_refuses_the_remedy_is_named(
     start: &Program,
     project: &Utf8Path,
     person: &Person,
 ) {
     let pid_file = project.join(".amp/metadb/postmaster.pid");
-    let left = fs::read_to_string(&pid_file).expect("it runs");
-    let (pid, rest) = left.split_once('\n').expect("lines");
-    kill(pid);
-    eventually("it is gone", || !Utf8Path::new("/proc").join(pid).exists());
     let mut sleeper = person
         .command("/bin/sleep".into(), &["600"])
         .spawn()
         .expect("started");
-    fs::write(&pid_file, format!("{}\n{rest}", sleeper.id())).expect("written");
-    start.run_in(project, person).exits(1).says("run: ampup db start");
-    let mut command = person.command(&person.home.path().join("bin/ampup"), &["db", "start"]);
-    command.current_dir(project);
-    finish(command).exits(0);
+    every([Some(sleeper.id()), None], |number| {
+        let left = fs::read_to_string(&pid_file).expect("it runs");
+        let (pid, rest) = left.split_once('\n').expect("lines");
+        kill(pid);
+        eventually("it is gone", || !Utf8Path::new("/proc").join(pid).exists());
+        let content = number.map(|number| format!("{number}\n{rest}"));
+        fs::write(&pid_file, content.unwrap_or_default()).expect("written");
+        start.run_in(project, person).exits(1).says("run: ampup db start");
+        let mut command = person.command(&person.home.path().join("bin/ampup"), &["db", "start"]);
+        command.current_dir(project);
+        finish(command).exits(0);
+    });
     sleeper.kill().expect("ended");
     sleeper.wait().expect("ended");
 }
