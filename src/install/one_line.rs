@@ -5,11 +5,11 @@ use std::{error::Error, io};
 use super::error::{Attempt, AttemptError};
 use crate::{accept::AcceptError, postgres::program::ProgramError};
 
-/// An error with its causes; a transparent error's text is not repeated. A fault of the disk, and of a program that ran and failed,
-/// keeps its whole path: it says which disk.
+/// An error with its causes; a transparent error's text is not repeated. A fault of the disk keeps its whole path: it says which
+/// disk. So does that of a program which writes a cluster: what its host refuses has many words.
 pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut is_of_place = has_program_failed(error);
+    let mut is_of_place = has_cluster_failed(error);
     let mut cause = error.source();
     while let Some(inner) = cause {
         is_of_place |= inner.is::<io::Error>();
@@ -23,14 +23,14 @@ pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
     if is_of_place { text } else { without_staging(&text) }
 }
 
-/// Returns true if a program of the tree ran and failed.
-fn has_program_failed(error: &(dyn Error + 'static)) -> bool {
+/// Returns true if a program that writes a cluster ran and failed.
+fn has_cluster_failed(error: &(dyn Error + 'static)) -> bool {
     let of_attempt = || error.downcast_ref::<Attempt>().map(|attempt| &attempt.error);
     matches!(
         error.downcast_ref::<AttemptError>().or_else(of_attempt),
         Some(AttemptError::Accept(AcceptError::DoesNotRun(
-            ProgramError::Failed { .. } | ProgramError::Silent { .. }
-        )))
+            ProgramError::Failed { program, .. } | ProgramError::Silent { program, .. }
+        ))) if matches!(program.file_stem(), Some("initdb" | "postgres"))
     )
 }
 
@@ -53,7 +53,7 @@ mod tests {
 
     /// Which disk refused is said by the path; where a program that does not load was staged concerns nobody.
     #[test]
-    fn the_path_of_a_staged_program_is_told_where_it_ran_and_failed() {
+    fn the_path_of_a_staged_program_is_told_where_it_writes_a_cluster() {
         let program = || "/home/ada/.ampup/staging/7/tree/tree/bin/initdb".into();
         let of = |error| in_one_line(&AttemptError::from(AcceptError::DoesNotRun(error)));
         let failed = of(ProgramError::Failed {
@@ -62,6 +62,12 @@ mod tests {
             last_lines: Vec::new(),
         });
         assert!(failed.starts_with(&format!("`{}` failed", program())), "{failed}");
+        let other = of(ProgramError::Failed {
+            program: "/home/ada/.ampup/staging/7/tree/tree/bin/tool".into(),
+            status: ExitStatus::from_raw(1 << 8),
+            last_lines: Vec::new(),
+        });
+        assert!(other.starts_with("`bin/tool` failed"), "{other}");
         let unloaded = of(ProgramError::DoesNotLoad {
             program: program(),
             failure: LoadFailure::Other("no".to_owned()),
