@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     error::BackupError,
-    fork::{abandoned_copies, ensure_forkable, fork},
+    fork::{abandoned_copies, ensure_forkable, fork, major_of_other},
 };
 use crate::{
     event::{Event, Reporter},

@@ -76,6 +76,17 @@ impl ImportSource {
         }
         Self::File(here.map_or_else(|| text.into(), |here| here.join(text)))
     }
+
+    /// Ensures that this is an address, or the beginning of a dump, whatever the project has.
+    ///
+    /// # Errors
+    /// When it is neither, or the file cannot be read.
+    pub fn ensure_plausible(&self) -> Result<(), DumpError> {
+        match self {
+            Self::Address(address) => side(address).map(drop),
+            Self::File(path) => file::kind(path).map(drop),
+        }
+    }
 }
 
 /// Ensures that the project could take this import, as far as can be known: the server is connected to, the dump read. Nothing

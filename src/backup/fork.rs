@@ -43,13 +43,21 @@ impl Drop for Copy {
     }
 }
 
+/// The major of the other project's cluster.
+///
+/// # Errors
+/// When there is none, or it is damaged.
+pub fn major_of_other(there: &Cluster) -> Result<u64, BackupError> {
+    major(there, BackupError::NoOther)
+}
+
 /// Looks for what is in the way of a fork. Gives the major of what would come here, and its size in bytes. Changes nothing.
 ///
 /// # Errors
 /// When there is no cluster there, its programs are not installed, there is too little room, or somebody uses one of the two.
 pub fn ensure_forkable(there: &Cluster, here: &Cluster) -> Result<(u64, u64), BackupError> {
     let from = there.project().cluster();
-    let major = major(there, BackupError::NoOther)?;
+    let major = major_of_other(there)?;
     there.run_as(None)?;
     lease::ensure_unused(there)?;
     let bytes = there.size();

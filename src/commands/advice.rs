@@ -25,8 +25,13 @@ pub(super) use self::postgres::remedy_of_end;
 
 use std::{error::Error, io};
 
+use camino::Utf8Path;
+
 pub(super) use self::remove::mended;
-use crate::fs::{is_disk_failure, is_out_of_files, link::ForeignEntry};
+use crate::{
+    fs::{self as files, is_disk_failure, is_out_of_files, link::ForeignEntry},
+    nearest::nearest,
+};
 
 /// The remedy where a disk fails at its work.
 const DISK_FAILURE: &str =
@@ -89,4 +94,14 @@ pub(super) fn hint_of_room(cause: &io::Error) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// Names the entry of the same directory that a path which is not there was meant to be, if one of such a kind is near.
+fn meant(path: &Utf8Path, is_one: impl Fn(&Utf8Path) -> bool) -> Option<String> {
+    let (directory, name) = (path.parent()?, path.file_name()?);
+    let entries = files::entries(directory);
+    let names = entries.iter().filter_map(|entry| entry.file_name());
+    let near = nearest(name, names).into_iter().map(|name| directory.join(name));
+    let meant = near.into_iter().find(|path| is_one(path))?;
+    Some(format!("did you mean `{meant}`?"))
 }

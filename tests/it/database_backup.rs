@@ -374,6 +374,8 @@ fn whatever_restarts_a_server_cuts_nobody_off_without_a_word() {
         command.args(more).current_dir(&work);
         finish(command)
     };
+    served.ampup(&["db", "backup", "x"]).exits(0);
+    fs::write(from.join("x.dump"), "create table x (x int);\n").expect("written");
     let url = served.ampup(&["db", "url"]).exits(0).stdout;
     let mut client = served.home.as_the_user("/bin/sh".into());
     client.args([
@@ -401,6 +403,10 @@ fn whatever_restarts_a_server_cuts_nobody_off_without_a_word() {
         let run = served.ampup(&[&["db"], words].concat()).exits(6);
         run.says("is in use by psql of user ")
             .says(&format!("`ampup db {} --yes` ends it", words.join(" ")));
+    });
+    // Nobody is told to end sessions for what cannot be done.
+    every(["restore", "import", "fork"], |verb| {
+        served.ampup(&["db", verb, "nowhere"]).exits(3).says("nowhere");
     });
     served
         .ampup(&["db", "backup", "--dry-run"])

@@ -238,7 +238,15 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
     served
         .ampup(&["db", "restore", "nothing-here"])
         .exits(3)
-        .says("cannot read `nothing-here`\n  No such file or directory\n");
+        .says("cannot read `nothing-here`\n  No such file or directory\n")
+        .says("hint: `ampup db restore` without a file lists");
+    served.sql("select 1");
+    served.ampup(&["db", "backup", "before.backup"]).exits(0);
+    fs::write(served.home.work().join("before.backu"), "none").expect("written");
+    served
+        .ampup(&["db", "restore", "befor.backup"])
+        .exits(3)
+        .says("hint: did you mean `before.backup`?\n");
 }
 
 #[test]

@@ -2,8 +2,14 @@
 
 use std::io;
 
-use super::{MAKE_ROOM, hint_of_room};
-use crate::{backup::BackupError, exit::Exit, shell};
+use camino::Utf8Path;
+
+use super::{MAKE_ROOM, hint_of_room, meant};
+use crate::{
+    backup::{self, BackupError},
+    exit::Exit,
+    shell,
+};
 
 /// The command that shows what there is.
 const LISTS: &str = "`ampup db restore` without a file lists what could be restored";
@@ -28,7 +34,10 @@ impl BackupError {
             Self::Damaged { .. } => Some(LISTS.to_owned()),
             Self::OtherMajor { source, .. } => source.hint(),
             Self::NoRoom { .. } => Some(MAKE_ROOM.to_owned()),
-            Self::Io { action, source, .. } if is_unknown(action, source) => Some(LISTS.to_owned()),
+            Self::Io { action, path, source } if is_unknown(action, source) => {
+                let is_backup = |path: &Utf8Path| backup::header(path).is_ok();
+                Some(meant(path, is_backup).unwrap_or_else(|| LISTS.to_owned()))
+            }
             Self::Io {
                 action: "write",
                 source,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{MAKE_ROOM, hint_of_room};
+use super::{MAKE_ROOM, hint_of_room, meant};
 use crate::{
     distributions::os_release,
     dump::{DumpError, PRIVILEGES},
@@ -33,8 +33,9 @@ impl DumpError {
                     .to_owned(),
             ),
             Self::Spawn { source, .. } => hint_of_room(source),
-            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                Some("name a file that is there, or an address `postgresql://…`".to_owned())
+            Self::File { path, source } if source.kind() == io::ErrorKind::NotFound => {
+                let other = || "name a file that is there, or an address `postgresql://…`".to_owned();
+                Some(meant(path, |path| path.is_file()).unwrap_or_else(other))
             }
             Self::File { source, .. } => hint_of_room(source),
             Self::Failed { last_lines, .. } if is_of_disk(last_lines) => Some(MAKE_ROOM.to_owned()),

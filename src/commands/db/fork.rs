@@ -8,7 +8,7 @@ use crate::{
     backup,
     commands::{Outcome, database, pinned::PostgresPin, requests},
     event::sized,
-    postgres::{Cluster, ClusterError, Contents, Project, ServerState},
+    postgres::{Cluster, ClusterError, Project, ServerState},
     shell,
 };
 
@@ -36,7 +36,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let here = args.which.cluster(session)?;
     let there = other(&args.from, &here, session)?;
     ensure_idle(&there)?;
-    if let (Some(pin), Contents::Cluster { major }) = (PostgresPin::of_project(session)?, there.contents()?) {
+    let major = backup::major_of_other(&there)?;
+    if let Some(pin) = PostgresPin::of_project(session)? {
         let again = format!("ampup db fork {}", shell::typed(args.from.as_str()));
         pin.ensure_takes(major, &there.project().cluster(), &again, session)?;
     }

@@ -37,13 +37,14 @@ pub struct Args {
 /// When the source cannot be read, programs are missing, the project has tables already, or not every row came.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.which.cluster(session)?;
+    let source = ImportSource::parse(&args.source, session.env.current_dir());
+    source.ensure_plausible()?;
     let present = match args.replace {
         true => Present::IsPutAside,
         false => Present::ensure_empty(&cluster, !args.dry_run, session.reporter.as_ref())?,
     };
     // Asked before: what ampd could not read is told while nothing is done yet.
     let change = to_change(&cluster, session)?;
-    let source = ImportSource::parse(&args.source, session.env.current_dir());
     let chosen = pinned::chosen(&[], session)?;
     let pinned = pinned::postgres(&chosen, session)?.map(|(programs, _)| programs);
     let importer = Importer {

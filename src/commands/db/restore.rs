@@ -41,7 +41,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         return Ok(list(&cluster, &args.which));
     };
     let file = named(given, session);
-    if let (Some(pin), Ok(header)) = (PostgresPin::of_project(session)?, backup::header(&file)) {
+    let header = backup::header(&file)?;
+    if let Some(pin) = PostgresPin::of_project(session)? {
         let again = super::restore_command(given, &args.which);
         pin.ensure_takes(header.major, &file, &again, session)?;
     }

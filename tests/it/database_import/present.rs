@@ -69,6 +69,16 @@ fn what_is_there_is_what_its_server_says_of_it() {
             } else {
                 import(&[]).exits(1).says(refusal).says("hint: add `--replace`");
                 assert!(home.in_amp("metadb.old-").is_empty());
+                // What cannot be imported at all is told first.
+                for (name, hint) in [
+                    ("nowhere", "name a file that is there"),
+                    ("one.sq", "did you mean `one.sql`?"),
+                ] {
+                    home.db(&["import", name])
+                        .exits(3)
+                        .says(&format!("cannot read `{name}`"))
+                        .says(&format!("hint: {hint}"));
+                }
             }
             home.db(&["stop"]);
             fs::remove_dir_all(home.work().join(".amp")).expect("removed");
