@@ -219,17 +219,17 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
     served
         .ampup(&["db", "restore", "--amp-dir", "elsewhere/.amp"])
         .exits(0)
-        .says("there is nothing to restore in `elsewhere/.amp`; `ampup db backup --amp-dir elsewhere/.amp` makes a backup");
+        .says("there is nothing to restore in `elsewhere/.amp`; `ampup db backup --amp-dir elsewhere/.amp` makes a backup")
+        .says("a backup with a name of your own is not listed; `ampup db restore --amp-dir elsewhere/.amp FILE` restores it\n");
     served.sql("create table other as select 1 as x");
     let run = served.ampup(&["db", "restore", kept.as_str()]).exits(0);
     assert!(run.stderr.starts_with("restored the database of 2"), "{run:#?}");
     assert_eq!(served.sql("select x from t"), "7");
     assert!(kept.exists(), "it is a copy");
     // What that put aside is what somebody wanted to be rid of.
-    served
-        .ampup(&["db", "restore"])
-        .exits(0)
-        .says("` restores the newest backup\n");
+    served.ampup(&["db", "restore"]).exits(0).says(
+        "` restores the newest one in `.amp/backups`\na backup with a name of your own is not listed; ",
+    );
     let run = served.ampup(&["db", "reset", "work"]).exits(0);
     assert!(
         run.stderr.contains("ampup db restore .amp/metadb.old-"),

@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// A file that `ampup db backup` wrote, or a database that was put aside, such as `.amp/metadb.old-20260101T000000Z`;
-    /// without it, those of the project are listed
+    /// without it, those in `.amp` are listed
     #[arg(value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
     pub file: Option<Utf8PathBuf>,
     /// Show what would be done, and do nothing
@@ -68,6 +68,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 /// The word for a file that `ampup db backup` wrote.
 const BACKUP: &str = "backup";
 
+/// The word on backups that lie elsewhere.
+const UNLISTED: &str = "a backup with a name of your own is not listed; `ampup db restore FILE` restores it";
+
 /// The backups of the project and the databases that were put aside, oldest first.
 fn list(cluster: &Cluster, which: &Selected) -> Outcome {
     let amp_dir = cluster.project().amp_dir();
@@ -99,8 +102,9 @@ fn list(cluster: &Cluster, which: &Selected) -> Outcome {
     {
         Some((_, path, BACKUP)) => {
             format!(
-                "`{}` restores the newest backup",
-                super::restore_command(path, which)
+                "`{}` restores the newest one in `{}`",
+                super::restore_command(path, which),
+                path.parent().unwrap_or(path)
             )
         }
         Some((_, path, _)) => format!(
@@ -116,7 +120,7 @@ fn list(cluster: &Cluster, which: &Selected) -> Outcome {
     };
     let json = json!({ "restorable": found.iter().map(row).collect::<Vec<_>>() });
     Outcome {
-        talk: vec![talk],
+        talk: vec![talk, UNLISTED.to_owned()],
         ..Outcome::prose(data, json)
     }
 }
