@@ -10,6 +10,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    directories,
     journal::{Pending, Spot},
     pointer::{RECORD, active, leads_to, number_of},
     receipt::Receipt,
@@ -112,6 +113,18 @@ pub fn numbers(layout: &Layout) -> io::Result<Vec<u64>> {
     let has_record = |number| layout.generation(number).join(RECORD).symlink_metadata().is_ok();
     numbers.retain(|number| has_record(*number) && !pending.hides_generation(*number));
     Ok(numbers)
+}
+
+/// The fault of `active` where `is_active_lost`.
+pub(super) const LOST: &str = "is missing";
+
+/// Returns true if there are generations and no `active`, which every change leaves pointing at one.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub(super) fn is_active_lost(layout: &Layout) -> io::Result<bool> {
+    let is_ours = directories::foreign_entry(&layout.generations(), layout).is_none();
+    Ok(is_ours && active(layout)?.is_none() && !numbers(layout)?.is_empty())
 }
 
 /// The numbers that something of such a kind has.

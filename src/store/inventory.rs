@@ -6,7 +6,8 @@ use camino::Utf8Path;
 use fs_err as fs;
 
 use super::{
-    directories, generation,
+    directories,
+    generation::{self, LOST},
     journal::Pending,
     look_again::until_unchanged,
     pointer,
@@ -32,7 +33,12 @@ pub fn read(layout: &Layout) -> io::Result<Inventory> {
 }
 
 fn read_once(layout: &Layout, pending: &Pending) -> io::Result<Inventory> {
-    with_active(trees_without(layout, pending)?, pointer::active(layout)?, layout)
+    let active = pointer::active(layout)?;
+    if active.is_none() && generation::is_active_lost(layout)? {
+        let text = format!("`{}` {LOST}", layout.active());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    with_active(trees_without(layout, pending)?, active, layout)
 }
 
 /// The same as `read`, as if this generation were active, or nothing were.

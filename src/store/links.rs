@@ -4,7 +4,14 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{commit, directories, generation, look_again::until_unchanged, pointer, staging::Staging};
+use super::{
+    commit, directories,
+    generation::{self, LOST},
+    journal::Pending,
+    look_again::until_unchanged,
+    pointer,
+    staging::Staging,
+};
 use crate::{
     domain::{ActiveSet, ComponentName, TreeName},
     fs::{
@@ -34,7 +41,8 @@ impl std::fmt::Display for Fault {
 /// Every link of the home that is not as ampup makes it.
 pub fn faults(layout: &Layout) -> Vec<Fault> {
     // A commit may happen meanwhile, in parts as it seems: what is wrong is wrong twice, under the same `active`.
-    let state = || (link::read(&layout.active()).ok(), look(layout));
+    let pointers = || (link::read(&layout.active()).ok(), Pending::read(layout).ok());
+    let state = || (pointers(), look(layout));
     until_unchanged(state, |(_, faults)| faults.clone(), Vec::is_empty)
 }
 
@@ -52,10 +60,7 @@ fn look(layout: &Layout) -> Vec<Fault> {
     for entry in entries.into_iter().filter(has_number) {
         found.foreign(directories::foreign_entry(&entry, layout));
     }
-    let active = found.active(layout);
-    if layout.active().symlink_metadata().is_ok() {
-        found.exact(&layout.bin(), "active/bin".into());
-    }
+    let active = found.pointers(layout);
     let mut numbers = generation::numbers(layout).unwrap_or_default();
     // The active one is ampup's also where it has lost its record.
     numbers.extend(active.filter(|active| !numbers.contains(active)));
@@ -76,15 +81,11 @@ fn look(layout: &Layout) -> Vec<Fault> {
     found.0
 }
 
-/// The faults of `active` and `bin` that `mend` repairs: a link that leads elsewhere, or nowhere. What stands in the place of
+/// The faults of `active` and `bin` that `mend` repairs: a link that leads elsewhere, or nowhere, or is missing. What stands in the place of
 /// a link and is none is not among them.
 pub fn mendable(layout: &Layout) -> Vec<Fault> {
     let mut found = Found::default();
-    found.active(layout);
-    if layout.active().symlink_metadata().is_ok() {
-        found.exact(&layout.bin(), "active/bin".into());
-    }
-    let is_taken = |path: &Utf8Path| path.symlink_metadata().is_ok() && !is_link(path);
+    found.pointers(layout);
     // What lies where somebody's link leads may only be away.
     let is_astray = directories::foreign_entry(&layout.generations(), layout).is_some();
     let stays = |path: &Utf8Path| is_taken(path) || is_astray && path == layout.active();
@@ -98,7 +99,7 @@ pub fn mendable(layout: &Layout) -> Vec<Fault> {
 /// When the generations cannot be read.
 pub fn to_be_active(layout: &Layout) -> io::Result<Option<u64>> {
     match Found::default().active(layout) {
-        None if is_link(&layout.active()) => Ok(generation::numbers(layout)?.pop()),
+        None if !is_taken(&layout.active()) => Ok(generation::numbers(layout)?.pop()),
         active => Ok(active),
     }
 }
@@ -220,6 +221,16 @@ impl Found {
         }
     }
 
+    /// The same as `active`; `bin` leads through it.
+    fn pointers(&mut self, layout: &Layout) -> Option<u64> {
+        let before = self.0.len();
+        let active = self.active(layout);
+        if active.is_some() || self.0.len() > before {
+            self.exact(&layout.bin(), "active/bin".into());
+        }
+        active
+    }
+
     /// The number of the active generation, where `active` is as it should be.
     fn active(&mut self, layout: &Layout) -> Option<u64> {
         match pointer::active(layout) {
@@ -229,7 +240,12 @@ impl Found {
                 self.add(&layout.active(), text);
                 None
             }
-            Ok(None) => None,
+            Ok(None) => {
+                if generation::is_active_lost(layout).unwrap_or_default() {
+                    self.add(&layout.active(), LOST);
+                }
+                None
+            }
             Err(_) => {
                 let what = match link::read(&layout.active()) {
                     Ok(target) => format!("leads to `{target}`, which is no set of active versions"),
@@ -323,6 +339,11 @@ impl Found {
             }
         }
     }
+}
+
+/// Returns true if something that is no link stands there.
+fn is_taken(path: &Utf8Path) -> bool {
+    path.symlink_metadata().is_ok() && !is_link(path)
 }
 
 fn is_link(path: &Utf8Path) -> bool {

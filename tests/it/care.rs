@@ -195,6 +195,9 @@ fn a_damaged_tree_that_stays_active_does_not_keep_another_from_going_back() {
     home.ampup(&["undo"]).exits(0).says("other 1.0.0 is active");
 }
 
+/// No target of a link.
+const MISSING: &str = "";
+
 #[test]
 fn links_that_are_not_ours_are_named_and_mended_and_never_followed() {
     let home = home();
@@ -203,9 +206,13 @@ fn links_that_are_not_ours_are_named_and_mended_and_never_followed() {
     let active = || home.path().join("active").canonicalize_utf8().expect("active");
     let replace = |path: &Utf8PathBuf, target: &str| {
         fs::remove_file(path).expect("removed");
-        symlink(target, path).expect("linked");
+        if target != MISSING {
+            symlink(target, path).expect("linked");
+        }
     };
     let faults = [
+        ("active", MISSING),
+        ("bin", MISSING),
         ("active", "../outside"),
         ("active", "generations/99"),
         ("active", "generations/../../outside/2"),
