@@ -117,6 +117,7 @@ fn each_program_finds_what_is_installed_and_says_what_is_missing() {
             .exits(0)
             .prints("postgres (PostgreSQL) 18.4\n");
     }
+    what_is_damaged_is_named_with_its_repair(programs.iter().chain([&start]), &person);
     the_database_of_the_start_program_is_the_projects(&start, &person);
     what_a_path_has_is_quoted_in_every_shell(&start, &stop, &person);
     a_path_that_the_program_cannot_serve_is_refused(&start, &person);
@@ -141,6 +142,26 @@ fn what_cannot_be_read_is_not_said_to_be_missing<'a>(
         assert!(!run.stderr.contains("ampup install"), "{run:#?}");
     }
     bend(&target);
+}
+
+/// A version without its server, and one that is gone.
+fn what_is_damaged_is_named_with_its_repair<'a>(
+    programs: impl Iterator<Item = &'a Program> + Clone,
+    person: &Person,
+) {
+    let version = person.home.path().join("components/postgres/18.4.0");
+    let aside = person.directory().join("aside");
+    every([version.join("bin/postgres"), version], |lost| {
+        fs::rename(&lost, &aside).expect("moved");
+        for program in programs.clone() {
+            let run = program
+                .run(person)
+                .exits(1)
+                .says("is damaged; run: ampup verify --repair postgres");
+            assert!(!run.stderr.contains("Traceback"), "{run:#?}");
+        }
+        fs::rename(&aside, &lost).expect("moved back");
+    });
 }
 
 fn the_database_of_the_start_program_is_the_projects(start: &Program, person: &Person) {
