@@ -104,7 +104,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
                     }
                 ),
                 None => {
-                    // "no newer version known: 18.6" would be said of 18.6 itself.
+                    // "no newer build known: 18.6" would be said of 18.6 itself.
                     let than = if word == UNKNOWN { " than" } else { ":" };
                     format!("{name} - {word}{than} {}\n", style.show(from))
                 }
@@ -170,8 +170,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     })
 }
 
-/// The word for a component of which somebody who may have a newer version was not asked.
-const UNKNOWN: &str = "no newer version known";
+/// The word for a component of which somebody who may have a newer build was not asked.
+const UNKNOWN: &str = "no newer build known";
 
 /// Returns true if an update would fetch nothing.
 fn is_here(update: &Update) -> bool {

@@ -26,7 +26,7 @@ impl Standing {
         match self {
             Self::Newest => "is up to date".to_owned(),
             Self::HeldBack => "is held back".to_owned(),
-            Self::Unknown(doubt) => format!("stays: no newer version is known, and {doubt}"),
+            Self::Unknown(doubt) => format!("stays: no newer build is known, and {doubt}"),
         }
     }
 }
@@ -43,8 +43,13 @@ pub(super) struct Findings {
 
 impl Findings {
     /// A line each, for a person.
-    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
-        concerns::lines(&self.concerns).chain(self.beyond.iter().map(|(line, _)| line.clone()))
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> + '_ {
+        let line = |concern: &Concern| match (concern, &self.standing) {
+            (Concern::Unbuilt { .. }, Standing::Unknown(doubt)) => format!("{concern}, and {doubt}"),
+            _ => concern.to_string(),
+        };
+        let concerns = self.concerns.iter().map(line);
+        concerns.chain(self.beyond.iter().map(|(line, _)| line.clone()))
     }
 }
 

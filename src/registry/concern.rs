@@ -35,7 +35,7 @@ pub enum Concern {
         /// True if it is installed, and only to be activated.
         is_installed: bool,
     },
-    /// Its makers have released a newer version, and nobody has built it.
+    /// Its makers have released a newer version, and no build of it is known.
     Unbuilt {
         /// The version.
         version: Version,
@@ -304,10 +304,7 @@ impl fmt::Display for Concern {
                 what, is_security, ..
             } => {
                 let fixes = if *is_security { " with security fixes" } else { "" };
-                write!(
-                    f,
-                    "{what} is released{fixes}, and nobody has built it for ampup yet; `ampup check` tells once somebody has"
-                )
+                write!(f, "{what} is released{fixes}; no build of it is known yet")
             }
             Self::EndOfLife {
                 what,
@@ -388,7 +385,7 @@ mod tests {
         assert_eq!(
             said("17.11.0", "2029-11-08"),
             [
-                "PostgreSQL 17.12 is released with security fixes, and nobody has built it for ampup yet; `ampup check` tells once somebody has",
+                "PostgreSQL 17.12 is released with security fixes; no build of it is known yet",
                 "PostgreSQL 17 has had no fixes since 2029-11-08: `ampup update postgres --allow-major` installs a \
                  newer major version"
             ]

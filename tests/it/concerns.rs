@@ -161,7 +161,7 @@ fn what_nobody_has_built_and_what_is_not_maintained_is_told() {
     });
     home.ampup(&["check"])
         .exits(0)
-        .says("The Tool 1.5.0 is released, and nobody has built it for ampup yet")
+        .says("The Tool 1.5.0 is released; no build of it is known yet\n")
         .says("The Tool 1 has had no fixes since 2020-01-02");
     assert_eq!(
         kinds(&home.ampup(&["check", "--json"])),

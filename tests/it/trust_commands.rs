@@ -415,10 +415,10 @@ fn what_a_stale_registry_knows_is_not_called_up_to_date() {
     assert_eq!(updated, "tool 1.0.0 is up to date");
     let in_doubt = |what: &str, session: &Session, why: &str| {
         let (checked, updated) = answers(session);
-        assert_eq!(checked, "tool - no newer version known than 1.0.0\n", "{what}");
+        assert_eq!(checked, "tool - no newer build known than 1.0.0\n", "{what}");
         assert_eq!(
             updated,
-            format!("tool 1.0.0 stays: no newer version is known, and {why}"),
+            format!("tool 1.0.0 stays: no newer build is known, and {why}"),
             "{what}"
         );
         let (told, why) = (publisher.lines(), why.trim_start_matches("the registry "));

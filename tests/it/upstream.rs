@@ -217,11 +217,11 @@ fn no_builder_is_asked_where_only_the_registry_may_be_believed() {
     let in_doubt = |arguments: &[&str], why: &str| {
         home.ampup(&[&["check"], arguments].concat())
             .exits(0)
-            .prints("tool - no newer version known than 1.0.0\n");
+            .prints("tool - no newer build known than 1.0.0\n");
         home.ampup(&[&["update"], arguments].concat())
             .exits(0)
             .says(&format!(
-                "tool 1.0.0 stays: no newer version is known, and its builders {why}"
+                "tool 1.0.0 stays: no newer build is known, and its builders {why}"
             ));
     };
     in_doubt(&["--offline"], "were not asked");
@@ -276,13 +276,21 @@ fn a_builder_that_is_out_of_reach_or_wrong_changes_nothing() {
     let run = home
         .ampup(&["check"])
         .exits(0)
-        .prints("tool - no newer version known than 1.0.0\n")
+        .prints("tool - no newer build known than 1.0.0\n")
         .says("not every builder could be asked for newer versions: ");
     assert_eq!(run.stderr.lines().count(), 1, "{run:#?}");
     home.ampup(&["update", "--upstream"])
         .exits(0)
-        .says("tool 1.0.0 stays: no newer version is known, and not every builder could be asked");
+        .says("tool 1.0.0 stays: no newer build is known, and not every builder could be asked");
     home.ampup(&["install", "tool@2.0.0"]).exits(3);
+    // That nobody has built it is no more certain than that.
+    let text = fs::read_to_string(home.registry()).expect("read");
+    let mut registry: Value = serde_json::from_str(&text).expect("JSON");
+    registry["components"]["tool"]["lines"] = json!([{"major": 1, "upstream": {"version": "1.5.0"}}]);
+    fs::write(home.registry(), registry.to_string()).expect("written");
+    home.ampup(&["check"])
+        .exits(0)
+        .says("tool 1.5.0 is released; no build of it is known yet, and not every builder could be asked\n");
     let json = home.ampup(&["check", "--json"]).exits(0).json();
     assert_eq!(json["not_asked"].as_array().map(Vec::len), Some(1), "{json}");
 }
@@ -298,10 +306,10 @@ fn a_named_registry_that_is_old_is_said_to_be() {
     home.ampup(&["install", "tool"]).exits(0).says(old);
     home.ampup(&["check"])
         .exits(0)
-        .prints("tool - no newer version known than 1.0.0\n")
+        .prints("tool - no newer build known than 1.0.0\n")
         .says(old);
     home.ampup(&["update"])
         .exits(0)
-        .says("tool 1.0.0 stays: no newer version is known, and the registry is ");
+        .says("tool 1.0.0 stays: no newer build is known, and the registry is ");
     home.ampup(&["doctor"]).prints_with("which you named: it is ");
 }

@@ -48,7 +48,7 @@ fn self_update_installs_the_newer_release_and_undo_goes_back() {
         person
             .ampup(&["self", "update", "--offline"])
             .exits(0)
-            .says("stays: no newer version is known, and its builders were not asked (`--offline`)");
+            .says("stays: no newer build is known, and its builders were not asked (`--offline`)");
         publisher.publish_next();
         offer(&mut person, &publisher, NEXT);
         person.ampup(&["check", "ampup"]).exits(100);
