@@ -37,6 +37,7 @@ pub mod run;
 pub mod search;
 pub mod self_uninstall;
 pub mod self_update;
+mod serving;
 mod session;
 mod standing;
 mod times;

@@ -315,17 +315,8 @@ fn concerns(inventory: &Inventory, registry: &Registry, now: Timestamp) -> Vec<F
         ) else {
             continue;
         };
-        let request = inventory.active.requests.get(name);
-        let held_back = concern::held_back(component, &origin.version, request, host::target());
-        let lets_go = match (installed_fix(component, &origin.version, inventory), &held_back) {
-            (Some(shown), _) => format!("`ampup use {name}@{shown}`, which is installed"),
-            (None, Some(Concern::HeldBack { remedy, .. })) => {
-                format!("{remedy}, then `ampup update {name}`")
-            }
-            (None, _) => format!(
-                "`ampup update {name}` (`ampup check {name}` says what this host lacks for it, if anything)"
-            ),
-        };
+        let held_back = held_back(component, &origin.version, inventory);
+        let lets_go = fix_of_active(component, &origin.version, inventory);
         for concern in concern::of_version(component, &origin.version, &today) {
             findings.push(match &concern {
                 Concern::Behind { .. } => Finding::warning("security", concern.to_string(), lets_go.clone()),
@@ -345,6 +336,30 @@ fn concerns(inventory: &Inventory, registry: &Registry, now: Timestamp) -> Vec<F
         }
     }
     findings
+}
+
+/// The commands that bring the newest release that takes the place of the active version of a component.
+pub fn fix_of_active(component: &Component, version: &Version, inventory: &Inventory) -> String {
+    let name = &component.name;
+    match (
+        installed_fix(component, version, inventory),
+        held_back(component, version, inventory),
+    ) {
+        (Some(shown), _) => format!("`ampup use {name}@{shown}`, which is installed"),
+        (None, Some(Concern::HeldBack { remedy, .. })) => {
+            format!("{remedy}, then `ampup update {name}`")
+        }
+        (None, _) => {
+            format!(
+                "`ampup update {name}` (`ampup check {name}` says what this host lacks for it, if anything)"
+            )
+        }
+    }
+}
+
+fn held_back(component: &Component, version: &Version, inventory: &Inventory) -> Option<Concern> {
+    let request = inventory.active.requests.get(&component.name);
+    concern::held_back(component, version, request, host::target())
 }
 
 /// The newest installed version that lacks no security fix of its line, as it is shown, if that is newer than `version`.

@@ -58,6 +58,26 @@ pub(super) fn held_back(
     Some(found.among(component, inventory.trees(&component.name)))
 }
 
+/// The command that installs, beside the active version, the release with the fixes that another one lacks; `None` where it is
+/// installed already, or there is no build of it for this host.
+pub(super) fn fix_beside(component: &Component, version: &Version, inventory: &Inventory) -> Option<String> {
+    let exact = Requirement::Exact(version.clone());
+    match held_back(component, version, Some(&exact), inventory)? {
+        Concern::HeldBack {
+            newest,
+            is_installed: false,
+            ..
+        } => {
+            let newest = component.version_style.typed(&newest);
+            Some(format!(
+                "`ampup install --no-activate {}@{newest}`",
+                component.name
+            ))
+        }
+        _ => None,
+    }
+}
+
 /// The concerns about an active component.
 pub(super) fn of_active(
     name: &ComponentName,

@@ -5,6 +5,7 @@ use camino::Utf8PathBuf;
 use super::{
     Error, Session, client, env,
     pinned::{self, PostgresPin},
+    serving::LeftBehind,
 };
 use crate::{
     domain::{ComponentName, Inventory, version::local_name},
@@ -13,8 +14,12 @@ use crate::{
     shell::{Shell, foreign::AnyShell, quote},
 };
 
-/// Lists them: how this shell finds what was installed, and what it is for.
-pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> Vec<String> {
+/// Lists them: how this shell finds what was installed, and what it is for. `left` are the servers that do not run it yet.
+pub(super) fn after_install(
+    installed: &[ComponentName],
+    left: &[LeftBehind],
+    session: &Session,
+) -> Vec<String> {
     let has = |name: &str| installed.iter().any(|component| component.as_str() == name);
     let use_it = if has("ampd") {
         Some("`ampup run ampd solo`")
@@ -25,8 +30,9 @@ pub(super) fn after_install(installed: &[ComponentName], session: &Session) -> V
     } else {
         None
     };
-    // What would fail here is no next step.
-    let use_it = use_it.filter(|_| PostgresPin::refusal_here(session).is_none());
+    // What would fail here, or use an older server, is no next step.
+    let is_behind = left.iter().any(|left| left.is_here);
+    let use_it = use_it.filter(|_| !is_behind && PostgresPin::refusal_here(session).is_none());
     if installed.is_empty() || installed.iter().all(|name| *name == self_install::name()) {
         return Vec::new();
     }

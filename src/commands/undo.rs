@@ -6,6 +6,7 @@ use super::{
     Error, Outcome, Session, history,
     installed::{damaged, ensure_there},
     outcome::Tense,
+    serving,
 };
 use crate::{
     domain::{ActiveSet, ComponentName, Inventory, TreeName},
@@ -57,8 +58,18 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         let before = back.target.record.before;
         commit::activate(&session.layout, &back.set, &session.command, before).map_err(failed)?
     };
+    let mut talk = talk(&back, Tense::Done, &inventory, session)?;
+    let postgres: Vec<TreeName> = back
+        .set
+        .components
+        .get(&locate::postgres())
+        .cloned()
+        .into_iter()
+        .collect();
+    let left = serving::left_behind(&postgres, session);
+    talk.extend(left.into_iter().map(|left| left.text));
     Ok(Outcome::done(
-        talk(&back, Tense::Done, &inventory, session)?,
+        talk,
         json!({ "from": active, "generation": reached, "undone": back.undone }),
     ))
 }

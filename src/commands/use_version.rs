@@ -7,10 +7,12 @@ use super::{
     installed::{damaged, ensure_own_executables, ensure_there, installed, is_meant},
     next,
     requests::{self, Request},
+    serving,
 };
 use crate::{
-    domain::{ActiveSet, ComponentName, ComponentSpec, Inventory, Requirement},
+    domain::{ActiveSet, ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
     host::Host,
+    locate,
     resolve::{self, Action, ResolveError},
     self_install,
     store::commit,
@@ -58,8 +60,16 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk.extend(history::followed(made, session));
         number = Some(made);
     }
+    let postgres: Vec<TreeName> = set
+        .components
+        .get(&locate::postgres())
+        .cloned()
+        .into_iter()
+        .collect();
     let activated: Vec<ComponentName> = set.components.into_keys().collect();
     talk.extend(next::in_this_project(&activated, session)?);
+    let left = serving::left_behind(&postgres, session);
+    talk.extend(left.into_iter().map(|left| left.text));
     Ok(Outcome::done(talk, json!({ "generation": number })))
 }
 

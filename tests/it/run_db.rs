@@ -1,6 +1,8 @@
 //! `ampup db`: what is said of a database, and what is done to it when asked.
 
 mod addresses;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod older_servers;
 
 use std::process::{Command, Stdio};
 

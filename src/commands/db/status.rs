@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use semver::Version;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -11,17 +10,14 @@ use crate::{
         Error, Outcome, Session, concerns,
         database::{self, Selected},
         external::External,
-        pinned,
+        pinned, serving,
     },
     doctor::lost_files,
     event::{sized, sized_down},
-    locate,
     postgres::{
         Cluster, ClusterError, Purpose, ServerState, Serving, Status, identity::is_suspended,
-        observe::decide::Contents, observe::endpoint::Socket, observe::files, observe::purpose::StartedBy,
-        observe::status::LITTLE_ROOM,
+        observe::decide::Contents, observe::endpoint::Socket, observe::files, observe::status::LITTLE_ROOM,
     },
-    registry::concern::Concern,
 };
 
 /// Arguments of `ampup db status`.
@@ -40,9 +36,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let cluster = args.project.cluster(session)?;
     let status = cluster.status()?;
     // What the next start would be refused for is a problem, and no reason to say nothing.
-    let (cluster, refusal) = match pinned::chosen_for(Some(cluster.clone()), &[], session) {
-        Ok((_, served)) => (served.unwrap_or(cluster), None),
-        Err(error) => (cluster, Some(database::with_remedy(error, session))),
+    let (cluster, chosen, refusal) = match pinned::chosen_for(Some(cluster.clone()), &[], session) {
+        Ok((chosen, served)) => (served.unwrap_or(cluster), chosen, None),
+        Err(error) => (cluster, Vec::new(), Some(database::with_remedy(error, session))),
     };
     let refused_start = refused_start(&cluster, &status);
     let state = match (&refused_start, &status.contents) {
@@ -55,12 +51,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         [refusal, refused_start.map(Error::from)],
         session,
     );
-    let concerns = concerns(&cluster, &status, session)?;
-    let remedy = format!("`ampup check {}` says what brings the fixes", locate::postgres());
-    problems.extend(concerns.iter().map(|concern| {
-        let remedy = concern.is_dangerous().then(|| remedy.clone());
-        (concern.to_string(), remedy)
-    }));
+    let (concerns, remedies): (Vec<_>, Vec<_>) = serving::concerns(&cluster, &status, &chosen, session)?
+        .into_iter()
+        .unzip();
+    problems.extend(concerns.iter().map(ToString::to_string).zip(remedies));
     let size = cluster.size();
     let mut json = described(&cluster, &status, size);
     json["described"] = state.clone().into();
@@ -78,25 +72,6 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         outcome.talk.extend(hint.map(|hint| format!("hint: {hint}")));
     }
     Ok(outcome)
-}
-
-/// The concerns about the version that serves, or that would.
-fn concerns(cluster: &Cluster, status: &Status, session: &Session) -> Result<Vec<Concern>, Error> {
-    let ServerState::Serves(serving) = &status.server else {
-        return match cluster.programs() {
-            Ok(programs) if programs.component == locate::postgres() => {
-                concerns::of_version(&programs.component, programs.name.version(), session)
-            }
-            // That there are none is a problem of its own.
-            Ok(_) | Err(_) => Ok(Vec::new()),
-        };
-    };
-    let number = serving.version.split(' ').next().unwrap_or_default();
-    match Version::parse(&format!("{number}.0")) {
-        Ok(version) => concerns::of_version(&locate::postgres(), &version, session),
-        // A beta, or a build of somebody's own.
-        Err(_) => Ok(Vec::new()),
-    }
 }
 
 /// In one word or a few.
@@ -193,7 +168,7 @@ fn text(cluster: &Cluster, status: &Status, state: &str, size: u64) -> String {
         if let Some(pid) = serving.pid {
             line("process", &pid.to_string());
         }
-        line("until", &until(serving, cluster));
+        line("until", &serving::until(serving, cluster));
         line("connections", &serving.connections.to_string());
         line("durable", durable(serving, status));
     } else if status.is_ephemeral {
@@ -221,15 +196,6 @@ fn text(cluster: &Cluster, status: &Status, state: &str, size: u64) -> String {
         line("free", &sized_down(free));
     }
     text
-}
-
-fn until(serving: &Serving, cluster: &Cluster) -> String {
-    match (serving.purpose, cluster.started_by()) {
-        (Purpose::Stay, Ok(Some(StartedBy::Living(starter)))) => format!("{starter}, which started it, ends"),
-        (Purpose::Session, _) => "the last `ampup run` or `ampup db psql` that uses it ends".to_owned(),
-        (Purpose::Stay, _) => "`ampup db stop`".to_owned(),
-        (Purpose::Change, _) => "the upgrade that reads it ends".to_owned(),
-    }
 }
 
 fn durable(serving: &Serving, status: &Status) -> &'static str {

@@ -13,6 +13,7 @@ use crate::{
         installed::unused_with,
         next,
         pinned::{self, Chosen, PlainWord},
+        serving,
     },
     doctor::Level,
     domain::ComponentName,
@@ -71,8 +72,10 @@ pub(super) fn check(session: &Session) -> Vec<Finding> {
     }
     let (chosen, found) = match pinned::chosen_for(Some(used.clone()), &[], session) {
         Ok((chosen, cluster)) => {
-            let found = cluster.map(|cluster| served(&cluster, session));
-            (Some(chosen), found.unwrap_or_default())
+            let cluster = cluster.unwrap_or_else(|| used.clone());
+            let mut found = served(&cluster, session);
+            found.extend(lacking(&cluster, &chosen, session));
+            (Some(chosen), found)
         }
         Err(error @ (Error::Refused { .. } | Error::Cluster(_))) => {
             let error = database::with_remedy(error, session);
@@ -154,6 +157,30 @@ fn served(cluster: &Cluster, session: &Session) -> Vec<Finding> {
             vec![refused("database", &error)]
         }
     }
+}
+
+/// The security fixes that the PostgreSQL lacks which serves the database, or would. What is active or pinned is told with
+/// that.
+fn lacking(cluster: &Cluster, chosen: &[Chosen], session: &Session) -> Vec<Finding> {
+    let Ok(status) = cluster.status() else {
+        return Vec::new();
+    };
+    let version = serving::version(cluster, &status);
+    let is_pinned = |chosen: &Chosen| {
+        chosen.component == locate::postgres() && version.as_ref() == Some(chosen.tree.version())
+    };
+    if chosen.iter().any(is_pinned) {
+        return Vec::new();
+    }
+    let concerns = serving::concerns(cluster, &status, chosen, session).unwrap_or_default();
+    concerns
+        .into_iter()
+        .filter(|(concern, _)| concern.is_dangerous())
+        .map(|(concern, remedy)| Finding {
+            remedy,
+            ..Finding::warning("security", concern.to_string(), "")
+        })
+        .collect()
 }
 
 /// A database that plain `ampd solo` would make here, and that the project's pin could not serve.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::{Error, Outcome, Session, client, concerns, history, next, pinned, upstream},
+    super::{Error, Outcome, Session, client, concerns, history, next, pinned, serving, upstream},
     planned,
 };
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     exit::Exit,
     install::{Done, Effect, GroupReport, Rehearsal, Report},
     locate,
+    registry::concern::Concern,
     resolve::{GroupPlan, PassedOver, Plan},
     self_install,
 };
@@ -25,6 +26,7 @@ pub(in super::super) fn of_report(plan: &Plan, report: Report, session: &Session
     let mut installed = Vec::new();
     let mut activated = Vec::new();
     let mut settled = Vec::new();
+    let mut postgres = Vec::new();
     // What is wrong with the pins is told by whoever uses them.
     let (chosen, _) = pinned::installed(&inventory, session).unwrap_or_default();
     for group in report.groups {
@@ -46,9 +48,12 @@ pub(in super::super) fn of_report(plan: &Plan, report: Report, session: &Session
                         .find(|chosen| chosen.component == done.component && chosen.tree == done.tree);
                     talk.extend(match by_pin {
                         Some(chosen) => chosen.told(&concerns, session)?,
-                        None => concerns::lines(&concerns).collect(),
+                        None => told(&concerns, done, &inventory, session)?,
                     });
                     settled.push(done.component.clone());
+                    if done.component == locate::postgres() {
+                        postgres.push(done.tree.clone());
+                    }
                     let mut row = row(done, session);
                     row["concerns"] = concerns::json(&concerns).into();
                     json.push(row);
@@ -66,7 +71,9 @@ pub(in super::super) fn of_report(plan: &Plan, report: Report, session: &Session
     let is_all = json.is_empty();
     talk.extend(next::in_this_project(&activated, session)?);
     talk.extend(next::refused_here(&settled, session));
-    talk.extend(next::after_install(&installed, session));
+    let left = serving::left_behind(&postgres, session);
+    talk.extend(next::after_install(&installed, &left, session));
+    talk.extend(left.into_iter().map(|left| left.text));
     for (components, error) in &failures {
         for component in components {
             json.push(json!({"name": component, "effect": "failed", "error": error.to_string(), "causes": error.causes()}));
@@ -95,6 +102,25 @@ pub(in super::super) fn with_failures(
         outcome.talk.extend(error.lines());
     }
     Ok(outcome)
+}
+
+/// The lines about the concerns; where it is not active, with the command that brings the fixes which it lacks.
+fn told(
+    concerns: &[Concern],
+    done: &Done,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<String>, Error> {
+    let mut lines: Vec<String> = concerns::lines(concerns).collect();
+    let is_behind = concerns
+        .iter()
+        .any(|concern| matches!(concern, Concern::Behind { .. }));
+    if is_behind && !done.is_active {
+        let component = session.component(&done.component)?;
+        let fix = concerns::fix_beside(component, done.tree.version(), inventory);
+        lines.extend(fix.map(|fix| format!("hint: {fix}")));
+    }
+    Ok(lines)
 }
 
 fn sentence(done: &Done, inventory: &Inventory, session: &Session) -> Result<String, Error> {
