@@ -13,6 +13,7 @@ use super::{
     upstream,
 };
 use crate::{
+    discover::survey::Survey,
     domain::ComponentName,
     exit::Exit,
     resolve::{self, Action, Plan, Update},
@@ -22,7 +23,7 @@ use crate::{
 /// Arguments of `ampup check`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Which components; all that are active when none is named
+    /// Which components; all active or pinned ones when none is named
     #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
 }
@@ -33,7 +34,7 @@ pub struct Args {
 /// registry that is not proven is a warning: `update` ends with it, and what is known already is told here.
 ///
 /// # Errors
-/// When there is no registry, or a named component is not installed.
+/// When there is no registry, or a named component is neither active nor pinned by the project.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     // In a home that is not ours nothing can be kept, and `update` would fail.
     let refused = if directories::ensure_writable(&session.layout).is_ok() {
@@ -44,15 +45,18 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     };
     session.warn_of_age()?;
     let inventory = session.inventory()?;
-    pinned::ensure_active(&args.names, &inventory, session)?;
-    let survey = upstream::news(&args.names, &inventory, &How::default(), session)?;
-    let updates = resolve::update(
-        session.registry()?,
-        &inventory,
-        &session.host()?,
-        &args.names,
-        false,
-    )?;
+    // A pin is judged below, also where nothing of the component is active.
+    let by_pin = pinned::inactive(&args.names, &inventory, session)?;
+    let names = args.names.iter().filter(|name| !by_pin.contains(name));
+    let names: Vec<ComponentName> = names.cloned().collect();
+    let (survey, updates) = if names.is_empty() && !by_pin.is_empty() {
+        (Survey::default(), Vec::new())
+    } else {
+        (
+            upstream::news(&names, &inventory, &How::default(), session)?,
+            resolve::update(session.registry()?, &inventory, &session.host()?, &names, false)?,
+        )
+    };
     let groups = updates.iter().filter_map(|update| match update {
         Update::Available { plan, .. } => Some(plan.clone()),
         Update::UpToDate { .. } | Update::Pinned { .. } => None,

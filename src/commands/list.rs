@@ -60,7 +60,13 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk.extend(installed::nothing(&inventory, !rows.is_empty()));
     }
     let mut absent = args.names.clone();
-    absent.retain(|name| !rows.iter().any(|row| row.name == *name));
+    // A pin of which nothing is installed was told, with the command that installs it.
+    let is_pinned = |name: &ComponentName| {
+        session
+            .pins()
+            .is_ok_and(|pins| pins.is_some_and(|pins| pins.of(name).is_some()))
+    };
+    absent.retain(|name| !is_pinned(name) && !rows.iter().any(|row| row.name == *name));
     if !args.available {
         talk.extend(
             absent

@@ -292,10 +292,30 @@ fn choose(
     Ok(is_found)
 }
 
-/// Ensures that of each named component that the project pins a version is active: only what is active is checked and updated.
+/// Those of the named components that the project pins and of which no version is active: all that can be said of them is
+/// what the pin means.
 ///
 /// # Errors
-/// When what is pinned is installed, and none is active.
+/// When the pins cannot be read.
+pub(super) fn inactive<'n>(
+    names: &'n [ComponentName],
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<Vec<&'n ComponentName>, Error> {
+    let Some(pins) = session.pins()? else {
+        return Ok(Vec::new());
+    };
+    let is_active = |name: &ComponentName| inventory.active.components.contains_key(name);
+    let found = names
+        .iter()
+        .filter(|name| pins.of(name).is_some() && !is_active(name));
+    Ok(found.collect())
+}
+
+/// Ensures that of each named component that the project pins a version is active: only what is active is updated.
+///
+/// # Errors
+/// When none is active; what is pinned may be installed or not.
 pub(super) fn ensure_active(
     names: &[ComponentName],
     inventory: &Inventory,
@@ -305,20 +325,15 @@ pub(super) fn ensure_active(
         return Ok(());
     };
     let registry = session.registry()?;
-    let is_active = |name: &ComponentName| inventory.active.components.contains_key(name);
-    for pin in names.iter().filter_map(|name| pins.of(name)) {
-        let Some((name, tree)) = resolve::pinned(registry, inventory, &pin.spec())?
-            .into_iter()
-            .next()
-            .filter(|(name, _)| !is_active(name))
-        else {
-            continue;
+    let inactive = inactive(names, inventory, session)?;
+    if let Some(pin) = inactive.into_iter().find_map(|name| pins.of(name)) {
+        let by = Chooser::of_pin(pins, pin);
+        let trees = resolve::pinned(registry, inventory, &pin.spec()).map_err(|error| by.refused(error))?;
+        let tree = trees.into_iter().find(|(name, _)| *name == pin.name);
+        let Some((component, tree)) = tree else {
+            return Err(by.not_installed(&pin.name));
         };
-        let chosen = Chosen {
-            by: Chooser::of_pin(pins, pin),
-            component: name,
-            tree,
-        };
+        let chosen = Chosen { component, tree, by };
         let (name, tree) = (&chosen.component, &chosen.tree);
         return Err(Error::NotFound {
             message: format!(

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     domain::{ComponentName, Inventory},
     fs::link,
+    pins::Pin,
     store::look_again::until_unchanged,
 };
 
@@ -125,18 +126,21 @@ fn find(args: &Args, inventory: &Inventory, session: &Session) -> Result<Outcome
     };
     Err(Error::NotFound {
         message,
-        hint: hint(args, session)?,
+        hint: hint(args, &missing, session)?,
     })
 }
 
-/// The component that would have it, where the registry says so.
-fn hint(args: &Args, session: &Session) -> Result<String, Error> {
+/// The component that would have it, where the registry says so. One that is pinned is installed with all pins.
+fn hint(args: &Args, missing: &[&Pin], session: &Session) -> Result<String, Error> {
     let component = session
         .registry()?
         .components
         .values()
         .find(|component| component.executables.contains(&args.executable));
     Ok(match component {
+        Some(component) if missing.iter().any(|pin| pin.name == component.name) => {
+            "`ampup install`".to_owned()
+        }
         Some(component) => format!("`ampup install {}`", component.name),
         None => "`ampup list` shows what is installed".to_owned(),
     })

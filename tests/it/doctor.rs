@@ -182,6 +182,18 @@ fn what_is_not_installed_is_a_problem_and_damaged_files_are_found_on_request() {
         .prints_with("`ampd solo` cannot run: ampd is not installed\"")
         .prints_with("`ampup install` adds it")
         .prints_with("1 problem found; PostgreSQL and the project's database are fine");
+    // What the project pins is installed with its pins, and told with them alone.
+    let file = home.directory("empty").join("ampup.toml");
+    write(&file, "[components]\nampd = \"1.0.0\"\n");
+    home.give(&file);
+    let run = doctor(&home, "empty", |_| {}).exits(1);
+    let all = found(&run);
+    assert!(
+        all.len() == 1 && all[0].1.starts_with("pins: this project uses `ampd@1.0.0` ("),
+        "{all:#?}"
+    );
+    run.prints_with("\"remedy\": \"`ampup install`\"");
+    fs::remove_file(&file).expect("removed");
     home.ampup(&["install", "ampd", "postgres"]).exits(0);
     assert!(found(&doctor(&home, "empty", |_| {})).is_empty());
     // It is here, and another version of it was removed that was active.

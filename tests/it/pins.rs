@@ -1,12 +1,12 @@
 //! A project's `ampup.toml`: what it pins is what is used in it, whatever is active.
 
-mod known;
-
 mod databases;
+mod known;
 
 use std::process::Command;
 
 use fs_err as fs;
+use serde_json::json;
 
 use crate::support::{
     home::{Home, Run, finish},
@@ -187,18 +187,56 @@ fn what_is_pinned_and_not_active_is_not_called_missing() {
     home.offer("tool", "1.0.0").offer("tool", "1.1.0");
     pin(&home, "[components]\ntool = \"1.0.0\"\n");
     home.ampup(&["install"]).exits(0);
-    let said = "no version of tool is active; this project pins `1.0.0`";
-    every(["check", "update"], |verb| {
-        home.ampup(&[verb, "tool"])
-            .exits(3)
-            .says(said)
-            .says("hint: `ampup pin tool@1.1.0`, then `ampup install`");
-    });
+    let by_pin = |words: &[&str]| {
+        let check = home.ampup(&[&["--json", "check"], words].concat()).exits(0);
+        let check = check.json();
+        assert_eq!(check["components"], json!([]), "{check}");
+        check["pins"].clone()
+    };
+    // By name it is judged as it is without one.
+    let pins = by_pin(&["tool"]);
+    assert_eq!(
+        (&pins[0]["version"], &pins[0]["installed"]),
+        (&json!("1.0.0"), &json!(true))
+    );
+    assert_eq!(pins, by_pin(&[]));
+    home.ampup(&["update", "tool"])
+        .exits(3)
+        .says("no version of tool is active; this project pins `1.0.0`")
+        .says("hint: `ampup pin tool@1.1.0`, then `ampup install`");
+    // Of what is not installed the pin is installed, and no other version.
+    let missing = "line 2 of `ampup.toml` pins `tool@1.1.0`, which is not installed";
+    let place =
+        "this project uses `tool@1.1.0` (line 2 of `ampup.toml`), which is not installed: `ampup install`\n";
     pin(&home, "[components]\ntool = \"1.1.0\"\n");
+    home.ampup(&["check", "tool"]).exits(0).says(place);
+    assert_eq!(by_pin(&["tool"]), by_pin(&[]));
+    home.ampup(&["update", "tool"])
+        .exits(3)
+        .says(missing)
+        .says("hint: `ampup install`\n");
     home.ampup(&["install"]).exits(0);
-    home.ampup(&["check", "tool"])
+    home.ampup(&["update", "tool"])
         .exits(3)
         .says("hint: `ampup use tool@1.1.0`");
+    let mut fresh = Home::new();
+    fresh.offer("tool", "1.0.0").offer("other", "1.0.0");
+    pin(&fresh, "[components]\ntool = \"1.0.0\"\n");
+    for words in [["list", "tool"], ["check", "tool"]] {
+        let run = fresh
+            .ampup(&words)
+            .exits(0)
+            .says("which is not installed: `ampup install`\n");
+        assert!(!run.stderr.contains("install tool"), "{run:?}");
+    }
+    every([["which", "tool"], ["update", "tool"]], |words| {
+        fresh.ampup(&words).exits(3).says("hint: `ampup install`\n");
+    });
+    // What is neither pinned nor active is missing, also beside what is.
+    fresh
+        .ampup(&["check", "tool", "other"])
+        .exits(3)
+        .says("other is not installed");
 }
 
 #[test]

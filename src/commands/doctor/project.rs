@@ -108,10 +108,16 @@ fn is_known(name: &ComponentName, session: &Session) -> bool {
         .is_ok_and(|registry| registry.component(name).is_some())
 }
 
+/// The project pins such a component: that nothing of it is installed is told with the pins.
+fn is_pinned(name: &ComponentName, session: &Session) -> bool {
+    let pins = session.pins().ok().flatten();
+    pins.is_some_and(|pins| pins.of(name).is_some())
+}
+
 /// There is an ampd to run.
 fn daemon(session: &Session) -> Option<Finding> {
     let name: ComponentName = "ampd".parse().expect("a valid name");
-    if !is_known(&name, session) || next::has_ampd(session) {
+    if !is_known(&name, session) || next::has_ampd(session) || is_pinned(&name, session) {
         return None;
     }
     let inactive = session.inventory().ok().and_then(|inventory| {
