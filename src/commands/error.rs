@@ -205,6 +205,17 @@ impl Error {
             } if nearest.is_empty() => {
                 Some("name the registry that has it with `--registry FILE`, or remove that line".to_owned())
             }
+            // The line that is named is of the first component.
+            Self::Pin {
+                error:
+                    ResolveError::Contradiction {
+                        components, other, ..
+                    },
+                ..
+            } => Some(format!(
+                "`ampup pin {}@{other}` changes every line",
+                components.first()?
+            )),
             Self::Resolve(error) | Self::Pin { error, .. } => error.hint(),
             Self::Lock(error) => error.hint(),
             Self::Install(error) => error.hint(),

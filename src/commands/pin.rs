@@ -40,7 +40,8 @@ pub struct Args {
 /// When a component is named without a version and is not active, or none that serves the database here is installed, what is
 /// named has no version in the registry or is ampup itself, or the file cannot be written.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
-    let specs = specs(args, session)?;
+    let mut specs = specs(args, session)?;
+    let moved = add_their_groups(&mut specs, args, session)?;
     let path = match session.pins()? {
         Some(pins) => pins.path.clone(),
         None => session
@@ -82,7 +83,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let plain = PlainWord::of_pins(&pins, session).filter(|_| !is_refused);
     let changed = before.iter().filter_map(|old| {
         let now = &pins.of(&old.name)?.requirement;
-        (*now != old.requirement).then(|| format!("{}: it was `{}`", old.name, old.requirement))
+        let with = moved.iter().find(|(moved, _)| *moved == old.name);
+        let why = with.map_or_else(String::new, |(_, with)| format!("; it moves with {with}"));
+        (*now != old.requirement).then(|| format!("{}: it was `{}`{why}", old.name, old.requirement))
     });
     Ok(Outcome {
         talk: changed.chain([talk]).chain(plain).collect(),
@@ -214,6 +217,53 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
         spec.requirement = Some(Requirement::Exact(version));
     }
     Ok(specs)
+}
+
+/// Adds the components that move together with those of the specs, at the same version: each that is pinned already, and all
+/// where a version alone was named. Gives each with the one that it moves with.
+///
+/// # Errors
+/// When two components that move together are named in different versions.
+fn add_their_groups(
+    specs: &mut Vec<ComponentSpec>,
+    args: &Args,
+    session: &Session,
+) -> Result<Vec<(ComponentName, ComponentName)>, Error> {
+    let (registry, pins) = (session.registry()?, session.pins()?);
+    let mut moved = Vec::new();
+    for spec in specs.clone() {
+        let is_for_all = spec
+            .requirement
+            .as_ref()
+            .is_some_and(|requirement| args.what.contains(&Request::Version(requirement.clone())));
+        let group = registry.group_of(&spec.name).into_iter();
+        for name in group
+            .map(|member| &member.name)
+            .filter(|name| **name != spec.name)
+        {
+            let is_pinned = pins.is_some_and(|pins| pins.of(name).is_some());
+            match specs.iter().find(|other| other.name == *name) {
+                Some(other) if other.requirement != spec.requirement => {
+                    return Err(Error::Usage {
+                        message: format!(
+                            "{} and {name} move together, and were named as `{spec}` and `{other}`",
+                            spec.name
+                        ),
+                        hint: format!("name one version: `ampup pin {spec}`"),
+                    });
+                }
+                None if is_for_all || is_pinned => {
+                    moved.push((name.clone(), spec.name.clone()));
+                    specs.push(ComponentSpec {
+                        name: name.clone(),
+                        ..spec.clone()
+                    });
+                }
+                Some(_) | None => {}
+            }
+        }
+    }
+    Ok(moved)
 }
 
 /// The newest installed PostgreSQL of the major that the database here is of, where the active one is of another.

@@ -1,6 +1,7 @@
 //! A project's `ampup.toml`: what it pins is what is used in it, whatever is active.
 
 mod databases;
+mod groups;
 mod known;
 
 use std::process::Command;
