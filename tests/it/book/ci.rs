@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, process::Command};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use serde_json::Value;
 
 use super::session::{from, registry};
 use crate::support::{
-    home::{Run, finish},
+    home::{Run, finish, program},
     person::{Person, Publisher, Who},
     programs,
     release::repository,
@@ -144,7 +145,61 @@ fn the_configuration_of_each_ci_system_runs_a_projects_tests() {
         let image = command_of_dockerfile(block("Docker images"));
         agent.step(&image, &[]).exits(0);
     }
-    assert_eq!(blocks.len(), 5, "each is run here: {blocks:#?}");
+    assert_eq!(blocks.len(), 6, "each is run here: {blocks:#?}");
+}
+
+/// The job that looks for security fixes fails for those alone, and where `check` itself fails.
+#[test]
+fn the_job_of_security_fixes_fails_for_them_and_not_for_an_update() {
+    if programs::find("jq").is_none() {
+        return;
+    }
+    let agent = Agent::new(Who::Ordinary);
+    let ampup = agent.person.home.directory("stand-ins").join("ampup");
+    write_program(&ampup, format!("#!/bin/sh\nexec '{}' \"$@\"\n", program()));
+    let block = blocks().remove("Security fixes").expect("a block");
+    let job = block.trim_start_matches("$ ").replace("\n$ ", "\n");
+    let (_, look) = job.split_once('\n').expect("what follows the installation");
+    let page = fs::read_to_string(repository().join(PAGE)).expect("read");
+    let (_, strict) = page
+        .split_once("A job that is to fail for that too has\n`")
+        .expect("its line");
+    let strict = strict.split('`').next().expect("its end");
+    let (before, _) = look.trim_end().rsplit_once('\n').expect("two lines");
+    let strict = format!("{before}\n{strict}");
+    let manifest = |name: &str, change: fn(&mut Value)| {
+        let text = fs::read_to_string(repository().join("registry/manifest.json")).expect("read");
+        let mut manifest = serde_json::from_str(&text).expect("JSON");
+        change(&mut manifest);
+        let path = agent.person.home.directory("registries").join(name);
+        fs::write(&path, manifest.to_string()).expect("written");
+        path
+    };
+    let as_it_is = manifest("as-it-is.json", |_| {});
+    let without_fixes = manifest("without-fixes.json", |manifest| {
+        let postgres = &mut manifest["components"]["postgres"];
+        for release in postgres["releases"].as_array_mut().expect("a list") {
+            release.as_object_mut().expect("an object").remove("security");
+        }
+    });
+    // An active version for which there is an update, and a pin of the same.
+    let install = "ampup install postgres@18.4.0 && ampup install postgres";
+    agent.step(install, &[]).exits(0);
+    agent.pin("18.4.0");
+    let run = |script: &str, registry: &Utf8Path, more: &[(&str, &str)]| {
+        agent.step(script, &[&[("AMPUP_REGISTRY", registry.as_str())], more].concat())
+    };
+    run(&job, &as_it_is, &[]).exits(1).prints_with("false\n");
+    run("ampup check", &without_fixes, &[]).exits(100);
+    run(&job, &without_fixes, &[]).exits(0).prints_with("true\n");
+    let offline = [("AMPUP_OFFLINE", "1")];
+    run(look, &without_fixes, &offline).exits(0).prints_with("true\n");
+    run(&strict, &without_fixes, &offline)
+        .exits(1)
+        .prints_with("false\n");
+    let none = agent.checkout.join("none.json");
+    let failed = run(look, &none, &[]);
+    assert!(failed.code != 0 && !failed.stdout.contains("true"), "{failed:?}");
 }
 
 /// The inputs of the action, and the ref that a workflow names behind `@`.
