@@ -7,8 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 #[cfg(feature = "cli")]
 pub use self::making::{
-    ensure_all_ours, ensure_ours, ensure_writable, entries, foreign_owner, generations_scratch, is_open,
-    known, prepare, staging_root,
+    ensure_all_ours, ensure_ours, ensure_writable, entries, generations_scratch, is_open, known,
+    of_another_user, prepare, staging_root,
 };
 use crate::{
     fs::link::{self, ForeignEntry},

@@ -42,13 +42,18 @@ impl Session {
     /// # Errors
     /// When one cannot be made.
     pub fn prepare(&self) -> Result<(), Error> {
-        if let Some(owner) = store::directories::foreign_owner(&self.layout) {
+        if let Some((place, owner)) = store::directories::of_another_user(&self.layout, self.env.user_home())
+        {
             // `sudo ampup`, most often: HOME is still the user's.
-            let text = format!(
-                "`{}` belongs to user {owner}, who cannot change what root writes there; run ampup as that user, or choose \
-                 another home with `--home`",
-                self.layout.home()
-            );
+            let home = self.layout.home();
+            let whose = if place == home {
+                format!("`{home}` belongs to user {owner}, who cannot change what root writes there")
+            } else {
+                format!(
+                    "`{home}` will be root's, in `{place}`, which belongs to user {owner}, who cannot change it then"
+                )
+            };
+            let text = format!("{whose}; run ampup as that user, or choose another home with `--home`");
             self.reporter.report(Event::Warning(text));
         }
         self.ensure_writable()?;

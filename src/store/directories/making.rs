@@ -133,24 +133,25 @@ fn open_to_owner(_: &Utf8Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The user to whom the home belongs (or the directory in which it will be made), when this is root and it is not
-/// root's.
-pub fn foreign_owner(layout: &Layout) -> Option<u32> {
+/// The home, when this is root and it is another user's, with that user. Of one that is not there yet it is the directory in
+/// which it will be made, if that is the user's home directory or below it: elsewhere root may have what it likes.
+pub fn of_another_user(layout: &Layout, user_home: Option<&Utf8Path>) -> Option<(Utf8PathBuf, u32)> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
         if !rustix::process::geteuid().is_root() {
             return None;
         }
-        let there = layout
-            .home()
+        let home = layout.home();
+        let (place, there) = home
             .ancestors()
-            .find_map(|path| fs::metadata(path).ok())?;
-        Some(there.uid()).filter(|owner| *owner != 0)
+            .find_map(|path| Some((path, fs::metadata(path).ok()?)))?;
+        let is_meant = place == home || user_home.is_some_and(|user_home| place.starts_with(user_home));
+        (is_meant && there.uid() != 0).then(|| (place.to_owned(), there.uid()))
     }
     #[cfg(not(unix))]
     {
-        let _ = layout;
+        let _ = (layout, user_home);
         None
     }
 }

@@ -230,8 +230,11 @@ fn root_in_the_home_of_another_user_is_warned() {
     let home = home();
     let run = finish(home.command_as_we_are(&["install", "tool@1.0.0"])).exits(0);
     assert_eq!(run.stderr.matches("warning:").count(), 1, "{run:?}");
-    let run = run.says("`~/.ampup").says("belongs to user");
-    assert!(run.stderr.contains("--home"), "{run:?}");
+    let run = run.says("`~/.ampup").says("belongs to user").says("--home");
+    // What is the user's is named, and it is not the home that root makes.
+    let theirs = home.path().parent().expect("HOME").to_owned();
+    let run = run.says(&format!("will be root's, in `{theirs}`, which belongs to user "));
+    assert!(!run.stderr.contains("`~/.ampup` belongs"), "{run:?}");
     // Its owner reads it, and is told clearly when it cannot be changed.
     home.ampup(&["list"]).exits(0).prints("tool 1.0.0 (active)\n");
     assert_eq!(
@@ -239,9 +242,23 @@ fn root_in_the_home_of_another_user_is_warned() {
         "tool 1.0.0\n"
     );
     home.ampup(&["install", "tool@2.0.0"]).exits(7).says("`~/.ampup");
-    // Where nobody else is concerned, nothing is said.
+    // Where nobody else is concerned, nothing is said: as in a job of root's, whose checkout is another user's.
     let run = finish(home.command_as_we_are(&["list"])).exits(0);
     assert!(!run.stderr.contains("warning:"), "{run:?}");
+    let checkout = home.directory("checkout");
+    home.give(&checkout);
+    let mut job = home.command_as_we_are(&["install", "tool@1.0.0"]);
+    let in_checkout = checkout.join(".ampup");
+    job.env("AMPUP_HOME", &in_checkout).current_dir(&checkout);
+    let run = finish(job).exits(0);
+    assert!(!run.stderr.contains("warning:"), "{run:?}");
+    // A home that is there and another user's is told of wherever it is.
+    home.give(&in_checkout);
+    let mut job = home.command_as_we_are(&["install", "tool@2.0.0"]);
+    job.env("AMPUP_HOME", &in_checkout);
+    finish(job)
+        .exits(0)
+        .says(&format!("`{in_checkout}` belongs to user "));
 }
 
 /// An installation of root's is first run as somebody else, who cannot enter a home that is its owner's alone.
