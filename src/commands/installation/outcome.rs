@@ -111,14 +111,14 @@ fn told(
     inventory: &Inventory,
     session: &Session,
 ) -> Result<Vec<String>, Error> {
-    let mut lines: Vec<String> = concerns::lines(concerns).collect();
-    let is_behind = concerns
-        .iter()
-        .any(|concern| matches!(concern, Concern::Behind { .. }));
-    if is_behind && !done.is_active {
-        let component = session.component(&done.component)?;
-        let fix = concerns::fix_beside(component, done.tree.version(), inventory);
-        lines.extend(fix.map(|fix| format!("hint: {fix}")));
+    let mut lines = Vec::new();
+    for concern in concerns {
+        lines.push(concern.to_string());
+        if matches!(concern, Concern::Behind { .. }) && !done.is_active {
+            let component = session.component(&done.component)?;
+            let fix = concerns::fix_beside(component, done.tree.version(), inventory);
+            lines.extend(fix.map(|fix| format!("hint: {fix}")));
+        }
     }
     Ok(lines)
 }
