@@ -244,7 +244,7 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
     served.ampup(&["db", "backup", "before.backup"]).exits(0);
     fs::write(served.home.work().join("before.backu"), "none").expect("written");
     served
-        .ampup(&["db", "restore", "befor.backup"])
+        .ampup(&["db", "restore", "before1.backup"])
         .exits(3)
         .says("hint: did you mean `before.backup`?\n");
 }
