@@ -191,7 +191,7 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
         // This build has no pg_dump, and that of the host is too old.
         .says("each compared with its original; after `")
         .says("`ampup install postgres@18.")
-        .says("+theseus`, `ampup run -- pg_dump -Fc -f my.dump` makes one that other majors read\n");
+        .says("+theseus`, `ampup run -- pg_dumpall -f all.sql` makes one that other majors read\n");
     // The database is newer than its backup.
     served.sql("select 1");
     served.ampup(&["db", "reset", "work"]).exits(0);

@@ -72,7 +72,7 @@ fn for_other_majors(major: u64, has_pg_dump: bool, session: &Session) -> Option<
         false => format!("after {}, ", complete_build(&(major..=major), session)?),
     };
     Some(format!(
-        "; {brings}`ampup run -- pg_dump -Fc -f my.dump` makes one that other majors read"
+        "; {brings}`ampup run -- pg_dumpall -f all.sql` makes one that other majors read"
     ))
 }
 
