@@ -1,6 +1,7 @@
-//! Properties that the dump of one database leaves out, in words: the other databases of its server, the settings of the database and of roles, those that `alter
-//! system` wrote, the database's comment, locale, connection limit and privileges, those on parameters, the comments and attributes of roles, and the places of tables. They are reported, so
-//! that the user can bring them over.
+//! Properties that the dump of one database leaves out, in words: the other databases of its server, the settings of the
+//! database and of roles, those that `alter system` wrote, the database's comment, locale, connection limit and privileges,
+//! those on parameters, the comments and attributes of roles, and the places of tables. They are reported, so that the user can
+//! bring them over.
 
 use crate::dump::{DumpError, Patience};
 

@@ -81,8 +81,8 @@ fn look(layout: &Layout) -> Vec<Fault> {
     found.0
 }
 
-/// The faults of `active` and `bin` that `mend` repairs: a link that leads elsewhere, or nowhere, or is missing. What stands in the place of
-/// a link and is none is not among them.
+/// The faults of `active` and `bin` that `mend` repairs: a link that leads elsewhere, or nowhere, or is missing. What stands in
+/// the place of a link and is none is not among them.
 pub fn mendable(layout: &Layout) -> Vec<Fault> {
     let mut found = Found::default();
     found.pointers(layout);
