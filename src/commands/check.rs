@@ -16,6 +16,7 @@ use crate::{
     discover::survey::Survey,
     domain::ComponentName,
     exit::Exit,
+    registry::concern::Concern,
     resolve::{self, Action, Plan, Update},
     store::directories,
 };
@@ -130,9 +131,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut pins = Vec::new();
     for (chosen, concerns) in &judged {
         let (name, tree) = (&chosen.component, &chosen.tree);
-        // What is active was told.
         if !inventory.is_active(name, tree) {
             talk.extend(chosen.told(concerns, session)?);
+        } else if concerns.iter().any(Concern::is_dangerous) {
+            // What is active was told, with the commands that change it for everybody.
+            let raised = chosen.raised(session)?;
+            talk.extend(raised.map(|commands| format!("for this project: {commands}")));
         }
         pins.push(json!({
             "name": name, "version": tree.to_string(), "pin": chosen.by.json(),

@@ -61,6 +61,11 @@ fn a_missed_security_fix_is_told_by_every_command_that_looks() {
     home.ampup(&["doctor"]).exits(0).prints_with(&format!(
         "{lacks}\n        `ampup use tool@2.0.0`, which is installed\n"
     ));
+    // The project may pin what is active.
+    home.ampup(&["pin", "tool@1.0.0"]).exits(0);
+    home.ampup(&["check"])
+        .exits(0)
+        .says("for this project: `ampup pin tool@2.0.0`, then `ampup install`\n");
     home.ampup(&["use", "tool@2.0.0"]).exits(0);
     let pins = || home.ampup(&["check", "--json"]).exits(0).json()["pins"].clone();
     // Every pin is listed: of what is active, and of what there is nothing.
