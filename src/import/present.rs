@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::{
     dump::{DumpError, Side, session_in},
-    event::{Reporter, counted},
+    event::counted,
     postgres::{
-        Cluster, ClusterError, Purpose, ServerState, StartOptions,
+        Cluster, ClusterError, ServerState,
         observe::{
             decide::Contents,
             files::{self, UsersFile},
@@ -46,22 +46,18 @@ pub enum Present {
 }
 
 impl Present {
-    /// Looks for what a user made in the cluster. Where files may be a user's, its server is asked, which is started for that
-    /// if it `may_start`: a table that was dropped, and a catalog that was written anew, have such files too.
+    /// Looks for what a user made in the cluster. Where files may be a user's, its server is asked, if it runs: a table that was
+    /// dropped, and a catalog that was written anew, have such files too. None is started, which would write in the cluster.
     ///
     /// # Errors
     /// When a user made something, or nobody knows.
-    pub fn ensure_empty(
-        cluster: &Cluster,
-        may_start: bool,
-        reporter: &dyn Reporter,
-    ) -> Result<Self, DumpError> {
+    pub fn ensure_empty(cluster: &Cluster) -> Result<Self, DumpError> {
         let files = users_files(cluster)?;
         if files.is_empty() {
             return Ok(Self::IsEmpty(files));
         }
         let place = cluster.project().cluster();
-        let cause = match ask(cluster, may_start, reporter) {
+        let cause = match ask(cluster) {
             Ok(things) if things.is_empty() => return Ok(Self::IsEmpty(files)),
             Ok(things) => {
                 return Err(refused(
@@ -122,7 +118,7 @@ fn users_files(cluster: &Cluster) -> Result<BTreeSet<UsersFile>, ClusterError> {
 
 /// The reason that no server was asked.
 enum Unasked {
-    /// None runs, and none was to be started.
+    /// None runs.
     Stopped,
     Cluster(ClusterError),
     Wire(WireError),
@@ -141,22 +137,11 @@ impl From<WireError> for Unasked {
 }
 
 /// Asks the cluster's server for what users made: of each thing its sort and its name.
-fn ask(cluster: &Cluster, may_start: bool, reporter: &dyn Reporter) -> Result<Vec<[String; 2]>, Unasked> {
+fn ask(cluster: &Cluster) -> Result<Vec<[String; 2]>, Unasked> {
     let status = cluster.status()?;
     match (status.server, status.socket, status.user) {
         (ServerState::Serves(_), Some(socket), Some(user)) => Ok(things(&Side::Socket { socket, user })?),
-        _ if !may_start => Err(Unasked::Stopped),
-        _ => {
-            let start = StartOptions {
-                run_as: cluster.run_as(None)?,
-                purpose: Purpose::Session,
-                ..StartOptions::default()
-            };
-            let server = cluster.start(&start, reporter)?;
-            let things = things(&Side::of(&server));
-            server.release(reporter)?;
-            Ok(things?)
-        }
+        _ => Err(Unasked::Stopped),
     }
 }
 

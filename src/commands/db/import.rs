@@ -41,7 +41,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     source.ensure_plausible()?;
     let present = match args.replace {
         true => Present::IsPutAside,
-        false => Present::ensure_empty(&cluster, !args.dry_run, session.reporter.as_ref())?,
+        false => Present::ensure_empty(&cluster)?,
     };
     // Asked before: what ampd could not read is told while nothing is done yet.
     let change = to_change(&cluster, session)?;

@@ -45,29 +45,24 @@ fn what_is_there_is_what_its_server_says_of_it() {
             if !is_running {
                 home.db(&["stop"]).exits(0);
             }
-            match (refusal, is_running) {
-                ("", true) => {
-                    import(&["--dry-run"]).exits(0);
-                }
-                (refusal, true) => {
-                    import(&["--dry-run"]).exits(1).says(refusal);
-                }
-                // A dropped table's file is gone with its server.
-                (_, false) if statements.last() == Some(&"drop table t") => {
-                    import(&["--dry-run"]).exits(0);
-                }
-                (_, false) => {
-                    import(&["--dry-run"])
-                        .exits(1)
-                        .says("may hold tables, which only its server can tell")
-                        .says("hint: `ampup db start`, then the same command again; or add `--replace`");
-                }
-            }
+            // A dropped table's file is gone with its server; of any other file only a server can tell.
+            let unknown = "may hold tables, which only its server can tell";
+            let refusal = match refusal {
+                _ if is_running || statements.last() == Some(&"drop table t") => refusal,
+                _ => unknown,
+            };
+            let code = if refusal.is_empty() { 0 } else { 1 };
+            import(&["--dry-run"]).exits(code).says(refusal);
+            let run = import(&[]).exits(code);
             if refusal.is_empty() {
-                import(&[]).exits(0).says("1 table with 0 rows");
+                run.says("1 table with 0 rows");
                 assert_eq!(ask(&home, "select count(*) from imported"), "0");
             } else {
-                import(&[]).exits(1).says(refusal).says("hint: add `--replace`");
+                let hint = match refusal == unknown {
+                    true => "hint: `ampup db start`, then the same command again; or add `--replace`",
+                    false => "hint: add `--replace`",
+                };
+                run.says(refusal).says(hint);
                 assert!(home.in_amp("metadb.old-").is_empty());
                 // What cannot be imported at all is told first.
                 for (name, hint) in [
