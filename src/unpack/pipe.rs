@@ -43,7 +43,8 @@ pub(super) fn beside<T>(decoder: &mut Content<'_>, read: &mut dyn FnMut(&mut Con
 /// Decodes into buffers until the end, an error, or until nobody reads them.
 fn fill(decoder: &mut Content<'_>, full: &SyncSender<io::Result<Vec<u8>>>, empty: &Receiver<Vec<u8>>) {
     loop {
-        let mut buffer = empty.try_recv().unwrap_or_default();
+        // The system has zeros at hand; to write them would take longer than to decode over them.
+        let mut buffer = empty.try_recv().unwrap_or_else(|_| vec![0; BUFFER]);
         buffer.resize(BUFFER, 0);
         let (count, ended) = match read_full(decoder, &mut buffer) {
             Ok(count) => (count, (count < BUFFER).then_some(None)),
