@@ -135,8 +135,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             talk.extend(chosen.told(concerns, session)?);
         } else if concerns.iter().any(Concern::is_dangerous) {
             // What is active was told, with the commands that change it for everybody.
-            let raised = chosen.raised(session)?;
-            talk.extend(raised.map(|commands| format!("for this project: {commands}")));
+            talk.extend(chosen.raised_here(session)?);
         }
         pins.push(json!({
             "name": name, "version": tree.to_string(), "pin": chosen.by.json(),

@@ -43,9 +43,18 @@ impl Chosen {
     pub(super) fn told(&self, concerns: &[Concern], session: &Session) -> Result<Vec<String>, Error> {
         let mut lines: Vec<String> = concerns::lines(concerns).collect();
         if concerns.iter().any(Concern::is_dangerous) {
-            lines.extend(self.raised(session)?);
+            lines.extend(self.raised_here(session)?);
         }
         Ok(lines)
+    }
+
+    /// The line with these commands, which leave what is active as it is.
+    ///
+    /// # Errors
+    /// As `raised`.
+    pub(super) fn raised_here(&self, session: &Session) -> Result<Option<String>, Error> {
+        let raised = self.raised(session)?;
+        Ok(raised.map(|commands| format!("for this project: {commands}")))
     }
 
     /// The commands that bring the newest release which takes its place into the project, where there is one.

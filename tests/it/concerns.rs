@@ -88,7 +88,7 @@ fn a_missed_security_fix_is_told_by_every_command_that_looks() {
         .prints_with(&format!(
             "`ampup.toml`): {lacks}\n        `ampup pin tool@2.0.0`, then `ampup install`\n"
         ));
-    let remedy = format!("{lacks}\n`ampup pin tool@2.0.0`, then `ampup install`\n");
+    let remedy = format!("{lacks}\nfor this project: `ampup pin tool@2.0.0`, then `ampup install`\n");
     every(["check", "update", "install"], |verb| {
         home.ampup(&[verb]).exits(0).says(&remedy);
     });
