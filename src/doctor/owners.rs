@@ -1,11 +1,11 @@
-//! Files of a project that belong to somebody else than its cluster, as `sudo` leaves them: the server or ampd could not use them.
+//! Files of a project that belong to somebody else than whoever needs them, as `sudo` leaves them: the server, or ampd.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Finding;
 use crate::{
     fs::{entries, identity::FileIdentity},
-    postgres::{Project, user::OsUser},
+    postgres::{Project, observe::files, user::OsUser},
 };
 
 /// The directories of a cluster whose files the server reads and writes.
@@ -16,32 +16,42 @@ const DEPTH: usize = 2;
 /// The directories of a project that ampd writes in.
 const OF_AMPD: [&str; 3] = ["data", "manifests", "providers"];
 
-/// Looks for a file that its server, which runs as the owner of the directory, may not read or write; and for a directory that
-/// ampd, which its user starts, may not.
+/// Looks for a file that its server, which runs as the owner of the cluster, may not read or write; and for a directory that
+/// ampd, which runs as the owner of the project, may not.
 pub(crate) fn finding(project: &Project) -> Option<Finding> {
     let cluster = project.cluster();
-    let owner = FileIdentity::of(&cluster).ok()?;
-    let of_server = || Some((closed_to_server(&cluster, owner)?, cluster.clone(), "the server"));
-    let of_ampd = || {
-        let mut directories = OF_AMPD.iter().map(|name| project.amp_dir().join(name));
-        let closed = directories.find_map(|path| closed(&path, owner))?;
-        let place = closed.path.clone();
-        Some((closed, place, "ampd"))
-    };
-    let (closed, place, program) = of_server().or_else(of_ampd)?;
+    let server = FileIdentity::of(&cluster).ok()?;
+    if let Some(closed) = closed_to_server(&cluster, server) {
+        return Some(told(&closed, "the server", server, &cluster));
+    }
+    let owner = owner(project.amp_dir()).filter(|owner| owner.uid != 0)?;
+    let mut directories = OF_AMPD.iter().map(|name| project.amp_dir().join(name));
+    let closed = directories.find_map(|path| closed(&path, owner))?;
+    Some(told(&closed, "ampd", owner, &closed.path))
+}
+
+/// The owner of a project, whoever its cluster is served by.
+fn owner(amp_dir: &Utf8Path) -> Option<FileIdentity> {
+    let uid = files::project_owner(amp_dir).ok()?;
+    let mut above = amp_dir.ancestors().filter_map(|path| FileIdentity::at(path).ok());
+    above.find(|found| found.uid == uid)
+}
+
+/// The finding about what is closed to a program that runs as this user, and that `place` must be theirs.
+fn told(closed: &Closed, program: &str, user: FileIdentity, place: &Utf8Path) -> Finding {
     let name = |uid: u32| {
         OsUser::by_uid(uid).map_or_else(|_| format!("user {uid}"), |user| format!("`{}`", user.name))
     };
-    Some(Finding::problem(
+    Finding::problem(
         "database",
         format!(
             "`{}` belongs to {}, and {program}, which runs as {}, may not use it",
             closed.path,
             name(closed.owner),
-            name(owner.uid)
+            name(user.uid)
         ),
-        format!("as root, `chown -R {}:{} {place}`", owner.uid, owner.gid),
-    ))
+        format!("as root, `chown -R {}:{} {place}`", user.uid, user.gid),
+    )
 }
 
 fn closed_to_server(cluster: &Utf8Path, owner: FileIdentity) -> Option<Closed> {

@@ -136,6 +136,11 @@ fn an_owner_without_a_name_keeps_all_but_the_cluster() {
     ));
     let theirs = [amp.clone(), amp.join("data"), amp.join("log")].map(|path| uid(&path));
     assert_eq!((theirs, uid(&amp.join("metadb"))), ([NAMELESS; 3], other.uid));
+    let nobody_is_told = || {
+        let run = doctor();
+        assert!(!run.stdout.contains("may not use it"), "{run:#?}");
+    };
+    nobody_is_told();
     // It is found from below, like that of a user with a name.
     let mut in_below = home.command_as_we_are(&["db", "url"]);
     in_below.current_dir(&below);
@@ -156,6 +161,14 @@ fn an_owner_without_a_name_keeps_all_but_the_cluster() {
         .exits(1)
         .prints_with("problem database: user 54321 has no entry");
     assert!(!run.stdout.contains("ampup runs it as"), "{run:#?}");
+
+    // In a project of root's own, all but the cluster is root's.
+    fs::remove_dir_all(&amp).expect("removed");
+    chown(0, &home.work());
+    root(&home, &["start"]).exits(0);
+    assert_eq!((uid(&amp.join("data")), uid(&amp.join("metadb"))), (0, other.uid));
+    nobody_is_told();
+    root(&home, &["stop"]).exits(0);
 }
 
 /// The directory of a cluster that is being made: it has this name in the Amp directory, or begins so.
