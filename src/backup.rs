@@ -57,8 +57,8 @@ pub struct Header {
     pub major: u64,
     /// When it was made.
     pub created: String,
-    /// Bytes of the cluster's files together.
-    #[serde(rename = "octets")]
+    /// Bytes of the cluster's files together; `octets` in those that were made before 0.2.0 was out.
+    #[serde(alias = "octets")]
     pub bytes: u64,
 }
 

@@ -124,7 +124,7 @@ fn a_forged_backup_changes_nothing() {
         assert_eq!(state(), before, "{why}");
     };
 
-    let head = |schema: u32, major: u32, bytes: u32| json!({ "schema": schema, "major": major, "created": "2026-01-01T00:00:00Z", "octets": bytes });
+    let head = |schema: u32, major: u32, bytes: u32| json!({ "schema": schema, "major": major, "created": "2026-01-01T00:00:00Z", "bytes": bytes });
     let (header, same) = (head(1, 18, 1_000), |_: &mut serde_json::Value| {});
     let version = TarEntry::file("metadb/PG_VERSION", "18\n");
     let with = |entries: &[TarEntry]| [std::slice::from_ref(&version), entries].concat();
@@ -167,6 +167,16 @@ fn a_forged_backup_changes_nothing() {
     every(rows, |(entries, why)| {
         refused(&forged(&header, &entries, same), 4, why);
     });
+    // The header as it was before 0.2.0 was out.
+    let mut older = header.clone();
+    let fields = older.as_object_mut().expect("an object");
+    let bytes = fields.remove("bytes").expect("it is there");
+    fields.insert("octets".to_owned(), bytes);
+    refused(
+        &forged(&older, &with(&[]), same),
+        4,
+        "it holds no cluster of PostgreSQL 18",
+    );
     let rows = [
         (
             (|list| list["files"]["PG_VERSION"][1] = json!("0")) as fn(&mut serde_json::Value),
