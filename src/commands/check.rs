@@ -1,6 +1,6 @@
 //! `ampup check`: whether there are updates.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Error, Outcome, Session, concerns,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     discover::survey::Survey,
-    domain::ComponentName,
+    domain::{ComponentName, Inventory},
     exit::Exit,
     registry::concern::Concern,
     resolve::{self, Action, Plan, Update},
@@ -127,7 +127,37 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     let is_named = |name: &ComponentName| args.names.is_empty() || args.names.contains(name);
     talk.extend(pinned::talk(is_named, &inventory, session)?);
-    let judged = pinned::all_concerns(is_named, &inventory, session)?;
+    let pins = judge_pins(is_named, &inventory, session, &mut talk)?;
+    for (_, error) in &hindered {
+        let mut lines = error.lines();
+        lines[0] = lines[0].replacen("error: ", "held back: ", 1);
+        talk.extend(lines);
+    }
+    let advice = refused.as_ref().and_then(Error::hint);
+    talk.extend(advice.map(|hint| format!("hint: {hint}")));
+    talk.extend(installed::unknown(&args.names, &inventory, session.registry()?));
+    talk.extend(installed::nothing(&inventory, !updates.is_empty()));
+    // Those who could not be asked were told of.
+    if session.is_offline() || session.require_pinned().is_some() {
+        talk.extend(survey.unasked.iter().map(|one| one.why.clone()));
+    }
+    let unasked: Vec<&str> = survey.unasked.iter().map(|one| one.why.as_str()).collect();
+    let json = json!({ "components": rows, "pins": pins, "not_asked": unasked });
+    Ok(Outcome {
+        exit,
+        talk,
+        ..Outcome::prose(data, json)
+    })
+}
+
+/// Judges what the project pins: adds to `talk` what was not told of what is active, and gives a row for each pin.
+fn judge_pins(
+    is_named: impl Fn(&ComponentName) -> bool,
+    inventory: &Inventory,
+    session: &Session,
+    talk: &mut Vec<String>,
+) -> Result<Vec<Value>, Error> {
+    let judged = pinned::all_concerns(&is_named, inventory, session)?;
     let mut pins = Vec::new();
     for (chosen, concerns) in &judged {
         let (name, tree) = (&chosen.component, &chosen.tree);
@@ -155,26 +185,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             }));
         }
     }
-    for (_, error) in &hindered {
-        let mut lines = error.lines();
-        lines[0] = lines[0].replacen("error: ", "held back: ", 1);
-        talk.extend(lines);
-    }
-    let advice = refused.as_ref().and_then(Error::hint);
-    talk.extend(advice.map(|hint| format!("hint: {hint}")));
-    talk.extend(installed::unknown(&args.names, &inventory, session.registry()?));
-    talk.extend(installed::nothing(&inventory, !updates.is_empty()));
-    // Those who could not be asked were told of.
-    if session.is_offline() || session.require_pinned().is_some() {
-        talk.extend(survey.unasked.iter().map(|one| one.why.clone()));
-    }
-    let unasked: Vec<&str> = survey.unasked.iter().map(|one| one.why.as_str()).collect();
-    let json = json!({ "components": rows, "pins": pins, "not_asked": unasked });
-    Ok(Outcome {
-        exit,
-        talk,
-        ..Outcome::prose(data, json)
-    })
+    Ok(pins)
 }
 
 /// The word for a component of which somebody who may have a newer build was not asked.
