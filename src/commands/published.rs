@@ -182,13 +182,12 @@ impl Session {
 
     /// Keeps what was fetched.
     fn keep_published(&self, newer: &Newer) -> Result<Kept, Error> {
-        let _lock = self.lock_store()?;
-        Ok(refresh::keep(
-            newer,
-            self.publisher()?,
-            &self.layout,
-            Timestamp::now(),
-        )?)
+        let publisher = self.publisher()?;
+        let lock = self.lock_store()?;
+        let kept = refresh::keep(newer, publisher, &self.layout, Timestamp::now());
+        // Whoever refuses the copy next removes it under this lock, and does not wait.
+        lock.release();
+        Ok(kept?)
     }
 
     /// Returns true if a newer registry could be asked for.

@@ -158,6 +158,9 @@ pub(crate) fn start(
     let users = match options.purpose {
         Purpose::Stay => {
             users::keep(cluster)?;
+            if let Some(users) = users {
+                users.release();
+            }
             None
         }
         Purpose::Session | Purpose::Change => users,
