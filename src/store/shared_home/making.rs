@@ -62,17 +62,26 @@ fn of_root<'a>(layout: &Layout, user_home: Option<&'a Utf8Path>) -> Option<&'a U
 
 fn make_directory_of(home: &Utf8Path) -> io::Result<()> {
     let directory = directory_of(home);
-    for path in [Utf8Path::new(HOMES), &directory] {
-        match atomic::make_directory(path) {
-            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => ensure_roots(path)?,
-            made => made?,
-        }
-    }
+    make_below_homes(&directory).or_else(|cause| match cause.kind() {
+        // The last home that was uninstalled has just taken `/var/lib/ampup` along.
+        io::ErrorKind::NotFound => make_below_homes(&directory),
+        _ => Err(cause),
+    })?;
     // It may be there already, of a home whose link was removed.
     match claim::read(&Layout::new(directory))? {
         Claim::Foreign(entry) => Err(entry.into()),
         Claim::Made(_) | Claim::Free => Ok(()),
     }
+}
+
+fn make_below_homes(directory: &Utf8Path) -> io::Result<()> {
+    for path in [Utf8Path::new(HOMES), directory] {
+        match atomic::make_directory(path) {
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => ensure_roots(path)?,
+            made => made?,
+        }
+    }
+    Ok(())
 }
 
 /// Whoever could write there could change what root runs.

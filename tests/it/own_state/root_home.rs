@@ -6,7 +6,10 @@ use std::{
     process::Command,
 };
 
-use ampup::store::shared_home::directory_of;
+use ampup::{
+    layout::Layout,
+    store::shared_home::{directory_of, make},
+};
 use camino::Utf8PathBuf;
 use fs_err as fs;
 use serde_json::json;
@@ -138,18 +141,19 @@ fn a_pinned_postgresql_serves_a_project_of_roots() {
     }
     let home = Home::with_postgres(&[Build::Npm(18)]);
     let (link, place) = (home.path(), directory_of(&home.path()));
-    fs::create_dir_all(place.parent().expect("a parent")).expect("made");
     unlink_from_others(&link);
     done(Command::new("chown").args(["-R", "0:0", link.as_str()]));
-    done(Command::new("mv").args([link.as_str(), place.as_str()]));
-    symlink(&place, &link).expect("linked");
+    let aside = home.work().join("aside");
+    fs::rename(&link, &aside).expect("moved");
+    close(&home, 0);
+    make(&Layout::new(link.clone()), link.parent()).expect("linked");
+    done(Command::new("mv").args(["-T", aside.as_str(), place.as_str()]));
     fs::write(
         home.work().join("ampup.toml"),
         "[components]\npostgres = \"18.4.0\"\n",
     )
     .expect("written");
     done(Command::new("chown").args(["-R", "0:0", home.work().as_str()]));
-    close(&home, 0);
     ampup(&home, &["install", "--locked"]).exits(0);
     let rows: [&[&str]; 4] = [
         &["run", "--", "cat", ".amp/metadb/PG_VERSION"],
