@@ -1,6 +1,7 @@
 //! The options of this command line that the commands in our messages need too: typed without them, they would be about
 //! another home, another database or another registry. What a variable or a file says holds for the next command as well.
-//! Where no shell finds this program in its home, its path is typed.
+//! Where no shell finds this program in its home, its path is typed; and where the home is root's, what changes it is typed
+//! behind sudo.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::CommandFactory as _;
@@ -8,9 +9,11 @@ use clap::CommandFactory as _;
 use super::args::{Cli, Command, Global};
 use crate::{
     env::{Env, without_user},
+    fs::identity::FileIdentity,
     layout::Layout,
     self_install::{Whence, whence},
     shell,
+    store::directories,
 };
 
 /// Commands that no home has a say in.
@@ -36,6 +39,19 @@ const OF_REGISTRY: [(&str, &str); 13] = [
 /// Commands that download.
 const DOWNLOADING: [&str; 5] = ["init", "install", "self update", "update", "verify"];
 
+/// Commands that change the home; some only with a certain option.
+const CHANGING: [(&str, &str); 9] = [
+    ("install", ""),
+    ("link", ""),
+    ("prune", "--remove"),
+    ("self update", ""),
+    ("undo", ""),
+    ("uninstall", ""),
+    ("update", ""),
+    ("use", ""),
+    ("verify", "--repair"),
+];
+
 /// The beginnings of a command in a message.
 const BEGINNINGS: [&str; 2] = ["`ampup ", "$(ampup "];
 
@@ -47,6 +63,8 @@ pub(super) struct Carried {
     registry: Option<String>,
     mirror: Option<String>,
     program: Option<Program>,
+    /// The words that are typed in place of `ampup` where the home is root's and not this user's to change.
+    of_root: Option<String>,
 }
 
 /// This program by its path, for as long as the home's directory on PATH leads nowhere.
@@ -79,8 +97,9 @@ impl Carried {
         };
         let usual = env.ampup_home().ok();
         let home = home.as_deref().map(absolute);
-        let program = home.as_ref().or(usual.as_ref());
-        let program = program.and_then(|home| Program::of(&Layout::new(home), env));
+        let layout = home.as_ref().or(usual.as_ref()).map(Layout::new);
+        let program = layout.as_ref().and_then(|layout| Program::of(layout, env));
+        let of_root = layout.as_ref().and_then(|layout| through_sudo(layout, env));
         let home = home.filter(|home| Some(home) != usual.as_ref());
         let mirror = mirror.as_deref();
         let mirror = mirror.filter(|mirror| env.var("AMPUP_MIRROR") != Some(mirror));
@@ -92,6 +111,7 @@ impl Carried {
             registry: registry(&cli.global, absolute, env),
             mirror: mirror.map(|mirror| format!(" --mirror {}", shell::typed(&without_user(mirror)))),
             program,
+            of_root,
         }
     }
 
@@ -101,7 +121,7 @@ impl Carried {
         let has_options = [&self.home, &self.amp_dir, &self.registry, &self.mirror]
             .iter()
             .any(|option| option.is_some());
-        if program.is_none() && !has_options {
+        if program.is_none() && self.of_root.is_none() && !has_options {
             return text.to_owned();
         }
         let mut told = String::new();
@@ -118,9 +138,10 @@ impl Carried {
             if is_record(&told, after) {
                 told += command;
             } else {
-                if let Some(program) = program {
+                let of_root = self.of_root.as_ref().filter(|_| is_listed(&CHANGING, command));
+                if let Some(program) = of_root.or(program.map(|program| &program.typed)) {
                     told.truncate(told.len() - "ampup ".len());
-                    told += &format!("{} ", program.typed);
+                    told += &format!("{program} ");
                 }
                 told += &self.with_options(command);
             }
@@ -162,25 +183,14 @@ impl Carried {
     /// A command, without the program's name.
     fn with_options(&self, command: &str) -> String {
         let grammar = Cli::command();
-        let (mut verb, mut path) = (&grammar, Vec::new());
-        for word in command.split(' ') {
-            match verb.find_subcommand(word) {
-                Some(below) => verb = below,
-                None => break,
-            }
-            path.push(word);
-        }
-        let path = path.join(" ");
+        let (verb, path) = verb_of(&grammar, command);
         let first = path.split(' ').next().unwrap_or_default();
-        let has = |option: &str| command.split([' ', '=']).any(|word| word == option);
-        let is_of_registry = OF_REGISTRY
-            .iter()
-            .any(|(of, with)| *of == path && (with.is_empty() || has(with)));
+        let is_of_registry = is_listed(&OF_REGISTRY, command);
         let takes_project = verb
             .get_arguments()
             .any(|argument| argument.get_id() == "amp_dir");
         let option = |carried: &Option<String>, name: &str, is_needed: bool| {
-            let carried = carried.as_deref().filter(|_| is_needed && !has(name));
+            let carried = carried.as_deref().filter(|_| is_needed && !has(command, name));
             carried.unwrap_or_default().to_owned()
         };
         let is_verb = !path.is_empty();
@@ -193,6 +203,49 @@ impl Carried {
         let rest = &command[path.len()..];
         format!("{}{path}{amp_dir}{rest}", options.unwrap_or_default())
     }
+}
+
+/// The verb that a command begins with, and its name.
+fn verb_of<'a>(grammar: &'a clap::Command, command: &str) -> (&'a clap::Command, String) {
+    let (mut verb, mut path) = (grammar, Vec::new());
+    for word in command.split(' ') {
+        match verb.find_subcommand(word) {
+            Some(below) => verb = below,
+            None => break,
+        }
+        path.push(word);
+    }
+    (verb, path.join(" "))
+}
+
+fn has(command: &str, option: &str) -> bool {
+    command.split([' ', '=']).any(|word| word == option)
+}
+
+/// Returns true if a command is one of these verbs, with the option that is named beside it.
+fn is_listed(verbs: &[(&str, &str)], command: &str) -> bool {
+    let (_, path) = verb_of(&Cli::command(), command);
+    let mut verbs = verbs.iter();
+    verbs.any(|(verb, with)| *verb == path && (with.is_empty() || has(command, with)))
+}
+
+/// The ampup of a home that is root's, as another user types it: sudo keeps neither its variable nor its directory on PATH.
+fn through_sudo(layout: &Layout, env: &Env) -> Option<String> {
+    directories::ensure_writable(layout).err()?;
+    let is_roots = FileIdentity::of(layout.home()).is_ok_and(|found| found.uid == 0);
+    let has_sudo = || env.search_path().iter().any(|place| place.join("sudo").is_file());
+    (is_roots && has_sudo()).then(|| {
+        let program = layout.bin().join("ampup");
+        let program = if program.exists() {
+            shell::typed(program.as_str())
+        } else {
+            "ampup".to_owned()
+        };
+        format!(
+            "sudo AMPUP_HOME={} {program}",
+            shell::typed(layout.home().as_str())
+        )
+    })
 }
 
 /// A command that was typed, here or elsewhere, and is not advised.

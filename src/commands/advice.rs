@@ -39,6 +39,9 @@ const DISK_FAILURE: &str =
 /// The remedy where no further file can be opened.
 const OPEN_FILES: &str = "close some, or raise the limit: `ulimit -n 1024`";
 
+/// The remedy where the home cannot be changed.
+pub(super) const ANOTHER_HOME: &str = "choose a home that you can write to, with `AMPUP_HOME` or `--home`";
+
 /// The remedy where a file may not grow.
 const FILE_SIZE: &str =
     "raise the limit of a file's size: `ulimit -f unlimited`, or the service's `LimitFSIZE=`";
@@ -51,11 +54,11 @@ pub(super) fn hint_of_io(cause: &io::Error) -> Option<String> {
     }
     match cause.kind() {
         ReadOnlyFilesystem | PermissionDenied | Unsupported => {
-            Some("as its owner, the same command works; or choose a home that you can write to, with `AMPUP_HOME` or `--home`".to_owned())
+            Some(format!("as its owner, the same command works; or {ANOTHER_HOME}"))
         }
-        StorageFull | QuotaExceeded => {
-            Some("free disk space (`ampup prune` removes unused files) and run the same command again".to_owned())
-        }
+        StorageFull | QuotaExceeded => Some(
+            "free disk space (`ampup prune` removes unused files) and run the same command again".to_owned(),
+        ),
         _ => hint_of_room(cause),
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
-use super::advice::{hint_of_io, hint_of_room};
+use super::advice::{ANOTHER_HOME, hint_of_io, hint_of_room};
 use crate::{
     backup::BackupError,
     distributions::os_release,
@@ -111,6 +111,9 @@ pub enum Error {
     /// The home cannot be read or written.
     #[error("cannot {action} ampup's home")]
     Store { action: &'static str, source: io::Error },
+    /// The home is another user's, or on a read-only file system. The command is what was typed.
+    #[error("cannot change ampup's home")]
+    NotOurs { command: String, source: io::Error },
     /// Something of the home that is to go.
     #[error("cannot remove `{path}`")]
     NotRemoved { path: Utf8PathBuf, source: io::Error },
@@ -166,6 +169,7 @@ impl Error {
             Self::NoRoom { .. } => Exit::Disk,
             Self::Store { source, .. } if is_damage(source) => Exit::Integrity,
             Self::Store { source, .. }
+            | Self::NotOurs { source, .. }
             | Self::NotRemoved { source, .. }
             | Self::File { source, .. }
             | Self::NamedRegistry { source, .. } => Exit::of_io(source),
@@ -230,6 +234,10 @@ impl Error {
                 Some("`ampup verify --repair` repairs what can be repaired".to_owned())
             }
             Self::Store { source, .. } => hint_of_io(source),
+            Self::NotOurs { command, source } => Some(match source.kind() {
+                io::ErrorKind::PermissionDenied => format!("as its owner, `{command}`; or {ANOTHER_HOME}"),
+                _ => ANOTHER_HOME.to_owned(),
+            }),
             Self::NotRemoved { .. } => {
                 Some("make it removable and run `ampup self uninstall` again".to_owned())
             }

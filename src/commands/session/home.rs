@@ -69,8 +69,8 @@ impl Session {
     /// When something in it was there before ampup, or it is another user's or on a read-only file system.
     pub(crate) fn ensure_writable(&self) -> Result<(), Error> {
         self.ensure_home()?;
-        store::directories::ensure_writable(&self.layout).map_err(|source| Error::Store {
-            action: "change",
+        store::directories::ensure_writable(&self.layout).map_err(|source| Error::NotOurs {
+            command: self.command.clone(),
             source,
         })
     }

@@ -10,6 +10,7 @@ use crate::support::{
     home::{Home, finish},
     postgres::{done, run_as, unlink_from_others},
     table::every,
+    world::write_program,
 };
 
 #[test]
@@ -54,6 +55,26 @@ fn a_home_of_roots_serves_everybody_and_says_whose_it_is() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Where there is sudo, the command that its owner types.
+    write_program(&home.directory("with-sudo").join("sudo"), "#!/bin/sh\n");
+    let path = format!("{}:/usr/bin:/bin", home.directory("with-sudo"));
+    let through_sudo = format!("`sudo AMPUP_HOME={} ampup ", home.path());
+    fs::write(
+        home.work().join("ampup.toml"),
+        "[components]\npostgres = \"17.11.0\"\n",
+    )
+    .expect("written");
+    let of_root = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command.env("PATH", &path);
+        finish(command)
+    };
+    of_root(&["run", "--no-db", "true"])
+        .exits(3)
+        .says(&format!("hint: {through_sudo}install`\n"));
+    of_root(&["install", "-c", "postgres"]).exits(7).says(&format!(
+        "hint: as its owner, {through_sudo}install -c postgres`; or choose"
+    ));
     assert_eq!(home.store(), before);
 }
 
