@@ -147,7 +147,7 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
             return Err(Error::NotFound {
                 message: "nothing is active that could be pinned".to_owned(),
                 hint: match elsewhere {
-                    None => "`ampup pin postgres@18`".to_owned(),
+                    None => format!("`ampup pin postgres@{}`", installed_postgres(&inventory)),
                     Some(_) => {
                         "name the registry that has what is active: `ampup pin --registry FILE`".to_owned()
                     }
@@ -217,6 +217,14 @@ fn specs(args: &Args, session: &Session) -> Result<Vec<ComponentSpec>, Error> {
         spec.requirement = Some(Requirement::Exact(version));
     }
     Ok(specs)
+}
+
+/// The newest installed PostgreSQL, which can be pinned without being active, or else a major.
+fn installed_postgres(inventory: &Inventory) -> String {
+    let newest = inventory.best(&locate::postgres(), |origin| {
+        local_name(&origin.version).is_none()
+    });
+    newest.map_or_else(|| "18".to_owned(), |(_, newest)| newest.version.to_string())
 }
 
 /// Adds the components that move together with those of the specs, at the same version: each that is pinned already, and all

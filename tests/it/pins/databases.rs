@@ -188,3 +188,16 @@ fn a_database_that_is_imported_upgraded_or_restored_is_one_that_the_pin_serves()
     fork(&[]).exits(0);
     assert_eq!(major("copy"), "17\n");
 }
+
+/// Where nothing is active, what is installed can be pinned.
+#[test]
+fn what_is_installed_and_not_active_is_named_to_be_pinned() {
+    let home = Home::with_postgres(&[Build::Npm(17), Build::Npm(18)]);
+    home.ampup(&["uninstall", "postgres@18"]).exits(0);
+    home.ampup(&["pin"])
+        .exits(3)
+        .says("nothing is active that could be pinned\nhint: `ampup pin postgres@17.10.0`\n");
+    home.ampup(&["pin", "postgres@17.10.0"])
+        .exits(0)
+        .prints("postgres 17.10.0\n");
+}
