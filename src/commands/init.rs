@@ -357,6 +357,9 @@ fn left_alone(left: &[setup::FileChange]) -> String {
     )
 }
 
+/// The reason that ampup must be looked up in each shell.
+const NO_FILE: &str = "your startup files do not read it";
+
 /// Lists the commands to type next.
 fn what_next(args: &Args, intent: &Intent, by_hand: &[Utf8PathBuf], session: &Session) -> Vec<String> {
     let mut lines = Vec::new();
@@ -367,13 +370,14 @@ fn what_next(args: &Args, intent: &Intent, by_hand: &[Utf8PathBuf], session: &Se
         lines.push(match env::usual(session) {
             Usual::Known(AnyShell::Own(shell)) => {
                 // sh reads a file of the user's when it logs in alone.
-                let rest = match (intent.is_found_by(shell, by_hand), shell) {
-                    (true, Shell::Sh) => "; new login shells find it by themselves",
-                    (true, _) => "; new shells find it by themselves",
-                    (false, _) => ", and in each new one: no startup file of yours does it",
-                };
                 let reading = next::reading(session).unwrap_or_default();
-                format!("in this shell: `{reading}`{rest}")
+                match (intent.is_found_by(shell, by_hand), shell) {
+                    (true, Shell::Sh) => {
+                        format!("in this shell: `{reading}`; new login shells find it by themselves")
+                    }
+                    (true, _) => format!("in this shell: `{reading}`; new shells find it by themselves"),
+                    (false, _) => format!("in this shell and in each new one: `{reading}` ({NO_FILE})"),
+                }
             }
             Usual::Known(AnyShell::Foreign(shell)) => {
                 let text = shell.env_text(&intent.setting);
@@ -396,9 +400,7 @@ fn what_next(args: &Args, intent: &Intent, by_hand: &[Utf8PathBuf], session: &Se
         && !cfg!(windows)
     {
         let reading = next::reading(session).unwrap_or_default();
-        lines.push(format!(
-            "in each new shell: `{reading}`; no startup file of yours does it"
-        ));
+        lines.push(format!("in each new shell: `{reading}` ({NO_FILE})"));
     }
     if args.components.is_empty() {
         lines.push("next: `ampup install`; PostgreSQL alone: `ampup install postgres`".to_owned());

@@ -115,7 +115,7 @@ fn outside(session: &Session) -> Result<String, Error> {
     Ok(if uses.is_empty() {
         "what is active stayed as it was".to_owned()
     } else {
-        format!("for the others: {}", uses.join(", "))
+        format!("{} for projects that pin none", uses.join(", "))
     })
 }
 

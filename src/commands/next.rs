@@ -145,7 +145,8 @@ fn pinned_postgres(session: &Session) -> Option<Utf8PathBuf> {
 /// The line after which this shell finds the home's `bin`, if it does not.
 fn path(session: &Session) -> Option<String> {
     let bin = session.layout.bin();
-    if session.env.search_path().contains(&bin) {
+    // sudo has a PATH of its own, which says nothing of the user's.
+    if session.env.search_path().contains(&bin) || session.env.var_os("SUDO_USER").is_some() {
         return None;
     }
     if let Err(unfit) = env::setting(session) {
@@ -171,7 +172,16 @@ pub(super) fn reading(session: &Session) -> Option<String> {
             Shell::Sh | Shell::Bash | Shell::Zsh | Shell::PowerShell => ".",
             Shell::Fish | Shell::Nushell => "source",
         };
-        return Some(format!("{read} {}", word(shell, file.as_str())));
+        // Where it lies in the working directory, a line that is typed later needs the whole path, and quotes keep that.
+        let here = session
+            .env
+            .current_dir()
+            .filter(|here| Some(*here) != session.env.user_home());
+        let typed = match here.is_some_and(|here| file.starts_with(here)) {
+            true => quote(shell, file.as_str()),
+            false => word(shell, file.as_str()),
+        };
+        return Some(format!("{read} {typed}"));
     }
     match shell {
         Shell::Sh | Shell::Bash | Shell::Zsh => Some(format!("export PATH=\"{bin}:$PATH\"")),

@@ -257,6 +257,32 @@ fn install_sh_run_twice_says_what_it_does_and_keeps_one_copy() {
     }
 }
 
+/// The line that finds ampup holds wherever it is typed; whoever calls sudo has another PATH, of which nothing is known.
+#[test]
+fn the_line_that_finds_ampup_is_whole_and_is_for_whoever_types_it() {
+    let mut person = Person::new(Who::Ordinary);
+    person.home.offer("tool", "1.0.0").offer("other", "1.0.0");
+    let (here, home) = (person.home.work(), person.home.work().join("below"));
+    let run = |words: &[&str], more: &[(&str, &str)]| {
+        let mut command = person.command(crate::support::home::program(), words);
+        command
+            .env("SHELL", "/bin/bash")
+            .env("PATH", "/usr/bin:/bin")
+            .env("AMPUP_HOME", &home)
+            .envs(more.iter().copied())
+            .current_dir(&here);
+        crate::support::home::finish(command).exits(0)
+    };
+    run(&["init", "--no-modify-path"], &[]).says(&format!(
+        "in this shell and in each new one: `. '{home}/env'` (your"
+    ));
+    run(&["install", "tool"], &[]).says(&format!(
+        "`below/bin` is not on PATH; in this shell: `. '{home}/env'`\n"
+    ));
+    let through_sudo = run(&["install", "other"], &[("SUDO_USER", "someone")]);
+    assert!(!through_sudo.stderr.contains("PATH"), "{through_sudo:#?}");
+}
+
 #[test]
 fn no_modify_path_leaves_the_shells_alone() {
     let person = Person::new(Who::Ordinary);
@@ -267,9 +293,11 @@ fn no_modify_path_leaves_the_shells_alone() {
         command.env("SHELL", "/bin/bash").env("PATH", path);
         crate::support::home::finish(command).exits(0)
     };
-    in_each("/usr/bin:/bin").says("/env`, and in each new one: no startup file of yours does it\n");
+    in_each("/usr/bin:/bin")
+        .says("in this shell and in each new one: `. ~/.ampup/env` (your startup files do not read it)\n");
     let bin = person.home.path().join("bin");
-    in_each(&format!("{bin}:/usr/bin:/bin")).says("/env`; no startup file of yours does it\n");
+    in_each(&format!("{bin}:/usr/bin:/bin"))
+        .says("in each new shell: `. ~/.ampup/env` (your startup files do not read it)\n");
     let ours = |line: &String| line.starts_with(".ampup/");
     let rest: Vec<String> = snapshot(&person.directory())
         .into_iter()

@@ -78,7 +78,7 @@ fn installing_in_a_project_takes_what_is_pinned_and_leaves_what_is_active() {
     home.ampup(&["install"])
         .exits(0)
         .says("installed tool 1.0.0")
-        .says("`ampup run` uses these versions in this project; for the others: `ampup use tool@1.0.0`\n");
+        .says("`ampup run` uses these versions in this project; `ampup use tool@1.0.0` for projects that pin none\n");
     assert!(!home.path().join("active").exists());
     home.ampup(&["list"])
         .exits(0)
