@@ -158,8 +158,10 @@ fn the_job_of_security_fixes_fails_for_them_and_not_for_an_update() {
     let ampup = agent.person.home.directory("stand-ins").join("ampup");
     write_program(&ampup, format!("#!/bin/sh\nexec '{}' \"$@\"\n", program()));
     let block = blocks().remove("Security fixes").expect("a block");
-    let job = block.trim_start_matches("$ ").replace("\n$ ", "\n");
-    let (_, look) = job.split_once('\n').expect("what follows the installation");
+    let [look] = &commands_of_yaml(&block)[..] else {
+        panic!("one step behind the action: {block}");
+    };
+    let job = format!("ampup install\n{look}");
     let page = fs::read_to_string(repository().join(PAGE)).expect("read");
     let (_, strict) = page
         .split_once("A job that is to fail for that too has\n`")
