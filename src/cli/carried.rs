@@ -1,7 +1,7 @@
 //! The options of this command line that the commands in our messages need too: typed without them, they would be about
 //! another home, another database or another registry. What a variable or a file says holds for the next command as well.
 //! Where no shell finds this program in its home, its path is typed; and where the home is root's, what changes it is typed
-//! behind sudo.
+//! behind sudo, or su.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::CommandFactory as _;
@@ -63,8 +63,7 @@ pub(super) struct Carried {
     registry: Option<String>,
     mirror: Option<String>,
     program: Option<Program>,
-    /// The words that are typed in place of `ampup` where the home is root's and not this user's to change.
-    of_root: Option<String>,
+    of_root: Option<OfRoot>,
 }
 
 /// This program by its path, for as long as the home's directory on PATH leads nowhere.
@@ -88,6 +87,44 @@ impl Program {
     }
 }
 
+/// The ampup of a home that is root's and not this user's to change: neither sudo nor su keeps its variable and its directory on
+/// PATH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OfRoot {
+    program: String,
+    has_sudo: bool,
+}
+
+impl OfRoot {
+    fn of(layout: &Layout, env: &Env) -> Option<Self> {
+        directories::ensure_writable(layout).err()?;
+        let is_roots = FileIdentity::of(layout.home()).is_ok_and(|found| found.uid == 0);
+        let has = |name: &str| env.search_path().iter().any(|place| place.join(name).is_file());
+        let has_sudo = has("sudo");
+        (is_roots && (has_sudo || has("su"))).then(|| {
+            let program = layout.bin().join("ampup");
+            let program = if program.exists() {
+                shell::typed(program.as_str())
+            } else {
+                "ampup".to_owned()
+            };
+            let home = shell::typed(layout.home().as_str());
+            Self {
+                program: format!("AMPUP_HOME={home} {program}"),
+                has_sudo,
+            }
+        })
+    }
+
+    /// A command, as its words follow `ampup`.
+    fn command(&self, words: &str) -> String {
+        match self.has_sudo {
+            true => format!("sudo {} {words}", self.program),
+            false => format!("su -c {}", shell::typed(&format!("{} {words}", self.program))),
+        }
+    }
+}
+
 impl Carried {
     pub(super) fn of(cli: &Cli, env: &Env) -> Self {
         let Global { home, mirror, .. } = &cli.global;
@@ -99,7 +136,7 @@ impl Carried {
         let home = home.as_deref().map(absolute);
         let layout = home.as_ref().or(usual.as_ref()).map(Layout::new);
         let program = layout.as_ref().and_then(|layout| Program::of(layout, env));
-        let of_root = layout.as_ref().and_then(|layout| through_sudo(layout, env));
+        let of_root = layout.as_ref().and_then(|layout| OfRoot::of(layout, env));
         let home = home.filter(|home| Some(home) != usual.as_ref());
         let mirror = mirror.as_deref();
         let mirror = mirror.filter(|mirror| env.var("AMPUP_MIRROR") != Some(mirror));
@@ -139,11 +176,15 @@ impl Carried {
                 told += command;
             } else {
                 let of_root = self.of_root.as_ref().filter(|_| is_listed(&CHANGING, command));
-                if let Some(program) = of_root.or(program.map(|program| &program.typed)) {
+                let command = self.with_options(command);
+                if of_root.is_some() || program.is_some() {
                     told.truncate(told.len() - "ampup ".len());
-                    told += &format!("{program} ");
                 }
-                told += &self.with_options(command);
+                told += &match (of_root, program) {
+                    (Some(of_root), _) => of_root.command(&command),
+                    (None, Some(program)) => format!("{} {command}", program.typed),
+                    (None, None) => command,
+                };
             }
             rest = after;
         }
@@ -227,25 +268,6 @@ fn is_listed(verbs: &[(&str, &str)], command: &str) -> bool {
     let (_, path) = verb_of(&Cli::command(), command);
     let mut verbs = verbs.iter();
     verbs.any(|(verb, with)| *verb == path && (with.is_empty() || has(command, with)))
-}
-
-/// The ampup of a home that is root's, as another user types it: sudo keeps neither its variable nor its directory on PATH.
-fn through_sudo(layout: &Layout, env: &Env) -> Option<String> {
-    directories::ensure_writable(layout).err()?;
-    let is_roots = FileIdentity::of(layout.home()).is_ok_and(|found| found.uid == 0);
-    let has_sudo = || env.search_path().iter().any(|place| place.join("sudo").is_file());
-    (is_roots && has_sudo()).then(|| {
-        let program = layout.bin().join("ampup");
-        let program = if program.exists() {
-            shell::typed(program.as_str())
-        } else {
-            "ampup".to_owned()
-        };
-        format!(
-            "sudo AMPUP_HOME={} {program}",
-            shell::typed(layout.home().as_str())
-        )
-    })
 }
 
 /// A command that was typed, here or elsewhere, and is not advised.

@@ -2,6 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt as _, process::Command};
 
+use camino::Utf8Path;
 use fs_err as fs;
 
 use super::within;
@@ -55,26 +56,28 @@ fn a_home_of_roots_serves_everybody_and_says_whose_it_is() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // Where there is sudo, the command that its owner types.
-    write_program(&home.directory("with-sudo").join("sudo"), "#!/bin/sh\n");
-    let path = format!("{}:/usr/bin:/bin", home.directory("with-sudo"));
-    let through_sudo = format!("`sudo AMPUP_HOME={} ampup ", home.path());
+    // The command that its owner types, through sudo where that is here.
+    let [sudo, su] = ["sudo", "su"].map(|name| {
+        write_program(&home.directory(name).join(name), "#!/bin/sh\n");
+        home.directory(name)
+    });
     fs::write(
         home.work().join("ampup.toml"),
         "[components]\npostgres = \"17.11.0\"\n",
     )
     .expect("written");
-    let of_root = |arguments: &[&str]| {
-        let mut command = home.command(arguments);
-        command.env("PATH", &path);
-        finish(command)
+    let program = format!("AMPUP_HOME={} ampup", home.path());
+    let of_root = |path: &Utf8Path, words: &[&str], code, says: String| {
+        let mut command = home.command(words);
+        command.env("PATH", path);
+        finish(command).exits(code).says(&says);
     };
-    of_root(&["run", "--no-db", "true"])
-        .exits(3)
-        .says(&format!("hint: {through_sudo}install`\n"));
-    of_root(&["install", "-c", "postgres"]).exits(7).says(&format!(
-        "hint: as its owner, {through_sudo}install -c postgres`; or choose"
-    ));
+    let run = &["run", "--no-db", "true"][..];
+    of_root(&sudo, run, 3, format!("hint: `sudo {program} install`\n"));
+    of_root(&su, run, 3, format!("hint: `su -c '{program} install'`\n"));
+    let install = &["install", "-c", "postgres"][..];
+    let typed = format!("hint: as its owner, `sudo {program} install -c postgres`; or choose");
+    of_root(&sudo, install, 7, typed);
     assert_eq!(home.store(), before);
 }
 
