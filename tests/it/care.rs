@@ -357,6 +357,24 @@ fn why_says_what_was_asked_for_and_by_which_command() {
         .exits(3)
         .says("hint: `ampup install other`");
     home.ampup(&["why", "nothing"]).exits(3);
+    // Another program of its name, while there is one of ampup's to be found, and when there is none.
+    fs::copy("/bin/true", home.directory("another").join("tool")).expect("copied");
+    let others = |says: &str| {
+        let mut why = home.command(&["why", "tool"]);
+        let (another, bin) = (home.directory("another"), home.path().join("bin"));
+        why.env("PATH", format!("{another}:{bin}:/usr/bin:/bin"));
+        let run = crate::support::home::finish(why);
+        assert!(
+            run.stdout.contains(&format!("another `tool`{says}: `")),
+            "{run:#?}"
+        );
+    };
+    others(", which shells find before ampup's");
+    fs::write(home.work().join("ampup.toml"), "[components]\ntool = \"1.0.0\"\n").expect("written");
+    home.ampup(&["uninstall", "tool@2"]).exits(0);
+    home.ampup(&["uninstall", "tool", "--force"]).exits(0);
+    home.ampup(&["install"]).exits(0);
+    others("");
 }
 
 #[test]

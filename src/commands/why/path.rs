@@ -14,19 +14,21 @@ use crate::{
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Copy {
     pub path: Utf8PathBuf,
-    /// A shell finds it before ampup's.
+    /// A shell finds it before ampup's, or there is none of ampup's.
     pub is_first: bool,
+    /// A shell finds one of ampup's, too.
+    pub has_ours: bool,
 }
 
 impl fmt::Display for Copy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.path.file_name().unwrap_or_default();
-        let place = if self.is_first {
-            "which shells find before ampup's"
-        } else {
-            "which shells find after ampup's"
+        let place = match (self.has_ours, self.is_first) {
+            (false, _) => "",
+            (true, true) => ", which shells find before ampup's",
+            (true, false) => ", which shells find after ampup's",
         };
-        write!(f, "another `{name}`, {place}: `{}`", self.path)
+        write!(f, "another `{name}`{place}: `{}`", self.path)
     }
 }
 
@@ -46,7 +48,7 @@ pub(super) fn other_copies(
     let mut copies = Vec::new();
     for name in names {
         let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-        let mut is_first = true;
+        let (mut is_first, before) = (true, copies.len());
         for directory in session.env.search_path() {
             let path = directory.join(&file);
             if !path.is_file() {
@@ -57,9 +59,18 @@ pub(super) fn other_copies(
             if is_ours(&path) || is_ours(&directory) {
                 is_first = false;
             } else if copies.iter().all(|copy: &Copy| copy.path != path) {
-                copies.push(Copy { path, is_first });
+                copies.push(Copy {
+                    path,
+                    is_first,
+                    has_ours: true,
+                });
             }
         }
+        // None of ampup's was found on the way, nor would it be where its directory came next.
+        let has_ours = !is_first || session.layout.bin().join(&file).exists();
+        copies[before..]
+            .iter_mut()
+            .for_each(|copy| copy.has_ours = has_ours);
     }
     Ok(copies)
 }
