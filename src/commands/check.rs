@@ -163,6 +163,10 @@ fn judge_pins(
         let (name, tree) = (&chosen.component, &chosen.tree);
         if !inventory.is_active(name, tree) {
             talk.extend(chosen.told(concerns, session)?);
+            if concerns.is_empty() {
+                let shown = session.shown(name, tree, inventory)?;
+                talk.push(format!("{name} {shown} has every security fix that is known"));
+            }
         } else if concerns.iter().any(Concern::is_dangerous) {
             // What is active was told, with the commands that change it for everybody.
             talk.extend(chosen.raised_here(session)?);

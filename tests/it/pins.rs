@@ -290,7 +290,10 @@ fn which_why_check_and_doctor_name_file_and_line() {
          asked for   `tool@2`; 2.0.0 is active outside this project\ndefault     stable\n"
     );
     assert!(why.stdout.starts_with(&chain), "{why:?}");
-    home.ampup(&["check"]).exits(0).says(place);
+    home.ampup(&["check"])
+        .exits(0)
+        .says(place)
+        .says("tool 1.0.0 has every security fix that is known\n");
     home.ampup(&["list"]).exits(0).says(place);
     home.ampup(&["doctor"]).prints_with(place);
     pin(&home, "[components]\ntool = \"9\"\n");
