@@ -163,6 +163,10 @@ fn fix(next: &Located, chosen: &[Chosen], session: &Session) -> Result<Option<St
     if let Some(pinned) = chosen.iter().find(|chosen| chosen.component == *name) {
         return pinned.raised(session);
     }
+    // What is pinned and not installed serves next; where that lacks them too, `check` says so.
+    if session.pins()?.is_some_and(|pins| pins.of(name).is_some()) {
+        return Ok(Some("`ampup install`".to_owned()));
+    }
     let inventory = session.inventory()?;
     let component = session.component(name)?;
     Ok(match inventory.is_active(name, &next.name) {

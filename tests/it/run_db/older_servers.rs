@@ -57,6 +57,16 @@ fn whoever_installs_a_fix_or_looks_is_told_what_the_server_lacks_and_how_it_gets
         .says(&format!(
             "postgres 16.2 is already installed\n{LACKS}hint: {BESIDE}\n"
         ));
+    let pin = |version: &str| {
+        let text = format!("[components]\npostgres = \"{version}\"\n");
+        fs::write(home.work().join("ampup.toml"), text).expect("written");
+    };
+    // What is pinned and not installed serves next.
+    pin("16.14");
+    home.db(&["status"])
+        .exits(0)
+        .says(&format!("warning: {LACKS}hint: `ampup install`\n"));
+    fs::remove_file(home.work().join("ampup.toml")).expect("removed");
     // The project here is told of in place of what would use the older server; another one, with where to type it.
     let runs = |place: &str, there: &str| {
         format!("the server of `{place}` still runs 16.2; {there}{RESTART} bring it to 16.14\n")
@@ -76,10 +86,6 @@ fn whoever_installs_a_fix_or_looks_is_told_what_the_server_lacks_and_how_it_gets
         .says(&runs(&format!("{work}/.amp/metadb"), &format!("in `{work}`, ")));
     looks(&home, RESTART);
     // Its own pin decides what it is started with: nothing is promised that would not come.
-    let pin = |version: &str| {
-        let text = format!("[components]\npostgres = \"{version}\"\n");
-        fs::write(home.work().join("ampup.toml"), text).expect("written");
-    };
     pin("16.2");
     let run = home.ampup(&install).exits(0);
     assert!(!run.stderr.contains("still runs"), "{run:#?}");
