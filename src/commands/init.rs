@@ -393,8 +393,9 @@ fn what_next(args: &Args, intent: &Intent, by_hand: &[Utf8PathBuf], session: &Se
             }
         });
     }
-    // This shell may have it from its parent, or from an ampup that was here before.
+    // This shell may have it from its parent, or from an ampup that was here before; the shells of a CI job all have it.
     if session.env.search_path().contains(&bin)
+        && session.env.var_os("CI").is_none()
         && let Usual::Known(AnyShell::Own(shell)) = env::usual(session)
         && !intent.is_found_by(shell, by_hand)
         && !cfg!(windows)
