@@ -33,7 +33,7 @@ pub struct Args {
     /// A component (`postgres@18`), or a version of ampd and ampctl; the default components when none is named
     #[arg(value_name = "VERSION|SPEC", value_parser = requests::version_or_component(EXAMPLE))]
     pub what: Vec<Request>,
-    /// For hosts of this kind too; may be repeated [default: this host's]
+    /// For hosts of this kind; may be repeated [default: this host's]
     #[arg(long = "target", value_name = "TARGET", value_parser = target)]
     pub targets: Vec<Target>,
     /// Check every file against its digest, and name what is missing or damaged
