@@ -95,6 +95,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         outcome.talk = vec!["nothing else to remove".to_owned()];
     }
     told.append(&mut outcome.talk);
+    told.extend(removable(&args.names, &inventory, session));
     outcome.talk = told;
     outcome.json["forgotten"] = json!(forgotten);
     outcome.json["kept"] = kept.iter().map(row).collect();
@@ -330,6 +331,20 @@ fn inactive(
         }
     }
     Ok((doomed, kept))
+}
+
+/// The line that names the command which removes inactive versions, where one is installed that no project is known to need.
+fn removable(names: &[ComponentName], inventory: &Inventory, session: &Session) -> Option<String> {
+    let all: Vec<ComponentName> = match names {
+        [] => inventory.trees.keys().cloned().collect(),
+        _ => return None,
+    };
+    let (trees, _) = inactive(&all, inventory, session).ok()?;
+    let (name, tree) = trees.first()?;
+    let shown = session.shown(name, tree, inventory).ok()?;
+    Some(format!(
+        "{name} {shown} is not active and stays; `ampup prune {name}` removes such versions"
+    ))
 }
 
 fn show(

@@ -71,5 +71,8 @@ fn a_version_that_a_process_runs_from_is_not_pruned() {
     home.ampup(&["prune", "tool"]).exits(0).says("nothing to remove");
     process.kill().expect("killed");
     process.wait().expect("ended");
+    home.ampup(&["prune"])
+        .exits(0)
+        .says("tool 1.0.0 is not active and stays; `ampup prune tool` removes such versions\n");
     home.ampup(&["prune", "tool"]).exits(0).says("removed tool 1.0.0");
 }
