@@ -15,7 +15,7 @@ pub(super) use self::{
 };
 use super::{Error, Session, concerns, requests::Request, unbuilt};
 use crate::{
-    domain::{ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
+    domain::{ComponentName, ComponentSpec, Inventory, Release, Requirement, TreeName},
     host,
     locate::{self, Located, Locator},
     pins::{Pin, Pins},
@@ -73,13 +73,15 @@ impl Chosen {
             return Ok(None);
         };
         let mut releases = component.releases.iter();
-        let is_allowed =
-            releases.any(|release| release.version == newest && component.is_meant(requirement, release));
+        let release = releases.find(|release| release.version == newest);
+        let is_allowed = release.is_some_and(|release| component.is_meant(requirement, release));
         Ok(Some(if is_allowed {
             let newest = component.version_style.typed(&newest);
             format!("`ampup install --no-activate {name}@{newest}`")
         } else {
-            format!("`ampup pin {name}@{newest}`, then `ampup install`")
+            let builder = release.and_then(|release| builder_of(requirement, release));
+            let builder = builder.unwrap_or_default();
+            format!("`ampup pin {name}@{newest}{builder}`, then `ampup install`")
         }))
     }
 
@@ -92,6 +94,18 @@ impl Chosen {
         let located = locator.version(&self.component, &self.tree);
         Ok(located.map_err(ClusterError::from)?)
     }
+}
+
+/// The builder that a pin names, as its version ends in it, if that has built a release for this host.
+fn builder_of(requirement: &Requirement, release: &Release) -> Option<String> {
+    let Requirement::Exact(version) = requirement else {
+        return None;
+    };
+    let builder = version.build.as_str();
+    let mut artifacts = release.artifacts.iter();
+    let is_built =
+        artifacts.any(|one| Some(one.target) == host::target() && one.provider.as_str() == builder);
+    is_built.then(|| format!("+{builder}"))
 }
 
 /// The versions that the project pins, as far as they are installed, and the pins of which nothing is.
