@@ -3,6 +3,7 @@
 use std::{sync::mpsc, thread, time::Duration};
 
 use camino::Utf8PathBuf;
+use semver::Version;
 
 use super::{Error, Session, advice::mended, pinned, requests, unbuilt};
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     event::{Event, Reporter},
     fs::{identity::is_same, link},
     hindrance::{self, Hindrance},
-    locate::{self, LocateError, Locator},
+    locate::{self, LocateError, Located, Locator},
     postgres::{
         Cluster, ClusterError, Contents, Project, Released, Server, ServerOrigin, StartOptions,
         enclosing::{self, Surprise},
@@ -212,7 +213,12 @@ fn events_of(cluster: &Cluster, start: &StartOptions, server: &Server) -> Vec<Ev
             format!("started the database `{place}` (PostgreSQL {version}{runs_as})")
         }
         (None, ServerOrigin::Found) => {
-            format!("using the running database `{place}` (PostgreSQL {version})")
+            let next = other_next(cluster, version);
+            let next = next.map(|next| format!("; {next} after `ampup db stop`"));
+            format!(
+                "using the running database `{place}` (PostgreSQL {version}{})",
+                next.unwrap_or_default()
+            )
         }
     };
     let mut events = vec![Event::Note(line)];
@@ -230,6 +236,25 @@ fn events_of(cluster: &Cluster, start: &StartOptions, server: &Server) -> Vec<Ev
         )));
     }
     events
+}
+
+/// The PostgreSQL that serves a cluster from its next start on, if it is a release and not somebody's own build.
+pub(super) fn of_release(cluster: &Cluster) -> Option<Located> {
+    let programs = cluster.programs().ok()?;
+    (programs.component == locate::postgres() && programs.name.version().pre.is_empty()).then_some(programs)
+}
+
+/// The release that a server names as its version.
+pub(super) fn release(version: &str) -> Option<Version> {
+    let number = version.split(' ').next().unwrap_or_default();
+    Version::parse(&format!("{number}.0")).ok()
+}
+
+/// The version that a cluster's next start takes, if its server is a release of another version.
+fn other_next(cluster: &Cluster, version: &str) -> Option<String> {
+    let running = release(version)?;
+    let next = of_release(cluster)?;
+    (*next.name.version() != running).then(|| locate::shown(&next.component, &next.name))
 }
 
 /// Whose a new database is where the project's owner, who would have it, has no name on this system.

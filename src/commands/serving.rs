@@ -90,19 +90,12 @@ const RESTART: &str = "`ampup db stop`, then `ampup db start`";
 /// The PostgreSQL that the next start of a cluster takes: what its project pins, or else what is installed of its major.
 fn next_start(cluster: Cluster, session: &Session) -> Option<Located> {
     let (_, cluster) = pinned::chosen_for(Some(cluster), &[], session).ok()?;
-    of_release(&cluster?)
-}
-
-/// The PostgreSQL that serves a cluster from its next start on, if it is a release and not somebody's own build.
-fn of_release(cluster: &Cluster) -> Option<Located> {
-    let programs = cluster.programs().ok()?;
-    (programs.component == locate::postgres() && programs.name.version().pre.is_empty()).then_some(programs)
+    database::of_release(&cluster?)
 }
 
 /// The version of a running server; `None` if it is a beta, or a build of somebody's own.
 fn running(serving: &Serving) -> Option<Version> {
-    let number = serving.version.split(' ').next().unwrap_or_default();
-    Version::parse(&format!("{number}.0")).ok()
+    database::release(&serving.version)
 }
 
 /// The event that ends a server, in words.
@@ -120,7 +113,7 @@ pub(super) fn version(cluster: &Cluster, status: &Status) -> Option<Version> {
     match &status.server {
         ServerState::Serves(serving) => running(serving),
         // That there are no programs is a problem of its own.
-        _ => of_release(cluster).map(|programs| programs.name.version().clone()),
+        _ => database::of_release(cluster).map(|programs| programs.name.version().clone()),
     }
 }
 
@@ -139,7 +132,7 @@ pub(super) fn concerns(
         return Ok(Vec::new());
     };
     let concerns = concerns::of_version(&locate::postgres(), &version, session)?;
-    let next = of_release(cluster);
+    let next = database::of_release(cluster);
     let with_remedy = |concern: Concern| {
         let remedy = match &concern {
             Concern::Behind { fixed_in, .. } => match &next {

@@ -92,8 +92,15 @@ fn whoever_installs_a_fix_or_looks_is_told_what_the_server_lacks_and_how_it_gets
     home.db(&["status"]).exits(0).says(&format!(
         "warning: {LACKS}hint: `ampup pin postgres@16.14.0`, then `ampup install`\n"
     ));
+    // A pin that names a builder keeps it.
+    pin("16.2.0+acme");
+    home.ampup(&["check"])
+        .says("for this project: `ampup pin postgres@16.14.0+acme`, then `ampup install`\n");
     pin("16.14");
     home.ampup(&["install"]).exits(0).says(&runs(".amp/metadb", ""));
+    home.ampup(&["run", "true"])
+        .exits(0)
+        .says("using the running database `.amp/metadb` (PostgreSQL 16.2; 16.14 after `ampup db stop`)\n");
     fs::remove_file(home.work().join("ampup.toml")).expect("removed");
     // Nor where the older one is active, until it is not.
     let run = home.ampup(&["use", "postgres@16.2"]).exits(0);
