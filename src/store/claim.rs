@@ -2,7 +2,7 @@
 //! there: a name is claimed only while nothing has it, so that whatever has it later is ampup's. Where there is no mark,
 //! nothing is changed as long as somebody has one of those names.
 
-use std::{collections::BTreeSet, io};
+use std::{collections::BTreeSet, io, thread, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -39,6 +39,10 @@ const NAMES: [&str; 16] = [
 /// No mark is larger, in bytes.
 const LIMIT: u64 = 64 << 10;
 
+/// The number of further looks at a home that seems to be somebody else's, and the time between them.
+const LOOKS: u32 = 4;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+
 /// The content of the mark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Mark {
@@ -69,6 +73,24 @@ pub enum Claim {
 /// # Errors
 /// When it cannot be read.
 pub fn read(layout: &Layout) -> io::Result<Claim> {
+    settled(|| look(layout))
+}
+
+/// Looks again where something seems to be somebody else's: another ampup may be making the home, whose mark was not there yet,
+/// or not whole, when it was looked for, while what followed was there when that was.
+fn settled(mut look: impl FnMut() -> io::Result<Claim>) -> io::Result<Claim> {
+    let mut claim = look()?;
+    for _ in 0..LOOKS {
+        if !matches!(claim, Claim::Foreign(_)) {
+            break;
+        }
+        thread::sleep(BETWEEN_LOOKS);
+        claim = look()?;
+    }
+    Ok(claim)
+}
+
+fn look(layout: &Layout) -> io::Result<Claim> {
     match atomic::read_own(&layout.mark(), LIMIT) {
         // One that is damaged says nothing: what lies beside it is judged as if there were none.
         Ok(text) => {
@@ -110,7 +132,11 @@ pub(super) fn stake(layout: &Layout, is_found: bool, link: Option<&Utf8Path>) ->
     match path.symlink_metadata() {
         Ok(found) if found.is_file() && mark(layout).is_some() => return Ok(()),
         // One that was cut, or damaged since.
-        Ok(found) if found.is_file() => fs::remove_file(&path)?,
+        Ok(found) if found.is_file() => match fs::remove_file(&path) {
+            // Another ampup was faster.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        },
         Ok(_) => return Err(foreign(path, layout).into()),
         Err(_) => {}
     }
@@ -328,5 +354,25 @@ mod tests {
             stake(&layout, true, None).expect("free");
             assert_eq!(read(&layout).expect("read"), Claim::Made(every_name()), "{text}");
         });
+    }
+
+    /// A home that another ampup is making has entries before this one sees its mark.
+    #[test]
+    fn what_seems_foreign_is_looked_at_again() {
+        let layout = Layout::new("/h");
+        let after = |looks: u32| {
+            let mut done = 0;
+            settled(|| {
+                done += 1;
+                Ok(match done > looks {
+                    true => Claim::Made(every_name()),
+                    false => Claim::Foreign(foreign(layout.staging(), &layout)),
+                })
+            })
+        };
+        every([0, 1, LOOKS], |looks| {
+            assert!(matches!(after(looks), Ok(Claim::Made(_))), "{looks}");
+        });
+        assert!(matches!(after(LOOKS + 1), Ok(Claim::Foreign(_))), "it is");
     }
 }
