@@ -18,7 +18,7 @@ use crate::{
     domain::{ComponentName, Inventory, TreeName},
     fs::{atomic::is_old, entries},
     layout::Layout,
-    store::{directories, generation, in_use::may_be_used, receipt::Receipt, staging, sweep},
+    store::{directories, generation, receipt::Receipt, staging, sweep},
 };
 
 /// The words for something unfinished.
@@ -62,18 +62,13 @@ pub fn find(layout: &Layout, inventory: &Inventory) -> Vec<Waste> {
     found
 }
 
-/// The versions of a component that are not active, and that no process runs from.
-pub fn inactive(
-    component: &ComponentName,
-    layout: &Layout,
-    inventory: &Inventory,
-) -> Vec<(ComponentName, TreeName)> {
+/// The versions of a component that are not active.
+pub fn inactive(component: &ComponentName, inventory: &Inventory) -> Vec<(ComponentName, TreeName)> {
     inventory
         .trees(component)
         .iter()
         .map(|tree| tree.name.clone())
         .filter(|tree| !inventory.is_active(component, tree))
-        .filter(|tree| !may_be_used(&layout.tree(component, tree)))
         .map(|tree| (component.clone(), tree))
         .collect()
 }

@@ -12,7 +12,7 @@ use crate::{
     fs::link,
     postgres::{ClusterError, Project, change::swap, enclosing, identity, projects::Projects},
     prune::{self, Waste},
-    remove::{self, RemoveError, needed::Needed},
+    remove::{self, RemoveError},
     shell,
     store::in_use,
 };
@@ -65,8 +65,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     outside.extend(named);
     let unsettled = prune::unsettled(&ours);
     let waste = prune::find(&session.layout, &inventory);
-    let (trees, needed) = inactive(&args.names, &inventory, session)?;
-    let mut told: Vec<String> = needed.iter().map(|needed| format!("kept: {needed}")).collect();
+    let (trees, in_use) = inactive(&args.names, &inventory, session)?;
+    let mut told: Vec<String> = in_use.iter().map(|why| format!("kept: {why}")).collect();
     // Whoever names one has seen them.
     let listed = if args.kept.is_empty() {
         kept_lines(&kept)
@@ -311,22 +311,27 @@ fn kept_lines(kept: &[Waste]) -> Vec<String> {
 /// Installed versions.
 type Trees = Vec<(ComponentName, TreeName)>;
 
-/// The inactive versions of the named components; but not the last that known projects need, which are given with those who do.
+/// The inactive versions of the named components; but not those that a process runs from, nor the last that known projects need:
+/// of these a line each, with whoever uses or needs it.
 fn inactive(
     names: &[ComponentName],
     inventory: &Inventory,
     session: &Session,
-) -> Result<(Trees, Vec<Needed>), Error> {
+) -> Result<(Trees, Vec<String>), Error> {
     let mut doomed = Vec::new();
     let mut kept = Vec::new();
     for name in names {
         // From the lowest up, so that of several which would do for a project the highest stays.
-        for tree in prune::inactive(name, &session.layout, inventory) {
+        for tree in prune::inactive(name, inventory) {
+            if let Err(used) = remove::ensure_unused(&session.layout, std::slice::from_ref(&tree)) {
+                kept.push(used.to_string());
+                continue;
+            }
             doomed.push(tree);
             let needed = pinned::needed(inventory, &doomed, session)?;
             if !needed.is_empty() {
                 doomed.pop();
-                kept.extend(needed);
+                kept.extend(needed.iter().map(ToString::to_string));
             }
         }
     }
