@@ -43,7 +43,7 @@ const DOWNLOADING: [&str; 5] = ["init", "install", "self update", "update", "ver
 const CHANGING: [(&str, &str); 9] = [
     ("install", ""),
     ("link", ""),
-    ("prune", "--remove"),
+    ("prune", ""),
     ("self update", ""),
     ("undo", ""),
     ("uninstall", ""),
@@ -51,6 +51,9 @@ const CHANGING: [(&str, &str); 9] = [
     ("use", ""),
     ("verify", "--repair"),
 ];
+
+/// With this, `prune` removes what is a project's, and leaves the home alone.
+const OF_PROJECT: &str = "--remove";
 
 /// The beginnings of a command in a message.
 const BEGINNINGS: [&str; 2] = ["`ampup ", "$(ampup "];
@@ -175,7 +178,8 @@ impl Carried {
             if is_record(&told, after) {
                 told += command;
             } else {
-                let of_root = self.of_root.as_ref().filter(|_| is_listed(&CHANGING, command));
+                let is_changing = is_listed(&CHANGING, command) && !has(command, OF_PROJECT);
+                let of_root = self.of_root.as_ref().filter(|_| is_changing);
                 let command = self.with_options(command);
                 if of_root.is_some() || program.is_some() {
                     told.truncate(told.len() - "ampup ".len());

@@ -75,6 +75,9 @@ fn a_home_of_roots_serves_everybody_and_says_whose_it_is() {
     let run = &["run", "--no-db", "true"][..];
     of_root(&sudo, run, 3, format!("hint: `sudo {program} install`\n"));
     of_root(&su, run, 3, format!("hint: `su -c '{program} install'`\n"));
+    // A backup is the project's, and no matter of root's.
+    let removal = "\n`ampup prune --remove .amp/backups/metadb-".to_owned();
+    of_root(&sudo, &["prune", "postgres"], 0, removal);
     let install = &["install", "-c", "postgres"][..];
     let typed = format!("hint: as its owner, `sudo {program} install -c postgres`; or choose");
     of_root(&sudo, install, 7, typed);
