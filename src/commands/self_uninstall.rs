@@ -81,7 +81,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut lines: Vec<String> = running
         .projects()
         .iter()
-        .map(|project| format!("stop the database of `{project}`, whose server runs from there"))
+        .map(|project| {
+            format!(
+                "stop the database of `{project}`, whose server runs from `{}`",
+                layout.home()
+            )
+        })
         .collect();
     lines.extend(self::lines(&returns, &estate, session));
     let mut json = json!({
