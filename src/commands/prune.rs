@@ -340,13 +340,18 @@ fn inactive(
 
 /// The line that names the command which removes inactive versions, where one is installed that no project is known to need.
 fn removable(names: &[ComponentName], inventory: &Inventory, session: &Session) -> Option<String> {
-    let all: Vec<ComponentName> = match names {
-        [] => inventory.trees.keys().cloned().collect(),
-        _ => return None,
-    };
-    let (trees, _) = inactive(&all, inventory, session).ok()?;
-    let (name, tree) = trees.first()?;
-    let shown = session.shown(name, tree, inventory).ok()?;
+    if !names.is_empty() {
+        return None;
+    }
+    let components = inventory.trees.keys();
+    let mut all = components.flat_map(|name| prune::inactive(name, inventory));
+    // The first one will do: whether a version is used is looked for among all processes.
+    let (name, tree) = all.find(|one| {
+        let one = std::slice::from_ref(one);
+        remove::ensure_unused(&session.layout, one).is_ok()
+            && pinned::needed(inventory, one, session).is_ok_and(|needed| needed.is_empty())
+    })?;
+    let shown = session.shown(&name, &tree, inventory).ok()?;
     Some(format!(
         "{name} {shown} is not active and stays; `ampup prune {name}` removes such versions"
     ))
