@@ -65,8 +65,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     outside.extend(named);
     let unsettled = prune::unsettled(&ours);
     let waste = prune::find(&session.layout, &inventory);
-    let (trees, in_use) = inactive(&args.names, &inventory, session)?;
-    let mut told: Vec<String> = in_use.iter().map(|why| format!("kept: {why}")).collect();
+    let (trees, spared) = inactive(&args.names, &inventory, session)?;
+    let mut told: Vec<String> = spared.iter().map(|why| format!("kept: {why}")).collect();
     // Whoever names one has seen them.
     let listed = if args.kept.is_empty() {
         kept_lines(&kept)
