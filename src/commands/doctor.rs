@@ -162,11 +162,6 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
                 format!("{what}; {}", counted(some, "warning")),
             )
         }
-        (1, _) if is_ampd_alone(&findings) => (
-            Exit::Failed,
-            "1 problem found; PostgreSQL and the project's database are fine, and `ampup db` works"
-                .to_owned(),
-        ),
         (1, _) => (Exit::Failed, "1 problem found".to_owned()),
         (many, _) => (Exit::Failed, format!("{many} problems found")),
     };
@@ -185,12 +180,6 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
             json!({ "findings": rows, "problems": problems, "warnings": warnings }),
         )
     })
-}
-
-/// Returns true if the one problem is that there is no ampd to run.
-fn is_ampd_alone(findings: &[Finding]) -> bool {
-    let mut problems = findings.iter().filter(|finding| finding.level == Level::Problem);
-    problems.all(|finding| finding.about == "ampd")
 }
 
 /// Every file of what is installed that is not as it was.

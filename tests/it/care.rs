@@ -399,7 +399,7 @@ fn doctor_finds_nothing_in_a_healthy_home_and_says_which_registry_is_used() {
         "{run_of_ours:#?}"
     );
     assert!(
-        run_of_ours.stdout.contains("ampd is not installed"),
+        run_of_ours.stdout.contains("ampd: not installed"),
         "{run_of_ours:#?}"
     );
     let run = doctor(&|command| {

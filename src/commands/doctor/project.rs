@@ -114,7 +114,7 @@ fn is_pinned(name: &ComponentName, session: &Session) -> bool {
     pins.is_some_and(|pins| pins.of(name).is_some())
 }
 
-/// There is an ampd to run.
+/// Says that there is no ampd to run: a note, since PostgreSQL alone is a choice, too.
 fn daemon(session: &Session) -> Option<Finding> {
     let name: ComponentName = "ampd".parse().expect("a valid name");
     if !is_known(&name, session) || next::has_ampd(session) || is_pinned(&name, session) {
@@ -140,8 +140,8 @@ fn daemon(session: &Session) -> Option<Finding> {
         Ok(Some(pins)) if !pins.pins.is_empty() => "`ampup install ampd` adds it",
         Ok(_) | Err(_) => "`ampup install` adds it",
     };
-    let text = "`ampd solo` cannot run: ampd is not installed";
-    Some(Finding::problem("ampd", text, remedy))
+    let text = "not installed; PostgreSQL and the project's database work without it";
+    Some(Finding::note("ampd", text, remedy))
 }
 
 /// Looks for what keeps `ampup run` from serving the database.
