@@ -40,7 +40,7 @@ impl Program {
             ("go", go.map(|go| vec![go, "run".to_owned()])),
         ];
         every(rows, |(language, start)| {
-            let file = person.write(&format!("programs/version.{language}"), &block(language));
+            let file = person.write(&format!("programs/version.{language}"), block(language));
             all.extend(start.map(|start| Self([start, vec![file.to_string()]].concat())));
         });
         all
