@@ -40,16 +40,16 @@ pub struct Cli {
 #[command(next_help_heading = "Global options")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Global {
-    /// Answer in JSON on stdout, errors too
+    /// Print JSON on stdout, errors included
     #[arg(long, global = true)]
     pub json: bool,
-    /// Print errors only
+    /// Print only errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Print more
+    /// Print more details
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Use no network [env: AMPUP_OFFLINE]
+    /// Do not use the network [env: AMPUP_OFFLINE]
     #[arg(long, global = true)]
     pub offline: bool,
     /// Colors: auto, always or never [env: NO_COLOR]
@@ -75,19 +75,19 @@ pub struct Global {
     /// ampup's home [default: ~/.ampup] [env: AMPUP_HOME]
     #[arg(long, global = true, value_name = "DIR", value_parser = requests::path(), alias = "install-dir", value_hint = ValueHint::DirPath)]
     pub home: Option<Utf8PathBuf>,
-    /// Another registry: its manifest, or its https address [env: AMPUP_REGISTRY]
+    /// Use another registry: a manifest file, or an https address [env: AMPUP_REGISTRY]
     #[arg(long, global = true, value_name = "FILE|URL", value_parser = NonEmptyStringValueParser::new(), value_hint = ValueHint::FilePath)]
     pub registry: Option<String>,
-    /// The key that signs the registry at an address [env: AMPUP_REGISTRY_KEY]
+    /// The public key of the registry at that address [env: AMPUP_REGISTRY_KEY]
     #[arg(long, global = true, value_name = "FILE", value_parser = requests::path(), value_hint = ValueHint::FilePath)]
     pub registry_key: Option<Utf8PathBuf>,
-    /// A mirror to ask first [env: AMPUP_MIRROR]
+    /// A mirror to try first [env: AMPUP_MIRROR]
     #[arg(long, global = true, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub mirror: Option<String>,
-    /// Answer every question with yes [env: AMPUP_YES]
+    /// Answer yes to every question [env: AMPUP_YES]
     #[arg(short, long, global = true)]
     pub yes: bool,
-    /// Seconds to wait for another ampup [default: 600]
+    /// Seconds to wait for another ampup to finish [default: 600]
     #[arg(long, global = true, value_name = "N")]
     pub lock_timeout: Option<u64>,
 }
@@ -191,13 +191,13 @@ pub enum Command {
     Db(db::Db),
     /// Check this host, ampup's home and the project for problems
     Doctor(doctor::Args),
-    /// Explain why a component is at its version
+    /// Explain where a component's version, or a setting, comes from
     Why(why::Args),
     /// Remove unused downloads and leftovers
     Prune(prune::Args),
     /// Check the installed files against their checksums
     Verify(verify::Args),
-    /// Make, extend or check a mirror, for hosts without a network
+    /// Create, extend or check a mirror, for hosts without a network
     Mirror(mirror::Args),
     /// Print the lines that put ampup's programs on PATH
     Env(env::Args),
@@ -239,7 +239,7 @@ impl Command {
 pub enum Itself {
     /// Update ampup
     Update(self_update::Args),
-    /// Remove ampup, all that it installed, and its lines in the shells' files
+    /// Remove ampup, everything it installed, and its lines in the shells' startup files
     Uninstall(self_uninstall::Args),
     /// Print ampup's version
     Version,

@@ -24,7 +24,7 @@ use crate::{
 /// Arguments of `ampup check`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Which components; all active or pinned ones when none is named
+    /// The components to check [default: all that are active or pinned]
     #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
 }

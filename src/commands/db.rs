@@ -38,17 +38,17 @@ use crate::{
 /// The verbs.
 #[derive(Debug, clap::Subcommand)]
 pub enum Db {
-    /// Start the database, which then stays until it is stopped
+    /// Start the database, which runs until it is stopped
     Start(start::Args),
     /// Stop the database, whoever started it
     Stop(stop::Args),
-    /// Show what is known of the database, also while it is stopped
+    /// Show the state of the database, even if it is stopped
     Status(status::Args),
     /// Print the address of the database
     Url(url::Args),
-    /// Print what a shell reads so that its programs use the database
+    /// Print shell commands that point other programs to the database
     Env(env::Args),
-    /// Open the database in psql, which gets every argument
+    /// Open the database in psql, with any of psql's arguments
     #[command(disable_help_flag = true)]
     Psql(psql::Args),
     /// Print the server's log
@@ -57,17 +57,17 @@ pub enum Db {
     List(list::Args),
     /// Free the disk space of deleted rows
     Compact(compact::Args),
-    /// Begin with an empty database; the old one is kept under another name
+    /// Start over with an empty database; the old one is kept under another name
     Reset(reset::Args),
-    /// Copy the files of the database, which is stopped meanwhile, into one file, for PostgreSQL of the same major
+    /// Back up the database into one file; a running server is stopped for the copy
     Backup(backup::Args),
-    /// Bring the database back from a backup; the old one is kept under another name
+    /// Restore the database from a backup; the current one is kept under another name
     Restore(restore::Args),
-    /// Make this project's database a copy of another project's; the old one is kept under another name
+    /// Replace the database with a copy of another project's; the current one is kept under another name
     Fork(fork::Args),
-    /// Copy another database into the project's
+    /// Copy a database from another server, or from a dump, into the project's
     Import(import::Args),
-    /// Move the database to another major of PostgreSQL
+    /// Move the database to another major version of PostgreSQL
     Upgrade(upgrade::Args),
 }
 

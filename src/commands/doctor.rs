@@ -32,13 +32,13 @@ const NOT_LOOKED_AT: &str = "the files of what is installed (`--files`), the net
 /// Arguments of `ampup doctor`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
-    /// Look at the project in this directory in place of the working directory
+    /// Check the project in this directory instead of the working directory
     #[arg(long, value_name = "DIR", value_parser = requests::path(), value_hint = clap::ValueHint::DirPath)]
     pub project: Option<Utf8PathBuf>,
-    /// Compare every file of what is installed too
+    /// Also compare every installed file with its checksum
     #[arg(long)]
     pub files: bool,
-    /// Fail on warnings too: what only plain `ampd solo` stumbles over, and security fixes that are missing
+    /// Exit with 1 for warnings too: what affects only plain `ampd solo`, and missing security fixes
     #[arg(long)]
     pub strict: bool,
 }

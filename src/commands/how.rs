@@ -12,13 +12,13 @@ pub struct How {
     /// The number of components to install at once [default: 4]
     #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
-    /// Refuse what the registry itself states no digest for
+    /// Refuse files whose digests are not in the registry
     #[arg(long)]
     pub require_pinned: bool,
     /// True if that is so because of `--locked`.
     #[arg(skip)]
     pub is_locked: bool,
-    /// Take also what builders have released and the registry does not have yet, with the digest that they state now
+    /// Also accept releases that are not in the registry yet, with the digests that their builders state
     #[arg(long)]
     pub upstream: bool,
     /// A token for GitHub's API, sent to no other host [env: AMPUP_GITHUB_TOKEN, GITHUB_TOKEN]

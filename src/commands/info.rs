@@ -13,7 +13,7 @@ pub struct Args {
     /// The component
     #[arg(value_parser = requests::name)]
     pub name: ComponentName,
-    /// The versions and builds for all hosts, and not only this one's
+    /// Show the versions and builds for all hosts, not only for this one
     #[arg(long)]
     pub all: bool,
 }

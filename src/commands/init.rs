@@ -34,16 +34,16 @@ use intent::Intent;
 /// Arguments of `ampup init`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Leave the shells' files alone
+    /// Do not change the shells' startup files
     #[arg(long)]
     pub no_modify_path: bool,
-    /// List every file and line that would be touched, and touch none
+    /// List every file and line that would be changed, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Install this too; may be repeated
+    /// Also install this component; may be repeated
     #[arg(short, long = "component", value_name = "SPEC", value_parser = requests::spec)]
     pub components: Vec<ComponentSpec>,
-    /// Also in place of a newer ampup
+    /// Replace even a newer ampup
     #[arg(long)]
     pub allow_downgrade: bool,
     /// The SHA-256 that the install script expects of this program and could not check

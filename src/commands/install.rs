@@ -26,10 +26,10 @@ pub struct Args {
     /// The same as a SPEC without this option: `postgres`, `postgres@18`, `postgres@18.4.0+zonky`
     #[arg(short, long = "component", value_name = "SPEC", value_parser = requests::component(EXAMPLE))]
     pub components: Vec<Request>,
-    /// Install beside what is active, which stays active
+    /// Install without activating what is installed
     #[arg(long)]
     pub no_activate: bool,
-    /// Take exact versions, with digests that the registry itself states, or fail
+    /// Accept only exact versions whose digests are in the registry
     #[arg(long)]
     pub locked: bool,
     /// The options of every installation.

@@ -14,13 +14,13 @@ use crate::{
 /// Arguments of `ampup list`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Which components; all when none is named
+    /// The components to list [default: all]
     #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
-    /// List what the registry has for this host instead of what is installed: the newest of each major version
+    /// List what can be installed on this host: the newest of each major version
     #[arg(long)]
     pub available: bool,
-    /// ampup itself too; with --available, every version
+    /// Include ampup itself; with --available, list every version
     #[arg(long)]
     pub all: bool,
 }

@@ -27,13 +27,13 @@ const EXAMPLE: &str = "ampup mirror DIR postgres@18";
 /// Arguments of `ampup mirror`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The mirror's directory, which is made if there is none
+    /// The mirror's directory, which is created if necessary
     #[arg(value_name = "DIR", value_parser = requests::path(), value_hint = clap::ValueHint::DirPath)]
     pub directory: Utf8PathBuf,
     /// A component (`postgres@18`), or a version of ampd and ampctl; the default components when none is named
     #[arg(value_name = "VERSION|SPEC", value_parser = requests::version_or_component(EXAMPLE))]
     pub what: Vec<Request>,
-    /// For hosts of this kind; may be repeated [default: this host's]
+    /// The kind of host that it is for; may be repeated [default: this host's]
     #[arg(long = "target", value_name = "TARGET", value_parser = target)]
     pub targets: Vec<Target>,
     /// Check every file against its digest, and name what is missing or damaged

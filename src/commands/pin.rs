@@ -25,7 +25,7 @@ pub struct Args {
     /// The components to pin: `postgres@18`, or `postgres` for the exact version that is active [default: everything active]
     #[arg(value_name = "SPEC", value_parser = requests::version_or_component("ampup pin postgres@18"))]
     pub what: Vec<Request>,
-    /// Also a range of versions of which the registry has none
+    /// Accept a range that matches no version in the registry
     #[arg(long)]
     pub force: bool,
     /// Show what would be written, and write nothing

@@ -20,11 +20,11 @@ use crate::{
 /// Arguments of `ampup prune`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
-    /// Components whose inactive versions are removed too
+    /// Also remove the inactive versions of these components
     #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
-    /// Remove this too: an old database (one that a restore, an upgrade or a reset put aside), backup or log of a project, or
-    /// a home whose link was removed, by its path or by its name, such as `metadb.old-20260101T000000Z`; several may follow
+    /// Also remove these, named by path or by name: an old database (such as `metadb.old-20260101T000000Z`), a backup or log
+    /// of a project, or a home whose link was removed
     #[arg(long = "remove", alias = "kept", value_name = "NAME", num_args = 1.., value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
     pub kept: Vec<Utf8PathBuf>,
     /// Show what would be removed, and remove nothing

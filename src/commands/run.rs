@@ -17,16 +17,16 @@ use crate::postgres::{Cluster, ClusterError, Project, StartOptions, project::Pro
 /// Arguments of `ampup run`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Start no database
+    /// Do not start the database
     #[arg(long)]
     pub no_db: bool,
-    /// Use this installed version in place of the active or pinned one
+    /// Use this installed version instead of the active or pinned one
     #[arg(long, value_name = "SPEC", value_parser = requests::version_or_component("ampup run --with postgres@17 -- CMD"))]
     pub with: Vec<Request>,
     /// Which project.
     #[command(flatten)]
     pub project: Selected,
-    /// Create the database without durability: faster, but a crash may lose its data; an existing one stays as it is
+    /// Create the database without durability: faster, but a crash may lose its data; an existing one is not changed
     #[arg(long)]
     pub ephemeral: bool,
     /// As root: run the server as this user

@@ -32,7 +32,7 @@ use running::{Running, ensure_nothing_runs};
 /// Arguments of `ampup self uninstall`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Leave the shells' files alone
+    /// Do not change the shells' startup files
     #[arg(long)]
     pub no_modify_path: bool,
     /// Show what would be removed, and remove nothing

@@ -16,7 +16,7 @@ pub struct Args {
     /// This version in place of the newest
     #[arg(value_name = "VERSION")]
     pub version: Option<Requirement>,
-    /// Also to a lower version
+    /// Accept a lower version too
     #[arg(long)]
     pub allow_downgrade: bool,
     /// The options of every installation.

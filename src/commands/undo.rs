@@ -20,7 +20,7 @@ use crate::{
 /// Arguments of `ampup undo`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Take ampup itself back too
+    /// Also go back to the previous ampup
     #[arg(long)]
     pub include_ampup: bool,
     /// Show what would be active, and change nothing

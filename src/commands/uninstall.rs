@@ -27,7 +27,7 @@ pub struct Args {
         value_parser = requests::version_or_component("ampup uninstall postgres@18.4")
     )]
     pub specs: Vec<Request>,
-    /// Also the last version that a project needs or pins
+    /// Remove even the last version that a project needs or pins
     #[arg(long)]
     pub force: bool,
     /// Show what would be removed, and remove nothing

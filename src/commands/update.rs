@@ -18,10 +18,10 @@ use crate::{
 /// Arguments of `ampup update`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
-    /// Which components; all that are active when none is named
+    /// The components to update [default: all that are active]
     #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
-    /// Also to a new major version of PostgreSQL; existing clusters stay with the old one, which stays installed
+    /// Also update to a new major version of PostgreSQL; existing databases stay with the old one, which stays installed
     #[arg(long)]
     pub allow_major: bool,
     /// The options of every installation.

@@ -26,7 +26,7 @@ const SHOWN: usize = 10;
 /// Arguments of `ampup verify`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
-    /// Which components; everything that is installed, and the links between, when none is named
+    /// The components to check [default: everything that is installed, and the home's links]
     #[arg(value_parser = requests::name)]
     pub names: Vec<ComponentName>,
     /// Repair what is damaged

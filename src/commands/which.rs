@@ -20,7 +20,7 @@ use crate::{
 pub struct Args {
     /// The executable, such as `postgres`
     pub executable: String,
-    /// Its component's directory in place of its own path
+    /// Print the directory of its component instead
     #[arg(long)]
     pub dir: bool,
 }

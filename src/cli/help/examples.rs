@@ -77,7 +77,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
     (
         "undo",
         &[
-            ("ampup undo", "take the last change back"),
+            ("ampup undo", "undo the last change"),
             ("ampup undo --include-ampup", "ampup's own update too"),
         ],
     ),
@@ -112,7 +112,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         &[
             ("ampup db psql", "open the project's database"),
             ("ampup db backup", "copy it into a file"),
-            ("ampup db import dump.sql", "bring rows along"),
+            ("ampup db import dump.sql", "load a dump"),
         ],
     ),
     (
@@ -165,7 +165,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         "db logs",
         &[
             ("ampup db logs", "the current log"),
-            ("ampup db logs --follow", "go on as it grows"),
+            ("ampup db logs --follow", "keep printing as it grows"),
         ],
     ),
     (
@@ -221,7 +221,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         "db import",
         &[
             ("ampup db import postgresql://localhost:5432/amp", "from a server"),
-            ("ampup db import dump.sql --replace", "put what is there aside"),
+            ("ampup db import dump.sql --replace", "keep what is there under another name"),
         ],
     ),
     (
@@ -313,7 +313,7 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         &[
             ("ampup init --dry-run", "list the files that would be changed"),
             ("ampup init", "set up or repair ampup"),
-            ("ampup init --no-modify-path", "leave the shells' files alone"),
+            ("ampup init --no-modify-path", "do not change the shells' startup files"),
         ],
     ),
     (

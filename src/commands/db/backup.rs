@@ -16,7 +16,7 @@ use crate::{
 /// Arguments of `ampup db backup`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The file to write [default: .amp/backups/, where the last three are kept]
+    /// The file to write, for the same major version of PostgreSQL [default: in .amp/backups, which keeps three]
     #[arg(value_parser = requests::path(), value_hint = clap::ValueHint::FilePath)]
     pub file: Option<Utf8PathBuf>,
     /// Show what would be done, and do nothing

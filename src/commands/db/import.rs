@@ -17,10 +17,10 @@ use crate::{
 /// Arguments of `ampup db import`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Where it is: postgresql://postgres:postgres@localhost:5432/amp, or a file that pg_dump wrote
+    /// The server's address, such as postgresql://postgres:postgres@localhost:5432/amp, or a file that pg_dump wrote
     #[arg(value_name = "URL|FILE", value_parser = NonEmptyStringValueParser::new(), value_hint = clap::ValueHint::FilePath)]
     pub source: String,
-    /// Put a database that holds tables aside, under another name
+    /// If the project's database has tables, keep it under another name and start with an empty one
     #[arg(long)]
     pub replace: bool,
     /// Show what would be done, and do nothing

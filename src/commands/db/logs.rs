@@ -21,7 +21,7 @@ const LIMIT: u64 = 1 << 30;
 /// Arguments of `ampup db logs`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Go on as it grows
+    /// Keep printing as the log grows
     #[arg(short, long)]
     pub follow: bool,
     /// Which project.

@@ -22,7 +22,7 @@ use crate::{
 /// Arguments of `ampup db reset`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The project's name, that of its directory: says that this database is meant
+    /// The name of the project's directory, to confirm that you mean this database
     #[arg(value_name = "PROJECT")]
     pub name: Option<String>,
     /// Show what would be put aside, and do nothing

@@ -17,8 +17,8 @@ use crate::{
 /// Arguments of `ampup db restore`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// A file that `ampup db backup` wrote, or a database that was put aside, such as `.amp/metadb.old-20260101T000000Z`;
-    /// without it, those in `.amp` are listed
+    /// A file that `ampup db backup` wrote, or an old database, such as `.amp/metadb.old-20260101T000000Z`; without it, list
+    /// those in `.amp`
     #[arg(value_parser = requests::path(), value_hint = clap::ValueHint::AnyPath)]
     pub file: Option<Utf8PathBuf>,
     /// Show what would be done, and do nothing

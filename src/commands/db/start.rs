@@ -19,13 +19,13 @@ pub struct Args {
     /// Which project.
     #[command(flatten)]
     pub project: Selected,
-    /// Create the database without durability: faster, but a crash may lose its data; an existing one stays as it is
+    /// Create the database without durability: faster, but a crash may lose its data; an existing one is not changed
     #[arg(long)]
     pub ephemeral: bool,
     /// As root: run the server as this user
     #[arg(long, value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     pub run_as: Option<String>,
-    /// Listen on a port of 127.0.0.1 too, with a password: for programs that cannot use a socket
+    /// Also listen on a port of 127.0.0.1, with a password, for programs that cannot use a Unix socket
     #[arg(long)]
     pub tcp: bool,
     /// Show what would be done, and do nothing

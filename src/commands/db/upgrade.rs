@@ -17,7 +17,7 @@ use crate::{
 /// Arguments of `ampup db upgrade`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The major to upgrade to [default: the pinned version's, else the active one's]
+    /// The major version to upgrade to [default: the pinned version's, else the active one's]
     #[arg(long, value_name = "MAJOR")]
     pub to: Option<u64>,
     /// Show what would be done, and do nothing

@@ -14,7 +14,7 @@ pub struct Args {
     /// Which project.
     #[command(flatten)]
     pub project: Selected,
-    /// The address of its port of 127.0.0.1, with the password
+    /// Print the address of its port of 127.0.0.1, with the password
     #[arg(long)]
     pub tcp: bool,
 }
