@@ -4,7 +4,7 @@
 //!
 //!     ampup = { git = "https://github.com/edgeandnode/ampup", default-features = false }
 //!
-//! A new cluster is one of the active version: a project's pins are followed by `ampup run DAEMON` alone.
+//! A new cluster is one of the active version: a project's pins are followed by `ampup run` and `ampup db`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
 
 use std::{error::Error as _, io::Read as _, process::ExitCode};

@@ -191,7 +191,7 @@ pub fn try_out(layout: &Layout, env: &Env, found: &[Finding], interrupt: &Interr
 /// Returns true if PostgreSQL's programs would stumble over it.
 #[cfg(unix)]
 fn explains_a_failure(finding: &Finding) -> bool {
-    let subjects = ["PATH", "components", "host", "project", "room", "user"];
+    let subjects = ["PATH", "components", "host", "project", "space", "user"];
     finding.level >= Level::Warning && subjects.contains(&finding.about)
 }
 
@@ -228,8 +228,13 @@ fn home(layout: &Layout) -> Finding {
             Ok(()) => Finding::fine("home", format!("`{home}`")),
             Err(why) => Finding::note(
                 "home",
-                format!("{why}: what is in it can be used, and nothing can be installed"),
-                "to install, choose another with `AMPUP_HOME`",
+                format!("{why}: you can use what is in it, but not install anything"),
+                match why.kind() {
+                    std::io::ErrorKind::PermissionDenied => {
+                        "to install as its owner, `ampup install`; or choose another home with `AMPUP_HOME`"
+                    }
+                    _ => "to install, choose another home with `AMPUP_HOME`",
+                },
             ),
         },
     }
@@ -256,12 +261,12 @@ fn room(layout: &Layout) -> Option<Finding> {
     let text = format!("{} are free in `{}`", sized_down(free), layout.home());
     Some(if free < LITTLE_ROOM {
         Finding::note(
-            "room",
+            "space",
             format!("{text}, too little for another PostgreSQL"),
             "`ampup prune --dry-run` shows what could be removed",
         )
     } else {
-        Finding::fine("room", text)
+        Finding::fine("space", text)
     })
 }
 

@@ -16,7 +16,6 @@ use crate::{
     discover::survey::Survey,
     domain::{ComponentName, Inventory},
     exit::Exit,
-    registry::concern::Concern,
     resolve::{self, Action, Plan, Update},
     store::directories,
 };
@@ -161,15 +160,10 @@ fn judge_pins(
     let mut pins = Vec::new();
     for (chosen, concerns) in &judged {
         let (name, tree) = (&chosen.component, &chosen.tree);
-        if !inventory.is_active(name, tree) {
-            talk.extend(chosen.told(concerns, session)?);
-            if concerns.is_empty() {
-                let shown = session.shown(name, tree, inventory)?;
-                talk.push(format!("{name} {shown} has every security fix that is known"));
-            }
-        } else if concerns.iter().any(Concern::is_dangerous) {
-            // What is active was told, with the commands that change it for everybody.
-            talk.extend(chosen.raised_here(session)?);
+        talk.extend(chosen.told_beside_active(concerns, inventory, session)?);
+        if concerns.is_empty() && !inventory.is_active(name, tree) {
+            let shown = session.shown(name, tree, inventory)?;
+            talk.push(format!("{name} {shown} has every security fix that is known"));
         }
         pins.push(json!({
             "name": name, "version": tree.to_string(), "pin": chosen.by.json(),

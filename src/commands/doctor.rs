@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The checks that belong to other commands.
-const NOT_LOOKED_AT: &str = "the files of what is installed (`--files`), the network, and the databases of other projects \
+const NOT_CHECKED: &str = "the files of what is installed (`--files`), the network, and the databases of other projects \
     (`ampup db list`)";
 
 /// Arguments of `ampup doctor`.
@@ -168,9 +168,9 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut talk = vec![sentence];
     let unseen = unseen(session);
     if !args.files {
-        talk.push(format!("not looked at: {unseen}{NOT_LOOKED_AT}"));
+        talk.push(format!("not checked: {unseen}{NOT_CHECKED}"));
     } else if !unseen.is_empty() {
-        talk.push(format!("not looked at: {}", unseen.trim_end_matches(", ")));
+        talk.push(format!("not checked: {}", unseen.trim_end_matches(", ")));
     }
     Ok(Outcome {
         exit,
@@ -236,7 +236,7 @@ fn pins(session: &Session) -> Vec<Finding> {
 fn try_pins(session: &Session) -> Result<Vec<Finding>, Error> {
     let inventory = session.inventory()?;
     let lines = pinned::lines(&inventory, session)?;
-    let concerns = pinned::further_concerns(|_| true, &inventory, session)?;
+    let concerns = pinned::all_concerns(|_| true, &inventory, session)?;
     let mut findings = Vec::new();
     for line in lines {
         let concerned = concerns.iter().find(|(chosen, _)| chosen.component == line.name);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Error, Outcome, Session, concerns, installed, paint, pinned, requests};
+use super::{Error, Outcome, Session, concerns, installed, paint, pinned, pinned::Chosen, requests};
 use crate::{
     domain::{Channel, ComponentName, Inventory, version::local_name},
     event::counted,
@@ -45,9 +45,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     rows.retain(|row| is_named(&row.name));
     let (pinned, _) = pinned::installed(&inventory, session)?;
     for row in &mut rows {
-        let by = pinned
-            .iter()
-            .find(|chosen| chosen.component == row.name && chosen.tree.to_string() == row.version);
+        let by = pinned.iter().find(|chosen| row.is(chosen));
         row.pin = by.map(|chosen| chosen.by.json());
     }
     // What is neither active nor pinned here serves nobody; `--json` tells of it too.
@@ -55,6 +53,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         .iter()
         .filter(|row| row.state == Some("active") || row.pin.is_some());
     let mut talk: Vec<String> = used.flat_map(|row| concerns::lines(&row.concerns)).collect();
+    for chosen in &pinned {
+        let row = rows.iter().find(|row| row.is(chosen));
+        let concerns = row.map_or(&[][..], |row| &row.concerns);
+        talk.extend(chosen.raised_here(concerns, session)?);
+    }
     talk.extend(pinned::talk(is_named, &inventory, session)?);
     if !args.available && args.names.is_empty() {
         talk.extend(installed::nothing(&inventory, !rows.is_empty()));
@@ -121,6 +124,11 @@ struct Row {
 }
 
 impl Row {
+    /// Returns true if this row is about what was chosen for the project.
+    fn is(&self, chosen: &Chosen) -> bool {
+        self.name == chosen.component && self.version == chosen.tree.to_string()
+    }
+
     fn json(&self) -> Value {
         json!({
             "name": self.name, "version": self.version, "state": self.state.unwrap_or("installed"),

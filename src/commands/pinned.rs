@@ -8,19 +8,17 @@ mod postgres;
 
 pub(super) use self::{
     chooser::Chooser,
-    judged::{all_concerns, further_concerns},
+    judged::all_concerns,
     known::{ensure_known, needed},
     plain::PlainWord,
     postgres::{PostgresPin, database_here},
 };
-use super::{Error, Session, concerns, requests::Request, unbuilt};
+use super::{Error, Session, requests::Request, unbuilt};
 use crate::{
-    domain::{ComponentName, ComponentSpec, Inventory, Release, Requirement, TreeName},
-    host,
+    domain::{ComponentName, ComponentSpec, Inventory, TreeName},
     locate::{self, Located, Locator},
     pins::{Pin, Pins},
     postgres::{Cluster, ClusterError, Contents},
-    registry::concern::{self, Concern},
     resolve,
 };
 
@@ -36,55 +34,6 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    /// The lines about the concerns, and after what is dangerous the commands that bring what takes its place.
-    ///
-    /// # Errors
-    /// As `raised`.
-    pub(super) fn told(&self, concerns: &[Concern], session: &Session) -> Result<Vec<String>, Error> {
-        let mut lines: Vec<String> = concerns::lines(concerns).collect();
-        if concerns.iter().any(Concern::is_dangerous) {
-            lines.extend(self.raised_here(session)?);
-        }
-        Ok(lines)
-    }
-
-    /// The line with these commands, which leave what is active as it is.
-    ///
-    /// # Errors
-    /// As `raised`.
-    pub(super) fn raised_here(&self, session: &Session) -> Result<Option<String>, Error> {
-        let raised = self.raised(session)?;
-        Ok(raised.map(|commands| format!("for this project: {commands}")))
-    }
-
-    /// The commands that bring the newest release which takes its place into the project, where there is one.
-    ///
-    /// # Errors
-    /// When the registry has no such component.
-    pub(super) fn raised(&self, session: &Session) -> Result<Option<String>, Error> {
-        let Chooser::Pin { requirement, .. } = &self.by else {
-            return Ok(None);
-        };
-        let (name, version) = (&self.component, self.tree.version());
-        let component = session.component(name)?;
-        let exact = Requirement::Exact(version.clone());
-        let newer = concern::held_back(component, version, Some(&exact), host::target());
-        let Some(Concern::HeldBack { newest, .. }) = newer else {
-            return Ok(None);
-        };
-        let mut releases = component.releases.iter();
-        let release = releases.find(|release| release.version == newest);
-        let is_allowed = release.is_some_and(|release| component.is_meant(requirement, release));
-        Ok(Some(if is_allowed {
-            let newest = component.version_style.typed(&newest);
-            format!("`ampup install --no-activate {name}@{newest}`")
-        } else {
-            let builder = release.and_then(|release| builder_of(requirement, release));
-            let builder = builder.unwrap_or_default();
-            format!("`ampup pin {name}@{newest}{builder}`, then `ampup install`")
-        }))
-    }
-
     /// The place where it is.
     ///
     /// # Errors
@@ -94,18 +43,6 @@ impl Chosen {
         let located = locator.version(&self.component, &self.tree);
         Ok(located.map_err(ClusterError::from)?)
     }
-}
-
-/// The builder that a pin names, as its version ends in it, if that has built a release for this host.
-fn builder_of(requirement: &Requirement, release: &Release) -> Option<String> {
-    let Requirement::Exact(version) = requirement else {
-        return None;
-    };
-    let builder = version.build.as_str();
-    let mut artifacts = release.artifacts.iter();
-    let is_built =
-        artifacts.any(|one| Some(one.target) == host::target() && one.provider.as_str() == builder);
-    is_built.then(|| format!("+{builder}"))
 }
 
 /// The versions that the project pins, as far as they are installed, and the pins of which nothing is.

@@ -144,7 +144,7 @@ fn talk(
         };
         let ceases = tense.of("becomes inactive", "is no longer active");
         let stays = tense.of("stays", "is still");
-        let use_it = session.use_command(component, tree, inventory)?;
+        let use_it = use_again(component, tree, inventory, session)?;
         talk.push(format!(
             "{component} {ceases}; it {stays} installed{serves}, and {use_it} activates it"
         ));
@@ -161,6 +161,22 @@ fn talk(
         }
     }
     Ok(talk)
+}
+
+/// The command that activates what is active now, once more. Where no version was asked for, it asks for none either, so that
+/// updates go on as before.
+fn use_again(
+    component: &ComponentName,
+    tree: &TreeName,
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<String, Error> {
+    let is_asked_for = inventory.active.requests.contains_key(component);
+    let is_known = session.registry()?.component(component).is_some();
+    match inventory.trees(component) {
+        [_] if is_known && !is_asked_for => Ok(format!("`ampup use {component}`")),
+        _ => session.use_command(component, tree, inventory),
+    }
 }
 
 /// The generation to go back to, and what will be active then. Where ampup stays, those that differ in nothing else are

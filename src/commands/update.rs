@@ -56,15 +56,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut plan = Plan::default();
     let mut talk = installed::unknown(&args.names, &inventory, &registry);
     let is_named = |name: &ComponentName| args.names.is_empty() || args.names.contains(name);
-    for (chosen, concerns) in pinned::further_concerns(is_named, &inventory, session)? {
-        talk.extend(chosen.told(&concerns, session)?);
-    }
     let survey = survey(&updates, &inventory, &args.how, session)?;
     for update in updates {
         match update {
             Update::Available { plan: group, .. } => plan.groups.push(group),
             other => talk.extend(unchanged(&other, &survey, &inventory, session)?),
         }
+    }
+    for (chosen, concerns) in pinned::all_concerns(is_named, &inventory, session)? {
+        talk.extend(chosen.told_beside_active(&concerns, &inventory, session)?);
     }
     if plan.groups.is_empty() {
         talk.extend(installed::nothing(&inventory, is_listed));

@@ -45,7 +45,7 @@ pub(super) fn check(amp_dir: &Utf8Path, layout: &Layout, env: &Env, advice: Advi
             true => "`ampup prune --dry-run` shows what could be removed",
             false => "free disk space there, or work in a directory on another disk",
         };
-        Finding::problem("room", lack.to_string(), remedy)
+        Finding::problem("space", lack.to_string(), remedy)
     }));
     // Root would try for somebody else, as whom the server runs.
     if current_uid() != 0

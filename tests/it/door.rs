@@ -209,7 +209,7 @@ fn a_setting_that_means_nothing_is_a_warning_and_a_value_without_sense_an_error_
         .exits(1)
         .prints_with("problem registry: cannot read the registry `/nowhere/manifest.json`")
         .prints_with("components: ")
-        .says("not looked at");
+        .says("not checked");
 }
 
 #[test]

@@ -221,7 +221,10 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         "db import",
         &[
             ("ampup db import postgresql://localhost:5432/amp", "from a server"),
-            ("ampup db import dump.sql --replace", "keep what is there under another name"),
+            (
+                "ampup db import dump.sql --replace",
+                "keep what is there under another name",
+            ),
         ],
     ),
     (
@@ -313,7 +316,10 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
         &[
             ("ampup init --dry-run", "list the files that would be changed"),
             ("ampup init", "set up or repair ampup"),
-            ("ampup init --no-modify-path", "do not change the shells' startup files"),
+            (
+                "ampup init --no-modify-path",
+                "do not change the shells' startup files",
+            ),
         ],
     ),
     (

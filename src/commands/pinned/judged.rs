@@ -3,10 +3,10 @@
 use super::{Chooser, Chosen, installed};
 use crate::{
     commands::{Error, Session, concerns},
-    domain::{ComponentName, Inventory, Requirement, TreeName},
+    domain::{ComponentName, Inventory, Release, Requirement, TreeName},
     host,
     pins::Pin,
-    registry::concern::Concern,
+    registry::concern::{self, Concern},
 };
 
 /// The concerns about each version that the project pins. Of a pin of which nothing is installed, the version that `ampup
@@ -34,18 +34,92 @@ pub(in super::super) fn all_concerns(
         .collect()
 }
 
-/// Those about what is not active: what is active has its own.
-///
-/// # Errors
-/// As `installed`.
-pub(in super::super) fn further_concerns(
-    is_shown: impl Fn(&ComponentName) -> bool,
-    inventory: &Inventory,
-    session: &Session,
-) -> Result<Vec<(Chosen, Vec<Concern>)>, Error> {
-    let mut all = all_concerns(is_shown, inventory, session)?;
-    all.retain(|(chosen, _)| !inventory.is_active(&chosen.component, &chosen.tree));
-    Ok(all)
+impl Chosen {
+    /// The lines about the concerns, and after what is dangerous the commands that bring what takes its place.
+    ///
+    /// # Errors
+    /// As `raised`.
+    pub(in super::super) fn told(
+        &self,
+        concerns: &[Concern],
+        session: &Session,
+    ) -> Result<Vec<String>, Error> {
+        let lines = concerns::lines(concerns);
+        Ok(lines.chain(self.raised_here(concerns, session)?).collect())
+    }
+
+    /// The same where what is active was told: of that, only these commands.
+    ///
+    /// # Errors
+    /// As `raised`.
+    pub(in super::super) fn told_beside_active(
+        &self,
+        concerns: &[Concern],
+        inventory: &Inventory,
+        session: &Session,
+    ) -> Result<Vec<String>, Error> {
+        if inventory.is_active(&self.component, &self.tree) {
+            Ok(self.raised_here(concerns, session)?.into_iter().collect())
+        } else {
+            self.told(concerns, session)
+        }
+    }
+
+    /// The line with these commands, which leave what is active as it is.
+    ///
+    /// # Errors
+    /// As `raised`.
+    pub(in super::super) fn raised_here(
+        &self,
+        concerns: &[Concern],
+        session: &Session,
+    ) -> Result<Option<String>, Error> {
+        if !concerns.iter().any(Concern::is_dangerous) {
+            return Ok(None);
+        }
+        let raised = self.raised(session)?;
+        Ok(raised.map(|commands| format!("for this project: {commands}")))
+    }
+
+    /// The commands that bring the newest release which takes its place into the project, where there is one.
+    ///
+    /// # Errors
+    /// When the registry has no such component.
+    pub(in super::super) fn raised(&self, session: &Session) -> Result<Option<String>, Error> {
+        let Chooser::Pin { requirement, .. } = &self.by else {
+            return Ok(None);
+        };
+        let (name, version) = (&self.component, self.tree.version());
+        let component = session.component(name)?;
+        let exact = Requirement::Exact(version.clone());
+        let newer = concern::held_back(component, version, Some(&exact), host::target());
+        let Some(Concern::HeldBack { newest, .. }) = newer else {
+            return Ok(None);
+        };
+        let mut releases = component.releases.iter();
+        let release = releases.find(|release| release.version == newest);
+        let is_allowed = release.is_some_and(|release| component.is_meant(requirement, release));
+        Ok(Some(if is_allowed {
+            let newest = component.version_style.typed(&newest);
+            format!("`ampup install --no-activate {name}@{newest}`")
+        } else {
+            let builder = release.and_then(|release| builder_of(requirement, release));
+            let builder = builder.unwrap_or_default();
+            format!("`ampup pin {name}@{newest}{builder}`, then `ampup install`")
+        }))
+    }
+}
+
+/// The builder that a pin names, as its version ends in it, if that has built a release for this host.
+fn builder_of(requirement: &Requirement, release: &Release) -> Option<String> {
+    let Requirement::Exact(version) = requirement else {
+        return None;
+    };
+    let builder = version.build.as_str();
+    let mut artifacts = release.artifacts.iter();
+    let is_built =
+        artifacts.any(|one| Some(one.target) == host::target() && one.provider.as_str() == builder);
+    is_built.then(|| format!("+{builder}"))
 }
 
 /// The version of which nothing is installed and that a pin will bring; `None` if the registry has none that it means.

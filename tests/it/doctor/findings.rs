@@ -97,7 +97,7 @@ fn what_is_anothers_or_read_only_or_full_is_one_problem_with_a_remedy_for_that_p
     disk.leave(8 << 20);
     let (text, remedy) = only(&home, "disk");
     assert!(
-        text.starts_with("room: `") && text.contains("are needed"),
+        text.starts_with("space: `") && text.contains("are needed"),
         "{text}"
     );
     assert!(

@@ -99,7 +99,7 @@ fn a_home_that_cannot_be_read_is_a_finding() {
     let run = run
         .exits(1)
         .prints_with("chmod u+rwx")
-        .says("not looked at: what is in `");
+        .says("not checked: what is in `");
     // Whether a link is one cannot be known.
     assert!(
         !run.stdout.contains("is not a link") && !run.stdout.contains("--repair"),
