@@ -44,7 +44,7 @@ pub enum AcceptError {
     #[error(transparent)]
     DoesNotRun(ProgramError),
     /// It runs, and is something else than the registry says.
-    #[error("`{executable} --version` should name {expected} and printed `{printed}`")]
+    #[error("`{executable} --version` printed `{printed}`; expected {expected}")]
     WrongVersion {
         /// The executable.
         executable: String,

@@ -164,7 +164,9 @@ pub fn examine(
                 "`ampup verify --repair` repairs what can be repaired",
             )),
         }
-        findings.extend(around::search_path(layout, env));
+        // Links that are broken, and versions that are gone, explain why a program is not found.
+        let is_whole = findings.iter().all(|finding| finding.level < Level::Problem);
+        findings.extend(around::search_path(layout, env, is_whole));
     }
     findings.extend(registry.map(|registry| registry_in_use(registry, &origin.keyring, now)));
     findings.extend(around::host(layout, env, advice));
@@ -401,11 +403,11 @@ fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Find
     let source = if in_use.is_fetched {
         "the published one"
     } else {
-        "the one that is part of this ampup"
+        "built in"
     };
     let mut text = format!("{source}, number {} of {issued}", registry.serial);
     if keyring.is_empty() {
-        text += "; `ampup self update` brings a newer one, inside a newer ampup";
+        text += "; `ampup self update` brings a newer one";
     }
     match trust::age_warning(&registry.issued, now) {
         None => Finding::fine("registry", text),

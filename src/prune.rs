@@ -12,7 +12,7 @@ use fs_err as fs;
 
 pub use self::{
     outside::{gone_homes, leftovers as left_outside},
-    projects::{kept, leftovers as left_in_projects, of_this_user, unsettled},
+    projects::{OLD_DATABASE, kept, leftovers as left_in_projects, of_this_user, unsettled},
 };
 use crate::{
     domain::{ComponentName, Inventory, TreeName},

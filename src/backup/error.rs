@@ -46,7 +46,7 @@ pub enum BackupError {
         why: String,
     },
     /// Only PostgreSQL of its own major opens it.
-    #[error("`{file}` is a backup of PostgreSQL {major}")]
+    #[error("`{file}` was created by PostgreSQL {major}")]
     OtherMajor {
         /// The file.
         file: Utf8PathBuf,

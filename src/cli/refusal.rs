@@ -347,7 +347,7 @@ mod tests {
             ),
             (
                 "ampup unpin postgres",
-                "error: there is no command `ampup unpin`\nhint: to remove a pin, delete its line in the project's `ampup.toml`",
+                "error: there is no command `ampup unpin`\n  to remove a pin, delete its line in the project's `ampup.toml`",
             ),
             (
                 "ampup info postgres@18",

@@ -46,6 +46,29 @@ pub(super) const ANOTHER_HOME: &str = "choose a home that you can write to, with
 const FILE_SIZE: &str =
     "raise the limit of a file's size: `ulimit -f unlimited`, or the service's `LimitFSIZE=`";
 
+/// The line that tells a remedy below an error or a warning: a hint if it has a command that can be typed as it stands, else one
+/// more line of the reason.
+pub(super) fn line(remedy: &str) -> String {
+    let mut quoted = remedy.split('`').skip(1).step_by(2);
+    match quoted.any(is_command) {
+        true => format!("hint: {remedy}"),
+        false => format!("  {remedy}"),
+    }
+}
+
+/// Returns true for a command without a placeholder: not for an option, a path, a variable, or a line of a file.
+fn is_command(text: &str) -> bool {
+    let is_placeholder = |word: &str| {
+        word.contains(['…', '<'])
+            || word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase() || c == '@')
+    };
+    let typed = text.split('\'').next().unwrap_or_default();
+    text.contains(' ')
+        && !text.starts_with('-')
+        && !text.contains(" = ")
+        && !typed.split(' ').any(is_placeholder)
+}
+
 /// Returns the command to type after a failed file operation in ampup's home, if the kind of failure tells it.
 pub(super) fn hint_of_io(cause: &io::Error) -> Option<String> {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, Unsupported};

@@ -133,7 +133,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         talk.extend(lines);
     }
     let advice = refused.as_ref().and_then(Error::hint);
-    talk.extend(advice.map(|hint| format!("hint: {hint}")));
+    talk.extend(advice.map(|hint| super::advice::line(&hint)));
     talk.extend(installed::unknown(&args.names, &inventory, session.registry()?));
     talk.extend(installed::nothing(&inventory, !updates.is_empty()));
     // Those who could not be asked were told of.

@@ -245,7 +245,7 @@ fn explain(program: &Path, session: &Session) {
     if let Some(unloadable) = client::unloadable(&tree, &name, session) {
         session.warn(unloadable.text());
         if let Some(hint) = unloadable.hint() {
-            session.note(format!("hint: {hint}"));
+            session.note(super::advice::line(&hint));
         }
     }
 }
@@ -310,7 +310,7 @@ fn leave(server: Server, cluster: &Cluster, session: &Session) {
             let error = Error::from(error);
             session.warn(error.in_one_line());
             if let Some(hint) = error.hint() {
-                session.note(format!("hint: {hint}"));
+                session.note(super::advice::line(&hint));
             }
         }
     }

@@ -36,7 +36,7 @@ impl Unloadable {
 
     /// Both in one line.
     pub(super) fn in_one_line(&self) -> String {
-        let hint = self.hint().map(|hint| format!(" (hint: {hint})"));
+        let hint = self.hint().map(|hint| format!(" ({hint})"));
         self.text() + &hint.unwrap_or_default()
     }
 }

@@ -25,6 +25,9 @@ use crate::{
     store::check::{self, Damage},
 };
 
+/// The number of damaged files that are named.
+const NAMED: usize = 3;
+
 /// The checks that belong to other commands.
 const NOT_CHECKED: &str = "the files of what is installed (`--files`), the network, and the databases of other projects \
     (`ampup db list`)";
@@ -118,11 +121,21 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
         findings.extend(tried);
     }
     if args.files {
-        findings.extend(damages(session));
+        let damaged = damages(session);
+        // What is missing at first sight is told with every file.
+        let is_told = |finding: &Finding| damaged.iter().any(|other| other.remedy == finding.remedy);
+        findings.retain(|finding| finding.about != "components" || !is_told(finding));
+        findings.extend(damaged);
     }
-    // Several checks may stumble over the same.
-    let mut known = BTreeSet::new();
-    findings.retain(|finding| known.insert(finding.text.clone()));
+    // Several checks may stumble over the same: they say the same, or one installation mends it all.
+    let (mut known, mut installs) = (BTreeSet::new(), BTreeSet::new());
+    findings.retain(|finding| {
+        let install = finding
+            .remedy
+            .clone()
+            .filter(|remedy| remedy.starts_with("`ampup install "));
+        known.insert(finding.text.clone()) && install.is_none_or(|install| installs.insert(install))
+    });
     let mut data = String::new();
     let mut rows = Vec::new();
     for finding in &findings {
@@ -182,7 +195,7 @@ fn examine(args: &Args, session: &Session) -> Result<Outcome, Error> {
     })
 }
 
-/// Every file of what is installed that is not as it was.
+/// The versions of which a file is not as it was.
 fn damages(session: &Session) -> Vec<Finding> {
     let inventory = match session.inventory() {
         Ok(inventory) => inventory,
@@ -193,13 +206,26 @@ fn damages(session: &Session) -> Vec<Finding> {
         for tree in trees {
             // A local build that is gone was told already.
             let damages = check::check(&session.layout, component, &tree.name).into_iter();
-            for damage in damages.filter(|damage| !matches!(damage, Damage::Gone(_))) {
-                findings.push(Finding::problem(
-                    "components",
-                    format!("{component} {}: {damage}", tree.name),
-                    format!("`ampup verify --repair {component}`"),
-                ));
+            let damages = damages.filter(|damage| !matches!(damage, Damage::Gone(_)));
+            let damages: Vec<String> = damages.map(|damage| damage.to_string()).collect();
+            if damages.is_empty() {
+                continue;
             }
+            let first = damages[..damages.len().min(NAMED)].join(", ");
+            let more = match damages.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(", and {more} more"),
+            };
+            findings.push(Finding::problem(
+                "components",
+                format!(
+                    "{component} {}: {first}{more}",
+                    session
+                        .shown(component, &tree.name, &inventory)
+                        .unwrap_or_else(|_| tree.name.to_string())
+                ),
+                format!("`ampup verify --repair {component}`"),
+            ));
         }
     }
     findings

@@ -318,7 +318,7 @@ impl Error {
             .iter()
             .flat_map(|cause| cause.lines())
             .map(|line| format!("  {line}"));
-        let hint = self.hint().map(|hint| format!("hint: {hint}"));
+        let hint = self.hint().map(|hint| super::advice::line(&hint));
         std::iter::once(format!("error: {self}"))
             .chain(causes)
             .chain(hint)

@@ -68,6 +68,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     };
     let is_shown = |target: Target| args.all || Some(target) == host.target;
     let mut releases = Vec::new();
+    let mut rows = Vec::new();
     for release in &component.releases {
         let targets: BTreeSet<Target> = release.artifacts.iter().map(|artifact| artifact.target).collect();
         let builds = targets.iter().map(|target| {
@@ -90,7 +91,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             })
             .collect();
         if !words.is_empty() {
-            let _ = writeln!(data, "  {:10} {}", style.show(&release.version), words.join(", "));
+            rows.push((style.show(&release.version), words.join(", ")));
         }
         let builds: Vec<_> = builds
             .iter()
@@ -100,6 +101,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
             "version": release.version, "channel": release.channel, "tags": release.tags,
             "published": release.published, "builds": builds,
         }));
+    }
+    let width = rows.iter().map(|(version, _)| version.len()).max().unwrap_or(0);
+    for (version, builds) in rows {
+        let _ = writeln!(data, "  {version:width$}  {builds}");
     }
     let json = json!({
         "name": component.name, "summary": component.summary, "homepage": component.homepage,

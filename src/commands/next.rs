@@ -51,7 +51,7 @@ pub(super) fn refused_here(installed: &[ComponentName], session: &Session) -> Ve
     }
     let refusal = PostgresPin::refusal_here(session);
     refusal.map_or_else(Vec::new, |error| {
-        let hint = error.hint().map(|hint| format!("hint: {hint}"));
+        let hint = error.hint().map(|hint| super::advice::line(&hint));
         std::iter::once(format!("warning: {error}")).chain(hint).collect()
     })
 }
@@ -120,7 +120,7 @@ fn database(inventory: &Inventory, session: &Session) -> Option<String> {
         false => "",
     };
     Some(format!(
-        "the database in `{place}` stays with PostgreSQL {major}, and new ones use {}{upgrade}",
+        "the database in {place} stays with PostgreSQL {major}, and new ones use {}{upgrade}",
         active.major
     ))
 }

@@ -106,7 +106,7 @@ fn warn_of_another_major(pins: &Pins, session: &Session) -> bool {
     if chosen != major {
         let way_out = pinned::way_out(major, chosen, &Chooser::of_pin(pins, pin), session);
         session.warn(format!(
-            "the database in `{place}` is of PostgreSQL {major}, which this pin does not serve: {way_out}"
+            "the database in {place} is of PostgreSQL {major}, which this pin does not serve: {way_out}"
         ));
     }
     chosen != major
@@ -297,7 +297,7 @@ fn of_database(
     let Some((tree, newest)) = newest else {
         return Err(Error::Refused {
             message: format!(
-                "the database in `{place}` is of PostgreSQL {major}, of which no version is installed"
+                "the database in {place} is of PostgreSQL {major}, of which no version is installed"
             ),
             hint: unbuilt::hint(major, session)
                 .unwrap_or_else(|| format!("`ampup pin postgres@{major}`, then `ampup install`")),
@@ -305,7 +305,7 @@ fn of_database(
     };
     let shown = session.shown(&spec.name, &tree.name, inventory)?;
     session.note(format!(
-        "postgres {shown} is pinned, because the database in `{place}` is of PostgreSQL {major}"
+        "postgres {shown} is pinned, because the database in {place} is of PostgreSQL {major}"
     ));
     Ok(Some(newest.version.clone()))
 }

@@ -140,7 +140,7 @@ pub(super) fn chosen_for(
         if let (Some(pin), Some(cluster)) = (pin, &cluster)
             && let Contents::Cluster { major } = cluster.contents()?
         {
-            pin.ensure_serves_database(major, &cluster.project().cluster(), session)?;
+            pin.ensure_serves_database(major, &format!("`{}`", cluster.project().cluster()), session)?;
         }
         Err(error)
     })?;
@@ -311,7 +311,8 @@ pub(super) fn ensure_active(
 
 /// The commands after which a database and the PostgreSQL that was chosen for it fit together.
 pub(super) fn way_out(major: u64, chosen: u64, by: &Chooser, session: &Session) -> String {
-    let upgrade = (chosen > major).then(|| format!("`ampup db upgrade --to {chosen}` moves the database"));
+    let upgrade = (chosen > major && !unbuilt::is_so(chosen, session))
+        .then(|| format!("`ampup db upgrade --to {chosen}` moves the database"));
     let other = match by {
         Chooser::With => Some("`--no-db` runs the command without it".to_owned()),
         // No pin helps that cannot be installed.

@@ -115,6 +115,18 @@ fn row(waste: &Waste) -> Value {
     json!({"path": waste.path, "what": waste.what, "bytes": waste.bytes})
 }
 
+/// The path as a person reads it: with the first digits of a digest.
+fn shown(path: &Utf8Path) -> String {
+    let part = |part: &str| {
+        let digits = part.bytes().take_while(u8::is_ascii_hexdigit).count();
+        match part.split_at(digits) {
+            (digest, rest) if digits >= 32 => format!("{}…{rest}", &digest[..8]),
+            _ => part.to_owned(),
+        }
+    };
+    path.as_str().split('-').map(part).collect::<Vec<_>>().join("-")
+}
+
 /// Everything that was removed so far.
 #[derive(Debug, Default)]
 struct Removal {
@@ -129,7 +141,7 @@ impl Removal {
         if waste.what != INACTIVE {
             self.talk.push(format!(
                 "removed `{}` ({}, {})",
-                waste.path,
+                shown(&waste.path),
                 waste.what,
                 sized(waste.bytes)
             ));
@@ -301,10 +313,17 @@ fn kept_lines(kept: &[Waste]) -> Vec<String> {
         let (size, what) = (sized(waste.bytes), waste.what);
         format!("  {size:>8}  {what:width$}  `{}`", waste.path)
     };
+    let old = kept.iter().find(|waste| waste.what == prune::OLD_DATABASE);
     let which = if kept.len() > 1 { "the first" } else { "it" };
     std::iter::once("removed only if you name them:".to_owned())
         .chain(kept.iter().map(line))
         .chain([format!("{} removes {which}", removal(first))])
+        .chain(old.map(|waste| {
+            format!(
+                "`ampup db restore {}` brings it back",
+                shell::typed(waste.path.as_str())
+            )
+        }))
         .collect()
 }
 
@@ -371,7 +390,13 @@ fn show(
         .map(|(component, tree)| tree_of(component, tree, session));
     for waste in waste.iter().cloned().chain(versions) {
         bytes += waste.bytes;
-        let _ = writeln!(data, "{}: {}, {}", waste.path, waste.what, sized(waste.bytes));
+        let _ = writeln!(
+            data,
+            "{}: {}, {}",
+            shown(&waste.path),
+            waste.what,
+            sized(waste.bytes)
+        );
         rows.push(row(&waste));
     }
     let talk = if rows.is_empty() {

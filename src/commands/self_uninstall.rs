@@ -332,7 +332,7 @@ fn lines(returns: &[Return], estate: &Estate, session: &Session) -> Vec<String> 
     }
     let databases = databases(session);
     if !databases.is_empty() {
-        lines.push("leave the databases of all projects, known are:".to_owned());
+        lines.push("leave the databases of your projects:".to_owned());
         let shown = |place: &Utf8PathBuf| format!("    `{}`", session.env.short_path(place));
         lines.extend(databases.iter().map(shown));
     }

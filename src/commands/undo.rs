@@ -38,7 +38,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
         source,
     };
     let inventory = session.inventory()?;
-    let active = inventory.generation.ok_or_else(|| nothing(false))?;
+    let active = inventory.generation.ok_or_else(|| nothing(false, &inventory))?;
     if args.dry_run {
         let back = way_back(args, &inventory, active, session)?;
         return Ok(Outcome::planned(
@@ -48,7 +48,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     let _lock = session.lock_store()?;
     let inventory = session.inventory()?;
-    let active = inventory.generation.ok_or_else(|| nothing(false))?;
+    let active = inventory.generation.ok_or_else(|| nothing(false, &inventory))?;
     let back = way_back(args, &inventory, active, session)?;
     let reached = if back.set == back.target.set {
         commit::flip(&session.layout, back.number).map_err(failed)?;
@@ -138,15 +138,11 @@ fn talk(
     }
     let gone = inventory.active.components.iter();
     for (component, tree) in gone.filter(|(component, _)| !set.components.contains_key(*component)) {
-        let serves = match *component == locate::postgres() {
-            true => ", serves the databases of its major",
-            false => "",
-        };
         let ceases = tense.of("becomes inactive", "is no longer active");
         let stays = tense.of("stays", "is still");
         let use_it = use_again(component, tree, inventory, session)?;
         talk.push(format!(
-            "{component} {ceases}; it {stays} installed{serves}, and {use_it} activates it"
+            "{component} {ceases}; it {stays} installed, and {use_it} activates it"
         ));
     }
     if talk.len() == 1 {
@@ -217,7 +213,7 @@ fn target(args: &Args, inventory: &Inventory, active: u64, session: &Session) ->
         record = target.record;
         from = number;
     }
-    Err(nothing(passed_over))
+    Err(nothing(passed_over, inventory))
 }
 
 fn with_ampup_of(active: &ActiveSet, target: &ActiveSet) -> ActiveSet {
@@ -234,8 +230,14 @@ fn with_ampup_of(active: &ActiveSet, target: &ActiveSet) -> ActiveSet {
     set
 }
 
-fn nothing(passed_over: bool) -> Error {
-    let (message, hint) = if passed_over {
+fn nothing(passed_over: bool, inventory: &Inventory) -> Error {
+    let is_empty = inventory.trees.keys().all(|name| *name == self_install::name());
+    let (message, hint) = if is_empty && !passed_over {
+        (
+            "there is nothing to undo: nothing is installed",
+            "`ampup install`",
+        )
+    } else if passed_over {
         (
             "there is nothing to undo but an update of ampup itself",
             "`ampup undo --include-ampup` takes ampup back",

@@ -132,7 +132,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if has_damage || !left.is_empty() || !gone.is_empty() {
         exit = Exit::Integrity;
         if !repair {
-            talk.push(format!("hint: {}", hint(&left, has_damage, &gone)));
+            talk.push(super::advice::line(&hint(&left, has_damage, &gone)));
         }
     }
     // What could not be repaired is the command's own failure where nothing else was.

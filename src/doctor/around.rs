@@ -24,8 +24,9 @@ const SOCKET: &str = "/metadb/.s.PGSQL.5432";
 /// The longest path of a socket, in bytes (`sockaddr_un` with its terminator).
 const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// Checks that a shell finds the active programs, and finds them first.
-pub(super) fn search_path(layout: &Layout, env: &Env) -> Vec<Finding> {
+/// Checks that a shell finds the active programs, and finds them first. Where the home is not whole, links that lead nowhere were
+/// told.
+pub(super) fn search_path(layout: &Layout, env: &Env, is_whole: bool) -> Vec<Finding> {
     let bin = layout.bin();
     let path = env.search_path();
     let programs = programs(&bin);
@@ -45,11 +46,12 @@ pub(super) fn search_path(layout: &Layout, env: &Env) -> Vec<Finding> {
     let mut findings = Vec::new();
     for program in &programs {
         if !is_executable(bin.join(program)) {
-            findings.push(Finding::warning(
+            let finding = Finding::warning(
                 "PATH",
                 format!("`{bin}/{program}` leads to no program: plain `ampd solo` does not find it"),
                 "`ampup verify --repair` repairs what can be repaired",
-            ));
+            );
+            findings.extend(is_whole.then_some(finding));
             continue;
         }
         let first = path
@@ -338,7 +340,11 @@ mod tests {
         }
         let said = |first: &Utf8Path| {
             let path = format!("{first}:{}", layout.bin());
-            let findings = search_path(&layout, &Env::from_variables([("PATH", path.as_str())], "/"));
+            let findings = search_path(
+                &layout,
+                &Env::from_variables([("PATH", path.as_str())], "/"),
+                true,
+            );
             let warnings = findings
                 .into_iter()
                 .filter(|finding| finding.level == Level::Warning);

@@ -66,7 +66,8 @@ impl Present {
                 ));
             }
             Err(Unasked::Stopped) => {
-                let message = format!("`{place}` may hold tables, which only its server can tell");
+                let message =
+                    format!("`{place}` may hold tables: only its server can tell, and it is not running");
                 return Err(refused(
                     message,
                     "`ampup db start`, then the same command again; or ",
@@ -100,7 +101,9 @@ impl Present {
 fn refused(message: String, before: &str) -> DumpError {
     DumpError::Refused {
         message,
-        hint: format!("{before}add `--replace`: what is there is put aside, as `metadb.old-<time>`"),
+        hint: format!(
+            "{before}add `--replace`, which keeps what is there as `metadb.old-<time>` for `ampup db restore`"
+        ),
     }
 }
 

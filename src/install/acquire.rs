@@ -191,7 +191,7 @@ pub(super) fn tell(name: &str, source: Option<&Source>, attempts: &[Attempt], co
 
 fn hinted(error: &AttemptError, context: &InstallContext<'_>) -> String {
     (context.advise)(error)
-        .map(|hint| format!(" (hint: {hint})"))
+        .map(|hint| format!(" ({hint})"))
         .unwrap_or_default()
 }
 

@@ -27,6 +27,9 @@ pub fn of_this_user(amp_dirs: &BTreeSet<Utf8PathBuf>) -> BTreeSet<Utf8PathBuf> {
     amp_dirs.iter().filter(is_ours).cloned().collect()
 }
 
+/// The word for a cluster that was put aside.
+pub const OLD_DATABASE: &str = "old database";
+
 /// Lists what projects keep and no longer use: old databases, backups, old logs. They are removed only if they are named.
 pub fn kept(amp_dirs: &BTreeSet<Utf8PathBuf>) -> Vec<Waste> {
     let mut found = Vec::new();
@@ -34,7 +37,7 @@ pub fn kept(amp_dirs: &BTreeSet<Utf8PathBuf>) -> Vec<Waste> {
         let mut logs = named(&amp_dir.join("log"), "postgres-");
         logs.retain(|log| log.extension() == Some("log"));
         let each = [
-            (kept_clusters(amp_dir), "old database"),
+            (kept_clusters(amp_dir), OLD_DATABASE),
             (backup::kept(amp_dir), "backup"),
             (logs, "old log"),
         ];

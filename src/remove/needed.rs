@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The highest number of projects that a sentence names.
-const NAMED: usize = 8;
+const NAMED: usize = 3;
 
 /// A reason that a version is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +83,13 @@ pub fn uses(by: &[Need]) -> Vec<String> {
     };
     let reads = match &old[..] {
         [] => None,
-        [one] => Some(format!("can read the old database {one}")),
-        more => Some(format!("can read {}", listed(more, "old databases"))),
+        [one] => Some(format!(
+            "can read the old database {one} (for `ampup db restore`)"
+        )),
+        more => Some(format!(
+            "can read {} (for `ampup db restore`)",
+            listed(more, "old databases")
+        )),
     };
     let is_pinned = pinned(by, "pins", "pin");
     [serves, reads, is_pinned].into_iter().flatten().collect()
@@ -220,16 +225,16 @@ mod tests {
             ),
             (
                 (1..=10).map(project).collect(),
-                "can serve the databases of 10 projects: `/p/1`, `/p/2`, `/p/3`, `/p/4`, `/p/5`, `/p/6`, `/p/7`, `/p/8` and 2 more",
+                "can serve the databases of 10 projects: `/p/1`, `/p/2`, `/p/3` and 7 more",
             ),
             (
                 vec![project(1), old(1), pin(2)],
-                "can serve the database of `/p/1`, and that can read the old database `/p/.amp/metadb.old-1`; line 2 of \
+                "can serve the database of `/p/1`, and that can read the old database `/p/.amp/metadb.old-1` (for `ampup db restore`); line 2 of \
                  `/p/ampup.toml` pins it",
             ),
             (
                 vec![old(1), old(2), pin(2), pin(3)],
-                "can read 2 old databases: `/p/.amp/metadb.old-1`, `/p/.amp/metadb.old-2`; 2 projects pin it: line 2 of \
+                "can read 2 old databases: `/p/.amp/metadb.old-1`, `/p/.amp/metadb.old-2` (for `ampup db restore`); 2 projects pin it: line 2 of \
                  `/p/ampup.toml`, line 3 of `/p/ampup.toml`",
             ),
         ];

@@ -397,7 +397,7 @@ fn a_major_that_a_projects_cluster_needs_stays() {
     let known = json!({"schema": 1, "projects": [amp_dir, second.parent()]});
     fs::write(home.path().join("projects.json"), known.to_string()).expect("written");
     let all = format!(
-        "the last one that can serve the databases of 2 projects: `{}`, `{}`, and that can read the old database `{}`\n",
+        "the last one that can serve the databases of 2 projects: `{}`, `{}`, and that can read the old database `{}` (for `ampup db restore`)\n",
         home.shown(amp_dir.parent().expect("the project")),
         home.shown(&home.directory("second")),
         home.shown(&old)

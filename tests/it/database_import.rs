@@ -67,7 +67,7 @@ fn a_running_database_and_its_dumps_are_copied_row_by_row() {
     fs::write(&settings, "[").expect("damaged");
     home.db(&["import", &elsewhere.address])
         .exits(1)
-        .says("may hold tables, which only its server can tell")
+        .says("may hold tables: only its server can tell")
         .says("--replace");
     elsewhere.dump(&home, "--format=custom", "custom.dump");
     elsewhere.dump(&home, "--format=plain", "plain.sql");

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::support::{
     database::{Build, Ends},
-    home::{Home, Run, TARGET, finish, program},
+    home::{Home, Run, TARGET, finish, is_advice, program},
     postgres::{done, run_as},
 };
 
@@ -142,7 +142,7 @@ fn what_hinders_every_build_is_named_before_one_is_fetched() {
         let hint = run
             .stderr
             .lines()
-            .any(|line| line.starts_with("hint: ") && line.contains(remedy));
+            .any(|line| is_advice(line) && line.contains(remedy));
         // The artifact is nowhere: whoever asked for it would say so.
         if run.code != code || !run.stderr.contains(text) || !hint || run.stderr.contains("nowhere") {
             wrong.push(format!("{setup}: {run:?}"));

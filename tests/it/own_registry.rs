@@ -83,11 +83,11 @@ fn the_readmes_registry_is_copied_changed_and_installed() {
         .says("and `ampup use hello@1.0.0 --registry FILE` activates it");
     home.ampup(&["why", "hello"])
         .exits(3)
-        .says("hint: `ampup use hello@1.0.0 --registry FILE`");
+        .says("`ampup use hello@1.0.0 --registry FILE`");
     home.ampup(&["use", "hello@1.0.0"])
         .exits(3)
         .says("hello is installed, and the registry that is used does not have it")
-        .says("hint: name the registry that has it: `ampup use hello@1.0.0 --registry FILE`");
+        .says("name the registry that has it: `ampup use hello@1.0.0 --registry FILE`");
 
     // Each registry pins what it has, and names the rest.
     let own = world.join("registry.json");
@@ -96,7 +96,7 @@ fn the_readmes_registry_is_copied_changed_and_installed() {
     of_own(&home, &["use", "hello@1.0.0"]).exits(0);
     home.ampup(&["pin"])
         .exits(3)
-        .says("nothing is active that could be pinned\nhint: name the registry that has what is active: `ampup pin --registry FILE`");
+        .says("nothing is active that could be pinned\n  name the registry that has what is active: `ampup pin --registry FILE`");
     home.offer("tool", "1.0.0");
     home.ampup(&["install", "tool"]).exits(0);
     home.ampup(&["pin", "--dry-run"])
@@ -111,7 +111,7 @@ fn the_readmes_registry_is_copied_changed_and_installed() {
     of_own(&home, &["pin"]).exits(0);
     home.ampup(&["which", "hello"])
         .exits(3)
-        .says("`: there is no component `hello`\nhint: name the registry that has it with `--registry FILE`, or remove that line");
+        .says("`: there is no component `hello`\n  name the registry that has it with `--registry FILE`, or remove that line");
     fs::remove_file(home.work().join("ampup.toml")).expect("removed");
 
     // What leads back to it needs the registry too.

@@ -106,7 +106,7 @@ fn the_verbs_of_a_database_say_what_they_would_do_and_do_nothing() {
             "is copied into `.amp/backups/metadb-<time>.tar.zst`",
         ),
         (&["db", "compact"], "every table is rewritten"),
-        (&["db", "reset", "work"], "is renamed to"),
+        (&["db", "reset", "work"], "is kept as"),
     ];
     every(rows, |(words, said)| {
         plan(words).says(said);

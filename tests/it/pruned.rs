@@ -200,7 +200,7 @@ fn the_socket_of_a_server_stays_until_that_ends_and_a_name_is_enough() {
     served
         .ampup(&["prune", "--remove", kept.as_str(), "postgres"])
         .exits(3)
-        .says("hint: a component stands before the option: `ampup prune NAME --remove …`");
+        .says("a component stands before the option: `ampup prune NAME --remove …`");
     served
         .ampup(&["prune", "--remove", kept.as_str(), of_other.as_str()])
         .exits(0)

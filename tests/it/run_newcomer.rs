@@ -155,7 +155,7 @@ fn no_database_is_made_in_ampups_own_home() {
             command.current_dir(place);
             finish(command)
                 .exits(1)
-                .says("no project can be in ampup's home, `~/.ampup`\nhint: `cd` into a project's directory");
+                .says("no project can be in ampup's home, `~/.ampup`\n  `cd` into a project's directory");
             assert!(!place.join(".amp").exists(), "nothing was made");
         },
     );
@@ -246,7 +246,7 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
     served
         .ampup(&["db", "restore", "before1.backup"])
         .exits(3)
-        .says("hint: did you mean `before.backup`?\n");
+        .says("did you mean `before.backup`?\n");
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl ClusterError {
             Self::Dropped { .. } => Some("`ampup db start` makes it again, empty, and leaves the others as they are".to_owned()),
             Self::Damaged { .. } => Some(files::BRINGS_BACK.to_owned()),
             Self::EarlyEnd { status, last_lines, .. } => remedy_of_end(*status, last_lines)
-                .or_else(|| Some("mend what it names, then run the same command again; `ampup doctor` says more".to_owned())),
+                .or_else(|| Some("correct what it names; `ampup doctor` says more".to_owned())),
             Self::Stuck { .. } => Some("`ampup db stop --force` ends it without losing what was committed".to_owned()),
             Self::Suspended { pid, .. } => Some(resume(*pid)),
             Self::Refused { code, message, .. } => match code.as_str() {

@@ -55,7 +55,7 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
             .unwrap_or(0)
     };
     let (project, version, size) = (
-        widths(|row| row.amp_dir.as_str()),
+        widths(|row| row.amp_dir.as_str()).min(WIDEST),
         widths(|row| &row.version),
         widths(|row| &row.size),
     );
@@ -81,6 +81,9 @@ pub fn run(_: &Args, session: &Session) -> Result<Outcome, Error> {
         ..Outcome::answer(text, json)
     })
 }
+
+/// The width of the column of projects: a longer path moves its own row alone.
+const WIDEST: usize = 40;
 
 struct Row {
     amp_dir: String,

@@ -57,8 +57,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     if args.dry_run {
         lease::ensure_unused(&cluster)?;
         let place = project.cluster();
-        let renamed =
-            format!("`{place}` is renamed to `{place}.old-<time>`, and the next start makes an empty one");
+        let renamed = format!(
+            "`{place}` is kept as `{place}.old-<time>`, for `ampup db restore`; the next start creates an empty one"
+        );
         return Ok(Outcome::planned(
             iter::once(renamed).chain(agreement::ending(&cluster)?).collect(),
             json!({ "cluster": place, "aside": null }),
@@ -91,7 +92,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
 /// Ensures that this project's name was given, as an argument or on a terminal, which a dry run does not ask.
 fn ensure_meant(args: &Args, name: &str, session: &Session) -> Result<(), Error> {
     let question = format!(
-        "The database of this project is put aside, and the next start creates an empty one. Type `{name}` to continue:"
+        "This project starts over with an empty database; the old one is kept for `ampup db restore`. Type `{name}` to continue:"
     );
     let given = match (&args.name, session.options.ask_for) {
         (Some(given), _) => Some(given.clone()),

@@ -11,7 +11,7 @@ use crate::{
     backup::{self, Header},
     commands::{Outcome, pinned::PostgresPin, requests, times},
     event::sized,
-    postgres::{Cluster, observe::files, projects::kept_clusters},
+    postgres::{Cluster, Contents, observe::files, projects::kept_clusters},
 };
 
 /// Arguments of `ampup db restore`.
@@ -111,7 +111,10 @@ fn list(cluster: &Cluster, which: &Selected) -> Outcome {
             "`{}` brings back what was put aside last",
             super::restore_command(path, which)
         ),
-        None => format!("there is nothing to restore in `{amp_dir}`; `ampup db backup` makes a backup"),
+        None if matches!(cluster.contents(), Ok(Contents::Cluster { .. })) => {
+            format!("there is nothing to restore in `{amp_dir}`; `ampup db backup` makes a backup")
+        }
+        None => format!("there is nothing to restore in `{amp_dir}`"),
     };
     let row = |(header, path, what): &(Header, Utf8PathBuf, &str)| {
         json!({

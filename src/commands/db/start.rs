@@ -43,8 +43,7 @@ fn next(cluster: &Cluster, session: &Session) -> String {
 }
 
 /// For whoever writes the address down.
-const PORT: &str = "after `ampup db stop`, the next `ampup db start --tcp` keeps this port if it is free, unless the database was \
-    started without `--tcp` in between, as by `ampup run`";
+const PORT: &str = "the port stays the same as long as every start has `--tcp`";
 
 /// Starts the database, which is made on first use, and leaves it running.
 ///

@@ -69,7 +69,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let mut outcome = Outcome::prose(text(&cluster, &status, &state, size), json);
     for (problem, hint) in problems {
         outcome.talk.push(format!("warning: {problem}"));
-        outcome.talk.extend(hint.map(|hint| format!("hint: {hint}")));
+        outcome
+            .talk
+            .extend(hint.map(|hint| super::super::advice::line(&hint)));
     }
     Ok(outcome)
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     commands::{Error, Outcome, Session, database::Selected},
-    postgres::{Cluster, ClusterError, Force, ServerState, Stopped, observe::purpose::StartedBy},
+    postgres::{Cluster, ClusterError, Contents, Force, ServerState, Stopped, observe::purpose::StartedBy},
 };
 
 /// Arguments of `ampup db stop`.
@@ -37,10 +37,20 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     }
     let (line, pid) = match cluster.stop(force, session.reporter.as_ref())? {
         Stopped::Stopped { pid } => (format!("stopped the database `{place}`"), Some(pid)),
-        Stopped::WasNotRunning => (format!("the database `{place}` is not running"), None),
+        Stopped::WasNotRunning => (idle(&cluster)?, None),
     };
     let json = json!({ "cluster": place, "stopped": pid.is_some(), "pid": pid });
     Ok(Outcome::done(vec![line], json))
+}
+
+/// Says that there is no server to stop, or no database at all.
+fn idle(cluster: &Cluster) -> Result<String, Error> {
+    Ok(match cluster.contents()? {
+        Contents::Absent | Contents::Empty => {
+            format!("there is no database in `{}`", cluster.project().amp_dir())
+        }
+        _ => format!("the database `{}` is not running", cluster.project().cluster()),
+    })
 }
 
 /// The plan, in words.
@@ -52,7 +62,7 @@ fn plan(cluster: &Cluster) -> Result<Outcome, Error> {
     };
     let mut talk = vec![match pid {
         Some(pid) => format!("the server of `{place}` (process {pid}) is stopped"),
-        None => format!("the database `{place}` is not running"),
+        None => idle(cluster)?,
     }];
     let users = cluster.users()?.into_iter();
     talk.extend(users.map(|user| format!("{user} loses it")));

@@ -113,7 +113,7 @@ fn plan(cluster: &Cluster, to: &Destination, session: &Session) -> Result<Outcom
                     sized(possible.bytes)
                 ),
                 format!(
-                    "the old database is kept as `{}.old-<time>`",
+                    "the old database is kept as `{}.old-<time>`, for `ampup db restore`",
                     cluster.project().cluster()
                 ),
             ];

@@ -59,7 +59,7 @@ fn tell_unless_serving(status: &Status, start: &str, session: &Session) {
     match &status.server {
         ServerState::Serves(_) => {}
         ServerState::Stopped => {
-            session.note(format!("the database does not run now; `{start}` starts it"));
+            session.note(format!("the database is not running; `{start}` starts it"));
         }
         ServerState::Busy { .. } | ServerState::OutOfReach { .. } => {
             session.note(format!("the database is {}", state(status)));

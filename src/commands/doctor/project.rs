@@ -28,9 +28,21 @@ use crate::{
     store::directories,
 };
 
-/// Looks at what the project here would be served by, and at its database.
+/// Looks at what the project here would be served by, and at its database. Where there is no ampd, no remedy is to run it.
 pub(super) fn check(session: &Session) -> Vec<Finding> {
     let mut findings: Vec<Finding> = daemon(session).into_iter().collect();
+    findings.extend(project(session));
+    if !next::has_ampd(session) {
+        let runs_it = |remedy: &mut String| remedy.starts_with("`ampup run ampd solo`");
+        for finding in &mut findings {
+            finding.remedy.take_if(runs_it);
+        }
+    }
+    findings
+}
+
+fn project(session: &Session) -> Vec<Finding> {
+    let mut findings = Vec::new();
     let project = match Project::find(&session.env, None) {
         Ok(project) => project,
         Err(error) => {

@@ -117,7 +117,7 @@ fn told(
         if matches!(concern, Concern::Behind { .. }) && !done.is_active {
             let component = session.component(&done.component)?;
             let fix = concerns::fix_beside(component, done.tree.version(), inventory);
-            lines.extend(fix.map(|fix| format!("hint: {fix}")));
+            lines.extend(fix.map(|fix| super::super::advice::line(&fix)));
         }
     }
     Ok(lines)
@@ -203,9 +203,12 @@ fn tell_channel(
     if plan.groups.iter().any(|group| asked(&group)) && channel != crate::domain::Channel::Stable {
         let names: Vec<&str> = members.iter().map(|done| done.component.as_str()).collect();
         talk.push(format!(
-            "{} {} from the {channel} channel, the default until a stable release starts without a config file",
-            names.join(" and "),
-            if names.len() == 1 { "is" } else { "are" }
+            "{} from the default channel, {channel}",
+            if names.len() == 1 {
+                format!("{} is", names[0])
+            } else {
+                format!("{} are", names.join(" and "))
+            }
         ));
     }
     Ok(())

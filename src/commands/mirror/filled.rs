@@ -175,7 +175,7 @@ impl Failed {
         if !self.is_lacking {
             return Vec::new();
         }
-        let hint = self.hint.as_ref().map(|hint| format!("hint: {hint}"));
+        let hint = self.hint.as_deref().map(super::super::advice::line);
         std::iter::once(format!("error: {}", self.message))
             .chain(hint)
             .collect()

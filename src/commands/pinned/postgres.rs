@@ -1,13 +1,16 @@
 //! The pin of PostgreSQL, and a database whose major it does not serve.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use super::{Chooser, way_out};
 use crate::{
     commands::{Error, Session, requests, unbuilt},
     domain::{ComponentSpec, Requirement},
     locate::{self, Locator},
-    postgres::{Cluster, Contents, enclosing},
+    postgres::{
+        Cluster, Contents,
+        enclosing::{self, Surprise},
+    },
     resolve,
 };
 
@@ -76,7 +79,7 @@ impl PostgresPin {
     pub(super) fn ensure_serves_database(
         &self,
         major: u64,
-        place: &Utf8Path,
+        place: &str,
         session: &Session,
     ) -> Result<(), Error> {
         if self.major == major {
@@ -84,7 +87,7 @@ impl PostgresPin {
         }
         Err(Error::Refused {
             message: format!(
-                "the database in `{place}` is of PostgreSQL {major}, and {} pins `{}`, which cannot serve it",
+                "the database in {place} is of PostgreSQL {major}, and {} pins `{}`, which cannot serve it",
                 self.by, self.spec
             ),
             hint: way_out(major, self.major, &self.by, session),
@@ -158,10 +161,14 @@ impl PostgresPin {
     }
 }
 
-/// The place and the major of the database of the project here, if there is one.
-pub(in super::super) fn database_here(session: &Session) -> Option<(Utf8PathBuf, u64)> {
-    let (project, _) = enclosing::find(&session.env, None).ok()?;
-    let place = project.cluster();
+/// The place and the major of the database of the project here, if there is one: the place in backticks, and named with `AMP_DIR`
+/// where that leads to another project.
+pub(in super::super) fn database_here(session: &Session) -> Option<(String, u64)> {
+    let (project, surprise) = enclosing::find(&session.env, None).ok()?;
+    let place = match surprise {
+        Some(Surprise::Variable) => format!("`{}` (named by `AMP_DIR`)", project.cluster()),
+        Some(Surprise::Above) | None => format!("`{}`", project.cluster()),
+    };
     let cluster = Cluster::open(project, Locator::new(session.layout.home()), &session.env);
     match cluster.contents() {
         Ok(Contents::Cluster { major }) => Some((place, major)),

@@ -34,7 +34,7 @@ fn a_manifest_for_a_newer_ampup_says_so() {
             .exits(1)
             .says("cannot read the registry `/surely/not/here`")
             .says(&format!(
-                "hint: correct the path; or, to use the default registry, {removal}\n"
+                "correct the path; or, to use the default registry, {removal}\n"
             ));
     }
     // It is no file of the home.
@@ -49,7 +49,7 @@ fn offline_touches_no_network_and_says_what_it_would_need() {
     let run = home.ampup(&["--offline", "install", "postgres"]).exits(5);
     assert_eq!(run.stderr.matches("\n  ").count(), 1, "{run:#?}");
     run.says("\n  not asked, because `--offline` is set: `github.com`, ")
-        .says("hint: run the same command without `--offline`\n");
+        .says("run the same command without `--offline`\n");
     let mut by_variable = home.command(&["install", "postgres"]);
     by_variable.env("AMPUP_OFFLINE", "1");
     finish(by_variable)

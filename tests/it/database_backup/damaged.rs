@@ -64,7 +64,7 @@ fn what_is_no_whole_backup_changes_nothing() {
     home.db(&["backup", "/proc/x"])
         .exits(1)
         .says("cannot write `/proc/x`")
-        .says("hint: no file can be made in that directory: name another file, or none");
+        .says("no file can be made in that directory: name another file, or none");
     home.db(&["restore", "."])
         .exits(3)
         .says("there is no database")
@@ -78,7 +78,7 @@ fn what_is_no_whole_backup_changes_nothing() {
     fs::remove_dir_all(home.path().join("components/postgres/18.4.0")).expect("removed");
     home.db(&["restore", "b.tar.gz"])
         .exits(3)
-        .says("is a backup of PostgreSQL 18")
+        .says("was created by PostgreSQL 18")
         .says("hint: `ampup self update` may know a build of it");
 }
 
@@ -202,11 +202,11 @@ fn a_forged_backup_changes_nothing() {
     });
     let rows = [
         (head(2, 18, 1_000), 4, "a newer ampup made it"),
-        (head(1, 99, 1_000), 3, "is a backup of PostgreSQL 99"),
+        (head(1, 99, 1_000), 3, "was created by PostgreSQL 99"),
         (
             head(1, 14, 1_000),
             3,
-            "hint: install PostgreSQL 14 from your system's packages, such as Debian's `postgresql-14`, and run the same command again",
+            "install PostgreSQL 14 from your system's packages, such as Debian's `postgresql-14`, and run the same command again",
         ),
         (head(1, 18, 2), 4, "is more than it says"),
         (json!({}), 4, "is not a complete backup"),

@@ -75,7 +75,7 @@ fn text_that_this_build_cannot_sort_is_seen_before_anything_is_copied() {
                     .says("text is sorted by ICU there (the collation `")
                     .says(collation)
                     .says("and this build of PostgreSQL 18 has no ICU")
-                    .says("hint: take a build of PostgreSQL with ICU");
+                    .says("take a build of PostgreSQL with ICU");
             }
         }
     });
@@ -101,10 +101,7 @@ fn a_dump_that_pg_restore_is_too_old_for_is_told_with_one_that_is_not() {
     // `PGDMP`, the version's major, its minor.
     dump[6] = 16;
     let rows = [
-        (
-            &later,
-            "hint: install the client programs of PostgreSQL 18, on PATH",
-        ),
+        (&later, "install the client programs of PostgreSQL 18, on PATH"),
         (
             &same,
             "hint: a later PostgreSQL wrote it: `ampup install postgres` installs the newest",

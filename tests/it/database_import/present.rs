@@ -46,7 +46,7 @@ fn what_is_there_is_what_its_server_says_of_it() {
                 home.db(&["stop"]).exits(0);
             }
             // A dropped table's file is gone with its server; of any other file only a server can tell.
-            let unknown = "may hold tables, which only its server can tell";
+            let unknown = "may hold tables: only its server can tell";
             let refusal = match refusal {
                 _ if is_running || statements.last() == Some(&"drop table t") => refusal,
                 _ => unknown,
@@ -60,7 +60,7 @@ fn what_is_there_is_what_its_server_says_of_it() {
             } else {
                 let hint = match refusal == unknown {
                     true => "hint: `ampup db start`, then the same command again; or add `--replace`",
-                    false => "hint: add `--replace`",
+                    false => "add `--replace`",
                 };
                 run.says(refusal).says(hint);
                 assert!(home.in_amp("metadb.old-").is_empty());
@@ -72,7 +72,7 @@ fn what_is_there_is_what_its_server_says_of_it() {
                     home.db(&["import", name])
                         .exits(3)
                         .says(&format!("cannot read `{name}`"))
-                        .says(&format!("hint: {hint}"));
+                        .says(hint);
                 }
             }
             home.db(&["stop"]);

@@ -8,7 +8,7 @@ use fs_err as fs;
 use super::within;
 use crate::support::{
     database::{Build, Ends},
-    home::{Home, Run, finish, program},
+    home::{Home, Run, finish, is_advice, program},
     postgres::{done, run_as},
     table::every,
 };
@@ -47,7 +47,7 @@ fn what_keeps_a_database_from_starting_is_named_with_its_remedy() {
                 continue;
             }
             let run = finish(within(&home, setup, words).expect("root"));
-            let is_hint = |line: &str| line.starts_with("hint: ") && line.contains(remedy);
+            let is_hint = |line: &str| is_advice(line) && line.contains(remedy);
             assert!(
                 run.code == code && run.stderr.contains(text) && run.stderr.lines().any(is_hint),
                 "{words:?}: {run:?}"
@@ -96,7 +96,7 @@ fn a_limit_that_a_program_of_postgresql_meets_is_named() {
     ];
     every(rows, |(limit, remedy)| {
         let run = run(limit, &["run", "--", "true"]);
-        let is_hint = |line: &str| line.starts_with("hint: ") && line.contains(remedy);
+        let is_hint = |line: &str| is_advice(line) && line.contains(remedy);
         assert!(run.code == 1 && run.stderr.lines().any(is_hint), "{run:?}");
     });
 }
@@ -112,7 +112,7 @@ fn a_file_system_on_which_no_program_runs_is_named_by_init() {
     finish(within(&home, setup, &["init", "--yes"]).expect("root"))
         .exits(7)
         .says("keeps no permission to run programs")
-        .says("hint: choose a home on a file system of this system's own");
+        .says("choose a home on a file system of this system's own");
 }
 
 /// Told by `db status` and `doctor` as by `run`, where it is seen without writing.
@@ -243,7 +243,7 @@ fn what_is_in_the_place_of_a_cluster_or_of_its_directory_is_named() {
             run_as().expect("root").uid
         );
         let within = |words: &[&str]| finish(within(&home, &setup, words).expect("root"));
-        let is_hint = |line: &str| line.starts_with("hint: ") && line.contains(hint);
+        let is_hint = |line: &str| is_advice(line) && line.contains(hint);
         let told = |run: &Run| {
             assert!(
                 run.stderr.contains(text) && run.stderr.lines().any(is_hint),

@@ -152,7 +152,7 @@ fn a_newer_ampup_that_is_wrong_or_does_not_run_changes_nothing() {
     person
         .ampup(&["self", "update"])
         .exits(1)
-        .says(&format!("should name {NEXT}"));
+        .says(&format!("expected {NEXT}"));
     assert_eq!(person.home.store(), before);
     person
         .ampup(&["--version"])

@@ -109,7 +109,7 @@ fn psql_is_the_components_or_the_systems_and_else_is_named() {
     served.ampup(&["db", "stop"]).exits(0);
     // No build of this registry has it.
     served.home.offer("tool", "1.0.0");
-    without(&served).says("hint: install the client programs of PostgreSQL 18");
+    without(&served).says("install the client programs of PostgreSQL 18");
     let own = served.home.path().join("components/postgres/18.4.0/bin/psql");
     fs::write(&own, "#!/bin/sh\necho \"own $*\"\n").expect("written");
     fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("made a program");
@@ -176,7 +176,7 @@ fn a_port_is_opened_only_when_asked_for_and_asks_for_a_password() {
         .ampup(&["db", "start", "--tcp"])
         .exits(0)
         .prints(&format!("{url}\n"))
-        .says("the next `ampup db start --tcp` keeps this port if it is free, unless");
+        .says("the port stays the same as long as every start has `--tcp`");
     served.ampup(&["db", "stop"]).exits(0);
     served.ampup(&["db", "start"]).exits(0);
     sql(&url, "select 1").expect_err("it was not asked for");

@@ -38,6 +38,11 @@ pub(crate) struct Run {
     pub(crate) shortened: Vec<(String, &'static str)>,
 }
 
+/// Returns true for a line below an error that says what helps: with a command to type, or in words alone.
+pub(crate) fn is_advice(line: &str) -> bool {
+    line.starts_with("hint: ") || line.starts_with("  ")
+}
+
 impl Run {
     /// A text with its quoted paths as the program shows them: from the working directory, or from the user's home.
     pub(crate) fn shown(&self, text: &str) -> String {

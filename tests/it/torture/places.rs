@@ -73,7 +73,7 @@ fn a_user_without_a_home_directory_is_told_what_to_set() {
         finish(command)
             .exits(2)
             .says("error: neither `AMPUP_HOME` nor `HOME` is set, and this user has no home directory")
-            .says("hint: ");
+            .says("  set `AMPUP_HOME` to an absolute path, or use `--home`");
     }
 }
 
@@ -287,7 +287,7 @@ fn root_in_a_home_that_is_closed_is_told_who_can_install_there() {
             "as `{}`: `{closed}` is closed to other users",
             runner.name
         ))
-        .says("hint: run ampup as `nobody`, or choose another home");
+        .says("run ampup as `nobody`, or choose another home");
     assert_eq!(home.store(), before);
     as_owner(&["install", "tool@2.0.0"]);
 }
