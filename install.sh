@@ -268,6 +268,16 @@ find_client() {
     fi
 }
 
+# Sets `columns`, the width of the terminal, which curl cannot see in a pipe.
+find_columns() {
+    columns=$({ stty size </dev/tty; } 2>/dev/null)
+    columns=${columns#* }
+    # Some consoles have none.
+    case $columns in
+        '' | 0 | *[!0-9]*) columns=80 ;;
+    esac
+}
+
 # fetch NAME: puts $base/NAME into $work.
 fetch() {
     into=$work/$1
@@ -281,7 +291,12 @@ fetch() {
             if [ -z "$answer" ]; then cp "${address#file://}" "$into" 2>"$work/said" || code=$?; else code=1; fi
             ;;
         curl)
-            if [ -t 2 ] && [ "$1" = "$asset" ]; then with_curl --progress-bar || code=$?; else code=1; fi
+            # Below 21 columns curl draws for 79.
+            if [ -t 2 ] && [ "$1" = "$asset" ] && [ "$columns" -gt 20 ]; then
+                with_curl --progress-bar || code=$?
+            else
+                code=1
+            fi
             # Without the bar, which comes where curl says why it failed.
             if [ "$code" -ne 0 ]; then
                 code=0
@@ -330,7 +345,7 @@ fetch() {
 
 # with_curl OPTION...: one download. Sets `answer` to the status.
 with_curl() {
-    answer=$(curl --proto "$protocol" --proto-redir "$protocol" --tlsv1.2 --fail --location --max-redirs 5 --show-error \
+    answer=$(COLUMNS=$columns curl --proto "$protocol" --proto-redir "$protocol" --tlsv1.2 --fail --location --max-redirs 5 --show-error \
         --connect-timeout 10 --speed-limit 1024 --speed-time 60 --max-filesize 209715200 \
         --write-out '%{http_code}' --output "$into" "$@" "$address")
 }
@@ -513,6 +528,7 @@ main() {
     find_target
     find_base
     find_client
+    find_columns
     asset=ampup-$target
     expect_pinned
     say_what_is_here

@@ -341,17 +341,33 @@ fn with_a_terminal_ampup_asks_there() {
     };
     let pipe = format!("cat '{}' | dash", machine.release.script());
     machine.tool("dash", &programs::find("dash").expect("here"));
-    let output = Command::new(script)
-        .args(["-q", "-e", "/dev/null", "-c", &pipe])
-        .env_clear()
-        .env("HOME", machine.user())
-        .env("SHELL", "/bin/sh")
-        .env("PATH", machine.world.join("tools"))
-        .stdin(Stdio::null())
-        .output()
-        .expect("started");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("stdin: a terminal"), "{text}");
+    machine.tool("stty", &programs::find("stty").expect("a part of every system"));
+    // The bar of curl fits, or there is none.
+    for (columns, has_bar) in [(80, true), (40, true), (20, false)] {
+        let output = Command::new(&script)
+            .args([
+                "-q",
+                "-e",
+                "/dev/null",
+                "-c",
+                &format!("stty cols {columns}; {pipe}"),
+            ])
+            .env_clear()
+            .env("HOME", machine.user())
+            .env("SHELL", "/bin/sh")
+            .env("PATH", machine.world.join("tools"))
+            .stdin(Stdio::null())
+            .output()
+            .expect("started");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("stdin: a terminal"), "{text}");
+        let bars: Vec<&str> = text.split(['\r', '\n']).filter(|row| row.contains('%')).collect();
+        assert_eq!(!bars.is_empty(), has_bar, "{columns}: {text}");
+        assert!(
+            bars.iter().all(|bar| bar.len() <= columns),
+            "{columns}: {bars:#?}"
+        );
+    }
 }
 
 /// A shell that read only a part of the script runs no part of it.
