@@ -105,7 +105,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     talk.extend(shadow(&intent, session));
     if !intent.left.is_empty() {
         by_hand.extend(intent.left.iter().map(|change| change.file.path.clone()));
-        talk.push(left_alone(&intent.left));
+        talk.push(left_alone(&intent.left, session));
     }
     talk.extend(what_next(args, &intent, &by_hand, session));
     let json = json!({
@@ -348,11 +348,12 @@ fn shadow(intent: &Intent, session: &Session) -> Option<String> {
 }
 
 /// Says which files were left alone because there was nobody to ask, and what belongs in them.
-fn left_alone(left: &[setup::FileChange]) -> String {
+fn left_alone(left: &[setup::FileChange], session: &Session) -> String {
     let mut lines: Vec<&str> = left.iter().map(|change| change.line.as_str()).collect();
     lines.dedup();
     format!(
-        "no terminal to ask on, so the shells' files were left alone; `ampup init --yes` adds to them:\n    {}",
+        "no terminal to ask on, so the shells' files were left alone; `{} init --yes` adds to them:\n    {}",
+        next::ampup(session),
         lines.join("\n    ")
     )
 }

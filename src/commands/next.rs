@@ -11,7 +11,7 @@ use crate::{
     domain::{ComponentName, Inventory, version::local_name},
     locate::{self, Locator},
     resolve, self_install,
-    shell::{Shell, foreign::AnyShell, quote},
+    shell::{Shell, foreign::AnyShell, quote, typed},
 };
 
 /// Lists them: how this shell finds what was installed, and what it is for. `left` are the servers that do not run it yet.
@@ -158,6 +158,20 @@ fn path(session: &Session) -> Option<String> {
         "`{bin}` is not on PATH; in this shell: `{}`",
         reading(session)?
     ))
+}
+
+/// The ampup that was put in place, as this shell finds it, with its home where that is not the usual one.
+pub(super) fn ampup(session: &Session) -> String {
+    let (home, bin) = (session.layout.home(), session.layout.bin());
+    if session.env.search_path().contains(&bin) {
+        return "ampup".to_owned();
+    }
+    let program = typed(bin.join("ampup").as_str());
+    let usual = session.env.user_home().map(|user| user.join(".ampup"));
+    match usual.as_deref() == Some(home) {
+        true => program,
+        false => format!("{program} --home {}", typed(home.as_str())),
+    }
 }
 
 /// The command with which this shell reads how to find ampup; `None` where it cannot.

@@ -283,6 +283,26 @@ fn the_line_that_finds_ampup_is_whole_and_is_for_whoever_types_it() {
     assert!(!through_sudo.stderr.contains("PATH"), "{through_sudo:#?}");
 }
 
+/// Nobody is there to be asked; the hint does as it stands what a yes would have done, though no shell finds ampup yet.
+#[test]
+fn the_hint_about_the_shells_files_works_as_it_is_typed() {
+    for home in [".ampup", "it's here/amp"] {
+        let person = Person::new(Who::Ordinary);
+        let home = person.directory().join(home);
+        let mut command = person.command(
+            crate::support::home::program(),
+            &["init", "--home", home.as_str()],
+        );
+        command.env_remove("AMPUP_YES");
+        let run = finish(command).exits(0).says("no terminal to ask on");
+        let mut quoted = run.stderr.split('`');
+        let hint = quoted.find(|text| text.ends_with(" init --yes")).expect("a hint");
+        finish(person.command("/bin/sh".into(), &["-c", hint]))
+            .exits(0)
+            .says("created `~/.bashrc`");
+    }
+}
+
 #[test]
 fn no_modify_path_leaves_the_shells_alone() {
     let person = Person::new(Who::Ordinary);
