@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Args, shells};
 use crate::{
     commands::{Error, Session, env, verify},
-    self_install::{self, SelfInstall},
+    self_install::{self, SelfInstall, Whence},
     setup::{self, Action, FileChange},
     shell::{Setting, Shell},
     store::{
@@ -16,14 +16,11 @@ use crate::{
     },
 };
 
-/// The way to install ampup and to change none of the user's own files.
-const LEAVING_SHELLS: &str =
-    "`--no-modify-path` leaves these files alone (behind the install script: `| sh -s -- --no-modify-path`)";
-
 /// All that is decided before the first change.
 pub(super) struct Intent {
     /// The running program.
     pub program: Utf8PathBuf,
+    is_by_script: bool,
     /// The work needed to have it in the store.
     pub self_install: SelfInstall,
     /// The content of the files that shells read.
@@ -85,6 +82,7 @@ impl Intent {
         parents.reverse();
         let is_due = shared_home::is_due(layout, session.env.user_home()).map_err(failed)?;
         Ok(Self {
+            is_by_script: self_install::whence(&program, layout) == Whence::Script,
             program,
             self_install,
             setting,
@@ -181,23 +179,24 @@ impl Intent {
                 SelfInstall::Installation { .. } => "installs nothing",
                 SelfInstall::Nothing | SelfInstall::Newer(_) => "changes nothing",
             };
-            lines.push(format!("Answering no {nothing}; {LEAVING_SHELLS}."));
+            let leaving = match self.is_by_script {
+                true => ": `… | sh -s -- --no-modify-path`",
+                false => ", add `--no-modify-path`",
+            };
+            lines.push(format!(
+                "Answering no {nothing}; to leave these files alone{leaving}."
+            ));
         }
         lines
     }
 
-    /// Says what became of it when the user said no, and how to have the one without the other.
+    /// Says what became of it when the user said no.
     pub(super) fn declined(&self) -> Vec<String> {
-        let lines = match self.self_install {
-            SelfInstall::Installation { .. } => ["ampup was not installed, and nothing was changed"],
-            SelfInstall::Nothing | SelfInstall::Newer(_) => ["nothing was changed"],
+        let line = match self.self_install {
+            SelfInstall::Installation { .. } => "ampup was not installed, and nothing was changed",
+            SelfInstall::Nothing | SelfInstall::Newer(_) => "nothing was changed",
         };
-        let mut lines: Vec<String> = lines.map(str::to_owned).into();
-        let mut changes = self.changes.iter().flatten();
-        if changes.any(|change| change.action != Action::Nothing) {
-            lines.push(LEAVING_SHELLS.to_owned());
-        }
-        lines
+        vec![line.to_owned()]
     }
 
     /// Describes the steps, for a person. Empty if nothing is to be done.
