@@ -312,22 +312,21 @@ fn absolute(variable: &'static str, value: &OsStr) -> Result<Utf8PathBuf, PathEr
 }
 
 /// A command line as it may be written down and shown to others: the program's own name, and no token and no password.
-/// Words behind `--`, `run` or `psql` belong to another program, and are left out; of a program that is not ampup
-/// only its name is shown.
+/// Words behind `--`, `run` or `psql` belong to another program, and are left out; of a program that is not ampup, and of the
+/// install script, only its name is shown.
 pub fn shown_command(words: &[OsString]) -> String {
     let mut shown = Vec::new();
     let mut secret_follows = false;
-    let mut own_follows = false;
     for (number, word) in words.iter().enumerate() {
         let word = word.to_string_lossy();
-        // What the install script says to `init` is between the two.
-        if std::mem::replace(&mut own_follows, OWN_FLAGS.contains(&&*word)) || own_follows {
-            continue;
-        }
         if number == 0 {
-            let name = word.rsplit(['/', '\\']).next().unwrap_or_default();
-            let name = name.trim_end_matches(".exe");
-            // The install script runs what it has downloaded under the name of its build.
+            let mut places = word.trim_end_matches(".exe").rsplit(['/', '\\']);
+            let name = places.next().unwrap_or_default();
+            // What the install script says to the program that it has downloaded was typed by nobody.
+            if places.next().is_some_and(|place| place.contains(BOOTSTRAP)) {
+                return INSTALL_SCRIPT.to_owned();
+            }
+            // A download has the name of its build.
             let is_ampup = name == "ampup" || name.starts_with("ampup-");
             shown.push(if is_ampup { "ampup" } else { name }.to_owned());
             if !is_ampup && words.len() > 1 {
@@ -352,8 +351,15 @@ pub fn shown_command(words: &[OsString]) -> String {
     shown.join(" ")
 }
 
-/// The flags that only the install script uses.
-const OWN_FLAGS: [&str; 2] = ["--made", "--verify-self"];
+/// The directory that an install script downloads into, in the home or beside it; its process id follows.
+pub(crate) const BOOTSTRAP: &str = ".bootstrap-";
+
+/// The name of the install script.
+const INSTALL_SCRIPT: &str = if cfg!(windows) {
+    "install.ps1"
+} else {
+    "install.sh"
+};
 
 /// The flag whose value is a secret.
 const SECRET_FLAG: &str = "--github-token";
@@ -438,9 +444,7 @@ mod tests {
             "ampup init -c ampd"
         );
         assert_eq!(shown("ampup install a@1.0.0"), "ampup install a@1.0.0");
-        assert_eq!(
-            shown("ampup init --made 1 --verify-self 00 --yes"),
-            "ampup init --yes"
-        );
+        let by_script = "/u/.ampup.bootstrap-7/ampup-x86_64-unknown-linux-gnu init --made 1";
+        assert_eq!(shown(by_script), INSTALL_SCRIPT);
     }
 }

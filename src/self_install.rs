@@ -12,16 +12,13 @@ use crate::{
         Algorithm, Artifact, ComponentName, Digest, Inventory, Needs, Provider, Target, TreeName,
         artifact::{Format, Integrity, Source},
     },
+    env::BOOTSTRAP,
     fs::link,
     layout::Layout,
     resolve::{Action, Candidate, GroupPlan, Plan, Step},
     store::check::check,
     verify::digest_of,
 };
-
-/// The directory in the home that an install script downloads into, or beside a home that does not exist yet; its process
-/// id follows.
-pub const BOOTSTRAP: &str = ".bootstrap-";
 
 /// The component's name.
 pub fn name() -> ComponentName {

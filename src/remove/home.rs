@@ -8,6 +8,7 @@ use fs_err as fs;
 
 use super::RemoveError;
 use crate::{
+    env::BOOTSTRAP,
     fs::{
         lock::{self, Lock},
         mounts, remove_if_empty,
@@ -103,7 +104,7 @@ fn sort(path: &Utf8Path, names: &BTreeSet<String>, layout: &Layout, estate: &mut
         }
     } else {
         let is_unfinished = name.starts_with(NEW) && found.is_file();
-        let is_download = name.starts_with(self_install::BOOTSTRAP) && found.is_dir();
+        let is_download = name.starts_with(BOOTSTRAP) && found.is_dir();
         path == layout.mark() && found.is_file() || !names.is_empty() && (is_unfinished || is_download)
     };
     let kind = if is_ours {

@@ -245,6 +245,10 @@ fn install_sh_run_twice_says_what_it_does_and_keeps_one_copy() {
             .ampup(&["list", "--all"])
             .exits(0)
             .prints(&format!("ampup v{NOW} (active)\n"));
+        person
+            .ampup(&["history"])
+            .exits(0)
+            .prints_with("(`install.sh`)  active\n");
         person.ampup(&["list"]).exits(0).prints("");
         person
             .ampup(&["self", "version"])
