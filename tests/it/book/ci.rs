@@ -240,15 +240,26 @@ impl Agent {
         let mut versions = output.lines().filter_map(|line| line.strip_prefix("version="));
         let version = versions.next_back().expect("a version").to_owned();
         let variables = [
+            ("PATH", &*self.path()),
             ("COMPONENTS", inputs.components),
-            ("DIRECTORY", inputs.directory),
             ("LOCKED", inputs.locked),
             ("AMPUP_VERSION", &version),
             ("AMPUP_MIRROR", &mirror),
             ("GITHUB_ACTION_PATH", repository().as_str()),
         ];
-        let run = self.step(&last, &variables);
+        // The step's `working-directory`.
+        let run = self.step(&format!("cd '{}'\n{last}", inputs.directory), &variables);
         (version, run)
+    }
+
+    /// PATH behind the action's first step, as the steps that follow have it.
+    fn path(&self) -> String {
+        let added = fs::read_to_string(self.person.home.directory("notes").join("path")).expect("written");
+        let first = added.lines().next().expect("a line");
+        format!(
+            "{first}:{}:/usr/bin:/bin",
+            self.person.home.directory("stand-ins")
+        )
     }
 
     /// The project pins this version of PostgreSQL.
@@ -298,19 +309,17 @@ fn the_action_and_a_workflow(agent: &Agent, workflow: &str) {
     let home = agent.home();
     assert!(read("environment").contains(&format!("AMPUP_HOME={home}\n")));
     assert!(read("output").contains("key="));
-    let path = read("path");
-    let path = format!(
-        "{}:{}:/usr/bin:/bin",
-        path.lines().next().expect("a line"),
-        agent.person.home.directory("stand-ins")
-    );
     let test = commands_of_yaml(workflow).join("\n");
-    agent.ran_the_tests(agent.step(&test, &[("PATH", &path)]));
+    agent.ran_the_tests(agent.step(&test, &[("PATH", &agent.path())]));
 }
 
 /// The steps of action.yml that are shell.
 fn steps_of_the_action() -> [String; 2] {
     let text = fs::read_to_string(repository().join("action.yml")).expect("read");
+    assert!(
+        text.contains("working-directory: ${{ inputs.directory }}\n"),
+        "{text}"
+    );
     commands_of_yaml(&text).try_into().expect("two steps")
 }
 
