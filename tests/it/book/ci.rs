@@ -144,8 +144,11 @@ fn the_configuration_of_each_ci_system_runs_a_projects_tests() {
         agent.ran_the_tests(agent.step(block("Jenkins, Buildkite, and anything else"), &[]));
         let image = command_of_dockerfile(block("Docker images"));
         agent.step(&image, &[]).exits(0);
+        let pinned = command_of_dockerfile(block("Dev containers"));
+        let pinned = pinned.replace("/tmp/project", agent.checkout.as_str());
+        agent.step(&pinned, &[("PATH", &agent.path())]).exits(0);
     }
-    assert_eq!(blocks.len(), 6, "each is run here: {blocks:#?}");
+    assert_eq!(blocks.len(), 7, "each is run here: {blocks:#?}");
 }
 
 /// The job that looks for security fixes fails for those alone, and where `check` itself fails.
