@@ -49,6 +49,12 @@ fn each_message_that_is_explained_is_one_of_ours() {
     let page = fs::read_to_string(repository().join("docs/troubleshooting.md")).expect("read");
     let mut program = String::new();
     sources(&repository().join("src"), &mut program);
+    let actions: Vec<String> = program
+        .split("action: \"")
+        .skip(1)
+        .filter_map(|rest| Some(format!("cannot {} …\n", rest.split_once('"')?.0)))
+        .collect();
+    program += &actions.concat();
     program += &fs::read_to_string(repository().join("install.sh")).expect("read");
     let headings = page.lines().filter(|line| line.starts_with("### "));
     let messages: Vec<&str> = headings
