@@ -21,37 +21,87 @@ enum Look {
     Terminal,
 }
 
-/// Runs a command as it is looked at.
+/// Runs a command as it is looked at: in a shell that was opened now, so that the home's `bin` is on PATH if it is there.
 fn run(home: &Home, arguments: &[&str], look: Look) -> Run {
-    let mut command = home.command(arguments);
-    let path = command.get_envs().find(|(name, _)| *name == "PATH");
-    let path = path
-        .and_then(|(_, path)| path?.to_str())
-        .unwrap_or_default()
-        .to_owned();
-    command
-        .env("COLUMNS", "80")
-        .env("PATH", format!("{}:{path}", home.path().join("bin")));
-    match look {
-        Look::Pipe => finish(command),
-        Look::Terminal => on_a_terminal(home, arguments),
-    }
-}
-
-/// util-linux's `script` gives a terminal.
-fn on_a_terminal(home: &Home, arguments: &[&str]) -> Run {
     let plain = home.command(arguments);
-    let words: Vec<String> = std::iter::once(plain.get_program())
-        .chain(plain.get_args())
-        .map(|word| format!("'{}'", word.to_str().expect("UTF-8")))
-        .collect();
-    let mut command = home.other_program("/usr/bin/script".into());
-    let line = format!("stty cols 80; {}", words.join(" "));
-    command.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm");
+    let mut command = match look {
+        Look::Pipe => plain,
+        Look::Terminal => {
+            let words: Vec<String> = std::iter::once(plain.get_program())
+                .chain(plain.get_args())
+                .map(|word| format!("'{}'", word.to_str().expect("UTF-8")))
+                .collect();
+            // util-linux's `script` gives a terminal.
+            let mut command = home.as_the_user("/usr/bin/script".into());
+            let line = format!("stty rows 24 cols 80; {}", words.join(" "));
+            command.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm");
+            command
+        }
+    };
+    command.env("COLUMNS", "80");
+    let bin = home.path().join("bin");
+    if bin.exists() {
+        let path = command.get_envs().find(|(name, _)| *name == "PATH");
+        let path = path.and_then(|(_, path)| path?.to_str()).unwrap_or_default();
+        let path = format!("{bin}:{path}");
+        command.env("PATH", path);
+    }
     let mut run = finish(command);
-    run.stdout = run.stdout.replace('\r', "");
+    run.stdout = match look {
+        Look::Pipe => run.stdout,
+        Look::Terminal => what_stays(&run.stdout),
+    };
     run
 }
+
+/// The text that a terminal shows in the end: of a bar that was drawn over and over, and removed, nothing.
+fn what_stays(written: &str) -> String {
+    let (mut rows, mut row, mut is_redrawn) = (vec![String::new()], 0_usize, false);
+    let mut rest = written;
+    while let Some(letter) = rest.chars().next() {
+        let mut length = letter.len_utf8();
+        match letter {
+            '\r' => is_redrawn = true,
+            '\n' => {
+                row += 1;
+                is_redrawn = false;
+            }
+            '\x1b' => {
+                length = rest
+                    .find(|letter: char| letter.is_ascii_alphabetic())
+                    .expect("its end")
+                    + 1;
+                let (sequence, end) = rest[..length].split_at(length - 1);
+                let count = sequence[2..].parse().unwrap_or(1);
+                match end {
+                    "A" => row = row.saturating_sub(count),
+                    "B" => row += count,
+                    "K" => rows[row].clear(),
+                    "J" => rows.truncate(row),
+                    "m" => rows[row].push_str(&rest[..length]),
+                    _ => {}
+                }
+            }
+            _ => {
+                if std::mem::take(&mut is_redrawn) {
+                    rows[row].clear();
+                }
+                rows[row].push(letter);
+            }
+        }
+        rest = &rest[length..];
+        rows.resize(rows.len().max(row + 1), String::new());
+    }
+    let rows: Vec<&str> = rows.iter().map(|row| row.trim_end()).collect();
+    rows.join("\n")
+}
+
+/// A screen to review: its name, the home it begins in, and what is typed.
+type Reviewed<'a> = (
+    &'static str,
+    &'a dyn Fn() -> Home,
+    &'static [&'static [&'static str]],
+);
 
 /// The screen of some commands, one after the other.
 fn screen(home: &Home, look: Look, commands: &[&[&str]]) -> String {
@@ -102,7 +152,7 @@ fn without_times(screen: &str) -> String {
         let line = between(line, "bytes in ", " s)", "[N]");
         // Resolvers have words of their own.
         let line = between(line, "(DNS: ", ")", "[WHY]");
-        let line = between(line, "room: ", " are free", "[N]");
+        let line = between(line, "space: ", " are free", "[N]");
         let line = between(line, "user: user ", " can run", "[N]");
         match line.split_once("127.0.0.1:") {
             Some((before, after)) => {
@@ -126,23 +176,53 @@ fn home() -> Home {
     home
 }
 
-/// The same where the tool comes from a server.
-fn home_of(server: &Server) -> Home {
+/// A home whose tool comes from this address.
+fn home_of(url: &str) -> Home {
     let mut home = Home::new();
     let artifact = json!({
         "target": TARGET, "provider": "acme", "format": "raw",
-        "source": {"kind": "https", "url": server.url("/tool-1.0.0")},
+        "source": {"kind": "https", "url": url},
         "integrity": {"kind": "pinned", "digest": sha256(script("tool", "1.0.0").as_bytes())},
     });
     home.offer_artifacts("tool", "1.0.0", &[artifact]);
     home
 }
 
-/// A first installation, where the home is on no PATH yet.
-fn first(home: &Home) -> String {
-    let run = home.ampup(&["install", "tool"]).exits(0);
-    let user = home.directory("user");
-    without_times(&run.stderr.replace(user.as_str(), "[HOME]"))
+/// A home where this was installed.
+fn home_with(specs: &[&str]) -> Home {
+    let home = home();
+    home.ampup(&[&["install"], specs].concat()).exits(0);
+    home
+}
+
+/// A home that has lost two things.
+fn sick() -> Home {
+    let home = home_with(&["tool@1.0.0", "ampd"]);
+    fs::remove_file(home.path().join("components/tool/1.0.0/bin/tool")).expect("removed");
+    fs::remove_file(home.path().join("bin")).expect("removed");
+    home
+}
+
+/// A home whose tool is not what was published.
+fn altered() -> Home {
+    let home = home();
+    let world = home.directory("user");
+    let world = world.parent().expect("the world");
+    fs::write(world.join("tool-1.0.0"), "another content").expect("altered");
+    home
+}
+
+/// A world with a file in the home's place.
+fn taken() -> Home {
+    let home = home();
+    fs::write(home.directory("user").join(".ampup"), "").expect("written");
+    home
+}
+
+fn refusing_to_run() -> Home {
+    let mut home = Home::new();
+    home.offer_script("tool", "1.0.0", "#!/bin/sh\nexit 3\n");
+    home
 }
 
 /// Every help, one below the other.
@@ -168,141 +248,101 @@ fn helps(home: &Home) -> String {
 
 #[test]
 fn the_main_screens_are_as_reviewed() {
-    let used = home();
-    used.ampup(&["install", "tool@1.0.0"]).exits(0);
-    let damaged = home();
-    let other = format!(
-        "{}/tool-1.0.0",
-        damaged.directory("user").parent().expect("the world")
-    );
-    fs::write(other, "another content").expect("altered");
-    let taken = home();
-    fs::create_dir_all(taken.path().parent().expect("the user's home")).expect("made");
-    fs::write(taken.path(), "").expect("written");
     let server = Server::start(|_, _| Reply::whole(script("tool", "1.0.0").as_bytes()));
     let gone = Server::start(|_, _| Reply::status(404));
-    let unreachable = {
-        let mut home = Home::new();
-        let artifact = json!({
-            "target": TARGET, "provider": "acme", "format": "raw",
-            "source": {"kind": "https", "url": "https://nowhere.invalid/tool"},
-            "integrity": {"kind": "pinned", "digest": sha256(b"")},
-        });
-        home.offer_artifacts("tool", "1.0.0", &[artifact]);
-        home
-    };
-    let mut refused = Home::new();
-    refused.offer_script("tool", "1.0.0", "#!/bin/sh\nexit 3\n");
-    let well = home();
-    well.ampup(&["install", "tool", "ampd"]).exits(0);
-    let sick = home();
-    sick.ampup(&["install", "tool@1.0.0", "ampd"]).exits(0);
-    fs::remove_file(sick.path().join("components/tool/1.0.0/bin/tool")).expect("removed");
-    fs::remove_file(sick.path().join("bin")).expect("removed");
-    let life: &[&[&str]] = &[
-        &["install", "tool@1.0.0"],
-        &["install", "ampd"],
-        &["list"],
-        &["list", "--all"],
-        &["install", "tool"],
-        &["check"],
-        &["update"],
-        &["use", "tool@1.0.0"],
-        &["undo"],
-        &["history"],
-        &["why", "tool"],
-        &["info", "tool"],
-        &["which", "tool"],
-        &["verify"],
-        &["prune"],
-        &["uninstall", "ampd"],
-        &["list"],
-    ];
-    let empty: &[&[&str]] = &[
-        &["list"],
-        &["check"],
-        &["update"],
-        &["history"],
-        &["undo"],
-        &["prune"],
-    ];
-    let usage: &[&[&str]] = &[
-        &["frobnicate"],
-        &["instal", "tool"],
-        &["install", "Tool!"],
-        &["install", "--dry-rum"],
-        &["db", "strat"],
-        &["info"],
-    ];
-    // Where there is no `script`, there is no terminal to look at.
-    let has_terminal = programs::find("script").is_some();
-    let terminal = |home: &Home, commands: &[&[&str]]| match has_terminal {
-        true => screen(home, Look::Terminal, commands),
-        false => String::new(),
-    };
-    let screens = [
-        ("help", screen(&home(), Look::Pipe, &[&[], &["--help"]])),
-        ("help-terminal", terminal(&home(), &[&[]])),
-        ("helps", helps(&home())),
-        ("empty", screen(&home(), Look::Pipe, empty)),
-        ("life", screen(&home(), Look::Pipe, life)),
+    let of_server = || home_of(&server.url("/tool-1.0.0"));
+    let of_gone = || home_of(&gone.url("/tool-1.0.0"));
+    let unreachable = || home_of("https://nowhere.invalid/tool");
+    let used = || home_with(&["tool@1.0.0"]);
+    let well = || home_with(&["tool", "ampd"]);
+    let install: &[&[&str]] = &[&["install", "tool"]];
+    let screens: [Reviewed; 13] = [
+        ("help", &home, &[&[], &["--help"]]),
         (
-            "life-terminal",
-            terminal(&used, &[&["list"], &["check"], &["frobnicate"]]),
+            "empty",
+            &home,
+            &[
+                &["list"],
+                &["check"],
+                &["update"],
+                &["history"],
+                &["undo"],
+                &["prune"],
+            ],
         ),
-        ("first", first(&home_of(&server))),
         (
-            "network",
-            screen(&home_of(&server), Look::Pipe, &[&["install", "tool"]]),
+            "life",
+            &home,
+            &[
+                &["install", "tool@1.0.0"],
+                &["install", "ampd"],
+                &["list"],
+                &["list", "--all"],
+                &["install", "tool"],
+                &["check"],
+                &["update"],
+                &["use", "tool@1.0.0"],
+                &["undo"],
+                &["history"],
+                &["why", "tool"],
+                &["info", "tool"],
+                &["which", "tool"],
+                &["verify"],
+                &["prune"],
+                &["uninstall", "ampd"],
+                &["list"],
+            ],
         ),
+        ("network", &of_server, install),
         (
             "no-network",
-            screen(
-                &unreachable,
-                Look::Pipe,
-                &[&["install", "tool"], &["--offline", "install", "tool"]],
-            ),
+            &unreachable,
+            &[&["install", "tool"], &["--offline", "install", "tool"]],
         ),
+        ("gone", &of_gone, install),
+        ("doctor-well", &well, &[&["doctor"]]),
+        ("doctor-sick", &sick, &[&["doctor"], &["verify"]]),
         (
-            "gone",
-            screen(&home_of(&gone), Look::Pipe, &[&["install", "tool"]]),
+            "usage",
+            &used,
+            &[
+                &["frobnicate"],
+                &["instal", "tool"],
+                &["install", "Tool!"],
+                &["install", "--dry-rum"],
+                &["db", "strat"],
+                &["info"],
+            ],
         ),
-        ("doctor-well", screen(&well, Look::Pipe, &[&["doctor"]])),
-        (
-            "doctor-sick",
-            screen(&sick, Look::Pipe, &[&["doctor"], &["verify"]]),
-        ),
-        ("usage", screen(&used, Look::Pipe, usage)),
         (
             "not-found",
-            screen(
-                &used,
-                Look::Pipe,
-                &[
-                    &["install", "tol"],
-                    &["install", "pg"],
-                    &["install", "tool@9"],
-                    &["which", "ampd"],
-                    &["uninstall", "ampd"],
-                    &["db", "url"],
-                ],
-            ),
+            &used,
+            &[
+                &["install", "tol"],
+                &["install", "pg"],
+                &["install", "tool@9"],
+                &["which", "ampd"],
+                &["uninstall", "ampd"],
+                &["db", "url"],
+            ],
         ),
-        (
-            "does-not-run",
-            screen(&refused, Look::Pipe, &[&["install", "tool"]]),
-        ),
-        (
-            "integrity",
-            screen(&damaged, Look::Pipe, &[&["install", "tool@1.0.0"]]),
-        ),
-        ("disk", screen(&taken, Look::Pipe, &[&["install", "tool@1.0.0"]])),
+        ("does-not-run", &refusing_to_run, install),
+        ("integrity", &altered, &[&["install", "tool@1.0.0"]]),
+        ("disk", &taken, install),
     ];
+    let mut seen = vec![("helps".to_owned(), helps(&home()))];
+    for (name, world, commands) in screens {
+        seen.push((name.to_owned(), screen(&world(), Look::Pipe, commands)));
+        // Where there is no `script`, there is no terminal to look at.
+        if programs::find("script").is_some() {
+            let on_terminal = screen(&world(), Look::Terminal, commands);
+            seen.push((format!("{name}-terminal"), on_terminal));
+        }
+    }
     let assert = Assert::new().action_env("SNAPSHOTS");
     let reviewed = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/screens");
-    let wrong: Vec<String> = screens
+    let wrong: Vec<String> = seen
         .into_iter()
-        .filter(|(_, screen)| !screen.is_empty())
         .filter_map(|(name, screen)| {
             let expected = Data::read_from(reviewed.join(format!("{name}.txt")).as_std_path(), None).raw();
             let result = assert.try_eq(Some(&name), Data::text(screen), expected);
