@@ -196,7 +196,7 @@ fn every_sort_of_object_is_copied_without_a_postgresql_of_the_host() {
     }
     alone(&["db", "import", "placed.sql"])
         .exits(1)
-        .says("hint: dump it again with `pg_dump --no-tablespaces");
+        .says("  dump it again with `pg_dump --no-tablespaces");
     let rows = [
         (
             elsewhere.address.as_str(),

@@ -30,7 +30,7 @@ fn a_grant_on_a_function_that_is_another_here_is_told_with_what_works() {
         home.db(&["import", source])
             .exits(1)
             .says("function public.postgres_fdw_get_connections() does not exist")
-            .says("hint: PostgreSQL here has it with other arguments; without privileges it can be copied: `pg_dump --no-privileges");
+            .says("  PostgreSQL here has it with other arguments; without privileges it can be copied: `pg_dump --no-privileges");
     });
     elsewhere.write(
         &home,

@@ -197,5 +197,5 @@ fn what_keeps_a_server_from_starting_is_told_with_what_brings_the_database_back(
     ampup(&["run", "true"])
         .exits(1)
         .says("unrecognized configuration parameter")
-        .says("mend what it names");
+        .says("correct what it names");
 }
