@@ -313,17 +313,12 @@ fn kept_lines(kept: &[Waste]) -> Vec<String> {
         let (size, what) = (sized(waste.bytes), waste.what);
         format!("  {size:>8}  {what:width$}  `{}`", waste.path)
     };
-    let old = kept.iter().find(|waste| waste.what == prune::OLD_DATABASE);
+    let has_old = kept.iter().any(|waste| waste.what == prune::OLD_DATABASE);
     let which = if kept.len() > 1 { "the first" } else { "it" };
     std::iter::once("removed only if you name them:".to_owned())
         .chain(kept.iter().map(line))
         .chain([format!("{} removes {which}", removal(first))])
-        .chain(old.map(|waste| {
-            format!(
-                "`ampup db restore {}` brings it back",
-                shell::typed(waste.path.as_str())
-            )
-        }))
+        .chain(has_old.then(|| "in its project, `ampup db restore` brings an old database back".to_owned()))
         .collect()
 }
 

@@ -192,7 +192,7 @@ fn the_socket_of_a_server_stays_until_that_ends_and_a_name_is_enough() {
         .ampup(&["prune"])
         .exits(0)
         .says("removed only if you name them:\n")
-        .says("` removes the first\nnothing else to remove\n");
+        .says("` removes the first\nin its project, `ampup db restore` brings an old database back\nnothing else to remove\n");
     let rows = served.ampup(&["prune", "--json"]).exits(0).json()["kept"].clone();
     assert_eq!(rows.as_array().map(Vec::len), Some(2), "{rows}");
     // As a shell writes it for a pattern.

@@ -62,7 +62,7 @@ fn a_database_is_started_described_and_stopped() {
     let served = Served::new();
     served.ampup(&["db", "status"]).exits(0).prints_with("none");
     served.ampup(&["db", "url"]).exits(3).says("there is no database");
-    served.ampup(&["db", "stop"]).exits(0).says("is not running");
+    served.ampup(&["db", "stop"]).exits(0).says("there is no database in");
     served.ampup(&["db", "logs"]).exits(3).says("there is no log");
     let started = served.ampup(&["--json", "db", "start"]).exits(0).json();
     assert_eq!(
@@ -236,7 +236,7 @@ fn a_directory_that_is_no_cluster_is_not_put_aside() {
         .ampup(&["db", "reset", "work"])
         .exits(1)
         .says("diary.txt")
-        .says("hint: ");
+        .says("\n  move it away, or set `AMP_DIR` to another directory: it is never written over");
     assert!(place.join("diary.txt").exists());
 }
 

@@ -132,7 +132,9 @@ fn the_flags_of_todays_ampup_work_or_say_what_replaced_them() {
     .exits(0);
     assert!(elsewhere.join("bin/ampd").exists());
     every(["--repo", "--arch", "--platform"], |flag| {
-        home.ampup(&["install", flag, "x"]).exits(2).says(" of ampup 0.1 is gone\n  ");
+        home.ampup(&["install", flag, "x"])
+            .exits(2)
+            .says(" of ampup 0.1 is gone\n  ");
     });
 }
 

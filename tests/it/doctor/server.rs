@@ -268,15 +268,22 @@ fn each_fault_of_a_stopped_cluster_is_found_alone_and_stops_run_and_ampd() {
         if *stumbles == BothAtLast {
             return;
         }
-        let run = home.command(&["run", "--", "psql", "-XqAtc", "create table t(); drop table t"]);
+        let run = home.command(&[
+            "--json",
+            "run",
+            "--",
+            "psql",
+            "-XqAtc",
+            "create table t(); drop table t",
+        ]);
         let run = finish(within(&home, run, &project));
         assert_eq!(run.code != 0, matches!(stumbles, Run | Both), "{run:#?}");
         // Where the program itself does not load, or ran, nothing more is known.
         let needs_none = ["does not run here", "read-only"]
             .iter()
-            .any(|text| run.stderr.contains(text));
+            .any(|text| run.stdout.contains(text) || run.stderr.contains(text));
         assert!(
-            run.code == 0 || run.stderr.contains("hint: ") || needs_none,
+            run.code == 0 || needs_none || run.json()["error"]["hint"].is_string(),
             "{run:#?}"
         );
     };
