@@ -1,6 +1,8 @@
 //! The components that the user named, parsed once, at the door: behind it there are components and requirements, and
 //! no words. Not a verb itself.
 
+use std::convert::Infallible;
+
 use camino::Utf8PathBuf;
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 
@@ -21,22 +23,13 @@ pub enum Request {
     Version(Requirement),
     /// A component, at a version or not.
     Component(ComponentSpec),
-    /// A name that has capital letters, which no component's has.
-    Capitals {
-        /// As it was written.
-        word: String,
-        /// The same in small letters.
-        name: ComponentName,
-        /// The reason that it is not a spec.
-        cause: InvalidSpec,
-    },
 }
 
 /// Names that people use for a component, and its own.
 const ALIASES: &[(&str, &str)] = &[("pg", "postgres"), ("postgresql", "postgres"), ("self", "ampup")];
 
-/// The name of the component that people call so.
-pub(super) fn known_as(word: &str) -> &str {
+/// The name of the component that people call so, in small letters.
+pub fn known_as(word: &str) -> &str {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == word);
     alias.map_or(word, |(_, name)| name)
 }
@@ -45,7 +38,7 @@ impl Request {
     /// The component that is meant, and what its version must be.
     ///
     /// # Errors
-    /// When the name is not written as names are, or a version alone is none of the daemon's and one of something else.
+    /// When a version alone is none of the daemon's and one of something else.
     pub fn spec(&self, session: &Session) -> Result<ComponentSpec, Error> {
         match self {
             Self::Version(requirement) => {
@@ -65,22 +58,6 @@ impl Request {
                 }
             }
             Self::Component(spec) => Ok(spec.clone()),
-            Self::Capitals { word, name, cause } => {
-                let is_known = session
-                    .registry()
-                    .is_ok_and(|registry| registry.component(name).is_some());
-                Err(if is_known {
-                    Error::NotFound {
-                        message: format!("there is no component `{word}`"),
-                        hint: format!("did you mean `{name}`?"),
-                    }
-                } else {
-                    Error::Usage {
-                        message: cause.to_string(),
-                        hint: "`ampup list --available` lists the components".to_owned(),
-                    }
-                })
-            }
         }
     }
 }
@@ -143,41 +120,41 @@ pub fn component(
     example: &'static str,
 ) -> impl Fn(&str) -> Result<Request, Error> + Clone + Send + Sync + 'static {
     move |word| {
-        let cause = match spec(word) {
-            Ok(spec) => return Ok(Request::Component(spec)),
-            Err(cause) => cause,
+        let refused = |cause: InvalidSpec| Error::Usage {
+            message: cause.to_string(),
+            hint: match name(word.split('@').next().unwrap_or_default()) {
+                Ok(name) => {
+                    format!("`ampup list {name}` shows the installed versions, `ampup info {name}` all")
+                }
+                Err(_) => format!("`{example}`"),
+            },
         };
-        let name = word.split('@').next().unwrap_or_default().to_lowercase();
-        match (known_as(&name).parse(), &cause) {
-            (Ok(name), InvalidSpec::Name(_)) => Ok(Request::Capitals {
-                word: word.to_owned(),
-                name,
-                cause,
-            }),
-            (Ok(name), InvalidSpec::Requirement(_)) => Err(Error::Usage {
-                message: cause.to_string(),
-                hint: format!("`ampup list {name}` shows the installed versions, `ampup info {name}` all"),
-            }),
-            _ => Err(Error::Usage {
-                message: cause.to_string(),
-                hint: format!("`{example}`"),
-            }),
-        }
+        spec(word).map(Request::Component).map_err(refused)
     }
 }
 
 /// Reads a component and what its version must be.
 pub fn spec(word: &str) -> Result<ComponentSpec, InvalidSpec> {
-    let spec: ComponentSpec = word.parse()?;
+    let (named, requirement) = match word.split_once('@') {
+        None => (word, None),
+        Some((named, requirement)) => (named, Some(requirement)),
+    };
     Ok(ComponentSpec {
-        name: known_as(spec.name.as_str()).parse()?,
-        ..spec
+        name: name(named)?,
+        requirement: requirement.map(str::parse).transpose()?,
     })
 }
 
-/// Reads the name of a component.
+/// Reads the name of a component, in capital or small letters.
 pub fn name(word: &str) -> Result<ComponentName, InvalidComponentName> {
-    known_as(word).parse()
+    // What is refused is named as it was written.
+    let known = known_as(&word.to_lowercase()).parse();
+    known.or_else(|_: InvalidComponentName| word.parse())
+}
+
+/// Reads the name of a program; a component's stands for its program.
+pub fn program(word: &str) -> Result<String, Infallible> {
+    Ok(known_as(word).to_owned())
 }
 
 /// Reads a path. An empty one would mean the working directory.
@@ -237,7 +214,9 @@ fn is_released(name: &ComponentName, requirement: &Requirement, registry: &Regis
 /// typed.
 fn meant(replaced: &[&str], spec: &ComponentSpec, session: &Session) -> String {
     let words: Vec<&str> = session.command.split(' ').collect();
-    let is_same = |(typed, meant): (&&str, &&str)| known_as(typed) == *meant || same_version(typed, meant);
+    let is_same = |(typed, meant): (&&str, &&str)| {
+        known_as(&typed.to_lowercase()) == *meant || same_version(typed, meant)
+    };
     let found = words
         .windows(replaced.len())
         .position(|window| window.iter().zip(replaced).all(is_same));
@@ -269,12 +248,17 @@ mod tests {
 
     #[test]
     fn postgres_is_found_by_what_people_call_it() {
-        every(["pg", "postgresql", "postgres"], |word| {
-            assert_eq!(name(word).expect(word).as_str(), "postgres");
-            let spec = spec(&format!("{word}@17")).expect(word);
-            assert_eq!(spec.to_string(), "postgres@17");
-        });
+        every(
+            ["pg", "postgresql", "postgres", "PG", "PostgreSQL", "Postgres"],
+            |word| {
+                assert_eq!(name(word).expect(word).as_str(), "postgres");
+                let spec = spec(&format!("{word}@17")).expect(word);
+                assert_eq!(spec.to_string(), "postgres@17");
+            },
+        );
         assert_eq!(name("pgx").expect("a name").as_str(), "pgx");
+        let refused = name("Tool!").expect_err("no name").to_string();
+        assert!(refused.starts_with("`Tool!` is not"), "{refused}");
     }
 
     #[test]
@@ -283,7 +267,6 @@ mod tests {
         assert!(matches!(read("0.0.35"), Ok(Request::Version(_))));
         assert!(matches!(read("nightly"), Ok(Request::Version(_))));
         assert!(matches!(read("postgres@18"), Ok(Request::Component(_))));
-        assert!(matches!(read("Postgres@18"), Ok(Request::Capitals { .. })));
         let example = "`ampup use postgres@18.4`";
         let of_ampd = "`ampup list ampd` shows the installed versions, `ampup info ampd` all";
         let rows = [

@@ -7,6 +7,7 @@ use super::{
     error::Unused,
     installed::{damaged, ensure_there, executable_in, is_linked, unused_with},
     pinned::{self, Chooser},
+    requests,
 };
 use crate::{
     domain::{ComponentName, Inventory},
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The executable, such as `postgres`
+    #[arg(value_parser = requests::program)]
     pub executable: String,
     /// Print the directory of its component instead
     #[arg(long)]

@@ -196,7 +196,7 @@ fn settings_without_sense_are_named() {
         .exits(2)
         .says("is believed only with the public key of whoever signs it");
     home.ampup(&["install", "--jobs", "0", "tool"]).exits(2);
-    home.ampup(&["install", "Tool"])
+    home.ampup(&["install", "Toool"])
         .exits(3)
         .says("did you mean `tool`?");
     let mut command = home.command(&["list"]);
