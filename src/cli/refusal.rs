@@ -1,8 +1,13 @@
 //! The refusal of a command line, in the form of every other error: what is wrong, and the line that was meant.
 
 mod synonyms;
+#[cfg(test)]
+mod tests;
 
-use std::ffi::OsString;
+use std::{
+    ffi::OsString,
+    num::{IntErrorKind, ParseIntError},
+};
 
 use clap::{
     Command,
@@ -11,8 +16,8 @@ use clap::{
 
 use super::help;
 use crate::{
-    commands::Error,
-    domain::{ComponentName, Requirement, programs},
+    commands::{Error, requests},
+    domain::{Requirement, programs},
     nearest::nearest,
     shell,
 };
@@ -25,13 +30,13 @@ pub(super) fn error(refusal: &clap::Error, words: &[OsString]) -> Error {
         .collect();
     let mut grammar = help::grammar();
     grammar.build();
-    let (verb, path) = verb(&grammar, &words);
+    let (verb, path, _) = verb(&grammar, &words);
     let context = |kind| match refusal.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
     };
     let usual = || Error::Usage {
-        message: first_paragraph(refusal),
+        message: said(refusal, context(ContextKind::InvalidValue)),
         hint: format!("`{}`", asks_for_help(&path)),
     };
     match (
@@ -41,10 +46,15 @@ pub(super) fn error(refusal: &clap::Error, words: &[OsString]) -> Error {
     ) {
         (ErrorKind::InvalidSubcommand, Some(wrong), _) => {
             let at = words.iter().position(|word| word == wrong).unwrap_or(words.len());
-            let (group, path) = match self::verb(&grammar, &words[..at]) {
-                (help, _) if help.get_name() == "help" => (&grammar, "ampup".to_owned()),
-                found => found,
-            };
+            let (mut before, behind) = (words[..at].to_vec(), &words[at..]);
+            before.retain(|word| word != HELP);
+            let (group, path, _) = self::verb(&grammar, &before);
+            if before.len() < at {
+                // `ampup db help` is `ampup help db`.
+                before = path.split(' ').map(str::to_owned).collect();
+                before.insert(1, HELP.to_owned());
+            }
+            let (at, words) = (before.len(), [&before, behind].concat());
             Error::Usage {
                 message: format!("there is no command `{path} {wrong}`"),
                 hint: meant_verb(&grammar, group, at, &words)
@@ -52,17 +62,12 @@ pub(super) fn error(refusal: &clap::Error, words: &[OsString]) -> Error {
             }
         }
         (ErrorKind::UnknownArgument, _, Some(wrong)) if wrong.starts_with("--") => {
-            let flags: Vec<String> = verb
-                .get_arguments()
-                .filter(|argument| !argument.is_hide_set())
-                .filter_map(|argument| Some(format!("--{}", argument.get_long()?)))
-                .collect();
             let name = wrong.split('=').next().unwrap_or(wrong);
-            Error::Usage {
+            before_its_command(name, &grammar, &words).unwrap_or_else(|| Error::Usage {
                 message: format!("`{path}` has no option `{name}`"),
-                hint: meant(name, flags.iter().map(String::as_str), &words)
+                hint: meant_option(name, verb, &words)
                     .unwrap_or_else(|| format!("`{}` lists the options", asks_for_help(&path))),
-            }
+            })
         }
         (ErrorKind::UnknownArgument, _, Some(word)) if verb.get_name() == "upgrade" => Error::Usage {
             message: first_paragraph(refusal),
@@ -96,17 +101,23 @@ pub(super) fn error(refusal: &clap::Error, words: &[OsString]) -> Error {
     }
 }
 
-/// The command that a line names, and how it is typed.
-fn verb<'a>(grammar: &'a Command, words: &[String]) -> (&'a Command, String) {
+/// The command that prints the help of another.
+const HELP: &str = "help";
+
+/// The command that a line names, how it is typed, and the place behind it.
+fn verb<'a>(grammar: &'a Command, words: &[String]) -> (&'a Command, String, usize) {
     let mut verb = grammar;
     let mut path = "ampup".to_owned();
-    for word in words.iter().skip(1).take_while(|word| *word != "--") {
+    let mut end = words.len().min(1);
+    let own = words.iter().enumerate().skip(1);
+    for (at, word) in own.take_while(|(_, word)| *word != "--") {
         if let Some(below) = verb.find_subcommand(word) {
             verb = below;
             path = format!("{path} {}", below.get_name());
+            end = at + 1;
         }
     }
-    (verb, path)
+    (verb, path, end)
 }
 
 fn asks_for_help(path: &str) -> String {
@@ -114,6 +125,38 @@ fn asks_for_help(path: &str) -> String {
         Some(verb) => format!("ampup help {verb}"),
         None => "ampup --help".to_owned(),
     }
+}
+
+/// The refusal of an option that stands before the command that takes it.
+fn before_its_command(name: &str, grammar: &Command, words: &[String]) -> Option<Error> {
+    let is_it = |word: &String| {
+        word.strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    };
+    let at = words.iter().position(is_it)?;
+    let (verb, path, end) = verb(grammar, words);
+    let mut options = verb.get_arguments();
+    let option = options.find(|option| option.get_long() == name.strip_prefix("--"))?;
+    let has_value = option.get_action().takes_values() && words[at] == name;
+    let rest = at + 1 + usize::from(has_value);
+    if rest >= end {
+        return None;
+    }
+    let line = [&words[1..at], &words[rest..end], &words[at..rest], &words[end..]].concat();
+    Some(Error::Usage {
+        message: format!("`{name}` is an option of `{path}`, and comes after it"),
+        hint: did_you_mean(&line),
+    })
+}
+
+/// The line with the option that was probably meant.
+fn meant_option(name: &str, verb: &Command, words: &[String]) -> Option<String> {
+    let options = verb.get_arguments().filter(|option| !option.is_hide_set());
+    let near = nearest(
+        name.trim_start_matches('-'),
+        options.filter_map(|option| option.get_long()),
+    );
+    meant_exactly(name, &format!("--{}", near.first()?), words)
 }
 
 /// The line with the word that was probably meant.
@@ -176,7 +219,13 @@ fn meant_verb(grammar: &Command, group: &Command, at: usize, words: &[String]) -
     let database = grammar.find_subcommand("db");
     let of_database: Vec<&str> = database.into_iter().flat_map(names).collect();
     if is_of_component(wrong) && !of_database.contains(&wrong) {
-        return meant_exactly(wrong, &format!("run {wrong}"), words);
+        let known = component_of(wrong);
+        let right = match wrong.contains('@') {
+            _ if words.get(1).is_some_and(|word| word == HELP) => "run".to_owned(),
+            true => format!("install {wrong}"),
+            false => format!("run {known}"),
+        };
+        return meant_exactly(wrong, &right, words);
     }
     let near = nearest(wrong, own.iter().chain(&of_database).copied());
     match *near.first()? {
@@ -187,8 +236,16 @@ fn meant_verb(grammar: &Command, group: &Command, at: usize, words: &[String]) -
 
 /// Returns true if this is a program, or a component at a version or not, that is known without a registry.
 fn is_of_component(word: &str) -> bool {
-    let name = word.split('@').next().unwrap_or_default();
-    [programs::POSTGRES, programs::AMP].concat().contains(&name)
+    let name = component_of(word);
+    [programs::POSTGRES, programs::AMP]
+        .concat()
+        .contains(&name.as_str())
+}
+
+/// The name in front of a version, as it is known here.
+fn component_of(word: &str) -> String {
+    let name = word.split('@').next().unwrap_or_default().to_lowercase();
+    requests::known_as(&name).to_owned()
 }
 
 fn did_you_mean(words: &[String]) -> String {
@@ -214,7 +271,7 @@ fn joined(version: &str, words: &[String]) -> Option<(String, String)> {
     version.parse::<Requirement>().ok()?;
     let at = words.iter().rposition(|word| word == version)?;
     let name = words[..at].last()?;
-    name.parse::<ComponentName>().ok()?;
+    requests::name(name).ok()?;
     let spec = format!("{name}@{version}");
     let (before, after) = (&words[1..at - 1], &words[at + 1..]);
     let line = did_you_mean(&[before, std::slice::from_ref(&spec), after].concat());
@@ -226,7 +283,7 @@ fn unwanted_version(word: &str, path: &str, words: &[String]) -> Option<Error> {
     let (spec, line) = match word.split_once('@') {
         Some((name, version)) => {
             version.parse::<Requirement>().ok()?;
-            name.parse::<ComponentName>().ok()?;
+            requests::name(name).ok()?;
             (word.to_owned(), meant_exactly(word, name, words)?)
         }
         None => {
@@ -264,6 +321,22 @@ fn item_to_remove(word: &str, path: &str, words: &[String]) -> Option<Error> {
     })
 }
 
+/// The mistake: of a value, in the words of whoever read it, who may name it already.
+fn said(refusal: &clap::Error, value: Option<&str>) -> String {
+    let text = first_paragraph(refusal);
+    let (Some(cause), Some(value)) = (std::error::Error::source(refusal), value) else {
+        return text;
+    };
+    let why = cause.to_string();
+    let plain = match cause.downcast_ref::<ParseIntError>().map(ParseIntError::kind) {
+        Some(IntErrorKind::PosOverflow) => "it is too large",
+        Some(_) => "it is not a number from 0 up",
+        None if why.contains(&format!("`{value}`")) => return why,
+        None => return text,
+    };
+    text.replace(&why, plain)
+}
+
 /// The text of clap's, without the usage and the tips that follow it.
 fn first_paragraph(refusal: &clap::Error) -> String {
     let text = refusal.to_string();
@@ -273,161 +346,4 @@ fn first_paragraph(refusal: &clap::Error) -> String {
         .map(str::trim)
         .collect();
     lines.join(" ").trim_start_matches("error: ").replace('\'', "`")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::table::every;
-
-    fn refusal_of(line: &str) -> String {
-        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        let refusal = help::parsed().try_get_matches_from(&words).expect_err("refused");
-        error(&refusal, &words).lines().join("\n")
-    }
-
-    #[test]
-    fn a_refused_line_is_answered_with_the_one_that_was_meant() {
-        let rows = [
-            (
-                "ampup instal postgres@18",
-                "error: there is no command `ampup instal`\nhint: did you mean `ampup install postgres@18`?",
-            ),
-            (
-                "ampup status",
-                "error: there is no command `ampup status`\nhint: did you mean `ampup db status`?",
-            ),
-            (
-                "ampup restore x",
-                "error: there is no command `ampup restore`\nhint: did you mean `ampup db restore x`?",
-            ),
-            (
-                "ampup ampd solo",
-                "error: there is no command `ampup ampd`\nhint: did you mean `ampup run ampd solo`?",
-            ),
-            (
-                "ampup solo",
-                "error: there is no command `ampup solo`\nhint: `ampup run ampd solo` runs Amp",
-            ),
-            (
-                "ampup amp",
-                "error: there is no command `ampup amp`\nhint: `ampup install` installs Amp: ampd, ampctl and PostgreSQL",
-            ),
-            (
-                "ampup pg_dump -Fc",
-                "error: there is no command `ampup pg_dump`\nhint: did you mean `ampup run pg_dump -Fc`?",
-            ),
-            (
-                "ampup psql db",
-                "error: there is no command `ampup psql`\nhint: did you mean `ampup db psql`?",
-            ),
-            (
-                "ampup --offline start db --tcp",
-                "error: there is no command `ampup start`\nhint: did you mean `ampup --offline db start --tcp`?",
-            ),
-            (
-                "ampup postgres@17 install",
-                "error: there is no command `ampup postgres@17`\nhint: did you mean `ampup install postgres@17`?",
-            ),
-            (
-                "ampup ampd run solo",
-                "error: there is no command `ampup ampd`\nhint: did you mean `ampup run ampd solo`?",
-            ),
-            (
-                "ampup db run psql",
-                "error: there is no command `ampup db run`\nhint: did you mean `ampup run psql`?",
-            ),
-            (
-                "ampup help psql",
-                "error: there is no command `ampup psql`\nhint: did you mean `ampup help db psql`?",
-            ),
-            (
-                "ampup help frobnicate",
-                "error: there is no command `ampup frobnicate`\nhint: `ampup --help` lists the commands",
-            ),
-            (
-                "ampup unpin postgres",
-                "error: there is no command `ampup unpin`\n  to remove a pin, delete its line in the project's `ampup.toml`",
-            ),
-            (
-                "ampup info postgres@18",
-                "error: `ampup info` takes the name of a component without a version\nhint: did you mean `ampup info postgres`?",
-            ),
-            (
-                "ampup check postgres 18 --offline",
-                "error: `ampup check` takes the name of a component without a version\nhint: did you mean `ampup check postgres --offline`?",
-            ),
-            (
-                "ampup update postgres 18",
-                "error: `ampup update` takes the name of a component without a version\nhint: `ampup install postgres@18`",
-            ),
-            (
-                "ampup info pg_dump",
-                "error: there is no component `pg_dump`; it is a program of postgres\nhint: did you mean `ampup info postgres`?",
-            ),
-            (
-                "ampup frobnicate",
-                "error: there is no command `ampup frobnicate`\nhint: `ampup --help` lists the commands",
-            ),
-            (
-                "ampup db strat",
-                "error: there is no command `ampup db strat`\nhint: did you mean `ampup db start`?",
-            ),
-            (
-                "ampup install --dry-rum",
-                "error: `ampup install` has no option `--dry-rum`\nhint: did you mean `ampup install --dry-run`?",
-            ),
-            (
-                "ampup use postgres 17 --dry-run",
-                "error: the version of a component is joined to its name: `postgres@17`\nhint: did you mean `ampup use postgres@17 --dry-run`?",
-            ),
-            (
-                "ampup db upgrade 17",
-                "error: unexpected argument `17` found\nhint: did you mean `ampup db upgrade --to 17`?",
-            ),
-            (
-                "ampup db create shop",
-                "error: there is no command `ampup db create`\nhint: did you mean `ampup db psql -c 'create database shop'`?",
-            ),
-            (
-                "ampup db create",
-                "error: there is no command `ampup db create`\nhint: did you mean `ampup db start`?",
-            ),
-            (
-                "ampup db undo",
-                "error: there is no command `ampup db undo`\nhint: did you mean `ampup db restore`, which lists what can be brought back?",
-            ),
-            (
-                "ampup db rollback before.tar.zst",
-                "error: there is no command `ampup db rollback`\nhint: did you mean `ampup db restore before.tar.zst`?",
-            ),
-            (
-                "ampup rollback",
-                "error: there is no command `ampup rollback`\nhint: did you mean `ampup undo`?",
-            ),
-            (
-                "ampup db uninstall",
-                "error: there is no command `ampup db uninstall`\nhint: did you mean `ampup db reset`?",
-            ),
-            (
-                "ampup prune .amp/metadb.old-1 .amp/metadb.old-2",
-                "error: `.amp/metadb.old-1` is not the name of a component\nhint: did you mean `ampup prune --remove .amp/metadb.old-1 .amp/metadb.old-2`?",
-            ),
-            (
-                "ampup list --fast",
-                "error: `ampup list` has no option `--fast`\nhint: `ampup help list` lists the options",
-            ),
-            (
-                "ampup info",
-                "error: the following required arguments were not provided: <NAME>\nhint: `ampup help info`",
-            ),
-            (
-                "ampup --color blue list",
-                "error: invalid value `blue` for `--color <WHEN>` [possible values: auto, always, never]\nhint: `ampup help list`",
-            ),
-        ];
-        every(rows, |(line, expected)| {
-            assert_eq!(refusal_of(line), expected, "{line}");
-        });
-    }
 }

@@ -41,11 +41,8 @@ impl How {
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("it must be 1 or more".to_owned()),
-        Ok(number) => Ok(number),
-        Err(cause) => Err(format!("{cause}")),
-    }
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "it is not a number from 1 up".to_owned())
 }
 
 /// Flags of ampup 0.1 that have no meaning any more.

@@ -1,10 +1,13 @@
 //! Words of other programs, and what they are here.
 
 /// Verbs of other programs that nothing is to be typed for.
-const INSTEAD: &[(&str, &str)] = &[(
-    "unpin",
-    "to remove a pin, delete its line in the project's `ampup.toml`",
-)];
+const INSTEAD: &[(&str, &str)] = &[
+    ("restart", "`ampup db stop`, then `ampup db start`"),
+    (
+        "unpin",
+        "to remove a pin, delete its line in the project's `ampup.toml`",
+    ),
+];
 
 /// Words of other programs for a verb, and verbs of ampup for the one of `ampup db` that does the same to a database.
 pub(super) const SYNONYMS: &[(&[&str], &str)] = &[
