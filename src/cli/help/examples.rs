@@ -364,4 +364,11 @@ pub(super) const EXAMPLES: &[(&str, Examples)] = &[
             ("ampup --version", "the same"),
         ],
     ),
+    (
+        "help",
+        &[
+            ("ampup help install", "the same as `ampup install --help`"),
+            ("ampup help db psql", "of a command of the project's database"),
+        ],
+    ),
 ];
