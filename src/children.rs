@@ -7,7 +7,7 @@ use std::time::Instant;
 use std::{
     collections::BTreeSet,
     io,
-    process::{Child, Command},
+    process::{Child, Command, ExitStatus},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -15,6 +15,12 @@ use std::{
     thread,
     time::Duration,
 };
+
+/// The end of a program that failed, as people call it: `exit code 2`, `signal 9 (SIGKILL)`.
+pub fn ended(status: &ExitStatus) -> String {
+    let text = status.to_string().replace("exit status: ", "exit code ");
+    text.replace(": ", " ")
+}
 
 /// The handle through which a run is interrupted. Its clones are one handle; the default is one that nobody uses.
 #[derive(Debug, Clone, Default)]

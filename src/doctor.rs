@@ -34,7 +34,7 @@ use crate::{
     domain::{Component, Inventory},
     env::Env,
     event::sized_down,
-    fs::{identity::FileIdentity, link, lock::Lock, space},
+    fs::{identity::FileIdentity, link, lock::Lock, reason, space},
     hindrance::Hindrance,
     host,
     layout::Layout,
@@ -217,7 +217,7 @@ fn home(layout: &Layout) -> Finding {
         ),
         Err(cause) => Finding::problem(
             "home",
-            format!("`{home}` cannot be looked at: {cause}"),
+            format!("`{home}` cannot be looked at: {}", reason(&cause)),
             "choose another with `AMPUP_HOME`",
         ),
         Ok(metadata) if !metadata.is_dir() => Finding::problem(

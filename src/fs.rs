@@ -32,6 +32,17 @@ pub fn entries(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
     paths
 }
 
+/// The reason that a file operation failed, for a text that names the file: without the words of the library, the path and
+/// the system's number.
+pub fn reason(cause: &io::Error) -> String {
+    let text = cause.to_string();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    let named = text
+        .strip_prefix("failed to ")
+        .and_then(|text| text.rsplit_once("`: "));
+    named.map_or(text, |(_, why)| why).to_owned()
+}
+
 /// Returns true for a directory with nothing in it.
 fn is_empty(directory: &Utf8Path) -> bool {
     fs_err::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
@@ -119,6 +130,8 @@ mod tests {
         let raw = |errno: rustix::io::Errno| io::Error::from_raw_os_error(errno.raw_os_error());
         let named = fs_err::read("/dev/null/x").expect_err("no directory");
         assert!(named.raw_os_error().is_none(), "the path is in front of it");
+        assert_eq!(reason(&named), "Not a directory");
+        assert_eq!(reason(&raw(rustix::io::Errno::IO)), "Input/output error");
         assert_eq!(os_error(&named), Some(rustix::io::Errno::NOTDIR.raw_os_error()));
         assert!(is_disk_failure(&raw(rustix::io::Errno::IO)) && !is_disk_failure(&named));
         assert!(is_out_of_files(&raw(rustix::io::Errno::NFILE)) && !is_out_of_files(&named));

@@ -19,6 +19,7 @@ use crate::{
     domain::{ComponentName, ComponentSpec, Requirement},
     env::Env,
     fs::{above::within_reach, atomic},
+    settings::TomlError,
 };
 
 /// The name of the file.
@@ -65,7 +66,7 @@ pub enum PinsError {
         /// The file.
         path: Utf8PathBuf,
         /// Where and why.
-        source: Box<toml::de::Error>,
+        source: Box<TomlError>,
     },
     /// It says something that a file of pins cannot say.
     #[error("`{path}`, line {line}: {what}")]
@@ -121,7 +122,7 @@ impl Pins {
     pub fn parse(text: &str, path: Utf8PathBuf) -> Result<Self, PinsError> {
         let malformed = |source| PinsError::Malformed {
             path: path.clone(),
-            source: Box::new(source),
+            source: Box::new(TomlError(source)),
         };
         let line = |at: usize| 1 + text[..at].matches('\n').count();
         let senseless = |at: usize, what: String| PinsError::Senseless {

@@ -81,7 +81,7 @@ pub enum SettingsError {
         /// The file.
         path: String,
         /// Where and why.
-        source: Box<toml::de::Error>,
+        source: Box<TomlError>,
     },
     /// A key has a value that makes no sense.
     #[error("`{path}`, line {line}: `{key}` is {value}")]
@@ -98,6 +98,14 @@ pub enum SettingsError {
         takes: &'static str,
     },
 }
+
+/// The fault of a text that is not TOML, with the line that it is in.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.to_string().replace(NO_VALUE, "a value is missing, or a text has no quotes"))]
+pub struct TomlError(pub toml::de::Error);
+
+/// The words of the library for that.
+const NO_VALUE: &str = "string values must be quoted, expected literal string";
 
 impl Settings {
     /// Reads the file at `path`, with a warning for each key that means nothing; where there is none, nothing is settled.
@@ -116,7 +124,7 @@ impl Settings {
         let document: BTreeMap<String, Spanned<Value>> =
             toml::from_str(text).map_err(|source| SettingsError::Malformed {
                 path: path.to_string(),
-                source: Box::new(source),
+                source: Box::new(TomlError(source)),
             })?;
         let mut settings = Self::default();
         let mut warnings = Vec::new();

@@ -23,6 +23,7 @@ use crate::{
     env::Env,
     event::Event,
     exit::Exit,
+    fs::reason,
 };
 
 /// The version of what `--json` prints.
@@ -371,7 +372,7 @@ fn forgiven(written: io::Result<()>) -> io::Result<()> {
 }
 
 fn unwritten(cause: &io::Error) -> String {
-    format!("error: cannot write to stdout: {cause}")
+    format!("error: cannot write to stdout: {}", reason(cause))
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use url::Url;
+use url::{ParseError, Url};
 
 use crate::{
     env::Env,
     fs::atomic,
     postgres::{Cluster, Project},
-    settings::SettingsError,
+    settings::{SettingsError, TomlError},
 };
 
 use super::{Error, Session, variables::URL};
@@ -83,6 +83,7 @@ impl External {
         match Url::parse(&self.url) {
             Ok(url) if ["postgres", "postgresql"].contains(&url.scheme()) => None,
             Ok(url) => Some(format!("its scheme is `{}`, and not `postgresql`", url.scheme())),
+            Err(ParseError::RelativeUrlWithoutBase) => Some("it is not an address".to_owned()),
             Err(cause) => Some(cause.to_string()),
         }
     }
@@ -128,7 +129,7 @@ fn in_file(project: &Project, config: Option<&Utf8Path>, env: &Env) -> Result<Ve
     };
     let found = in_settings(&String::from_utf8_lossy(&text)).map_err(|source| SettingsError::Malformed {
         path: path.to_string(),
-        source: Box::new(source),
+        source: Box::new(TomlError(source)),
     })?;
     let external = |(key, url)| External {
         place: Location::File(key, path.clone()),

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{
     Error, Session,
-    session::{REGISTRY_KEY, absolute},
+    session::{REGISTRY_KEY, absolute, no_address},
 };
 use crate::{
     event::Event,
@@ -95,17 +95,17 @@ impl Session {
             hint: "`--registry https://registry.example --registry-key FILE`".to_owned(),
         };
         if let Err(cause) = Url::parse(address) {
-            return Err(usage(format!(
-                "the registry `{address}` is not an address: {cause}"
-            )));
+            return Err(usage(format!("the registry `{address}` {}", no_address(cause))));
         }
         let path = self.registry_key()?.ok_or_else(|| {
             usage(format!(
                 "the registry `{address}` is believed only with the public key of whoever signs it"
             ))
         })?;
-        let bytes = atomic::read(&path, KEY)
-            .map_err(|cause| usage(format!("cannot read the public key `{path}`: {cause}")))?;
+        let bytes = atomic::read(&path, KEY).map_err(|source| Error::File {
+            path: path.clone(),
+            source,
+        })?;
         let text = String::from_utf8_lossy(&bytes);
         let keyring = Keyring::new(&[&text], "")
             .map_err(|_| usage(format!("`{path}` is not a public key of minisign's")))?;

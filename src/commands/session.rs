@@ -6,7 +6,7 @@ mod registry;
 use std::{cell::OnceCell, io, sync::Arc, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use url::Url;
+use url::{ParseError, Url};
 
 pub(super) use self::registry::NAMED_REGISTRY;
 pub use self::registry::RegistrySource;
@@ -235,7 +235,7 @@ impl Session {
             message: format!("the mirror `{named}` {why}"),
             hint: "`--mirror https://mirror.example/amp`, or `file:///…`".to_owned(),
         };
-        let mirror = Url::parse(named).map_err(|cause| refused(&format!("is not an address: {cause}")))?;
+        let mirror = Url::parse(named).map_err(|cause| refused(&no_address(cause)))?;
         if !["https", "http", "file"].contains(&mirror.scheme()) {
             return Err(refused("is neither https, http nor file"));
         }
@@ -342,6 +342,14 @@ impl Session {
         self.options
             .grammar
             .map_or_else(|| clap::Command::new("ampup"), |grammar| grammar())
+    }
+}
+
+/// The reason that a text is no address, as the rest of a sentence.
+pub(super) fn no_address(cause: ParseError) -> String {
+    match cause {
+        ParseError::RelativeUrlWithoutBase => "is not an address".to_owned(),
+        cause => format!("is not an address: {cause}"),
     }
 }
 

@@ -3,7 +3,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Finding;
-use crate::{env::Env, fs::atomic};
+use crate::{
+    env::Env,
+    fs::{atomic, reason},
+};
 
 /// No settings of ampd's are longer, in bytes.
 const LIMIT: u64 = 1 << 20;
@@ -42,7 +45,7 @@ pub(super) fn check(amp_dir: &Utf8Path, env: &Env) -> Vec<Finding> {
         Err(cause) => {
             return vec![Finding::problem(
                 "settings",
-                format!("ampd cannot read `{path}`: {cause}"),
+                format!("ampd cannot read `{path}`: {}", reason(&cause)),
                 "make it a file that you can read",
             )];
         }

@@ -8,7 +8,7 @@ use std::{
 use camino::Utf8Path;
 
 use super::{Finding, ampd_settings};
-use crate::{env::Env, postgres::user::OsUser};
+use crate::{env::Env, fs::reason, postgres::user::OsUser};
 
 /// The addresses that ampd listens on: the variable and the key of its `config.toml` that move it, and the default.
 const ADDRESSES: &[(&str, &str, &str)] = &[
@@ -45,7 +45,7 @@ fn finding(address: SocketAddr, variable: &str, cause: &io::Error) -> Finding {
     if cause.kind() != io::ErrorKind::AddrInUse {
         return Finding::problem(
             "ports",
-            format!("ampd cannot listen on `{address}`: {cause}"),
+            format!("ampd cannot listen on `{address}`: {}", reason(cause)),
             remedy,
         );
     }

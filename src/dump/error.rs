@@ -5,6 +5,7 @@ use std::{io, ops::RangeInclusive, process::ExitStatus};
 use camino::Utf8PathBuf;
 
 use crate::{
+    children::ended,
     event::{sized_down, sized_up},
     postgres::{ClusterError, observe::sql_session::WireError},
     shell,
@@ -55,7 +56,7 @@ pub enum DumpError {
         source: io::Error,
     },
     /// A program failed.
-    #[error("`{program}` failed ({status}){}", .last_lines.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    #[error("`{program}` failed ({}){}", ended(.status), .last_lines.iter().map(|line| format!("\n  {line}")).collect::<String>())]
     Failed {
         /// Which.
         program: String,

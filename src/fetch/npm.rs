@@ -5,13 +5,14 @@ use std::{io, process::Output};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use tokio::process::Command;
+use url::Url;
 
 use super::{
-    FetchError, Wire,
+    FetchError, Wire, authority,
     download::Wanted,
     packages::{self, Failure, PackageClient, Room, Sign, quoted},
 };
-use crate::{event::Event, verify::Verified};
+use crate::{children::ended, event::Event, fs::reason, verify::Verified};
 
 impl Wire {
     /// Fetches this version of a package.
@@ -31,7 +32,8 @@ impl Wire {
                 // `sudo npm` leaves files of root's in a user's cache, and a home may be full or read-only: ours is neither.
                 Err(Failure::Disk { path, source }) if !own_cache && !path.starts_with(room.path()) => {
                     self.report(Event::Note(format!(
-                        "npm cannot use `{path}` ({source}); using a temporary cache instead"
+                        "npm cannot use `{path}` ({}); using a temporary cache instead",
+                        reason(&source)
                     )));
                     self.pack(package, room, true).await
                 }
@@ -153,11 +155,12 @@ impl Wire {
     /// npm's failure. `cache` is named where npm does not say which file the disk refused it.
     fn failure(&self, cache: &Utf8Path, output: &Output) -> Failure {
         let (code, summary) = said(&output.stdout, &output.stderr);
+        let summary = unreached(&summary).unwrap_or(summary);
         let why = match (code.as_str(), summary.as_str()) {
             ("", "") => match last_words(&output.stderr) {
                 Some(words) if self.env.var_os("NODE_OPTIONS").is_some() => format!("{words}{OF_OPTIONS}"),
                 Some(words) => words,
-                None => format!("{}, and it did not say why", output.status),
+                None => format!("{}, and it did not say why", ended(&output.status)),
             },
             (code, "") => code.to_owned(),
             ("", summary) => summary.to_owned(),
@@ -264,6 +267,14 @@ fn said(stdout: &[u8], stderr: &[u8]) -> (String, String) {
     (first_line(code), first_line(summary))
 }
 
+/// A request that came to nothing, without the path that was asked for and the code, which npm says twice.
+fn unreached(summary: &str) -> Option<String> {
+    let (_, request) = summary.split_once("request to ")?;
+    let (address, _) = request.split_once(" failed")?;
+    let address = Url::parse(address).ok()?;
+    Some(format!("request to `{}` failed", authority::host(&address)))
+}
+
 /// The lines of an error on stderr.
 fn errors(stderr: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(stderr);
@@ -361,6 +372,12 @@ mod tests {
                 ("ENOTFOUND".to_owned(), "network request failed".to_owned())
             );
         });
+        let refused = "FetchError: request to https://npm.example:8443/@a%2fb failed, reason: connect ECONNREFUSED 192.0.2.1:8443";
+        assert_eq!(
+            unreached(refused).as_deref(),
+            Some("request to `npm.example:8443` failed")
+        );
+        assert_eq!(unreached("404 Not Found"), None);
         assert_eq!(said(b"{}", b"Segmentation fault"), (String::new(), String::new()));
         let node = "node:internal/modules/cjs/loader:1228\n  throw err;\n  ^\n\nError: Cannot find module '/nowhere.js'\n\
                     Require stack:\n- internal/preload\n    at Module._load (node:internal/x:1)\n}\n\nNode.js v20.19.2\n";

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     children::{Enlisted, Interrupt},
-    fs::atomic,
+    fs::{atomic, reason},
     verify::Verified,
 };
 
@@ -206,7 +206,8 @@ pub(super) async fn run(
     interrupt: &Interrupt,
 ) -> Result<Output, Failure> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
-    let failed = |cause: io::Error| Failure::Other(format!("`{program}` does not start ({cause})"));
+    let failed =
+        |cause: io::Error| Failure::Other(format!("`{program}` does not start ({})", reason(&cause)));
     let (child, enlisted) = interrupt.enlist(|| command.spawn(), Child::id).map_err(failed)?;
     let mut family = Family {
         child,

@@ -17,6 +17,7 @@ use super::{
     partial,
 };
 use crate::{
+    children::ended,
     domain::{Digest, Format},
     fs::atomic,
     verify::{self, Verified, VerifyError},
@@ -267,7 +268,7 @@ fn failure(output: &Output, log: &[u8], room: &Room) -> Failure {
                 .find(|line| !line.trim().is_empty())
                 .map(str::to_owned)
         })
-        .unwrap_or_else(|| format!("{}, and it did not say why", output.status));
+        .unwrap_or_else(|| format!("{}, and it did not say why", ended(&output.status)));
     Failure::Other(quoted(&words))
 }
 

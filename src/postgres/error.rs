@@ -10,7 +10,7 @@ use super::{
     project::ProjectError,
     user::UserError,
 };
-use crate::{fs::lock::LockError, locate::LocateError};
+use crate::{children::ended, fs::lock::LockError, locate::LocateError};
 
 /// The reason a cluster is not served, or not stopped.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +85,7 @@ pub enum ClusterError {
         source: io::Error,
     },
     /// The server ended before it served.
-    #[error("the server ended while starting ({status}); the end of `{log}` is:{}", indented(.last_lines))]
+    #[error("the server ended while starting ({}); the end of `{log}` is:{}", ended(.status), indented(.last_lines))]
     EarlyEnd {
         /// The exit status.
         status: ExitStatus,

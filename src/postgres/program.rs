@@ -14,7 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use self::watch::{Finished, Limit, text, watch};
 pub(crate) use self::watch::{cannot_spawn, last_lines, run_within};
 use super::{host_fault::HostFault, loading::LoadFailure, user::OsUser};
-use crate::children::Interrupt;
+use crate::children::{Interrupt, ended};
 
 /// A program that says nothing for so long is ended. A wait is bounded by silence and not by a total, because initdb
 /// takes minutes on a slow disk, and says so line by line.
@@ -41,7 +41,7 @@ pub enum ProgramError {
         source: io::Error,
     },
     /// It ended badly.
-    #[error("`{program}` failed ({status}){}", indented(.last_lines))]
+    #[error("`{program}` failed ({}){}", ended(.status), indented(.last_lines))]
     Failed {
         /// The program.
         program: Utf8PathBuf,

@@ -16,7 +16,10 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use super::{Registry, unique};
+use super::{
+    Registry,
+    unique::{self, JsonError},
+};
 use crate::domain::{
     Artifact, Artifacts, Channel, Component, ComponentName, Release, Requirement, VersionStyle,
     component::Acceptance,
@@ -34,7 +37,7 @@ const EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/manifest.json"));
 pub enum ManifestError {
     /// Not JSON, or not of this shape.
     #[error("the registry's manifest is malformed")]
-    Malformed(#[source] serde_json::Error),
+    Malformed(#[source] JsonError),
     /// Made for a newer ampup.
     #[error("the registry's manifest has schema {found}; this ampup knows schemas up to {SCHEMA}")]
     TooNew {
@@ -135,7 +138,7 @@ impl Registry {
     pub fn parse(document: &[u8]) -> Result<Self, ManifestError> {
         // Once, and not for every text in it.
         let document = std::str::from_utf8(document)
-            .map_err(|cause| ManifestError::Malformed(serde_json::Error::custom(cause)))?;
+            .map_err(|cause| ManifestError::Malformed(serde_json::Error::custom(cause).into()))?;
         let read = Self::read(document);
         if read.is_err() || !unique::is_plainly_unique(document) {
             unique::ensure_unique(document).map_err(ManifestError::Malformed)?;
@@ -151,8 +154,8 @@ impl Registry {
         {
             return Ok(whole.understood(|name, raw| raw.whole(name)));
         }
-        let read =
-            serde_json::from_str::<Document<'_, &RawValue>>(document).map_err(ManifestError::Malformed);
+        let read = serde_json::from_str::<Document<'_, &RawValue>>(document)
+            .map_err(|cause| ManifestError::Malformed(cause.into()));
         // A newer document may have another shape, too.
         let schema = match &read {
             Ok(document) => document.schema,

@@ -14,7 +14,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::unique;
+use super::unique::{self, JsonError};
 
 /// One mistake of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,10 +68,10 @@ fn add(more: Vec<Mistake>, mistakes: &mut Vec<Mistake>) {
 
 fn read(document: &[u8]) -> Result<(&str, Value), Mistake> {
     let top = |text: String| Mistake::at("$", text);
-    let text = std::str::from_utf8(document).map_err(|cause| top(format!("it is not JSON: {cause}")))?;
-    unique::ensure_unique(text)
-        .map_err(|cause| top(format!("it is not JSON that every reader reads alike: {cause}")))?;
-    let manifest = serde_json::from_str(text).map_err(|cause| top(format!("it is not JSON: {cause}")))?;
+    let text =
+        std::str::from_utf8(document).map_err(|_| top("not valid JSON: it is not UTF-8".to_owned()))?;
+    unique::ensure_unique(text).map_err(|cause| top(cause.to_string()))?;
+    let manifest = serde_json::from_str(text).map_err(|cause| top(JsonError::from(cause).to_string()))?;
     Ok((text, manifest))
 }
 

@@ -4,15 +4,42 @@ use std::{borrow::Cow, fmt};
 
 use memchr::memchr;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 
 /// Reads a document for its keys alone, and keeps nothing.
 ///
 /// # Errors
 /// When it is not JSON, or an object in it has a key twice.
-pub(super) fn ensure_unique(document: &str) -> Result<(), serde_json::Error> {
+pub(super) fn ensure_unique(document: &str) -> Result<(), JsonError> {
     let mut reader = serde_json::Deserializer::from_str(document);
     Unique(&mut Vec::new()).deserialize(&mut reader)?;
-    reader.end()
+    Ok(reader.end()?)
+}
+
+/// The fault of a document that is not JSON, or not of the shape that it must have.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", in_words(.0))]
+pub struct JsonError(serde_json::Error);
+
+impl From<serde_json::Error> for JsonError {
+    fn from(fault: serde_json::Error) -> Self {
+        Self(fault)
+    }
+}
+
+fn in_words(fault: &serde_json::Error) -> String {
+    let text = fault.to_string();
+    let (what, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
+    let (line, column) = (fault.line(), fault.column());
+    match fault.classify() {
+        Category::Eof => {
+            let what = what.strip_prefix("EOF while parsing ").unwrap_or("a value");
+            format!("not valid JSON: the file ends in the middle of {what} (line {line})")
+        }
+        Category::Syntax => format!("not valid JSON: {what} (line {line}, column {column})"),
+        Category::Data if line > 0 => format!("{what} (line {line}, column {column})"),
+        Category::Data | Category::Io => text,
+    }
 }
 
 /// Objects and lists in each other; serde_json reads no more.
@@ -182,6 +209,29 @@ mod tests {
             assert!(ensure_unique(bad).is_err(), "{bad}");
         });
         assert!(ensure_unique(&"[".repeat(100_000)).is_err(), "depth is bounded");
+    }
+
+    #[test]
+    fn a_fault_is_told_in_words_with_its_place() {
+        let rows = [
+            (
+                "{\n",
+                "not valid JSON: the file ends in the middle of an object (line 2)",
+            ),
+            (
+                "",
+                "not valid JSON: the file ends in the middle of a value (line 1)",
+            ),
+            ("[1,]", "not valid JSON: trailing comma (line 1, column 4)"),
+            (
+                r#"{"a":1,"a":1}"#,
+                "the key `a` is there twice (line 1, column 13)",
+            ),
+        ];
+        every(rows, |(document, told)| {
+            let fault = ensure_unique(document).expect_err(document);
+            assert_eq!(fault.to_string(), told, "{document}");
+        });
     }
 
     #[test]

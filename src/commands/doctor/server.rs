@@ -15,7 +15,7 @@ use crate::{
     doctor::{
         client_rules::refusal, complaint, installed, lost_files, named_settings::NamedSettings, recovery,
     },
-    fs::{atomic, link},
+    fs::{atomic, link, reason},
     locate::{self, Located},
     postgres::{
         Cluster, ClusterError, Contents, ServerState,
@@ -306,7 +306,7 @@ impl Settings<'_> {
             Err(cause) => {
                 return vec![Finding::problem(
                     "database",
-                    format!("its server cannot read `{path}`: {cause}"),
+                    format!("its server cannot read `{path}`: {}", reason(&cause)),
                     "restore that file from a backup, or `echo 'local all all trust'` into it",
                 )];
             }

@@ -13,9 +13,12 @@ use std::{
 
 use camino::Utf8Path;
 
-use crate::postgres::{
-    observe::endpoint::{DATABASE, Password, Socket},
-    observe::scram::{self, Scram},
+use crate::{
+    fs::reason,
+    postgres::{
+        observe::endpoint::{DATABASE, Password, Socket},
+        observe::scram::{self, Scram},
+    },
 };
 
 /// No message of a server we ask is larger.
@@ -143,7 +146,7 @@ fn open(database: &str, options: &str, socket: &Socket, user: &str, timeout: Dur
         Ok(()) => Answer::Ready(session),
         Err(WireError::Refused { code, message }) if code == NOT_NOW => Answer::NotYet(message),
         Err(WireError::Refused { code, message }) => Answer::Refused { code, message },
-        Err(WireError::Io(cause)) => Answer::NotYet(format!("its socket is silent: {cause}")),
+        Err(WireError::Io(cause)) => Answer::NotYet(format!("its socket is silent: {}", reason(&cause))),
     }
 }
 

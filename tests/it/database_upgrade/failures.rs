@@ -64,8 +64,8 @@ fn what_fails_on_the_way_leaves_the_old_cluster_running() {
     const VERSION: &str = "case \"$*\" in *--version) exec $0.real --version;; esac";
     let old = format!("postgres/{}", Build::Debian15.version());
     let rows = [
-        ("postgres/16.2.0", "postgres", "exit 3", "exit status: 3"),
-        (old.as_str(), "pg_dumpall", "exit 3", "exit status: 3"),
+        ("postgres/16.2.0", "postgres", "exit 3", "exit code 3"),
+        (old.as_str(), "pg_dumpall", "exit 3", "exit code 3"),
         (
             &old,
             "pg_dump",

@@ -51,13 +51,17 @@ fn whatever_npm_says_is_quoted_and_the_next_source_is_tried() {
             "`npm @x/y@1.0.0` was not found (ETARGET)",
         ),
         (r#"echo '{"error":{"code":"E401"}}'"#, "npm failed: E401"),
+        (
+            r#"echo '{"error":{"code":"ECONNREFUSED","summary":"FetchError: request to https://npm.example/@x%2fy failed, reason: connect"}}'"#,
+            "npm failed: ECONNREFUSED: request to `npm.example` failed",
+        ),
         (r#"echo '{"error":{"code":"E503"}}'"#, "npm failed: E503"),
         ("echo 'npm ERR! code ENOTFOUND' >&2", "npm failed: ENOTFOUND"),
         (
             r#"echo '{"error":{"code":"EINTEGRITY","summary":"a\u001b[2Jb"}}'"#,
             r"npm failed: EINTEGRITY: a\u{1b}[2Jb",
         ),
-        ("true", "npm failed: exit status: 1, and it did not say why"),
+        ("true", "npm failed: exit code 1, and it did not say why"),
         ("echo broken >&2", "npm failed: broken"),
         (
             "printf 'node:internal/x:1\\n  throw err;\\n\\nError: Cannot find module\\n    at x\\n\\nNode.js v20.1.0\\n' >&2; exit 1",
