@@ -180,7 +180,7 @@ impl Carried {
             } else {
                 let is_changing = is_listed(&CHANGING, command) && !has(command, OF_PROJECT);
                 let of_root = self.of_root.as_ref().filter(|_| is_changing);
-                let command = self.with_options(command);
+                let command = self.with_options(command, of_root.is_none());
                 if of_root.is_some() || program.is_some() {
                     told.truncate(told.len() - "ampup ".len());
                 }
@@ -225,8 +225,8 @@ impl Carried {
         }
     }
 
-    /// A command, without the program's name.
-    fn with_options(&self, command: &str) -> String {
+    /// A command, without the program's name. The home may be named before it.
+    fn with_options(&self, command: &str, names_home: bool) -> String {
         let grammar = Cli::command();
         let (verb, path) = verb_of(&grammar, command);
         let first = path.split(' ').next().unwrap_or_default();
@@ -239,7 +239,11 @@ impl Carried {
             carried.unwrap_or_default().to_owned()
         };
         let is_verb = !path.is_empty();
-        let home = option(&self.home, "--home", is_verb && !WITHOUT_HOME.contains(&first));
+        let home = option(
+            &self.home,
+            "--home",
+            names_home && is_verb && !WITHOUT_HOME.contains(&first),
+        );
         let registry = option(&self.registry, "--registry", is_of_registry);
         let mirror = option(&self.mirror, "--mirror", DOWNLOADING.contains(&path.as_str()));
         let amp_dir = option(&self.amp_dir, "--amp-dir", takes_project);

@@ -75,6 +75,11 @@ fn a_home_of_roots_serves_everybody_and_says_whose_it_is() {
     let run = &["run", "--no-db", "true"][..];
     of_root(&sudo, run, 3, format!("hint: `sudo {program} install`\n"));
     of_root(&su, run, 3, format!("hint: `su -c '{program} install'`\n"));
+    let mut named = home.command(&["--home", home.path().as_str(), "run", "--no-db", "true"]);
+    named.env("PATH", &sudo).env_remove("AMPUP_HOME");
+    finish(named)
+        .exits(3)
+        .says(&format!("hint: `sudo {program} install`\n"));
     // A backup is the project's, and no matter of root's.
     let removal = "\n`ampup prune --remove .amp/backups/metadb-".to_owned();
     of_root(&sudo, &["prune", "postgres"], 0, removal);
