@@ -1,5 +1,7 @@
 //! Events that are reported while ampup works.
 
+use std::time::Duration;
+
 pub(crate) use crate::fs::space::{sized, sized_down, sized_up};
 
 /// One thing that happened.
@@ -47,10 +49,12 @@ pub enum Event {
     },
     /// Another process holds what we need.
     Waiting {
-        /// The name of what is waited for, such as `postgres 18.4`.
+        /// The thing that is waited for, in words, such as `another ampup to finish`.
         name: String,
         /// Who holds it.
         holder: String,
+        /// For how long already.
+        waited: Duration,
     },
     /// Something worth a line, as expected.
     Note(String),

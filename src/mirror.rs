@@ -259,10 +259,11 @@ impl Mirror {
     /// Held while a file is put into the mirror, and not from one file to the next.
     fn lock(&self, context: &MirrorContext<'_>) -> Result<Lock, MirrorError> {
         let name = format!("the mirror `{}`", self.directory);
-        let waiting = |holder: &str| {
+        let waiting = |holder: &str, waited: Duration| {
             context.reporter.report(Event::Waiting {
                 name: name.clone(),
                 holder: holder.to_owned(),
+                waited,
             });
         };
         let lock = Lock::acquire(&self.lock_file(), context.lock_timeout, waiting)?;

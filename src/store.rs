@@ -34,6 +34,6 @@ pub mod sweep;
 
 #[cfg(feature = "cli")]
 pub use self::{
-    locking::{lock, take},
+    locking::{ANOTHER, lock, take},
     staging::seal,
 };

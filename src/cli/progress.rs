@@ -19,7 +19,7 @@ use super::{args::Progress, report::Face};
 use crate::{
     env::Env,
     event::{Event, Phase, Reporter},
-    fs::space::sized,
+    fs::{lock::ANOTHER_PROCESS, space::sized},
 };
 
 /// Which reporter.
@@ -139,7 +139,7 @@ fn locked(watched: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
 
 impl Reporter for Lines {
     fn report(&self, event: Event) {
-        if !self.face.is_news(&event) {
+        if !self.face.is_news(&event) || !self.has_steps && is_sign_of_life(&event) {
             return;
         }
         if let Some(line) = always(&event) {
@@ -158,10 +158,19 @@ impl Reporter for Lines {
     }
 }
 
+/// Returns true if an event says only that what was told before goes on.
+fn is_sign_of_life(event: &Event) -> bool {
+    matches!(event, Event::Waiting { waited, .. } if *waited >= SILENCE)
+}
+
 /// Returns the line of an event that is shown in every form: notes, warnings, waiting.
 fn always(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Waiting { name, holder } => format!("waiting for {name} ({holder})"),
+        Event::Waiting { name, waited, .. } if is_sign_of_life(event) => {
+            format!("waiting for {name}: {} s so far", waited.as_secs())
+        }
+        Event::Waiting { name, holder, .. } if holder == ANOTHER_PROCESS => format!("waiting for {name}"),
+        Event::Waiting { name, holder, .. } => format!("waiting for {name}: {holder}"),
         Event::Note(text) => text.clone(),
         Event::Warning(text) => format!("warning: {text}"),
         _ => return None,
@@ -205,10 +214,44 @@ impl Reporter for Json {
                 };
                 json!({"event": "step", "name": name, "phase": phase})
             }
-            Event::Waiting { name, holder } => json!({"event": "waiting", "name": name, "holder": holder}),
+            Event::Waiting { name, holder, .. } => {
+                json!({"event": "waiting", "name": name, "holder": holder})
+            }
             Event::Note(text) => json!({"event": "note", "text": text}),
             Event::Warning(text) => json!({"event": "warning", "text": text}),
         };
         self.0.talk_json(object);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::every;
+
+    #[test]
+    fn a_wait_is_told_in_words_and_later_with_its_time() {
+        let rows = [
+            (ANOTHER_PROCESS, 1, "waiting for another ampup to finish"),
+            (
+                "process 7 (`ampup undo`)",
+                1,
+                "waiting for another ampup to finish: process 7 (`ampup undo`)",
+            ),
+            (
+                "process 7 (`ampup undo`)",
+                21,
+                "waiting for another ampup to finish: 21 s so far",
+            ),
+        ];
+        every(rows, |(holder, seconds, told)| {
+            let event = Event::Waiting {
+                name: "another ampup to finish".to_owned(),
+                holder: holder.to_owned(),
+                waited: Duration::from_secs(seconds),
+            };
+            assert_eq!(always(&event).as_deref(), Some(told));
+            assert_eq!(is_sign_of_life(&event), seconds > 10);
+        });
     }
 }

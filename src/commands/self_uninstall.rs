@@ -221,7 +221,7 @@ fn lock(session: &Session) -> Result<Option<Lock>, Error> {
     let reporter = session.reporter.as_ref();
     Ok(Some(store::take(
         &path,
-        "the store",
+        store::ANOTHER,
         session.lock_timeout(),
         reporter,
     )?))

@@ -16,8 +16,8 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-pub use self::holder::{holder, holder_is_gone, holders, is_held};
-use super::link::ForeignEntry;
+pub use self::holder::{ANOTHER_PROCESS, holder, holder_is_gone, holders, is_held};
+use super::{link::ForeignEntry, reason};
 
 /// A lock that is held until this value is dropped.
 #[derive(Debug)]
@@ -62,8 +62,8 @@ impl From<LockError> for io::Error {
 }
 
 impl Lock {
-    /// Takes the lock, waiting for at most `timeout`. `waiting` is called once, with the holder, when that takes
-    /// longer than a second.
+    /// Takes the lock, waiting for at most `timeout`. `waiting` is called with the holder, and how long it was waited for, when
+    /// that takes longer than a second, and every ten seconds after that.
     ///
     /// Where the file system has no locks (ENOLCK, ENOSYS, EOPNOTSUPP, EINVAL), a lock that holds nothing is given, with a
     /// `warning`.
@@ -73,10 +73,10 @@ impl Lock {
     pub fn acquire(
         path: &Utf8Path,
         timeout: Duration,
-        mut waiting: impl FnMut(&str),
+        mut waiting: impl FnMut(&str, Duration),
     ) -> Result<Self, LockError> {
         let began = Instant::now();
-        let mut is_reported = false;
+        let mut next_word = Duration::from_secs(1);
         loop {
             if let Some(lock) = Self::try_acquire(path)? {
                 return Ok(lock);
@@ -88,9 +88,10 @@ impl Lock {
                     seconds: timeout.as_secs(),
                 });
             }
-            if !is_reported && began.elapsed() >= Duration::from_secs(1) {
-                is_reported = true;
-                waiting(&holder(path));
+            let waited = began.elapsed();
+            if waited >= next_word {
+                waiting(&holder(path), waited);
+                next_word = waited + Duration::from_secs(10);
             }
             thread::sleep(Duration::from_millis(25));
         }
@@ -137,7 +138,8 @@ impl Lock {
             Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {
                 let directory = path.parent().unwrap_or(path);
                 let warning = format!(
-                    "the file system of `{directory}` has no locks ({cause}); do not run two ampup at once"
+                    "the file system of `{directory}` has no locks ({}); do not run two ampup at once",
+                    reason(&cause)
                 );
                 Ok(Some(Self {
                     file,
@@ -325,7 +327,7 @@ mod tests {
         let world = tempfile::tempdir().expect("tempdir");
         let path = Utf8Path::from_path(world.path()).expect("UTF-8").join("lock");
         let first = Lock::try_acquire(&path).expect("opened").expect("free");
-        let refused = Lock::acquire(&path, Duration::ZERO, |_| {}).expect_err("held");
+        let refused = Lock::acquire(&path, Duration::ZERO, |_, _| {}).expect_err("held");
         assert!(
             refused
                 .to_string()

@@ -71,7 +71,7 @@ pub(super) fn lock_release(step: &Step, context: &InstallContext<'_>) -> Result<
     let path = context.layout.release_lock(&step.component, &step.version);
     Ok(store::take(
         &path,
-        &context.name(step),
+        &format!("another ampup to finish with {}", context.name(step)),
         context.lock_timeout,
         context.reporter,
     )?)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     env::Env,
-    fs::{atomic, entries, identity::FileIdentity, lock::Lock},
+    fs::{atomic, entries, identity::FileIdentity, lock::Lock, reason},
     layout::Layout,
     postgres::{
         observe::decide::OLD,
@@ -234,7 +234,7 @@ fn read(file: &Utf8Path) -> Result<BTreeSet<Utf8PathBuf>, UnreadRecord> {
         Err(cause) => {
             let is_ours = FileIdentity::at(file).is_ok_and(|found| found.uid == current_uid());
             let is_closed = cause.kind() == PermissionDenied && !is_ours;
-            return Err(unread(format!("cannot be read: {cause}"), is_closed));
+            return Err(unread(format!("cannot be read: {}", reason(&cause)), is_closed));
         }
         Ok(content) => content,
     };
@@ -269,7 +269,7 @@ fn change(
     change: impl FnOnce(&mut BTreeSet<Utf8PathBuf>),
 ) -> io::Result<()> {
     let lock = file.with_extension("json.lock");
-    let _lock = Lock::acquire(&lock, TIMEOUT, |_| {}).map_err(io::Error::other)?;
+    let _lock = Lock::acquire(&lock, TIMEOUT, |_, _| {}).map_err(io::Error::other)?;
     let parent = file.parent().expect("a file in a directory");
     // In the home it is `staging/` that is swept.
     is_beside.then_some(parent).into_iter().for_each(atomic::sweep);

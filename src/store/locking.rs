@@ -21,13 +21,16 @@ pub fn lock(layout: &Layout, timeout: Duration, reporter: &dyn Reporter) -> Resu
         path: path.clone(),
         source,
     })?;
-    let lock = take(&path, "the store", timeout, reporter)?;
+    let lock = take(&path, ANOTHER, timeout, reporter)?;
     sweep::sweep(layout).map_err(|source| LockError::Io { path, source })?;
     Ok(lock)
 }
 
+/// The words for what the store lock is waited for.
+pub const ANOTHER: &str = "another ampup to finish";
+
 /// Takes a lock of the home, and tells what the user must know: who holds it, when that takes longer than a second, and
-/// that it keeps nobody away, where that is so. `name` is what it is for.
+/// that it keeps nobody away, where that is so. `name` is what is waited for.
 ///
 /// # Errors
 /// When another process holds it for all of `timeout`.
@@ -37,10 +40,11 @@ pub fn take(
     timeout: Duration,
     reporter: &dyn Reporter,
 ) -> Result<Lock, LockError> {
-    let lock = Lock::acquire(path, timeout, |holder| {
+    let lock = Lock::acquire(path, timeout, |holder, waited| {
         reporter.report(Event::Waiting {
             name: name.to_owned(),
             holder: holder.to_owned(),
+            waited,
         });
     })?;
     if let Some(warning) = lock.warning() {

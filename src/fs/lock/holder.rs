@@ -58,12 +58,15 @@ pub fn holder_is_gone(path: &Utf8Path) -> bool {
     Record::read(path).is_some_and(|record| record.is_gone())
 }
 
+/// The word for a holder who wrote nothing down.
+pub const ANOTHER_PROCESS: &str = "another process";
+
 /// The holder in words: while it lives and has the lock, its process id, host and command, as it wrote them; else another
 /// process.
 pub fn holder(path: &Utf8Path) -> String {
     let is_it = |record: &Record| !record.is_gone() && (!record.is_of_this_host() || has(record.pid, path));
     let Some(record) = Record::read(path).filter(is_it) else {
-        return "another process".to_owned();
+        return ANOTHER_PROCESS.to_owned();
     };
     let on = match record.is_of_this_host() {
         true => String::new(),

@@ -38,6 +38,7 @@ pub(crate) fn join(
             WaitStep::Tell => reporter.report(Event::Waiting {
                 name: "the project's database".to_owned(),
                 holder: lock::holder(&path),
+                waited: Duration::ZERO,
             }),
             WaitStep::GiveUp => return Err(cluster.in_use(lock::holder(&path))),
         }

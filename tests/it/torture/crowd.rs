@@ -341,8 +341,9 @@ fn a_stopped_holder_is_named_after_the_time_limit() {
     // By then it holds the lock of that release, and no other.
     wait_until(|| begun.is_file());
     stop(&holder);
-    let run = home.ampup(&["--lock-timeout", "1", "install", "slow"]).exits(6);
+    let run = home.ampup(&["--lock-timeout", "2", "install", "slow"]).exits(6);
     let run = run
+        .says("waiting for another ampup to finish with slow 1.0.0: process ")
         .says(&format!("process {}", holder.id()))
         .says("slow-1.0.0")
         .says("--lock-timeout");

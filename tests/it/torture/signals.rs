@@ -171,7 +171,7 @@ fn while_it_waits_for_another() {
     let lock = home.path().join("locks/store");
     for signal in signals() {
         // Not at once: a child that another test starts holds what we have open until it is its own program.
-        let held = ampup::fs::lock::Lock::acquire(&lock, Duration::from_secs(10), |_| {}).expect("free");
+        let held = ampup::fs::lock::Lock::acquire(&lock, Duration::from_secs(10), |_, _| {}).expect("free");
         let began = Instant::now();
         interrupted(&home, &["use", "tool@1.0.0"], None, signal, || {
             began.elapsed() > Duration::from_millis(300)
