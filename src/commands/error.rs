@@ -168,6 +168,11 @@ impl Error {
             Self::NoCommand { source, .. } => Exit::of_start(source),
             Self::NoRoom { .. } => Exit::Disk,
             Self::Store { source, .. } if is_damage(source) => Exit::Integrity,
+            Self::File { source, .. } | Self::NamedRegistry { source, .. }
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Exit::NotFound
+            }
             Self::Store { source, .. }
             | Self::NotOurs { source, .. }
             | Self::NotRemoved { source, .. }

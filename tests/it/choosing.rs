@@ -329,7 +329,7 @@ fn settings_come_after_the_environment_and_a_damaged_file_is_named() {
         "registry = \"/surely/not/here\"\n",
     )
     .expect("written");
-    home.ampup(&["check", "--json"]).exits(1);
+    home.ampup(&["check", "--json"]).exits(3);
     let mut other = Home::new();
     other.offer("tool", "1.0.0");
     home.ampup(&["--registry", other.registry().as_str(), "search", "tool"])
