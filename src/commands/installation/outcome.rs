@@ -98,8 +98,14 @@ pub(in super::super) fn with_failures(
         outcome.exit = error.exit_code();
         outcome.json["error"] = error.json();
     }
-    for (_, error) in &failures {
-        outcome.talk.extend(error.lines());
+    for (at, (_, error)) in failures.iter().enumerate() {
+        let mut lines = error.lines();
+        // Advice that a later one has too is given once, at the end.
+        let hint = error.hint();
+        if hint.is_some() && failures[at + 1..].iter().any(|(_, later)| later.hint() == hint) {
+            lines.pop();
+        }
+        outcome.talk.extend(lines);
     }
     Ok(outcome)
 }

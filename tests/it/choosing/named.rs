@@ -3,7 +3,10 @@
 use fs_err as fs;
 use serde_json::json;
 
-use crate::support::home::{Home, finish};
+use crate::support::{
+    home::{Home, finish},
+    table::every,
+};
 
 #[test]
 fn a_manifest_for_a_newer_ampup_says_so() {
@@ -16,7 +19,7 @@ fn a_manifest_for_a_newer_ampup_says_so() {
     fs::write(&manifest, "{").expect("written");
     home.ampup(&["--registry", manifest.as_str(), "install"])
         .exits(4)
-        .says("malformed");
+        .says("malformed: not valid JSON: the file ends in the middle of an object (line 1)\nhint: ");
     let by_flag = || home.command(&["--registry", "/surely/not/here", "install"]);
     let by_variable = || {
         let mut command = home.command(&["install"]);
@@ -31,7 +34,7 @@ fn a_manifest_for_a_newer_ampup_says_so() {
         ),
     ] {
         finish(command)
-            .exits(1)
+            .exits(3)
             .says("cannot read the registry `/surely/not/here`")
             .says(&format!(
                 "correct the path; or, to use the default registry, {removal}\n"
@@ -41,6 +44,57 @@ fn a_manifest_for_a_newer_ampup_says_so() {
     fs::set_permissions(&manifest, std::os::unix::fs::PermissionsExt::from_mode(0o200)).expect("set");
     let run = home.ampup(&["--registry", manifest.as_str(), "install"]).exits(7);
     assert!(!run.stderr.contains("AMPUP_HOME"), "{run:#?}");
+}
+
+/// Words of the libraries below are not what a person searches for.
+#[test]
+fn what_was_typed_wrong_is_told_in_plain_words() {
+    let home = {
+        let mut home = Home::new();
+        home.offer("tool", "1.0.0");
+        home
+    };
+    let key = [
+        "--registry",
+        "https://a.invalid",
+        "--registry-key",
+        "/nofile",
+        "list",
+    ];
+    let rows = [
+        (
+            &["--mirror", "foo", "install"][..],
+            2,
+            "error: the mirror `foo` is not an address\n",
+        ),
+        (
+            &key,
+            3,
+            "error: cannot read `/nofile`\n  No such file or directory\n",
+        ),
+        (
+            &["registry", "check", "/nofile"],
+            3,
+            "error: cannot read `/nofile`\n  No such file or directory\n",
+        ),
+        (&["which", "postgresql"], 3, "error: `postgres` is not installed"),
+    ];
+    every(rows, |(words, code, says)| {
+        home.ampup(words).exits(code).says(says);
+    });
+    home.ampup(&["install", "Tool@1.0.0"]).exits(0);
+    home.ampup(&["info", "TOOL"]).exits(0).prints_with("tool: ");
+    fs::write(home.path().join("config.toml"), "jobs = \n").expect("written");
+    home.ampup(&["list"]).exits(2).says("a value is missing");
+}
+
+#[test]
+fn a_hint_of_several_errors_is_given_once() {
+    let run = Home::new().ampup(&["--offline", "install"]).exits(5);
+    assert!(run.stderr.matches("error: ").count() > 1, "{run:#?}");
+    let advice = "  run the same command without `--offline`\n";
+    assert_eq!(run.stderr.matches(advice).count(), 1, "{run:#?}");
+    assert!(run.stderr.ends_with(advice), "{run:#?}");
 }
 
 #[test]
