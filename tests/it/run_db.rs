@@ -62,7 +62,10 @@ fn a_database_is_started_described_and_stopped() {
     let served = Served::new();
     served.ampup(&["db", "status"]).exits(0).prints_with("none");
     served.ampup(&["db", "url"]).exits(3).says("there is no database");
-    served.ampup(&["db", "stop"]).exits(0).says("there is no database in");
+    served
+        .ampup(&["db", "stop"])
+        .exits(0)
+        .says("there is no database in");
     served.ampup(&["db", "logs"]).exits(3).says("there is no log");
     let started = served.ampup(&["--json", "db", "start"]).exits(0).json();
     assert_eq!(
@@ -347,7 +350,8 @@ fn nothing_is_put_into_a_cluster() {
     served.sql("select 1");
     for inside in [".amp/metadb", ".amp/metadb/base"] {
         let run = served.ampup(&["db", "start", "--amp-dir", inside]).exits(1);
-        run.says("lies in the database").says("hint: ");
+        run.says("lies in the database")
+            .says("\n  name the directory above it");
     }
     served
         .ampup(&["db", "backup", ".amp/metadb/b.tar.gz"])
