@@ -133,7 +133,7 @@ fn a_version_alone_that_is_none_of_the_daemons_names_whose_it_is() {
             home.ampup(words)
                 .exits(3)
                 .says("a version alone means ampd, which has no version `2")
-                .says(&format!("\n  did you mean `{meant}`?"));
+                .says(&format!("did you mean `{meant}`?"));
         });
         if !installed {
             home.ampup(&["install", "tool"]).exits(0);
