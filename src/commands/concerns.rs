@@ -42,7 +42,14 @@ pub(super) fn of_tree(
         .collect();
     if inventory.is_active(name, tree) {
         let request = inventory.active.requests.get(name);
-        concerns.extend(held_back(component, version, request, inventory));
+        let mut held_back = held_back(component, version, request, inventory);
+        // A pin is not what was asked for, and goes its own way.
+        let pins = session.pins().ok().flatten();
+        let is_pinned = pins.is_some_and(|pins| pins.of(name).is_some());
+        if let Some(Concern::HeldBack { remedy, .. }) = held_back.as_mut().filter(|_| is_pinned) {
+            remedy.insert_str(0, "outside of this project: ");
+        }
+        concerns.extend(held_back);
     }
     Ok(concerns)
 }

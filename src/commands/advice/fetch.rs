@@ -108,6 +108,10 @@ fn hint_of_fault(at: &Fault, why: &str) -> String {
         }),
         Fault::Host { is_proxied: true, .. } => "name a mirror with `--mirror`".to_owned(),
         Fault::Host { mirror: Some(by), .. } => format!("check the address that {by} names"),
+        // A digest that only its publisher states comes from no mirror.
+        Fault::Host { name, .. } if name == "api.github.com" => {
+            "connect to a network; set `https_proxy` if yours has a proxy".to_owned()
+        }
         Fault::Host { .. } => {
             "connect to a network; set `https_proxy` if yours has a proxy, or name a mirror with `--mirror`"
                 .to_owned()

@@ -379,7 +379,7 @@ fn a_home_that_can_be_none_is_refused_with_a_hint() {
         finish(command)
             .exits(7)
             .says(&home.shown(place))
-            .says("\n  choose another home, with `AMPUP_HOME` or `--home`");
+            .says("with `AMPUP_HOME` or `--home`\n");
     }
     assert_eq!(fs::read_to_string(&file).expect("there"), "precious");
 }
