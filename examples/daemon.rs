@@ -26,6 +26,8 @@ pub(crate) fn main() -> ExitCode {
                 eprintln!("  {reason}");
                 cause = reason.source();
             }
+            // It fails for the same reason, and names the command that helps.
+            eprintln!("run: ampup db start");
             ExitCode::FAILURE
         }
     }

@@ -161,7 +161,8 @@ fn judge_pins(
     for (chosen, concerns) in &judged {
         let (name, tree) = (&chosen.component, &chosen.tree);
         talk.extend(chosen.told_beside_active(concerns, inventory, session)?);
-        if concerns.is_empty() && !inventory.is_active(name, tree) {
+        let is_told = inventory.is_active(name, tree) || inventory.tree(name, tree).is_none();
+        if concerns.is_empty() && !is_told {
             let shown = session.shown(name, tree, inventory)?;
             talk.push(format!("{name} {shown} has every security fix that is known"));
         }

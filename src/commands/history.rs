@@ -150,10 +150,11 @@ pub(super) fn changes(
         let names: BTreeSet<_> = requests.keys().chain(now.requests.keys()).collect();
         for name in names {
             changes.extend(match (requests.get(name), now.requests.get(name)) {
-                (old, Some(new)) if old != Some(new) => {
-                    Some(format!("updates of {name} follow `{name}@{new}`"))
-                }
-                (Some(_), None) => Some(format!("updates of {name} follow its default")),
+                (old, Some(new)) if old != Some(new) => Some(match new.is_exact() {
+                    true => format!("updates keep {name} at {new}"),
+                    false => format!("updates of {name} follow `{name}@{new}`"),
+                }),
+                (Some(_), None) => Some(format!("updates of {name} follow its new versions")),
                 _ => None,
             });
         }

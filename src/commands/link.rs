@@ -90,9 +90,8 @@ fn directory(component: &Component, path: &Utf8Path) -> Result<Utf8PathBuf, Erro
         io::ErrorKind::NotFound => Error::NotFound {
             message: format!("`{path}` does not exist"),
             hint: format!(
-                "name the directory that `{}` was built in, as in `ampup link {} target/debug`",
+                "build it first, or name the directory that `{}` was built in",
                 component.executables.join("` and `"),
-                component.name
             ),
         },
         _ => Error::File {

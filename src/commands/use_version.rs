@@ -10,7 +10,9 @@ use super::{
     serving,
 };
 use crate::{
-    domain::{ActiveSet, ComponentName, ComponentSpec, Inventory, Requirement, TreeName},
+    domain::{
+        ActiveSet, ComponentName, ComponentSpec, Inventory, Requirement, TreeName, version::local_name,
+    },
     host::Host,
     locate,
     resolve::{self, Action, ResolveError},
@@ -125,12 +127,31 @@ fn choose(
                 let held_back = component.and_then(|component| {
                     concerns::held_back(component, tree.version(), Some(request), inventory)
                 });
-                talk.extend(held_back.map(|concern| concern.to_string()));
+                talk.extend(match held_back {
+                    Some(concern) => Some(concern.to_string()),
+                    None => kept(&step.component, tree, request, inventory),
+                });
                 set.requests.insert(step.component.clone(), request.clone());
             }
         }
     }
     Ok((set, talk))
+}
+
+/// Says that updates keep a version that was named exactly, where it becomes active and they did not before. A build of this
+/// machine has none.
+fn kept(
+    component: &ComponentName,
+    tree: &TreeName,
+    request: &Requirement,
+    inventory: &Inventory,
+) -> Option<String> {
+    let is_new = !inventory.is_active(component, tree)
+        && inventory.active.requests.get(component) != Some(request)
+        && request.is_exact()
+        && local_name(tree.version()).is_none();
+    is_new
+        .then(|| format!("updates keep it; `ampup install {component}` lets them install new versions again"))
 }
 
 fn wanted(args: &Args, session: &Session) -> Result<Wanted, Error> {

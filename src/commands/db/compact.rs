@@ -72,7 +72,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     let (before, after) = compacted?;
     left?;
     let line = format!(
-        "compacted the database: {} before, {} now",
+        "compacted the tables of every database: {} before, {} now",
         sized(before),
         sized(after)
     );

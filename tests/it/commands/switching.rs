@@ -297,13 +297,13 @@ fn undo_goes_back_step_by_step_and_history_shows_it() {
     home.ampup(&["use", "tool@2.0.0"]).exits(0);
     home.ampup(&["install", "tool"])
         .exits(0)
-        .says("updates of tool follow its default from now on; `ampup undo` takes that back\n");
+        .says("updates of tool follow its new versions from now on; `ampup undo` takes that back\n");
     home.ampup(&["use", "tool@2.0.0"])
         .exits(0)
-        .says("updates of tool follow `tool@2.0.0` from now on; `ampup undo` takes that back\n");
+        .says("updates keep tool at 2.0.0 from now on; `ampup undo` takes that back\n");
     home.ampup(&["undo"]).exits(0);
     home.ampup(&["undo"]).exits(0).says(
-        "undid `ampup install tool`\nthe active versions are the same; updates of tool follow `tool@2.0.0` again\n\
+        "undid `ampup install tool`\nthe active versions are the same; updates keep tool at 2.0.0 again\n\
          `ampup undo` once more takes back `ampup use tool@2.0.0`\n",
     );
     assert_eq!(active(&home, "tool"), "2.0.0");

@@ -205,7 +205,7 @@ fn a_disk_for_too_few_files_is_told_before_anything_is_written() {
         "{run:#?}"
     );
     assert!(
-        parts[1].1.contains("/small/home/") && parts[1].1.contains("hint: free disk space"),
+        parts[1].1.contains("/small/home/") && parts[1].1.contains("\n  free disk space"),
         "{run:#?}"
     );
     assert_eq!(parts[2].1, "tool 1.0.0 (active)\n");
