@@ -12,6 +12,7 @@ use crate::support::{
     programs,
     release::repository,
     table::every,
+    world,
 };
 
 const PAGE: &str = "docs/daemon-authors.md";
@@ -86,20 +87,32 @@ fn each_program_finds_what_is_installed_and_says_which_command_helps() {
     typed_by(&person, PAGE);
 }
 
-/// A link that leads to itself, a version without its server, and one that is gone.
+/// What is in the place of a file that was lost.
+#[derive(Debug)]
+enum Left {
+    Nothing,
+    Empty,
+    ToItself,
+}
+
+/// A link that leads to itself, a version that is gone, one without its server, and one whose server is empty.
 fn what_is_damaged_is_named_with_a_command_that_helps(programs: &[Program], person: &Person) {
     let link = person.home.path().join("active");
     let version = person.home.path().join("components/postgres/18.4.0");
     let aside = person.directory().join("aside");
+    let server = version.join("bin/postgres");
     let rows = [
-        (link, "ampup install postgres"),
-        (version.clone(), "ampup install postgres"),
-        (version.join("bin/postgres"), "ampup doctor"),
+        (link, Left::ToItself, "ampup install postgres"),
+        (version, Left::Nothing, "ampup install postgres"),
+        (server.clone(), Left::Nothing, "ampup doctor"),
+        (server, Left::Empty, "ampup doctor"),
     ];
-    every(rows, |(lost, helps)| {
+    every(rows, |(lost, left, helps)| {
         fs::rename(&lost, &aside).expect("moved");
-        if lost.ends_with("active") {
-            fs_err::os::unix::fs::symlink("active", &lost).expect("linked");
+        match left {
+            Left::Nothing => {}
+            Left::Empty => world::write_program(&lost, ""),
+            Left::ToItself => fs_err::os::unix::fs::symlink("active", &lost).expect("linked"),
         }
         for program in programs {
             let run = program.run(person).exits(1).says(helps);
