@@ -37,6 +37,15 @@ pub(super) fn installed(session: &Session, component: Option<&ComponentName>) ->
     })
 }
 
+/// Says that what is asked for is not installed, and what is of that component.
+pub(super) fn instead_of(spec: &ComponentSpec, session: &Session) -> Result<String, Error> {
+    let absent = format!("{spec} is not installed");
+    Ok(match session.inventory()?.trees(&spec.name) {
+        [] => absent,
+        [..] => format!("{absent}; installed: {}", installed(session, Some(&spec.name))?),
+    })
+}
+
 /// Says that nothing is installed but ampup itself, which may have been listed before, and what to type.
 pub(super) fn nothing(inventory: &Inventory, is_listed: bool) -> Option<String> {
     let is_empty = inventory.trees.keys().all(|name| *name == self_install::name());

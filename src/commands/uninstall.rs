@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Error, Outcome, Session,
-    installed::{installed, is_meant},
+    installed::{self, installed, is_meant},
     outcome::Tense,
     pinned,
     requests::{self, Request},
@@ -240,10 +240,7 @@ fn find(
             registry.require(&spec.name)?;
         }
         return Err(Error::NotFound {
-            message: format!(
-                "{spec} is not installed; installed: {}",
-                installed(session, Some(&spec.name))?
-            ),
+            message: installed::instead_of(spec, session)?,
             hint: "`ampup list` shows what is installed".to_owned(),
         });
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     Error, Outcome, Session, concerns, history,
-    installed::{damaged, ensure_own_executables, ensure_there, installed, is_meant},
+    installed::{self, damaged, ensure_own_executables, ensure_there, installed, is_meant},
     next,
     requests::{self, Request},
     serving,
@@ -226,10 +226,7 @@ fn not_installed(spec: &ComponentSpec, hint: String, session: &Session) -> Resul
         }
     }
     Ok(Error::NotFound {
-        message: format!(
-            "{spec} is not installed; installed: {}",
-            installed(session, Some(&spec.name))?
-        ),
+        message: installed::instead_of(spec, session)?,
         hint,
     })
 }

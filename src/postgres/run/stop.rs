@@ -158,7 +158,7 @@ fn until_ended(
                         "the server of the project's database (process {pid}) is suspended: it ends once it is resumed \
                          (`kill -CONT {pid}`)"
                     ),
-                    None => "waiting for the server of the project's database to end".to_owned(),
+                    None => "waiting for the database to stop".to_owned(),
                 }));
             }
             WaitStep::GiveUp => {

@@ -87,7 +87,7 @@ fn each_program_finds_what_is_installed_and_says_which_command_helps() {
     typed_by(&person, PAGE);
 }
 
-/// What is in the place of a file that was lost.
+/// The thing in the place of a file that was lost.
 #[derive(Debug)]
 enum Left {
     Nothing,
