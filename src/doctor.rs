@@ -407,7 +407,7 @@ fn registry_in_use(in_use: InUse<'_>, keyring: &Keyring, now: Timestamp) -> Find
     };
     let mut text = format!("{source}, number {} of {issued}", registry.serial);
     if keyring.is_empty() {
-        text += "; `ampup self update` brings a newer one";
+        text += "; a newer ampup has a newer one";
     }
     match trust::age_warning(&registry.issued, now) {
         None => Finding::fine("registry", text),

@@ -326,7 +326,7 @@ impl Importing<'_> {
             return Err(DumpError::Refused {
                 message: format!("`{path}` {too_much}, and an import copies one"),
                 hint: format!(
-                    "`ampup db psql -f {}` loads all of it into an empty database; or \
+                    "`ampup db psql -q -f {}` loads all of it into an empty database (psql reports that your role exists already); or \
                      `pg_dump --format=custom DATABASE > FILE` dumps one, for `ampup db import FILE`",
                     shell::typed(path.as_str())
                 ),

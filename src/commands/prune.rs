@@ -14,7 +14,7 @@ use crate::{
     prune::{self, Waste},
     remove::{self, RemoveError},
     shell,
-    store::in_use,
+    store::{directories, in_use},
 };
 
 /// Arguments of `ampup prune`.
@@ -64,8 +64,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Error> {
     kept.retain(|waste| !named.contains(waste));
     outside.extend(named);
     let unsettled = prune::unsettled(&ours);
-    let waste = prune::find(&session.layout, &inventory);
     let (trees, spared) = inactive(&args.names, &inventory, session)?;
+    let waste = prune::find(&session.layout, &without(&inventory, &trees));
     let mut told: Vec<String> = spared.iter().map(|why| format!("kept: {why}")).collect();
     // Whoever names one has seen them.
     let listed = if args.kept.is_empty() {
@@ -180,7 +180,9 @@ impl Removal {
         let swept = seen
             .into_iter()
             .filter(|waste| waste.path.symlink_metadata().is_err());
-        let waste: Vec<Waste> = swept.chain(prune::find(&session.layout, &inventory)).collect();
+        let doomed = inactive(names, &inventory, session)?.0;
+        let found = prune::find(&session.layout, &without(&inventory, &doomed));
+        let waste: Vec<Waste> = swept.chain(found).collect();
         for waste in &waste {
             prune::remove(waste, &session.layout).map_err(|source| Error::Store {
                 action: "clean",
@@ -188,7 +190,7 @@ impl Removal {
             })?;
             self.add(waste);
         }
-        for (component, tree) in inactive(names, &inventory, session)?.0 {
+        for (component, tree) in doomed {
             let waste = tree_of(&component, &tree, session);
             let shown = session.shown(&component, &tree, &inventory)?;
             let doomed = [(component.clone(), tree)];
@@ -226,6 +228,10 @@ fn forget(projects: &Projects, dry_run: bool, session: &Session) -> BTreeSet<Utf
         return gone;
     }
     if !dry_run && let Err(cause) = projects.forget(&gone) {
+        // In another's home, they are its owner's to forget.
+        if directories::ensure_writable(&session.layout).is_err() {
+            return BTreeSet::new();
+        }
         let number = counted(gone.len(), REMOVED_PROJECT);
         session.warn(format!("{number} cannot be forgotten: {cause}"));
         return BTreeSet::new();
@@ -324,6 +330,19 @@ fn kept_lines(kept: &[Waste]) -> Vec<String> {
 
 /// Installed versions.
 type Trees = Vec<(ComponentName, TreeName)>;
+
+/// The inventory as it is once these are gone, and so is what only they need.
+fn without(inventory: &Inventory, doomed: &Trees) -> Inventory {
+    let mut inventory = inventory.clone();
+    for (component, trees) in &mut inventory.trees {
+        trees.retain(|tree| {
+            !doomed
+                .iter()
+                .any(|(name, gone)| name == component && *gone == tree.name)
+        });
+    }
+    inventory
+}
 
 /// The inactive versions of the named components; but not those that a process runs from, nor the last that known projects need:
 /// of these a line each, with whoever uses or needs it.

@@ -393,9 +393,7 @@ fn doctor_finds_nothing_in_a_healthy_home_and_says_which_registry_is_used() {
     })
     .exits(1);
     assert!(
-        run_of_ours
-            .stdout
-            .contains("`ampup self update` brings a newer one"),
+        run_of_ours.stdout.contains("a newer ampup has a newer one"),
         "{run_of_ours:#?}"
     );
     assert!(

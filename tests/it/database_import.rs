@@ -316,7 +316,7 @@ fn every_kind_of_dump_is_read_or_told_how_to_write_another() {
             .exits(1)
             .says(said)
             .says(&format!(
-                "hint: `ampup db psql -f {name}` loads all of it into an empty database; or `pg_dump --format"
+                "hint: `ampup db psql -q -f {name}` loads all of it into an empty database (psql reports that your role exists already); or `pg_dump --format"
             ));
     });
     let directory = home.work().join("directory");
