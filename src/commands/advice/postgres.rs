@@ -419,14 +419,15 @@ impl LoadFailure {
                 Some("its lines end as on Windows: `sed -i 's/\\r$//'` and its path mends that".to_owned())
             }
             Self::MissingInterpreter(_) => Some("install it, or name another in the first line".to_owned()),
+            // It was one when it was installed.
+            Self::NoProgram => Some("`ampup verify --repair` restores it, if ampup installed it".to_owned()),
             Self::Incomplete
             | Self::MissingLoader
             | Self::UnreachableLibrary(_)
             | Self::Other(_)
             | Self::OlderLibrary(_)
             | Self::OtherMachine(_)
-            | Self::BuiltFor(_)
-            | Self::NoProgram => None,
+            | Self::BuiltFor(_) => None,
         }
     }
 }

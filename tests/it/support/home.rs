@@ -39,6 +39,7 @@ pub(crate) struct Run {
 }
 
 /// Returns true for a line below an error that says what helps: with a command to type, or in words alone.
+#[cfg(target_os = "linux")]
 pub(crate) fn is_advice(line: &str) -> bool {
     line.starts_with("hint: ") || line.starts_with("  ")
 }
