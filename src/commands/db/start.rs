@@ -43,8 +43,8 @@ fn next(cluster: &Cluster, session: &Session) -> String {
 }
 
 /// For whoever writes the address down.
-const PORT: &str =
-    "the address of `ampup db url` has this port, too; it stays the same as long as every start has `--tcp`";
+const PORT: &str = "`ampup db url --tcp` prints this address again; the socket's has the same port, which stays if it is free and \
+    every start has `--tcp`";
 
 /// Starts the database, which is made on first use, and leaves it running.
 ///

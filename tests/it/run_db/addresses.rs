@@ -176,7 +176,7 @@ fn a_port_is_opened_only_when_asked_for_and_asks_for_a_password() {
         .ampup(&["db", "start", "--tcp"])
         .exits(0)
         .prints(&format!("{url}\n"))
-        .says("it stays the same as long as every start has `--tcp`");
+        .says("which stays if it is free and every start has `--tcp`");
     served.ampup(&["db", "stop"]).exits(0);
     served.ampup(&["db", "start"]).exits(0);
     sql(&url, "select 1").expect_err("it was not asked for");
