@@ -131,3 +131,32 @@ fn meant(path: &Utf8Path, is_one: impl Fn(&Utf8Path) -> bool) -> Option<String> 
     let meant = near.into_iter().find(|path| is_one(path))?;
     Some(format!("did you mean `{meant}`?"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::every;
+
+    #[test]
+    fn only_what_can_be_typed_is_called_a_hint() {
+        let rows = [
+            ("`ampup install postgres`", true),
+            ("free disk space (`df -h` shows it)", true),
+            ("did you mean `ampup db psql -c 'select 1'`?", true),
+            ("`sudo AMPUP_HOME=/opt/ampup /opt/ampup/bin/ampup install`", true),
+            (
+                "connect to a network; set `https_proxy`, or name a mirror with `--mirror`",
+                false,
+            ),
+            ("name it with `--registry-key FILE`", false),
+            ("`ampup use tool@1.0.0 --registry FILE`", false),
+            ("`ampup prune NAME --remove …`", false),
+            ("`port = 5432` is in the way", false),
+            ("free disk space", false),
+        ];
+        every(rows, |(remedy, is_hint)| {
+            let label = if is_hint { "hint: " } else { "  " };
+            assert_eq!(line(remedy), format!("{label}{remedy}"));
+        });
+    }
+}

@@ -46,9 +46,14 @@ pub(super) fn instead_of(spec: &ComponentSpec, session: &Session) -> Result<Stri
     })
 }
 
+/// Returns true if nothing is installed but ampup itself.
+pub(super) fn is_empty(inventory: &Inventory) -> bool {
+    inventory.trees.keys().all(|name| *name == self_install::name())
+}
+
 /// Says that nothing is installed but ampup itself, which may have been listed before, and what to type.
 pub(super) fn nothing(inventory: &Inventory, is_listed: bool) -> Option<String> {
-    let is_empty = inventory.trees.keys().all(|name| *name == self_install::name());
+    let is_empty = is_empty(inventory);
     let other = if is_listed { "nothing else" } else { "nothing" };
     is_empty.then(|| format!("{other} is installed; `ampup install`"))
 }

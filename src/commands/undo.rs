@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     Error, Outcome, Session, history,
-    installed::{damaged, ensure_there},
+    installed::{damaged, ensure_there, is_empty},
     outcome::Tense,
     serving,
 };
@@ -231,8 +231,7 @@ fn with_ampup_of(active: &ActiveSet, target: &ActiveSet) -> ActiveSet {
 }
 
 fn nothing(passed_over: bool, inventory: &Inventory) -> Error {
-    let is_empty = inventory.trees.keys().all(|name| *name == self_install::name());
-    let (message, hint) = if is_empty && !passed_over {
+    let (message, hint) = if is_empty(inventory) && !passed_over {
         (
             "there is nothing to undo: nothing is installed",
             "`ampup install`",

@@ -277,7 +277,7 @@ fn a_database_that_another_user_made_is_refused_clearly_and_restored_as_ones_own
         home.db(words)
             .exits(1)
             .says(&format!("role \"{me}\" does not exist"))
-            .says("another user made it: `ampup db backup FILE`");
+            .says("\n  another user made it: `ampup db backup FILE`");
         let left = ampup::postgres::identity::servers_of(&home.work().join(".amp/metadb")).expect("listed");
         assert!(
             left.is_empty(),

@@ -264,7 +264,7 @@ fn what_root_makes_is_given_away_when_it_is_whole() {
     home.db(&["backup"])
         .exits(7)
         .says(&format!("`{next}` belongs to user 0"))
-        .says("run this as user 0");
+        .says("\n  run this as user 0");
     home.db(&["stop"]).exits(0);
     root(&home, &["backup"]).exits(0);
     assert!(home.in_amp("metadb.next").is_empty());

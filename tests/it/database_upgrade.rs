@@ -159,7 +159,7 @@ fn every_row_comes_along_and_the_old_cluster_is_kept() {
     home.db(&["upgrade", "--to", "14"])
         .exits(1)
         .says("cannot be downgraded to 14")
-        .says("nothing needs to be done: PostgreSQL 16 serves it");
+        .says("\n  nothing needs to be done: PostgreSQL 16 serves it");
 }
 
 #[test]

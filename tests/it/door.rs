@@ -332,6 +332,6 @@ fn what_is_settled_counts_for_a_dry_run_and_what_may_not_be_executed_does_not_ru
     home.ampup(&["install", "--locked", "loose@1.0.0"])
         .exits(4)
         .says("the registry has no digest for loose 1.0.0; `--locked` takes none that its publisher alone states")
-        .says("run the same command without `--locked`");
+        .says("\n  run the same command without `--locked`");
     home.ampup(&["install", "inert"]).exits(1).says("acme");
 }

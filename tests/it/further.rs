@@ -169,13 +169,13 @@ fn a_registry_at_an_address_that_is_not_proven_is_not_used() {
         .ampup(&["install", "tool"])
         .exits(4)
         .says("which is not the one that you named")
-        .says("get the publisher's new public key, and name it with `--registry-key FILE`");
+        .says("\n  get the publisher's new public key, and name it with `--registry-key FILE`");
     publisher.publish_as("amp", 1, "1.0.0", &publisher.signer);
     publisher
         .ampup(&["install", "tool"])
         .exits(4)
         .says("it calls itself `amp`, which is the default registry")
-        .says("whoever publishes it gives it an id of its own");
+        .says("\n  whoever publishes it gives it an id of its own");
     publisher.ampup(&["install", "tool", "--offline"]).exits(5);
     assert!(!publisher.home.path().join("trust.json").exists());
     // Another registry by the same key does not take the place of the one that was accepted.

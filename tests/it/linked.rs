@@ -135,7 +135,7 @@ fn what_does_not_run_or_is_not_there_is_refused() {
     home.ampup(&["link", "tool", "nowhere"])
         .exits(3)
         .says("error: `nowhere` does not exist")
-        .says("name the directory that `tool` was built in");
+        .says("\n  build it first, or name the directory that `tool` was built in");
     home.ampup(&["link", "nothing", built.as_str()]).exits(3);
     write_program(&built.join("tool"), "#!/bin/sh\nexit 3\n");
     home.ampup(&["link", "tool", built.as_str()]).exits(1);
@@ -225,7 +225,7 @@ fn a_build_that_is_gone_is_named() {
     home.ampup(&["uninstall", &spec]).exits(0);
     home.ampup(&["undo"])
         .exits(3)
-        .says("`ampup link tool PATH`, with the path of the build");
+        .says("\n  `ampup link tool PATH`, with the path of the build");
     home.ampup(&["history"])
         .exits(0)
         .prints_with("was removed since; `ampup link tool PATH`, with the path of the build, brings it back");

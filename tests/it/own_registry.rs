@@ -83,11 +83,11 @@ fn the_readmes_registry_is_copied_changed_and_installed() {
         .says("and `ampup use hello@1.0.0 --registry FILE` activates it");
     home.ampup(&["why", "hello"])
         .exits(3)
-        .says("`ampup use hello@1.0.0 --registry FILE`");
+        .says("\n  `ampup use hello@1.0.0 --registry FILE`");
     home.ampup(&["use", "hello@1.0.0"])
         .exits(3)
         .says("hello is installed, and the registry that is used does not have it")
-        .says("name the registry that has it: `ampup use hello@1.0.0 --registry FILE`");
+        .says("\n  name the registry that has it: `ampup use hello@1.0.0 --registry FILE`");
 
     // Each registry pins what it has, and names the rest.
     let own = world.join("registry.json");

@@ -51,7 +51,7 @@ fn a_command_is_run_with_what_is_pinned_and_a_flag_comes_first() {
     home.ampup(&["run", "--no-db", "--with", "tool@1", "--with", "tool@2", "true"])
         .exits(2)
         .says("`--with` names two versions of tool: `tool@1` and `tool@2`")
-        .says("name one: `ampup run --with tool@2 -- CMD`");
+        .says("\n  name one: `ampup run --with tool@2 -- CMD`");
     home.ampup(&["run", "--no-db", "--with", "tool@3", "true"])
         .exits(3)
         .says("hint: `ampup install --no-activate tool@3`");

@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::support::{
+    database::Build,
     home::{Home, finish},
     postgres::run_as,
     served::Served,
@@ -200,7 +201,7 @@ fn the_socket_of_a_server_stays_until_that_ends_and_a_name_is_enough() {
     served
         .ampup(&["prune", "--remove", kept.as_str(), "postgres"])
         .exits(3)
-        .says("a component stands before the option: `ampup prune NAME --remove …`");
+        .says("\n  a component stands before the option: `ampup prune NAME --remove …`");
     served
         .ampup(&["prune", "--remove", kept.as_str(), of_other.as_str()])
         .exits(0)
@@ -237,4 +238,23 @@ fn what_another_user_keeps_is_not_listed() {
     let json = finish(command).exits(0).json();
     let is_listed = json["kept"].to_string().contains(kept.as_str());
     assert_eq!(is_listed, run_as().is_none(), "{json:#}");
+}
+
+/// A template that only a removed version needed goes with it, and a dry run lists both.
+#[test]
+fn one_prune_removes_a_version_and_its_template() {
+    let home = Home::with_postgres(&[Build::Npm(17), Build::Npm(18)]);
+    let templates = home.path().join("cache/templates");
+    let count = || templates.read_dir_utf8().expect("there").count();
+    let before = count();
+    home.ampup(&["prune", "postgres", "--dry-run"])
+        .exits(0)
+        .prints_with("cluster template of a removed version")
+        .prints_with("inactive version");
+    assert_eq!(count(), before);
+    home.ampup(&["prune", "postgres"])
+        .exits(0)
+        .says("removed postgres 17");
+    assert_eq!(count(), before - 1);
+    home.ampup(&["prune"]).exits(0).says("nothing to remove");
 }

@@ -346,5 +346,5 @@ fn without_a_database_a_command_runs_also_where_the_working_directory_is_gone() 
     gone("run -- true")
         .exits(2)
         .says("cannot determine the working directory")
-        .says("`cd` into the project");
+        .says("\n  `cd` into the project");
 }

@@ -50,7 +50,7 @@ fn a_cluster_of_another_user_is_refused_by_every_command() {
     every(rows, |words| {
         let run = served.ampup(words).exits(7);
         let why = format!("belongs to user 54321, and this is user {}", user.uid);
-        run.says(&why).says("run this as user 54321");
+        run.says(&why).says("\n  run this as user 54321");
     });
     served
         .ampup(&["db", "list"])

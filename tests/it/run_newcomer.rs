@@ -246,7 +246,7 @@ fn psql_gets_every_word_and_a_kept_database_comes_back_by_its_path() {
     served
         .ampup(&["db", "restore", "before1.backup"])
         .exits(3)
-        .says("did you mean `before.backup`?\n");
+        .says("\n  did you mean `before.backup`?\n");
 }
 
 #[test]

@@ -304,6 +304,11 @@ impl ProgramError {
     /// The next command to type, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
+            // It was one when it was installed.
+            Self::DoesNotLoad {
+                failure: LoadFailure::NoProgram,
+                ..
+            } => Some("`ampup verify --repair` restores it".to_owned()),
             Self::DoesNotLoad { failure, .. } => failure.hint(&os_release()),
             Self::Spawn { source, .. } => match (self.host_fault(), source.kind()) {
                 (Some(fault), _) => Some(fault.hint().to_owned()),
@@ -419,15 +424,14 @@ impl LoadFailure {
                 Some("its lines end as on Windows: `sed -i 's/\\r$//'` and its path mends that".to_owned())
             }
             Self::MissingInterpreter(_) => Some("install it, or name another in the first line".to_owned()),
-            // It was one when it was installed.
-            Self::NoProgram => Some("`ampup verify --repair` restores it, if ampup installed it".to_owned()),
             Self::Incomplete
             | Self::MissingLoader
             | Self::UnreachableLibrary(_)
             | Self::Other(_)
             | Self::OlderLibrary(_)
             | Self::OtherMachine(_)
-            | Self::BuiltFor(_) => None,
+            | Self::BuiltFor(_)
+            | Self::NoProgram => None,
         }
     }
 }

@@ -26,10 +26,11 @@ fn a_manifest_for_a_newer_ampup_says_so() {
         command.env("AMPUP_REGISTRY", "/surely/not/here");
         command
     };
-    for (command, removal) in [
-        (by_flag(), "run the same command without `--registry`"),
+    for (command, label, removal) in [
+        (by_flag(), "  ", "run the same command without `--registry`"),
         (
             by_variable(),
+            "hint: ",
             "`unset AMPUP_REGISTRY`, then run the same command again",
         ),
     ] {
@@ -37,7 +38,7 @@ fn a_manifest_for_a_newer_ampup_says_so() {
             .exits(3)
             .says("cannot read the registry `/surely/not/here`")
             .says(&format!(
-                "correct the path; or, to use the default registry, {removal}\n"
+                "\n{label}correct the path; or, to use the default registry, {removal}\n"
             ));
     }
     // It is no file of the home.
@@ -103,7 +104,7 @@ fn offline_touches_no_network_and_says_what_it_would_need() {
     let run = home.ampup(&["--offline", "install", "postgres"]).exits(5);
     assert_eq!(run.stderr.matches("not asked").count(), 1, "{run:#?}");
     run.says("\n  not asked, because `--offline` is set: `github.com`, ")
-        .says("run the same command without `--offline`\n");
+        .says("\n  run the same command without `--offline`\n");
     let mut by_variable = home.command(&["install", "postgres"]);
     by_variable.env("AMPUP_OFFLINE", "1");
     finish(by_variable)

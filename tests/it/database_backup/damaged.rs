@@ -64,7 +64,7 @@ fn what_is_no_whole_backup_changes_nothing() {
     home.db(&["backup", "/proc/x"])
         .exits(1)
         .says("cannot write `/proc/x`")
-        .says("no file can be made in that directory: name another file, or none");
+        .says("\n  no file can be made in that directory: name another file, or none");
     home.db(&["restore", "."])
         .exits(3)
         .says("there is no database")
@@ -206,7 +206,7 @@ fn a_forged_backup_changes_nothing() {
         (
             head(1, 14, 1_000),
             3,
-            "install PostgreSQL 14 from your system's packages, such as Debian's `postgresql-14`, and run the same command again",
+            "\n  install PostgreSQL 14 from your system's packages, such as Debian's `postgresql-14`, and run the same command again",
         ),
         (head(1, 18, 2), 4, "is more than it says"),
         (json!({}), 4, "is not a complete backup"),

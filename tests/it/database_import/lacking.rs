@@ -75,7 +75,7 @@ fn text_that_this_build_cannot_sort_is_seen_before_anything_is_copied() {
                     .says("text is sorted by ICU there (the collation `")
                     .says(collation)
                     .says("and this build of PostgreSQL 18 has no ICU")
-                    .says("take a build of PostgreSQL with ICU");
+                    .says("hint: take a build of PostgreSQL with ICU");
             }
         }
     });

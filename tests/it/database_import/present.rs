@@ -60,14 +60,14 @@ fn what_is_there_is_what_its_server_says_of_it() {
             } else {
                 let hint = match refusal == unknown {
                     true => "hint: `ampup db start`, then the same command again; or add `--replace`",
-                    false => "add `--replace`",
+                    false => "hint: add `--replace`",
                 };
                 run.says(refusal).says(hint);
                 assert!(home.in_amp("metadb.old-").is_empty());
                 // What cannot be imported at all is told first.
                 for (name, hint) in [
-                    ("nowhere", "name a file that is there"),
-                    ("one.sq", "did you mean `one.sql`?"),
+                    ("nowhere", "\n  name a file that is there"),
+                    ("one.sq", "\n  did you mean `one.sql`?"),
                 ] {
                     home.db(&["import", name])
                         .exits(3)

@@ -86,7 +86,7 @@ fn a_cluster_is_served_without_dev_shm_also_one_of_a_template() {
     }
     // No id of shared memory at all: the disk is not meant, whatever the system's text says.
     let run = finish(within(&home, "echo 0 >/proc/sys/kernel/shmmni", &["run", "--", "true"]).expect("root"));
-    if run.code != 1 || !run.stderr.contains("this is no matter of the disk") {
+    if run.code != 1 || !run.stderr.contains("hint: this is no matter of the disk") {
         wrong.push(format!("no ids: {run:?}"));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

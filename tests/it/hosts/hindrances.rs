@@ -112,7 +112,7 @@ fn a_file_system_on_which_no_program_runs_is_named_by_init() {
     finish(within(&home, setup, &["init", "--yes"]).expect("root"))
         .exits(7)
         .says("keeps no permission to run programs")
-        .says("choose a home on a file system of this system's own");
+        .says("\n  choose a home on a file system of this system's own");
 }
 
 /// Told by `db status` and `doctor` as by `run`, where it is seen without writing.

@@ -183,7 +183,7 @@ fn a_home_from_which_no_server_can_be_started_is_refused_before_a_download() {
         home.ampup(&["--home", place.as_str(), "install", "postgres"])
             .exits(2)
             .says("PostgreSQL's initdb cannot start the server from such a path")
-            .says("choose a home with a plainer path");
+            .says("\n  choose a home with a plainer path");
         assert!(!place.join("components/postgres").exists(), "{place}");
     });
 }

@@ -66,7 +66,7 @@ fn what_has_a_name_of_ampups_is_named_and_nothing_is_changed() {
         for words in WRITERS {
             let run = home.ampup(words);
             let is_refused =
-                run.code == 2 && run.stderr.contains(&text) && run.stderr.contains("choose another");
+                run.code == 2 && run.stderr.contains(&text) && run.stderr.contains("\n  choose another");
             // Where nothing is installed, some have nothing to do.
             let has_nothing_to_do = !["init", "install"].contains(&words[0]) && run.code != 4;
             if !(is_refused || has_nothing_to_do) || snapshot(&home.path()) != before {

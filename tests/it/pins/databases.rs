@@ -155,7 +155,7 @@ fn a_database_that_is_imported_upgraded_or_restored_is_one_that_the_pin_serves()
     home.db(&["upgrade", "--to", "17"])
         .exits(1)
         .says("was created by PostgreSQL 18 and cannot be downgraded to 17")
-        .says("nothing needs to be done");
+        .says("\n  nothing needs to be done");
     home.ampup(&["run", "true"]).exits(0);
     pin(&home, "[components]\npostgres = \"17.10.0\"\n");
     home.db(&["upgrade", "--to", "17"])

@@ -96,7 +96,7 @@ fn a_malformed_file_of_another_project_disarms_no_guard() {
                     .exits(6)
                     .says("cannot tell which versions each project pins")
                     .says(why)
-                    .says("mend that file");
+                    .says("\n  mend that file");
             }
         }
     });

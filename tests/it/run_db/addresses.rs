@@ -109,7 +109,7 @@ fn psql_is_the_components_or_the_systems_and_else_is_named() {
     served.ampup(&["db", "stop"]).exits(0);
     // No build of this registry has it.
     served.home.offer("tool", "1.0.0");
-    without(&served).says("install the client programs of PostgreSQL 18");
+    without(&served).says("\n  install the client programs of PostgreSQL 18");
     let own = served.home.path().join("components/postgres/18.4.0/bin/psql");
     fs::write(&own, "#!/bin/sh\necho \"own $*\"\n").expect("written");
     fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("made a program");

@@ -287,7 +287,7 @@ fn root_in_a_home_that_is_closed_is_told_who_can_install_there() {
             "as `{}`: `{closed}` is closed to other users",
             runner.name
         ))
-        .says("run ampup as `nobody`, or choose another home");
+        .says("\n  run ampup as `nobody`, or choose another home");
     assert_eq!(home.store(), before);
     as_owner(&["install", "tool@2.0.0"]);
 }
